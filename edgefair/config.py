@@ -1,0 +1,1 @@
+"""edgefair.yaml as validated models."""

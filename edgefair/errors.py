@@ -1,0 +1,57 @@
+"""The family of errors a user can meet, each with the exit code that a CI job sees.
+
+0 PASS, 1 FAIL, 2 usage/data/policy error, 3 INCONCLUSIVE, 4 failed measurement.
+"""
+
+from __future__ import annotations
+
+EXIT_USAGE = 2
+EXIT_MEASUREMENT = 4
+
+
+class EdgefairError(Exception):
+    """What was found, what was expected, and what to do about it.
+
+    Args:
+        found: one sentence with the offending value, file, column or group in it.
+        expected: what would have been right, if that is not obvious.
+        fix: what the user can do next.
+    """
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, found: str, *, expected: str | None = None, fix: str | None = None) -> None:
+        super().__init__(found)
+        self.found = found
+        self.expected = expected
+        self.fix = fix
+
+    def __str__(self) -> str:
+        lines = [self.found]
+        if self.expected:
+            lines.append(f"expected: {self.expected}")
+        if self.fix:
+            lines.append(f"to fix: {self.fix}")
+        return "\n".join(lines)
+
+
+class UsageError(EdgefairError):
+    """A command, a flag, a config key or a path that cannot be used."""
+
+
+class DataError(EdgefairError):
+    """Rows, columns, labels or groups that are not what the config declares."""
+
+
+class PolicyError(EdgefairError):
+    """A policy that contradicts itself, the data, or the mathematics."""
+
+
+class ModelError(EdgefairError):
+    """A model file that cannot be read, checked, converted or bound to the data."""
+
+
+class MeasurementError(EdgefairError):
+    """The device did not give a measurement that can be believed. Never a verdict."""
+
+    exit_code = EXIT_MEASUREMENT
