@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 EXIT_USAGE = 2
 EXIT_MEASUREMENT = 4
 
@@ -55,3 +58,9 @@ class MeasurementError(EdgefairError):
     """The device did not give a measurement that can be believed. Never a verdict."""
 
     exit_code = EXIT_MEASUREMENT
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """' (did you mean 'x'?)' for the closest known word, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
