@@ -1,0 +1,73 @@
+"""A trained classifier -> one checked FP32 ONNX file."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx
+import torch
+
+from edgefair.errors import ModelError
+from edgefair.exporters.checked import checked_model, set_spec
+from edgefair.training.classifier import Classifier, Deployable
+
+if TYPE_CHECKING:
+    from edgefair.probe.spec import ModelSpec
+
+OPSET = 20
+# Two rows, because a batch of one is specialised away, and any number beside it is promised by the dynamic shape.
+EXAMPLE_ROWS = 2
+
+
+def export_classifier(
+    classifier: Classifier, spec: ModelSpec, array_shapes: dict[str, tuple[int, ...]], path: Path
+) -> onnx.ModelProto:
+    """Export preprocessing, network and decision as one graph with a dynamic number of rows.
+
+    Inputs are the spec's, in its order; outputs are `decision` int64 [rows] and `score` float32 [rows, classes]. The
+    spec is written into the file's metadata.
+
+    Raises:
+        ModelError: the network cannot be exported, or the exported graph does not give the network's decisions.
+    """
+    deployable = Deployable(classifier, spec).eval()
+    example = tuple(
+        _example(item.dtype, _row_shape(item.array, len(item.columns), array_shapes)) for item in spec.inputs
+    )
+    rows = torch.export.Dim("rows", min=1)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                deployable,
+                example,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=[item.name for item in spec.inputs],
+                output_names=["decision", "score"],
+                dynamic_shapes=(tuple({0: rows} for _ in example),),
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:
+        raise ModelError(
+            f"the network cannot be exported to ONNX: {str(error).splitlines()[0]}",
+            expected="a forward without data-dependent control flow, accepted by torch.export with a dynamic batch",
+        ) from error
+    assert program is not None
+    model = checked_model(program.model_proto, opset=OPSET)
+    set_spec(model, spec)
+    onnx.save_model(model, path)
+    return model
+
+
+def _row_shape(array: str | None, columns: int, array_shapes: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
+    return (columns,) if array is None else array_shapes[array]
+
+
+def _example(dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
+    return torch.zeros((EXAMPLE_ROWS, *shape), dtype=getattr(torch, dtype))

@@ -1,0 +1,110 @@
+"""Resumable training state as one safetensors file, written atomically."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from edgefair.debias import Debias
+from edgefair.errors import ModelError
+from edgefair.files import write_atomic
+
+
+class Checkpoint:
+    """The state after the last whole epoch of one run.
+
+    Args:
+        path: the file.
+        settings: digest of everything that decides the result; a checkpoint of other settings is not resumed from.
+    """
+
+    def __init__(self, path: Path, settings: str) -> None:
+        self.path = path
+        self.settings = settings
+
+    def save(
+        self,
+        epoch: int,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        methods: Sequence[Debias],
+    ) -> None:
+        """Write the state after `epoch` epochs."""
+        tensors = {f"model.{name}": value.contiguous() for name, value in model.state_dict().items()}
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        for position, method in enumerate(methods):
+            tensors |= {f"method.{position}.{name}": value for name, value in method.state().items()}
+        metadata = {"epoch": str(epoch), "settings": self.settings}
+        write_atomic(self.path, save(tensors, metadata))
+
+    def restore(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        methods: Sequence[Debias],
+    ) -> int:
+        """Load the state in place; the number of epochs already done, 0 where there is nothing to resume."""
+        metadata = read_metadata(self.path)
+        if metadata.get("settings") != self.settings:
+            return 0
+        tensors = load_file(self.path)
+        model.load_state_dict(_under(tensors, "model."))
+        for index, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
+            optimizer.state[parameter] = _under(tensors, f"optimizer.{index}.")
+        for position, method in enumerate(methods):
+            method.load_state(_under(tensors, f"method.{position}."))
+        return int(metadata["epoch"])
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file; empty where the file is absent or unreadable."""
+    try:
+        with safe_open(path, framework="pt") as stream:
+            return dict(stream.metadata() or {})
+    except (OSError, SafetensorError):
+        return {}
+
+
+def load_weights(path: Path, model: nn.Module) -> None:
+    """Read a state dict from `.safetensors`, or from a `.pt` with weights_only=True.
+
+    Raises:
+        ModelError: unreadable, needs unpickling, or does not fit the network.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ModelError(f"no weights at '{path}'", expected="a .safetensors file, or a .pt state dict") from error
+    except Exception as error:
+        raise ModelError(
+            f"'{path}' cannot be read as tensors: {type(error).__name__}",
+            expected="a .safetensors file, or a .pt that holds only a state dict; pickled objects are never loaded",
+            fix="save it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')",
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ModelError(
+            f"'{path}' holds a {type(state).__name__}, not a state dict of tensors",
+            fix="save it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')",
+        )
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(f"the weights in '{path}' do not fit the network: {_shorten(str(error))}") from error
+
+
+def _shorten(text: str, limit: int = 400) -> str:
+    return json.dumps(" ".join(text.split()))[1 : limit + 1]

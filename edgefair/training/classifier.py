@@ -1,0 +1,118 @@
+"""Preprocessing, network and decision as one module, so that one graph goes to the device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from edgefair.probe.spec import InputSpec, ModelSpec
+
+# Standardized numbers are clipped here: one extreme row must not stretch the INT8 range of everybody's features.
+CLIP_SIGMA = 5.0
+
+
+class Numbers(nn.Module):
+    """z = clip((x - mean) / std, -CLIP_SIGMA, CLIP_SIGMA), column by column; a constant column becomes 0."""
+
+    mean: Tensor
+    inverse_std: Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("inverse_std", torch.ones(shape))
+        self.shape = shape
+
+    def fit(self, x: Tensor) -> None:
+        """Take mean and standard deviation from training rows [rows, *shape]."""
+        std, mean = torch.std_mean(x.double(), dim=0, correction=0)
+        self.mean.copy_(mean)
+        self.inverse_std.copy_(torch.where(std > 0, 1.0 / std, 0.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[rows, *shape] -> [rows, *shape]."""
+        return ((x.float() - self.mean) * self.inverse_std).clamp(-CLIP_SIGMA, CLIP_SIGMA)
+
+
+class OneHot(nn.Module):
+    """Codes int32 [rows, columns] -> float32 [rows, sum of vocabulary sizes]; an unseen value lights no slot."""
+
+    column_of_slot: Tensor
+    code_of_slot: Tensor
+
+    def __init__(self, sizes: list[int]) -> None:
+        super().__init__()
+        columns = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+        codes = torch.cat([torch.arange(size, dtype=torch.int32) for size in sizes])
+        self.register_buffer("column_of_slot", columns)
+        self.register_buffer("code_of_slot", codes)
+        self.shape = (len(codes),)
+
+    def fit(self, x: Tensor) -> None:
+        """Nothing to learn: the vocabularies are the spec's."""
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """[rows, columns] -> [rows, slots]."""
+        return (codes.index_select(1, self.column_of_slot) == self.code_of_slot).float()
+
+
+class Preprocess(nn.Module):
+    """Raw graph inputs -> the network's features float32 [rows, *features]."""
+
+    def __init__(self, inputs: tuple[InputSpec, ...], array_shapes: Mapping[str, tuple[int, ...]]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(_part(item, array_shapes) for item in inputs)
+        shapes = [part.shape for part in self.parts]
+        self.features: tuple[int, ...] = shapes[0] if len(shapes) == 1 else (sum(_width(s) for s in shapes),)
+
+    def fit(self, *inputs: Tensor) -> None:
+        """Learn the scaling from training rows."""
+        for part, x in zip(self.parts, inputs, strict=True):
+            part.fit(x)  # type: ignore[operator]
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Inputs in the spec's order, each [rows, ...] -> [rows, *features]."""
+        parts = [part(x) for part, x in zip(self.parts, inputs, strict=True)]
+        return parts[0] if len(parts) == 1 else torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def _part(item: InputSpec, array_shapes: Mapping[str, tuple[int, ...]]) -> Numbers | OneHot:
+    if item.array is not None:
+        return Numbers(array_shapes[item.array])
+    sizes = [len(column.vocabulary) for column in item.columns if column.vocabulary is not None]
+    return OneHot(sizes) if sizes else Numbers((len(item.columns),))
+
+
+def _width(shape: tuple[int, ...]) -> int:
+    return int(torch.Size(shape).numel())
+
+
+class Classifier(nn.Module):
+    """Preprocessing and network: raw inputs -> logits [rows, classes]."""
+
+    def __init__(self, preprocess: Preprocess, network: nn.Module) -> None:
+        super().__init__()
+        self.preprocess = preprocess
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Inputs in the spec's order -> logits float32 [rows, classes]."""
+        logits: Tensor = self.network(self.preprocess(*inputs))
+        return logits
+
+
+class Deployable(nn.Module):
+    """What is exported: raw inputs -> (decision int64 [rows], score float32 [rows, classes])."""
+
+    def __init__(self, classifier: Classifier, spec: ModelSpec) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.threshold = spec.reading.threshold
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Binary: decide class 1 where P(class 1) >= threshold. More classes: the most probable."""
+        score = self.classifier(*inputs).softmax(dim=1)
+        decision = score.argmax(dim=1) if self.threshold is None else (score[:, 1] >= self.threshold).long()
+        return decision, score

@@ -1,0 +1,55 @@
+"""The `model:` and `train:` sections of edgefair.yaml."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class ModelConfig(BaseModel):
+    """Which network is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    network: str = Field("mlp", description="A built-in network, or package.module:factory from the current folder.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the factory.")
+    threshold: float = Field(
+        0.5, ge=0, le=1, description="Two classes: decide class 1 where P(class 1) >= threshold. Exported in the graph."
+    )
+
+
+class TrainConfig(BaseModel):
+    """How the network is trained (AdamW, triangular learning rate)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(4, ge=1, description="Passes over the training rows.")
+    batch_rows: int = Field(1024, ge=1, description="Rows in a training batch.")
+    learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of a triangular schedule.")
+    weight_decay: float = Field(1e-4, ge=0, description="AdamW's decoupled weight decay.")
+
+
+class MethodConfig(BaseModel):
+    """One debiasing method with its options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str = Field(description="Name of the method; `edgefair train --help` lists them.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the method.")
+
+
+class DebiasConfig(BaseModel):
+    """Which debiasing methods are used at which stage."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: tuple[MethodConfig, ...] = Field((), description="Methods used while training, combined in this order.")
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _names_are_methods(cls, value: Any) -> Any:
+        items = [value] if isinstance(value, str | dict) else value
+        if not isinstance(items, list | tuple):
+            return value
+        return [{"method": item} if isinstance(item, str) else item for item in items if item != "none"]
