@@ -1,1 +1,153 @@
-"""edgefair.yaml as validated models."""
+"""edgefair.yaml as validated models. Every flag of the command line overrides a key of this file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+
+from edgefair.data.config import DataConfig
+from edgefair.decision.policy import Policy
+from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError
+from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
+
+
+class CompressConfig(BaseModel):
+    """How the model is compressed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    calibration: str = Field("int8-balanced", description="A recipe of calibration/ by name, or the path of one.")
+
+
+class Config(BaseModel):
+    """The whole project. Relative paths are relative to the folder of edgefair.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    project: str = Field("model", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the project.")
+    seed: int = Field(0, ge=0, description="The one source of randomness.")
+    data: DataConfig
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    debias: DebiasConfig = Field(default_factory=DebiasConfig)
+    compress: CompressConfig = Field(default_factory=CompressConfig)
+    targets: tuple[str, ...] = Field(("local",), min_length=1, description="Devices on which the release is judged.")
+    policy: Policy
+    runs: Path = Field(Path("runs"), description="Folder of the training runs.")
+    output: Path = Field(Path("dist"), description="Folder of the exported bundles.")
+
+    _base: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths start from."""
+        return self._base
+
+    @property
+    def bundle_path(self) -> Path:
+        """Where `edgefair export` writes, and `edgefair verify` looks, when no path is given."""
+        return self.base / self.output / self.project
+
+    def run_path(self, name: str) -> Path:
+        """The folder of a training run."""
+        return self.base / self.runs / name
+
+
+# Which error a wrong key is, by the section that it stands in.
+_ERROR_OF_SECTION: Mapping[str, type[EdgefairError]] = {"policy": PolicyError, "data": DataError}
+
+
+def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read edgefair.yaml, put the overrides (dotted key -> value) over it, and validate the result.
+
+    Raises:
+        UsageError: no such file, not YAML, or a key or value that cannot be (PolicyError, DataError by section).
+    """
+    try:
+        text = path.read_text()
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"no config '{path}'", expected="a project's edgefair.yaml", fix="write one with `edgefair init`"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"config '{path}' cannot be read: {error}") from error
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"config '{path}' is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise UsageError(f"config '{path}' holds no keys", fix="write one with `edgefair init`")
+    for key, value in (overrides or {}).items():
+        _put(raw, key, value)
+    return parse_config(raw, base=path.parent.resolve(), source=str(path))
+
+
+def parse_config(raw: Mapping[str, Any], *, base: Path, source: str = "config") -> Config:
+    """Validate a config that is a mapping already.
+
+    Raises:
+        UsageError: a key or value that cannot be (PolicyError, DataError by section), the first one found.
+    """
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise _explained(error, source) from error
+    config._base = base
+    return config
+
+
+def _put(raw: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    place = raw
+    for section in sections:
+        inner = place.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"cannot set '{key}': '{section}' is not a section")
+        place = inner
+    place[last] = value
+
+
+def _explained(error: ValidationError, source: str) -> EdgefairError:
+    first = error.errors(include_url=False)[0]
+    location = [str(part) for part in first["loc"]]
+    key = ".".join(location)
+    kind = _ERROR_OF_SECTION.get(location[0] if location else "", UsageError)
+    if first["type"] == "extra_forbidden":
+        known = _keys_beside(location)
+        close = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        return kind(f"{source}: unknown key '{key}'{hint}", expected=f"one of {', '.join(known)}" if known else None)
+    if first["type"] == "missing":
+        return kind(f"{source}: key '{key}' is missing", fix="`edgefair init` writes a config with every key explained")
+    found = first.get("input")
+    shown = "" if isinstance(found, dict | list) else f" (found {found!r})"
+    return kind(f"{source}: {key}: {first['msg']}{shown}")
+
+
+def _keys_beside(location: list[str]) -> list[str]:
+    """The keys that the model around an unknown key has."""
+    schema = Config.model_json_schema()
+    node = schema
+    for part in location[:-1]:
+        node = _resolve(node, schema)
+        properties = node.get("properties", {})
+        node = properties.get(part) or node.get("additionalProperties") or node.get("items") or {}
+        if not isinstance(node, dict):
+            return []
+    return sorted(_resolve(node, schema).get("properties", {}))
+
+
+def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    for choice in ("anyOf", "allOf"):
+        if choice in node:
+            node = next((item for item in node[choice] if "$ref" in item), node)
+    reference = node.get("$ref")
+    if reference is None:
+        return node
+    resolved: dict[str, Any] = schema["$defs"][reference.rsplit("/", 1)[-1]]
+    return resolved

@@ -1,0 +1,110 @@
+"""The `edgefair` command. Each sub-command is a file of this folder, imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import click
+
+import edgefair
+from edgefair.errors import EXIT_MEASUREMENT, EXIT_USAGE, EdgefairError
+
+# Name -> one-line help. The table is data, so `edgefair --help` imports no command.
+COMMANDS: Mapping[str, str] = {
+    "init": "Write edgefair.yaml for this project.",
+    "plan": "Can this audit set decide at this threshold? Rows needed per cell.",
+    "train": "Train (and debias) a network into runs/NAME.",
+    "export": "Compress, measure on the target, and write the bundle only if every gate passes.",
+    "verify": "Measure a bundle or an .onnx file on the target and judge it.",
+    "inspect": "Check a bundle's digests and print what it says of itself.",
+}
+EXIT_INTERRUPTED = 130
+
+
+class EdgefairGroup(click.Group):
+    """Loads commands lazily and maps every exception to its exit code, here and nowhere else."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The commands in the order of a project's life."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the file of one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"edgefair.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
+        """Run, and leave with 0 PASS, 1 FAIL, 2 usage, 3 INCONCLUSIVE, 4 failed measurement, 130 interrupted."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        extra.pop("standalone_mode", None)
+        try:
+            code = super().main(arguments, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except Exception as error:
+            if "--debug" in arguments:
+                traceback.print_exc()
+            sys.exit(_explain(error))
+        except KeyboardInterrupt:
+            sys.exit(_stop("interrupted", EXIT_INTERRUPTED))
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    """Say what went wrong on stderr; the exit code. An error that is no verdict never exits with 1."""
+    match error:
+        case EdgefairError():
+            return _stop(str(error), error.exit_code)
+        case click.UsageError():
+            error.show()
+            return EXIT_USAGE
+        case click.ClickException():
+            return _stop(error.format_message(), EXIT_USAGE)
+        case click.Abort():
+            return _stop("interrupted", EXIT_INTERRUPTED)
+        case BrokenPipeError():
+            sys.stdout = None  # type: ignore[assignment]
+            return EXIT_MEASUREMENT
+        case OSError():
+            return _stop(f"{error.strerror}: '{error.filename}'" if error.filename else str(error), EXIT_USAGE)
+        case _:
+            return _stop(
+                f"internal error, no verdict: {type(error).__name__}: {error}\n"
+                "to fix: run again as `edgefair --debug ...` and report what it prints",
+                EXIT_MEASUREMENT,
+            )
+
+
+def _stop(message: str, code: int) -> int:
+    click.echo(f"error: {message}", err=True)
+    return code
+
+
+@click.group(
+    cls=EdgefairGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 PASS, 1 FAIL, 2 usage or policy error, 3 INCONCLUSIVE, 4 failed measurement.",
+)
+@click.version_option(edgefair.__version__, prog_name="edgefair")
+@click.option("--debug", is_flag=True, help="Print the traceback of an error.")
+def main(debug: bool) -> None:
+    """Compress a model for the edge, and ship it only if it is shown to be fair on the device.
+
+    \b
+    A project's life:
+      edgefair init --data census-income     write edgefair.yaml
+      edgefair plan                          can the audit set decide?
+      edgefair train --debias reweigh        train and debias
+      edgefair export --int8                 compress, measure, gate, ship or block
+      edgefair verify --max-eo-gap 0.05      judge the shipped file again
+    """

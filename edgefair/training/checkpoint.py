@@ -30,18 +30,18 @@ class Checkpoint:
 
     def save(
         self,
-        epoch: int,
+        losses: Sequence[float],
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         methods: Sequence[Debias],
     ) -> None:
-        """Write the state after `epoch` epochs."""
+        """Write the state after the epochs that gave these losses."""
         tensors = {f"model.{name}": value.contiguous() for name, value in model.state_dict().items()}
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
         for position, method in enumerate(methods):
             tensors |= {f"method.{position}.{name}": value for name, value in method.state().items()}
-        metadata = {"epoch": str(epoch), "settings": self.settings}
+        metadata = {"losses": json.dumps(list(losses)), "settings": self.settings}
         write_atomic(self.path, save(tensors, metadata))
 
     def restore(
@@ -49,18 +49,19 @@ class Checkpoint:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         methods: Sequence[Debias],
-    ) -> int:
-        """Load the state in place; the number of epochs already done, 0 where there is nothing to resume."""
+    ) -> list[float]:
+        """Load the state in place; the loss of each epoch already done, none where there is nothing to resume."""
         metadata = read_metadata(self.path)
         if metadata.get("settings") != self.settings:
-            return 0
+            return []
         tensors = load_file(self.path)
         model.load_state_dict(_under(tensors, "model."))
         for index, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
             optimizer.state[parameter] = _under(tensors, f"optimizer.{index}.")
         for position, method in enumerate(methods):
             method.load_state(_under(tensors, f"method.{position}."))
-        return int(metadata["epoch"])
+        losses: list[float] = json.loads(metadata["losses"])
+        return losses
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -74,6 +75,11 @@ def read_metadata(path: Path) -> dict[str, str]:
             return dict(stream.metadata() or {})
     except (OSError, SafetensorError):
         return {}
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write the state dict as safetensors."""
+    write_atomic(path, save({name: value.contiguous() for name, value in model.state_dict().items()}))
 
 
 def load_weights(path: Path, model: nn.Module) -> None:

@@ -44,7 +44,7 @@ def train(
     checkpoint: Checkpoint,
     progress: Progress,
 ) -> list[float]:
-    """Train in place; the mean loss of each epoch that ran here.
+    """Train in place; the mean loss of each epoch.
 
     A checkpoint is written after every epoch, and training goes on from the last one. The order of the rows in an
     epoch depends on (seed, epoch) alone, so a resumed run ends with the weights of an uninterrupted one.
@@ -57,9 +57,8 @@ def train(
     optimizer = torch.optim.AdamW(
         classifier.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=False
     )
-    first = checkpoint.restore(classifier, optimizer, methods)
-    losses = []
-    for epoch in range(first, config.epochs):
+    losses = checkpoint.restore(classifier, optimizer, methods)
+    for epoch in range(len(losses), config.epochs):
         torch.manual_seed(seed * 1_000_003 + epoch)
         order = torch.randperm(len(rows))
         classifier.train()
@@ -83,7 +82,7 @@ def train(
                 fix="lower train.learning_rate; the checkpoint of the epoch before is kept",
             )
         losses.append(mean)
-        checkpoint.save(epoch + 1, classifier, optimizer, methods)
+        checkpoint.save(losses, classifier, optimizer, methods)
     return losses
 
 

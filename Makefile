@@ -1,0 +1,40 @@
+# Every target makes its own environment: each works as the first command on a fresh machine with Python 3.11-3.13.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help dev demo test test-long lint bench schema clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+dev: $(VENV)/.ready ## Make the virtual environment
+
+demo: $(VENV)/.ready ## An unfair model is blocked and a fair one shipped, on 299,285 real people
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/census/demo.sh
+
+test: $(VENV)/.ready ## Run the tests
+	$(BIN)/pytest
+
+test-long: $(VENV)/.ready ## Run the tests and the long simulations
+	$(BIN)/pytest -m 'not gpu'
+
+lint: $(VENV)/.ready ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready ## Run every benchmark's quick form
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
+
+schema: $(VENV)/.ready ## Regenerate docs/edgefair.schema.json
+	$(BIN)/edgefair init --schema > docs/edgefair.schema.json
+
+clean: ## Remove the virtual environment and what the tools left
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/census/demo

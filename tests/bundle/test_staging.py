@@ -1,0 +1,119 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from edgefair.bundle.manifest import FileEntry, Manifest, open_bundle
+from edgefair.bundle.staging import _exchange, publish, staging
+from edgefair.errors import ModelError, UsageError
+from edgefair.files import sha256_file, write_atomic
+
+
+def write_bundle(folder, content):
+    (folder / "reference").mkdir()
+    for name in ("model.onnx", "spec.json", "report.json", "reference/model.onnx"):
+        (folder / name).write_bytes(content)
+    files = {
+        str(path.relative_to(folder)): FileEntry(sha256_file(path), path.stat().st_size)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    manifest = Manifest(files, "PASS", ({"name": "local"},), {"edgefair": "0"}, {"seed": 0})
+    write_atomic(folder / "manifest.json", manifest.to_json().encode())
+
+
+def ship(destination, content):
+    with staging(destination) as folder:
+        write_bundle(folder, content)
+        publish(folder, destination)
+
+
+def test_a_bundle_is_published_and_replaced_and_nothing_else_is_left(tmp_path):
+    ship(tmp_path / "out", b"one")
+    assert open_bundle(tmp_path / "out").model.read_bytes() == b"one"
+    ship(tmp_path / "out", b"two")
+    assert open_bundle(tmp_path / "out").model.read_bytes() == b"two"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_replacing_works_where_folders_cannot_be_exchanged(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgefair.bundle.staging._exchange", lambda *_: False)
+    ship(tmp_path / "out", b"one")
+    ship(tmp_path / "out", b"two")
+    assert open_bundle(tmp_path / "out").model.read_bytes() == b"two"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_two_folders_change_places(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    if not _exchange(tmp_path / "a", tmp_path / "b"):
+        pytest.skip("this file system cannot exchange two folders")
+    assert (tmp_path / "a" / "file").read_text() == "b"
+    assert (tmp_path / "b" / "file").read_text() == "a"
+
+
+def test_an_error_while_building_leaves_the_old_bundle(tmp_path):
+    ship(tmp_path / "out", b"one")
+    with pytest.raises(RuntimeError), staging(tmp_path / "out") as folder:
+        (folder / "model.onnx").write_bytes(b"half")
+        raise RuntimeError
+    assert open_bundle(tmp_path / "out").model.read_bytes() == b"one"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_what_a_killed_export_left_is_removed_and_a_living_one_is_left_alone(tmp_path):
+    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    dead = tmp_path / f".out.partial-{int(child.stdout)}"
+    living = tmp_path / f".out.partial-{os.getppid()}"
+    other = tmp_path / f".other.partial-{int(child.stdout)}"
+    for path in (dead, living, other):
+        path.mkdir()
+    ship(tmp_path / "out", b"one")
+    assert not dead.exists()
+    assert living.exists()
+    assert other.exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_destination_that_holds_something_else_is_refused_and_kept(tmp_path, kind):
+    out = tmp_path / "out"
+    if kind == "file":
+        out.write_text("mine")
+    else:
+        out.mkdir()
+        (out / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="out"), staging(out):
+        pass
+    assert (out if kind == "file" else out / "mine.txt").read_text() == "mine"
+
+
+def test_a_parent_that_is_a_file_is_a_usage_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot write"), staging(tmp_path / "file" / "out"):
+        pass
+
+
+@pytest.mark.parametrize("change", ["edit", "remove", "add", "manifest"])
+def test_a_bundle_that_was_tampered_with_is_refused(tmp_path, change):
+    out = tmp_path / "out"
+    ship(out, b"one")
+    if change == "edit":
+        (out / "model.onnx").write_bytes(b"two")
+    elif change == "remove":
+        (out / "spec.json").unlink()
+    elif change == "add":
+        (out / "extra.so").write_bytes(b"x")
+    else:
+        (out / "manifest.json").write_text("{}")
+    with pytest.raises(ModelError):
+        open_bundle(out)
+
+
+def test_a_bundle_without_its_reference_is_whole_for_a_device(tmp_path):
+    out = tmp_path / "out"
+    ship(out, b"one")
+    (out / "reference/model.onnx").unlink()
+    assert open_bundle(out).reference is None

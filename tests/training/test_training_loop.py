@@ -1,0 +1,178 @@
+import pytest
+import torch
+
+from edgefair.debias import Cells, open_method
+from edgefair.errors import DataError, ModelError, UsageError
+from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.training.build import build_classifier
+from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
+from edgefair.training.loop import TrainingRows, train
+from edgefair.training.networks import open_network
+from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
+
+SPEC = ModelSpec(
+    inputs=(
+        InputSpec("numeric", "float32", (Column("age"), Column("constant"))),
+        InputSpec("categorical", "int32", (Column("job", ("a", "b", "c")),)),
+    ),
+    reading=Reading("decision", "label", 0.5, "score"),
+    classes=("no", "yes"),
+)
+CONFIG = TrainConfig(epochs=3, batch_rows=64)
+
+
+def quiet(*_):
+    pass
+
+
+def make_rows(rows=400):
+    generator = torch.Generator().manual_seed(1)
+    job = torch.randint(3, (rows, 1), generator=generator, dtype=torch.int32)
+    age = torch.randn(rows, 1, generator=generator)
+    label = (age[:, 0] + (job[:, 0] == 2) > 0.3).long()
+    group = torch.randint(2, (rows,), generator=generator)
+    numeric = torch.cat([age, torch.ones_like(age)], dim=1)
+    return TrainingRows((numeric, job), Cells(group, label, ("g0", "g1"), SPEC.classes))
+
+
+def fresh(rows, seed=0):
+    classifier = build_classifier(SPEC, ModelConfig(options={"hidden": [8]}), {}, seed=seed)
+    classifier.preprocess.fit(*rows.inputs)
+    return classifier
+
+
+def methods():
+    return [open_method("reweigh", {}), open_method("eo-penalty", {})]
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(steps):
+    def progress(done, _total, _what):
+        if done >= steps:
+            raise Stop
+
+    return progress
+
+
+def test_training_learns_the_rule(tmp_path):
+    rows = make_rows()
+    classifier = fresh(rows)
+    config = TrainConfig(epochs=30, batch_rows=64, learning_rate=0.02)
+    losses = train(classifier, rows, [], config, seed=0, checkpoint=Checkpoint(tmp_path / "c", "x"), progress=quiet)
+    decided = classifier.eval()(*rows.inputs).argmax(1)
+    assert (decided == rows.cells.label).float().mean() > 0.95
+    assert losses[-1] < losses[0] / 3
+
+
+def test_a_run_that_was_interrupted_in_an_epoch_ends_with_the_same_weights(tmp_path):
+    rows = make_rows()
+    whole = fresh(rows)
+    losses = train(whole, rows, methods(), CONFIG, seed=3, checkpoint=Checkpoint(tmp_path / "a", "x"), progress=quiet)
+
+    checkpoint = Checkpoint(tmp_path / "b", "x")
+    with pytest.raises(Stop):
+        train(fresh(rows), rows, methods(), CONFIG, seed=3, checkpoint=checkpoint, progress=stop_after(10))
+    resumed = fresh(rows)
+    again = train(resumed, rows, methods(), CONFIG, seed=3, checkpoint=checkpoint, progress=quiet)
+    assert again == losses
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_checkpoint_of_other_settings_is_not_resumed_from(tmp_path):
+    rows = make_rows()
+    with pytest.raises(Stop):
+        train(
+            fresh(rows), rows, [], CONFIG, seed=3, checkpoint=Checkpoint(tmp_path / "c", "one"), progress=stop_after(10)
+        )
+    steps = []
+    train(
+        fresh(rows),
+        rows,
+        [],
+        CONFIG,
+        seed=3,
+        checkpoint=Checkpoint(tmp_path / "c", "other"),
+        progress=lambda done, *_: steps.append(done),
+    )
+    assert steps[0] == 1
+
+
+def test_a_truncated_checkpoint_means_starting_again(tmp_path):
+    rows = make_rows()
+    checkpoint = Checkpoint(tmp_path / "c", "x")
+    with pytest.raises(Stop):
+        train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=stop_after(10))
+    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:100])
+    assert len(train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=quiet)) == CONFIG.epochs
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
+    rows = make_rows()
+    config = TrainConfig(epochs=3, batch_rows=64, learning_rate=1e30)
+    with pytest.raises(DataError, match="training loss became"):
+        train(fresh(rows), rows, [], config, seed=0, checkpoint=Checkpoint(tmp_path / "c", "x"), progress=quiet)
+
+
+def test_an_unseen_category_lights_no_slot_and_numbers_are_scaled_and_clipped():
+    rows = make_rows()
+    preprocess = fresh(rows).preprocess
+    features = preprocess(torch.tensor([[1e9, 1.0]]), torch.tensor([[-1]], dtype=torch.int32))
+    assert features.tolist() == [[5.0, 0.0, 0.0, 0.0, 0.0]]
+    scaled = preprocess(*rows.inputs)
+    assert abs(float(scaled[:, 0].mean())) < 0.02
+    assert torch.equal(scaled[:, 2:].argmax(1), rows.inputs[1][:, 0].long())
+
+
+class Boom:
+    def __reduce__(self):
+        return (print, ("unpickled",))
+
+
+def test_weights_that_need_unpickling_are_refused_and_not_run(tmp_path, capsys):
+    torch.save({"weight": Boom()}, tmp_path / "evil.pt")
+    with pytest.raises(ModelError, match="pickled objects are never loaded"):
+        load_weights(tmp_path / "evil.pt", torch.nn.Linear(1, 1))
+    assert "unpickled" not in capsys.readouterr().out
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    save_weights(torch.nn.Linear(3, 2), tmp_path / "w.safetensors")
+    load_weights(tmp_path / "w.safetensors", torch.nn.Linear(3, 2))
+    with pytest.raises(ModelError, match="do not fit"):
+        load_weights(tmp_path / "w.safetensors", torch.nn.Linear(4, 2))
+    (tmp_path / "w.safetensors").write_bytes(b"short")
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_weights(tmp_path / "w.safetensors", torch.nn.Linear(3, 2))
+
+
+def test_the_users_own_factory_is_used(tmp_path, monkeypatch):
+    (tmp_path / "my_networks.py").write_text(
+        "import torch\n"
+        "def wide(*, features, classes, width=4):\n"
+        "    return torch.nn.Sequential(torch.nn.Linear(features[0], width), torch.nn.Linear(width, classes))\n"
+        "def broken(*, features, classes):\n"
+        "    return 3\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    network = open_network("my_networks:wide", features=(5,), classes=2, options={"width": 7})
+    assert network[0].weight.shape == (7, 5)
+    with pytest.raises(UsageError, match="did you mean 'width'"):
+        open_network("my_networks:wide", features=(5,), classes=2, options={"widht": 7})
+    with pytest.raises(UsageError, match="returned a int"):
+        open_network("my_networks:broken", features=(5,), classes=2, options={})
+    with pytest.raises(UsageError, match="cannot be imported"):
+        open_network("my_networks:absent", features=(5,), classes=2, options={})
+    with pytest.raises(UsageError, match="did you mean 'mlp'"):
+        open_network("mpl", features=(5,), classes=2, options={})
+
+
+def test_debias_accepts_names_and_none():
+    assert DebiasConfig(train="none").train == ()
+    assert [item.method for item in DebiasConfig(train=["reweigh", {"method": "eo-penalty"}]).train] == [
+        "reweigh",
+        "eo-penalty",
+    ]
