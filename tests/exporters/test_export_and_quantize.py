@@ -1,0 +1,139 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper
+
+from edgefair.compress.quantize import quantize_static
+from edgefair.compress.recipe import CalibrationRecipe
+from edgefair.errors import ModelError
+from edgefair.exporters.checked import read_model
+from edgefair.exporters.torch_module import export_classifier
+from edgefair.probe.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
+from edgefair.training.build import build_classifier
+from edgefair.training.settings import ModelConfig
+
+RECIPE = CalibrationRecipe(name="test")
+
+
+def spec(classes=("no", "yes"), threshold=0.4):
+    return ModelSpec(
+        inputs=(
+            InputSpec("numeric", "float32", (Column("age"), Column("pay"))),
+            InputSpec("categorical", "int32", (Column("job", ("a", "b", "c")), Column("town", ("x", "y")))),
+        ),
+        reading=Reading("decision", "label", threshold, "score"),
+        classes=classes,
+    )
+
+
+def sample(rows, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "numeric": rng.normal(size=(rows, 2)).astype(np.float32),
+        "categorical": rng.integers(-1, 2, size=(rows, 2), dtype=np.int32),
+    }
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    classifier = build_classifier(spec(), ModelConfig(options={"hidden": [16]}), {}, seed=0).eval()
+    classifier.preprocess.fit(*(torch.from_numpy(x) for x in sample(100).values()))
+    return classifier, export_classifier(classifier, spec(), {}, path), path
+
+
+def run(model, inputs):
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(["decision", "score"], inputs)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 333])
+def test_the_graph_gives_the_networks_scores_and_decides_at_the_threshold(exported, rows):
+    classifier, model, _ = exported
+    inputs = sample(rows, seed=rows)
+    decision, score = run(model, inputs)
+    expected = classifier(*(torch.from_numpy(x) for x in inputs.values())).softmax(1).detach().numpy()
+    assert np.abs(score - expected).max() < 1e-5
+    assert np.array_equal(decision, (score[:, 1] >= 0.4).astype(np.int64))
+
+
+def test_three_classes_are_decided_by_the_largest_score(tmp_path):
+    three = spec(classes=("a", "b", "c"), threshold=None)
+    classifier = build_classifier(three, ModelConfig(options={"hidden": [8]}), {}, seed=0).eval()
+    decision, score = run(export_classifier(classifier, three, {}, tmp_path / "m.onnx"), sample(50))
+    assert np.array_equal(decision, score.argmax(1))
+
+
+def test_the_file_carries_its_spec_and_needs_no_other_file(exported):
+    _, _, path = exported
+    metadata = {item.key: item.value for item in read_model(path).metadata_props}
+    assert ModelSpec.from_json(metadata[SPEC_METADATA_KEY]) == spec()
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
+
+
+def test_int8_keeps_the_decisions_far_from_the_threshold_and_shrinks_the_weights(exported):
+    _, model, _ = exported
+    batches = [sample(64, seed=index) for index in range(4)]
+    small = quantize_static(model, batches, RECIPE, reduce_range=False)
+    inputs = sample(500, seed=9)
+    decision, score = run(model, inputs)
+    decision_small, _ = run(small, inputs)
+    clear = np.abs(score[:, 1] - 0.4) > 0.05
+    assert clear.sum() > 50
+    assert np.array_equal(decision[clear], decision_small[clear])
+    weights = [item for item in small.graph.initializer if item.data_type == TensorProto.INT8 and len(item.dims) == 2]
+    assert len(weights) == 2
+    assert {item.key for item in small.metadata_props} == {SPEC_METADATA_KEY}
+    assert {item.domain for item in small.opset_import} == {""}
+
+
+def test_compressing_twice_gives_the_same_bytes(exported):
+    _, model, _ = exported
+    one, two = (quantize_static(model, [sample(64)], RECIPE, reduce_range=False) for _ in range(2))
+    assert one.SerializeToString() == two.SerializeToString()
+
+
+def test_reduce_range_keeps_weights_within_seven_bits(exported):
+    _, model, _ = exported
+    for reduce_range, limit in ((False, 127), (True, 64)):
+        small = quantize_static(model, [sample(64)], RECIPE, reduce_range=reduce_range)
+        largest = max(
+            int(np.abs(onnx.numpy_helper.to_array(item).astype(int)).max())
+            for item in small.graph.initializer
+            if item.data_type == TensorProto.INT8 and len(item.dims) == 2
+        )
+        assert largest <= limit
+        assert largest > limit / 2
+
+
+def test_a_graph_without_anything_to_quantize_is_refused():
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])],
+    )
+    with pytest.raises(ModelError, match="nothing to quantize"):
+        quantize_static(helper.make_model(graph), [], RECIPE, reduce_range=False)
+
+
+def test_a_network_that_cannot_be_exported_says_so(tmp_path):
+    class Branches(torch.nn.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+
+    classifier = build_classifier(spec(), ModelConfig(options={"hidden": [4]}), {}, seed=0).eval()
+    classifier.network = Branches()
+    with pytest.raises(ModelError, match="cannot be exported"):
+        export_classifier(classifier, spec(), {}, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"not onnx at all", None])
+def test_a_corrupt_empty_or_truncated_file_is_refused(exported, tmp_path, content):
+    _, _, path = exported
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(path.read_bytes()[:-500] if content is None else content)
+    with pytest.raises(ModelError, match=r"bad\.onnx|not valid"):
+        read_model(bad)
