@@ -1,0 +1,51 @@
+"""Content hashes of rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.table import Categories
+
+
+def hash_rows(columns: Mapping[str, NDArray[Any] | Categories], *, rows: int) -> NDArray[np.uint64]:
+    """A 64-bit hash of each row, uint64 [rows].
+
+    It depends on the names and the values of the columns, and not on their order, on the order of the rows, on the
+    coding of text or on the width of a number's type.
+    """
+    total = np.zeros(rows, dtype=np.uint64)
+    for name, column in columns.items():
+        total += _mix(_values(column) ^ _text_hash(name))
+    return _mix(total)
+
+
+def _values(column: NDArray[Any] | Categories) -> NDArray[np.uint64]:
+    if isinstance(column, Categories):
+        hashes = np.array([_text_hash(value) for value in column.values] + [np.uint64(0)], dtype=np.uint64)
+        return hashes[column.codes]
+    if column.ndim == 1:
+        return _mix((column.astype(np.float64) + 0.0).view(np.uint64))
+    flat = np.ascontiguousarray(column.reshape(len(column), -1))
+    return np.array([_bytes_hash(row.tobytes()) for row in flat], dtype=np.uint64)
+
+
+def _text_hash(text: str) -> np.uint64:
+    return np.uint64(_bytes_hash(text.encode()))
+
+
+def _bytes_hash(content: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finalizer of splitmix64 (Steele, Lea & Flood, OOPSLA 2014)."""
+    x = x ^ (x >> np.uint64(30))
+    x = x * np.uint64(0xBF58476D1CE4E5B9)
+    x = x ^ (x >> np.uint64(27))
+    x = x * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

@@ -1,0 +1,130 @@
+"""Tables from files: Parquet, CSV and `.npz`."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgefair.data.table import MISSING, Categories, Column, Table
+from edgefair.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow
+
+# Decides, from a file's column names, which of them are read.
+Choose = Callable[[list[str]], Collection[str]]
+
+
+def read_table(path: Path, choose: Choose) -> Table:
+    """Read the chosen columns of a table.
+
+    Raises:
+        DataError: no such file, an unknown format, or a file that is corrupt or empty.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(
+            f"'{path}' is of no known format{did_you_mean(path.suffix, READERS)}",
+            expected=f"a file that ends in {', '.join(READERS)}, or the name of a built-in set",
+        )
+    if not path.is_file():
+        raise DataError(f"no data file '{path}'", fix="data.source is relative to the folder of edgefair.yaml")
+    table = reader(path, choose)
+    lengths = {name: len(column) for name, column in table.columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"'{path}': arrays of unequal length: {lengths}", expected="one entry per row in each")
+    if not table.rows:
+        raise DataError(f"'{path}' has no rows")
+    return table
+
+
+def _read_parquet(path: Path, choose: Choose) -> Table:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        stream = pyarrow.parquet.ParquetFile(path)
+        names = list(stream.schema_arrow.names)
+        wanted = set(choose(names))
+        return _from_arrow(stream.read(columns=[name for name in names if name in wanted]))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _read_csv(path: Path, choose: Choose) -> Table:
+    import pyarrow
+    import pyarrow.csv
+
+    try:
+        with pyarrow.csv.open_csv(path) as stream:
+            names = list(stream.schema.names)
+        wanted = set(choose(names))
+        options = pyarrow.csv.ConvertOptions(
+            include_columns=[name for name in names if name in wanted],
+            auto_dict_encode=True,
+            auto_dict_max_cardinality=10**6,
+        )
+        return _from_arrow(pyarrow.csv.read_csv(path, convert_options=options))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _read_npz(path: Path, choose: Choose) -> Table:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            wanted = set(choose(list(archive.files)))
+            arrays = {name: archive[name] for name in archive.files if name in wanted}
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"'{path}' holds pickled Python objects, which are never loaded: they could run any code",
+                expected="arrays of numbers, booleans or fixed-width text",
+                fix="save text with array.astype(str) before numpy.savez",
+            ) from error
+        raise _unreadable(path, error) from error
+    except (OSError, zipfile.BadZipFile, EOFError) as error:
+        raise _unreadable(path, error) from error
+    return Table({name: Categories.of(array) if array.dtype.kind in "USb" else array for name, array in arrays.items()})
+
+
+READERS: Mapping[str, Callable[[Path, Choose], Table]] = {
+    ".parquet": _read_parquet,
+    ".csv": _read_csv,
+    ".npz": _read_npz,
+}
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return DataError(f"'{path}' cannot be read as {path.suffix[1:].upper()}: {reason}", fix="write or copy it again")
+
+
+def _from_arrow(table: pyarrow.Table) -> Table:
+    return Table({name: _column(name, table.column(name)) for name in table.column_names})
+
+
+def _column(name: str, chunked: Any) -> Column:
+    import pyarrow
+    from pyarrow import types
+
+    kind = chunked.type
+    if types.is_dictionary(kind):
+        array = chunked.unify_dictionaries().combine_chunks()
+    elif types.is_string(kind) or types.is_large_string(kind) or types.is_boolean(kind):
+        array = chunked.combine_chunks().cast(pyarrow.string()).dictionary_encode()
+    elif types.is_integer(kind) or types.is_floating(kind):
+        values = chunked if chunked.null_count == 0 else chunked.cast(pyarrow.float64())
+        return np.asarray(values.to_numpy())
+    elif types.is_null(kind):
+        return Categories((), np.full(len(chunked), MISSING, dtype=np.int32))
+    else:
+        raise DataError(f"column '{name}' has type {kind}", expected="text, numbers or booleans", fix="exclude it")
+    if isinstance(array, pyarrow.ChunkedArray):
+        array = array.chunk(0)
+    codes = array.indices.fill_null(MISSING) if array.indices.null_count else array.indices
+    values = [None if item is None else str(item) for item in array.dictionary.to_pylist()]
+    return Categories(tuple("" if v is None else v for v in values), np.asarray(codes.to_numpy(), dtype=np.int32))

@@ -1,0 +1,137 @@
+"""Rows of one split, ready to be encoded, counted and identified."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.hashing import hash_rows
+from edgefair.data.table import Categories, Table
+from edgefair.errors import DataError
+from edgefair.probe.spec import UNSEEN, InputSpec, ModelSpec, category_codes
+
+
+class Rows(Protocol):
+    """What training, calibration and verification need to know of rows, wherever they come from.
+
+    Attributes:
+        label: int64 [rows], index into the classes.
+        sensitive: attribute -> its value in every row.
+    """
+
+    label: NDArray[np.int64]
+    sensitive: Mapping[str, Categories]
+
+    def __len__(self) -> int: ...
+
+    def inputs(self, spec: ModelSpec, batch_rows: int) -> Iterator[dict[str, NDArray[Any]]]:
+        """The rows as graph inputs, in order, `batch_rows` at a time (the last batch may be smaller)."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content, whatever the order of the rows."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class TableRows:
+    """Rows of a table.
+
+    Attributes:
+        features: columns that a model may see.
+        label: int64 [rows].
+        sensitive: attribute -> Categories [rows].
+        ids: declared identity of every row, if any.
+        content: names of the columns that make up a row's content (features, label, sensitive).
+    """
+
+    table: Table
+    features: tuple[str, ...]
+    label: NDArray[np.int64]
+    sensitive: Mapping[str, Categories]
+    ids: Categories | None
+    content: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, rows: NDArray[np.int64]) -> TableRows:
+        """The given rows."""
+        return TableRows(
+            table=self.table.take(rows),
+            features=self.features,
+            label=self.label[rows],
+            sensitive={name: column.take(rows) for name, column in self.sensitive.items()},
+            ids=None if self.ids is None else self.ids.take(rows),
+            content=self.content,
+        )
+
+    def inputs(self, spec: ModelSpec, batch_rows: int) -> Iterator[dict[str, NDArray[Any]]]:
+        """The rows as graph inputs; equal to `probe.spec.encode` on their raw texts and numbers.
+
+        Raises:
+            DataError: a feature of the spec is not among the features, or is of another kind.
+        """
+        encoders = {item.name: self._encoder(item) for item in spec.inputs}
+        for start in range(0, len(self), batch_rows):
+            stop = min(start + batch_rows, len(self))
+            yield {name: encode(start, stop) for name, encode in encoders.items()}
+
+    def _encoder(self, item: InputSpec) -> Any:
+        dtype = np.dtype(item.dtype)
+        if item.array is not None:
+            array = self._feature(item.array)
+            if isinstance(array, Categories):
+                raise DataError(f"feature '{item.array}' is text", expected=f"an array for the input '{item.name}'")
+            return lambda start, stop: np.ascontiguousarray(array[start:stop], dtype=dtype)
+        sources: list[tuple[NDArray[Any], NDArray[np.int32] | None]] = []
+        for column in item.columns:
+            values = self._feature(column.name)
+            if (column.vocabulary is None) == isinstance(values, Categories):
+                found, expected = ("text", "numbers") if isinstance(values, Categories) else ("numbers", "text")
+                raise DataError(
+                    f"feature '{column.name}' holds {found} and the model was trained on {expected}",
+                    fix="list columns of codes under data.categorical",
+                )
+            if isinstance(values, Categories):
+                # A missing value has code -1, which picks the last entry: unseen, like a text training never met.
+                codes = category_codes([*values.values], column.vocabulary or ())
+                sources.append((values.codes, np.append(codes, np.int32(UNSEEN))))
+            else:
+                sources.append((values, None))
+
+        def encode(start: int, stop: int) -> NDArray[Any]:
+            out = np.empty((stop - start, len(sources)), dtype=dtype)
+            for position, (values, codes) in enumerate(sources):
+                out[:, position] = values[start:stop] if codes is None else codes[values[start:stop]]
+            return out
+
+        return encode
+
+    def _feature(self, name: str) -> NDArray[Any] | Categories:
+        if name not in self.features:
+            raise DataError(
+                f"the model needs feature '{name}', which the data does not offer",
+                expected="every feature that the model was trained on",
+                fix="add the column, or take it out of data.exclude / data.sensitive",
+            )
+        return self.table.columns[name]
+
+    @cached_property
+    def row_hashes(self) -> NDArray[np.uint64]:
+        """A 64-bit hash of each row's content, uint64 [rows]; the same in every run and for every row order."""
+        return hash_rows({name: self.table.columns[name] for name in self.content}, rows=len(self))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the sorted row hashes and the names of the columns."""
+        digest = hashlib.sha256("\0".join(sorted(self.content)).encode())
+        digest.update(np.sort(self.row_hashes).astype("<u8").tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""A table in memory: numbers as arrays, text as codes into its distinct values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MISSING = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Categories:
+    """A column of text.
+
+    Attributes:
+        values: the distinct texts; some may have no row.
+        codes: int32 [rows], position in `values`, `MISSING` for no value.
+    """
+
+    values: tuple[str, ...]
+    codes: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, rows: NDArray[np.int64]) -> Categories:
+        """The given rows, with the same values."""
+        return Categories(self.values, self.codes[rows])
+
+    def text(self) -> list[str | None]:
+        """Every row's text."""
+        return [None if code == MISSING else self.values[code] for code in self.codes]
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The values that have a row, sorted."""
+        counts = np.bincount(self.codes[self.codes >= 0], minlength=len(self.values))
+        return tuple(sorted(value for value, count in zip(self.values, counts, strict=True) if count))
+
+    def missing(self) -> int:
+        """Number of rows without a value."""
+        return int(np.count_nonzero(self.codes == MISSING))
+
+    @classmethod
+    def of(cls, values: Sequence[Any] | NDArray[Any]) -> Categories:
+        """From values in memory; None and NaN are missing, everything else is its text."""
+        array = np.asarray(values)
+        if array.dtype.kind in "iub":
+            unique, inverse = np.unique(array, return_inverse=True)
+            return cls(tuple(str(item) for item in unique.tolist()), inverse.astype(np.int32))
+        texts = [None if item is None or item != item else str(item) for item in array.tolist()]
+        distinct = sorted({item for item in texts if item is not None})
+        code = {item: position for position, item in enumerate(distinct)}
+        return cls(tuple(distinct), np.array([MISSING if t is None else code[t] for t in texts], dtype=np.int32))
+
+
+Column = NDArray[Any] | Categories
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of equal length: `Categories`, or arrays [rows] or [rows, ...] of numbers."""
+
+    columns: Mapping[str, Column]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def take(self, rows: NDArray[np.int64]) -> Table:
+        """The given rows."""
+        return Table(
+            {
+                name: column.take(rows) if isinstance(column, Categories) else column[rows]
+                for name, column in self.columns.items()
+            }
+        )
