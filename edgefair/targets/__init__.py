@@ -1,0 +1,26 @@
+"""Ways to reach a machine, by name. The table is data: listing it imports nothing."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+
+from edgefair.targets.base import Transport
+from edgefair.targets.client import LoadedModel, Probe
+from edgefair.targets.profile import TargetProfile, load_profile
+
+TRANSPORTS: Mapping[str, str] = {"local": "edgefair.targets.local:LocalTransport"}
+
+
+def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> Probe:
+    """A probe on the profile's machine, to be used as a context manager.
+
+    Args:
+        timeout_s: longest silence of the device before it counts as lost.
+    """
+    module, _, name = TRANSPORTS[profile.transport].partition(":")
+    transport: Transport = getattr(importlib.import_module(module), name)(profile)
+    return Probe(profile, transport, timeout_s=timeout_s)
+
+
+__all__ = ["TRANSPORTS", "LoadedModel", "Probe", "TargetProfile", "Transport", "load_profile", "open_target"]

@@ -1,0 +1,99 @@
+"""Models as the device loads and runs them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Sequence
+
+import numpy as np
+
+
+class ProbeError(Exception):
+    """Something the host must know, with a kind that it can act on.
+
+    kind: `not_found`, `invalid_graph`, `bad_input`, `run_failed`, `bad_request`.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass
+class Loaded:
+    """A session and the digest of the bytes it was made from."""
+
+    session: Any
+    sha256: str
+    bytes: int
+
+    def describe(self) -> Dict[str, Any]:
+        """What the host checks: digest, size, inputs, outputs, metadata and the providers really active."""
+        return {
+            "sha256": self.sha256,
+            "bytes": self.bytes,
+            "inputs": [_signature(item) for item in self.session.get_inputs()],
+            "outputs": [_signature(item) for item in self.session.get_outputs()],
+            "metadata": dict(self.session.get_modelmeta().custom_metadata_map),
+            "providers": self.session.get_providers(),
+        }
+
+    def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> Dict[str, np.ndarray]:
+        """Run one batch.
+
+        Raises:
+            ProbeError: the runtime refuses the inputs or fails.
+        """
+        try:
+            return dict(zip(outputs, self.session.run(list(outputs), dict(inputs))))
+        except Exception as error:
+            kind = "bad_input" if type(error).__name__ in ("InvalidArgument", "ValueError") else "run_failed"
+            raise ProbeError(kind, _first_line(error)) from error
+
+
+def load(path: str, options: Mapping[str, Any]) -> Loaded:
+    """Read a model file once, hash those bytes, and make a session from the same bytes.
+
+    options: threads (int), providers (list of names), optimization (disable | basic | extended | all),
+    config (session config entries).
+
+    Raises:
+        ProbeError: no such file, or not a model that this runtime can load.
+    """
+    import onnxruntime
+
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ProbeError("not_found", f"{path}: {error.strerror}") from error
+    if not content:
+        raise ProbeError("invalid_graph", f"{path} is empty")
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = int(options["threads"])
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    settings.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, "ORT_" + {"disable": "DISABLE_ALL", "basic": "ENABLE_BASIC",
+        "extended": "ENABLE_EXTENDED", "all": "ENABLE_ALL"}[options["optimization"]]
+    )  # fmt: skip
+    for key, value in options["config"].items():
+        settings.add_session_config_entry(key, value)
+    try:
+        session = onnxruntime.InferenceSession(content, settings, providers=list(options["providers"]))
+    except Exception as error:
+        raise ProbeError("invalid_graph", _first_line(error)) from error
+    return Loaded(session=session, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+
+
+def _signature(item: Any) -> Dict[str, Any]:
+    return {"name": item.name, "type": item.type, "shape": _shape(item.shape)}
+
+
+def _shape(shape: List[Any]) -> List[Any]:
+    return [size if isinstance(size, int) else None for size in shape]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

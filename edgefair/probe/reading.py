@@ -1,0 +1,75 @@
+"""From a model's outputs to decisions, and nothing guessed."""
+
+from __future__ import annotations
+
+from typing import Mapping, Optional, Tuple
+
+import numpy as np
+
+from edgefair.probe.spec import Reading
+
+KINDS = ("label", "logits", "probabilities", "logit", "probability")
+SUM_TOLERANCE = 1e-3
+
+
+def read_decisions(
+    outputs: Mapping[str, np.ndarray], reading: Reading, classes: int
+) -> Tuple[np.ndarray, Optional[np.ndarray]]:
+    """Decisions int64 [rows] (index into the classes) and P(class) float32 [rows, classes] where the model gives it.
+
+    Raises:
+        ValueError: the output is not of the kind that the reading says.
+    """
+    output = np.asarray(outputs[reading.output])
+    if reading.kind == "label":
+        decision = _labels(output, reading.output, classes)
+        score = None if reading.score is None else np.asarray(outputs[reading.score], dtype=np.float32)
+        return decision, score
+    if reading.kind not in KINDS:
+        raise ValueError(f"unknown reading '{reading.kind}'; known: {', '.join(KINDS)}")
+    score = _probabilities(output, reading, classes)
+    if classes == 2 and reading.threshold is not None:
+        return (score[:, 1] >= reading.threshold).astype(np.int64), score
+    return score.argmax(axis=1).astype(np.int64), score
+
+
+def _labels(output: np.ndarray, name: str, classes: int) -> np.ndarray:
+    if output.ndim == 2 and output.shape[1] == 1:
+        output = output[:, 0]
+    if output.ndim != 1 or output.dtype.kind not in "iub":
+        raise ValueError(f"output '{name}' is {output.dtype} {output.shape}, not one whole-number label per row")
+    decision = output.astype(np.int64)
+    if len(decision) and (decision.min() < 0 or decision.max() >= classes):
+        raise ValueError(f"output '{name}' holds labels {decision.min()} to {decision.max()}, not 0 to {classes - 1}")
+    return decision
+
+
+def _probabilities(output: np.ndarray, reading: Reading, classes: int) -> np.ndarray:
+    name = reading.output
+    if output.dtype.kind != "f":
+        raise ValueError(f"output '{name}' is {output.dtype}, not {reading.kind}")
+    if reading.kind in ("logit", "probability"):
+        column = output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output
+        if classes != 2 or column.ndim != 1:
+            raise ValueError(f"output '{name}' is {output.shape} for {classes} classes, not one {reading.kind} per row")
+        positive = column.astype(np.float64) if reading.kind == "probability" else _sigmoid(column.astype(np.float64))
+        score = np.stack([1.0 - positive, positive], axis=1)
+    else:
+        if output.ndim != 2 or output.shape[1] != classes:
+            raise ValueError(
+                f"output '{name}' is {output.shape}, not {reading.kind} in {classes} columns"
+                + ("; say kind logit or probability for one column" if output.shape[-1] == 1 else "")
+            )
+        score = output.astype(np.float64)
+        if reading.kind == "logits":
+            score = np.exp(score - score.max(axis=1, keepdims=True))
+            score /= score.sum(axis=1, keepdims=True)
+    if len(score) and (score.min() < 0 or score.max() > 1):
+        raise ValueError(f"output '{name}' holds {score.min():g} to {score.max():g}: not probabilities, perhaps logits")
+    if len(score) and np.abs(score.sum(axis=1) - 1).max() > SUM_TOLERANCE:
+        raise ValueError(f"output '{name}' has rows that do not sum to 1: not probabilities")
+    return score.astype(np.float32)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(0.0, -x))

@@ -1,0 +1,109 @@
+"""Frames between host and probe: a JSON header and raw array buffers, each with its length in front.
+
+    magic "EFP1" | uint32 header bytes | uint64 payload bytes | header (UTF-8 JSON) | payload
+
+Little-endian. `header["arrays"]` lists name, dtype and shape of the arrays whose C-order bytes make up the payload.
+Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+PROTOCOL = 1
+MAGIC = b"EFP1"
+_HEAD = struct.Struct("<4sIQ")
+MAX_HEADER_BYTES = 1 << 24
+DTYPES = frozenset(
+    ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64"]
+)
+
+
+class WireError(Exception):
+    """The stream is not what the protocol says: truncated, garbage, or an array that does not fit its bytes."""
+
+
+def write_frame(stream: BinaryIO, header: Mapping[str, Any], arrays: Optional[Mapping[str, np.ndarray]] = None) -> None:
+    """Send one frame.
+
+    Raises:
+        OSError: the other side has gone.
+        ValueError: an array of a type that the protocol does not carry.
+    """
+    listed: List[Dict[str, Any]] = []
+    buffers = []
+    for name, array in (arrays or {}).items():
+        if array.dtype.name not in DTYPES:
+            raise ValueError(f"array '{name}' has dtype {array.dtype}, which is not sent")
+        buffer = np.ascontiguousarray(array)
+        listed.append({"name": name, "dtype": array.dtype.name, "shape": list(array.shape)})
+        buffers.append(buffer)
+    text = json.dumps({**header, "arrays": listed}).encode()
+    stream.write(_HEAD.pack(MAGIC, len(text), sum(buffer.nbytes for buffer in buffers)))
+    stream.write(text)
+    for buffer in buffers:
+        if buffer.nbytes:
+            stream.write(memoryview(buffer.reshape(-1).view(np.uint8)))
+    stream.flush()
+
+
+def read_frame(stream: BinaryIO) -> Optional[Tuple[Dict[str, Any], Dict[str, np.ndarray]]]:
+    """Receive one frame; None at a clean end of the stream.
+
+    Raises:
+        WireError: a truncated or malformed frame.
+    """
+    head = stream.read(_HEAD.size)
+    if not head:
+        return None
+    if len(head) < _HEAD.size:
+        raise WireError(f"the stream ended inside a frame: {head!r}")
+    magic, header_bytes, payload_bytes = _HEAD.unpack(head)
+    if magic != MAGIC or header_bytes > MAX_HEADER_BYTES:
+        raise WireError(f"not a frame: {head!r}")
+    try:
+        header = json.loads(_exactly(stream, header_bytes))
+        described = [(item["name"], _dtype(item["dtype"]), tuple(item["shape"])) for item in header.pop("arrays")]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WireError(f"malformed header: {error}") from error
+    arrays: Dict[str, np.ndarray] = {}
+    for name, dtype, shape in described:
+        if not all(isinstance(size, int) and size >= 0 for size in shape):
+            raise WireError(f"array '{name}' has shape {shape}")
+        count = 1
+        for size in shape:
+            count *= size
+        payload_bytes -= count * dtype.itemsize
+        if payload_bytes < 0:
+            raise WireError(f"array '{name}' is larger than its frame")
+        array = np.empty(count, dtype=dtype)
+        _fill(stream, memoryview(array.view(np.uint8)))
+        arrays[name] = array.reshape(shape)
+    if payload_bytes:
+        raise WireError(f"{payload_bytes} bytes of the frame belong to no array")
+    return header, arrays
+
+
+def _dtype(name: str) -> np.dtype:
+    if name not in DTYPES:
+        raise ValueError(f"dtype '{name}'")
+    return np.dtype(name)
+
+
+def _exactly(stream: BinaryIO, count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise WireError(f"the stream ended {count - len(data)} bytes early")
+    return data
+
+
+def _fill(stream: BinaryIO, view: memoryview) -> None:
+    while len(view):
+        count = stream.readinto(view)  # type: ignore[attr-defined]
+        if not count:
+            raise WireError(f"the stream ended {len(view)} bytes early")
+        view = view[count:]

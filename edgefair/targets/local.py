@@ -1,0 +1,42 @@
+"""This machine, by a subprocess: a crash of the runtime is a measurement error and not a dead command."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from edgefair.targets.profile import TargetProfile
+from edgefair.targets.zipapp import build_zipapp
+
+
+class LocalTransport:
+    """Runs the zipapp with this Python, isolated from the working folder and the environment (`-I`)."""
+
+    def __init__(self, profile: TargetProfile) -> None:
+        self.profile = profile
+        self.folder: Path | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the probe in a process group of its own, so that Ctrl-C reaches the host alone."""
+        self.folder = Path(tempfile.mkdtemp(prefix="edgefair-probe-"))
+        probe = self.folder / "probe.pyz"
+        probe.write_bytes(build_zipapp())
+        return subprocess.Popen(
+            [sys.executable, "-I", str(probe)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def put(self, path: Path) -> str:
+        """The device is this machine: the file is where it is."""
+        return str(path.resolve())
+
+    def stop(self) -> None:
+        """Remove the zipapp."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)

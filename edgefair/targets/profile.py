@@ -1,0 +1,60 @@
+"""Device profiles: one YAML file of `deploy/targets/` each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgefair.errors import UsageError, did_you_mean
+from edgefair.resources import shipped_names, shipped_path
+
+
+class LatencyRules(BaseModel):
+    """How long latency is measured (MLPerf single stream: a minimum duration and a minimum count)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    measured: bool = Field(True, description="False for emulated devices: their clock says nothing.")
+    warmup: int = Field(50, ge=0, description="Queries before the first that counts.")
+    min_queries: int = Field(1024, ge=1, description="Least number of queries per model.")
+    min_seconds: float = Field(1.0, ge=0, description="Least duration per model.")
+    max_seconds: float = Field(60.0, gt=0, description="Longest duration per model, even if queries are lacking.")
+
+
+class TargetProfile(BaseModel):
+    """A device and how models run on it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="Name of the target.")
+    transport: Literal["local"] = Field(description="How the machine is reached.")
+    threads: int = Field(1, ge=1, description="Threads of one inference.")
+    providers: tuple[str, ...] = Field(("CPUExecutionProvider",), description="Execution providers, in order.")
+    optimization: Literal["disable", "basic", "extended", "all"] = Field("all", description="Graph optimization.")
+    config: dict[str, str] = Field(default_factory=dict, description="onnxruntime session config entries.")
+    reduce_range: Literal["auto"] | bool = Field("auto", description="7-bit INT8 weights for this processor.")
+    latency: LatencyRules = Field(default_factory=LatencyRules, description="How latency is measured.")
+
+
+def load_profile(name_or_path: str) -> TargetProfile:
+    """A shipped profile by name, or any by path.
+
+    Raises:
+        UsageError: no such target, or a file that is not a profile.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        names = shipped_names("deploy/targets")
+        if name_or_path not in names:
+            raise UsageError(
+                f"unknown target '{name_or_path}'{did_you_mean(name_or_path, names)}",
+                expected=f"one of {', '.join(names)}, or the path of a .yaml profile",
+            )
+        path = shipped_path("deploy/targets", f"{name_or_path}.yaml")
+    try:
+        return TargetProfile.model_validate(yaml.safe_load(path.read_text()))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise UsageError(f"target profile '{path}' cannot be used: {' '.join(str(error).split())}") from error

@@ -1,0 +1,25 @@
+"""The probe as one file: what is sent to a device is what is tested here."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import edgefair.probe
+
+MAIN = b"import runpy\nrunpy.run_module('edgefair.probe', run_name='__main__', alter_sys=True)\n"
+# The first moment that a zip file can name; a fixed one, so that equal sources give equal bytes.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def build_zipapp() -> bytes:
+    """A Python zip application of `edgefair.probe` and nothing else, the same bytes for the same sources."""
+    files = {"__main__.py": MAIN, "edgefair/__init__.py": b""}
+    folder = Path(edgefair.probe.__file__).parent
+    files |= {f"edgefair/probe/{path.name}": path.read_bytes() for path in folder.glob("*.py")}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), files[name])
+    return buffer.getvalue()
