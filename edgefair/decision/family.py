@@ -1,0 +1,239 @@
+"""Families of pairwise comparisons: the absolute and the paired gate are both one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.decision.verdict import LISTED, Comparison, Outcome, worst
+from edgefair.measure.bounds import Array, absolute, mover
+
+POWER = 0.8
+# level -> (estimate, lower, upper), each float64 [groups, labels, measures]
+Limits = Callable[[float], tuple[Array, Array, Array]]
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The cells of one attribute.
+
+    Attributes:
+        measures: name of every (label, decision) that is compared: [labels][measures].
+        n: rows, int64 [groups, labels].
+        variance: n times the variance of the estimate, float64 [groups, labels, measures].
+        min_rows: rows that a cell needs to be judged.
+    """
+
+    attribute: str
+    groups: tuple[str, ...]
+    measures: tuple[tuple[str, ...], ...]
+    n: NDArray[np.int64]
+    limits: Limits
+    variance: Array
+    threshold: float
+    min_rows: int
+
+
+@dataclass(frozen=True)
+class FamilyResult:
+    """All comparisons of a family, judged.
+
+    Attributes:
+        estimate: largest |difference| where every comparison can be formed, else of those that can; None without any.
+        lower, upper: largest lower and upper limit.
+        binding: the comparison that decided.
+        failing: those beyond their threshold, Holm-corrected.
+        listed: worst first, at most `LISTED`.
+    """
+
+    outcome: Outcome
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    binding: Comparison
+    failing: tuple[Comparison, ...]
+    listed: tuple[Comparison, ...]
+    total: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Comparisons of one attribute as arrays, each [pairs, labels, measures]."""
+
+    cells: Cells
+    rate: Array
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    estimate: Array
+    upper: Array
+    judged: NDArray[np.bool_]
+    formed: NDArray[np.bool_]
+
+    def lower(self, level: float) -> Array:
+        return _pair_limits(self.cells, self.first, self.second, level)[1]
+
+
+def judge(family: Sequence[Cells], *, alpha: float, rule: str) -> FamilyResult:
+    """Judge every pair of groups of every attribute.
+
+    PASS claims that all differences are small, so every upper limit is taken at alpha (an intersection-union test,
+    Berger & Hsu 1996). FAIL claims that some difference is large, so lower limits are corrected over the m comparisons
+    of the family: Holm's step-down at alpha / (2 m), alpha / (2 (m - 1)), ... (Holm, Scand. J. Stat. 1979).
+    """
+    parts = [_pairs(cells, alpha) for cells in family]
+    failing = _holm(parts, alpha) if rule == "bound" else [_beyond(part, part.estimate) for part in parts]
+    total = sum(part.estimate.size for part in parts)
+    lowers = [part.lower(alpha / (2 * total)) for part in parts]
+    outcomes = [_outcomes(part, fails, rule) for part, fails in zip(parts, failing, strict=True)]
+    comparisons = [
+        _comparison(part, index, lower, outcome, alpha)
+        for part, lower, outcome in zip(parts, lowers, outcomes, strict=True)
+        for index in _worst_first(part, outcome)
+    ]
+    comparisons.sort(key=_badness)
+    formed = [(p.estimate[p.formed], lo[p.formed], p.upper[p.formed]) for p, lo in zip(parts, lowers, strict=True)]
+    values = [
+        float(max((array.max() for array in arrays if array.size), default=math.nan))
+        for arrays in zip(*formed, strict=True)
+    ]
+    estimate, lower, upper = (None if math.isnan(value) else value for value in values)
+    return FamilyResult(
+        outcome=worst(Outcome(item) for part in outcomes for item in np.unique(part)),
+        estimate=estimate,
+        lower=lower,
+        upper=upper,
+        binding=comparisons[0],
+        failing=tuple(item for item in comparisons if item.outcome is Outcome.FAIL),
+        listed=tuple(comparisons[:LISTED]),
+        total=total,
+    )
+
+
+def _pairs(cells: Cells, alpha: float) -> _Pairs:
+    first, second = np.triu_indices(len(cells.groups), k=1)
+    estimate, _, upper = _pair_limits(cells, first, second, alpha)
+    least = np.minimum(cells.n[first], cells.n[second])[:, :, None]
+    return _Pairs(
+        cells=cells,
+        rate=cells.limits(alpha)[0],
+        first=first,
+        second=second,
+        estimate=estimate,
+        upper=upper,
+        judged=np.broadcast_to(least >= cells.min_rows, estimate.shape),
+        formed=np.broadcast_to(least > 0, estimate.shape),
+    )
+
+
+def _pair_limits(
+    cells: Cells, first: NDArray[np.intp], second: NDArray[np.intp], level: float
+) -> tuple[Array, Array, Array]:
+    value, lower, upper = cells.limits(level)
+    return absolute(*mover(value[first], lower[first], upper[first], value[second], lower[second], upper[second]))
+
+
+def _beyond(part: _Pairs, value: Array) -> NDArray[np.bool_]:
+    return part.judged & (value > part.cells.threshold)
+
+
+def _holm(parts: Sequence[_Pairs], alpha: float) -> list[NDArray[np.bool_]]:
+    total = sum(part.estimate.size for part in parts)
+    rejected = 0
+    while True:
+        found = [_beyond(part, part.lower(alpha / (2 * (total - rejected)))) for part in parts]
+        count = sum(int(item.sum()) for item in found)
+        if count == rejected or count == total:
+            return found
+        rejected = count
+
+
+def _outcomes(part: _Pairs, fails: NDArray[np.bool_], rule: str) -> NDArray[np.str_]:
+    within = (part.upper if rule == "bound" else part.estimate) <= part.cells.threshold
+    return np.where(
+        fails, Outcome.FAIL.value, np.where(part.judged & within, Outcome.PASS.value, Outcome.INCONCLUSIVE.value)
+    )
+
+
+def _worst_first(part: _Pairs, outcome: NDArray[np.str_]) -> list[tuple[int, int, int]]:
+    """Positions of the worst comparisons of one attribute: every FAIL, and as many others as are listed."""
+    rank = np.select(
+        [outcome == Outcome.FAIL.value, ~part.formed, ~part.judged, outcome != Outcome.PASS.value], [0, 1, 2, 3], 4
+    )
+    order = np.lexsort((-part.upper.ravel(), rank.ravel()))
+    keep = order[: max(LISTED, int(np.count_nonzero(rank == 0)))]
+    shape = part.estimate.shape
+    return [tuple(int(i) for i in np.unravel_index(position, shape)) for position in keep]  # type: ignore[misc]
+
+
+def _badness(item: Comparison) -> tuple[int, float]:
+    rank = {Outcome.FAIL: 0, Outcome.INCONCLUSIVE: 2, Outcome.PASS: 3}[item.outcome]
+    if item.reason.startswith(("undefined_cell", "too_few")):
+        rank = 1
+    return rank, -(item.upper if item.upper is not None else 2.0)
+
+
+def _comparison(
+    part: _Pairs, index: tuple[int, int, int], lower: Array, outcome: NDArray[np.str_], alpha: float
+) -> Comparison:
+    pair, label, measure = index
+    cells = part.cells
+    a, b = int(part.first[pair]), int(part.second[pair])
+    formed = bool(part.formed[index])
+    n_a, n_b = int(cells.n[a, label]), int(cells.n[b, label])
+    rates = [float(part.rate[group, label, measure]) if n else None for group, n in ((a, n_a), (b, n_b))]
+    estimate = float(part.estimate[index])
+    result = Outcome(str(outcome[index]))
+    return Comparison(
+        attribute=cells.attribute,
+        measure=cells.measures[label][measure],
+        group_a=cells.groups[a],
+        group_b=cells.groups[b],
+        rate_a=rates[0],
+        rate_b=rates[1],
+        n_a=n_a,
+        n_b=n_b,
+        difference=rates[0] - rates[1] if rates[0] is not None and rates[1] is not None else None,
+        lower=float(lower[index]) if formed else None,
+        upper=float(part.upper[index]) if formed else None,
+        threshold=cells.threshold,
+        outcome=result,
+        reason=_reason(cells, (cells.groups[a], n_a), (cells.groups[b], n_b), estimate, result),
+        rows_needed=rows_needed(
+            estimate if formed else 0.0,
+            float(cells.variance[a, label, measure] + cells.variance[b, label, measure]),
+            cells.threshold,
+            alpha,
+            cells.min_rows,
+        ),
+    )
+
+
+def _reason(cells: Cells, a: tuple[str, int], b: tuple[str, int], estimate: float, outcome: Outcome) -> str:
+    for group, n in (a, b):
+        if n == 0:
+            return f"undefined_cell: group '{group}' has no row with this label"
+    for group, n in (a, b):
+        if n < cells.min_rows:
+            return f"too_few: group '{group}' has {n} rows with this label, {cells.min_rows} are needed"
+    if outcome is Outcome.FAIL:
+        return "beyond_threshold"
+    if outcome is Outcome.INCONCLUSIVE:
+        return "too_uncertain" if estimate < cells.threshold else "estimate_beyond_threshold"
+    return ""
+
+
+def rows_needed(difference: float, variance: float, threshold: float, alpha: float, least: int) -> int | None:
+    """Rows per cell for an 80 % chance that the upper limit stays within the threshold.
+
+    n = (z_{1-alpha} + z_{0.8})^2 [r_a (1 - r_a) + r_b (1 - r_b)] / (tau - |d|)^2, at least `least`; None where
+    |d| >= tau: more rows would then prove the opposite.
+    """
+    if difference >= threshold:
+        return None
+    z = NormalDist().inv_cdf(1 - alpha) + NormalDist().inv_cdf(POWER)
+    return max(least, math.ceil(z * z * variance / (threshold - difference) ** 2))

@@ -1,0 +1,112 @@
+"""The `policy:` section of edgefair.yaml: what a release must be shown to be."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from statistics import NormalDist
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from edgefair.files import sha256_json
+
+JOIN = "*"
+
+
+class AttributePolicy(BaseModel):
+    """One sensitive attribute, or one intersection of several."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    groups: tuple[str, ...] | None = Field(
+        None, description="Every group that may occur. An intersection may leave it out: all combinations then."
+    )
+    max_eo_gap: float | None = Field(None, ge=0, le=1, description="Own threshold instead of policy.max_eo_gap.")
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        return [str(item) for item in value] if isinstance(value, list | tuple) else value
+
+    @field_validator("groups")
+    @classmethod
+    def _two_and_distinct(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and len(set(value)) != len(value):
+            raise ValueError("a group is named twice")
+        if value is not None and len(value) < 2:
+            raise ValueError("one group cannot be compared with anything; declare at least two")
+        return value
+
+
+class Policy(BaseModel):
+    """Thresholds, declared groups and the error probability of a verdict."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_eo_gap: float = Field(0.05, ge=0, le=1, description="Largest equalized-odds gap that may ship.")
+    attributes: dict[str, AttributePolicy] = Field(
+        min_length=1, description="Sensitive attributes (sex) and intersections (sex*age) that are judged."
+    )
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="Error probability of PASS, and of FAIL.")
+    min_cell_rows: int | None = Field(
+        None, ge=1, description="Rows below which a (group, label) cell is not judged; default from the threshold."
+    )
+    min_balanced_accuracy: float | None = Field(
+        None, ge=0, le=1, description="Floor for the worst group; default: better than chance."
+    )
+    max_accuracy_drop: float | None = Field(
+        None, ge=0, le=1, description="Largest loss of accuracy against the model before compression."
+    )
+    max_eo_increase: float | None = Field(
+        None, ge=0, le=1, description="Largest growth of the gap by compression, on the same rows."
+    )
+    max_latency_p90_ms: float | None = Field(None, gt=0, description="Largest 90th percentile of latency, batch 1.")
+    max_size_bytes: int | None = Field(None, ge=1, description="Largest model file.")
+    rule: Literal["bound", "point"] = Field(
+        "bound", description="`point` compares estimates as other tools do; recorded as an exception."
+    )
+    on_inconclusive: Literal["block", "warn"] = Field(
+        "block", description="`warn` lets an INCONCLUSIVE release through; recorded as an exception."
+    )
+
+    @model_validator(mode="after")
+    def _groups_are_known(self) -> Self:
+        for name, attribute in self.attributes.items():
+            parts = name.split(JOIN)
+            if len(parts) == 1 and attribute.groups is None:
+                raise ValueError(f"attribute '{name}' declares no groups")
+            missing = [part for part in parts if len(parts) > 1 and part not in self.attributes]
+            if missing:
+                raise ValueError(f"intersection '{name}' needs attribute '{missing[0]}' to be declared")
+        return self
+
+    def groups(self, name: str) -> tuple[str, ...]:
+        """Declared groups of an attribute; all combinations of its parts for an intersection that lists none."""
+        declared = self.attributes[name].groups
+        if declared is not None:
+            return declared
+        parts = [self.attributes[part].groups or () for part in name.split(JOIN)]
+        return tuple(JOIN.join(combination) for combination in itertools.product(*parts))
+
+    def threshold(self, name: str) -> float:
+        """The equalized-odds threshold of an attribute."""
+        own = self.attributes[name].max_eo_gap
+        return self.max_eo_gap if own is None else own
+
+    def cell_rows(self, threshold: float) -> int:
+        """Rows that a cell needs to be judged: ceil(z^2 (1 - tau) / tau), z = z_{1 - alpha}, 52 at tau 0.05."""
+        if self.min_cell_rows is not None:
+            return self.min_cell_rows
+        z = NormalDist().inv_cdf(1 - self.alpha)
+        return max(1, math.ceil(z * z * (1 - threshold) / max(threshold, 1e-6)))
+
+    @property
+    def base_attributes(self) -> tuple[str, ...]:
+        """The attributes to count by: those declared, intersections taken apart, in the order of the policy."""
+        return tuple(dict.fromkeys(part for name in self.attributes for part in name.split(JOIN)))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the policy, defaults written out."""
+        return sha256_json(self.model_dump(mode="json"))

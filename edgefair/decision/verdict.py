@@ -1,0 +1,172 @@
+"""The result of a decision, in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+VERDICT_SCHEMA = "edgefair.verdict/1"
+
+
+class Outcome(StrEnum):
+    """PASS: shown to be within the threshold. FAIL: shown to be beyond it. INCONCLUSIVE: neither was shown."""
+
+    PASS = "PASS"  # noqa: S105
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+EXIT_CODES = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.INCONCLUSIVE: 3}
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """FAIL > INCONCLUSIVE > PASS. Nothing at all is INCONCLUSIVE: a gate that judged nothing has shown nothing."""
+    found = set(outcomes)
+    for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
+        if outcome in found:
+            return outcome
+    return Outcome.PASS if found else Outcome.INCONCLUSIVE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One pair of groups at one label and decision.
+
+    Attributes:
+        attribute: `sex`, or an intersection `sex*age`.
+        measure: `TPR`, `FPR`, or `P(decision=c | label=y)`; with `change of` in front in a paired gate.
+        rate_a, rate_b: the groups' rates (paired: changes of rate); None without rows.
+        n_a, n_b: rows of the two cells.
+        difference: rate_a - rate_b; None where it cannot be formed.
+        lower, upper: limits of |difference|: lower at alpha / (2 m), upper at alpha.
+        reason: why it is not PASS, or empty.
+        rows_needed: rows per cell for an 80 % chance of PASS at the observed rates; None where no number would do.
+    """
+
+    attribute: str
+    measure: str
+    group_a: str
+    group_b: str
+    rate_a: float | None
+    rate_b: float | None
+    n_a: int
+    n_b: int
+    difference: float | None
+    lower: float | None
+    upper: float | None
+    threshold: float
+    outcome: Outcome
+    reason: str
+    rows_needed: int | None
+
+    @property
+    def name(self) -> str:
+        """A short name that a person can read and a waiver can use."""
+        return f"{self.attribute}: {self.measure}, {self.group_a} / {self.group_b}"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One requirement of the policy.
+
+    Attributes:
+        estimate, lower, upper, threshold: in `unit`; None where not measured.
+        reason: one sentence for a person.
+        binding: the comparison that decided, in a gate of comparisons.
+    """
+
+    name: str
+    outcome: Outcome
+    unit: str
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    threshold: float | None
+    reason: str
+    binding: Comparison | None = None
+
+
+@dataclass(frozen=True)
+class CellRate:
+    """A rate of one group at one label with its two-sided interval at 1 - alpha."""
+
+    measure: str
+    n: int
+    rate: float | None
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True)
+class GroupRates:
+    """What one group meets.
+
+    Attributes:
+        rates: TPR and FPR (more classes: recall of every class).
+        accuracy, balanced_accuracy: estimates; None without rows in a cell.
+    """
+
+    group: str
+    rows: int
+    rates: tuple[CellRate, ...]
+    accuracy: float | None
+    balanced_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class AttributeSummary:
+    """An attribute's gap, its parts, and its groups.
+
+    Attributes:
+        gap: equalized-odds difference: the largest of `parts`; None where a cell has no rows.
+        parts: measure (`TPR`, `FPR`) -> largest difference between two groups.
+    """
+
+    attribute: str
+    gap: float | None
+    parts: dict[str, float | None]
+    groups: tuple[GroupRates, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision and all that it rests on.
+
+    Attributes:
+        outcome: the worst of the gates.
+        gates: every requirement that was judged.
+        failing: comparisons shown to exceed their threshold, Holm-corrected over the family.
+        comparisons: the comparisons of the absolute gate, worst first; at most `LISTED`.
+        comparisons_total: how many there are.
+        exceptions: departures from the strict rule that the policy asked for, in words.
+    """
+
+    outcome: Outcome
+    exit_code: int
+    alpha: float
+    gates: tuple[Gate, ...]
+    attributes: tuple[AttributeSummary, ...]
+    failing: tuple[Comparison, ...]
+    comparisons: tuple[Comparison, ...]
+    comparisons_total: int
+    accuracy: float | None
+    policy_digest: str
+    exceptions: tuple[str, ...] = ()
+
+    @property
+    def may_ship(self) -> bool:
+        """Whether the policy lets this release through."""
+        return self.exit_code == 0
+
+    def gate(self, name: str) -> Gate:
+        """A gate by name (KeyError where it was not judged)."""
+        return {gate.name: gate for gate in self.gates}[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, no NaN."""
+        return {"schema": VERDICT_SCHEMA, **asdict(self)}
+
+
+LISTED = 100

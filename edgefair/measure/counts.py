@@ -1,0 +1,280 @@
+"""Counts of decisions by group and label: everything a fairness verdict is a function of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgefair.errors import DataError, did_you_mean
+
+COUNTS_SCHEMA = "edgefair.counts/1"
+
+
+class Coded(Protocol):
+    """A column of text as codes into its distinct values (edgefair.data.table.Categories is one)."""
+
+    @property
+    def values(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def codes(self) -> NDArray[np.int32]: ...  # noqa: D102
+
+
+Group = tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupCounts:
+    """x[g, y, c]: rows of joint group g with label y and decision c.
+
+    Counts are a monoid: `+` merges shards, batches and devices. Groups that have no row are not listed.
+
+    Attributes:
+        attributes: names of the sensitive attributes.
+        groups: one value per attribute, for every joint group; sorted.
+        classes: names of labels and decisions.
+        table: int64 [groups, labels, decisions].
+    """
+
+    attributes: tuple[str, ...]
+    groups: tuple[Group, ...]
+    classes: tuple[str, ...]
+    table: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        _check(self.attributes, self.groups, self.classes, self.table, decisions=1)
+
+    def __add__(self, other: GroupCounts) -> GroupCounts:
+        """Merge two sets of rows.
+
+        Raises:
+            DataError: other attributes or classes.
+        """
+        groups, table = merge(self, other)
+        return GroupCounts(self.attributes, groups, self.classes, table)
+
+    def by(self, *attributes: str) -> GroupCounts:
+        """The counts of the groups of some of the attributes, summed over the others.
+
+        Raises:
+            DataError: an attribute that was not counted, or one named twice.
+        """
+        groups, table = marginal(self, attributes)
+        return GroupCounts(attributes, groups, self.classes, table)
+
+    @property
+    def n(self) -> int:
+        """Rows in total."""
+        return int(self.table.sum())
+
+    @classmethod
+    def from_rows(
+        cls,
+        attributes: Mapping[str, Coded | ArrayLike],
+        *,
+        label: ArrayLike,
+        decision: ArrayLike,
+        classes: Sequence[str],
+    ) -> GroupCounts:
+        """Count rows.
+
+        Args:
+            attributes: attribute -> its value in every row, coded or as text [rows].
+            label: int [rows], index into `classes`.
+            decision: int [rows], index into `classes`.
+            classes: names of the classes.
+
+        Raises:
+            DataError: a missing group, or a label or decision that is not an index into the classes.
+        """
+        groups, table = count(attributes, [("label", label), ("decision", decision)], classes)
+        return cls(tuple(attributes), groups, tuple(classes), table)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "schema": COUNTS_SCHEMA,
+            "attributes": list(self.attributes),
+            "groups": [list(group) for group in self.groups],
+            "classes": list(self.classes),
+            "table": self.table.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | str) -> GroupCounts:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            DataError: another schema, or counts that are not whole numbers >= 0.
+        """
+        content = json.loads(data) if isinstance(data, str) else data
+        if content.get("schema") != COUNTS_SCHEMA:
+            raise DataError(f"not counts: schema {content.get('schema')!r}", expected=COUNTS_SCHEMA)
+        return cls(
+            tuple(content["attributes"]),
+            tuple(tuple(group) for group in content["groups"]),
+            tuple(content["classes"]),
+            whole_numbers(content["table"]),
+        )
+
+
+class Table(Protocol):
+    """Counts [groups, ...] of any depth: GroupCounts and PairedCounts."""
+
+    @property
+    def attributes(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def groups(self) -> tuple[Group, ...]: ...  # noqa: D102
+    @property
+    def classes(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def table(self) -> NDArray[np.int64]: ...  # noqa: D102
+
+
+def count(
+    attributes: Mapping[str, Coded | ArrayLike], axes: Iterable[tuple[str, ArrayLike]], classes: Sequence[str]
+) -> tuple[tuple[Group, ...], NDArray[np.int64]]:
+    """Groups that have rows, and their counts int64 [groups, classes, ...], one axis of classes per entry of `axes`."""
+    if not attributes:
+        raise DataError("no sensitive attribute to count by", expected="at least one")
+    columns = [index_of(name, values, len(classes)) for name, values in axes]
+    coded = [_coded(name, column) for name, column in attributes.items()]
+    lengths = {len(codes) for _, codes in coded} | {len(column) for column in columns}
+    if len(lengths) != 1:
+        raise DataError(f"columns of unequal length: {sorted(lengths)} rows")
+    cell = np.zeros(lengths.pop(), dtype=np.int64)
+    for values, codes in coded:
+        cell *= len(values)
+        cell += codes
+    joint_size = int(np.prod([len(values) for values, _ in coded], dtype=np.int64))
+    if joint_size > 4 * len(cell) + 4096:
+        present, cell = np.unique(cell, return_inverse=True)
+    else:
+        present = np.arange(joint_size)
+    for column in columns:
+        cell = cell * len(classes) + column
+    shape = (len(present), *[len(classes)] * len(columns))
+    table = np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
+    filled = np.flatnonzero(table.reshape(len(present), -1).any(axis=1))
+    names = [_name(int(present[index]), [values for values, _ in coded]) for index in filled]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return tuple(names[index] for index in order), table[filled[order]].astype(np.int64)
+
+
+def merge(one: Table, other: Table) -> tuple[tuple[Group, ...], NDArray[np.int64]]:
+    """Groups of both and their summed counts."""
+    for what in ("attributes", "classes"):
+        if getattr(one, what) != getattr(other, what):
+            raise DataError(
+                f"counts of different {what} cannot be added: {getattr(one, what)} and {getattr(other, what)}"
+            )
+    groups = tuple(sorted({*one.groups, *other.groups}))
+    table = np.zeros((len(groups), *one.table.shape[1:]), dtype=np.int64)
+    for part in (one, other):
+        table[[groups.index(group) for group in part.groups]] += part.table
+    return groups, table
+
+
+def marginal(counts: Table, attributes: Sequence[str]) -> tuple[tuple[Group, ...], NDArray[np.int64]]:
+    """Groups of some attributes and their counts, summed over the other attributes."""
+    if len(set(attributes)) != len(attributes) or not attributes:
+        raise DataError(f"attributes {list(attributes)}: name each once")
+    for name in attributes:
+        if name not in counts.attributes:
+            raise DataError(
+                f"attribute '{name}' was not counted{did_you_mean(name, counts.attributes)}",
+                expected=f"one of {', '.join(counts.attributes)}",
+            )
+    chosen = [counts.attributes.index(name) for name in attributes]
+    projected = [tuple(group[index] for index in chosen) for group in counts.groups]
+    groups = tuple(sorted(set(projected)))
+    position = {group: index for index, group in enumerate(groups)}
+    table = np.zeros((len(groups), *counts.table.shape[1:]), dtype=np.int64)
+    np.add.at(table, [position[group] for group in projected], counts.table)
+    return groups, table
+
+
+def whole_numbers(table: Any) -> NDArray[np.int64]:
+    """Counts as int64.
+
+    Raises:
+        DataError: negative, fractional, NaN or too large.
+    """
+    array = np.asarray(table)
+    if array.dtype.kind not in "iuf" or (array.size and not bool(np.all((array >= 0) & (array == np.floor(array))))):
+        raise DataError("counts must be whole numbers of rows, 0 or more", expected="for example [[90, 10], [20, 80]]")
+    return array.astype(np.int64)
+
+
+def index_of(name: str, values: ArrayLike, classes: int) -> NDArray[np.int64]:
+    """A column of class indices, checked: int64 [rows].
+
+    Raises:
+        DataError: not whole numbers, or outside the classes.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise DataError(f"{name} has shape {array.shape}", expected="[rows]")
+    if array.dtype.kind not in "iub":
+        if array.dtype.kind != "f" or not bool(np.all(array == np.floor(array))):
+            raise DataError(f"{name} holds {array.dtype} values that are no class index", expected="whole numbers")
+    index = array.astype(np.int64)
+    if len(index) and (index.min() < 0 or index.max() >= classes):
+        raise DataError(f"{name} holds {index.min()} to {index.max()}", expected=f"0 to {classes - 1}")
+    return index
+
+
+def _coded(name: str, column: Coded | ArrayLike) -> tuple[tuple[str, ...], NDArray[np.integer[Any]]]:
+    if hasattr(column, "values") and hasattr(column, "codes"):
+        values, codes = tuple(column.values), np.asarray(column.codes)
+    else:
+        values, codes = _encode_text(name, np.asarray(column))
+    missing = int(np.count_nonzero(codes < 0))
+    if missing:
+        raise DataError(f"attribute '{name}' has no value in {missing} rows", expected="a group for every row")
+    return values, codes
+
+
+def _encode_text(name: str, array: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    if array.ndim != 1:
+        raise DataError(f"attribute '{name}' has shape {array.shape}", expected="[rows]")
+    if array.dtype.kind == "f":
+        raise DataError(f"attribute '{name}' holds fractions", expected="text or whole numbers")
+    if array.dtype.kind == "O":
+        index: dict[Any, int] = {}
+        codes = np.fromiter((index.setdefault(item, len(index)) for item in array), dtype=np.int64, count=len(array))
+        if any(item is None or item != item for item in index):  # noqa: PLR0124
+            raise DataError(f"attribute '{name}' has rows without a value", expected="a group for every row")
+        return tuple(str(item) for item in index), codes
+    unique, inverse = np.unique(array, return_inverse=True)
+    return tuple(str(item) for item in unique.tolist()), inverse.astype(np.int64)
+
+
+def _name(code: int, values: list[tuple[str, ...]]) -> Group:
+    parts = []
+    for names in reversed(values):
+        code, position = divmod(code, len(names))
+        parts.append(names[position])
+    return tuple(reversed(parts))
+
+
+def _check(
+    attributes: tuple[str, ...], groups: tuple[Group, ...], classes: tuple[str, ...], table: Any, *, decisions: int
+) -> None:
+    if len(set(attributes)) != len(attributes) or not attributes:
+        raise DataError(f"attributes {list(attributes)}: name each once")
+    if len(set(groups)) != len(groups):
+        raise DataError("a group is named twice")
+    if len(set(classes)) != len(classes) or len(classes) < 2:
+        raise DataError(f"classes {list(classes)}: at least two, each named once")
+    if any(len(group) != len(attributes) for group in groups):
+        raise DataError("a group needs one value per attribute")
+    shape = (len(groups), *[len(classes)] * (1 + decisions))
+    if not isinstance(table, np.ndarray) or table.dtype != np.int64 or table.shape != shape:
+        raise DataError(f"counts have shape {np.shape(table)}", expected=f"int64 {shape}")
+    if table.size and table.min() < 0:
+        raise DataError("counts must be whole numbers of rows, 0 or more")

@@ -1,0 +1,12 @@
+"""How a long piece of work tells what it is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+# (done, total, what): called often, must be cheap; total is 0 where it is not known.
+Progress = Callable[[int, int, str], None]
+
+
+def silent(_done: int, _total: int, _what: str) -> None:
+    """Tell nobody."""
