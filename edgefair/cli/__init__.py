@@ -73,7 +73,7 @@ def _explain(error: Exception) -> int:
         case click.Abort():
             return _stop("interrupted", EXIT_INTERRUPTED)
         case BrokenPipeError():
-            sys.stdout = None  # type: ignore[assignment]
+            sys.stdout = None
             return EXIT_MEASUREMENT
         case OSError():
             return _stop(f"{error.strerror}: '{error.filename}'" if error.filename else str(error), EXIT_USAGE)

@@ -79,7 +79,7 @@ def calibration_rows(
                 f"calibration recipe '{recipe.name}': no training row in group {index // labels}"
                 + (f", label {index % labels}" if labels > 1 else ""),
                 expected="training rows in every declared cell",
-                fix="add such rows to the training split, or use a recipe with `balance: none` and measure what it costs",
+                fix="add such rows to the training split, or use a recipe with `balance: none`",
             )
         chosen.append(rng.permutation(members)[:each])
     return np.sort(np.concatenate(chosen))

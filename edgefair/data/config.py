@@ -93,6 +93,6 @@ class DataConfig(BaseModel):
             seen = sorted(set(self.features) & set(self.sensitive))
             if seen and not self.allow_sensitive_features:
                 raise ValueError(
-                    f"sensitive column '{seen[0]}' is among the features; say allow_sensitive_features: true if you mean it"
+                    f"sensitive column '{seen[0]}' is among the features (allow_sensitive_features: true permits it)"
                 )
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ def load(config: DataConfig, *, base: Path, seed: int, roles: Collection[Role]) 
     label_column = table.columns[config.label]
     labels = label_column if isinstance(label_column, Categories) else Categories.of(label_column)
     classes = _classes(config, labels)
-    label = _label_index(config, labels, classes)
+    label = _label_index(labels, classes)
     sensitive = {name: _sensitive(name, table.columns[name]) for name in config.sensitive}
     table = _finite(table, features)
     ids = _as_categories(table, config.id)
@@ -199,7 +199,7 @@ def _classes(config: DataConfig, labels: Categories) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda value: value == config.positive))
 
 
-def _label_index(config: DataConfig, labels: Categories, classes: tuple[str, ...]) -> NDArray[np.int64]:
+def _label_index(labels: Categories, classes: tuple[str, ...]) -> NDArray[np.int64]:
     position = {value: index for index, value in enumerate(classes)}
     return np.array([position.get(value, -1) for value in labels.values], dtype=np.int64)[labels.codes]
 
@@ -215,7 +215,7 @@ def _sensitive(name: str, column: Column) -> Categories:
     return values
 
 
-def _codes_of(name: str, column: NDArray[np.generic]) -> Categories:
+def _codes_of(name: str, column: NDArray[Any]) -> Categories:
     if column.dtype.kind == "f" and not bool(np.all(np.isnan(column) | (column == np.round(column)))):
         raise DataError(
             f"sensitive column '{name}' holds fractions",

@@ -26,9 +26,6 @@ def joint_groups(
     present, index = np.unique(code, return_inverse=True)
     groups = []
     for item in present.tolist():
-        values = []
-        for names in reversed(ordered):
-            item, position_ = divmod(item, len(names))
-            values.append(str(names[position_]))
-        groups.append("*".join(reversed(values)))
+        positions = np.unravel_index(item, [len(names) for names in ordered])
+        groups.append("*".join(str(names[at]) for names, at in zip(ordered, positions, strict=True)))
     return index.astype(np.int64), tuple(groups)

@@ -35,9 +35,9 @@ class Overlap:
         if not self.shared:
             return None
         return (
-            f"{self.shared:,} of {self.audit_rows:,} audit rows ({self.shared / self.audit_rows:.1%}) equal a training row "
-            f"in every column; {self.train_twins:.1%} of training rows equal another training row, so this is how often "
-            "people share all their answers, not a leak"
+            f"{self.shared:,} of {self.audit_rows:,} audit rows ({self.shared / self.audit_rows:.1%}) equal a training "
+            f"row in every column; {self.train_twins:.1%} of training rows equal another training row, so this is how "
+            "often people share all their answers, not a leak"
         )
 
 
@@ -69,8 +69,8 @@ def check_overlap(train: TableRows, audit: TableRows) -> Overlap:
     lower = float(betaincinv(shared, len(audit) - shared + 1, 1 - CONFIDENCE)) if shared else 0.0
     if lower > twins + TOLERATED_EXCESS:
         raise _leak(
-            f"{shared} of {len(audit)} audit rows equal a training row in every column, and only {twins:.1%} of training "
-            "rows equal another one"
+            f"{shared} of {len(audit)} audit rows equal a training row in every column, and only {twins:.1%} of "
+            "training rows equal another one"
         )
     return Overlap(len(audit), shared, twins)
 

@@ -52,7 +52,7 @@ class Categories:
         if array.dtype.kind in "iub":
             unique, inverse = np.unique(array, return_inverse=True)
             return cls(tuple(str(item) for item in unique.tolist()), inverse.astype(np.int32))
-        texts = [None if item is None or item != item else str(item) for item in array.tolist()]
+        texts = [None if item is None or item != item else str(item) for item in array.tolist()]  # noqa: PLR0124
         distinct = sorted({item for item in texts if item is not None})
         code = {item: position for position, item in enumerate(distinct)}
         return cls(tuple(distinct), np.array([MISSING if t is None else code[t] for t in texts], dtype=np.int32))

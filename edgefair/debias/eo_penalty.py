@@ -19,8 +19,8 @@ class EoPenalty(Debias):
 
     v_{y,c} = max_s E[p_c | y, s] - min_s E[p_c | y, s] is the soft equalized-odds difference of class c among the rows
     of label y, from running means of the (label, group) cells. The loss gains
-    sum_{y,c} lambda_{y,c} (E_batch[p_c | y, high] - E_batch[p_c | y, low]), where high and low are the groups that attain
-    v; after each step lambda_{y,c} <- clip(lambda_{y,c} + dual_lr (v_{y,c} - eps), 0, max_lambda)
+    sum_{y,c} lambda_{y,c} (E_batch[p_c | y, high] - E_batch[p_c | y, low]), where high and low are the groups that
+    attain v; after each step lambda_{y,c} <- clip(lambda_{y,c} + dual_lr (v_{y,c} - eps), 0, max_lambda)
     (Padala & Gujar, FNNC, IJCAI 2020; Lokhande et al., FairALM, ECCV 2020).
 
     A cell that is absent from a batch contributes nothing to its loss. Alone it is often best satisfied by a model that

@@ -28,10 +28,10 @@ def declared_table(counts: GroupCounts | PairedCounts, policy: Policy, name: str
         joined = JOIN.join(group)
         if joined not in declared:
             raise PolicyError(
-                f"group '{joined}' of attribute '{name}' has {int(part.table[index].sum())} rows and the policy does not "
-                f"declare it{did_you_mean(joined, declared)}",
+                f"group '{joined}' of attribute '{name}' has {int(part.table[index].sum())} rows and the policy does "
+                f"not declare it{did_you_mean(joined, declared)}",
                 expected=f"one of {', '.join(declared)}",
-                fix=f"add it to policy.attributes.{name}.groups: a group that is left out is people who are not counted",
+                fix=f"add it to policy.attributes.{name}.groups: people who are left out are not counted",
             )
         table[declared.index(joined)] = part.table[index]
     return table

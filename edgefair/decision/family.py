@@ -147,7 +147,7 @@ def _holm(parts: Sequence[_Pairs], alpha: float) -> list[NDArray[np.bool_]]:
     while True:
         found = [_beyond(part, part.lower(alpha / (2 * (total - rejected)))) for part in parts]
         count = sum(int(item.sum()) for item in found)
-        if count == rejected or count == total:
+        if count in {rejected, total}:
             return found
         rejected = count
 

@@ -51,7 +51,7 @@ def collapse_gate(counts: GroupCounts) -> Gate:
         upper=None,
         threshold=2.0,
         reason=(
-            f"the model decides '{used[0]}' for everybody: its gap is 0 because it treats all alike, and it is of no use"
+            f"the model decides '{used[0]}' for everybody: a gap of 0 that is of no use to anybody"
             if used and collapsed
             else f"{len(used)} of {len(counts.classes)} classes are decided"
         ),
@@ -61,8 +61,8 @@ def collapse_gate(counts: GroupCounts) -> Gate:
 def floor_gate(counts: GroupCounts, policy: Policy) -> Gate:
     """Balanced accuracy (mean recall over the labels) of the worst group, of every declared attribute.
 
-    Limits add the recalls' Clopper-Pearson limits by MOVER. PASS: every group's lower limit at alpha is above the floor;
-    FAIL: some group's upper limit at alpha / groups is below it.
+    Limits add the recalls' Clopper-Pearson limits by MOVER. PASS: every group's lower limit at alpha is above the
+    floor; FAIL: some group's upper limit at alpha / groups is below it.
     """
     classes = len(counts.classes)
     floor = policy.min_balanced_accuracy

@@ -58,7 +58,8 @@ def export_classifier(
             f"the network cannot be exported to ONNX: {str(error).splitlines()[0]}",
             expected="a forward without data-dependent control flow, accepted by torch.export with a dynamic batch",
         ) from error
-    assert program is not None
+    if program is None:
+        raise ModelError("the exporter returned no ONNX program")
     model = checked_model(program.model_proto, opset=OPSET)
     set_spec(model, spec)
     onnx.save_model(model, path)

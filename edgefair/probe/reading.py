@@ -72,4 +72,5 @@ def _probabilities(output: np.ndarray, reading: Reading, classes: int) -> np.nda
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.exp(-np.logaddexp(0.0, -x))
+    value: np.ndarray = np.exp(-np.logaddexp(0.0, -x))
+    return value

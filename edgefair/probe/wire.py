@@ -47,7 +47,7 @@ def write_frame(stream: BinaryIO, header: Mapping[str, Any], arrays: Optional[Ma
     stream.write(text)
     for buffer in buffers:
         if buffer.nbytes:
-            stream.write(memoryview(buffer.reshape(-1).view(np.uint8)))
+            stream.write(buffer.reshape(-1).view(np.uint8).data)
     stream.flush()
 
 
@@ -81,7 +81,7 @@ def read_frame(stream: BinaryIO) -> Optional[Tuple[Dict[str, Any], Dict[str, np.
         if payload_bytes < 0:
             raise WireError(f"array '{name}' is larger than its frame")
         array = np.empty(count, dtype=dtype)
-        _fill(stream, memoryview(array.view(np.uint8)))
+        _fill(stream, array.view(np.uint8).data)
         arrays[name] = array.reshape(shape)
     if payload_bytes:
         raise WireError(f"{payload_bytes} bytes of the frame belong to no array")

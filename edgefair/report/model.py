@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgefair.decision.verdict import Verdict
-from edgefair.measure.latency import LatencyComparison
+from edgefair.decision.verdict import Outcome, Verdict, worst
+from edgefair.measure.latency import LatencySummary, SpeedUp
 
 REPORT_SCHEMA = "edgefair.report/1"
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file as the device loaded it."""
+    """A model file as the devices loaded it."""
 
     path: str
     sha256: str
@@ -25,9 +25,7 @@ class AuditRows:
     """The rows that decided.
 
     Attributes:
-        source: where they come from.
-        rows: how many.
-        fingerprint: sha256 of their content.
+        fingerprint: sha256 of their content, whatever their order.
     """
 
     source: str
@@ -36,34 +34,65 @@ class AuditRows:
 
 
 @dataclass(frozen=True)
-class DeviceResult:
-    """Verdict and measurement on one target."""
+class TargetResult:
+    """Verdict and measurement on one target.
+
+    Attributes:
+        device: its fingerprint.
+        counts: decisions by group and label, as `GroupCounts.to_json`: the verdict can be taken again from them.
+        timings_s: seconds of each phase.
+    """
 
     target: str
     device: dict[str, Any]
     verdict: Verdict
-    latency: LatencyComparison | None
+    counts: dict[str, Any]
+    latency: LatencySummary | None
+    reference_latency: LatencySummary | None
+    speed_up: SpeedUp | None
     timings_s: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Report:
-    """The result of `edgefair verify` or `edgefair export`: a verdict per device, the worst is the release's.
+    """The result of `edgefair verify` or `edgefair export`; the worst target's verdict is the release's.
 
     Attributes:
-        notes: facts a reader must know beside the verdict (row overlap, slower INT8, recorded exceptions).
+        command: `verify` or `export`.
+        created: UTC, ISO 8601.
+        reference: the model before compression, if one was measured beside it.
+        policy: the policy, defaults written out.
+        settings: how the model was made, as far as it is known.
+        notes: facts that a reader must know beside the verdict.
     """
 
     command: str
     version: str
     created: str
-    outcome: str
-    exit_code: int
     model: ModelFile
     reference: ModelFile | None
     audit: AuditRows
     policy: dict[str, Any]
-    policy_digest: str
-    results: tuple[DeviceResult, ...]
-    notes: tuple[str, ...] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
+    targets: tuple[TargetResult, ...]
+    settings: dict[str, Any]
+    notes: tuple[str, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst target's."""
+        return worst(item.verdict.outcome for item in self.targets)
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a target FAILs, else 3 where one is INCONCLUSIVE and blocks, else 0."""
+        codes = {item.verdict.exit_code for item in self.targets}
+        return 1 if 1 in codes else max(codes, default=3)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, no NaN."""
+        body = asdict(self)
+        body["targets"] = [
+            {**entry, "verdict": item.verdict.to_json()}
+            for entry, item in zip(body["targets"], self.targets, strict=True)
+        ]
+        return {"schema": REPORT_SCHEMA, "outcome": self.outcome, "exit_code": self.exit_code, **body}

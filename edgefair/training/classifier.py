@@ -63,8 +63,9 @@ class Preprocess(nn.Module):
 
     def __init__(self, inputs: tuple[InputSpec, ...], array_shapes: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(_part(item, array_shapes) for item in inputs)
-        shapes = [part.shape for part in self.parts]
+        parts = [_part(item, array_shapes) for item in inputs]
+        self.parts = nn.ModuleList(parts)
+        shapes: list[tuple[int, ...]] = [part.shape for part in parts]
         self.features: tuple[int, ...] = shapes[0] if len(shapes) == 1 else (sum(_width(s) for s in shapes),)
 
     def fit(self, *inputs: Tensor) -> None:

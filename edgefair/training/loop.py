@@ -63,7 +63,7 @@ def train(
         order = torch.randperm(len(rows))
         classifier.train()
         total = 0.0
-        for step, index in enumerate(order.split(config.batch_rows), start=epoch * steps):
+        for step, index in enumerate(torch.split(order, config.batch_rows), start=epoch * steps):
             for parameters in optimizer.param_groups:
                 parameters["lr"] = config.learning_rate * _triangle(step / (steps * config.epochs))
             loss = _batch_loss(classifier, rows, weights, methods, index)

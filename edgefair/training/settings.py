@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class OutputConfig(BaseModel):
+    """How to read the output of a model file that edgefair did not export."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None = Field(None, description="Which output; needed where the graph has several.")
+    kind: Literal["label", "logits", "probabilities", "logit", "probability"] = Field(
+        description="What it holds: a label per row, one column per class, or one column for class 1."
+    )
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Two classes: decide class 1 where P(class 1) >= threshold."
+    )
 
 
 class ModelConfig(BaseModel):
@@ -17,6 +31,7 @@ class ModelConfig(BaseModel):
     threshold: float = Field(
         0.5, ge=0, le=1, description="Two classes: decide class 1 where P(class 1) >= threshold. Exported in the graph."
     )
+    output: OutputConfig | None = Field(None, description="How to read an .onnx file that carries no edgefair spec.")
 
 
 class TrainConfig(BaseModel):

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from edgefair.config import Config, parse_config
+from edgefair.data.config import BUILT_IN
+from edgefair.data.dataset import load
+from edgefair.errors import UsageError
+from edgefair.files import write_atomic
+
+# Floor of the worst group's balanced accuracy: clearly better than chance, below what a useful model reaches.
+FLOOR = 0.7
 
 TEMPLATE = """\
 # edgefair: may this compressed model ship? Every key can be overridden by a flag or by --set KEY=VALUE.
@@ -14,8 +25,8 @@ seed: 0
 
 data:
 {data}
-  # validation rows come out of train; calibration rows are drawn from train; audit rows decide, and nothing else
-  validation: 0.1
+  validation: 0.1           # share of the training rows that selects; calibration rows are training rows too.
+                            # Audit rows decide, and nothing else.
 
 model:
   network: mlp              # or package.module:factory, importable from this folder
@@ -43,13 +54,50 @@ policy:
 """
 
 
-def render_config(
-    *,
-    project: str,
-    data: Mapping[str, Any],
-    groups: Mapping[str, Sequence[str]],
-    floor: float,
-) -> str:
+def write_config(
+    path: Path, *, source: str, given: Mapping[str, Any], project: str | None = None, force: bool = False
+) -> None:
+    """Read the data once, and write a config in which its groups are declared.
+
+    The first sensitive column is gated; the others are kept from the model and can be added to the policy.
+
+    Args:
+        given: keys of the `data:` section that the user named.
+
+    Raises:
+        UsageError: the file is there already, or cannot be written.
+        DataError: the data does not have what was named.
+    """
+    if path.exists() and not force:
+        raise UsageError(f"'{path}' is there already", fix="edit it, or replace it with --force")
+    section = {"source": source, **given}
+    name = project or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)
+    placeholder = {"attributes": {"undeclared": {"groups": ["a", "b"]}}}
+    draft = parse_config({"project": name, "data": section, "policy": placeholder}, base=path.parent.resolve())
+    data = load(draft.data, base=draft.base, seed=draft.seed, roles=["audit"])
+    gated = draft.data.sensitive[0]
+    shown = {**BUILT_IN.get(source, {}), **section}
+    text = render_config(
+        project=name,
+        data={
+            key: value for key, value in shown.items() if key in section or key in {"label", "positive", "sensitive"}
+        },
+        groups={gated: data.audit.sensitive[gated].present},
+        floor=FLOOR,
+    )
+    try:
+        write_atomic(path, text.encode())
+    except OSError as error:
+        raise UsageError(f"'{path}' cannot be written: {error.strerror}") from error
+
+
+def config_schema() -> dict[str, Any]:
+    """JSON Schema of edgefair.yaml."""
+    schema = Config.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "edgefair.yaml", **schema}
+
+
+def render_config(*, project: str, data: Mapping[str, Any], groups: Mapping[str, Sequence[str]], floor: float) -> str:
     """The text of edgefair.yaml.
 
     Args:
@@ -69,11 +117,5 @@ def render_config(
 
 
 def _flow(value: Any) -> str:
-    """One YAML value on one line (JSON is YAML), bare where a word needs no quotes."""
-    if isinstance(value, str) and value.replace("-", "").replace("_", "").isalpha() and value.lower() not in WORDS:
-        return value
+    """A value on one line: JSON is YAML."""
     return json.dumps(value, ensure_ascii=False)
-
-
-# YAML 1.1 reads these as something other than text.
-WORDS = frozenset({"yes", "no", "on", "off", "true", "false", "null", "y", "n"})

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-import edgefair
+from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.errors import UsageError
@@ -18,8 +16,8 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.workflow.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from edgefair.config import Config
-    from edgefair.data.dataset import AuditSet
+    from edgefair.data.rows import TableRows
+    from edgefair.probe.spec import ModelSpec
     from edgefair.training.classifier import Classifier
     from edgefair.training.loop import TrainingRows
     from edgefair.training.run import Run
@@ -27,16 +25,13 @@ if TYPE_CHECKING:
 ENCODE_ROWS = 8192
 
 
-def train(
-    config: Config, *, name: str, seed: int | None = None, overwrite: bool = False, progress: Progress = silent
-) -> Run:
+def train(config: Config, *, name: str, overwrite: bool = False, progress: Progress = silent) -> Run:
     """Train the configured network, with the configured treatments, into runs/NAME.
 
     An interrupted run with the same settings goes on after its last whole epoch; a finished one is returned as it is.
 
     Args:
         name: name of the run.
-        seed: overrides the config's.
         overwrite: replace a run of that name that has other settings.
 
     Raises:
@@ -45,39 +40,102 @@ def train(
     """
     from edgefair.debias import open_method
     from edgefair.training.build import build_classifier
-    from edgefair.training.checkpoint import Checkpoint, read_metadata, save_weights
+    from edgefair.training.checkpoint import Checkpoint, save_weights
     from edgefair.training.features import spec_for
     from edgefair.training.loop import train as fit
-    from edgefair.training.run import Run, load_run
+    from edgefair.training.run import WEIGHTS, Run
 
-    seed = config.seed if seed is None else seed
     methods = [open_method(item.method, item.options) for item in config.debias.train]
     progress(0, 0, "reading")
-    data = load(config.data, base=config.base, roles=("train", "validation"))
-    spec = spec_for(data, threshold=config.model.threshold)
-    array_shapes = data.array_shapes()
-    settings = _settings(config, data, seed)
+    data = load(config.data, base=config.base, seed=config.seed, roles=("train", "validation"))
+    settings = _settings(config, data)
     folder = config.run_path(name)
-    checkpoint = Checkpoint(folder / "checkpoint.safetensors", sha256_json(settings))
-    if (folder / "run.json").exists() and not overwrite:
-        run = load_run(folder)
-        if run.settings == settings:
-            return run
-        raise _taken(folder, run.settings, settings)
-    if overwrite or read_metadata(checkpoint.path).get("settings") not in {None, checkpoint.settings}:
-        shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    finished = _prepare(folder, settings, overwrite=overwrite)
+    if finished is not None:
+        return finished
 
-    classifier = build_classifier(spec, config.model, array_shapes, seed=seed)
-    attributes = config.policy.base_attributes or tuple(config.data.sensitive)
-    rows = _training_rows(data, spec, attributes)
+    spec = spec_for(data, threshold=config.model.threshold)
+    classifier = build_classifier(spec, config.model, data.array_shapes(), seed=config.seed)
+    rows = _training_rows(data, spec, config.policy.base_attributes)
     classifier.preprocess.fit(*rows.inputs)
-    losses = fit(classifier, rows, methods, config.train, seed=seed, checkpoint=checkpoint, progress=progress)
-    save_weights(classifier, folder / "model.safetensors")
+    checkpoint = Checkpoint(folder / "checkpoint.safetensors", sha256_json(settings))
+    losses = fit(classifier, rows, methods, config.train, seed=config.seed, checkpoint=checkpoint, progress=progress)
     progress(0, 0, "validating")
-    counts = validation_counts(classifier, data.validation, spec, attributes)
+    save_weights(classifier, folder / WEIGHTS)
+    counts = torch_counts(classifier, data.validation, spec, config.policy.base_attributes)
     metrics: dict[str, Any] = {"loss": losses, "validation": counts.to_json()}
-    run = Run(folder, spec, config.model, array_shapes, settings, metrics)
+    run = Run(folder, spec, config.model, data.array_shapes(), settings, metrics)
     run.save()
     checkpoint.path.unlink(missing_ok=True)
     return run
+
+
+def torch_counts(classifier: Classifier, rows: TableRows, spec: ModelSpec, attributes: tuple[str, ...]) -> GroupCounts:
+    """Decisions of the torch model on some rows, counted by group and label."""
+    import torch
+
+    from edgefair.training.classifier import Deployable
+
+    deployable = Deployable(classifier, spec).eval()
+    with torch.no_grad():
+        decisions = [
+            deployable(*(torch.from_numpy(batch[item.name]) for item in spec.inputs))[0]
+            for batch in rows.inputs(spec, ENCODE_ROWS)
+        ]
+    return GroupCounts.from_rows(
+        {name: rows.sensitive[name] for name in attributes},
+        label=rows.label,
+        decision=torch.cat(decisions).numpy(),
+        classes=spec.classes,
+    )
+
+
+def _settings(config: Config, data: DataSet) -> dict[str, Any]:
+    """Everything that decides the weights."""
+    return {
+        "model": config.model.model_dump(mode="json"),
+        "train": config.train.model_dump(mode="json"),
+        "debias": config.debias.model_dump(mode="json"),
+        "attributes": list(config.policy.base_attributes),
+        "seed": config.seed,
+        "train_rows": data.train.fingerprint,
+        "validation_rows": data.validation.fingerprint,
+        "features": list(data.features),
+        "torch": importlib.metadata.version("torch"),
+    }
+
+
+def _prepare(folder: Path, settings: dict[str, Any], *, overwrite: bool) -> Run | None:
+    """Make the run's folder; the run itself where it is finished already."""
+    from edgefair.training.run import load_run
+
+    if overwrite:
+        shutil.rmtree(folder, ignore_errors=True)
+    if (folder / "run.json").exists():
+        run = load_run(folder)
+        if run.settings == settings:
+            return run
+        changed = [key for key in settings if run.settings.get(key) != settings[key]]
+        raise UsageError(
+            f"'{folder}' holds a finished run with other settings ({', '.join(changed)})",
+            fix="choose another --name, or replace it with --overwrite",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write the run to '{folder}': {error.strerror}", fix="change `runs:`") from error
+    return None
+
+
+def _training_rows(data: DataSet, spec: ModelSpec, attributes: tuple[str, ...]) -> TrainingRows:
+    import torch
+
+    from edgefair.debias import Cells
+    from edgefair.training.loop import TrainingRows
+
+    batches = list(data.train.inputs(spec, ENCODE_ROWS))
+    group, groups = joint_groups(data.train.sensitive, attributes)
+    return TrainingRows(
+        inputs=tuple(torch.cat([torch.from_numpy(batch[item.name]) for batch in batches]) for item in spec.inputs),
+        cells=Cells(torch.from_numpy(group), torch.from_numpy(data.train.label), groups, data.classes),
+    )

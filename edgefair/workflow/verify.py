@@ -1,3 +1,175 @@
-"""Measure a model file on its targets and judge it."""
+"""Measure a model on its targets, judge it, and report."""
 
 from __future__ import annotations
+
+import datetime
+import time
+from pathlib import Path
+from typing import Any
+
+import edgefair
+from edgefair.bundle.manifest import is_bundle, open_bundle
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet, load
+from edgefair.data.overlap import check_overlap
+from edgefair.decision.decide import decide
+from edgefair.decision.verdict import Verdict
+from edgefair.errors import ModelError
+from edgefair.report.model import AuditRows, ModelFile, Report, TargetResult
+from edgefair.targets import LoadedModel, load_profile, open_target
+from edgefair.workflow.intake import foreign_spec
+from edgefair.workflow.measure import Measurement, measure
+from edgefair.workflow.progress import Progress, silent
+
+SLOWER = 0.97
+
+
+def verify(
+    config: Config,
+    path: Path | None = None,
+    *,
+    reference: Path | None = None,
+    latency: bool = True,
+    progress: Progress = silent,
+) -> Report:
+    """Judge a bundle or an `.onnx` file on every target of the config.
+
+    Args:
+        path: a bundle or an .onnx file; default: where `export` writes the project's bundle.
+        reference: the model before compression; default: the one in the bundle.
+        latency: whether to measure it.
+
+    Raises:
+        DataError, ModelError, PolicyError: see the message; nothing was judged.
+        MeasurementError: a target gave no measurement that can be believed.
+    """
+    started = time.perf_counter()
+    path = config.bundle_path if path is None else path
+    settings: dict[str, Any] = {}
+    if path.is_dir():
+        if not is_bundle(path):
+            raise ModelError(
+                f"'{path}' is a folder and no bundle", expected="a bundle of `edgefair export`, or an .onnx file"
+            )
+        bundle = open_bundle(path)
+        settings = bundle.manifest.settings
+        reference = bundle.reference if reference is None else reference
+        model = bundle.model
+    else:
+        model = path
+        if not path.exists():
+            raise ModelError(
+                f"no bundle and no model file '{path}'", fix="run `edgefair export --int8` first, or name a file"
+            )
+    progress(0, 0, "reading")
+    data = load(config.data, base=config.base, seed=config.seed, roles=("train", "audit"))
+    note = check_overlap(data.train, data.audit).note
+    return judge_file(
+        config,
+        data,
+        model,
+        command="verify",
+        shown_as=path,
+        reference=reference,
+        latency=latency,
+        settings=settings,
+        notes=(note,) if note else (),
+        reading_s=time.perf_counter() - started,
+        progress=progress,
+    )
+
+
+def judge_file(
+    config: Config,
+    data: DataSet,
+    model: Path,
+    *,
+    command: str,
+    shown_as: Path,
+    reference: Path | None,
+    latency: bool,
+    settings: dict[str, Any],
+    notes: tuple[str, ...],
+    reading_s: float,
+    progress: Progress,
+) -> Report:
+    """Measure and judge a model file on every target, with data that is read already.
+
+    Args:
+        shown_as: the path that a reader of the report knows the model by.
+        reading_s: seconds that reading the data took.
+    """
+    results = []
+    files: tuple[ModelFile, ModelFile | None] | None = None
+    for name in config.targets:
+        progress(0, 0, f"starting {name}")
+        started = time.perf_counter()
+        with open_target(load_profile(name)) as probe:
+            ready = time.perf_counter()
+            measured = measure(
+                probe,
+                model,
+                data.audit,
+                config.policy,
+                reference=reference,
+                fallback_spec=lambda loaded: foreign_spec(loaded, data, config.model.output),
+                with_latency=latency,
+                seed=config.seed,
+                progress=progress,
+            )
+            device = probe.device
+        judging = time.perf_counter()
+        verdict = decide(measured.evidence, config.policy)
+        timings = {
+            "reading": reading_s,
+            "starting": ready - started,
+            **measured.timings_s,
+            "verdict": time.perf_counter() - judging,
+        }
+        results.append(_result(name, device, measured, verdict, timings))
+        base = measured.reference
+        files = (_file(measured.candidate, shown_as), None if base is None else _file(base, base.path))
+        notes = (*notes, *_speed_note(name, measured))
+    if files is None:
+        raise ModelError("no target was measured")
+    return Report(
+        command=command,
+        version=edgefair.__version__,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        model=files[0],
+        reference=files[1],
+        audit=AuditRows(source=data.source, rows=len(data.audit), fingerprint=data.audit.fingerprint),
+        policy=config.policy.model_dump(mode="json"),
+        targets=tuple(results),
+        settings=settings,
+        notes=notes,
+    )
+
+
+def _result(
+    name: str, device: dict[str, Any], measured: Measurement, verdict: Verdict, timings: dict[str, float]
+) -> TargetResult:
+    return TargetResult(
+        target=name,
+        device=device,
+        verdict=verdict,
+        counts=measured.evidence.counts.to_json(),
+        latency=measured.latency,
+        reference_latency=measured.reference_latency,
+        speed_up=measured.speed_up,
+        timings_s=timings,
+    )
+
+
+def _file(model: LoadedModel, shown_as: Path) -> ModelFile:
+    return ModelFile(path=str(shown_as), sha256=model.sha256, bytes=model.bytes)
+
+
+def _speed_note(name: str, measured: Measurement) -> tuple[str, ...]:
+    speed = measured.speed_up
+    if speed is None or speed.upper >= SLOWER:
+        return ()
+    return (
+        f"on target '{name}' the compressed model is slower than the reference: it runs at {speed.ratio:.2f} of its "
+        f"speed ({speed.lower:.2f} to {speed.upper:.2f}), batch 1",
+    )

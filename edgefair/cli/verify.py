@@ -1,0 +1,59 @@
+"""`edgefair verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgefair.cli.options import config_options, gate_options, json_option, overrides
+from edgefair.cli.progress import progress_bar
+
+
+@click.command("verify")
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The model before compression.  [default: the one in the bundle]",
+)
+@click.option(
+    "--report", "report_path", type=click.Path(path_type=Path), default=None, help="Also write the report as JSON here."
+)
+@gate_options
+@json_option
+@config_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    path: Path | None,
+    reference: Path | None,
+    report_path: Path | None,
+    latency: bool,
+    as_json: bool,
+    config_path: Path,
+    settings: tuple[str, ...],
+    **gates: object,
+) -> None:
+    """Measure a bundle or an .onnx file on the target and judge it.
+
+    PATH defaults to the bundle that `edgefair export` writes for this project.
+
+    \b
+    Examples:
+      edgefair verify --max-eo-gap 0.05
+      edgefair verify model.onnx --reference fp32.onnx --max-accuracy-drop 0.01 --json
+    """
+    from edgefair.config import load_config
+    from edgefair.report.output import print_result, write_report
+    from edgefair.workflow.verify import verify
+
+    config = load_config(config_path, overrides(settings, **gates))
+    with progress_bar() as progress:
+        report = verify(config, path, reference=reference, latency=latency, progress=progress)
+    if report_path is not None:
+        write_report(report, report_path)
+    print_result(report, as_json=as_json)
+    ctx.exit(report.exit_code)

@@ -1,0 +1,40 @@
+"""Where a report goes: terminal, JSON on stdout, or a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from edgefair.errors import UsageError
+from edgefair.files import write_atomic
+from edgefair.report.model import Report
+
+
+def report_json(report: Report) -> str:
+    """The report as JSON text."""
+    return json.dumps(report.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def print_result(report: Report, *, as_json: bool) -> None:
+    """Print on stdout: JSON, or the report for people."""
+    if as_json:
+        sys.stdout.write(report_json(report) + "\n")
+        return
+    from rich.console import Console
+
+    from edgefair.report.terminal import print_report
+
+    print_report(report, Console(soft_wrap=not sys.stdout.isatty()))
+
+
+def write_report(report: Report, path: Path) -> None:
+    """Write the report as a JSON file.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    try:
+        write_atomic(path, report_json(report).encode())
+    except OSError as error:
+        raise UsageError(f"the report cannot be written to '{path}': {error.strerror}") from error

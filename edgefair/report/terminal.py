@@ -1,0 +1,130 @@
+"""The report as a person reads it in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgefair.decision.verdict import AttributeSummary, Gate, Outcome
+from edgefair.measure.latency import LatencySummary
+from edgefair.report.model import Report, TargetResult
+
+COLOUR = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "bold yellow"}
+
+
+def render(report: Report) -> RenderableType:
+    """The whole report, to be printed on a rich console."""
+    parts: list[RenderableType] = [_headline(report), *_facts(report)]
+    for target in report.targets:
+        parts += ["", *_target(target, several=len(report.targets) > 1)]
+    parts += [Text(f"note: {note}") for note in report.notes]
+    exceptions = {item for target in report.targets for item in target.verdict.exceptions}
+    parts += [Text(f"EXCEPTION {item}", style="bold yellow") for item in sorted(exceptions)]
+    return Group(*parts)
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the report; lines are wrapped by words, not cut."""
+    console.print(render(report), highlight=False)
+
+
+def _headline(report: Report) -> Text:
+    words = {0: "may ship", 1: "BLOCKED", 3: "BLOCKED"}[report.exit_code]
+    return Text.assemble((f"{report.outcome} ", COLOUR[report.outcome]), (words, "bold"), f"  {report.model.path}")
+
+
+def _facts(report: Report) -> list[RenderableType]:
+    size = f"{report.model.bytes:,} bytes"
+    if report.reference is not None:
+        size += f", {report.reference.bytes / report.model.bytes:.2f}x smaller than the reference"
+    confidence = 1 - report.policy["alpha"]
+    return [
+        Text(f"model   sha256 {report.model.sha256[:16]}  {size}"),
+        Text(
+            f"audit   {report.audit.source}: {report.audit.rows:,} rows (digest {report.audit.fingerprint[:12]}), "
+            f"confidence {confidence:.0%}"
+        ),
+    ]
+
+
+def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
+    verdict = target.verdict
+    device = (
+        f"{target.device.get('cpu', target.device.get('machine', '?'))}, onnxruntime {target.device['onnxruntime']}"
+    )
+    title = Text(f"target  {target.target}: {device}")
+    if several:
+        title.append(f"  {verdict.outcome}", style=COLOUR[verdict.outcome])
+    parts: list[RenderableType] = [title]
+    parts += [_groups(summary) for summary in verdict.attributes]
+    parts.append(_gates(verdict.gates))
+    if verdict.accuracy is not None:
+        parts.append(Text(f"accuracy {verdict.accuracy:.4f} over all rows"))
+    if len(verdict.failing) > 1:
+        parts.append(Text(f"{len(verdict.failing)} comparisons are shown to exceed their threshold (Holm):"))
+        parts += [Text(f"  {item.name}") for item in verdict.failing[:10]]
+    parts.append(_latency(target))
+    return parts
+
+
+def _groups(summary: AttributeSummary) -> Table:
+    gap = "no gap: a cell has no rows" if summary.gap is None else f"equalized-odds gap {summary.gap:.4f}"
+    split = ", ".join(f"{name} {'?' if value is None else f'{value:.4f}'}" for name, value in summary.parts.items())
+    table = Table(title=f"{summary.attribute}: {gap} ({split})", title_justify="left", box=None, pad_edge=False)
+    table.add_column("group")
+    table.add_column("rows", justify="right")
+    for rate in summary.groups[0].rates:
+        table.add_column(f"{rate.measure} [interval]", justify="right")
+        table.add_column("of", justify="right")
+    table.add_column("balanced accuracy", justify="right")
+    for group in summary.groups:
+        cells = []
+        for rate in group.rates:
+            known = rate.rate is not None
+            cells.append(f"{rate.rate:.4f} [{rate.lower:.4f}, {rate.upper:.4f}]" if known else "no rows")
+            cells.append(f"{rate.n:,}")
+        balanced = "?" if group.balanced_accuracy is None else f"{group.balanced_accuracy:.4f}"
+        table.add_row(group.group, f"{group.rows:,}", *cells, balanced)
+    return table
+
+
+def _gates(gates: tuple[Gate, ...]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("gate", "verdict", "estimate", "limits", "threshold", "why"):
+        table.add_column(column, justify="right" if column in {"estimate", "threshold"} else "left")
+    for gate in gates:
+        limits = "" if gate.lower is None and gate.upper is None else f"[{_number(gate.lower)}, {_number(gate.upper)}]"
+        table.add_row(
+            gate.name,
+            Text(gate.outcome, style=COLOUR[gate.outcome]),
+            _number(gate.estimate),
+            Text(limits),
+            _number(gate.threshold),
+            Text(gate.reason),
+        )
+    return table
+
+
+def _latency(target: TargetResult) -> Text:
+    if target.latency is None:
+        return Text("latency not measured")
+    text = f"latency {_percentiles(target.latency)}; {target.latency.queries:,} queries, batch 1"
+    if target.reference_latency is not None and target.speed_up is not None:
+        speed = target.speed_up
+        text += (
+            f"\n        reference {_percentiles(target.reference_latency)}: "
+            f"{speed.ratio:.2f}x as fast as the reference [{speed.lower:.2f}, {speed.upper:.2f}]"
+        )
+    return Text(text)
+
+
+def _percentiles(latency: LatencySummary) -> str:
+    values = (("p50", latency.p50_ms), ("p90", latency.p90_ms), ("p99", latency.p99_ms))
+    return " ".join(f"{name} {'?' if value is None else f'{value:.4f} ms'}" for name, value in values)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "?"
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4f}"

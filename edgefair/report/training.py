@@ -1,0 +1,38 @@
+"""What a training run gave, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from edgefair.measure.counts import GroupCounts
+
+if TYPE_CHECKING:
+    from edgefair.training.run import Run
+
+
+def print_run(run: Run, *, as_json: bool) -> None:
+    """Rates per group on the validation rows; no verdict, because those rows chose the model."""
+    if as_json:
+        content = {"schema": "edgefair.run/1", "folder": str(run.folder), "settings": run.settings, **run.metrics}
+        sys.stdout.write(json.dumps(content, indent=1) + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    counts = GroupCounts.from_json(run.metrics["validation"])
+    table = Table(title=f"{run.folder}: validation rows (estimates, no verdict)", title_justify="left", box=None)
+    table.add_column("group")
+    table.add_column("rows", justify="right")
+    labels = ("FPR", "TPR") if len(counts.classes) == 2 else tuple(f"recall of {name}" for name in counts.classes)
+    for name in labels:
+        table.add_column(name, justify="right")
+    for group, x in zip(counts.groups, counts.table, strict=True):
+        hits = x[:, 1] if len(counts.classes) == 2 else x.diagonal()
+        rates = [f"{hit / n:.4f}" if n else "no rows" for hit, n in zip(hits, x.sum(axis=1), strict=True)]
+        table.add_row("*".join(group), f"{int(x.sum()):,}", *rates)
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    console.print(table, highlight=False)
+    total = counts.table.sum(axis=0)
+    console.print(f"accuracy {total.diagonal().sum() / total.sum():.4f}", highlight=False)

@@ -1,0 +1,198 @@
+"""Run a model file over the audit rows on one target, and time it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.rows import TableRows
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.gates import LATENCY
+from edgefair.decision.policy import Policy
+from edgefair.errors import ModelError
+from edgefair.measure.counts import GroupCounts
+from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
+from edgefair.measure.paired import PairedCounts
+from edgefair.probe.reading import read_decisions
+from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.targets import LoadedModel, Probe
+from edgefair.targets.binding import check_binding
+from edgefair.workflow.progress import Progress
+
+# Makes the spec of a model file that carries none.
+Fallback = Callable[[LoadedModel], ModelSpec]
+
+BATCH_ROWS = 4096
+LATENCY_POOL = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What one target showed.
+
+    Attributes:
+        decisions: the candidate's, int64 [rows].
+        timings_s: seconds of each phase.
+    """
+
+    evidence: Evidence
+    candidate: LoadedModel
+    reference: LoadedModel | None
+    decisions: NDArray[np.int64]
+    latency: LatencySummary | None
+    reference_latency: LatencySummary | None
+    speed_up: SpeedUp | None
+    timings_s: dict[str, float]
+
+
+def measure(
+    probe: Probe,
+    model: Path,
+    rows: TableRows,
+    policy: Policy,
+    *,
+    reference: Path | None,
+    fallback_spec: Fallback,
+    with_latency: bool,
+    seed: int,
+    progress: Progress,
+) -> Measurement:
+    """Decide every row on the target, then time single queries of candidate and reference, interleaved.
+
+    Args:
+        fallback_spec: makes the spec of a model file that carries none.
+        seed: of the bootstrap interval of the speed-up.
+
+    Raises:
+        ModelError: a file that cannot be loaded or does not fit the data.
+        MeasurementError: the device was lost or its answers cannot be believed.
+    """
+    started = time.perf_counter()
+    candidate = probe.load(model, name="candidate")
+    spec = spec_of(candidate, fallback_spec)
+    base = None if reference is None else probe.load(reference, name="reference")
+    loaded = time.perf_counter()
+    decisions, encoding = _decisions(probe, candidate, rows, spec, progress)
+    attributes = {name: rows.sensitive[name] for name in policy.base_attributes}
+    counts = GroupCounts.from_rows(attributes, label=rows.label, decision=decisions, classes=spec.classes)
+    decided = time.perf_counter()
+    paired = None
+    if base is not None:
+        before, _ = _decisions(probe, base, rows, spec_of(base, lambda _: spec), progress)
+        paired = PairedCounts.from_rows(
+            attributes, label=rows.label, reference=before, candidate=decisions, classes=spec.classes
+        )
+    compared = time.perf_counter()
+    times, why = _times(probe, candidate, base, rows, spec, with_latency, progress)
+    finished = time.perf_counter()
+    latency = summarize(times["candidate"], level=policy.alpha) if times else None
+    return Measurement(
+        evidence=Evidence(
+            counts=counts,
+            paired=paired,
+            latency=latency,
+            size_bytes=candidate.bytes,
+            not_measured=((LATENCY, why),) if why else (),
+        ),
+        candidate=candidate,
+        reference=base,
+        decisions=decisions,
+        latency=latency,
+        reference_latency=summarize(times["reference"], level=policy.alpha) if "reference" in times else None,
+        speed_up=(
+            speed_up(times["reference"], times["candidate"], level=policy.alpha, seed=seed)
+            if "reference" in times
+            else None
+        ),
+        timings_s={
+            "loading": loaded - started,
+            "encoding": encoding,
+            "inference": decided - loaded - encoding,
+            "reference": compared - decided,
+            "latency": finished - compared,
+        },
+    )
+
+
+def spec_of(model: LoadedModel, fallback: Fallback) -> ModelSpec:
+    """The spec in the file's metadata, else the fallback; checked against the graph.
+
+    Raises:
+        ModelError: no spec, an unreadable one, or one that the graph does not fit.
+    """
+    text = model.metadata.get(SPEC_METADATA_KEY)
+    if text is not None:
+        try:
+            spec = ModelSpec.from_json(text)
+        except ValueError as error:
+            raise ModelError(f"'{model.path}' carries a spec that cannot be read: {error}") from error
+    else:
+        spec = fallback(model)
+    check_binding(model, spec)
+    return spec
+
+
+def _decisions(
+    probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSpec, progress: Progress
+) -> tuple[NDArray[np.int64], float]:
+    """Decisions of every row and the seconds spent encoding (while the device was at work on the batch before)."""
+    outputs = [name for name in (spec.reading.output, spec.reading.score) if name is not None]
+    clock = _Clock(rows.inputs(spec, BATCH_ROWS))
+    parts = []
+    done = 0
+    for batch in probe.run(model, clock, outputs):
+        try:
+            decision, _ = read_decisions(batch, spec.reading, len(spec.classes))
+        except ValueError as error:
+            raise ModelError(
+                f"'{model.path}': {error}", fix="say how to read the output under model.output in the config"
+            ) from error
+        parts.append(decision)
+        done += len(decision)
+        progress(done, len(rows), f"deciding ({model.name})")
+    return np.concatenate(parts), clock.seconds
+
+
+class _Clock:
+    """Passes batches on and adds up how long it took to make them."""
+
+    def __init__(self, batches: Iterator[dict[str, NDArray[Any]]]) -> None:
+        self.batches = batches
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
+        return self
+
+    def __next__(self) -> dict[str, NDArray[Any]]:
+        started = time.perf_counter()
+        try:
+            return next(self.batches)
+        finally:
+            self.seconds += time.perf_counter() - started
+
+
+def _times(
+    probe: Probe,
+    candidate: LoadedModel,
+    reference: LoadedModel | None,
+    rows: TableRows,
+    spec: ModelSpec,
+    with_latency: bool,
+    progress: Progress,
+) -> tuple[dict[str, NDArray[np.int64]], str]:
+    """Query times per model and, where there are none, why."""
+    if not probe.profile.latency.measured:
+        return {}, f"target '{probe.profile.name}' is emulated: its clock says nothing about a device"
+    if not with_latency:
+        return {}, "the latency phase was left out (--no-latency)"
+    progress(0, 0, "timing")
+    pool = next(itertools.islice(rows.inputs(spec, LATENCY_POOL), 1))
+    names = [candidate.name] if reference is None else [reference.name, candidate.name]
+    return probe.latency({name: [spec.reading.output] for name in names}, pool), ""
