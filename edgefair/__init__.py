@@ -1,3 +1,72 @@
-"""edgefair: compress a model for the edge, and ship it only if it is shown to be fair on the device."""
+"""edgefair: compress a model for the edge, and ship it only if it is shown to be fair on the device.
+
+    config = edgefair.load_config("edgefair.yaml")
+    run = edgefair.train(config, name="fair")
+    report = edgefair.export(config, run="fair", int8=True)
+    report = edgefair.verify(config)
+    verdict = edgefair.decide(counts, policy)
+
+The names below are imported when they are first used, so that `import edgefair` is cheap and needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgefair.config import Config, load_config
+    from edgefair.decision.decide import decide
+    from edgefair.decision.evidence import Evidence
+    from edgefair.decision.policy import Policy
+    from edgefair.decision.verdict import Outcome, Verdict
+    from edgefair.measure.counts import GroupCounts
+    from edgefair.measure.paired import PairedCounts
+    from edgefair.report.model import Report
+    from edgefair.workflow.export import export
+    from edgefair.workflow.plan import plan
+    from edgefair.workflow.train import train
+    from edgefair.workflow.verify import verify
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Config": "edgefair.config",
+    "Evidence": "edgefair.decision.evidence",
+    "GroupCounts": "edgefair.measure.counts",
+    "Outcome": "edgefair.decision.verdict",
+    "PairedCounts": "edgefair.measure.paired",
+    "Policy": "edgefair.decision.policy",
+    "Report": "edgefair.report.model",
+    "Verdict": "edgefair.decision.verdict",
+    "decide": "edgefair.decision.decide",
+    "export": "edgefair.workflow.export",
+    "load_config": "edgefair.config",
+    "plan": "edgefair.workflow.plan",
+    "train": "edgefair.workflow.train",
+    "verify": "edgefair.workflow.verify",
+}
+
+__all__ = [
+    "Config",
+    "Evidence",
+    "GroupCounts",
+    "Outcome",
+    "PairedCounts",
+    "Policy",
+    "Report",
+    "Verdict",
+    "__version__",
+    "decide",
+    "export",
+    "load_config",
+    "plan",
+    "train",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'edgefair' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)

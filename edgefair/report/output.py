@@ -21,11 +21,10 @@ def print_result(report: Report, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(report_json(report) + "\n")
         return
-    from rich.console import Console
+    from edgefair.report.console import stdout_console
+    from edgefair.report.terminal import render
 
-    from edgefair.report.terminal import print_report
-
-    print_report(report, Console(soft_wrap=not sys.stdout.isatty()))
+    stdout_console().print(render(report))
 
 
 def write_report(report: Report, path: Path) -> None:

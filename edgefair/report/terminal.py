@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.decision.verdict import AttributeSummary, Gate, Outcome
+from edgefair.decision.verdict import AttributeSummary, CellRate, Gate, Outcome
 from edgefair.measure.latency import LatencySummary
 from edgefair.report.model import Report, TargetResult
 
@@ -22,11 +23,6 @@ def render(report: Report) -> RenderableType:
     exceptions = {item for target in report.targets for item in target.verdict.exceptions}
     parts += [Text(f"EXCEPTION {item}", style="bold yellow") for item in sorted(exceptions)]
     return Group(*parts)
-
-
-def print_report(report: Report, console: Console) -> None:
-    """Print the report; lines are wrapped by words, not cut."""
-    console.print(render(report), highlight=False)
 
 
 def _headline(report: Report) -> Text:
@@ -58,7 +54,7 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
         title.append(f"  {verdict.outcome}", style=COLOUR[verdict.outcome])
     parts: list[RenderableType] = [title]
     parts += [_groups(summary) for summary in verdict.attributes]
-    parts.append(_gates(verdict.gates))
+    parts += ["", *_gates(verdict.gates)]
     if verdict.accuracy is not None:
         parts.append(Text(f"accuracy {verdict.accuracy:.4f} over all rows"))
     if len(verdict.failing) > 1:
@@ -72,38 +68,35 @@ def _groups(summary: AttributeSummary) -> Table:
     gap = "no gap: a cell has no rows" if summary.gap is None else f"equalized-odds gap {summary.gap:.4f}"
     split = ", ".join(f"{name} {'?' if value is None else f'{value:.4f}'}" for name, value in summary.parts.items())
     table = Table(title=f"{summary.attribute}: {gap} ({split})", title_justify="left", box=None, pad_edge=False)
-    table.add_column("group")
-    table.add_column("rows", justify="right")
+    table.add_column("group", overflow="fold", min_width=10)
     for rate in summary.groups[0].rates:
-        table.add_column(f"{rate.measure} [interval]", justify="right")
-        table.add_column("of", justify="right")
-    table.add_column("balanced accuracy", justify="right")
+        table.add_column(f"{rate.measure} [interval] of rows", no_wrap=True)
+    table.add_column("balanced acc.", justify="right", no_wrap=True)
     for group in summary.groups:
-        cells = []
-        for rate in group.rates:
-            known = rate.rate is not None
-            cells.append(f"{rate.rate:.4f} [{rate.lower:.4f}, {rate.upper:.4f}]" if known else "no rows")
-            cells.append(f"{rate.n:,}")
         balanced = "?" if group.balanced_accuracy is None else f"{group.balanced_accuracy:.4f}"
-        table.add_row(group.group, f"{group.rows:,}", *cells, balanced)
+        table.add_row(group.group, *(Text(_rate(rate)) for rate in group.rates), balanced)
     return table
 
 
-def _gates(gates: tuple[Gate, ...]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in ("gate", "verdict", "estimate", "limits", "threshold", "why"):
-        table.add_column(column, justify="right" if column in {"estimate", "threshold"} else "left")
+def _rate(rate: CellRate) -> str:
+    if rate.rate is None:
+        return "no rows"
+    return f"{rate.rate:.4f} [{rate.lower:.4f}, {rate.upper:.4f}] of {rate.n:,}"
+
+
+def _gates(gates: tuple[Gate, ...]) -> list[RenderableType]:
+    lines: list[RenderableType] = []
     for gate in gates:
-        limits = "" if gate.lower is None and gate.upper is None else f"[{_number(gate.lower)}, {_number(gate.upper)}]"
-        table.add_row(
-            gate.name,
-            Text(gate.outcome, style=COLOUR[gate.outcome]),
-            _number(gate.estimate),
-            Text(limits),
-            _number(gate.threshold),
-            Text(gate.reason),
+        limits = "" if gate.lower is None and gate.upper is None else f" [{_number(gate.lower)}, {_number(gate.upper)}]"
+        lines.append(
+            Text.assemble(
+                (f"{gate.outcome:<13}", COLOUR[gate.outcome]),
+                (gate.name, "bold"),
+                f" {_number(gate.estimate)}{limits}, threshold {_number(gate.threshold)} ({gate.unit})",
+            )
         )
-    return table
+        lines.append(Padding(Text(gate.reason), (0, 0, 0, 13)))
+    return lines
 
 
 def _latency(target: TargetResult) -> Text:

@@ -18,8 +18,9 @@ def print_run(run: Run, *, as_json: bool) -> None:
         content = {"schema": "edgefair.run/1", "folder": str(run.folder), "settings": run.settings, **run.metrics}
         sys.stdout.write(json.dumps(content, indent=1) + "\n")
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from edgefair.report.console import stdout_console
 
     counts = GroupCounts.from_json(run.metrics["validation"])
     table = Table(title=f"{run.folder}: validation rows (estimates, no verdict)", title_justify="left", box=None)
@@ -32,7 +33,7 @@ def print_run(run: Run, *, as_json: bool) -> None:
         hits = x[:, 1] if len(counts.classes) == 2 else x.diagonal()
         rates = [f"{hit / n:.4f}" if n else "no rows" for hit, n in zip(hits, x.sum(axis=1), strict=True)]
         table.add_row("*".join(group), f"{int(x.sum()):,}", *rates)
-    console = Console(soft_wrap=not sys.stdout.isatty())
-    console.print(table, highlight=False)
+    console = stdout_console()
+    console.print(table)
     total = counts.table.sum(axis=0)
-    console.print(f"accuracy {total.diagonal().sum() / total.sum():.4f}", highlight=False)
+    console.print(f"accuracy {total.diagonal().sum() / total.sum():.4f}")

@@ -1,0 +1,53 @@
+"""`edgefair plan`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.progress import progress_bar
+
+
+@click.command("plan")
+@click.option("--max-eo-gap", "policy__max_eo_gap", type=float, default=None, help="Overrides policy.max_eo_gap.")
+@click.option("--tpr", type=click.FloatRange(0, 1), default=0.8, show_default=True, help="Rate to plan for.")
+@click.option("--fpr", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Rate to plan for.")
+@json_option
+@config_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    policy__max_eo_gap: float | None,
+    tpr: float,
+    fpr: float,
+    as_json: bool,
+    config_path: Path,
+    settings: tuple[str, ...],
+) -> None:
+    """Can this audit set decide at this threshold? Rows needed per cell.
+
+    Nothing is trained or measured. Exit code 3: expect INCONCLUSIVE, whatever the model.
+
+    \b
+    Examples:
+      edgefair plan
+      edgefair plan --max-eo-gap 0.02 --tpr 0.9
+    """
+    from edgefair.config import load_config
+    from edgefair.report.console import stdout_console
+    from edgefair.report.plan import print_plan
+    from edgefair.workflow.plan import plan
+
+    config = load_config(config_path, overrides(settings, policy__max_eo_gap=policy__max_eo_gap))
+    with progress_bar() as progress:
+        result = plan(config, tpr=tpr, fpr=fpr, progress=progress)
+    if as_json:
+        sys.stdout.write(json.dumps(result.to_json(), indent=1) + "\n")
+    else:
+        print_plan(result, stdout_console())
+    ctx.exit(result.exit_code)

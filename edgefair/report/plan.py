@@ -1,0 +1,65 @@
+"""A plan as a person reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from edgefair.workflow.plan import AttributePlan, Plan
+
+BAR = 30
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Cells, smallest threshold, and power as bars."""
+    console.print(
+        Text(
+            f"audit   {plan.source}: {plan.rows:,} rows; planned for TPR {plan.assumed_tpr:g}, "
+            f"FPR {plan.assumed_fpr:g}, confidence {1 - plan.alpha:.0%}"
+        )
+    )
+    for item in plan.attributes:
+        console.print()
+        console.print(_cells(item, plan.labels))
+        _verdict(item, console)
+        if item.power:
+            console.print(_power(item))
+
+
+def _cells(item: AttributePlan, labels: tuple[str, ...]) -> Table:
+    table = Table(title=f"{item.attribute}: rows per cell", title_justify="left", box=None, pad_edge=False)
+    table.add_column("group")
+    for label in labels:
+        table.add_column(f"label {label}", justify="right")
+    for cell in item.cells:
+        table.add_row(cell.group, *(f"{n:,}" for n in cell.rows))
+    return table
+
+
+def _verdict(item: AttributePlan, console: Console) -> None:
+    if item.lacking:
+        console.print(Text(f"can only be INCONCLUSIVE: a cell needs {item.least_rows} rows", style="bold yellow"))
+        for text in item.lacking:
+            console.print(Text(f"  {text}"))
+    elif item.can_pass:
+        console.print(Text(f"can PASS at {item.threshold:g}", style="bold green"))
+    else:
+        console.print(Text(f"too small to PASS reliably at {item.threshold:g}", style="bold yellow"))
+    if item.smallest_threshold is not None:
+        console.print(Text(f"smallest threshold it could ever pass: {item.smallest_threshold:.4f}"))
+
+
+def _power(item: AttributePlan) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("true gap", justify="right")
+    table.add_column("chance of PASS", justify="right")
+    table.add_column("")
+    table.add_column("rows per cell for 80 %", justify="right")
+    for (gap, power), (_, rows) in zip(item.power, item.rows_per_cell, strict=True):
+        bar = "█" * round(BAR * power)
+        table.add_row(f"{gap:.3f}", f"{power:.0%}", bar.ljust(BAR, "·"), "?" if rows is None else f"{rows:,}")
+    return table
