@@ -14,6 +14,8 @@ from edgefair.decision.verdict import LISTED, Comparison, Outcome, worst
 from edgefair.measure.bounds import Array, absolute, mover
 
 POWER = 0.8
+# A distance from the threshold below which billions of rows per cell would be needed.
+SMALLEST_ROOM = 1e-5
 # level -> (estimate, lower, upper), each float64 [groups, labels, measures]
 Limits = Callable[[float], tuple[Array, Array, Array]]
 
@@ -231,9 +233,10 @@ def rows_needed(difference: float, variance: float, threshold: float, alpha: flo
     """Rows per cell for an 80 % chance that the upper limit stays within the threshold.
 
     n = (z_{1-alpha} + z_{0.8})^2 [r_a (1 - r_a) + r_b (1 - r_b)] / (tau - |d|)^2, at least `least`; None where
-    |d| >= tau: more rows would then prove the opposite.
+    |d| >= tau, where more rows would prove the opposite, and where no audit set is that large.
     """
-    if difference >= threshold:
+    room = threshold - difference
+    if room <= SMALLEST_ROOM:
         return None
     z = NormalDist().inv_cdf(1 - alpha) + NormalDist().inv_cdf(POWER)
-    return max(least, math.ceil(z * z * variance / (threshold - difference) ** 2))
+    return max(least, math.ceil(z * z * variance / room**2))

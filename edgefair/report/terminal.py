@@ -70,7 +70,7 @@ def _groups(summary: AttributeSummary) -> Table:
     table = Table(title=f"{summary.attribute}: {gap} ({split})", title_justify="left", box=None, pad_edge=False)
     table.add_column("group", overflow="fold", min_width=10)
     for rate in summary.groups[0].rates:
-        table.add_column(f"{rate.measure} [interval] of rows", no_wrap=True)
+        table.add_column(f"{rate.measure} \\[interval] of rows", no_wrap=True)
     table.add_column("balanced acc.", justify="right", no_wrap=True)
     for group in summary.groups:
         balanced = "?" if group.balanced_accuracy is None else f"{group.balanced_accuracy:.4f}"

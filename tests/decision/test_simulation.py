@@ -1,0 +1,121 @@
+"""The figures of docs/verdict.md by simulation, with fixed seeds: a short form always, a long one with `-m long`.
+
+Tolerances are three standard errors of the simulation.
+"""
+
+import numpy as np
+import pytest
+from helpers_decision import counts_of, paired_of, policy
+
+from edgefair.decision.decide import decide
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.gates import ABSOLUTE, PAIRED
+from edgefair.decision.verdict import Outcome
+from edgefair.measure.planning import power_absolute
+
+RATES = np.array([0.1, 0.8])
+SIZES = [pytest.param(300, id="short"), pytest.param(10_000, id="long", marks=pytest.mark.long)]
+
+
+def audits(n, gap, repeats, seed):
+    """Counts [groups, labels, 2] of simulated audits: group 0's TPR is lower by `gap`."""
+    rng = np.random.default_rng(seed)
+    p = np.tile(RATES, (len(n), 1))
+    p[0, 1] -= gap
+    for x in rng.binomial(n, p, size=(repeats, *n.shape)):
+        yield np.stack([n - x, x], axis=2)
+
+
+def error(share, repeats):
+    return 3 * np.sqrt(share * (1 - share) / repeats)
+
+
+def gaps(table):
+    rate = table[:, :, 1] / table.sum(axis=2)
+    return np.ptp(rate, axis=0).max()
+
+
+@pytest.mark.parametrize("repeats", SIZES)
+def test_the_estimated_gap_of_a_fair_model_is_biased_upwards(repeats):
+    found = np.array([gaps(table) for table in audits(np.full((4, 2), 200), 0.0, repeats, seed=1)])
+    assert found.mean() == pytest.approx(0.064, abs=3 * found.std() / np.sqrt(repeats) + 0.001)
+    assert (found > 0.05).mean() == pytest.approx(0.71, abs=error(0.71, repeats) + 0.005)
+
+
+@pytest.mark.parametrize("repeats", SIZES)
+def test_the_point_rule_tosses_a_coin_at_the_threshold(repeats):
+    rules = policy(2, rule="point")
+    tables = audits(np.full((2, 2), 2000), 0.05, repeats, seed=2)
+    passed = [decide(counts_of(table), rules).outcome is Outcome.PASS for table in tables]
+    assert np.mean(passed) == pytest.approx(0.5, abs=error(0.5, repeats) + 0.02)
+
+
+@pytest.mark.parametrize("repeats", SIZES)
+@pytest.mark.parametrize(
+    "n",
+    [
+        np.full((2, 2), 1000),
+        np.full((4, 2), 1000),
+        np.full((8, 2), 1000),
+        np.array([[5000, 400], [2000, 3000]]),
+        np.array([[5000, 400], [2000, 3000], [300, 900], [8000, 8000]]),
+    ],
+    ids=["2", "4", "8", "2 unequal", "4 unequal"],
+)
+def test_at_the_threshold_an_unfair_model_passes_with_at_most_alpha(n, repeats):
+    rules = policy(len(n), min_cell_rows=1)
+    tables = audits(n, 0.05, repeats, seed=3)
+    passed = np.mean([decide(counts_of(table), rules).gate(ABSOLUTE).outcome is Outcome.PASS for table in tables])
+    assert passed <= 0.05 + error(0.05, repeats)
+
+
+@pytest.mark.parametrize("repeats", SIZES)
+@pytest.mark.parametrize("groups", [2, 4, 8])
+def test_at_the_threshold_a_model_is_condemned_with_at_most_alpha(groups, repeats):
+    rules = policy(groups)
+    tables = audits(np.full((groups, 2), 2000), 0.05, repeats, seed=4)
+    failed = np.mean([decide(counts_of(table), rules).gate(ABSOLUTE).outcome is Outcome.FAIL for table in tables])
+    assert failed <= 0.05 + error(0.05, repeats)
+
+
+@pytest.mark.parametrize("repeats", SIZES)
+@pytest.mark.parametrize("groups", [2, 4])
+def test_at_the_threshold_the_paired_gate_passes_with_at_most_alpha(groups, repeats):
+    rng = np.random.default_rng(5)
+    n, rules = 3000, policy(groups, max_eo_increase=0.02)
+    passed = []
+    for _ in range(repeats):
+        table = [
+            [
+                rng.multinomial(n, [0.895, 0.005, 0.005, 0.095]).reshape(2, 2),
+                rng.multinomial(n, [0.2 - 0.005, 0.005, 0.005 + shift, 0.795 - shift]).reshape(2, 2),
+            ]
+            for shift in [0.02, *[0.0] * (groups - 1)]
+        ]
+        paired = paired_of(table)
+        verdict = decide(Evidence(counts=paired.candidate, paired=paired), rules)
+        passed.append(verdict.gate(PAIRED).outcome is Outcome.PASS)
+    assert np.mean(passed) <= 0.05 + error(0.05, repeats)
+
+
+@pytest.mark.parametrize("repeats", SIZES)
+def test_the_interval_of_each_comparison_covers_the_true_difference(repeats):
+    covered = []
+    for table in audits(np.full((2, 2), 800), 0.03, repeats, seed=6):
+        tpr = next(item for item in decide(counts_of(table), policy()).comparisons if item.measure == "TPR")
+        covered.append(tpr.upper >= 0.03)
+    assert np.mean(covered) >= 0.95 - error(0.05, repeats)
+
+
+@pytest.mark.parametrize("repeats", SIZES)
+@pytest.mark.parametrize("groups", [2, 4])
+def test_the_power_of_the_gate_is_what_the_plan_promises(groups, repeats):
+    n = np.full((groups, 2), 1500)
+    rng = np.random.default_rng(7)
+    rules = policy(groups)
+    passed = [
+        decide(counts_of(np.stack([n - x, x], axis=2)), rules).gate(ABSOLUTE).outcome is Outcome.PASS
+        for x in rng.binomial(n, RATES, size=(repeats, *n.shape))
+    ]
+    promised = power_absolute(n, RATES, gap=0.0, threshold=0.05, alpha=0.05, seed=0)
+    assert np.mean(passed) == pytest.approx(promised, abs=0.05 + (error(promised, repeats) if repeats < 1000 else 0))

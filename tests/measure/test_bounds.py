@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from edgefair.measure.bounds import clopper_pearson, mover, paired_shift, rate_difference
+
+level = st.floats(0.001, 0.2)
+sample = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@given(sample, level)
+def test_limits_are_scipys_clopper_pearson(data, alpha):
+    x, n = data
+    lower, upper = clopper_pearson(x, n, alpha)
+    exact = stats.binomtest(x, n).proportion_ci(confidence_level=1 - 2 * alpha, method="exact")
+    assert lower == pytest.approx(exact.low, abs=1e-9)
+    assert upper == pytest.approx(exact.high, abs=1e-9)
+
+
+def test_without_rows_a_rate_may_be_anything():
+    assert [float(limit) for limit in clopper_pearson(0, 0, 0.05)] == [0.0, 1.0]
+
+
+@given(sample, sample, level)
+def test_limits_hold_the_estimate_and_stay_within_one(a, b, alpha):
+    difference, lower, upper = rate_difference(*a, *b, alpha)
+    assert -1 - 1e-12 <= lower <= difference <= upper <= 1 + 1e-12
+
+
+@given(sample, sample, level, level)
+def test_limits_widen_as_alpha_falls(a, b, one, other):
+    _, lower_wide, upper_wide = rate_difference(*a, *b, min(one, other))
+    _, lower, upper = rate_difference(*a, *b, max(one, other))
+    assert lower_wide <= lower + 1e-12
+    assert upper_wide >= upper - 1e-12
+
+
+@given(sample, sample, level, st.integers(2, 20))
+def test_limits_narrow_with_more_rows_of_the_same_rates(a, b, alpha, times):
+    _, lower, upper = rate_difference(*a, *b, alpha)
+    _, lower_more, upper_more = rate_difference(a[0] * times, a[1] * times, b[0] * times, b[1] * times, alpha)
+    assert upper_more - lower_more <= upper - lower + 1e-12
+
+
+@given(sample, sample, level)
+def test_swapping_the_groups_mirrors_the_limits(a, b, alpha):
+    difference, lower, upper = rate_difference(*a, *b, alpha)
+    mirrored, low, high = rate_difference(*b, *a, alpha)
+    assert (mirrored, low, high) == pytest.approx((-difference, -upper, -lower), abs=1e-12)
+
+
+@given(st.integers(1, 2000), st.data(), level)
+def test_a_paired_shift_holds_the_change_of_the_rate(n, data, alpha):
+    gained = data.draw(st.integers(0, n))
+    lost = data.draw(st.integers(0, n - gained))
+    shift, lower, upper = paired_shift(gained, lost, n, alpha)
+    assert shift == pytest.approx((gained - lost) / n)
+    assert lower <= shift <= upper
+
+
+def test_mover_is_its_equation():
+    value, lower, upper = mover(*(np.array(v) for v in (0.8, 0.7, 0.85, 0.5, 0.45, 0.6)))
+    assert value == pytest.approx(0.3)
+    assert lower == pytest.approx(0.3 - np.hypot(0.1, 0.1))
+    assert upper == pytest.approx(0.3 + np.hypot(0.05, 0.05))
+
+
+@pytest.mark.parametrize(("n_a", "n_b"), [(60, 60), (60, 200)])
+@pytest.mark.parametrize("rates", [(0.8, 0.75), (0.05, 0.1), (0.5, 0.45)])
+def test_by_enumeration_the_upper_limit_misses_at_most_about_alpha(n_a, n_b, rates):
+    """Exact coverage: the probability, over all pairs of counts, that the upper limit is below the true difference."""
+    a, b = np.meshgrid(np.arange(n_a + 1), np.arange(n_b + 1), indexing="ij")
+    probability = stats.binom.pmf(a, n_a, rates[0]) * stats.binom.pmf(b, n_b, rates[1])
+    _, lower, upper = rate_difference(a, n_a, b, n_b, 0.05)
+    true = rates[0] - rates[1]
+    assert probability[upper < true].sum() <= 0.055
+    assert probability[lower > true].sum() <= 0.055
