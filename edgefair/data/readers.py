@@ -74,6 +74,8 @@ def _read_csv(path: Path, choose: Choose) -> Table:
 
 
 def _read_npz(path: Path, choose: Choose) -> Table:
+    if not zipfile.is_zipfile(path):
+        raise _unreadable(path, zipfile.BadZipFile("it is no zip archive"))
     try:
         with np.load(path, allow_pickle=False) as archive:
             wanted = set(choose(list(archive.files)))

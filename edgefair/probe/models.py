@@ -10,6 +10,16 @@ from typing import Any, Dict, List, Mapping, Sequence
 import numpy as np
 
 
+# Weights in other files would not be covered by the digest, and their path could leave the model's folder: with this
+# setting the runtime looks for them where nothing is.
+EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+NOWHERE = "/nonexistent/edgefair"
+IN_ONE_FILE = (
+    "it keeps its weights in other files (external data), which the digest would not cover; "
+    "save it in one file with onnx.save_model(..., save_as_external_data=False)"
+)
+
+
 class ProbeError(Exception):
     """Something the host must know, with a kind that it can act on.
 
@@ -78,11 +88,14 @@ def load(path: str, options: Mapping[str, Any]) -> Loaded:
         onnxruntime.GraphOptimizationLevel, "ORT_" + {"disable": "DISABLE_ALL", "basic": "ENABLE_BASIC",
         "extended": "ENABLE_EXTENDED", "all": "ENABLE_ALL"}[options["optimization"]]
     )  # fmt: skip
+    settings.add_session_config_entry(EXTERNAL_FOLDER, NOWHERE)
     for key, value in options["config"].items():
         settings.add_session_config_entry(key, value)
     try:
         session = onnxruntime.InferenceSession(content, settings, providers=list(options["providers"]))
     except Exception as error:
+        if "xternal" in str(error):
+            raise ProbeError("invalid_graph", IN_ONE_FILE) from error
         raise ProbeError("invalid_graph", _first_line(error)) from error
     return Loaded(session=session, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 

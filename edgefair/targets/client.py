@@ -23,6 +23,8 @@ from edgefair.targets.profile import TargetProfile
 
 Arrays = dict[str, NDArray[Any]]
 STDERR_LINES = 5
+# How long a probe whose stream broke may take to end, before the stream and not the probe is to blame.
+ENDING_S = 2.0
 # Chunks that may wait on the device while the host encodes the next ones.
 AHEAD = 2
 
@@ -245,10 +247,12 @@ class Probe:
         """The error for a probe that no longer answers, with how it ended."""
         if self._timed_out:
             return self._failed(f"no answer within {self._timeout_s:g} s", fix="is the device overloaded or asleep?")
-        if isinstance(error, WireError) and self._process.poll() is None:
+        try:
+            code = self._process.wait(timeout=ENDING_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
             return self._failed(f"the probe's answer is damaged: {error}")
-        self._process.kill()
-        code = self._process.wait()
         ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         said = b"".join(self._stderr).decode(errors="replace").strip()
         return self._failed(f"the probe was lost ({ended})" + (f"; it said: {said}" if said else ""))

@@ -30,6 +30,7 @@ class LocalTransport:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            cwd=self.folder,
         )
 
     def put(self, path: Path) -> str:

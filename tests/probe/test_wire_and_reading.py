@@ -1,0 +1,146 @@
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edgefair.probe.device import saturates_int8
+from edgefair.probe.reading import read_decisions
+from edgefair.probe.spec import UNSEEN, Column, InputSpec, ModelSpec, Reading, encode
+from edgefair.probe.wire import DTYPES, WireError, read_frame, write_frame
+
+arrays = st.dictionaries(
+    st.text(max_size=5),
+    hnp.arrays(st.sampled_from(sorted(DTYPES)).map(np.dtype), hnp.array_shapes(min_dims=0, max_dims=3, min_side=0)),
+    max_size=3,
+)
+
+
+def sent(header, items):
+    stream = io.BytesIO()
+    write_frame(stream, header, items)
+    return stream.getvalue()
+
+
+@given(st.dictionaries(st.text(max_size=5).filter(lambda key: key != "arrays"), st.integers()), arrays)
+def test_what_is_sent_arrives(header, items):
+    got_header, got = read_frame(io.BytesIO(sent(header, items)))
+    assert got_header == header
+    assert got.keys() == items.keys()
+    for name, array in items.items():
+        assert got[name].dtype == array.dtype
+        assert got[name].tobytes() == np.ascontiguousarray(array).tobytes()
+        assert got[name].shape == array.shape
+
+
+@given(arrays, st.data())
+def test_a_truncated_frame_is_never_taken_for_a_whole_one(items, data):
+    whole = sent({"do": "run"}, items)
+    cut = data.draw(st.integers(1, len(whole) - 1))
+    with pytest.raises(WireError):
+        read_frame(io.BytesIO(whole[:cut]))
+
+
+@given(st.binary(min_size=1, max_size=200))
+def test_garbage_is_refused(garbage):
+    with pytest.raises(WireError):
+        read_frame(io.BytesIO(garbage))
+
+
+def test_an_array_larger_than_its_frame_and_a_frame_larger_than_its_arrays_are_refused():
+    frame = sent({}, {"x": np.zeros(4, dtype=np.uint8)})
+    with pytest.raises(WireError, match="larger than its frame"):
+        read_frame(io.BytesIO(frame.replace(b'"shape": [4]', b'"shape": [9]')))
+    with pytest.raises(WireError, match="belong to no array"):
+        read_frame(io.BytesIO(frame.replace(b'"shape": [4]', b'"shape": [3]')))
+
+
+def test_objects_are_not_sent():
+    with pytest.raises(ValueError, match="not sent"):
+        sent({}, {"x": np.array([{}], dtype=object)})
+
+
+def test_the_end_of_the_stream_is_no_frame():
+    assert read_frame(io.BytesIO(b"")) is None
+
+
+# Reading ------------------------------------------------------------------------------------------------------------
+
+
+def read(output, classes=2, **reading):
+    decision, score = read_decisions({"y": np.array(output)}, Reading("y", **reading), classes)
+    return decision.tolist(), score
+
+
+def test_every_kind_of_output_gives_the_same_decisions():
+    probability = np.array([0.2, 0.7, 0.5], dtype=np.float32)
+    logit = np.log(probability / (1 - probability))
+    two = np.stack([1 - probability, probability], axis=1)
+    for threshold, expected in ((0.5, [0, 1, 1]), (0.6, [0, 1, 0])):
+        assert read(probability, kind="probability", threshold=threshold)[0] == expected
+        assert read(probability[:, None], kind="probability", threshold=threshold)[0] == expected
+        assert read(two, kind="probabilities", threshold=threshold)[0] == expected
+        assert read(np.log(two), kind="logits", threshold=threshold)[0] == expected
+        assert read(logit + 1e-6, kind="logit", threshold=threshold)[0] == expected
+    assert read(np.array([0, 1, 1]), kind="label")[0] == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("output", "reading", "message"),
+    [
+        ([[0.3], [0.8]], {"kind": "logits"}, "say kind logit or probability for one column"),
+        ([[0.3], [0.8]], {"kind": "label"}, "not one whole-number label per row"),
+        ([0, 2], {"kind": "label"}, "labels 0 to 2, not 0 to 1"),
+        ([0, -1], {"kind": "label"}, "labels -1 to 0"),
+        ([[0.2, 0.8, 0.0]], {"kind": "probabilities"}, "not probabilities in 2 columns"),
+        ([[2.0, -1.0]], {"kind": "probabilities"}, "perhaps logits"),
+        ([[0.2, 0.2]], {"kind": "probabilities"}, "do not sum to 1"),
+        ([3.0], {"kind": "probability"}, "perhaps logits"),
+        ([1, 0], {"kind": "logit"}, "is int64"),
+        ([[0.1, 0.9]], {"kind": "guess"}, "unknown reading"),
+    ],
+)
+def test_a_wrong_reading_is_an_error_and_not_a_silent_decision(output, reading, message):
+    with pytest.raises(ValueError, match=message):
+        read(output, **reading)
+
+
+# Spec and device ----------------------------------------------------------------------------------------------------
+
+
+def test_a_spec_comes_back_from_its_json_and_nothing_else_does():
+    spec = ModelSpec(
+        (InputSpec("n", "float32", (Column("a"),)), InputSpec("c", "int32", (Column("b", ("x", "é")),))),
+        Reading("decision", "label", 0.4, "score"),
+        ("no", "yes"),
+    )
+    assert ModelSpec.from_json(spec.to_json()) == spec
+    for text in ("", "[]", "{}", spec.to_json().replace("spec/1", "spec/9"), spec.to_json().replace('"dtype"', '"x"')):
+        with pytest.raises(ValueError):
+            ModelSpec.from_json(text)
+
+
+def test_raw_values_are_encoded_by_name_and_unknown_ones_are_unseen():
+    item = InputSpec("c", "int32", (Column("b", ("x", "y")),))
+    assert encode({"b": ["y", "z", "x"]}, item).tolist() == [[1], [UNSEEN], [0]]
+
+
+def test_a_number_that_is_not_finite_is_not_encoded():
+    with pytest.raises(ValueError, match="feature 'b' holds NaN"):
+        encode({"a": [1.0], "b": [float("nan")]}, InputSpec("n", "float32", (Column("a"), Column("b"))))
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ({"machine": "x86_64", "flags": ["avx2"]}, True),
+        ({"machine": "x86_64", "flags": ["avx512f"]}, True),
+        ({"machine": "x86_64", "flags": ["avx2", "avx_vnni"]}, False),
+        ({"machine": "x86_64", "flags": ["avx512f", "avx512_vnni"]}, False),
+        ({"machine": "aarch64", "flags": ["asimd"]}, False),
+    ],
+)
+def test_x86_without_vnni_saturates(device, expected):
+    assert saturates_int8(device) is expected
