@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from edgefair.data.config import DataConfig
 from edgefair.decision.policy import Policy
-from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError
+from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean
 from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
 
 
@@ -42,6 +41,16 @@ class Config(BaseModel):
     output: Path = Field(Path("dist"), description="Folder of the exported bundles.")
 
     _base: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @model_validator(mode="after")
+    def _judged_is_measured(self) -> Self:
+        for name in self.policy.base_attributes:
+            if name not in self.data.sensitive:
+                raise ValueError(
+                    f"policy.attributes judges '{name}', which data.sensitive does not name"
+                    f"{did_you_mean(name, self.data.sensitive)}"
+                )
+        return self
 
     @property
     def base(self) -> Path:
@@ -119,14 +128,13 @@ def _explained(error: ValidationError, source: str) -> EdgefairError:
     kind = _ERROR_OF_SECTION.get(location[0] if location else "", UsageError)
     if first["type"] == "extra_forbidden":
         known = _keys_beside(location)
-        close = difflib.get_close_matches(location[-1], known, n=1)
-        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        hint = did_you_mean(location[-1], known)
         return kind(f"{source}: unknown key '{key}'{hint}", expected=f"one of {', '.join(known)}" if known else None)
     if first["type"] == "missing":
         return kind(f"{source}: key '{key}' is missing", fix="`edgefair init` writes a config with every key explained")
     found = first.get("input")
     shown = "" if isinstance(found, dict | list) else f" (found {found!r})"
-    return kind(f"{source}: {key}: {first['msg']}{shown}")
+    return kind(": ".join(part for part in (source, key, f"{first['msg']}{shown}") if part))
 
 
 def _keys_beside(location: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -57,6 +58,9 @@ class EdgefairGroup(click.Group):
             sys.exit(_explain(error))
         except KeyboardInterrupt:
             sys.exit(_stop("interrupted", EXIT_INTERRUPTED))
+        except SystemExit:
+            # click leaves with 1, which would read as FAIL, where stdout's reader has gone.
+            sys.exit(_explain(BrokenPipeError()))
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -73,7 +77,8 @@ def _explain(error: Exception) -> int:
         case click.Abort():
             return _stop("interrupted", EXIT_INTERRUPTED)
         case BrokenPipeError():
-            sys.stdout = None
+            # What is still buffered has no reader, and the interpreter would complain at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_MEASUREMENT
         case OSError():
             return _stop(f"{error.strerror}: '{error.filename}'" if error.filename else str(error), EXIT_USAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +42,8 @@ class Overlap:
         )
 
 
-def check_overlap(train: TableRows, audit: TableRows) -> Overlap:
-    """Compare audit rows with training rows.
+def check_overlap(seen: Sequence[TableRows], audit: TableRows) -> Overlap:
+    """Compare audit rows with the rows that the model has seen: training (and so calibration) and validation.
 
     Declared ids decide where there are any. Arrays (pictures, signals) are never equal by chance, so an equal one is a
     leak. In a table people can share every column: the share of audit rows with a twin in the training split is then
@@ -52,19 +53,20 @@ def check_overlap(train: TableRows, audit: TableRows) -> Overlap:
     Raises:
         DataError: audit rows are in the training split.
     """
-    if train.ids is not None and audit.ids is not None:
-        known = {train.ids.values[code] for code in np.unique(train.ids.codes)}
-        both = sorted(known & {audit.ids.values[code] for code in np.unique(audit.ids.codes)})
+    if audit.ids is not None:
+        both = sorted(
+            set(audit.ids.present) & {name for rows in seen if rows.ids is not None for name in rows.ids.present}
+        )
         if both:
             raise _leak(f"{len(both)} row ids are in the training and the audit split, for example '{both[0]}'")
         return Overlap(len(audit), 0, 0.0)
-    if any(getattr(train.table.columns[name], "ndim", 1) > 1 for name in train.features):
-        shared = _shared(train, audit)
+    known = np.concatenate([rows.row_hashes for rows in seen])
+    shared = int(np.count_nonzero(np.isin(audit.row_hashes, known)))
+    if any(getattr(audit.table.columns[name], "ndim", 1) > 1 for name in audit.features):
         if shared:
             raise _leak(f"{shared} of {len(audit)} audit rows are byte for byte training rows")
         return Overlap(len(audit), 0, 0.0)
-    shared = _shared(train, audit)
-    _, inverse, counts = np.unique(train.row_hashes, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(known, return_inverse=True, return_counts=True)
     twins = float(np.mean(counts[inverse] > 1))
     lower = float(betaincinv(shared, len(audit) - shared + 1, 1 - CONFIDENCE)) if shared else 0.0
     if lower > twins + TOLERATED_EXCESS:
@@ -73,10 +75,6 @@ def check_overlap(train: TableRows, audit: TableRows) -> Overlap:
             "training rows equal another one"
         )
     return Overlap(len(audit), shared, twins)
-
-
-def _shared(train: TableRows, audit: TableRows) -> int:
-    return int(np.count_nonzero(np.isin(audit.row_hashes, train.row_hashes)))
 
 
 def _leak(found: str) -> DataError:

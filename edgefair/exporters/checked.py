@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -44,6 +45,18 @@ def read_model(path: Path) -> onnx.ModelProto:
             f"'{path}' is not a readable ONNX file: {str(error).splitlines()[0]}", fix="export or copy it again"
         ) from error
     return checked_model(model)
+
+
+def drop_traces(model: onnx.ModelProto) -> None:
+    """Remove the exporter's notes on every node and value: they hold paths of the machine that exported.
+
+    Without them equal models are equal files.
+    """
+    graph = model.graph
+    parts: list[Any] = [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
+    for item in parts:
+        del item.metadata_props[:]
+        item.doc_string = ""
 
 
 def set_spec(model: onnx.ModelProto, spec: ModelSpec) -> None:

@@ -11,7 +11,7 @@ import onnx
 import torch
 
 from edgefair.errors import ModelError
-from edgefair.exporters.checked import checked_model, set_spec
+from edgefair.exporters.checked import checked_model, drop_traces, set_spec
 from edgefair.training.classifier import Classifier, Deployable
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def export_classifier(
     if program is None:
         raise ModelError("the exporter returned no ONNX program")
     model = checked_model(program.model_proto, opset=OPSET)
+    drop_traces(model)
     set_spec(model, spec)
     onnx.save_model(model, path)
     return model

@@ -9,7 +9,6 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 
-
 # Weights in other files would not be covered by the digest, and their path could leave the model's folder: with this
 # setting the runtime looks for them where nothing is.
 EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"

@@ -60,8 +60,8 @@ def export(
     with staging(destination) as folder:
         started = time.perf_counter()
         progress(0, 0, "reading")
-        data = load(config.data, base=config.base, seed=config.seed, roles=("train", "audit"))
-        note = check_overlap(data.train, data.audit).note
+        data = load(config.data, base=config.base, seed=config.seed, roles=("train", "validation", "audit"))
+        note = check_overlap([data.train, data.validation], data.audit).note
         reading_s = time.perf_counter() - started
         spec, reference, settings = _export_fp32(config, run, folder, progress)
         if int8:

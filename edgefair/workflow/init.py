@@ -72,7 +72,8 @@ def write_config(
         raise UsageError(f"'{path}' is there already", fix="edit it, or replace it with --force")
     section = {"source": source, **given}
     name = project or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)
-    placeholder = {"attributes": {"undeclared": {"groups": ["a", "b"]}}}
+    sensitive = section.get("sensitive") or BUILT_IN.get(source, {}).get("sensitive") or ["unnamed"]
+    placeholder = {"attributes": {sensitive[0]: {"groups": ["a", "b"]}}}
     draft = parse_config({"project": name, "data": section, "policy": placeholder}, base=path.parent.resolve())
     data = load(draft.data, base=draft.base, seed=draft.seed, roles=["audit"])
     gated = draft.data.sensitive[0]

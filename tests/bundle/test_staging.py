@@ -34,7 +34,7 @@ def test_a_bundle_is_published_and_replaced_and_nothing_else_is_left(tmp_path):
     assert open_bundle(tmp_path / "out").model.read_bytes() == b"one"
     ship(tmp_path / "out", b"two")
     assert open_bundle(tmp_path / "out").model.read_bytes() == b"two"
-    assert os.listdir(tmp_path) == ["out"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_replacing_works_where_folders_cannot_be_exchanged(tmp_path, monkeypatch):
@@ -42,7 +42,7 @@ def test_replacing_works_where_folders_cannot_be_exchanged(tmp_path, monkeypatch
     ship(tmp_path / "out", b"one")
     ship(tmp_path / "out", b"two")
     assert open_bundle(tmp_path / "out").model.read_bytes() == b"two"
-    assert os.listdir(tmp_path) == ["out"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_two_folders_change_places(tmp_path):
@@ -57,11 +57,16 @@ def test_two_folders_change_places(tmp_path):
 
 def test_an_error_while_building_leaves_the_old_bundle(tmp_path):
     ship(tmp_path / "out", b"one")
-    with pytest.raises(RuntimeError), staging(tmp_path / "out") as folder:
-        (folder / "model.onnx").write_bytes(b"half")
-        raise RuntimeError
+
+    def fail():
+        with staging(tmp_path / "out") as folder:
+            (folder / "model.onnx").write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert open_bundle(tmp_path / "out").model.read_bytes() == b"one"
-    assert os.listdir(tmp_path) == ["out"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_what_a_killed_export_left_is_removed_and_a_living_one_is_left_alone(tmp_path):

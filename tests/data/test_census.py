@@ -31,6 +31,6 @@ def test_the_model_never_sees_sex_race_or_the_survey_weight(census):
 
 
 def test_people_share_all_answers_as_often_across_the_split_as_within_it(census):
-    overlap = check_overlap(census.train, census.audit)
+    overlap = check_overlap([census.train, census.validation], census.audit)
     assert overlap.shared / overlap.audit_rows == pytest.approx(overlap.train_twins, abs=0.01)
     assert overlap.note is not None

@@ -137,3 +137,8 @@ def test_a_corrupt_empty_or_truncated_file_is_refused(exported, tmp_path, conten
     bad.write_bytes(path.read_bytes()[:-500] if content is None else content)
     with pytest.raises(ModelError, match=r"bad\.onnx|not valid"):
         read_model(bad)
+
+
+def test_the_file_holds_no_path_of_the_machine_that_exported_it(exported):
+    _, _, path = exported
+    assert b".py" not in path.read_bytes()

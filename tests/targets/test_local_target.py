@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx_models import SPEC, batches, classifier, save, value
 
+import edgefair
 from edgefair.errors import MeasurementError, ModelError, UsageError
 from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.targets import Probe, load_profile, open_target
@@ -141,7 +143,7 @@ class Scripted(LocalTransport):
 
     def start(self):
         code = "import sys; sys.path.insert(0, sys.argv[1]); exec(sys.argv[2])"
-        root = os.path.dirname(os.path.dirname(sys.modules["edgefair"].__file__))
+        root = str(Path(edgefair.__file__).parent.parent)
         return subprocess.Popen(
             [sys.executable, "-c", code, root, self.script],
             stdin=subprocess.PIPE,

@@ -45,14 +45,14 @@ def methods():
     return [open_method("reweigh", {}), open_method("eo-penalty", {})]
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
 def stop_after(steps):
     def progress(done, _total, _what):
         if done >= steps:
-            raise Stop
+            raise StopError
 
     return progress
 
@@ -73,7 +73,7 @@ def test_a_run_that_was_interrupted_in_an_epoch_ends_with_the_same_weights(tmp_p
     losses = train(whole, rows, methods(), CONFIG, seed=3, checkpoint=Checkpoint(tmp_path / "a", "x"), progress=quiet)
 
     checkpoint = Checkpoint(tmp_path / "b", "x")
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(fresh(rows), rows, methods(), CONFIG, seed=3, checkpoint=checkpoint, progress=stop_after(10))
     resumed = fresh(rows)
     again = train(resumed, rows, methods(), CONFIG, seed=3, checkpoint=checkpoint, progress=quiet)
@@ -84,7 +84,7 @@ def test_a_run_that_was_interrupted_in_an_epoch_ends_with_the_same_weights(tmp_p
 
 def test_a_checkpoint_of_other_settings_is_not_resumed_from(tmp_path):
     rows = make_rows()
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(
             fresh(rows), rows, [], CONFIG, seed=3, checkpoint=Checkpoint(tmp_path / "c", "one"), progress=stop_after(10)
         )
@@ -104,7 +104,7 @@ def test_a_checkpoint_of_other_settings_is_not_resumed_from(tmp_path):
 def test_a_truncated_checkpoint_means_starting_again(tmp_path):
     rows = make_rows()
     checkpoint = Checkpoint(tmp_path / "c", "x")
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=stop_after(10))
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:100])
     assert len(train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=quiet)) == CONFIG.epochs

@@ -1,0 +1,5 @@
+"""`python -m edgefair`."""
+
+from edgefair.cli import main
+
+main()

@@ -1,0 +1,75 @@
+"""SIGKILL at every stage of an export leaves the whole old bundle, or the whole new one, or none: never a part."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import run
+
+from edgefair.bundle.manifest import open_bundle
+
+STAGES = [
+    "reading",
+    "exporting to ONNX",
+    "calibrating and quantizing",
+    "starting local",
+    "deciding (candidate)",
+    "deciding (reference)",
+    "timing",
+    "writing",
+    "publishing",
+    "published",
+]
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+import edgefair
+config, out, stage = sys.argv[1:]
+def die(done, total, what):
+    if what == stage:
+        os.kill(os.getpid(), signal.SIGKILL)
+edgefair.export(edgefair.load_config(Path(config)), run="plain", int8=True, output=Path(out), progress=die)
+"""
+# In the middle of publishing: after the files are durable and before, or after, the folders change places.
+IN_PUBLISH = """
+import os, signal, sys
+import edgefair.bundle.staging as staging
+real = staging._exchange
+def die(one, other):
+    if sys.argv[3] == "after exchange":
+        real(one, other)
+    os.kill(os.getpid(), signal.SIGKILL)
+staging._exchange = die
+"""
+
+
+def export_and_die(project, stage, prelude=""):
+    command = [sys.executable, "-c", prelude + CHILD, project / "edgefair.yaml", project / "out", stage]
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def mark(bundle):
+    return (bundle / "report.json").read_bytes()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("stage", [*STAGES, "before exchange", "after exchange"])
+def test_a_kill_leaves_a_whole_bundle(project, stage):
+    out = project / "out"
+    assert run("export", "-c", project / "edgefair.yaml", "-o", out, "--no-latency").exit_code == 0
+    old = mark(out)
+    assert export_and_die(project, stage, IN_PUBLISH if "exchange" in stage else "") == -9
+    assert open_bundle(out).manifest.outcome == "PASS"
+    assert (mark(out) == old) == (stage not in {"published", "after exchange"})
+    assert run("export", "--int8", "-c", project / "edgefair.yaml", "-o", out, "--no-latency").exit_code == 0
+    assert mark(out) != old
+    assert not [path.name for path in project.iterdir() if path.name.startswith(".")], "leftovers of the killed export"
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("stage", ["timing", "writing", "publishing", "published"])
+def test_a_kill_of_a_first_export_leaves_none_or_a_whole_bundle(project, stage):
+    assert export_and_die(project, stage) == -9
+    assert (project / "out").exists() == (stage == "published")
+    if stage == "published":
+        open_bundle(project / "out")
