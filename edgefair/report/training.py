@@ -23,7 +23,7 @@ def print_run(run: Run, *, as_json: bool) -> None:
     from edgefair.report.console import stdout_console
 
     counts = GroupCounts.from_json(run.metrics["validation"])
-    table = Table(title=f"{run.folder}: validation rows (estimates, no verdict)", title_justify="left", box=None)
+    table = Table(box=None, pad_edge=False)
     table.add_column("group")
     table.add_column("rows", justify="right")
     labels = ("FPR", "TPR") if len(counts.classes) == 2 else tuple(f"recall of {name}" for name in counts.classes)
@@ -34,6 +34,7 @@ def print_run(run: Run, *, as_json: bool) -> None:
         rates = [f"{hit / n:.4f}" if n else "no rows" for hit, n in zip(hits, x.sum(axis=1), strict=True)]
         table.add_row("*".join(group), f"{int(x.sum()):,}", *rates)
     console = stdout_console()
+    console.print(f"trained {run.folder}; on its validation rows (estimates, no verdict):", soft_wrap=True)
     console.print(table)
     total = counts.table.sum(axis=0)
     console.print(f"accuracy {total.diagonal().sum() / total.sum():.4f}")

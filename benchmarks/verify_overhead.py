@@ -1,0 +1,128 @@
+"""What `edgefair verify` adds to the bare runtime, on the 99,762 audit rows of Census-Income.
+
+Two sides, interleaved in one run, on the same model file, rows, batch size and threads:
+
+- bare: an onnxruntime loop over batches that are encoded already, and nothing else;
+- edgefair: rows encoded, sent to the probe, decided, checked, counted by group, and judged.
+
+Session creation and the latency phase are left out on both sides. Beside it: where the whole command's time goes.
+
+    python benchmarks/verify_overhead.py [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from machine import finish, print_machine
+
+import edgefair
+from edgefair.data.dataset import load
+from edgefair.data.rows import TableRows
+from edgefair.decision.decide import decide
+from edgefair.measure.counts import GroupCounts
+from edgefair.probe.reading import read_decisions
+from edgefair.probe.spec import ModelSpec
+from edgefair.targets import LoadedModel, Probe, load_profile, open_target
+from edgefair.training.run import load_run
+from edgefair.workflow.init import write_config
+from edgefair.workflow.measure import BATCH_ROWS
+
+GOAL = 1.15
+WHOLE_COMMAND_GOAL_S = 5.0
+
+
+def prepare(folder: Path) -> edgefair.Config:
+    """A trained and shipped Census model; the gates are wide open, because only time is measured here."""
+    write_config(folder / "edgefair.yaml", source="census-income", given={})
+    wide = {"policy.max_eo_gap": 1.0, "policy.min_balanced_accuracy": 0.0, "train.epochs": 1}
+    config = edgefair.load_config(folder / "edgefair.yaml", wide)
+    edgefair.train(config, name="plain")
+    edgefair.export(config, run="plain", int8=True, latency=False)
+    return config
+
+
+def with_edgefair(probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSpec, policy: edgefair.Policy) -> float:
+    """Seconds from the first row to the verdict."""
+    started = time.perf_counter()
+    decisions = [
+        read_decisions(batch, spec.reading, 2)[0]
+        for batch in probe.run(model, rows.inputs(spec, BATCH_ROWS), ["decision", "score"])
+    ]
+    counts = GroupCounts.from_rows(
+        {"sex": rows.sensitive["sex"]}, label=rows.label, decision=np.concatenate(decisions), classes=spec.classes
+    )
+    decide(counts, policy)
+    return time.perf_counter() - started
+
+
+def bare(session: onnxruntime.InferenceSession, batches: list[dict]) -> float:
+    """Seconds of a bare loop over encoded batches."""
+    started = time.perf_counter()
+    for batch in batches:
+        session.run(["decision", "score"], batch)
+    return time.perf_counter() - started
+
+
+def whole_command(folder: Path) -> tuple[float, dict[str, float]]:
+    """Wall time of `edgefair verify --no-latency`, and its own account of its phases."""
+    flags = ["--json", "--no-latency", "--set", "policy.max_eo_gap=1.0", "--set", "policy.min_balanced_accuracy=0.0"]
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "edgefair", "verify", *flags], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return time.perf_counter() - started, json.loads(done.stdout)["targets"][0]["timings_s"]
+
+
+def main() -> None:
+    """Run, print both sides, their ratio, and the whole command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="7 rounds instead of 25")
+    rounds = 7 if parser.parse_args().quick else 25
+    print_machine("onnxruntime", "numpy")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = prepare(folder)
+        rows = load(config.data, base=folder, seed=0, roles=["audit"]).audit
+        spec = load_run(config.run_path("plain")).spec
+        model_path = config.bundle_path / "model.onnx"
+        profile = load_profile("local")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = profile.threads
+        options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(model_path, options, providers=["CPUExecutionProvider"])
+        batches = list(rows.inputs(spec, BATCH_ROWS))
+        ours, theirs = [], []
+        with open_target(profile) as probe:
+            model = probe.load(model_path, name="candidate")
+            for _ in range(rounds + 1):
+                theirs.append(bare(session, batches))
+                ours.append(with_edgefair(probe, model, rows, spec, config.policy))
+        ratio = statistics.median(a / b for a, b in zip(ours[1:], theirs[1:], strict=True))
+        print(
+            f"rows {len(rows):,}, batch {BATCH_ROWS}, threads {profile.threads}, {rounds} interleaved rounds, medians:"
+        )
+        print(f"  bare onnxruntime loop        {statistics.median(theirs[1:]):.3f} s")
+        print(f"  edgefair, row to verdict     {statistics.median(ours[1:]):.3f} s   ratio {ratio:.3f}")
+        wall, phases = min(whole_command(folder) for _ in range(3))
+        accounted = sum(phases.values())
+        print(f"whole command without latency phase: {wall:.2f} s (goal <= {WHOLE_COMMAND_GOAL_S:g} s)")
+        print(f"  {'python and imports':<20} {wall - accounted:.3f} s")
+        for phase, seconds in phases.items():
+            print(f"  {phase:<20} {seconds:.3f} s")
+    if wall > WHOLE_COMMAND_GOAL_S:
+        finish("verify_whole_command_s", wall, WHOLE_COMMAND_GOAL_S, at_most=True)
+    finish("verify_overhead", ratio, GOAL, at_most=True)
+
+
+if __name__ == "__main__":
+    main()
