@@ -1,14 +1,17 @@
 """The probe: answers requests on stdin with frames on stdout until stdin ends.
 
-Requests (header key `do`): hello, load, run, latency. Every answer has `ok`; one that is not ok has `kind` and
-`message`. stdout belongs to the frames alone: file descriptor 1 is pointed at stderr before any library is loaded.
+Requests (header keys `do` and `id`): hello, load, run, latency. Every answer repeats the `id` and has `ok`; one that is
+not ok has `kind` and `message`. stdout belongs to the frames alone: file descriptor 1 is pointed at stderr before any
+library is loaded.
 """
 
 from __future__ import annotations
 
 import os
+import queue
 import sys
-from typing import Any, BinaryIO, Dict, Tuple
+import threading
+from typing import Any, BinaryIO, Dict, List, Tuple
 
 frames = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
 os.dup2(2, 1)
@@ -18,7 +21,7 @@ import numpy as np  # noqa: E402
 from edgefair.probe import latency  # noqa: E402
 from edgefair.probe.device import fingerprint  # noqa: E402
 from edgefair.probe.models import Loaded, ProbeError, load  # noqa: E402
-from edgefair.probe.wire import PROTOCOL, WireError, read_frame, write_frame  # noqa: E402
+from edgefair.probe.wire import PROTOCOL, encode_frame, read_frame, write_frame  # noqa: E402
 
 Arrays = Dict[str, np.ndarray]
 
@@ -45,28 +48,49 @@ class Server:
         raise ProbeError("bad_request", f"unknown request {do!r}")
 
 
-def serve(requests: BinaryIO, replies: BinaryIO) -> int:
-    """Answer until the requests end; the exit code."""
-    server = Server()
-    while True:
-        try:
+def read_ahead(requests: BinaryIO, waiting: "queue.Queue[Tuple[Dict[str, Any], Arrays]]") -> None:
+    """Read the next request while the runtime is at work on this one, and end the probe when there is no next one.
+
+    It ends at once, whatever it was doing: nobody is left to read an answer, and a host that was killed must not leave
+    a busy device behind.
+    """
+    try:
+        while True:
             frame = read_frame(requests)
-        except WireError as error:
-            sys.stderr.write(f"probe: {error}\n")
-            return 1
-        if frame is None:
-            return 0
-        try:
-            reply, arrays = server.answer(*frame)
-        except ProbeError as error:
-            reply, arrays = {"ok": False, "kind": error.kind, "message": str(error)}, {}
-        except Exception as error:
-            reply, arrays = {"ok": False, "kind": "bad_request", "message": f"{type(error).__name__}: {error}"}, {}
-        try:
-            write_frame(replies, {"ok": True, **reply}, arrays)
-        except BrokenPipeError:
-            return 0
+            if frame is None:
+                os._exit(0)
+            waiting.put(frame)
+    except BaseException as error:
+        os.write(2, f"probe: {error}\n".encode())
+        os._exit(1)
+
+
+def reply(server: Server, request: Dict[str, Any], arrays: Arrays) -> List[Any]:
+    """The frame that answers one request, whatever happens."""
+    try:
+        answer, outputs = server.answer(request, arrays)
+        return encode_frame({"ok": True, "id": request.get("id"), **answer}, outputs)
+    except ProbeError as error:
+        kind, message = error.kind, str(error)
+    except MemoryError as error:
+        kind, message = "out_of_memory", str(error)
+    except Exception as error:
+        kind, message = "bad_request", f"{type(error).__name__}: {error}"
+    return encode_frame({"ok": False, "id": request.get("id"), "kind": kind, "message": message})
+
+
+def main() -> None:
+    """Answer until the requests end."""
+    server = Server()
+    # One request waits here and one is being read: the host sees to it that a request is no larger than a batch.
+    waiting: "queue.Queue[Tuple[Dict[str, Any], Arrays]]" = queue.Queue(maxsize=1)
+    threading.Thread(target=read_ahead, args=(sys.stdin.buffer, waiting), daemon=True).start()
+    try:
+        while True:
+            write_frame(frames, reply(server, *waiting.get()))
+    except BrokenPipeError:
+        os._exit(0)
 
 
 if __name__ == "__main__":
-    sys.exit(serve(sys.stdin.buffer, frames))
+    main()

@@ -9,6 +9,8 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 
+from edgefair.probe.wire import DTYPES
+
 # Weights in other files would not be covered by the digest, and their path could leave the model's folder: with this
 # setting the runtime looks for them where nothing is.
 EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -22,7 +24,7 @@ IN_ONE_FILE = (
 class ProbeError(Exception):
     """Something the host must know, with a kind that it can act on.
 
-    kind: `not_found`, `invalid_graph`, `bad_input`, `run_failed`, `bad_request`.
+    kind: `not_found`, `invalid_graph`, `bad_input`, `bad_output`, `run_failed`, `out_of_memory`, `bad_request`.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -53,13 +55,16 @@ class Loaded:
         """Run one batch.
 
         Raises:
-            ProbeError: the runtime refuses the inputs or fails.
+            ProbeError: the runtime refuses the inputs or fails, or an output is not an array of numbers.
         """
         try:
-            return dict(zip(outputs, self.session.run(list(outputs), dict(inputs))))
+            results = dict(zip(outputs, self.session.run(list(outputs), dict(inputs))))
         except Exception as error:
-            kind = "bad_input" if type(error).__name__ in ("InvalidArgument", "ValueError") else "run_failed"
-            raise ProbeError(kind, _first_line(error)) from error
+            raise ProbeError(_kind(error, "run_failed"), _first_line(error)) from error
+        for name, result in results.items():
+            if not isinstance(result, np.ndarray) or result.dtype.name not in DTYPES:
+                raise ProbeError("bad_output", f"output '{name}' is no array of numbers")
+        return results
 
 
 def load(path: str, options: Mapping[str, Any]) -> Loaded:
@@ -87,15 +92,15 @@ def load(path: str, options: Mapping[str, Any]) -> Loaded:
         onnxruntime.GraphOptimizationLevel, "ORT_" + {"disable": "DISABLE_ALL", "basic": "ENABLE_BASIC",
         "extended": "ENABLE_EXTENDED", "all": "ENABLE_ALL"}[options["optimization"]]
     )  # fmt: skip
-    settings.add_session_config_entry(EXTERNAL_FOLDER, NOWHERE)
     for key, value in options["config"].items():
         settings.add_session_config_entry(key, value)
+    settings.add_session_config_entry(EXTERNAL_FOLDER, NOWHERE)
     try:
         session = onnxruntime.InferenceSession(content, settings, providers=list(options["providers"]))
     except Exception as error:
         if "xternal" in str(error):
             raise ProbeError("invalid_graph", IN_ONE_FILE) from error
-        raise ProbeError("invalid_graph", _first_line(error)) from error
+        raise ProbeError(_kind(error, "invalid_graph"), _first_line(error)) from error
     return Loaded(session=session, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
@@ -105,6 +110,15 @@ def _signature(item: Any) -> Dict[str, Any]:
 
 def _shape(shape: List[Any]) -> List[Any]:
     return [size if isinstance(size, int) else None for size in shape]
+
+
+def _kind(error: Exception, otherwise: str) -> str:
+    """The kind of an error of the runtime, whose exceptions tell apart less than their messages."""
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "bad_alloc" in str(error):
+        return "out_of_memory"
+    if otherwise == "run_failed" and type(error).__name__ in ("InvalidArgument", "ValueError"):
+        return "bad_input"
+    return otherwise
 
 
 def _first_line(error: Exception) -> str:

@@ -10,6 +10,8 @@ from edgefair.probe.spec import Reading
 
 KINDS = ("label", "logits", "probabilities", "logit", "probability")
 SUM_TOLERANCE = 1e-3
+# A quantized softmax may round a hair beyond 1.
+RANGE_TOLERANCE = 1e-6
 
 
 def read_decisions(
@@ -23,12 +25,15 @@ def read_decisions(
     output = np.asarray(outputs[reading.output])
     if reading.kind == "label":
         decision = _labels(output, reading.output, classes)
-        score = None if reading.score is None else np.asarray(outputs[reading.score], dtype=np.float32)
-        return decision, score
+        if reading.score is None:
+            return decision, None
+        return decision, _probabilities(np.asarray(outputs[reading.score]), reading.score, "probabilities", classes)
     if reading.kind not in KINDS:
         raise ValueError(f"unknown reading '{reading.kind}'; known: {', '.join(KINDS)}")
-    score = _probabilities(output, reading, classes)
-    if classes == 2 and reading.threshold is not None:
+    if reading.threshold is not None and classes != 2:
+        raise ValueError(f"a threshold decides between two classes, and there are {classes}")
+    score = _probabilities(output, reading.output, reading.kind, classes)
+    if reading.threshold is not None:
         return (score[:, 1] >= reading.threshold).astype(np.int64), score
     return score.argmax(axis=1).astype(np.int64), score
 
@@ -44,27 +49,26 @@ def _labels(output: np.ndarray, name: str, classes: int) -> np.ndarray:
     return decision
 
 
-def _probabilities(output: np.ndarray, reading: Reading, classes: int) -> np.ndarray:
-    name = reading.output
+def _probabilities(output: np.ndarray, name: str, kind: str, classes: int) -> np.ndarray:
     if output.dtype.kind != "f":
-        raise ValueError(f"output '{name}' is {output.dtype}, not {reading.kind}")
-    if reading.kind in ("logit", "probability"):
+        raise ValueError(f"output '{name}' is {output.dtype}, not {kind}")
+    if kind in ("logit", "probability"):
         column = output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output
         if classes != 2 or column.ndim != 1:
-            raise ValueError(f"output '{name}' is {output.shape} for {classes} classes, not one {reading.kind} per row")
-        positive = column.astype(np.float64) if reading.kind == "probability" else _sigmoid(column.astype(np.float64))
+            raise ValueError(f"output '{name}' is {output.shape} for {classes} classes, not one {kind} per row")
+        positive = column.astype(np.float64) if kind == "probability" else _sigmoid(column.astype(np.float64))
         score = np.stack([1.0 - positive, positive], axis=1)
     else:
         if output.ndim != 2 or output.shape[1] != classes:
             raise ValueError(
-                f"output '{name}' is {output.shape}, not {reading.kind} in {classes} columns"
+                f"output '{name}' is {output.shape}, not {kind} in {classes} columns"
                 + ("; say kind logit or probability for one column" if output.shape[-1] == 1 else "")
             )
         score = output.astype(np.float64)
-        if reading.kind == "logits":
+        if kind == "logits":
             score = np.exp(score - score.max(axis=1, keepdims=True))
             score /= score.sum(axis=1, keepdims=True)
-    if len(score) and (score.min() < 0 or score.max() > 1):
+    if len(score) and (score.min() < -RANGE_TOLERANCE or score.max() > 1 + RANGE_TOLERANCE):
         raise ValueError(f"output '{name}' holds {score.min():g} to {score.max():g}: not probabilities, perhaps logits")
     if len(score) and np.abs(score.sum(axis=1) - 1).max() > SUM_TOLERANCE:
         raise ValueError(f"output '{name}' has rows that do not sum to 1: not probabilities")

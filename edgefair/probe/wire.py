@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Tuple
+from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -24,30 +24,39 @@ DTYPES = frozenset(
 
 
 class WireError(Exception):
-    """The stream is not what the protocol says: truncated, garbage, or an array that does not fit its bytes."""
+    """The stream is not what the protocol says: garbage, or an array that does not fit its bytes."""
 
 
-def write_frame(stream: BinaryIO, header: Mapping[str, Any], arrays: Optional[Mapping[str, np.ndarray]] = None) -> None:
-    """Send one frame.
+class TruncatedError(WireError):
+    """The stream ended inside a frame: whoever wrote it is gone."""
+
+
+def encode_frame(header: Mapping[str, Any], arrays: Optional[Mapping[str, np.ndarray]] = None) -> List[Any]:
+    """A frame as buffers to be written one after the other; the arrays are not copied.
 
     Raises:
-        OSError: the other side has gone.
         ValueError: an array of a type that the protocol does not carry.
     """
     listed: List[Dict[str, Any]] = []
-    buffers = []
+    buffers: List[Any] = []
     for name, array in (arrays or {}).items():
         if array.dtype.name not in DTYPES:
             raise ValueError(f"array '{name}' has dtype {array.dtype}, which is not sent")
-        buffer = np.ascontiguousarray(array)
         listed.append({"name": name, "dtype": array.dtype.name, "shape": list(array.shape)})
-        buffers.append(buffer)
+        if array.nbytes:
+            buffers.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     text = json.dumps({**header, "arrays": listed}).encode()
-    stream.write(_HEAD.pack(MAGIC, len(text), sum(buffer.nbytes for buffer in buffers)))
-    stream.write(text)
+    return [_HEAD.pack(MAGIC, len(text), sum(buffer.nbytes for buffer in buffers)) + text, *buffers]
+
+
+def write_frame(stream: BinaryIO, buffers: Sequence[Any]) -> None:
+    """Send what `encode_frame` made.
+
+    Raises:
+        OSError: the other side has gone.
+    """
     for buffer in buffers:
-        if buffer.nbytes:
-            stream.write(buffer.reshape(-1).view(np.uint8).data)
+        stream.write(buffer)
     stream.flush()
 
 
@@ -60,10 +69,12 @@ def read_frame(stream: BinaryIO) -> Optional[Tuple[Dict[str, Any], Dict[str, np.
     head = stream.read(_HEAD.size)
     if not head:
         return None
+    if not head.startswith(MAGIC[: len(head)]):
+        raise WireError(f"not a frame: {head!r}")
     if len(head) < _HEAD.size:
-        raise WireError(f"the stream ended inside a frame: {head!r}")
-    magic, header_bytes, payload_bytes = _HEAD.unpack(head)
-    if magic != MAGIC or header_bytes > MAX_HEADER_BYTES:
+        raise TruncatedError(f"the stream ended inside a frame: {head!r}")
+    _, header_bytes, payload_bytes = _HEAD.unpack(head)
+    if header_bytes > MAX_HEADER_BYTES:
         raise WireError(f"not a frame: {head!r}")
     try:
         header = json.loads(_exactly(stream, header_bytes))
@@ -80,9 +91,12 @@ def read_frame(stream: BinaryIO) -> Optional[Tuple[Dict[str, Any], Dict[str, np.
         payload_bytes -= count * dtype.itemsize
         if payload_bytes < 0:
             raise WireError(f"array '{name}' is larger than its frame")
-        array = np.empty(count, dtype=dtype)
-        _fill(stream, array.view(np.uint8).data)
-        arrays[name] = array.reshape(shape)
+        try:
+            array = np.empty(shape, dtype=dtype)
+        except (MemoryError, ValueError, OverflowError) as error:
+            raise WireError(f"array '{name}' of shape {shape} does not fit into memory") from error
+        _fill(stream, array.reshape(-1).view(np.uint8).data)
+        arrays[name] = array
     if payload_bytes:
         raise WireError(f"{payload_bytes} bytes of the frame belong to no array")
     return header, arrays
@@ -97,7 +111,7 @@ def _dtype(name: str) -> np.dtype:
 def _exactly(stream: BinaryIO, count: int) -> bytes:
     data = stream.read(count)
     if len(data) < count:
-        raise WireError(f"the stream ended {count - len(data)} bytes early")
+        raise TruncatedError(f"the stream ended {count - len(data)} bytes early")
     return data
 
 
@@ -105,5 +119,5 @@ def _fill(stream: BinaryIO, view: memoryview) -> None:
     while len(view):
         count = stream.readinto(view)  # type: ignore[attr-defined]
         if not count:
-            raise WireError(f"the stream ended {len(view)} bytes early")
+            raise TruncatedError(f"the stream ended {len(view)} bytes early")
         view = view[count:]

@@ -6,7 +6,8 @@ import importlib
 from collections.abc import Mapping
 
 from edgefair.targets.base import Transport
-from edgefair.targets.client import LoadedModel, Probe
+from edgefair.targets.client import Probe
+from edgefair.targets.loaded import LoadedModel
 from edgefair.targets.profile import TargetProfile, load_profile
 
 TRANSPORTS: Mapping[str, str] = {"local": "edgefair.targets.local:LocalTransport"}

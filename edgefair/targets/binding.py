@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from edgefair.errors import ModelError
 from edgefair.probe.spec import ModelSpec
-from edgefair.targets.client import LoadedModel
+from edgefair.targets.loaded import NUMPY_TYPES, LoadedModel, describe, shape_text
 
-ORT_TYPES = {
-    "float32": "tensor(float)",
-    "float64": "tensor(double)",
-    "float16": "tensor(float16)",
-    "int64": "tensor(int64)",
-    "int32": "tensor(int32)",
-    "uint8": "tensor(uint8)",
-}
+# Types into which features are encoded without a surprise, with the runtime's names.
+INPUT_TYPES = frozenset({"float32", "float64", "float16", "int64", "int32", "uint8"})
+ORT_TYPES = {name: ort for ort, name in NUMPY_TYPES.items() if name in INPUT_TYPES}
 
 
 def check_binding(model: LoadedModel, spec: ModelSpec) -> None:
@@ -28,7 +21,7 @@ def check_binding(model: LoadedModel, spec: ModelSpec) -> None:
     for item in spec.inputs:
         if item.name not in graph:
             raise ModelError(
-                f"'{model.path}' has no input '{item.name}'", expected=f"its inputs: {_names(model.inputs)}"
+                f"'{model.path}' has no input '{item.name}'", expected=f"its inputs: {describe(model.inputs)}"
             )
         found = graph.pop(item.name)
         if found["type"] != ORT_TYPES.get(item.dtype):
@@ -39,10 +32,10 @@ def check_binding(model: LoadedModel, spec: ModelSpec) -> None:
         shape = found["shape"]
         if item.columns and (len(shape) != 2 or shape[1] not in {None, len(item.columns)}):
             raise ModelError(
-                f"input '{item.name}' of '{model.path}' has shape {_shape(shape)}",
+                f"input '{item.name}' of '{model.path}' has shape {shape_text(shape)}",
                 expected=f"[rows, {len(item.columns)}], one column per feature",
             )
-        if shape and shape[0] not in {None}:
+        if shape and shape[0] is not None:
             raise ModelError(
                 f"input '{item.name}' of '{model.path}' takes exactly {shape[0]} rows at a time",
                 expected="a dynamic first dimension",
@@ -52,15 +45,4 @@ def check_binding(model: LoadedModel, spec: ModelSpec) -> None:
         raise ModelError(
             f"'{model.path}' also needs input {', '.join(graph)}", expected="only inputs that the spec fills"
         )
-    outputs = {item["name"] for item in model.outputs}
-    for name in (spec.reading.output, spec.reading.score):
-        if name is not None and name not in outputs:
-            raise ModelError(f"'{model.path}' has no output '{name}'", expected=f"its outputs: {_names(model.outputs)}")
-
-
-def _names(items: tuple[dict[str, Any], ...]) -> str:
-    return ", ".join(f"{item['name']} {item['type']} {_shape(item['shape'])}" for item in items)
-
-
-def _shape(shape: list[int | None]) -> str:
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
+    model.output_types([name for name in (spec.reading.output, spec.reading.score) if name is not None])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from edgefair.errors import MeasurementError
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.zipapp import build_zipapp
+
+# What Linux lets any user have: a batch that fits is written at once, not in 64 KiB pieces with a switch after each.
+PIPE_BYTES = 1 << 20
 
 
 class LocalTransport:
@@ -21,17 +27,24 @@ class LocalTransport:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the probe in a process group of its own, so that Ctrl-C reaches the host alone."""
-        self.folder = Path(tempfile.mkdtemp(prefix="edgefair-probe-"))
-        probe = self.folder / "probe.pyz"
-        probe.write_bytes(build_zipapp())
-        return subprocess.Popen(
-            [sys.executable, "-I", str(probe)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            cwd=self.folder,
-        )
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="edgefair-probe-"))
+            probe = self.folder / "probe.pyz"
+            probe.write_bytes(build_zipapp())
+            process = subprocess.Popen(
+                [sys.executable, "-I", str(probe)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                cwd=self.folder,
+            )
+        except OSError as error:
+            raise MeasurementError(f"target '{self.profile.name}': the probe cannot be started: {error}") from error
+        for stream in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
+        return process
 
     def put(self, path: Path) -> str:
         """The device is this machine: the file is where it is."""

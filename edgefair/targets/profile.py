@@ -55,6 +55,23 @@ def load_profile(name_or_path: str) -> TargetProfile:
             )
         path = shipped_path("deploy/targets", f"{name_or_path}.yaml")
     try:
-        return TargetProfile.model_validate(yaml.safe_load(path.read_text()))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise UsageError(f"target profile '{path}' cannot be used: {' '.join(str(error).split())}") from error
+        raw = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"target profile '{path}' cannot be read: {' '.join(str(error).split())}") from error
+    try:
+        return TargetProfile.model_validate(raw)
+    except ValidationError as error:
+        raise _explained(error, path) from error
+
+
+def _explained(error: ValidationError, path: Path) -> UsageError:
+    first = error.errors(include_url=False)[0]
+    *section, last = [str(part) for part in first["loc"]] or [""]
+    key = ".".join([*section, last])
+    if first["type"] == "extra_forbidden":
+        known = list((LatencyRules if section else TargetProfile).model_fields)
+        return UsageError(
+            f"target profile '{path}': unknown key '{key}'{did_you_mean(last, known)}",
+            expected=f"one of {', '.join(known)}",
+        )
+    return UsageError(f"target profile '{path}': {key}: {first['msg']} (found {first.get('input')!r})")

@@ -11,15 +11,22 @@ import edgefair.probe
 MAIN = b"import runpy\nrunpy.run_module('edgefair.probe', run_name='__main__', alter_sys=True)\n"
 # The first moment that a zip file can name; a fixed one, so that equal sources give equal bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
+# The system that the entries name, for the same reason.
+UNIX = 3
 
 
 def build_zipapp() -> bytes:
-    """A Python zip application of `edgefair.probe` and nothing else, the same bytes for the same sources."""
+    """A Python zip application of `edgefair.probe` and nothing else, the same bytes for the same sources.
+
+    Stored, not deflated: compressed bytes differ between versions of zlib.
+    """
     files = {"__main__.py": MAIN, "edgefair/__init__.py": b""}
     folder = Path(edgefair.probe.__file__).parent
     files |= {f"edgefair/probe/{path.name}": path.read_bytes() for path in folder.glob("*.py")}
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
-            archive.writestr(zipfile.ZipInfo(name, EPOCH), files[name])
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.create_system = UNIX
+            archive.writestr(entry, files[name])
     return buffer.getvalue()

@@ -1,4 +1,8 @@
+import ast
 import io
+import struct
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import edgefair.probe
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.reading import read_decisions
 from edgefair.probe.spec import UNSEEN, Column, InputSpec, ModelSpec, Reading, encode
-from edgefair.probe.wire import DTYPES, WireError, read_frame, write_frame
+from edgefair.probe.wire import DTYPES, TruncatedError, WireError, encode_frame, read_frame, write_frame
 
 arrays = st.dictionaries(
     st.text(max_size=5),
@@ -20,7 +25,7 @@ arrays = st.dictionaries(
 
 def sent(header, items):
     stream = io.BytesIO()
-    write_frame(stream, header, items)
+    write_frame(stream, encode_frame(header, items))
     return stream.getvalue()
 
 
@@ -39,7 +44,7 @@ def test_what_is_sent_arrives(header, items):
 def test_a_truncated_frame_is_never_taken_for_a_whole_one(items, data):
     whole = sent({"do": "run"}, items)
     cut = data.draw(st.integers(1, len(whole) - 1))
-    with pytest.raises(WireError):
+    with pytest.raises(TruncatedError):
         read_frame(io.BytesIO(whole[:cut]))
 
 
@@ -47,6 +52,16 @@ def test_a_truncated_frame_is_never_taken_for_a_whole_one(items, data):
 def test_garbage_is_refused(garbage):
     with pytest.raises(WireError):
         read_frame(io.BytesIO(garbage))
+
+
+@pytest.mark.parametrize("shape", ["[99999999999999999]", "[0, 99999999999999999999]", "[-4]", "[4.0]", '"4"'])
+def test_a_shape_that_no_memory_can_hold_or_that_is_none_is_refused(shape):
+    frame = sent({}, {"x": np.zeros(4, dtype=np.uint8)})
+    head = struct.Struct("<4sIQ")
+    magic, _, _ = head.unpack(frame[: head.size])
+    text = frame[head.size : -4].replace(b"[4]", shape.encode())
+    with pytest.raises(WireError):
+        read_frame(io.BytesIO(head.pack(magic, len(text), 1 << 60) + text))
 
 
 def test_an_array_larger_than_its_frame_and_a_frame_larger_than_its_arrays_are_refused():
@@ -105,6 +120,47 @@ def test_every_kind_of_output_gives_the_same_decisions():
 def test_a_wrong_reading_is_an_error_and_not_a_silent_decision(output, reading, message):
     with pytest.raises(ValueError, match=message):
         read(output, **reading)
+
+
+def test_a_threshold_for_more_than_two_classes_is_refused():
+    with pytest.raises(ValueError, match="there are 3"):
+        read(np.full((2, 3), 1 / 3), classes=3, kind="probabilities", threshold=0.5)
+
+
+def test_a_score_beside_a_label_must_hold_probabilities():
+    outputs = {"y": np.array([1]), "p": np.array([[3.0, -3.0]])}
+    with pytest.raises(ValueError, match="output 'p' holds -3 to 3"):
+        read_decisions(outputs, Reading("y", "label", score="p"), 2)
+
+
+@given(hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.just(3)), elements=st.floats(-1e3, 1e3)))
+def test_logits_become_probabilities_with_the_same_order(logits):
+    decision, score = read_decisions({"y": logits}, Reading("y", "logits"), 3)
+    assert np.allclose(score.sum(axis=1), 1)
+    assert (np.take_along_axis(logits, decision[:, None], 1)[:, 0] >= logits.max(axis=1) - 1e-6).all()
+
+
+# The probe on old devices -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(Path(edgefair.probe.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+def test_the_probe_is_python_3_9_and_needs_numpy_and_onnxruntime_alone(path):
+    tree = ast.parse(path.read_text(), feature_version=(3, 9))
+    names = {
+        name
+        for node in ast.walk(tree)
+        for name in (
+            [item.name for item in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    allowed = sys.stdlib_module_names | {"numpy", "onnxruntime"}
+    assert {
+        name for name in names if name.split(".")[0] not in allowed and not name.startswith("edgefair.probe")
+    } == set()
 
 
 # Spec and device ----------------------------------------------------------------------------------------------------

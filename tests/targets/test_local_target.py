@@ -1,11 +1,7 @@
-"""The real probe in a real subprocess with real onnxruntime kernels, and what goes wrong with one."""
+"""The real probe in a real subprocess with real onnxruntime kernels, and models and inputs that are wrong."""
 
-import os
-import signal
-import subprocess
-import sys
+import io
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,12 +9,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx_models import SPEC, batches, classifier, save, value
 
-import edgefair
 from edgefair.errors import MeasurementError, ModelError, UsageError
+from edgefair.probe.models import EXTERNAL_FOLDER
 from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
-from edgefair.targets import Probe, load_profile, open_target
+from edgefair.targets import load_profile, open_target
 from edgefair.targets.binding import check_binding
-from edgefair.targets.local import LocalTransport
+from edgefair.targets.client import AHEAD
 from edgefair.targets.zipapp import build_zipapp
 
 OUTPUTS = ["decision", "score"]
@@ -73,24 +69,27 @@ def test_a_missing_model_is_a_model_error(probe, tmp_path):
         probe.load(tmp_path / "absent.onnx", name="m")
 
 
-@pytest.mark.parametrize("location", ["../outside.bin", "beside.bin"])
-def test_a_model_in_several_files_is_refused(probe, tmp_path, location):
-    """Its digest would not cover the weights, and a path could leave the folder."""
-    (tmp_path / "model").mkdir()
+def in_two_files(folder, location):
+    (folder / "model").mkdir()
     weights = numpy_helper.from_array(np.ones((2, 2), dtype=np.float32), "w")
-    (tmp_path / "model" / location).resolve().write_bytes(weights.raw_data)
+    (folder / "model" / location).resolve().write_bytes(weights.raw_data)
     weights.ClearField("raw_data")
     weights.data_location = TensorProto.EXTERNAL
     weights.external_data.add(key="location", value=location)
-    path = save(
-        tmp_path / "model" / "m.onnx",
+    return save(
+        folder / "model" / "m.onnx",
         [helper.make_node("MatMul", ["x", "w"], ["y"])],
         [value("x", TensorProto.FLOAT, ["n", 2])],
         [value("y", TensorProto.FLOAT, ["n", 2])],
         [weights],
     )
+
+
+@pytest.mark.parametrize("location", ["../outside.bin", "beside.bin"])
+def test_a_model_in_several_files_is_refused(probe, tmp_path, location):
+    """Its digest would not cover the weights, and a path could leave the folder."""
     with pytest.raises(ModelError, match="keeps its weights in other files"):
-        probe.load(path, name="m")
+        probe.load(in_two_files(tmp_path, location), name="m")
 
 
 def test_nan_outputs_are_no_measurement(probe, tmp_path):
@@ -100,12 +99,20 @@ def test_nan_outputs_are_no_measurement(probe, tmp_path):
         list(probe.run(loaded, iter(parts), OUTPUTS))
 
 
-def test_inputs_that_the_graph_refuses_are_an_error_and_not_a_measurement(probe, tmp_path):
+@pytest.mark.parametrize(
+    "batch",
+    [
+        {"x": np.zeros((3, 5), dtype=np.float32)},
+        {"y": np.zeros((3, 2), dtype=np.float32)},
+        {"x": np.zeros((3, 2), dtype=np.int64)},
+        {"x": np.zeros(3, dtype=np.float32)},
+    ],
+    ids=["columns", "name", "dtype", "rank"],
+)
+def test_inputs_that_the_graph_refuses_are_an_error_and_not_a_measurement(probe, tmp_path, batch):
     loaded = probe.load(classifier(tmp_path / "m.onnx"), name="m")
     with pytest.raises(UsageError, match="refuses its inputs"):
-        list(probe.run(loaded, iter([{"x": np.zeros((3, 5), dtype=np.float32)}]), OUTPUTS))
-    with pytest.raises(UsageError, match="refuses its inputs"):
-        list(probe.run(loaded, iter([{"y": np.zeros((3, 2), dtype=np.float32)}]), OUTPUTS))
+        list(probe.run(loaded, iter([batch]), OUTPUTS))
 
 
 def test_an_error_while_encoding_reaches_the_caller_as_it_is(probe, tmp_path):
@@ -117,130 +124,109 @@ def test_an_error_while_encoding_reaches_the_caller_as_it_is(probe, tmp_path):
 
     with pytest.raises(ModelError, match="the encoder says no"):
         list(probe.run(loaded, broken(), OUTPUTS))
+    assert len(list(probe.run(loaded, iter(batches(10, 5)[1]), OUTPUTS))) == 2, "the probe is still of use"
 
 
-def test_a_probe_that_is_killed_in_the_middle_is_a_lost_measurement(probe, tmp_path):
+def test_a_batch_that_cannot_be_sent_is_an_error_at_once(probe, tmp_path):
     loaded = probe.load(classifier(tmp_path / "m.onnx"), name="m")
+    with pytest.raises(ValueError, match="dtype object"):
+        list(probe.run(loaded, iter([{"x": np.array([[None, None]])}]), OUTPUTS))
 
-    def killing():
-        _, parts = batches(100, 10)
-        for index, part in enumerate(parts):
-            if index == 4:
-                os.kill(probe._process.pid, signal.SIGKILL)
-                probe._process.wait()
+
+def test_no_batches_give_no_outputs(probe, tmp_path):
+    loaded = probe.load(classifier(tmp_path / "m.onnx"), name="m")
+    assert list(probe.run(loaded, iter([]), OUTPUTS)) == []
+
+
+LARGE = 200_000
+"""Rows of a batch whose inputs and outputs are larger than any pipe."""
+
+
+def test_nan_in_a_long_run_is_reported_while_both_pipes_are_full(probe, tmp_path):
+    loaded = probe.load(classifier(tmp_path / "m.onnx", weights=((float("nan"), 0.0), (0.0, 0.0))), name="m")
+    with pytest.raises(MeasurementError, match="'score' is NaN"):
+        list(probe.run(loaded, iter(batches(8 * LARGE, LARGE)[1]), OUTPUTS))
+
+
+def test_a_run_that_is_left_in_the_middle_ends_the_probe_and_says_so(tmp_path):
+    with open_target(load_profile("local"), timeout_s=60) as probe:
+        loaded = probe.load(classifier(tmp_path / "m.onnx"), name="m")
+        answers = probe.run(loaded, iter(batches(8 * LARGE, LARGE)[1]), OUTPUTS)
+        next(answers)
+        answers.close()
+        with pytest.raises(MeasurementError, match="was left before its end"):
+            probe.load(tmp_path / "m.onnx", name="again")
+
+
+def test_leaving_the_probe_while_a_run_is_suspended_does_not_wait_for_it(tmp_path):
+    """A traceback can keep the generator of the answers alive while both pipes are full."""
+    with open_target(load_profile("local"), timeout_s=60) as probe:
+        loaded = probe.load(classifier(tmp_path / "m.onnx"), name="m")
+        answers = probe.run(loaded, iter(batches(8 * LARGE, LARGE)[1]), OUTPUTS)
+        next(answers)
+    with pytest.raises(MeasurementError):
+        list(answers)
+
+
+def test_memory_on_the_host_is_bounded_by_the_batches_under_way(probe, tmp_path):
+    """The encoder is asked for the next batch only when an answer has come back."""
+    loaded = probe.load(classifier(tmp_path / "m.onnx"), name="m")
+    made = 0
+
+    def counted():
+        nonlocal made
+        for part in batches(20, 1)[1]:
+            made += 1
             yield part
 
-    with pytest.raises(MeasurementError, match="the probe was lost"):
-        list(probe.run(loaded, killing(), OUTPUTS))
+    for done, _ in enumerate(probe.run(loaded, counted(), OUTPUTS), start=1):
+        # Under way, plus the one that is encoded and waits for its place, plus the place just given back.
+        assert made <= done + AHEAD + 1
 
 
-class Scripted(LocalTransport):
-    """The local transport with another program in the place of the probe: for devices that lie or hang."""
-
-    def __init__(self, script):
-        super().__init__(load_profile("local"))
-        self.script = script
-
-    def start(self):
-        code = "import sys; sys.path.insert(0, sys.argv[1]); exec(sys.argv[2])"
-        root = str(Path(edgefair.__file__).parent.parent)
-        return subprocess.Popen(
-            [sys.executable, "-c", code, root, self.script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-
-LYING = """
-import numpy as np
-from edgefair.probe.wire import read_frame, write_frame
-while (frame := read_frame(sys.stdin.buffer)) is not None:
-    do, out = frame[0]["do"], sys.stdout.buffer
-    if do == "hello":
-        write_frame(out, {"ok": True, "protocol": PROTOCOL, "device": {"onnxruntime": "1"}})
-    elif do == "load":
-        write_frame(out, {"ok": True, "sha256": "DIGEST", "bytes": 1, "inputs": [], "outputs": [], "metadata": {},
-                          "providers": []})
-    elif do == "run":
-        write_frame(out, {"ok": True}, {"decision": np.zeros(ROWS, dtype=np.int64)})
-"""
-
-
-def lying(protocol=1, digest="0" * 64, rows=5):
-    script = LYING.replace("PROTOCOL", str(protocol)).replace("DIGEST", digest).replace("ROWS", str(rows))
-    return Probe(load_profile("local"), Scripted(script), timeout_s=60)
-
-
-def test_a_device_with_another_protocol_is_refused():
-    with pytest.raises(MeasurementError, match="protocol 99"), lying(protocol=99):
-        pass
-
-
-def test_a_device_that_loaded_other_bytes_is_refused(tmp_path):
-    with lying() as running, pytest.raises(MeasurementError, match="loaded sha256 0000"):
-        running.load(classifier(tmp_path / "m.onnx"), name="m")
-
-
-def test_a_device_that_returns_another_number_of_rows_is_refused(tmp_path):
-    from edgefair.files import sha256_file
-
-    path = classifier(tmp_path / "m.onnx")
-    with lying(digest=sha256_file(path)) as running:
-        loaded = running.load(path, name="m")
-        with pytest.raises(MeasurementError, match=r"shape \(5,\)"):
-            list(running.run(loaded, iter(batches(10, 10)[1]), ["decision"]))
-
-
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        ("print('Welcome to my board!', flush=True); sys.stdin.read()", "damaged"),
-        ("sys.stdout.buffer.write(b'EFP1'); sys.stdout.flush()", "lost"),
-        ("sys.stderr.write('no module named onnxruntime'); sys.exit(3)", r"exit code 3.*no module named onnxruntime"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
-    ],
-)
-def test_garbage_truncation_and_crashes_are_lost_measurements(script, message):
-    with pytest.raises(MeasurementError, match=message), Probe(load_profile("local"), Scripted(script), timeout_s=60):
-        pass
-
-
-def test_a_device_that_hangs_is_given_up_after_the_timeout():
-    script = "sys.stdin.buffer.read()"
-    with pytest.raises(MeasurementError, match=r"no answer within 0\.2 s"):
-        Probe(load_profile("local"), Scripted(script), timeout_s=0.2).__enter__()
-
-
-def test_the_probe_ends_when_its_host_does(tmp_path):
-    """A host that is killed leaves no probe behind: it sees the end of its stdin."""
-    host = subprocess.Popen(
+def text_labels(path):
+    labels = numpy_helper.from_array(np.array(["no", "yes"], dtype=object), "labels")
+    return save(
+        path,
         [
-            sys.executable,
-            "-c",
-            "from edgefair.targets import *\n"
-            "with open_target(load_profile('local')) as p:\n"
-            "    print(p._process.pid, flush=True); input()",
+            helper.make_node("ArgMax", ["x"], ["i"], axis=1, keepdims=0),
+            helper.make_node("Gather", ["labels", "i"], ["y"]),
         ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        [value("x", TensorProto.FLOAT, ["n", 2])],
+        [value("y", TensorProto.STRING, ["n"])],
+        [labels],
     )
-    child = int(host.stdout.readline())
-    handle = os.pidfd_open(child)
-    host.kill()
-    host.wait()
-    import select
-
-    assert select.select([handle], [], [], 30)[0], "the probe is still alive"
 
 
-def test_the_zipapp_is_one_file_of_the_probe_alone_and_always_the_same(tmp_path):
+def test_an_output_that_is_absent_or_holds_text_is_a_model_error(probe, tmp_path):
+    loaded = probe.load(text_labels(tmp_path / "m.onnx"), name="m")
+    with pytest.raises(ModelError, match=r"'y' of .* is tensor\(string\)"):
+        list(probe.run(loaded, iter(batches(10, 5)[1]), ["y"]))
+    with pytest.raises(ModelError, match=r"has no output 'decision'\nexpected: its outputs: y tensor\(string\)"):
+        list(probe.run(loaded, iter(batches(10, 5)[1]), ["decision"]))
+
+
+def test_a_provider_that_the_runtime_lacks_is_no_measurement_on_another_one(tmp_path):
+    profile = load_profile("local").model_copy(update={"providers": ("CUDAExecutionProvider",)})
+    with open_target(profile, timeout_s=60) as probe, pytest.raises(MeasurementError, match="on CPUExecutionProvider"):
+        probe.load(classifier(tmp_path / "m.onnx"), name="m")
+
+
+def test_a_profile_cannot_let_a_model_read_weights_from_other_files(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    path = in_two_files(tmp_path, "../elsewhere/w.bin")
+    profile = load_profile("local").model_copy(update={"config": {EXTERNAL_FOLDER: str(path.parent)}})
+    with open_target(profile, timeout_s=60) as probe, pytest.raises(ModelError, match="keeps its weights in other"):
+        probe.load(path, name="m")
+
+
+def test_the_zipapp_is_one_file_of_the_probe_alone_and_always_the_same():
     content = build_zipapp()
     assert content == build_zipapp()
-    (tmp_path / "p.pyz").write_bytes(content)
-    names = zipfile.ZipFile(tmp_path / "p.pyz").namelist()
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    names = archive.namelist()
     assert all(name in {"__main__.py", "edgefair/__init__.py"} or name.startswith("edgefair/probe/") for name in names)
+    assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}, "zlibs differ in their bytes"
 
 
 # Binding ------------------------------------------------------------------------------------------------------------
@@ -281,9 +267,30 @@ def test_an_opset_that_the_runtime_does_not_know_is_a_model_error(probe, tmp_pat
         probe.load(path, name="m")
 
 
-def test_an_unknown_target_names_the_known_ones(tmp_path):
+def test_an_unknown_target_names_the_known_ones():
     with pytest.raises(UsageError, match="did you mean 'local'"):
         load_profile("locale")
-    (tmp_path / "mine.yaml").write_text("name: mine\ntransport: local\nthread: 3\n")
-    with pytest.raises(UsageError, match="thread"):
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: mine\ntransport: local\nthread: 3\n", r"unknown key 'thread' \(did you mean 'threads'"),
+        ("name: mine\ntransport: local\nlatency: {warm: 3}\n", r"unknown key 'latency.warm' \(did you mean 'warmup'"),
+        ("name: mine\ntransport: local\nthreads: 0\n", r"threads: .*greater than or equal to 1 \(found 0\)"),
+        ("transport: local\n", r"name: Field required"),
+        ("name: [", "cannot be read"),
+        ("- name", "cannot be used|valid dictionary"),
+        ("", "cannot be used|valid dictionary"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_a_usage_error(tmp_path, text, message):
+    (tmp_path / "mine.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UsageError, match=message):
         load_profile(str(tmp_path / "mine.yaml"))
+
+
+def test_a_missing_profile_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_profile(str(tmp_path / "absent.yaml"))

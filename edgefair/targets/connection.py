@@ -1,0 +1,179 @@
+"""Frames to and from a running probe: every answer has a deadline, and a probe that is lost says how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgefair.errors import EdgefairError, MeasurementError
+from edgefair.probe.wire import TruncatedError, WireError, encode_frame, read_frame, write_frame
+
+Arrays = dict[str, NDArray[Any]]
+# Makes the error for an answer of one kind from its message.
+Refusals = Mapping[str, Callable[[str], EdgefairError]]
+STDERR_LINES = 5
+# How long a probe whose stream ended may take to end itself, so that the error can say how it did.
+ENDING_S = 5.0
+
+
+class Connection:
+    """The two streams of a probe. One thread may write while another reads.
+
+    Args:
+        target: name of the target, for messages.
+        timeout_s: longest wait for an answer before the device counts as lost.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], *, target: str, timeout_s: float) -> None:
+        self.target = target
+        self.timeout_s = timeout_s
+        self._process = process
+        self._ids = itertools.count(1)
+        self._asked = 0
+        self._answered = 0
+        self._given_up: MeasurementError | None = None
+        self._said: deque[bytes] = deque(maxlen=STDERR_LINES)
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def ask(
+        self,
+        request: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]] | None = None,
+        *,
+        refusals: Refusals | None = None,
+        extra_s: float = 0.0,
+    ) -> tuple[dict[str, Any], Arrays]:
+        """Send one request and wait for its answer.
+
+        Args:
+            refusals: errors for the kinds of refusal that the caller can explain better.
+            extra_s: time that the request itself asks the device to spend.
+
+        Raises:
+            MeasurementError: the device was lost, is silent, or refuses.
+        """
+        number, buffers = self.encode(request, arrays)
+        with self._deadline(self.timeout_s + extra_s):
+            try:
+                self.write(buffers)
+            except OSError as error:
+                raise self.lost(error) from error
+        return self.receive(number, refusals=refusals, extra_s=extra_s)
+
+    def encode(
+        self, request: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None
+    ) -> tuple[int, list[Any]]:
+        """A numbered request, ready to be written.
+
+        Raises:
+            ValueError: an array of a type that the protocol does not carry.
+        """
+        number = next(self._ids)
+        return number, encode_frame({**request, "id": number}, arrays)
+
+    def write(self, buffers: list[Any]) -> None:
+        """Send an encoded request; blocks while the device is busy.
+
+        Raises:
+            OSError: the probe has gone.
+        """
+        self._asked += 1
+        write_frame(self._process.stdin, buffers)  # type: ignore[arg-type]
+
+    def receive(
+        self, number: int, *, refusals: Refusals | None = None, extra_s: float = 0.0
+    ) -> tuple[dict[str, Any], Arrays]:
+        """The answer to request `number`, which must be the next one to come.
+
+        Raises:
+            MeasurementError: the device was lost, is silent, refuses, or answers something else.
+        """
+        with self._deadline(self.timeout_s + extra_s):
+            try:
+                frame = read_frame(self._process.stdout)  # type: ignore[arg-type]
+            except (WireError, OSError, ValueError) as error:
+                raise self.lost(error) from error
+        if frame is None:
+            raise self.lost(None)
+        reply, arrays = frame
+        if reply.get("id") != number:
+            self.give_up(f"the probe answered request {reply.get('id')}", expected=f"the answer to request {number}")
+            raise self.lost(None)
+        self._answered += 1
+        if not reply.get("ok"):
+            kind, message = str(reply.get("kind")), str(reply.get("message"))
+            if refusals is not None and kind in refusals:
+                raise refusals[kind](message)
+            raise self.failed(f"the probe answered {kind}: {message}")
+        return reply, arrays
+
+    def failed(self, found: str, *, expected: str | None = None, fix: str | None = None) -> MeasurementError:
+        """The error for something that this target did."""
+        return MeasurementError(f"target '{self.target}': {found}", expected=expected, fix=fix)
+
+    def give_up(self, found: str, *, expected: str | None = None, fix: str | None = None) -> None:
+        """End the probe now; who still waits for it learns `found`."""
+        if self._given_up is None:
+            self._given_up = self.failed(found, expected=expected, fix=fix)
+        self._process.kill()
+
+    def lost(self, error: BaseException | None) -> MeasurementError:
+        """The error for a probe that no longer answers, with how it ended and what it last said."""
+        if isinstance(error, WireError) and not isinstance(error, TruncatedError):
+            self.give_up(f"the probe's answer is damaged: {error}")
+        if self._given_up is not None:
+            return self._given_up
+        try:
+            code = self._process.wait(timeout=ENDING_S)
+        except subprocess.TimeoutExpired:
+            self.give_up("the probe closed its stream and went on running")
+            return self.lost(None)
+        self._listener.join(timeout=ENDING_S)
+        ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        said = b"".join(self._said).decode(errors="replace").strip()
+        return self.failed(f"the probe was lost ({ended})" + (f"; it said: {said}" if said else ""))
+
+    def close(self) -> None:
+        """End the probe: by the end of its requests, by force where answers are still under way."""
+        if self._asked != self._answered:
+            # Writing to it may be blocked, and closing a stream waits for its writer.
+            self._process.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.close()
+        try:
+            self._process.wait(timeout=ENDING_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @contextlib.contextmanager
+    def _deadline(self, seconds: float) -> Iterator[None]:
+        timer = threading.Timer(
+            seconds,
+            self.give_up,
+            [f"no answer within {seconds:g} s"],
+            {"fix": "is the device overloaded, asleep, or stuck in the model?"},
+        )
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _listen(self) -> None:
+        stream = self._process.stderr
+        if stream is not None:
+            for line in stream:
+                self._said.append(line)
