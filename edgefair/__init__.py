@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgefair.config import Config, load_config
+    from edgefair.decision.assertion import assert_fair
     from edgefair.decision.decide import decide
     from edgefair.decision.evidence import Evidence
     from edgefair.decision.policy import Policy
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from edgefair.measure.counts import GroupCounts
     from edgefair.measure.paired import PairedCounts
     from edgefair.report.model import Report
+    from edgefair.workflow.compare import compare
     from edgefair.workflow.export import export
     from edgefair.workflow.plan import plan
     from edgefair.workflow.train import train
@@ -39,6 +41,8 @@ _HOME = {
     "Policy": "edgefair.decision.policy",
     "Report": "edgefair.report.model",
     "Verdict": "edgefair.decision.verdict",
+    "assert_fair": "edgefair.decision.assertion",
+    "compare": "edgefair.workflow.compare",
     "decide": "edgefair.decision.decide",
     "export": "edgefair.workflow.export",
     "load_config": "edgefair.config",
@@ -57,6 +61,8 @@ __all__ = [
     "Report",
     "Verdict",
     "__version__",
+    "assert_fair",
+    "compare",
     "decide",
     "export",
     "load_config",

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "train": "Train (and debias) a network into runs/NAME.",
     "export": "Compress, measure on the target, and write the bundle only if every gate passes.",
     "verify": "Measure a bundle or an .onnx file on the target and judge it.",
+    "compare": "What changes from one model to another, and for whom.",
     "inspect": "Check a bundle's digests and print what it says of itself.",
 }
 EXIT_INTERRUPTED = 130

@@ -16,6 +16,13 @@ from edgefair.cli.progress import progress_bar
 @click.option("--max-eo-gap", "policy__max_eo_gap", type=float, default=None, help="Overrides policy.max_eo_gap.")
 @click.option("--tpr", type=click.FloatRange(0, 1), default=0.8, show_default=True, help="Rate to plan for.")
 @click.option("--fpr", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Rate to plan for.")
+@click.option(
+    "--flip-rate",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Decisions that compression changes.",
+)
 @json_option
 @config_options
 @click.pass_context
@@ -25,6 +32,7 @@ def command(
     policy__max_eo_gap: float | None,
     tpr: float,
     fpr: float,
+    flip_rate: float,
     as_json: bool,
     config_path: Path,
     settings: tuple[str, ...],
@@ -45,7 +53,7 @@ def command(
 
     config = load_config(config_path, overrides(settings, policy__max_eo_gap=policy__max_eo_gap))
     with progress_bar() as progress:
-        result = plan(config, tpr=tpr, fpr=fpr, progress=progress)
+        result = plan(config, tpr=tpr, fpr=fpr, flip_rate=flip_rate, progress=progress)
     if as_json:
         sys.stdout.write(json.dumps(result.to_json(), indent=1) + "\n")
     else:

@@ -21,6 +21,9 @@ from edgefair.cli.progress import progress_bar
 @click.option(
     "--report", "report_path", type=click.Path(path_type=Path), default=None, help="Also write the report as JSON here."
 )
+@click.option(
+    "--record", type=click.Path(path_type=Path), default=None, help="Also write the decisions here, for `compare`."
+)
 @gate_options
 @json_option
 @config_options
@@ -31,6 +34,7 @@ def command(
     path: Path | None,
     reference: Path | None,
     report_path: Path | None,
+    record: Path | None,
     latency: bool,
     as_json: bool,
     config_path: Path,
@@ -52,7 +56,7 @@ def command(
 
     config = load_config(config_path, overrides(settings, **gates))
     with progress_bar() as progress:
-        report = verify(config, path, reference=reference, latency=latency, progress=progress)
+        report = verify(config, path, reference=reference, latency=latency, record=record, progress=progress)
     if report_path is not None:
         write_report(report, report_path)
     print_result(report, as_json=as_json)

@@ -26,6 +26,20 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+def _text(value: Any) -> Any:
+    """A number or a boolean of YAML as the text that the column is read as."""
+    return str(value) if isinstance(value, bool | int | float) else value
+
+
+def _texts(value: Any) -> Any:
+    """One value or several -> the texts."""
+    return tuple(_text(item) for item in value) if isinstance(value, list | tuple) else _text(value)
+
+
+def _as_list(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 class SplitConfig(BaseModel):
     """Which rows train and which rows decide."""
 
@@ -35,7 +49,24 @@ class SplitConfig(BaseModel):
     train: tuple[str, ...] = Field(("train",), description="Its values for training rows.")
     validation: tuple[str, ...] = Field((), description="Its values for validation rows; else they come out of train.")
     audit: tuple[str, ...] = Field(("test",), description="Its values for audit rows.")
+    unused: tuple[str, ...] = Field((), description="Its values for rows that no split takes; others are an error.")
     audit_fraction: float = Field(0.3, gt=0, lt=1, description="Without a column: share of the rows that audits.")
+    seed: int = Field(0, ge=0, description="Without a column: draws the audit rows, whatever seed a run has.")
+
+    @field_validator("train", "validation", "audit", "unused", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return _as_list(_texts(value))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        given = [*self.train, *self.validation, *self.audit, *self.unused]
+        twice = [value for index, value in enumerate(given) if value in given[:index]]
+        if twice:
+            raise ValueError(f"'{twice[0]}' is listed for two splits: a row trains or decides, never both")
+        if self.column is None and (self.train, self.validation, self.audit, self.unused) != (("train",), (), ("test",), ()):
+            raise ValueError("values of a split column are listed, and `column` does not say which column it is")
+        return self
 
 
 class DataConfig(BaseModel):
@@ -60,24 +91,32 @@ class DataConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_built_in(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("source") in BUILT_IN:
-            return {**BUILT_IN[value["source"]], **value}
-        return value
+        if not isinstance(value, dict) or not isinstance(value.get("source"), str):
+            return value
+        preset = BUILT_IN.get(value["source"])
+        if preset is None:
+            return value
+        filled = {**preset, **value}
+        if "positive" not in value and (value.get("classes") is not None or filled["label"] != preset["label"]):
+            del filled["positive"]
+        # A shorter list of the user's must not turn a survey weight or a sensitive attribute into a feature.
+        hidden = [*preset["exclude"]]
+        if value.get("allow_sensitive_features") is not True:
+            hidden += [name for name in preset["sensitive"] if name not in (_as_list(filled["sensitive"]) or ())]
+        exclude = _as_list(filled["exclude"])
+        if isinstance(exclude, list | tuple):
+            filled["exclude"] = tuple(dict.fromkeys([*exclude, *hidden]))
+        return filled
 
     @field_validator("sensitive", "features", "exclude", "categorical", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
+        return _as_list(value)
 
-    @field_validator("positive", mode="before")
+    @field_validator("positive", "classes", mode="before")
     @classmethod
-    def _text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-    @field_validator("classes", mode="before")
-    @classmethod
-    def _texts(cls, value: Any) -> Any:
-        return [str(item) for item in value] if isinstance(value, list | tuple) else value
+    def _as_text(cls, value: Any) -> Any:
+        return _texts(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

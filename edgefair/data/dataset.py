@@ -81,13 +81,14 @@ def load(config: DataConfig, *, base: Path, seed: int, roles: Collection[Role]) 
     label = _label_index(labels, classes)
     sensitive = {name: _sensitive(name, table.columns[name]) for name in config.sensitive}
     table = _finite(table, features)
-    ids = _as_categories(table, config.id)
+    subject = _as_categories(table, config.subject)
     everything = TableRows(
         table=Table({**{name: table.columns[name] for name in features}, config.label: labels, **sensitive}),
         features=features,
         label=label,
         sensitive=sensitive,
-        ids=ids,
+        ids=_as_categories(table, config.id),
+        subject=subject,
         content=(*(name for name in features if name not in sensitive), config.label, *config.sensitive),
     )
     positions = split_rows(
@@ -95,7 +96,7 @@ def load(config: DataConfig, *, base: Path, seed: int, roles: Collection[Role]) 
         rows=table.rows,
         seed=seed,
         column=_as_categories(table, config.split.column),
-        subject=_as_categories(table, config.subject),
+        subject=subject,
     )
     return DataSet(
         source=config.source,

@@ -49,6 +49,7 @@ def _read_parquet(path: Path, choose: Choose) -> Table:
     try:
         stream = pyarrow.parquet.ParquetFile(path)
         names = list(stream.schema_arrow.names)
+        _check_names(path, names)
         wanted = set(choose(names))
         return _from_arrow(stream.read(columns=[name for name in names if name in wanted]))
     except (pyarrow.ArrowException, OSError) as error:
@@ -62,6 +63,7 @@ def _read_csv(path: Path, choose: Choose) -> Table:
     try:
         with pyarrow.csv.open_csv(path) as stream:
             names = list(stream.schema.names)
+        _check_names(path, names)
         wanted = set(choose(names))
         options = pyarrow.csv.ConvertOptions(
             include_columns=[name for name in names if name in wanted],

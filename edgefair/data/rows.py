@@ -49,6 +49,7 @@ class TableRows:
         label: int64 [rows].
         sensitive: attribute -> Categories [rows].
         ids: declared identity of every row, if any.
+        subject: the person that every row belongs to, if declared.
         content: names of the columns that make up a row's content (features, label, sensitive).
     """
 
@@ -57,6 +58,7 @@ class TableRows:
     label: NDArray[np.int64]
     sensitive: Mapping[str, Categories]
     ids: Categories | None
+    subject: Categories | None
     content: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -70,6 +72,7 @@ class TableRows:
             label=self.label[rows],
             sensitive={name: column.take(rows) for name, column in self.sensitive.items()},
             ids=None if self.ids is None else self.ids.take(rows),
+            subject=None if self.subject is None else self.subject.take(rows),
             content=self.content,
         )
 

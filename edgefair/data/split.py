@@ -15,21 +15,29 @@ def split_rows(
 ) -> dict[str, NDArray[np.int64]]:
     """Positions of the rows of each role, sorted: int64 [rows of the role].
 
-    A column, where declared, decides; else a seeded draw does. Validation rows come out of the training rows unless the
-    column names them. A drawn split never puts one subject on both sides.
+    A column, where declared, decides; else a draw does, by the seed of the split: were it the run's, a model trained
+    with one seed would be audited, under another, on rows that trained it. Validation rows come out of the training
+    rows by the run's `seed`, unless the column names them. A drawn split never puts one subject on both sides.
 
     Raises:
-        DataError: a value of the column that is not in the data, a subject in two splits, or a split without rows.
+        DataError: a value of the column that is not in the data or that no split takes, a row without a split or
+            without a subject, a subject in two splits, or a split without rows.
     """
+    if subject is not None and subject.missing():
+        raise DataError(
+            f"subject column '{config.subject}' has no value in {subject.missing()} rows",
+            expected="a subject for every row: else nobody knows whether a person is on both sides of the split",
+            fix="fill the column, or leave data.subject out",
+        )
     unit = np.arange(rows) if subject is None else subject.codes.astype(np.int64)
     if column is None:
-        audit = _draw(np.arange(rows), unit, config.split.audit_fraction, np.random.default_rng([seed, 1]))
+        audit = _draw(np.arange(rows), unit, config.split.audit_fraction, np.random.default_rng([config.split.seed, 1]))
         train = np.setdiff1d(np.arange(rows), audit)
         validation = np.zeros(0, dtype=np.int64)
     else:
+        _check_column(config, column)
         train, validation, audit = (
-            _having(column, values, config.split.column or "")
-            for values in (config.split.train, config.split.validation, config.split.audit)
+            _having(column, values) for values in (config.split.train, config.split.validation, config.split.audit)
         )
     if not len(validation):
         validation = _draw(train, unit, config.validation, np.random.default_rng([seed, 2]))
@@ -43,14 +51,34 @@ def split_rows(
     return roles
 
 
-def _having(column: Categories, values: tuple[str, ...], name: str) -> NDArray[np.int64]:
-    for value in values:
-        if value not in column.present:
+def _check_column(config: DataConfig, column: Categories) -> None:
+    """Every value that is listed occurs, and every row has a value that is listed: no row is lost unsaid."""
+    split, present = config.split, column.present
+    listed = [*split.train, *split.validation, *split.audit, *split.unused]
+    for value in listed:
+        if value not in present:
             raise DataError(
-                f"split column '{name}' never is '{value}'",
-                expected=f"one of its values: {', '.join(column.present[:20])}",
+                f"split column '{split.column}' never is '{value}'",
+                expected=f"one of its values: {', '.join(present[:20])}",
                 fix="set data.split.train and data.split.audit",
             )
+    for value in present:
+        if value not in listed:
+            rows = int(np.count_nonzero(column.codes == column.values.index(value)))
+            raise DataError(
+                f"split column '{split.column}' is '{value}' in {rows} rows, which no split takes",
+                expected="every value of the column under data.split",
+                fix="list it under train, validation or audit, or under data.split.unused",
+            )
+    if column.missing():
+        raise DataError(
+            f"split column '{split.column}' has no value in {column.missing()} rows",
+            expected="a split for every row",
+            fix="fill the column, or remove those rows",
+        )
+
+
+def _having(column: Categories, values: tuple[str, ...]) -> NDArray[np.int64]:
     codes = [code for code, value in enumerate(column.values) if value in values]
     return np.flatnonzero(np.isin(column.codes, codes))
 

@@ -32,7 +32,7 @@ class Categories:
         return Categories(self.values, self.codes[rows])
 
     def text(self) -> list[str | None]:
-        """Every row's text."""
+        """Every row's text, None where it is missing."""
         return [None if code == MISSING else self.values[code] for code in self.codes]
 
     @property
@@ -47,12 +47,18 @@ class Categories:
 
     @classmethod
     def of(cls, values: Sequence[Any] | NDArray[Any]) -> Categories:
-        """From values in memory; None and NaN are missing, everything else is its text."""
+        """From values in memory; None, NaN and the empty text are missing, everything else is its text.
+
+        Raises:
+            UnicodeDecodeError: bytes that are not UTF-8.
+        """
         array = np.asarray(values)
+        if array.dtype.kind == "S":
+            array = np.char.decode(array, "utf-8")
         if array.dtype.kind in "iub":
             unique, inverse = np.unique(array, return_inverse=True)
             return cls(tuple(str(item) for item in unique.tolist()), inverse.astype(np.int32))
-        texts = [None if item is None or item != item else str(item) for item in array.tolist()]  # noqa: PLR0124
+        texts = [None if item is None or item != item else str(item) or None for item in array.tolist()]  # noqa: PLR0124
         distinct = sorted({item for item in texts if item is not None})
         code = {item: position for position, item in enumerate(distinct)}
         return cls(tuple(distinct), np.array([MISSING if t is None else code[t] for t in texts], dtype=np.int32))

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision.family import Cells
+from edgefair.decision.family import Cells, Limits
 from edgefair.decision.policy import JOIN, Policy
 from edgefair.errors import PolicyError, did_you_mean
-from edgefair.measure.bounds import Array, clopper_pearson, paired_shift
+from edgefair.measure.bounds import Array, clopper_pearson, mover
+from edgefair.measure.clusters import Design, Effective
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.metrics import DIFFERENCES, RATES
 from edgefair.measure.paired import PairedCounts
 
+Counts = NDArray[np.int64]
 
-def declared_table(counts: GroupCounts | PairedCounts, policy: Policy, name: str) -> NDArray[np.int64]:
+
+def declared_table(counts: GroupCounts | PairedCounts, policy: Policy, name: str) -> Counts:
     """Counts of the declared groups of an attribute, in the policy's order; zeros for a group without rows.
 
     Raises:
@@ -23,67 +27,117 @@ def declared_table(counts: GroupCounts | PairedCounts, policy: Policy, name: str
     """
     part = counts.by(*name.split(JOIN))
     declared = policy.groups(name)
+    position = {group: index for index, group in enumerate(declared)}
     table = np.zeros((len(declared), *part.table.shape[1:]), dtype=np.int64)
     for index, group in enumerate(part.groups):
         joined = JOIN.join(group)
-        if joined not in declared:
+        if joined not in position:
             raise PolicyError(
                 f"group '{joined}' of attribute '{name}' has {int(part.table[index].sum())} rows and the policy does "
                 f"not declare it{did_you_mean(joined, declared)}",
                 expected=f"one of {', '.join(declared)}",
                 fix=f"add it to policy.attributes.{name}.groups: people who are left out are not counted",
             )
-        table[declared.index(joined)] = part.table[index]
+        table[position[joined]] = part.table[index]
     return table
 
 
-def rate_cells(counts: GroupCounts, policy: Policy, name: str) -> Cells:
-    """Cells of the equalized-odds gap: r[g, y, c] = x[g, y, c] / n[g, y] with Clopper-Pearson limits."""
+def limits_of(x: Counts, n: Counts, level: float, effective: Effective | None = None) -> tuple[Array, Array, Array]:
+    """x / n with Clopper-Pearson limits, of effective numbers where rows belong to subjects; 0 to 1 without rows."""
+    rows = np.broadcast_to(n, x.shape)
+    scale = 1.0 if effective is None else effective.scale(level)
+    lower, upper = clopper_pearson(x * scale, rows * scale, level)
+    return x / np.maximum(rows, 1), lower, upper
+
+
+def rate_cells(counts: GroupCounts, policy: Policy, name: str, design: Design | None) -> Cells:
+    """Cells of the equalized-odds gap: r[g, y, c] = x[g, y, c] / n[g, y]."""
     table = declared_table(counts, policy, name)
     decisions = compared(counts.classes)
     x, n = table[:, :, decisions], table.sum(axis=2)
     smoothed = (x + 1.0) / (n + 2.0)[:, :, None]
-
-    def limits(level: float) -> tuple[Array, Array, Array]:
-        lower, upper = clopper_pearson(x, np.broadcast_to(n[:, :, None], x.shape), level)
-        return x / np.maximum(n, 1)[:, :, None], lower, upper
-
-    threshold = policy.threshold(name)
-    return Cells(
-        attribute=name,
-        groups=policy.groups(name),
+    effective = pick(design.rates[name], decisions) if design else None
+    return _cells(
+        policy,
+        name,
         measures=measures(counts.classes),
         n=n,
-        limits=limits,
-        variance=smoothed * (1 - smoothed),
-        threshold=threshold,
-        min_rows=policy.cell_rows(threshold),
+        limits=lambda level: limits_of(x, n[:, :, None], level, effective),
+        variance=smoothed * (1 - smoothed) / (effective.share if effective else 1.0),
+        threshold=policy.threshold(name),
+        effective=effective,
     )
 
 
-def shift_cells(paired: PairedCounts, policy: Policy, name: str, threshold: float) -> Cells:
+def metric_cells(counts: GroupCounts, policy: Policy, name: str, metric: str) -> Cells:
+    """Cells of another difference between groups: one rate per group."""
+    table = declared_table(counts, policy, name)
+    x, n = (part[:, None] for part in RATES[DIFFERENCES[metric]](table))
+    smoothed = ((x + 1.0) / (n + 2.0))[:, :, None]
+    return _cells(
+        policy,
+        name,
+        measures=((DIFFERENCES[metric],),),
+        n=n,
+        limits=lambda level: limits_of(x[:, :, None], n[:, :, None], level),
+        variance=smoothed * (1 - smoothed),
+        threshold=policy.metrics[metric],  # type: ignore[index]
+        effective=None,
+    )
+
+
+def shift_cells(paired: PairedCounts, policy: Policy, name: str, threshold: float, design: Design | None) -> Cells:
     """Cells of the paired gate: delta[g, y, c], the change of the rate by compression, from the rows that flipped."""
     table = declared_table(paired, policy, name)
     decisions = compared(paired.classes)
     n = table.sum(axis=(2, 3))
     gained = np.stack([table[:, :, :, c].sum(axis=2) - table[:, :, c, c] for c in decisions], axis=2)
     lost = np.stack([table[:, :, c, :].sum(axis=2) - table[:, :, c, c] for c in decisions], axis=2)
-    rows = np.broadcast_to(n[:, :, None], gained.shape)
-    flips = (gained + lost + 1.0) / (rows + 2.0)
+    towards = pick(design.gained[name], decisions) if design else None
+    away = pick(design.lost[name], decisions) if design else None
+    share = np.minimum(towards.share, away.share) if towards and away else 1.0
+    return _cells(
+        policy,
+        name,
+        measures=tuple(tuple(f"change of {item}" for item in label) for label in measures(paired.classes)),
+        n=n,
+        limits=lambda level: mover(
+            *limits_of(gained, n[:, :, None], level, towards), *limits_of(lost, n[:, :, None], level, away)
+        ),
+        variance=(gained + lost + 1.0) / (n[:, :, None] + 2.0) / share,
+        threshold=threshold,
+        effective=towards,
+    )
 
-    def limits(level: float) -> tuple[Array, Array, Array]:
-        return paired_shift(gained, lost, rows, level)
 
+def _cells(
+    policy: Policy,
+    name: str,
+    *,
+    measures: tuple[tuple[str, ...], ...],
+    n: Counts,
+    limits: Limits,
+    variance: Array,
+    threshold: float,
+    effective: Effective | None,
+) -> Cells:
     return Cells(
         attribute=name,
         groups=policy.groups(name),
-        measures=tuple(tuple(f"change of {item}" for item in label) for label in measures(paired.classes)),
+        measures=measures,
         n=n,
         limits=limits,
-        variance=flips,
+        variance=variance,
         threshold=threshold,
-        min_rows=policy.cell_rows(threshold),
+        units=n if effective is None else effective.subjects[:, :, 0],
+        unit="rows" if effective is None else "subjects",
+        min_units=policy.cell_rows(threshold),
     )
+
+
+def pick(effective: Effective, decisions: list[int]) -> Effective:
+    """The effective sizes of some decisions."""
+    return Effective(effective.share[:, :, decisions], effective.subjects[:, :, decisions])
 
 
 def compared(classes: Sequence[str]) -> list[int]:

@@ -2,82 +2,116 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 
-from edgefair.decision import gates
-from edgefair.decision.cells import rate_cells, shift_cells
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.family import judge
+from edgefair.decision.gates import ABSOLUTE, device, fairness, utility
 from edgefair.decision.policy import JOIN, Policy
 from edgefair.decision.summary import summarize
 from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, worst
 from edgefair.errors import PolicyError, did_you_mean
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.metrics import all_metrics
 
 
-def decide(evidence: Evidence | GroupCounts, policy: Policy) -> Verdict:
+def decide(evidence: Evidence | GroupCounts, policy: Policy, *, today: datetime.date | None = None) -> Verdict:
     """Judge a measurement by a policy. Pure: equal arguments give an equal verdict.
 
     Args:
         evidence: what was measured; counts alone where nothing else was.
         policy: thresholds and declared groups.
+        today: the day on which waivers must still hold; needed where there are any.
 
     Raises:
-        PolicyError: the policy names an attribute that was not counted, or does not declare a group that has rows.
+        PolicyError: the policy names an attribute that was not counted, does not declare a group that has rows, holds
+            an expired waiver, or asks for a gate that rows of subjects do not support.
     """
     evidence = Evidence(counts=evidence) if isinstance(evidence, GroupCounts) else evidence
-    counts = evidence.counts
-    _check_attributes(counts, policy)
-    absolute = judge(
-        [rate_cells(counts, policy, name) for name in policy.attributes], alpha=policy.alpha, rule=policy.rule
-    )
-    judged: list[Gate] = [
-        gates.fairness_gate(gates.ABSOLUTE, absolute, absolute.binding.threshold),
-        gates.collapse_gate(counts),
-        gates.floor_gate(counts, policy),
+    _check_attributes(evidence.counts, policy)
+    _check_waivers(policy, today)
+    _check_design(evidence, policy)
+    absolute = fairness.absolute(evidence, policy)
+    gates = [
+        fairness.family_gate(ABSOLUTE, absolute, absolute.binding.threshold),
+        utility.collapse(evidence.counts),
+        utility.balanced_accuracy_floor(evidence, policy),
+        *_optional_gates(evidence, policy),
     ]
-    if policy.max_eo_increase is not None:
-        judged.append(_paired_gate(evidence, policy, policy.max_eo_increase))
-    if policy.max_accuracy_drop is not None:
-        judged.append(gates.accuracy_drop_gate(evidence, policy, policy.max_accuracy_drop))
-    if policy.max_latency_p90_ms is not None:
-        judged.append(gates.latency_gate(evidence, policy, policy.max_latency_p90_ms))
-    if policy.max_size_bytes is not None:
-        judged.append(gates.size_gate(evidence, policy.max_size_bytes))
-    outcome = worst(gate.outcome for gate in judged)
+    outcome = worst(gate.outcome for gate in gates)
     through = outcome is Outcome.INCONCLUSIVE and policy.on_inconclusive == "warn"
-    diagonal = np.trace(counts.table.sum(axis=0))
+    counts = evidence.counts
     return Verdict(
         outcome=outcome,
         exit_code=0 if through else EXIT_CODES[outcome],
         alpha=policy.alpha,
-        gates=tuple(judged),
-        attributes=tuple(summarize(counts, policy, name) for name in policy.attributes),
+        gates=tuple(gates),
+        attributes=tuple(summarize(counts, policy, name, evidence.design) for name in policy.attributes),
+        metrics={name: all_metrics(counts.by(*name.split(JOIN))) for name in policy.attributes},
         failing=absolute.failing,
         comparisons=absolute.listed,
         comparisons_total=absolute.total,
-        accuracy=float(diagonal / counts.n) if counts.n else None,
+        accuracy=float(np.trace(counts.table.sum(axis=0)) / counts.n) if counts.n else None,
         policy_digest=policy.digest,
         exceptions=_exceptions(policy),
     )
 
 
-def _paired_gate(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
-    if evidence.paired is None:
-        return gates.paired_unmeasured(evidence, threshold)
-    cells = [shift_cells(evidence.paired, policy, name, threshold) for name in policy.attributes]
-    return gates.fairness_gate(gates.PAIRED, judge(cells, alpha=policy.alpha, rule=policy.rule), threshold)
+def _optional_gates(evidence: Evidence, policy: Policy) -> list[Gate]:
+    """The gates that the policy asks for, in a fixed order."""
+    found = [fairness.metric(evidence, policy, name, limit) for name, limit in policy.metrics.items()]
+    if policy.max_eo_increase is not None:
+        found.append(fairness.paired(evidence, policy, policy.max_eo_increase))
+    if policy.min_group_accuracy is not None:
+        found.append(utility.accuracy_floor(evidence, policy, policy.min_group_accuracy))
+    if policy.max_accuracy_drop is not None:
+        found.append(utility.accuracy_drop(evidence, policy, policy.max_accuracy_drop))
+    if policy.max_group_accuracy_drop is not None:
+        found.append(utility.group_accuracy_drop(evidence, policy, policy.max_group_accuracy_drop))
+    if policy.max_excess_loss is not None:
+        found.append(utility.excess_loss(evidence, policy, policy.max_excess_loss))
+    if policy.max_latency_p90_ms is not None:
+        found.append(device.latency_p90(evidence, policy, policy.max_latency_p90_ms))
+    if policy.max_size_bytes is not None:
+        found.append(device.size(evidence, policy.max_size_bytes))
+    return found
 
 
 def _check_attributes(counts: GroupCounts, policy: Policy) -> None:
-    for name in policy.attributes:
-        for part in name.split(JOIN):
-            if part not in counts.attributes:
-                raise PolicyError(
-                    f"the policy judges '{part}', which was not measured{did_you_mean(part, counts.attributes)}",
-                    expected=f"one of {', '.join(counts.attributes)}",
-                    fix="name it under data.sensitive, or leave it out of policy.attributes",
-                )
+    for part in policy.base_attributes:
+        if part not in counts.attributes:
+            raise PolicyError(
+                f"the policy judges '{part}', which was not measured{did_you_mean(part, counts.attributes)}",
+                expected=f"one of {', '.join(counts.attributes)}",
+                fix="name it under data.sensitive, or leave it out of policy.attributes",
+            )
+
+
+def _check_waivers(policy: Policy, today: datetime.date | None) -> None:
+    for waiver in policy.waivers:
+        if today is None:
+            raise PolicyError("the policy holds waivers, and nothing says which day it is", fix="pass today=")
+        if waiver.expires < today:
+            raise PolicyError(
+                f"the waiver of '{waiver.comparison}' ({waiver.owner}: {waiver.reason}) expired on {waiver.expires}",
+                fix="mend the model, or renew the waiver in the policy with a new date",
+            )
+
+
+def _check_design(evidence: Evidence, policy: Policy) -> None:
+    asked = {
+        "metrics": bool(policy.metrics),
+        "min_group_accuracy": policy.min_group_accuracy is not None,
+        "max_group_accuracy_drop": policy.max_group_accuracy_drop is not None,
+        "max_excess_loss": policy.max_excess_loss is not None,
+    }
+    for key, given in asked.items():
+        if given and evidence.design is not None:
+            raise PolicyError(
+                f"policy.{key} has no limits for several rows per subject",
+                fix=f"leave policy.{key} or data.subject out",
+            )
 
 
 def _exceptions(policy: Policy) -> tuple[str, ...]:
@@ -86,4 +120,8 @@ def _exceptions(policy: Policy) -> tuple[str, ...]:
         found.append("rule: point (estimates are compared with thresholds; chance decides near them)")
     if policy.on_inconclusive == "warn":
         found.append("on_inconclusive: warn (what could not be shown is let through)")
+    found += [
+        f"waiver until {item.expires} by {item.owner}: '{item.comparison}' is let through: {item.reason}"
+        for item in policy.waivers
+    ]
     return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgefair.measure.clusters import Design
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary
 from edgefair.measure.paired import PairedCounts
@@ -18,6 +19,7 @@ class Evidence:
         paired: decisions of reference and candidate on the same rows, where there is a reference.
         latency: of the candidate; None where it was not measured.
         size_bytes: of the model file; None where it is not known.
+        design: effective sample sizes, where rows belong to subjects; None for independent rows.
         not_measured: gate name -> why its evidence is lacking, in words.
     """
 
@@ -25,6 +27,7 @@ class Evidence:
     paired: PairedCounts | None = None
     latency: LatencySummary | None = None
     size_bytes: int | None = None
+    design: Design | None = None
     not_measured: tuple[tuple[str, str], ...] = ()
 
     def why_missing(self, gate: str, default: str) -> str:

@@ -10,7 +10,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision.verdict import LISTED, Comparison, Outcome, worst
+from edgefair.decision.verdict import LISTED, Comparison, Outcome, comparison_name, worst
+from edgefair.errors import PolicyError
 from edgefair.measure.bounds import Array, absolute, mover
 
 POWER = 0.8
@@ -28,7 +29,9 @@ class Cells:
         measures: name of every (label, decision) that is compared: [labels][measures].
         n: rows, int64 [groups, labels].
         variance: n times the variance of the estimate, float64 [groups, labels, measures].
-        min_rows: rows that a cell needs to be judged.
+        units: independent units in each cell, int64 [groups, labels]: rows, or subjects.
+        unit: what a unit is called.
+        min_units: units that a cell needs to be judged.
     """
 
     attribute: str
@@ -38,7 +41,9 @@ class Cells:
     limits: Limits
     variance: Array
     threshold: float
-    min_rows: int
+    units: NDArray[np.int64]
+    unit: str
+    min_units: int
 
 
 @dataclass(frozen=True)
@@ -80,21 +85,28 @@ class _Pairs:
         return _pair_limits(self.cells, self.first, self.second, level)[1]
 
 
-def judge(family: Sequence[Cells], *, alpha: float, rule: str) -> FamilyResult:
+def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset[str] = frozenset()) -> FamilyResult:
     """Judge every pair of groups of every attribute.
 
     PASS claims that all differences are small, so every upper limit is taken at alpha (an intersection-union test,
     Berger & Hsu 1996). FAIL claims that some difference is large, so lower limits are corrected over the m comparisons
     of the family: Holm's step-down at alpha / (2 m), alpha / (2 (m - 1)), ... (Holm, Scand. J. Stat. 1979).
+
+    Args:
+        waived: names of comparisons that do not count for the outcome; they are listed all the same.
+
+    Raises:
+        PolicyError: a waived name that is none of the comparisons.
     """
     parts = [_pairs(cells, alpha) for cells in family]
     failing = _holm(parts, alpha) if rule == "bound" else [_beyond(part, part.estimate) for part in parts]
     total = sum(part.estimate.size for part in parts)
     lowers = [part.lower(alpha / (2 * total)) for part in parts]
     outcomes = [_outcomes(part, fails, rule) for part, fails in zip(parts, failing, strict=True)]
+    excused = _locate(parts, waived)
     comparisons = [
-        _comparison(part, index, lower, outcome, alpha)
-        for part, lower, outcome in zip(parts, lowers, outcomes, strict=True)
+        _comparison(part, index, lower, outcome, alpha, waived=bool(mask[index]))
+        for part, lower, outcome, mask in zip(parts, lowers, outcomes, excused, strict=True)
         for index in _worst_first(part, outcome)
     ]
     comparisons.sort(key=_badness)
@@ -105,12 +117,14 @@ def judge(family: Sequence[Cells], *, alpha: float, rule: str) -> FamilyResult:
     ]
     estimate, lower, upper = (None if math.isnan(value) else value for value in values)
     return FamilyResult(
-        outcome=worst(Outcome(item) for part in outcomes for item in np.unique(part)),
+        outcome=worst(
+            Outcome(str(item)) for part, mask in zip(outcomes, excused, strict=True) for item in np.unique(part[~mask])
+        ),
         estimate=estimate,
         lower=lower,
         upper=upper,
         binding=comparisons[0],
-        failing=tuple(item for item in comparisons if item.outcome is Outcome.FAIL),
+        failing=tuple(item for item in comparisons if item.outcome is Outcome.FAIL and not item.waived),
         listed=tuple(comparisons[:LISTED]),
         total=total,
     )
@@ -119,7 +133,8 @@ def judge(family: Sequence[Cells], *, alpha: float, rule: str) -> FamilyResult:
 def _pairs(cells: Cells, alpha: float) -> _Pairs:
     first, second = np.triu_indices(len(cells.groups), k=1)
     estimate, _, upper = _pair_limits(cells, first, second, alpha)
-    least = np.minimum(cells.n[first], cells.n[second])[:, :, None]
+    rows = np.minimum(cells.n[first], cells.n[second])[:, :, None]
+    units = np.minimum(cells.units[first], cells.units[second])[:, :, None]
     return _Pairs(
         cells=cells,
         rate=cells.limits(alpha)[0],
@@ -127,8 +142,8 @@ def _pairs(cells: Cells, alpha: float) -> _Pairs:
         second=second,
         estimate=estimate,
         upper=upper,
-        judged=np.broadcast_to(least >= cells.min_rows, estimate.shape),
-        formed=np.broadcast_to(least > 0, estimate.shape),
+        judged=np.broadcast_to(units >= cells.min_units, estimate.shape),
+        formed=np.broadcast_to(rows > 0, estimate.shape),
     )
 
 
@@ -172,15 +187,15 @@ def _worst_first(part: _Pairs, outcome: NDArray[np.str_]) -> list[tuple[int, int
     return [tuple(int(i) for i in np.unravel_index(position, shape)) for position in keep]  # type: ignore[misc]
 
 
-def _badness(item: Comparison) -> tuple[int, float]:
+def _badness(item: Comparison) -> tuple[bool, int, float]:
     rank = {Outcome.FAIL: 0, Outcome.INCONCLUSIVE: 2, Outcome.PASS: 3}[item.outcome]
     if item.reason.startswith(("undefined_cell", "too_few")):
         rank = 1
-    return rank, -(item.upper if item.upper is not None else 2.0)
+    return item.waived, rank, -(item.upper if item.upper is not None else 2.0)
 
 
 def _comparison(
-    part: _Pairs, index: tuple[int, int, int], lower: Array, outcome: NDArray[np.str_], alpha: float
+    part: _Pairs, index: tuple[int, int, int], lower: Array, outcome: NDArray[np.str_], alpha: float, *, waived: bool
 ) -> Comparison:
     pair, label, measure = index
     cells = part.cells
@@ -204,24 +219,48 @@ def _comparison(
         upper=float(part.upper[index]) if formed else None,
         threshold=cells.threshold,
         outcome=result,
-        reason=_reason(cells, (cells.groups[a], n_a), (cells.groups[b], n_b), estimate, result),
+        reason=_reason(cells, (a, b), label, estimate, result),
         rows_needed=rows_needed(
             estimate if formed else 0.0,
             float(cells.variance[a, label, measure] + cells.variance[b, label, measure]),
             cells.threshold,
             alpha,
-            cells.min_rows,
+            cells.min_units,
         ),
+        waived=waived,
     )
 
 
-def _reason(cells: Cells, a: tuple[str, int], b: tuple[str, int], estimate: float, outcome: Outcome) -> str:
-    for group, n in (a, b):
-        if n == 0:
-            return f"undefined_cell: group '{group}' has no row with this label"
-    for group, n in (a, b):
-        if n < cells.min_rows:
-            return f"too_few: group '{group}' has {n} rows with this label, {cells.min_rows} are needed"
+def _locate(parts: Sequence[_Pairs], names: frozenset[str]) -> list[NDArray[np.bool_]]:
+    """Which comparisons of each attribute are named."""
+    masks = [np.zeros(part.estimate.shape, dtype=bool) for part in parts]
+    missing = set(names)
+    for part, mask in zip(parts, masks, strict=True) if names else ():
+        cells = part.cells
+        for pair, label, measure in np.ndindex(mask.shape):
+            groups = (cells.groups[part.first[pair]], cells.groups[part.second[pair]])
+            name = comparison_name(cells.attribute, cells.measures[label][measure], *groups)
+            mask[pair, label, measure] = name in names
+            missing.discard(name)
+    if missing:
+        raise PolicyError(
+            f"a waiver names '{min(missing)}', which is no comparison of this policy",
+            expected="a name as reports print it, for example 'sex: TPR, Female / Male', groups in the policy's order",
+        )
+    return masks
+
+
+def _reason(cells: Cells, pair: tuple[int, int], label: int, estimate: float, outcome: Outcome) -> str:
+    for group in pair:
+        if cells.n[group, label] == 0:
+            return f"undefined_cell: group '{cells.groups[group]}' has no row with this label"
+    for group in pair:
+        units = int(cells.units[group, label])
+        if units < cells.min_units:
+            return (
+                f"too_few: group '{cells.groups[group]}' has {units} {cells.unit} with this label, "
+                f"{cells.min_units} are needed"
+            )
     if outcome is Outcome.FAIL:
         return "beyond_threshold"
     if outcome is Outcome.INCONCLUSIVE:

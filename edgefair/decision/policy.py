@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import math
 from statistics import NormalDist
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -39,6 +40,26 @@ class AttributePolicy(BaseModel):
         return value
 
 
+class Waiver(BaseModel):
+    """One comparison of the absolute gate that is let through, by someone, for a reason, until a date."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    comparison: str = Field(min_length=1, description='Name as reports print it: "sex: TPR, Female / Male".')
+    reason: str = Field(min_length=1, description="Why it may ship all the same.")
+    owner: str = Field(min_length=1, description="Who answers for it.")
+    expires: datetime.date = Field(description="Last day on which it holds, YYYY-MM-DD.")
+
+
+MetricName = Literal[
+    "equal_opportunity_difference",
+    "false_positive_rate_difference",
+    "demographic_parity_difference",
+    "predictive_parity_difference",
+    "accuracy_difference",
+]
+
+
 class Policy(BaseModel):
     """Thresholds, declared groups and the error probability of a verdict."""
 
@@ -63,6 +84,17 @@ class Policy(BaseModel):
     )
     max_latency_p90_ms: float | None = Field(None, gt=0, description="Largest 90th percentile of latency, batch 1.")
     max_size_bytes: int | None = Field(None, ge=1, description="Largest model file.")
+    max_group_accuracy_drop: float | None = Field(
+        None, ge=0, le=1, description="Largest loss of accuracy that compression may cause any one group."
+    )
+    max_excess_loss: float | None = Field(
+        None, ge=0, le=1, description="Largest loss of a group's accuracy beyond the average loss (psi_g)."
+    )
+    min_group_accuracy: float | None = Field(None, ge=0, le=1, description="Floor for the accuracy of the worst group.")
+    metrics: dict[MetricName, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict, description="Thresholds of other group differences, by the metric's name."
+    )
+    waivers: tuple[Waiver, ...] = Field((), description="Named comparisons that are let through until a date.")
     rule: Literal["bound", "point"] = Field(
         "bound", description="`point` compares estimates as other tools do; recorded as an exception."
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision.cells import compared, declared_table, measures
+from edgefair.decision.cells import compared, declared_table, limits_of, measures
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import AttributeSummary, CellRate, GroupRates
-from edgefair.measure.bounds import clopper_pearson
+from edgefair.measure.clusters import Design, Effective
 from edgefair.measure.counts import GroupCounts
 
 
-def summarize(counts: GroupCounts, policy: Policy, name: str) -> AttributeSummary:
+def summarize(counts: GroupCounts, policy: Policy, name: str, design: Design | None) -> AttributeSummary:
     """Rates of every declared group with two-sided intervals at 1 - alpha, and the largest differences."""
     table = declared_table(counts, policy, name)
     groups = policy.groups(name)
@@ -22,8 +22,19 @@ def summarize(counts: GroupCounts, policy: Policy, name: str) -> AttributeSummar
         attribute=name,
         gap=max(known) if len(known) == len(parts) else None,
         parts=parts,
-        groups=tuple(_group(group, table[index], counts.classes, policy.alpha) for index, group in enumerate(groups)),
+        groups=tuple(
+            _group(group, table[index], counts.classes, policy.alpha, _effective(design, name, index))
+            for index, group in enumerate(groups)
+        ),
     )
+
+
+def _effective(design: Design | None, name: str, group: int) -> Effective | None:
+    """Effective sizes of one group, [labels, classes]."""
+    if design is None:
+        return None
+    rates = design.rates[name]
+    return Effective(rates.share[group], rates.subjects[group])
 
 
 def _parts(table: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, float | None]:
@@ -36,12 +47,18 @@ def _parts(table: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, floa
     return found
 
 
-def _group(group: str, x: NDArray[np.int64], classes: tuple[str, ...], alpha: float) -> GroupRates:
+def _group(
+    group: str, x: NDArray[np.int64], classes: tuple[str, ...], alpha: float, effective: Effective | None
+) -> GroupRates:
     n = x.sum(axis=1)
     decisions = (1, 1) if len(classes) == 2 else tuple(range(len(classes)))
     names = ("FPR", "TPR") if len(classes) == 2 else tuple(f"recall of {item}" for item in classes)
     hits = np.array([x[label, decision] for label, decision in enumerate(decisions)])
-    lower, upper = clopper_pearson(hits, n, alpha / 2)
+    own = None
+    if effective is not None:
+        cells = (np.arange(len(decisions)), np.array(decisions))
+        own = Effective(effective.share[cells], effective.subjects[cells])
+    _, lower, upper = limits_of(hits, n, alpha / 2, own)
     rates = tuple(
         CellRate(
             measure=measure,

@@ -30,6 +30,11 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return Outcome.PASS if found else Outcome.INCONCLUSIVE
 
 
+def comparison_name(attribute: str, measure: str, group_a: str, group_b: str) -> str:
+    """The name of a comparison, as reports print it and waivers use it."""
+    return f"{attribute}: {measure}, {group_a} / {group_b}"
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One pair of groups at one label and decision.
@@ -42,6 +47,7 @@ class Comparison:
         difference: rate_a - rate_b; None where it cannot be formed.
         lower, upper: limits of |difference|: lower at alpha / (2 m), upper at alpha.
         reason: why it is not PASS, or empty.
+        waived: whether a waiver of the policy lets it through.
         rows_needed: rows per cell for an 80 % chance of PASS at the observed rates; None where no number would do.
     """
 
@@ -60,11 +66,12 @@ class Comparison:
     outcome: Outcome
     reason: str
     rows_needed: int | None
+    waived: bool = False
 
     @property
     def name(self) -> str:
         """A short name that a person can read and a waiver can use."""
-        return f"{self.attribute}: {self.measure}, {self.group_a} / {self.group_b}"
+        return comparison_name(self.attribute, self.measure, self.group_a, self.group_b)
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,7 @@ class Verdict:
     Attributes:
         outcome: the worst of the gates.
         gates: every requirement that was judged.
+        metrics: attribute -> metric -> estimate; None where a cell lacks the rows. Information beside the gates.
         failing: comparisons shown to exceed their threshold, Holm-corrected over the family.
         comparisons: the comparisons of the absolute gate, worst first; at most `LISTED`.
         comparisons_total: how many there are.
@@ -148,6 +156,7 @@ class Verdict:
     alpha: float
     gates: tuple[Gate, ...]
     attributes: tuple[AttributeSummary, ...]
+    metrics: dict[str, dict[str, float | None]]
     failing: tuple[Comparison, ...]
     comparisons: tuple[Comparison, ...]
     comparisons_total: int

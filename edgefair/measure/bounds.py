@@ -16,14 +16,15 @@ def clopper_pearson(x: ArrayLike, n: ArrayLike, level: float) -> tuple[Array, Ar
     rows the limits are 0 and 1 (Clopper & Pearson, Biometrika 1934).
 
     Args:
-        x: successes, any shape.
+        x: successes, any shape; effective numbers need not be whole.
         n: trials, same shape.
         level: error probability of each limit, 0 < level < 1.
     """
     successes, trials = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(n, dtype=np.float64))
     failures = trials - successes
-    lower = np.where(successes > 0, betaincinv(np.maximum(successes, 1), failures + 1, level), 0.0)
-    upper = np.where(failures > 0, betaincinv(successes + 1, np.maximum(failures, 1), 1.0 - level), 1.0)
+    some, others = successes > 0, failures > 0
+    lower = np.where(some, betaincinv(np.where(some, successes, 1), failures + 1, level), 0.0)
+    upper = np.where(others, betaincinv(successes + 1, np.where(others, failures, 1), 1.0 - level), 1.0)
     return lower, upper
 
 

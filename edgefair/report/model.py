@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgefair.decision.verdict import Outcome, Verdict, worst
+from edgefair.measure.bootstrap import GapBootstrap
+from edgefair.measure.flips import CellFlips
 from edgefair.measure.latency import LatencySummary, SpeedUp
 
 REPORT_SCHEMA = "edgefair.report/1"
@@ -34,12 +36,25 @@ class AuditRows:
 
 
 @dataclass(frozen=True)
+class LedgerCount:
+    """Verdicts taken on one audit set, this one included, and the distinct models among them.
+
+    Each verdict on the same rows spends some of their independence: whoever tries often enough will PASS by chance.
+    """
+
+    verdicts: int
+    models: int
+
+
+@dataclass(frozen=True)
 class TargetResult:
     """Verdict and measurement on one target.
 
     Attributes:
         device: its fingerprint.
         counts: decisions by group and label, as `GroupCounts.to_json`: the verdict can be taken again from them.
+        flips: decisions that compression changed, by group and label; empty without a reference.
+        bootstrap: attribute -> interval of the gap by resampling; information beside the verdict.
         timings_s: seconds of each phase.
     """
 
@@ -47,6 +62,8 @@ class TargetResult:
     device: dict[str, Any]
     verdict: Verdict
     counts: dict[str, Any]
+    flips: tuple[CellFlips, ...]
+    bootstrap: dict[str, GapBootstrap]
     latency: LatencySummary | None
     reference_latency: LatencySummary | None
     speed_up: SpeedUp | None
@@ -63,6 +80,7 @@ class Report:
         reference: the model before compression, if one was measured beside it.
         policy: the policy, defaults written out.
         settings: how the model was made, as far as it is known.
+        ledger: how often this audit set was used; None where it could not be kept.
         notes: facts that a reader must know beside the verdict.
     """
 
@@ -75,6 +93,7 @@ class Report:
     policy: dict[str, Any]
     targets: tuple[TargetResult, ...]
     settings: dict[str, Any]
+    ledger: LedgerCount | None
     notes: tuple[str, ...]
 
     @property

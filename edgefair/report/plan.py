@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from edgefair.workflow.plan import AttributePlan, Plan
+from edgefair.decision.plan import AttributePlan, Plan
 
 BAR = 30
 
@@ -28,6 +25,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         _verdict(item, console)
         if item.power:
             console.print(_power(item))
+        _paired(item, console)
 
 
 def _cells(item: AttributePlan, labels: tuple[str, ...]) -> Table:
@@ -51,6 +49,15 @@ def _verdict(item: AttributePlan, console: Console) -> None:
         console.print(Text(f"too small to PASS reliably at {item.threshold:g}", style="bold yellow"))
     if item.smallest_threshold is not None:
         console.print(Text(f"smallest threshold it could ever pass: {item.smallest_threshold:.4f}"))
+
+
+def _paired(item: AttributePlan, console: Console) -> None:
+    plan = item.paired
+    chance = "no cell may lack rows" if plan.power is None else f"{plan.power:.0%} chance of PASS with these rows"
+    rows = "no set is large enough" if plan.rows_per_cell is None else f"{plan.rows_per_cell:,} rows per cell for 80 %"
+    console.print(
+        Text(f"paired gate at {plan.threshold:g} with {plan.flip_rate:.1%} of decisions flipped: {chance}; {rows}")
+    )
 
 
 def _power(item: AttributePlan) -> Table:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgefair.decision.verdict import AttributeSummary, CellRate, Gate, Outcome
+from edgefair.measure.flips import CellFlips
 from edgefair.measure.latency import LatencySummary
 from edgefair.report.model import Report, TargetResult
 
@@ -20,6 +21,10 @@ def render(report: Report) -> RenderableType:
     for target in report.targets:
         parts += ["", *_target(target, several=len(report.targets) > 1)]
     parts += [Text(f"note: {note}") for note in report.notes]
+    if report.ledger is not None:
+        parts.append(
+            Text(f"ledger: verdict {report.ledger.verdicts} on this audit set, {report.ledger.models} models so far")
+        )
     exceptions = {item for target in report.targets for item in target.verdict.exceptions}
     parts += [Text(f"EXCEPTION {item}", style="bold yellow") for item in sorted(exceptions)]
     return Group(*parts)
@@ -57,6 +62,9 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
     parts += ["", *_gates(verdict.gates)]
     if verdict.accuracy is not None:
         parts.append(Text(f"accuracy {verdict.accuracy:.4f} over all rows"))
+    flipped = sum(cell.flipped for cell in target.flips)
+    if flipped:
+        parts.append(_flips(target.flips, flipped))
     if len(verdict.failing) > 1:
         parts.append(Text(f"{len(verdict.failing)} comparisons are shown to exceed their threshold (Holm):"))
         parts += [Text(f"  {item.name}") for item in verdict.failing[:10]]
@@ -97,6 +105,16 @@ def _gates(gates: tuple[Gate, ...]) -> list[RenderableType]:
         )
         lines.append(Padding(Text(gate.reason), (0, 0, 0, 13)))
     return lines
+
+
+def _flips(cells: tuple[CellFlips, ...], flipped: int) -> Text:
+    """Who the changed decisions belong to: the cell that is most over-represented among them."""
+    most = max(cells, key=lambda cell: cell.over_representation or 0.0)
+    return Text(
+        f"compression changed {flipped:,} decisions; most over-represented: {'*'.join(most.group)} with label "
+        f"'{most.label}', {most.over_representation:.1f}x its share ({most.mended:,} mended, {most.spoiled:,} spoiled, "
+        f"McNemar p {most.p_holm:.2g} after Holm)"
+    )
 
 
 def _latency(target: TargetResult) -> Text:

@@ -24,6 +24,7 @@ from edgefair.probe.reading import read_decisions
 from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
 from edgefair.targets import LoadedModel, Probe
 from edgefair.targets.binding import check_binding
+from edgefair.workflow.design import design_of
 from edgefair.workflow.progress import Progress
 
 # Makes the spec of a model file that carries none.
@@ -39,6 +40,7 @@ class Measurement:
 
     Attributes:
         decisions: the candidate's, int64 [rows].
+        reference_decisions: the reference's, int64 [rows]; None without one.
         timings_s: seconds of each phase.
     """
 
@@ -46,6 +48,7 @@ class Measurement:
     candidate: LoadedModel
     reference: LoadedModel | None
     decisions: NDArray[np.int64]
+    reference_decisions: NDArray[np.int64] | None
     latency: LatencySummary | None
     reference_latency: LatencySummary | None
     speed_up: SpeedUp | None
@@ -79,13 +82,13 @@ def measure(
     spec = spec_of(candidate, fallback_spec)
     base = None if reference is None else probe.load(reference, name="reference")
     loaded = time.perf_counter()
-    decisions, encoding = _decisions(probe, candidate, rows, spec, progress)
+    decisions, encoding = decide_rows(probe, candidate, rows, spec, progress)
     attributes = {name: rows.sensitive[name] for name in policy.base_attributes}
     counts = GroupCounts.from_rows(attributes, label=rows.label, decision=decisions, classes=spec.classes)
     decided = time.perf_counter()
-    paired = None
+    paired, before = None, None
     if base is not None:
-        before, _ = _decisions(probe, base, rows, spec_of(base, lambda _: spec), progress)
+        before, _ = decide_rows(probe, base, rows, spec_of(base, lambda _: spec), progress)
         paired = PairedCounts.from_rows(
             attributes, label=rows.label, reference=before, candidate=decisions, classes=spec.classes
         )
@@ -99,11 +102,21 @@ def measure(
             paired=paired,
             latency=latency,
             size_bytes=candidate.bytes,
+            design=design_of(
+                policy,
+                subject=rows.subject,
+                sensitive=rows.sensitive,
+                label=rows.label,
+                decision=decisions,
+                reference=before,
+                classes=len(spec.classes),
+            ),
             not_measured=((LATENCY, why),) if why else (),
         ),
         candidate=candidate,
         reference=base,
         decisions=decisions,
+        reference_decisions=before,
         latency=latency,
         reference_latency=summarize(times["reference"], level=policy.alpha) if "reference" in times else None,
         speed_up=(
@@ -139,7 +152,7 @@ def spec_of(model: LoadedModel, fallback: Fallback) -> ModelSpec:
     return spec
 
 
-def _decisions(
+def decide_rows(
     probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSpec, progress: Progress
 ) -> tuple[NDArray[np.int64], float]:
     """Decisions of every row and the seconds spent encoding (while the device was at work on the batch before)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,79 +9,26 @@ import numpy as np
 from edgefair.config import Config
 from edgefair.data.dataset import load
 from edgefair.decision.cells import declared_table
+from edgefair.decision.plan import WANTED_POWER, AttributePlan, CellPlan, PairedPlan, Plan
 from edgefair.measure.counts import GroupCounts
-from edgefair.measure.planning import power_absolute, rows_for_power, smallest_threshold
+from edgefair.measure.planning import power_absolute, power_paired, rows_for_power, smallest_threshold
 from edgefair.workflow.progress import Progress, silent
 
-PLAN_SCHEMA = "edgefair.plan/1"
-WANTED_POWER = 0.8
 # True gaps, as shares of the threshold, for which power is told.
+# Growth of the gap that is planned for where the policy names none.
+DEFAULT_INCREASE = 0.02
 GAPS = (0.0, 0.2, 0.4, 0.6, 0.8)
 
 
-@dataclass(frozen=True)
-class CellPlan:
-    """Rows of one group with each label."""
-
-    group: str
-    rows: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class AttributePlan:
-    """What the audit set can show of one attribute.
-
-    Attributes:
-        least_rows: rows below which a cell is not judged at all.
-        lacking: cells below that, in words; with any of them the verdict can only be INCONCLUSIVE.
-        smallest_threshold: the least threshold that could pass if all groups had equal rates.
-        power: (true gap, probability of PASS) at this threshold.
-        rows_per_cell: (true gap, rows per (group, label) cell for an 80 % chance of PASS), balanced cells.
-    """
-
-    attribute: str
-    threshold: float
-    least_rows: int
-    cells: tuple[CellPlan, ...]
-    lacking: tuple[str, ...]
-    smallest_threshold: float | None
-    power: tuple[tuple[float, float], ...]
-    rows_per_cell: tuple[tuple[float, int | None], ...]
-
-    @property
-    def can_pass(self) -> bool:
-        """Whether a perfectly fair model has an 80 % chance of PASS."""
-        return bool(self.power) and self.power[0][1] >= WANTED_POWER
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A plan per attribute of the policy, for the assumed rates."""
-
-    source: str
-    rows: int
-    labels: tuple[str, ...]
-    assumed_tpr: float
-    assumed_fpr: float
-    alpha: float
-    attributes: tuple[AttributePlan, ...]
-
-    @property
-    def exit_code(self) -> int:
-        """0 where every attribute can pass, 3 where INCONCLUSIVE is what to expect."""
-        return 0 if all(item.can_pass for item in self.attributes) else 3
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {"schema": PLAN_SCHEMA, "exit_code": self.exit_code, **asdict(self)}
-
-
-def plan(config: Config, *, tpr: float = 0.8, fpr: float = 0.1, progress: Progress = silent) -> Plan:
+def plan(
+    config: Config, *, tpr: float = 0.8, fpr: float = 0.1, flip_rate: float = 0.01, progress: Progress = silent
+) -> Plan:
     """Rows, power and smallest threshold for every attribute of the policy.
 
     Args:
         tpr: true-positive rate to plan for (more than two classes: recall of every class).
         fpr: false-positive rate to plan for.
+        flip_rate: share of the decisions that compression is expected to change.
 
     Raises:
         DataError, PolicyError: see the message.
@@ -101,7 +47,7 @@ def plan(config: Config, *, tpr: float = 0.8, fpr: float = 0.1, progress: Progre
     for index, name in enumerate(policy.attributes):
         progress(index, len(policy.attributes), f"planning {name}")
         rows = declared_table(counts, policy, name).sum(axis=2)
-        attributes.append(_attribute(config, name, rows, rates, data.classes))
+        attributes.append(_attribute(config, name, rows, rates, data.classes, flip_rate))
     return Plan(
         source=data.source,
         rows=len(data.audit),
@@ -113,7 +59,9 @@ def plan(config: Config, *, tpr: float = 0.8, fpr: float = 0.1, progress: Progre
     )
 
 
-def _attribute(config: Config, name: str, rows: Any, rates: Any, labels: tuple[str, ...]) -> AttributePlan:
+def _attribute(
+    config: Config, name: str, rows: Any, rates: Any, labels: tuple[str, ...], flip_rate: float
+) -> AttributePlan:
     policy, groups = config.policy, config.policy.groups(name)
     threshold, alpha, seed = policy.threshold(name), policy.alpha, config.seed
     least = policy.cell_rows(threshold)
@@ -147,4 +95,20 @@ def _attribute(config: Config, name: str, rows: Any, rates: Any, labels: tuple[s
             )
             for gap in gaps
         ),
+        paired=_paired(config, rows, flip_rate, lacking=bool(lacking)),
+    )
+
+
+def _paired(config: Config, rows: Any, flip_rate: float, *, lacking: bool) -> PairedPlan:
+    policy = config.policy
+    threshold = DEFAULT_INCREASE if policy.max_eo_increase is None else policy.max_eo_increase
+
+    def power(n: Any) -> float:
+        return power_paired(n, flip_rate, increase=0.0, threshold=threshold, alpha=policy.alpha, seed=config.seed)
+
+    return PairedPlan(
+        threshold=threshold,
+        flip_rate=flip_rate,
+        power=None if lacking else power(rows),
+        rows_per_cell=rows_for_power(lambda n: power(np.full_like(rows, n)), WANTED_POWER),
     )

@@ -13,13 +13,18 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.overlap import check_overlap
 from edgefair.decision.decide import decide
-from edgefair.decision.verdict import Verdict
+from edgefair.decision.policy import JOIN
+from edgefair.decision.verdict import Verdict, worst
 from edgefair.errors import ModelError
+from edgefair.measure.bootstrap import gap_bootstrap
+from edgefair.measure.flips import cell_flips
 from edgefair.report.model import AuditRows, ModelFile, Report, TargetResult
 from edgefair.targets import LoadedModel, load_profile, open_target
 from edgefair.workflow.intake import foreign_spec
+from edgefair.workflow.ledger import LEDGER, spend
 from edgefair.workflow.measure import Measurement, measure
 from edgefair.workflow.progress import Progress, silent
+from edgefair.workflow.record import record_of, save_record
 
 SLOWER = 0.97
 
@@ -30,6 +35,7 @@ def verify(
     *,
     reference: Path | None = None,
     latency: bool = True,
+    record: Path | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Judge a bundle or an `.onnx` file on every target of the config.
@@ -38,6 +44,7 @@ def verify(
         path: a bundle or an .onnx file; default: where `export` writes the project's bundle.
         reference: the model before compression; default: the one in the bundle.
         latency: whether to measure it.
+        record: also write the decisions here, for `compare`; with several targets those of the last one.
 
     Raises:
         DataError, ModelError, PolicyError: see the message; nothing was judged.
@@ -72,6 +79,7 @@ def verify(
         shown_as=path,
         reference=reference,
         latency=latency,
+        record=record,
         settings=settings,
         notes=(note,) if note else (),
         reading_s=time.perf_counter() - started,
@@ -88,6 +96,7 @@ def judge_file(
     shown_as: Path,
     reference: Path | None,
     latency: bool,
+    record: Path | None = None,
     settings: dict[str, Any],
     notes: tuple[str, ...],
     reading_s: float,
@@ -119,41 +128,65 @@ def judge_file(
             )
             device = probe.device
         judging = time.perf_counter()
-        verdict = decide(measured.evidence, config.policy)
+        verdict = decide(measured.evidence, config.policy, today=datetime.datetime.now(datetime.UTC).date())
         timings = {
             "reading": reading_s,
             "starting": ready - started,
             **measured.timings_s,
             "verdict": time.perf_counter() - judging,
         }
-        results.append(_result(name, device, measured, verdict, timings))
+        results.append(_result(name, device, measured, verdict, timings, config))
+        if record is not None:
+            made = record_of(str(shown_as), data.audit, measured.decisions, measured.candidate.sha256, data.classes)
+            save_record(record, made)
         base = measured.reference
         files = (_file(measured.candidate, shown_as), None if base is None else _file(base, base.path))
         notes = (*notes, *_speed_note(name, measured))
     if files is None:
         raise ModelError("no target was measured")
+    outcome = worst(item.verdict.outcome for item in results)
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    ledger = spend(
+        config.base,
+        audit=data.audit.fingerprint,
+        model=files[0].sha256,
+        outcome=str(outcome),
+        created=created,
+        command=command,
+    )
     return Report(
         command=command,
         version=edgefair.__version__,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=created,
         model=files[0],
         reference=files[1],
         audit=AuditRows(source=data.source, rows=len(data.audit), fingerprint=data.audit.fingerprint),
         policy=config.policy.model_dump(mode="json"),
         targets=tuple(results),
         settings=settings,
-        notes=notes,
+        ledger=ledger,
+        notes=(*notes, *([] if ledger else [f"the ledger beside the config ('{LEDGER}') could not be written"])),
     )
 
 
 def _result(
-    name: str, device: dict[str, Any], measured: Measurement, verdict: Verdict, timings: dict[str, float]
+    name: str,
+    device: dict[str, Any],
+    measured: Measurement,
+    verdict: Verdict,
+    timings: dict[str, float],
+    config: Config,
 ) -> TargetResult:
     return TargetResult(
         target=name,
         device=device,
         verdict=verdict,
         counts=measured.evidence.counts.to_json(),
+        flips=() if measured.evidence.paired is None else cell_flips(measured.evidence.paired),
+        bootstrap={
+            attribute: gap_bootstrap(measured.evidence.counts.by(*attribute.split(JOIN)), seed=config.seed)
+            for attribute in config.policy.attributes
+        },
         latency=measured.latency,
         reference_latency=measured.reference_latency,
         speed_up=measured.speed_up,

@@ -13,7 +13,9 @@ def rows(features, ids=None):
     sex = Categories(("F", "M"), (np.arange(n) % 2 * 0).astype(np.int32))
     label = np.zeros(n, dtype=np.int64)
     table = Table({"x": features, "sex": sex})
-    return TableRows(table, ("x",), label, {"sex": sex}, None if ids is None else Categories.of(ids), ("x", "sex"))
+    return TableRows(
+        table, ("x",), label, {"sex": sex}, None if ids is None else Categories.of(ids), None, ("x", "sex")
+    )
 
 
 def test_people_who_answer_alike_are_noted_and_not_called_a_leak():

@@ -1,0 +1,63 @@
+"""`edgefair compare`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.progress import progress_bar
+
+
+@click.command("compare")
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option("--data", "data__source", default=None, help="Audit rows. Overrides data.source.")
+@click.option(
+    "--max-eo-increase", "policy__max_eo_increase", type=float, default=None, help="Judge the growth of the gap."
+)
+@click.option(
+    "--exemplars", type=click.Path(path_type=Path), default=None, help="Write the rows whose decision changed as CSV."
+)
+@json_option
+@config_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    before: Path,
+    after: Path,
+    data__source: str | None,
+    policy__max_eo_increase: float | None,
+    exemplars: Path | None,
+    as_json: bool,
+    config_path: Path,
+    settings: tuple[str, ...],
+) -> None:
+    """What changes from one model to another, and for whom.
+
+    BEFORE and AFTER are bundles, .onnx files, or records of `edgefair verify --record`. Measurements of the same rows
+    are compared as pairs; others as independent samples, which is said.
+
+    \b
+    Examples:
+      edgefair compare fp32.onnx int8.onnx --max-eo-increase 0.02
+      edgefair compare monday.npz friday.npz --exemplars changed.csv
+    """
+    from edgefair.config import load_config
+    from edgefair.report.compare import render
+    from edgefair.report.console import stdout_console
+    from edgefair.workflow.compare import compare
+
+    flags = overrides(settings, data__source=data__source, policy__max_eo_increase=policy__max_eo_increase)
+    config = load_config(config_path, flags)
+    with progress_bar() as progress:
+        report = compare(config, before, after, exemplars=exemplars, progress=progress)
+    if as_json:
+        sys.stdout.write(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
+    else:
+        stdout_console().print(render(report))
+    ctx.exit(report.exit_code)

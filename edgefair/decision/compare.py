@@ -1,0 +1,165 @@
+"""Two models beside each other: what the second one changed, and for whom."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.decision.cells import compared, declared_table, limits_of, measures, shift_cells
+from edgefair.decision.family import Cells, FamilyResult, judge
+from edgefair.decision.policy import JOIN, Policy
+from edgefair.decision.verdict import Comparison, Outcome
+from edgefair.errors import DataError
+from edgefair.measure.bounds import mover
+from edgefair.measure.clusters import Design
+from edgefair.measure.counts import GroupCounts
+from edgefair.measure.flips import CellFlips, cell_flips
+from edgefair.measure.metrics import equalized_odds_difference
+from edgefair.measure.paired import PairedCounts
+
+COMPARE_SCHEMA = "edgefair.compare/1"
+
+
+@dataclass(frozen=True)
+class GapChange:
+    """The gap of one attribute before and after; None where a cell has no rows."""
+
+    attribute: str
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """What changes from `before` to `after`.
+
+    Attributes:
+        paired: whether both decided the same rows; otherwise differences are those of independent samples.
+        why_unpaired: in words; empty where paired.
+        increase, lower, upper: largest change of a difference between groups, with limits; |gap after - gap before| is
+            at most `upper` at confidence 1 - alpha.
+        threshold: of the increase; None where none was given, and the outcome then is None too.
+        comparisons: changes, worst first.
+        flips: by group and label; empty where unpaired.
+        excess_loss: attribute -> group -> loss of accuracy beyond the average loss (psi_g); empty where unpaired.
+    """
+
+    before: str
+    after: str
+    paired: bool
+    why_unpaired: str
+    alpha: float
+    gaps: tuple[GapChange, ...]
+    increase: float | None
+    lower: float | None
+    upper: float | None
+    threshold: float | None
+    outcome: Outcome | None
+    comparisons: tuple[Comparison, ...]
+    flips: tuple[CellFlips, ...]
+    excess_loss: dict[str, dict[str, float | None]]
+
+    @property
+    def exit_code(self) -> int:
+        """0 without a threshold; else 0 PASS, 1 FAIL, 3 INCONCLUSIVE."""
+        return {None: 0, Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.INCONCLUSIVE: 3}[self.outcome]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"schema": COMPARE_SCHEMA, "exit_code": self.exit_code, **asdict(self)}
+
+
+def compare_paired(
+    paired: PairedCounts, policy: Policy, *, before: str, after: str, design: Design | None = None
+) -> ComparisonReport:
+    """Compare two models that decided the same rows; `design` where rows belong to subjects."""
+    cells = [shift_cells(paired, policy, name, _threshold(policy), design) for name in policy.attributes]
+    result = judge(cells, alpha=policy.alpha, rule=policy.rule)
+    excess = {
+        name: _excess_loss(declared_table(paired, policy, name), policy.groups(name)) for name in policy.attributes
+    }
+    return _report(policy, paired.reference, paired.candidate, result, (before, after), "", cell_flips(paired), excess)
+
+
+def compare_unpaired(
+    one: GroupCounts, other: GroupCounts, policy: Policy, *, before: str, after: str, why: str
+) -> ComparisonReport:
+    """Compare two models that decided different rows: independent samples, so wider limits."""
+    if one.classes != other.classes:
+        raise DataError(f"the models have different classes: {one.classes} and {other.classes}")
+    cells = [_independent_cells(one, other, policy, name) for name in policy.attributes]
+    result = judge(cells, alpha=policy.alpha, rule=policy.rule)
+    return _report(policy, one, other, result, (before, after), why, (), {})
+
+
+def _threshold(policy: Policy) -> float:
+    """The largest increase: without one in the policy, 1, which forbids nothing."""
+    return 1.0 if policy.max_eo_increase is None else policy.max_eo_increase
+
+
+def _report(
+    policy: Policy,
+    before: GroupCounts,
+    after: GroupCounts,
+    result: FamilyResult,
+    names: tuple[str, str],
+    why_unpaired: str,
+    flips: tuple[CellFlips, ...],
+    excess_loss: dict[str, dict[str, float | None]],
+) -> ComparisonReport:
+    gaps = tuple(
+        GapChange(name, *(equalized_odds_difference(item.by(*name.split(JOIN))) for item in (before, after)))
+        for name in policy.attributes
+    )
+    return ComparisonReport(
+        before=names[0],
+        after=names[1],
+        paired=not why_unpaired,
+        why_unpaired=why_unpaired,
+        alpha=policy.alpha,
+        gaps=gaps,
+        increase=result.estimate,
+        lower=result.lower,
+        upper=result.upper,
+        threshold=policy.max_eo_increase,
+        outcome=None if policy.max_eo_increase is None else result.outcome,
+        comparisons=result.listed,
+        flips=flips,
+        excess_loss=excess_loss,
+    )
+
+
+def _independent_cells(one: GroupCounts, other: GroupCounts, policy: Policy, name: str) -> Cells:
+    decisions, threshold = compared(one.classes), _threshold(policy)
+    tables = [declared_table(item, policy, name) for item in (one, other)]
+    x = [table[:, :, decisions] for table in tables]
+    n = [table.sum(axis=2) for table in tables]
+    smoothed = [(part + 1.0) / (rows + 2.0)[:, :, None] for part, rows in zip(x, n, strict=True)]
+    fewest = np.minimum(n[0], n[1])
+    return Cells(
+        attribute=name,
+        groups=policy.groups(name),
+        measures=tuple(tuple(f"change of {item}" for item in label) for label in measures(one.classes)),
+        n=fewest,
+        limits=lambda level: mover(
+            *limits_of(x[1], n[1][:, :, None], level), *limits_of(x[0], n[0][:, :, None], level)
+        ),
+        variance=sum(rate * (1 - rate) for rate in smoothed),
+        threshold=threshold,
+        units=fewest,
+        unit="rows",
+        min_units=policy.cell_rows(threshold),
+    )
+
+
+def _excess_loss(table: NDArray[np.int64], groups: tuple[str, ...]) -> dict[str, float | None]:
+    """psi_g = loss of accuracy of the group - loss of accuracy of all."""
+    label = np.arange(table.shape[1])
+    before = table[:, label, label].sum(axis=(1, 2))
+    after = table[:, label, :, label].sum(axis=(0, 2))
+    n = table.sum(axis=(1, 2, 3))
+    average = (before.sum() - after.sum()) / max(int(n.sum()), 1)
+    return {group: float((before[g] - after[g]) / n[g] - average) if n[g] else None for g, group in enumerate(groups)}

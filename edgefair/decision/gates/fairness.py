@@ -1,0 +1,65 @@
+"""Gates of differences between groups."""
+
+from __future__ import annotations
+
+from edgefair.decision.cells import metric_cells, rate_cells, shift_cells
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.family import FamilyResult, judge
+from edgefair.decision.gates import NO_REFERENCE, PAIRED, unmeasured
+from edgefair.decision.policy import Policy
+from edgefair.decision.verdict import Comparison, Gate, Outcome
+
+
+def absolute(evidence: Evidence, policy: Policy) -> FamilyResult:
+    """Every pair of groups of every declared attribute; comparisons that a waiver names do not count."""
+    cells = [rate_cells(evidence.counts, policy, name, evidence.design) for name in policy.attributes]
+    waived = frozenset(item.comparison for item in policy.waivers)
+    return judge(cells, alpha=policy.alpha, rule=policy.rule, waived=waived)
+
+
+def paired(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
+    """Growth of the differences by compression, on the same rows."""
+    if evidence.paired is None:
+        return unmeasured(PAIRED, "rate", threshold, evidence.why_missing(PAIRED, NO_REFERENCE))
+    cells = [shift_cells(evidence.paired, policy, name, threshold, evidence.design) for name in policy.attributes]
+    return family_gate(PAIRED, judge(cells, alpha=policy.alpha, rule=policy.rule), threshold)
+
+
+def metric(evidence: Evidence, policy: Policy, name: str, threshold: float) -> Gate:
+    """Another group difference that the policy limits."""
+    cells = [metric_cells(evidence.counts, policy, attribute, name) for attribute in policy.attributes]
+    return family_gate(name, judge(cells, alpha=policy.alpha, rule=policy.rule), threshold)
+
+
+def family_gate(name: str, result: FamilyResult, threshold: float) -> Gate:
+    """The gate of a family of comparisons."""
+    return Gate(
+        name=name,
+        outcome=result.outcome,
+        unit="rate",
+        estimate=result.estimate,
+        lower=result.lower,
+        upper=result.upper,
+        threshold=threshold,
+        reason=_reason(result.binding),
+        binding=result.binding,
+    )
+
+
+def _reason(item: Comparison) -> str:
+    if item.reason.startswith(("undefined_cell", "too_few")):
+        return f"{item.name}: {item.reason}"
+    sentence = f"{item.name}: {_difference(item)}"
+    if item.outcome is Outcome.FAIL:
+        return f"{sentence}, shown to exceed {item.threshold:g}"
+    if item.outcome is Outcome.PASS:
+        return f"{sentence}, shown to be at most {item.threshold:g}"
+    if item.rows_needed is None:
+        return f"{sentence}: the estimate is beyond {item.threshold:g}, and the rows do not prove it"
+    return f"{sentence}: about {item.rows_needed:,} rows per cell would decide (now {min(item.n_a, item.n_b):,})"
+
+
+def _difference(item: Comparison) -> str:
+    if item.difference is None or item.lower is None or item.upper is None:
+        return "no difference can be formed"
+    return f"difference {abs(item.difference):.4f}, between {item.lower:.4f} and {item.upper:.4f}"

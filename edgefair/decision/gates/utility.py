@@ -1,0 +1,213 @@
+"""Gates of usefulness: a gap can be closed by making everybody worse, and these forbid it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.decision.cells import declared_table, limits_of
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.gates import (
+    ACCURACY_DROP,
+    COLLAPSE,
+    EXCESS_LOSS,
+    FLOOR,
+    GROUP_ACCURACY,
+    GROUP_DROP,
+    NO_REFERENCE,
+    judge_bounds,
+    unmeasured,
+)
+from edgefair.decision.policy import Policy
+from edgefair.decision.verdict import Gate, Outcome
+from edgefair.measure.bounds import Array, mover
+from edgefair.measure.clusters import Effective
+from edgefair.measure.counts import GroupCounts
+
+Counts = NDArray[np.int64]
+# level -> (estimate, lower, upper), each [groups]
+GroupLimits = Callable[[float], tuple[Array, Array, Array]]
+
+
+def collapse(counts: GroupCounts) -> Gate:
+    """A model that decides one class for everybody has a gap of 0, and no use."""
+    decided = counts.table.sum(axis=(0, 1))
+    used = [counts.classes[index] for index in np.flatnonzero(decided)]
+    collapsed = len(used) < 2
+    return Gate(
+        name=COLLAPSE,
+        outcome=Outcome.FAIL if collapsed else Outcome.PASS,
+        unit="classes decided",
+        estimate=float(len(used)),
+        lower=None,
+        upper=None,
+        threshold=2.0,
+        reason=(
+            f"the model decides '{used[0]}' for everybody: a gap of 0 that is of no use to anybody"
+            if used and collapsed
+            else f"{len(used)} of {len(counts.classes)} classes are decided"
+        ),
+    )
+
+
+def balanced_accuracy_floor(evidence: Evidence, policy: Policy) -> Gate:
+    """Balanced accuracy (mean recall over the labels) of the worst group, of every declared attribute.
+
+    Its limits add the limits of the recalls by MOVER. Without a floor in the policy it must be better than chance.
+    """
+    counts, design = evidence.counts, evidence.design
+    classes = len(counts.classes)
+    table = np.concatenate([declared_table(counts, policy, name) for name in policy.attributes])
+    n, hits = table.sum(axis=2), np.diagonal(table, axis1=1, axis2=2)
+    effective = None
+    if design is not None:
+        parts = [design.rates[name] for name in policy.attributes]
+        effective = Effective(
+            np.concatenate([np.diagonal(part.share, axis1=1, axis2=2) for part in parts]),
+            np.concatenate([part.subjects[:, :, 0] for part in parts]),
+        )
+
+    def limits(level: float) -> tuple[Array, Array, Array]:
+        recall, lower, upper = limits_of(hits, n, level, effective)
+        value = recall.mean(axis=1)
+        below = np.sqrt(((recall - lower) ** 2).sum(axis=1)) / classes
+        above = np.sqrt(((upper - recall) ** 2).sum(axis=1)) / classes
+        return value, value - below, value + above
+
+    floor = policy.min_balanced_accuracy
+    least = np.nextafter(1.0 / classes, 1.0) if floor is None else floor
+    wanted = "wanted better than chance" if floor is None else f"wanted at least {floor:g}"
+    return _worst_group(FLOOR, "balanced accuracy", policy, limits, (n > 0).all(axis=1), float(least), wanted, sign=-1)
+
+
+def accuracy_floor(evidence: Evidence, policy: Policy, floor: float) -> Gate:
+    """Accuracy of the worst group."""
+    table = np.concatenate([declared_table(evidence.counts, policy, name) for name in policy.attributes])
+    hits, n = np.trace(table, axis1=1, axis2=2), table.sum(axis=(1, 2))
+    wanted = f"wanted at least {floor:g}"
+    return _worst_group(
+        GROUP_ACCURACY, "accuracy", policy, lambda level: limits_of(hits, n, level), n > 0, floor, wanted, sign=-1
+    )
+
+
+def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
+    """Accuracy of the reference minus that of the candidate on the same rows, with paired limits."""
+    if evidence.paired is None:
+        return unmeasured(ACCURACY_DROP, "accuracy", threshold, evidence.why_missing(ACCURACY_DROP, NO_REFERENCE))
+    mended, spoiled, n = (part.sum(keepdims=True) for part in _flips(evidence.paired.table))
+    design = evidence.design
+
+    def limits(level: float) -> tuple[float, float, float]:
+        gain = limits_of(mended, n, level, design.mended if design else None)
+        loss = limits_of(spoiled, n, level, design.spoiled if design else None)
+        value, lower, upper = mover(*loss, *gain)
+        return float(value[0]), float(lower[0]), float(upper[0])
+
+    estimate, _, upper = limits(policy.alpha)
+    lower = limits(policy.alpha / 2)[1]
+    return Gate(
+        name=ACCURACY_DROP,
+        outcome=judge_bounds(policy, estimate, lower, upper, threshold),
+        unit="accuracy",
+        estimate=estimate,
+        lower=lower,
+        upper=upper,
+        threshold=threshold,
+        reason=f"compression mends {int(mended[0]):,} and spoils {int(spoiled[0]):,} of {int(n[0]):,} decisions",
+    )
+
+
+def group_accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
+    """Loss of accuracy by compression of the group that loses most."""
+    if evidence.paired is None:
+        return unmeasured(GROUP_DROP, "accuracy", threshold, evidence.why_missing(GROUP_DROP, NO_REFERENCE))
+    table = np.concatenate([declared_table(evidence.paired, policy, name) for name in policy.attributes])
+    mended, spoiled, n = _flips(table)
+    wanted = f"wanted at most {threshold:g}"
+    return _worst_group(
+        GROUP_DROP, "accuracy", policy, lambda level: _loss(mended, spoiled, n, level), n > 0, threshold, wanted, sign=1
+    )
+
+
+def excess_loss(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
+    """psi_g: loss of accuracy of a group beyond the average loss (Hashemizadeh et al., ICLR 2024, eq. 3).
+
+    psi_g = loss_g - loss = (1 - n_g / n) (loss_g - loss of all others): two independent samples, so MOVER applies.
+    """
+    if evidence.paired is None:
+        return unmeasured(EXCESS_LOSS, "accuracy", threshold, evidence.why_missing(EXCESS_LOSS, NO_REFERENCE))
+    tables = [declared_table(evidence.paired, policy, name) for name in policy.attributes]
+    own = [_flips(table) for table in tables]
+    rest = [tuple(part.sum() - part for part in parts) for parts in own]
+    mended, spoiled, n = (np.concatenate([parts[index] for parts in own]) for index in range(3))
+    mended_rest, spoiled_rest, n_rest = (np.concatenate([parts[index] for parts in rest]) for index in range(3))
+    weight = n_rest / np.maximum(n + n_rest, 1)
+
+    def limits(level: float) -> tuple[Array, Array, Array]:
+        value, lower, upper = mover(*_loss(mended, spoiled, n, level), *_loss(mended_rest, spoiled_rest, n_rest, level))
+        return weight * value, weight * lower, weight * upper
+
+    wanted = f"wanted at most {threshold:g}"
+    filled = (n > 0) & (n_rest > 0)
+    return _worst_group(EXCESS_LOSS, "accuracy", policy, limits, filled, threshold, wanted, sign=1)
+
+
+def _flips(table: Counts) -> tuple[Counts, Counts, Counts]:
+    """Rows mended, rows spoiled, and rows of each group, from [groups, labels, reference, candidate]."""
+    label = np.arange(table.shape[1])
+    both = table[:, label, label, label].sum(axis=1)
+    mended = table[:, label, :, label].sum(axis=(0, 2)) - both
+    spoiled = table[:, label, label].sum(axis=(1, 2)) - both
+    return mended, spoiled, table.sum(axis=(1, 2, 3))
+
+
+def _loss(mended: Counts, spoiled: Counts, n: Counts, level: float) -> tuple[Array, Array, Array]:
+    return mover(*limits_of(spoiled, n, level), *limits_of(mended, n, level))
+
+
+def _worst_group(
+    name: str,
+    unit: str,
+    policy: Policy,
+    limits: GroupLimits,
+    filled: NDArray[np.bool_],
+    threshold: float,
+    wanted: str,
+    *,
+    sign: int,
+) -> Gate:
+    """Judge a number of every group: at most the threshold (sign 1) or at least it (sign -1).
+
+    PASS claims that all groups hold it, with limits at alpha; FAIL that one does not, at alpha / groups.
+    """
+    groups = [(attribute, group) for attribute in policy.attributes for group in policy.groups(attribute)]
+    value, *bounds = limits(policy.alpha)
+    corrected = limits(policy.alpha / len(groups))[1:]
+    far, near = (bounds[1], corrected[0]) if sign > 0 else (bounds[0], corrected[1])
+    if policy.rule == "point":
+        far = near = value
+    passed = filled & (sign * far <= sign * threshold)
+    failed = filled & (sign * near > sign * threshold)
+    outcome = Outcome.FAIL if failed.any() else Outcome.PASS if passed.all() else Outcome.INCONCLUSIVE
+    rank = np.where(failed, 0, np.where(~filled, 1, np.where(~passed, 2, 3)))
+    worst = int(np.lexsort((-sign * far, rank))[0])
+    attribute, group = groups[worst]
+    label = f"group '{group}' of '{attribute}'"
+    known = bool(filled[worst])
+    limit = "upper" if sign > 0 else "lower"
+    return Gate(
+        name=name,
+        outcome=outcome,
+        unit=unit,
+        estimate=float(value[worst]) if known else None,
+        lower=float((near if sign > 0 else far)[worst]) if known else None,
+        upper=float((far if sign > 0 else near)[worst]) if known else None,
+        threshold=threshold,
+        reason=(
+            f"{label}: {value[worst]:.4f} with {limit} limit {far[worst]:.4f}, {wanted}"
+            if known
+            else f"undefined_cell: {label} has a label without rows"
+        ),
+    )

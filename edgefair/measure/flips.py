@@ -1,0 +1,93 @@
+"""Which decisions a compression changed, and for whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from edgefair.measure.counts import Group
+from edgefair.measure.paired import PairedCounts
+
+
+@dataclass(frozen=True)
+class CellFlips:
+    """Flips in one (group, label) cell.
+
+    Attributes:
+        mended: rows that only the candidate decides rightly.
+        spoiled: rows that only the reference decides rightly.
+        flipped: rows whose decision changed at all.
+        p: exact McNemar test of mended against spoiled, two-sided; 1 without either.
+        p_holm: p after Holm's correction over all cells.
+        over_representation: share of the cell among all flipped rows over its share among all rows; None without flips.
+    """
+
+    group: Group
+    label: str
+    rows: int
+    mended: int
+    spoiled: int
+    flipped: int
+    p: float
+    p_holm: float
+    over_representation: float | None
+
+    @property
+    def rate(self) -> float | None:
+        """Share of the rows whose decision changed."""
+        return self.flipped / self.rows if self.rows else None
+
+
+def cell_flips(paired: PairedCounts) -> tuple[CellFlips, ...]:
+    """Flips of every (group, label) cell.
+
+    The exact McNemar test is a binomial test of the mended among the mended and spoiled rows at 1/2 (McNemar,
+    Psychometrika 1947).
+    """
+    table = paired.table
+    rows = table.sum(axis=(2, 3))
+    stay = np.trace(table, axis1=2, axis2=3)
+    label = np.arange(len(paired.classes))
+    both = table[:, label, label, label]
+    mended = table[:, label, :, label].sum(axis=2).T - both
+    spoiled = table[:, label, label].sum(axis=2) - both
+    flipped = rows - stay
+    p = mcnemar(mended, spoiled)
+    adjusted = holm(p.ravel()).reshape(p.shape)
+    total, all_flipped = int(rows.sum()), int(flipped.sum())
+    return tuple(
+        CellFlips(
+            group=group,
+            label=name,
+            rows=int(rows[g, y]),
+            mended=int(mended[g, y]),
+            spoiled=int(spoiled[g, y]),
+            flipped=int(flipped[g, y]),
+            p=float(p[g, y]),
+            p_holm=float(adjusted[g, y]),
+            over_representation=(
+                float((flipped[g, y] / all_flipped) / (rows[g, y] / total)) if all_flipped and rows[g, y] else None
+            ),
+        )
+        for g, group in enumerate(paired.groups)
+        for y, name in enumerate(paired.classes)
+    )
+
+
+def mcnemar(mended: NDArray[np.int64], spoiled: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Exact two-sided p-values, same shape."""
+    less = np.minimum(mended, spoiled)
+    p: NDArray[np.float64] = np.minimum(1.0, 2 * binom.cdf(less, mended + spoiled, 0.5))
+    return p
+
+
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Holm's step-down adjusted p-values [tests] (Scandinavian Journal of Statistics, 1979)."""
+    order = np.argsort(p)
+    steps = np.minimum(1.0, p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.maximum.accumulate(steps)
+    return adjusted

@@ -1,0 +1,126 @@
+"""Compare two models, or two saved measurements."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from edgefair.bundle.manifest import is_bundle, open_bundle
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet, load
+from edgefair.decision.compare import ComparisonReport, compare_paired, compare_unpaired
+from edgefair.errors import DataError, UsageError
+from edgefair.files import write_atomic
+from edgefair.measure.counts import GroupCounts
+from edgefair.measure.paired import PairedCounts
+from edgefair.targets import load_profile, open_target
+from edgefair.workflow.design import design_of
+from edgefair.workflow.intake import foreign_spec
+from edgefair.workflow.measure import decide_rows, spec_of
+from edgefair.workflow.progress import Progress, silent
+from edgefair.workflow.record import Record, load_record, record_of
+
+
+def compare(
+    config: Config, before: Path, after: Path, *, exemplars: Path | None = None, progress: Progress = silent
+) -> ComparisonReport:
+    """What changes from one model to another.
+
+    Args:
+        before, after: a bundle, an `.onnx` file, or a record of `edgefair verify --record`.
+        exemplars: also write the rows whose decision changed to this CSV file: position or declared id, label, both
+            decisions and groups (compression-identified exemplars, Hooker et al. 2019).
+
+    Raises:
+        DataError, ModelError, MeasurementError, PolicyError: see the message.
+        UsageError: exemplars of measurements on different rows.
+    """
+    data: DataSet | None = None
+    if any(path.suffix != ".npz" for path in (before, after)):
+        progress(0, 0, "reading")
+        data = load(config.data, base=config.base, seed=config.seed, roles=["audit"])
+    one, other = (_record(config, path, data, progress) for path in (before, after))
+    attributes = config.policy.base_attributes
+    for record in (one, other):
+        lacking = [name for name in attributes if name not in record.sensitive]
+        if lacking:
+            raise DataError(f"'{record.name}' holds no attribute '{lacking[0]}'", fix="record it again")
+    names = {"before": str(before), "after": str(after)}
+    why = _why_unpaired(one, other)
+    if why:
+        if exemplars is not None:
+            raise UsageError(f"there are no exemplars: {why}")
+        if one.subject is not None or other.subject is not None:
+            raise UsageError(f"with data.subject only measurements of the same rows can be compared: {why}")
+        counts = [
+            GroupCounts.from_rows(
+                {name: item.sensitive[name] for name in attributes},
+                label=item.label,
+                decision=item.decision,
+                classes=item.classes,
+            )
+            for item in (one, other)
+        ]
+        return compare_unpaired(counts[0], counts[1], config.policy, why=why, **names)
+    paired = PairedCounts.from_rows(
+        {name: one.sensitive[name] for name in attributes},
+        label=one.label,
+        reference=one.decision,
+        candidate=other.decision,
+        classes=one.classes,
+    )
+    design = design_of(
+        config.policy,
+        subject=one.subject,
+        sensitive=one.sensitive,
+        label=one.label,
+        decision=other.decision,
+        reference=one.decision,
+        classes=len(one.classes),
+    )
+    report = compare_paired(paired, config.policy, design=design, **names)
+    if exemplars is not None:
+        _write_exemplars(exemplars, one, other)
+    return report
+
+
+def _record(config: Config, path: Path, data: DataSet | None, progress: Progress) -> Record:
+    """A saved record, or the decisions of a model made now on the first target."""
+    if data is None or path.suffix == ".npz":
+        return load_record(path)
+    model = open_bundle(path).model if is_bundle(path) else path
+    with open_target(load_profile(config.targets[0])) as probe:
+        loaded = probe.load(model, name=path.name)
+        spec = spec_of(loaded, lambda found: foreign_spec(found, data, config.model.output))
+        decision, _ = decide_rows(probe, loaded, data.audit, spec, progress)
+    return record_of(str(path), data.audit, decision, loaded.sha256, spec.classes)
+
+
+def _why_unpaired(one: Record, other: Record) -> str:
+    if one.classes != other.classes:
+        raise DataError(f"the models have different classes: {one.classes} and {other.classes}")
+    if one.rows_digest != other.rows_digest:
+        return (
+            f"the measurements are of different rows ({len(one.label):,} and {len(other.label):,}), so they are "
+            "compared as independent samples"
+        )
+    return ""
+
+
+def _write_exemplars(path: Path, one: Record, other: Record) -> None:
+    changed = np.flatnonzero(one.decision != other.decision)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["row", *(["id"] if one.ids else []), "label", "before", "after", *one.sensitive])
+    for row in changed.tolist():
+        identity = [one.ids.values[one.ids.codes[row]]] if one.ids else []
+        decided = [one.classes[part[row]] for part in (one.label, one.decision, other.decision)]
+        groups = [column.values[column.codes[row]] for column in one.sensitive.values()]
+        writer.writerow([row, *identity, *decided, *groups])
+    try:
+        write_atomic(path, text.getvalue().encode())
+    except OSError as error:
+        raise UsageError(f"the exemplars cannot be written to '{path}': {error.strerror}") from error

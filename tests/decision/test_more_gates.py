@@ -1,0 +1,138 @@
+"""Metrics, floors, losses and waivers of the policy."""
+
+import datetime
+
+import numpy as np
+import pytest
+from helpers_decision import binary, counts_of, paired_of, policy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgefair.decision.decide import decide
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.gates import ABSOLUTE, EXCESS_LOSS, GROUP_ACCURACY, GROUP_DROP
+from edgefair.decision.verdict import Outcome
+from edgefair.errors import PolicyError
+
+PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
+UNFAIR = binary((4000, 5000, 500, 5000), (3000, 5000, 500, 5000))
+WAIVER = {"comparison": "sex: TPR, g0 / g1", "reason": "known, mended in 2.1", "owner": "Ada", "expires": "2026-06-30"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "expected"),
+    [
+        ("demographic_parity_difference", 0.2, PASS),
+        ("demographic_parity_difference", 0.1, INCONCLUSIVE),
+        ("demographic_parity_difference", 0.05, FAIL),
+        ("predictive_parity_difference", 0.1, PASS),
+        ("accuracy_difference", 0.05, FAIL),
+        ("equal_opportunity_difference", 0.1, FAIL),
+        ("false_positive_rate_difference", 0.05, PASS),
+    ],
+)
+def test_other_metrics_can_have_thresholds_of_their_own(metric, limit, expected):
+    gate = decide(UNFAIR, policy(max_eo_gap=0.5, metrics={metric: limit})).gate(metric)
+    assert gate.outcome is expected
+    assert gate.lower <= gate.estimate <= gate.upper
+    assert gate.estimate == pytest.approx(decide(UNFAIR, policy()).metrics["sex"][metric])
+
+
+def test_a_metric_without_trials_is_inconclusive():
+    nobody_chosen = counts_of([[[50, 50], [50, 50]], [[100, 0], [100, 0]]])
+    gate = decide(nobody_chosen, policy(metrics={"predictive_parity_difference": 0.5})).gate(
+        "predictive_parity_difference"
+    )
+    assert gate.outcome is INCONCLUSIVE
+    assert gate.binding.reason.startswith("undefined_cell")
+
+
+@pytest.mark.parametrize(("floor", "expected"), [(0.7, PASS), (0.75, INCONCLUSIVE), (0.8, FAIL)])
+def test_the_accuracy_of_the_worst_group_can_have_a_floor(floor, expected):
+    assert decide(UNFAIR, policy(min_group_accuracy=floor)).gate(GROUP_ACCURACY).outcome is expected
+
+
+def flips(gained, lost, kept=4000, other=1000):
+    return [[other, gained], [lost, kept]]
+
+
+HURT = [[flips(10, 10, 500, 4500), flips(10, 10)], [flips(10, 10, 500, 4500), flips(10, 400)]]
+
+
+def with_pairs(**changes):
+    paired = paired_of(HURT)
+    return decide(Evidence(counts=paired.candidate, paired=paired), policy(2, max_eo_gap=1, **changes))
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0.01, FAIL), (0.038, INCONCLUSIVE), (0.06, PASS)])
+def test_no_group_may_lose_more_accuracy_than_the_policy_says(limit, expected):
+    gate = with_pairs(max_group_accuracy_drop=limit).gate(GROUP_DROP)
+    assert gate.outcome is expected
+    assert gate.estimate == pytest.approx(390 / 10430)
+    assert "group 'g1'" in gate.reason
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0.005, FAIL), (0.019, INCONCLUSIVE), (0.03, PASS)])
+def test_no_group_may_lose_more_than_the_average(limit, expected):
+    gate = with_pairs(max_excess_loss=limit).gate(EXCESS_LOSS)
+    assert gate.outcome is expected
+    assert gate.estimate == pytest.approx(390 / 10430 - 390 / (10430 + 10040))
+
+
+@given(st.lists(st.integers(1, 200), min_size=24, max_size=24))
+def test_the_excess_losses_of_all_groups_average_to_nothing(numbers):
+    from edgefair.decision.compare import compare_paired
+
+    paired = paired_of(np.array(numbers).reshape(3, 2, 2, 2))
+    report = compare_paired(paired, policy(3), before="a", after="b")
+    rows = paired.table.sum(axis=(1, 2, 3))
+    values = np.array(list(report.excess_loss["sex"].values()))
+    assert np.average(values, weights=rows) == pytest.approx(0, abs=1e-12)
+
+
+# Waivers --------------------------------------------------------------------------------------------------------------
+
+
+def on(day, **changes):
+    return decide(UNFAIR, policy(waivers=[WAIVER | changes]), today=datetime.date.fromisoformat(day))
+
+
+def test_a_waiver_lets_a_named_comparison_through_and_says_so_loudly():
+    verdict = on("2026-06-30")
+    assert verdict.outcome is PASS
+    assert verdict.gate(ABSOLUTE).binding.name == "sex: FPR, g0 / g1"
+    assert verdict.failing == ()
+    assert [item.outcome for item in verdict.comparisons if item.waived] == [FAIL]
+    assert verdict.exceptions == (
+        "waiver until 2026-06-30 by Ada: 'sex: TPR, g0 / g1' is let through: known, mended in 2.1",
+    )
+
+
+def test_an_expired_waiver_is_refused():
+    with pytest.raises(PolicyError, match="expired on 2026-06-30"):
+        on("2026-07-01")
+
+
+def test_a_waiver_that_names_nothing_is_refused():
+    with pytest.raises(PolicyError, match=r"'sex: TPR, g1 / g0', which is no comparison"):
+        on("2026-06-01", comparison="sex: TPR, g1 / g0")
+
+
+def test_a_waiver_without_a_day_to_hold_on_is_refused():
+    with pytest.raises(PolicyError, match="which day it is"):
+        decide(UNFAIR, policy(waivers=[WAIVER]))
+
+
+def test_a_waiver_does_not_lift_another_gate():
+    counts = binary((5000, 10000, 500, 10000), (1000, 10000, 500, 10000))
+    verdict = decide(counts, policy(waivers=[WAIVER], min_balanced_accuracy=0.6), today=datetime.date(2026, 1, 1))
+    assert verdict.gate(ABSOLUTE).outcome is PASS
+    assert verdict.outcome is FAIL
+
+
+def test_more_than_a_thousand_groups_are_judged():
+    rng = np.random.default_rng(0)
+    counts = counts_of(rng.integers(60, 90, size=(1100, 2, 2)))
+    verdict = decide(counts, policy(1100, max_eo_gap=0.9))
+    assert verdict.comparisons_total == 2 * 1100 * 1099 // 2
+    assert len(verdict.comparisons) == 100

@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgefair.data.table import Categories
+from edgefair.decision.decide import decide
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.gates import ABSOLUTE
+from edgefair.decision.policy import Policy
+from edgefair.decision.verdict import Outcome
+from edgefair.errors import PolicyError
+from edgefair.measure.bootstrap import gap_bootstrap
+from edgefair.measure.bounds import clopper_pearson
+from edgefair.measure.clusters import effective
+from edgefair.measure.counts import GroupCounts
+from edgefair.workflow.design import design_of
+
+POLICY = Policy.model_validate({"attributes": {"sex": {"groups": ["F", "M"]}}, "min_balanced_accuracy": 0.0})
+
+
+@given(st.integers(0, 1000), st.integers(5, 300))
+def test_one_row_per_subject_tells_as_much_as_independent_rows(seed, n):
+    event = np.random.default_rng(seed).random(n) < 0.4
+    found = effective(event, cell=np.zeros(n, dtype=np.int64), subject=np.arange(n), cells=1)
+    assert found.subjects.tolist() == [n]
+    assert 0.99 * (1 - 2 / n) <= found.share[0] <= 1.0
+
+
+def test_copies_of_a_row_tell_nothing_new():
+    event = np.repeat(np.random.default_rng(0).random(400) < 0.3, 5)
+    found = effective(event, cell=np.zeros(2000, dtype=np.int64), subject=np.repeat(np.arange(400), 5), cells=1)
+    assert found.share[0] == pytest.approx(1 / 5, rel=0.01)
+
+
+def test_where_the_effect_cannot_be_estimated_every_subject_counts_once():
+    event = np.array([True] * 10 + [False, True] * 5)
+    cell = np.repeat([0, 1], 10)
+    subject = np.concatenate([np.repeat([0, 1], 5), np.full(10, 7)])
+    found = effective(event, cell=cell, subject=subject, cells=3)
+    assert found.subjects.tolist() == [2, 1, 0]
+    assert found.share.tolist() == pytest.approx([2 / 10, 1 / 10, 1.0])
+
+
+def test_effective_limits_are_wider_than_those_of_rows_and_hold_them():
+    event = np.repeat(np.random.default_rng(1).random(100) < 0.3, 4)
+    found = effective(event, cell=np.zeros(400, dtype=np.int64), subject=np.repeat(np.arange(100), 4), cells=1)
+    scale = found.scale(0.05)[0]
+    lower, upper = clopper_pearson(event.sum() * scale, 400 * scale, 0.05)
+    plain_lower, plain_upper = clopper_pearson(event.sum(), 400, 0.05)
+    assert lower < plain_lower < plain_upper < upper
+
+
+def people(rng, subjects, gap, spread=0.35, rows=5):
+    """Rows of subjects whose own rates vary: label 1 and 0 alike, TPR of F lower by `gap`, strong correlation within."""
+    group = rng.integers(0, 2, subjects)
+    own = np.clip(0.7 + rng.choice([-spread, spread], subjects) * 0.8, 0.02, 0.98)
+    who = np.repeat(np.arange(subjects), rows)
+    label = np.tile(np.arange(rows) % 2, subjects)
+    p = np.where(label == 1, own[who] - np.where(group[who] == 0, gap, 0.0), 0.1)
+    decision = (rng.random(len(who)) < p).astype(np.int64)
+    return group[who], label, decision, who
+
+
+def verdict_of(group, label, decision, who, *, clustered):
+    sensitive = {"sex": Categories(("F", "M"), group.astype(np.int32))}
+    counts = GroupCounts.from_rows(sensitive, label=label, decision=decision, classes=("0", "1"))
+    subject = Categories(tuple(map(str, range(who.max() + 1))), who.astype(np.int32)) if clustered else None
+    design = design_of(
+        POLICY, subject=subject, sensitive=sensitive, label=label, decision=decision, reference=None, classes=2
+    )
+    return decide(Evidence(counts=counts, design=design), POLICY)
+
+
+@pytest.mark.parametrize(
+    "repeats", [pytest.param(300, id="short"), pytest.param(5000, id="long", marks=pytest.mark.long)]
+)
+def test_at_the_threshold_clustered_rows_pass_with_at_most_alpha_and_rows_taken_as_independent_with_more(repeats):
+    rng = np.random.default_rng(3)
+    passed = {True: 0, False: 0}
+    for _ in range(repeats):
+        rows = people(rng, subjects=1500, gap=0.05)
+        for clustered in passed:
+            passed[clustered] += verdict_of(*rows, clustered=clustered).gate(ABSOLUTE).outcome is Outcome.PASS
+    error = 3 * np.sqrt(0.05 * 0.95 / repeats)
+    assert passed[True] / repeats <= 0.05 + error
+    assert passed[False] > passed[True]
+
+
+def test_a_cell_of_few_subjects_is_too_few_however_many_rows_it_has():
+    rng = np.random.default_rng(0)
+    rows = people(rng, subjects=60, gap=0.0, rows=100)
+    gate = verdict_of(*rows, clustered=True).gate(ABSOLUTE)
+    assert gate.outcome is Outcome.INCONCLUSIVE
+    assert "subjects with this label, 52 are needed" in gate.reason
+
+
+def test_gates_without_limits_for_subjects_are_refused():
+    rng = np.random.default_rng(0)
+    group, label, decision, who = people(rng, subjects=300, gap=0.0)
+    sensitive = {"sex": Categories(("F", "M"), group.astype(np.int32))}
+    counts = GroupCounts.from_rows(sensitive, label=label, decision=decision, classes=("0", "1"))
+    subject = Categories(tuple(map(str, range(300))), who.astype(np.int32))
+    design = design_of(
+        POLICY, subject=subject, sensitive=sensitive, label=label, decision=decision, reference=None, classes=2
+    )
+    rules = POLICY.model_copy(update={"min_group_accuracy": 0.5})
+    with pytest.raises(PolicyError, match="min_group_accuracy has no limits for several rows per subject"):
+        decide(Evidence(counts=counts, design=design), rules)
+
+
+# The bootstrap, information beside the verdict ---------------------------------------------------------------------
+
+
+def table(groups, n):
+    return np.tile(
+        np.array([[round(0.9 * n), n - round(0.9 * n)], [round(0.2 * n), n - round(0.2 * n)]]), (groups, 1, 1)
+    )
+
+
+def counts_of(x):
+    return GroupCounts(("g",), tuple((str(i),) for i in range(len(x))), ("0", "1"), x.astype(np.int64))
+
+
+def test_the_bootstrap_follows_the_law_of_resampled_rows():
+    rng = np.random.default_rng(0)
+    counts = counts_of(rng.integers(20, 60, size=(3, 2, 2)))
+    entries = np.array(list(np.ndindex(3, 2, 2))).repeat(counts.table.ravel(), axis=0)
+    gaps = []
+    for _ in range(3000):
+        picked = entries[rng.integers(0, len(entries), len(entries))]
+        x = np.zeros((3, 2, 2))
+        np.add.at(x, tuple(picked.T), 1)
+        gaps.append(np.ptp(x / x.sum(axis=2, keepdims=True), axis=0).max())
+    found = gap_bootstrap(counts, seed=1)
+    assert (found.lower, found.upper) == pytest.approx(np.quantile(gaps, [0.025, 0.975]), abs=0.01)
+    assert found.bias_reduced < found.gap
+    assert gap_bootstrap(counts, seed=1) == found
+
+
+def test_a_table_with_an_empty_cell_has_no_bootstrap():
+    x = table(2, 100)
+    x[1, 1] = 0
+    assert gap_bootstrap(counts_of(x), seed=0).gap is None
+
+
+@pytest.mark.parametrize(
+    "repeats", [pytest.param(100, id="short"), pytest.param(2000, id="long", marks=pytest.mark.long)]
+)
+def test_condemning_by_a_bootstrap_percentile_condemns_fair_models(repeats):
+    """ "5th percentile of the bootstrap > 0.05" is no verdict: at 4 groups x 100 rows it condemns most fair models."""
+    rng = np.random.default_rng(0)
+    condemned = []
+    for _ in range(repeats):
+        x = rng.binomial(100, np.tile([0.1, 0.8], (4, 1)))
+        counts = np.stack([100 - x, x], axis=2).astype(np.int64)
+        total = counts.sum()
+        drawn = rng.multinomial(total, (counts / total).ravel(), size=400).reshape(400, 4, 2, 2)
+        gaps = np.ptp(drawn / drawn.sum(axis=3, keepdims=True), axis=1).max(axis=(1, 2))
+        condemned.append(np.quantile(gaps, 0.05) > 0.05)
+    assert np.mean(condemned) == pytest.approx(0.94, abs=3 * np.sqrt(0.94 * 0.06 / repeats) + 0.02)
