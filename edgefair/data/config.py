@@ -64,7 +64,12 @@ class SplitConfig(BaseModel):
         twice = [value for index, value in enumerate(given) if value in given[:index]]
         if twice:
             raise ValueError(f"'{twice[0]}' is listed for two splits: a row trains or decides, never both")
-        if self.column is None and (self.train, self.validation, self.audit, self.unused) != (("train",), (), ("test",), ()):
+        if self.column is None and (self.train, self.validation, self.audit, self.unused) != (
+            ("train",),
+            (),
+            ("test",),
+            (),
+        ):
             raise ValueError("values of a split column are listed, and `column` does not say which column it is")
         return self
 

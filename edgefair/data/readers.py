@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgefair.data.table import MISSING, Categories, Column, Table
 from edgefair.errors import DataError, did_you_mean
@@ -81,7 +84,7 @@ def _read_npz(path: Path, choose: Choose) -> Table:
     try:
         with np.load(path, allow_pickle=False) as archive:
             wanted = set(choose(list(archive.files)))
-            arrays = {name: archive[name] for name in archive.files if name in wanted}
+            return Table({name: _from_numpy(path, name, archive[name]) for name in archive.files if name in wanted})
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise DataError(
@@ -90,9 +93,15 @@ def _read_npz(path: Path, choose: Choose) -> Table:
                 fix="save text with array.astype(str) before numpy.savez",
             ) from error
         raise _unreadable(path, error) from error
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise _unreadable(path, error) from error
-    return Table({name: Categories.of(array) if array.dtype.kind in "USb" else array for name, array in arrays.items()})
+
+
+def _from_numpy(path: Path, name: str, array: Any) -> Column:
+    if not isinstance(array, np.ndarray) or array.ndim == 0:
+        found = "no array" if not isinstance(array, np.ndarray) else "a single value"
+        raise DataError(f"'{path}': '{name}' is {found}", expected="an array [rows, ...]", fix="exclude it")
+    return Categories.of(array) if array.dtype.kind in "USb" else array
 
 
 READERS: Mapping[str, Callable[[Path, Choose], Table]] = {
@@ -107,6 +116,12 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(f"'{path}' cannot be read as {path.suffix[1:].upper()}: {reason}", fix="write or copy it again")
 
 
+def _check_names(path: Path, names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"'{path}' has {names.count(twice[0])} columns named '{twice[0]}'", expected="one of each name")
+
+
 def _from_arrow(table: pyarrow.Table) -> Table:
     return Table({name: _column(name, table.column(name)) for name in table.column_names})
 
@@ -116,19 +131,37 @@ def _column(name: str, chunked: Any) -> Column:
     from pyarrow import types
 
     kind = chunked.type
-    if types.is_dictionary(kind):
+    if types.is_boolean(kind):
+        codes = chunked.cast(pyarrow.int32()).fill_null(MISSING).to_numpy()
+        return Categories((str(False), str(True)), np.asarray(codes, dtype=np.int32))
+    if types.is_dictionary(kind) and not types.is_binary(kind.value_type):
         array = chunked.unify_dictionaries().combine_chunks()
-    elif types.is_string(kind) or types.is_large_string(kind) or types.is_boolean(kind):
-        array = chunked.combine_chunks().cast(pyarrow.string()).dictionary_encode()
+    elif types.is_string(kind) or types.is_large_string(kind):
+        array = chunked.combine_chunks().dictionary_encode()
     elif types.is_integer(kind) or types.is_floating(kind):
         values = chunked if chunked.null_count == 0 else chunked.cast(pyarrow.float64())
         return np.asarray(values.to_numpy())
     elif types.is_null(kind):
         return Categories((), np.full(len(chunked), MISSING, dtype=np.int32))
     else:
-        raise DataError(f"column '{name}' has type {kind}", expected="text, numbers or booleans", fix="exclude it")
+        raise DataError(
+            f"column '{name}' has type {kind}",
+            expected="text (UTF-8), numbers or booleans",
+            fix="convert it, or exclude it",
+        )
     if isinstance(array, pyarrow.ChunkedArray):
         array = array.chunk(0)
     codes = array.indices.fill_null(MISSING) if array.indices.null_count else array.indices
-    values = [None if item is None else str(item) for item in array.dictionary.to_pylist()]
-    return Categories(tuple("" if v is None else v for v in values), np.asarray(codes.to_numpy(), dtype=np.int32))
+    values = ["" if item is None else str(item) for item in array.dictionary.to_pylist()]
+    return _without_empty(values, np.asarray(codes.to_numpy(), dtype=np.int32))
+
+
+def _without_empty(values: list[str], codes: NDArray[np.int32]) -> Categories:
+    """An empty text is a missing value: CSV and `.npz` have no other way to write one."""
+    kept = [position for position, value in enumerate(values) if value]
+    if len(kept) < len(values):
+        # One entry more than there are values, so that MISSING, the last one, stays MISSING.
+        recoded = np.full(len(values) + 1, MISSING, dtype=np.int32)
+        recoded[kept] = np.arange(len(kept))
+        codes = recoded[codes]
+    return Categories(tuple(values[position] for position in kept), codes)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.data.config import DataConfig
+from edgefair.data.config import DataConfig, SplitConfig
 from edgefair.data.dataset import load
 from edgefair.data.groups import joint_groups
 from edgefair.data.hashing import hash_rows
@@ -91,7 +91,7 @@ def test_a_category_that_training_never_saw_is_unseen(tmp_path):
     assert codes[:, 0].tolist()[2] == -1
 
 
-def test_a_drawn_split_is_seeded_and_keeps_subjects_together(tmp_path):
+def test_a_drawn_audit_set_stays_whatever_seed_a_run_has_and_keeps_subjects_together(tmp_path):
     rows = 400
     columns = {
         "x": list(range(rows)),
@@ -104,7 +104,10 @@ def test_a_drawn_split_is_seeded_and_keeps_subjects_together(tmp_path):
     one, same, other = (
         load(config, base=tmp_path, seed=seed, roles=["train", "validation", "audit"]) for seed in (0, 0, 1)
     )
-    assert one.audit.fingerprint == same.audit.fingerprint != other.audit.fingerprint
+    assert one.audit.fingerprint == same.audit.fingerprint == other.audit.fingerprint
+    assert one.validation.fingerprint == same.validation.fingerprint != other.validation.fingerprint
+    redrawn = config.model_copy(update={"split": SplitConfig(seed=1)})
+    assert load(redrawn, base=tmp_path, seed=0, roles=["audit"]).audit.fingerprint != one.audit.fingerprint
     subjects = {role: {int(x) // 4 for x in rows_.table.columns["x"]} for role, rows_ in one.splits.items()}
     assert not subjects["train"] & subjects["audit"]
     assert not subjects["validation"] & (subjects["audit"] | subjects["train"])
