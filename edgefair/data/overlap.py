@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betaincinv
 
+from edgefair.data.hashing import hash_rows
 from edgefair.data.rows import TableRows
+from edgefair.data.table import Categories
 from edgefair.errors import DataError
 
-# A real leak is far above this; twins by chance are far below the level at which it is called one.
+# A leak is called one when chance would show as much in fewer than one of a thousand honest splits.
 CONFIDENCE = 0.999
-TOLERATED_EXCESS = 0.01
 
 
 @dataclass(frozen=True)
@@ -23,21 +25,33 @@ class Overlap:
     Attributes:
         audit_rows: rows of the audit split.
         shared: audit rows with a twin in the training split.
-        train_twins: share of training rows with a twin elsewhere in the training split: what chance explains.
+        train_twins: share of training rows with a twin elsewhere in the training split.
+        both_sides: contents of several rows that are on both sides of the split.
+        by_chance: how many of them chance would put on both sides (the most that it would on average).
     """
 
     audit_rows: int
-    shared: int
-    train_twins: float
+    shared: int = 0
+    train_twins: float = 0.0
+    both_sides: int = 0
+    by_chance: float = 0.0
 
     @property
     def note(self) -> str | None:
         """A sentence for the report, None where no row is shared."""
         if not self.shared:
             return None
-        return (
+        found = (
             f"{self.shared:,} of {self.audit_rows:,} audit rows ({self.shared / self.audit_rows:.1%}) equal a training "
-            f"row in every column; {self.train_twins:.1%} of training rows equal another training row, so this is how "
+            "row in every column; "
+        )
+        if not self.train_twins:
+            return (
+                f"{found}training rows never equal each other, but so few cannot be told from chance: declare data.id"
+            )
+        return (
+            f"{found}{self.train_twins:.1%} of training rows equal another training row, and {self.both_sides:,} "
+            f"repeated rows are on both sides of the split where chance puts {self.by_chance:,.0f}, so this is how "
             "often people share all their answers, not a leak"
         )
 
@@ -45,41 +59,99 @@ class Overlap:
 def check_overlap(seen: Sequence[TableRows], audit: TableRows) -> Overlap:
     """Compare audit rows with the rows that the model has seen: training (and so calibration) and validation.
 
-    Declared ids decide where there are any. Arrays (pictures, signals) are never equal by chance, so an equal one is a
-    leak. In a table people can share every column: the share of audit rows with a twin in the training split is then
-    compared with the share of training rows with a twin elsewhere in it. The two are alike if the splits are samples of
-    one population; an exact binomial lower bound that exceeds the second by more than a point is a leak.
+    A declared id on both sides is a leak. So are equal pictures or signals (arrays [rows, ., ., ...]), whatever their
+    ids and labels: they are never equal by chance. In a table people can share every column; where ids tell them apart
+    they are no leak, else chance must explain them, as `_twins` says.
 
     Raises:
-        DataError: audit rows are in the training split.
+        DataError: audit rows are in the training split, or a row has no id.
     """
     if audit.ids is not None:
-        both = sorted(
-            set(audit.ids.present) & {name for rows in seen if rows.ids is not None for name in rows.ids.present}
+        _check_ids(seen, audit.ids)
+    arrays = [name for name in audit.features if _never_equal_by_chance(audit, name)]
+    if arrays:
+        known = np.concatenate([_array_hashes(rows, arrays) for rows in seen])
+        equal = np.flatnonzero(np.isin(_array_hashes(audit, arrays), known))
+        if len(equal):
+            where = ", ".join(str(row) for row in equal[:3])
+            raise _leak(f"{len(equal)} of {len(audit)} audit rows are byte for byte training rows (audit rows {where})")
+    if arrays or audit.ids is not None:
+        return Overlap(len(audit))
+    return _twins(np.concatenate([rows.row_hashes for rows in seen]), audit.row_hashes)
+
+
+def _check_ids(seen: Sequence[TableRows], ids: Categories) -> None:
+    known = [rows.ids for rows in seen if rows.ids is not None]
+    missing = sum(column.missing() for column in (*known, ids))
+    if missing:
+        raise DataError(
+            f"{missing} rows have no id",
+            expected="an id in every row",
+            fix="fill the column, or leave data.id out: rows are compared by content then",
         )
-        if both:
-            raise _leak(f"{len(both)} row ids are in the training and the audit split, for example '{both[0]}'")
-        return Overlap(len(audit), 0, 0.0)
-    known = np.concatenate([rows.row_hashes for rows in seen])
-    shared = int(np.count_nonzero(np.isin(audit.row_hashes, known)))
-    if any(getattr(audit.table.columns[name], "ndim", 1) > 1 for name in audit.features):
-        if shared:
-            raise _leak(f"{shared} of {len(audit)} audit rows are byte for byte training rows")
-        return Overlap(len(audit), 0, 0.0)
-    _, inverse, counts = np.unique(known, return_inverse=True, return_counts=True)
-    twins = float(np.mean(counts[inverse] > 1))
-    lower = float(betaincinv(shared, len(audit) - shared + 1, 1 - CONFIDENCE)) if shared else 0.0
-    if lower > twins + TOLERATED_EXCESS:
+    both = sorted(set(ids.present) & {name for column in known for name in column.present})
+    if both:
+        some = ", ".join(f"'{name}'" for name in both[:3])
+        raise _leak(f"{len(both)} row ids are in the training and the audit split, for example {some}")
+
+
+def _never_equal_by_chance(rows: TableRows, name: str) -> bool:
+    """A matrix [rows, columns] may be a table of answers; anything of more dimensions is a picture or a signal."""
+    column = rows.table.columns[name]
+    return not isinstance(column, Categories) and column.ndim > 2
+
+
+def _array_hashes(rows: TableRows, names: list[str]) -> NDArray[np.uint64]:
+    return hash_rows({name: rows.table.columns[name] for name in names}, rows=len(rows))
+
+
+def _twins(known: NDArray[np.uint64], audit: NDArray[np.uint64]) -> Overlap:
+    """Are repeated rows on both sides of the split more often than chance puts them there?
+
+    Of n contents that occur c times each, with a share p of those c n rows in the audit split, chance puts
+    n (1 - p^c - (1-p)^c) on both sides. That is also the most it does where the split depends on the content (people
+    of one kind audited more often than others), for the function is concave in p: Wahlund's effect. Copied rows are on
+    both sides always. It is a leak if for some c an exact binomial lower limit (Clopper-Pearson; the confidence is
+    shared out over the c) exceeds the share that chance explains. Ten copied rows show in a table without twins.
+
+    Rows that were duplicated before the split was drawn look like people who answer alike: only ids tell them apart.
+
+    Args:
+        known: hashes of the rows that the model has seen, uint64 [rows].
+        audit: hashes of the audit rows, uint64 [rows].
+
+    Raises:
+        DataError: a leak.
+    """
+    _, content, times = np.unique(np.concatenate([known, audit]), return_inverse=True, return_counts=True)
+    in_audit = np.bincount(content[len(known) :], minlength=len(times))
+    in_train = times - in_audit
+    mixed = (in_audit > 0) & (in_train > 0)
+    shared = int(in_audit[mixed].sum())
+    if not shared:
+        return Overlap(len(audit))
+    contents = np.bincount(times)
+    c = np.flatnonzero(contents[2:]) + 2
+    n = contents[c]
+    p = np.bincount(times, weights=in_audit)[c] / (c * n)
+    explained = 1 - p**c - (1 - p) ** c
+    found = np.bincount(times[mixed], minlength=len(contents))[c]
+    # The lower limit of 0 of n is 0, which the formula does not know.
+    lower = np.where(found > 0, betaincinv(np.maximum(found, 1), n - found + 1, (1 - CONFIDENCE) / len(c)), 0.0)
+    both_sides, by_chance = int(found.sum()), float((n * explained).sum())
+    if (lower > explained).any():
         raise _leak(
-            f"{shared} of {len(audit)} audit rows equal a training row in every column, and only {twins:.1%} of "
-            "training rows equal another one"
+            f"{shared} of {len(audit)} audit rows equal a training row in every column: {both_sides} repeated rows are "
+            f"on both sides of the split, where chance puts {by_chance:.0f}"
         )
-    return Overlap(len(audit), shared, twins)
+    train_twins = float(in_train[in_train > 1].sum() / len(known))
+    return Overlap(len(audit), shared, train_twins, both_sides, by_chance)
 
 
 def _leak(found: str) -> DataError:
     return DataError(
         found,
         expected="audit rows that the model has never seen",
-        fix="mend the split; a verdict on training rows says nothing about people the model will meet",
+        fix="mend the split, or declare data.id if these are different people; a verdict on training rows says nothing "
+        "about people the model will meet",
     )
