@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
-from edgefair.data.hashing import hash_rows
-from edgefair.data.rows import TableRows
+from edgefair.data.rows import Rows
 from edgefair.data.table import Categories
 from edgefair.errors import DataError
 
@@ -56,7 +55,7 @@ class Overlap:
         )
 
 
-def check_overlap(seen: Sequence[TableRows], audit: TableRows) -> Overlap:
+def check_overlap(seen: Sequence[Rows], audit: Rows) -> Overlap:
     """Compare audit rows with the rows that the model has seen: training (and so calibration) and validation.
 
     A declared id on both sides is a leak. So are equal pictures or signals (arrays [rows, ., ., ...]), whatever their
@@ -68,19 +67,19 @@ def check_overlap(seen: Sequence[TableRows], audit: TableRows) -> Overlap:
     """
     if audit.ids is not None:
         _check_ids(seen, audit.ids)
-    arrays = [name for name in audit.features if _never_equal_by_chance(audit, name)]
-    if arrays:
-        known = np.concatenate([_array_hashes(rows, arrays) for rows in seen])
-        equal = np.flatnonzero(np.isin(_array_hashes(audit, arrays), known))
+    arrays = audit.array_hashes
+    if arrays is not None:
+        known = [rows.array_hashes for rows in seen]
+        equal = np.flatnonzero(np.isin(arrays, np.concatenate([part for part in known if part is not None])))
         if len(equal):
             where = ", ".join(str(row) for row in equal[:3])
             raise _leak(f"{len(equal)} of {len(audit)} audit rows are byte for byte training rows (audit rows {where})")
-    if arrays or audit.ids is not None:
+    if arrays is not None or audit.ids is not None:
         return Overlap(len(audit))
     return _twins(np.concatenate([rows.row_hashes for rows in seen]), audit.row_hashes)
 
 
-def _check_ids(seen: Sequence[TableRows], ids: Categories) -> None:
+def _check_ids(seen: Sequence[Rows], ids: Categories) -> None:
     known = [rows.ids for rows in seen if rows.ids is not None]
     missing = sum(column.missing() for column in (*known, ids))
     if missing:
@@ -93,16 +92,6 @@ def _check_ids(seen: Sequence[TableRows], ids: Categories) -> None:
     if both:
         some = ", ".join(f"'{name}'" for name in both[:3])
         raise _leak(f"{len(both)} row ids are in the training and the audit split, for example {some}")
-
-
-def _never_equal_by_chance(rows: TableRows, name: str) -> bool:
-    """A matrix [rows, columns] may be a table of answers; anything of more dimensions is a picture or a signal."""
-    column = rows.table.columns[name]
-    return not isinstance(column, Categories) and column.ndim > 2
-
-
-def _array_hashes(rows: TableRows, names: list[str]) -> NDArray[np.uint64]:
-    return hash_rows({name: rows.table.columns[name] for name in names}, rows=len(rows))
 
 
 def _twins(known: NDArray[np.uint64], audit: NDArray[np.uint64]) -> Overlap:

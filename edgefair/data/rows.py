@@ -18,20 +18,46 @@ from edgefair.probe.spec import UNSEEN, InputSpec, ModelSpec, category_codes
 
 
 class Rows(Protocol):
-    """What training, calibration and verification need to know of rows, wherever they come from.
-
-    Attributes:
-        label: int64 [rows], index into the classes.
-        sensitive: attribute -> its value in every row.
-    """
-
-    label: NDArray[np.int64]
-    sensitive: Mapping[str, Categories]
+    """What training, calibration and verification need to know of rows, wherever they come from."""
 
     def __len__(self) -> int: ...
 
+    @property
+    def label(self) -> NDArray[np.int64]:
+        """Index into the classes, int64 [rows]."""
+        ...
+
+    @property
+    def sensitive(self) -> Mapping[str, Categories]:
+        """Attribute -> its value in every row."""
+        ...
+
+    @property
+    def ids(self) -> Categories | None:
+        """Declared identity of every row, if any."""
+        ...
+
+    @property
+    def subject(self) -> Categories | None:
+        """The person that every row belongs to, if declared."""
+        ...
+
+    def take(self, rows: NDArray[np.int64]) -> Rows:
+        """The given rows."""
+        ...
+
     def inputs(self, spec: ModelSpec, batch_rows: int) -> Iterator[dict[str, NDArray[Any]]]:
         """The rows as graph inputs, in order, `batch_rows` at a time (the last batch may be smaller)."""
+        ...
+
+    @property
+    def row_hashes(self) -> NDArray[np.uint64]:
+        """A hash of each row's features, label and sensitive attributes, uint64 [rows]."""
+        ...
+
+    @property
+    def array_hashes(self) -> NDArray[np.uint64] | None:
+        """A hash of each row's pictures or signals alone, uint64 [rows]: never equal by chance. None without any."""
         ...
 
     @property
@@ -131,6 +157,16 @@ class TableRows:
     def row_hashes(self) -> NDArray[np.uint64]:
         """A 64-bit hash of each row's content, uint64 [rows]; the same in every run and for every row order."""
         return hash_rows({name: self.table.columns[name] for name in self.content}, rows=len(self))
+
+    @cached_property
+    def array_hashes(self) -> NDArray[np.uint64] | None:
+        """A 64-bit hash of each row's arrays [., ., ...], uint64 [rows]; None where no feature has that many axes.
+
+        A matrix [rows, columns] is left out: it may be a table of answers, which people can share.
+        """
+        columns = {name: self.table.columns[name] for name in self.features}
+        arrays = {name: c for name, c in columns.items() if not isinstance(c, Categories) and c.ndim > 2}
+        return hash_rows(arrays, rows=len(self)) if arrays else None
 
     @cached_property
     def fingerprint(self) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
-from edgefair.data.rows import TableRows
+from edgefair.data.rows import Rows
 from edgefair.errors import DataError, did_you_mean
 
 
@@ -54,7 +54,7 @@ class Summary:
     cells: dict[str, tuple[Cells, ...]]
 
 
-def cells(rows: TableRows, attributes: Sequence[str], *, classes: tuple[str, ...]) -> Cells:
+def cells(rows: Rows, attributes: Sequence[str], *, classes: tuple[str, ...]) -> Cells:
     """Count the rows of every joint group of the attributes by label.
 
     Raises:
