@@ -9,16 +9,8 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 
+from edgefair.probe.external import external_tensor
 from edgefair.probe.wire import DTYPES
-
-# Weights in other files would not be covered by the digest, and their path could leave the model's folder: with this
-# setting the runtime looks for them where nothing is.
-EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
-NOWHERE = "/nonexistent/edgefair"
-IN_ONE_FILE = (
-    "it keeps its weights in other files (external data), which the digest would not cover; "
-    "save it in one file with onnx.save_model(..., save_as_external_data=False)"
-)
 
 
 class ProbeError(Exception):
@@ -84,6 +76,16 @@ def load(path: str, options: Mapping[str, Any]) -> Loaded:
         raise ProbeError("not_found", f"{path}: {error.strerror}") from error
     if not content:
         raise ProbeError("invalid_graph", f"{path} is empty")
+    try:
+        external = external_tensor(content)
+    except ValueError as error:
+        raise ProbeError("invalid_graph", f"{path} is damaged: {error}") from error
+    if external is not None:
+        raise ProbeError(
+            "invalid_graph",
+            f"it keeps its weights in other files ('{external}' is external data), which the digest would not cover; "
+            "save it in one file with onnx.save_model(..., save_as_external_data=False)",
+        )
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = int(options["threads"])
     settings.inter_op_num_threads = 1
@@ -94,12 +96,9 @@ def load(path: str, options: Mapping[str, Any]) -> Loaded:
     )  # fmt: skip
     for key, value in options["config"].items():
         settings.add_session_config_entry(key, value)
-    settings.add_session_config_entry(EXTERNAL_FOLDER, NOWHERE)
     try:
         session = onnxruntime.InferenceSession(content, settings, providers=list(options["providers"]))
     except Exception as error:
-        if "xternal" in str(error):
-            raise ProbeError("invalid_graph", IN_ONE_FILE) from error
         raise ProbeError(_kind(error, "invalid_graph"), _first_line(error)) from error
     return Loaded(session=session, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 

@@ -44,3 +44,13 @@ def test_an_outlier_does_not_move_the_ratio():
     reference, candidate = np.full(1000, 2000), np.full(1000, 1000)
     candidate[5] = 10**9
     assert speed_up(reference, candidate, level=0.05, seed=0).ratio == 2.0
+
+
+def test_the_limits_of_the_p90_cover_it_as_often_as_they_say():
+    """2,000 devices whose true p90 is known; three standard errors of leave, seed fixed."""
+    rng = np.random.default_rng(7)
+    true_ms = np.exp(stats.norm.ppf(0.9, 14, 0.5)) / 1e6
+    drawn = [summarize(rng.lognormal(14, 0.5, 200).astype(np.int64), level=0.05) for _ in range(2000)]
+    most = 0.05 + 3 * np.sqrt(0.05 * 0.95 / len(drawn))
+    assert np.mean([item.p90_upper_ms < true_ms for item in drawn]) <= most
+    assert np.mean([item.p90_lower_ms > true_ms for item in drawn]) <= most

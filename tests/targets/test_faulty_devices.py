@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx_models import batches, classifier
+from onnx import TensorProto, helper, numpy_helper
+from onnx_models import batches, classifier, save, value
 
 import edgefair
 from edgefair.errors import MeasurementError
@@ -224,6 +225,26 @@ def test_an_output_that_is_missing_is_not_made_up(tmp_path):
 def test_garbage_truncation_and_crashes_are_lost_measurements(script, message):
     with pytest.raises(MeasurementError, match=message), scripted(script):
         pass
+
+
+def test_what_a_library_prints_does_not_damage_the_frames():
+    noise = "print('noise', flush=True); os.system('echo noise')"
+    with scripted(f"import os, edgefair.probe.__main__ as probe; {noise}; probe.main()") as probe:
+        assert probe.device["onnxruntime"]
+
+
+def test_a_model_that_the_devices_memory_cannot_hold_is_a_failed_measurement(tmp_path):
+    path = save(
+        tmp_path / "m.onnx",
+        [helper.make_node("Expand", ["x", "size"], ["y"])],
+        [value("x", TensorProto.FLOAT, ["n", 1])],
+        [value("y", TensorProto.FLOAT, ["n", None])],
+        [numpy_helper.from_array(np.array([1, 1 << 44]), "size")],
+    )
+    with Probe(PROFILE, LocalTransport(PROFILE), timeout_s=60) as probe:
+        loaded = probe.load(path, name="m")
+        with pytest.raises(MeasurementError, match="answered out_of_memory"):
+            list(probe.run(loaded, iter([{"x": np.ones((1, 1), dtype=np.float32)}]), ["y"]))
 
 
 def test_a_device_that_hangs_is_given_up_after_the_timeout():
