@@ -1,3 +1,5 @@
+import zipfile
+
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -9,9 +11,11 @@ from edgefair.data.config import DataConfig, SplitConfig
 from edgefair.data.dataset import load
 from edgefair.data.groups import joint_groups
 from edgefair.data.hashing import hash_rows
-from edgefair.data.table import Categories
+from edgefair.data.rows import TableRows
+from edgefair.data.table import Categories, Table
 from edgefair.errors import DataError
-from edgefair.probe.spec import encode
+from edgefair.probe.spec import Column as Item
+from edgefair.probe.spec import InputSpec, ModelSpec, Reading, encode
 from edgefair.training.features import spec_for
 
 COLUMNS = {
@@ -81,6 +85,34 @@ def test_encoding_by_codes_equals_encoding_raw_values_on_the_device(tmp_path):
     assert [len(batch["numeric"]) for batch in batches] == [3, 1]
     for item in spec.inputs:
         assert np.array_equal(np.concatenate([batch[item.name] for batch in batches]), encode(raw, item))
+
+
+@given(data=st.data(), batch=st.integers(1, 9))
+def test_encoding_by_codes_equals_encoding_raw_values_for_every_type_and_vocabulary(data, batch):
+    """The fast path through codes, and `probe.spec.encode` on the raw column, as a device does it."""
+    n = data.draw(st.integers(1, 20))
+    kinds = {
+        "text": st.text(max_size=3),
+        "flag": st.booleans(),
+        "code": st.integers(-3, 3),
+        "level": st.sampled_from([0.5, 1.0, -2.0]),
+    }
+    raw = {name: np.array(data.draw(st.lists(kind, min_size=n, max_size=n))) for name, kind in kinds.items()}
+    raw["number"] = np.array(
+        data.draw(st.lists(st.floats(-1e6, 1e6, width=32), min_size=n, max_size=n)), dtype=np.float32
+    )
+    words = st.lists(st.one_of(*(kind.map(str) for kind in kinds.values())).filter(len), unique=True, max_size=6)
+    columns = tuple(Item(name, tuple(data.draw(words))) for name in kinds)
+    spec = ModelSpec(
+        inputs=(InputSpec("categorical", "int32", columns), InputSpec("numeric", "float32", (Item("number"),))),
+        reading=Reading("decision", "label"),
+        classes=("no", "yes"),
+    )
+    table = Table({name: raw[name] if name == "number" else Categories.of(raw[name]) for name in raw})
+    rows = TableRows(table, tuple(raw), np.zeros(n, dtype=np.int64), {}, None, None, tuple(raw))
+    batches = list(rows.inputs(spec, batch))
+    for item in spec.inputs:
+        assert np.array_equal(np.concatenate([part[item.name] for part in batches]), encode(raw, item))
 
 
 def test_a_category_that_training_never_saw_is_unseen(tmp_path):
@@ -154,6 +186,104 @@ def test_a_corrupt_empty_or_truncated_file_is_refused(tmp_path, name, content):
     path.write_bytes(content or b"")
     with pytest.raises(DataError, match=r"cannot be read|no column|no rows"):
         load(DataConfig.model_validate(BASE | {"source": name}), base=tmp_path, seed=0, roles=["audit"])
+
+
+@pytest.mark.parametrize("name", ["people.parquet", "people.csv", "people.npz"])
+def test_an_empty_text_is_a_missing_value_in_every_format(tmp_path, name):
+    with pytest.raises(DataError, match="sensitive column 'sex' has no value in 1 rows"):
+        loaded(tmp_path, COLUMNS | {"sex": ["F", "M", "F", "M", "F", "", "F", "M"]}, name=name)
+    with pytest.raises(DataError, match="no label in 1 rows"):
+        loaded(tmp_path, COLUMNS | {"pay": ["low", "high", "", "low", "low", "high", "low", "high"]}, name=name)
+    jobs = COLUMNS | {"job": ["a", "", "a", "c", "b", "", "c", "b"]}
+    assert loaded(tmp_path, jobs, name=name).audit.table.columns["job"].text() == ["b", None, "c", "b"]
+
+
+@pytest.mark.parametrize("name", ["people.parquet", "people.csv", "people.npz"])
+def test_booleans_read_alike_in_every_format_and_as_the_probe_spells_them(tmp_path, name):
+    smiling = [True, False, False, True] * 2
+    data = loaded(tmp_path, COLUMNS | {"pay": smiling, "job": smiling[::-1]}, name=name, positive=True)
+    assert data.classes == ("False", "True")
+    assert data.audit.label.tolist() == [1, 0, 0, 1]
+    assert data.audit.table.columns["job"].text() == np.array(smiling[::-1])[4:].astype(str).tolist()
+
+
+def test_a_text_na_is_a_value_like_any_other(tmp_path):
+    jobs = COLUMNS | {"job": ["NA", "b", "a", "c", "NA", "a", "None", "b"]}
+    assert loaded(tmp_path, jobs, name="people.csv").audit.table.columns["job"].text() == ["NA", "a", "None", "b"]
+
+
+def test_text_that_is_not_utf8_is_refused_and_not_read_as_bytes(tmp_path):
+    write(tmp_path, COLUMNS, "people.csv")
+    path = tmp_path / "people.csv"
+    path.write_bytes(path.read_bytes().replace(b",F,", b",\xfc,"))
+    with pytest.raises(DataError, match=r"column 'sex' has type .*binary"):
+        load(DataConfig.model_validate(BASE | {"source": path.name}), base=tmp_path, seed=0, roles=["audit"])
+
+
+def test_bytes_of_npz_are_text(tmp_path):
+    columns = {key: np.array(value) for key, value in COLUMNS.items()} | {"sex": np.array([b"F", b"M"] * 4)}
+    np.savez(tmp_path / "people.npz", **columns)
+    config = DataConfig.model_validate(BASE | {"source": "people.npz"})
+    assert load(config, base=tmp_path, seed=0, roles=["audit"]).audit.sensitive["sex"].present == ("F", "M")
+
+
+def test_a_column_name_given_twice_is_refused(tmp_path):
+    (tmp_path / "people.csv").write_text("sex,sex,pay,part\nF,F,low,train\n")
+    with pytest.raises(DataError, match="2 columns named 'sex'"):
+        load(DataConfig.model_validate(BASE | {"source": "people.csv"}), base=tmp_path, seed=0, roles=["audit"])
+
+
+@pytest.mark.parametrize(("extra", "message"), [(np.array(3), "a single value"), (None, "no array")])
+def test_a_member_of_npz_that_is_no_column_is_refused(tmp_path, extra, message):
+    columns = {key: np.array(value) for key, value in COLUMNS.items()}
+    np.savez(tmp_path / "people.npz", **columns, **({} if extra is None else {"extra": extra}))
+    if extra is None:
+        with zipfile.ZipFile(tmp_path / "people.npz", "a") as archive:
+            archive.writestr("extra", "no array at all")
+    with pytest.raises(DataError, match=f"'extra' is {message}"):
+        load(DataConfig.model_validate(BASE | {"source": "people.npz"}), base=tmp_path, seed=0, roles=["audit"])
+
+
+@pytest.mark.parametrize("name", ["people.parquet", "people.npz"])
+def test_a_damaged_file_is_refused_or_read_and_never_a_traceback(tmp_path, name):
+    columns = {key: np.array(value) for key, value in COLUMNS.items()}
+    if name.endswith(".npz"):
+        np.savez_compressed(tmp_path / name, **columns)
+    else:
+        write(tmp_path, COLUMNS, name)
+    good, rng, refused = (tmp_path / name).read_bytes(), np.random.default_rng(0), 0
+    for _ in range(100):
+        damaged = bytearray(good)
+        for position in rng.integers(0, len(good), 8):
+            damaged[position] = rng.integers(256)
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            load(DataConfig.model_validate(BASE | {"source": name}), base=tmp_path, seed=0, roles=["audit"])
+        except DataError:
+            refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (["train"] * 3 + ["val"] + ["test"] * 4, "'val' in 1 rows, which no split takes"),
+        (["train"] * 3 + [None] + ["test"] * 4, "no value in 1 rows"),
+    ],
+)
+def test_a_row_that_no_split_takes_is_an_error_until_it_is_declared_unused(tmp_path, part, message):
+    with pytest.raises(DataError, match=message):
+        loaded(tmp_path, COLUMNS | {"part": part})
+    if "val" in part:
+        split = BASE["split"] | {"unused": "val"}
+        data = loaded(tmp_path, COLUMNS | {"part": part}, split=split)
+        assert sum(len(rows) for rows in data.splits.values()) == 7
+
+
+def test_a_row_without_a_subject_is_refused(tmp_path):
+    columns = COLUMNS | {"who": ["p1", "p2", None, "p3", "p4", "p5", "p6", "p7"]}
+    with pytest.raises(DataError, match="subject column 'who' has no value in 1 rows"):
+        loaded(tmp_path, columns, subject="who")
 
 
 def test_npz_with_objects_is_refused_and_not_unpickled(tmp_path):
