@@ -30,7 +30,7 @@ def decide(evidence: Evidence | GroupCounts, policy: Policy, *, today: datetime.
     """
     evidence = Evidence(counts=evidence) if isinstance(evidence, GroupCounts) else evidence
     _check_attributes(evidence.counts, policy)
-    _check_waivers(policy, today)
+    check_waivers(policy, today)
     _check_design(evidence, policy)
     absolute = fairness.absolute(evidence, policy)
     gates = [
@@ -50,6 +50,7 @@ def decide(evidence: Evidence | GroupCounts, policy: Policy, *, today: datetime.
         attributes=tuple(summarize(counts, policy, name, evidence.design) for name in policy.attributes),
         metrics={name: all_metrics(counts.by(*name.split(JOIN))) for name in policy.attributes},
         failing=absolute.failing,
+        failing_total=absolute.failing_total,
         comparisons=absolute.listed,
         comparisons_total=absolute.total,
         accuracy=float(np.trace(counts.table.sum(axis=0)) / counts.n) if counts.n else None,
@@ -88,7 +89,12 @@ def _check_attributes(counts: GroupCounts, policy: Policy) -> None:
             )
 
 
-def _check_waivers(policy: Policy, today: datetime.date | None) -> None:
+def check_waivers(policy: Policy, today: datetime.date | None) -> None:
+    """Refuse a policy whose waivers do not hold today. `decide` does; long work may want to know before it starts.
+
+    Raises:
+        PolicyError: a waiver that has expired, or one and no day.
+    """
     for waiver in policy.waivers:
         if today is None:
             raise PolicyError("the policy holds waivers, and nothing says which day it is", fix="pass today=")

@@ -15,6 +15,8 @@ from edgefair.errors import PolicyError
 from edgefair.measure.bounds import Array, absolute, mover
 
 POWER = 0.8
+CODES = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
+FAILS, UNSURE, PASSES = range(3)
 # A distance from the threshold below which billions of rows per cell would be needed.
 SMALLEST_ROOM = 1e-5
 # level -> (estimate, lower, upper), each float64 [groups, labels, measures]
@@ -54,7 +56,8 @@ class FamilyResult:
         estimate: largest |difference| where every comparison can be formed, else of those that can; None without any.
         lower, upper: largest lower and upper limit.
         binding: the comparison that decided.
-        failing: those beyond their threshold, Holm-corrected.
+        failing: those beyond their threshold, Holm-corrected, worst first; at most `LISTED` per attribute.
+        failing_total: how many there are.
         listed: worst first, at most `LISTED`.
     """
 
@@ -64,6 +67,7 @@ class FamilyResult:
     upper: float | None
     binding: Comparison
     failing: tuple[Comparison, ...]
+    failing_total: int
     listed: tuple[Comparison, ...]
     total: int
 
@@ -99,9 +103,9 @@ def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset
         PolicyError: a waived name that is none of the comparisons.
     """
     parts = [_pairs(cells, alpha) for cells in family]
-    failing = _holm(parts, alpha) if rule == "bound" else [_beyond(part, part.estimate) for part in parts]
     total = sum(part.estimate.size for part in parts)
     lowers = [part.lower(alpha / (2 * total)) for part in parts]
+    failing = _holm(parts, lowers, alpha) if rule == "bound" else [_beyond(part, part.estimate) for part in parts]
     outcomes = [_outcomes(part, fails, rule) for part, fails in zip(parts, failing, strict=True)]
     excused = _locate(parts, waived)
     comparisons = [
@@ -118,13 +122,19 @@ def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset
     estimate, lower, upper = (None if math.isnan(value) else value for value in values)
     return FamilyResult(
         outcome=worst(
-            Outcome(str(item)) for part, mask in zip(outcomes, excused, strict=True) for item in np.unique(part[~mask])
+            outcome
+            for part, mask in zip(outcomes, excused, strict=True)
+            for code, outcome in enumerate(CODES)
+            if (part[~mask] == code).any()
         ),
         estimate=estimate,
         lower=lower,
         upper=upper,
         binding=comparisons[0],
         failing=tuple(item for item in comparisons if item.outcome is Outcome.FAIL and not item.waived),
+        failing_total=sum(
+            int(np.count_nonzero((part == FAILS) & ~mask)) for part, mask in zip(outcomes, excused, strict=True)
+        ),
         listed=tuple(comparisons[:LISTED]),
         total=total,
     )
@@ -158,31 +168,30 @@ def _beyond(part: _Pairs, value: Array) -> NDArray[np.bool_]:
     return part.judged & (value > part.cells.threshold)
 
 
-def _holm(parts: Sequence[_Pairs], alpha: float) -> list[NDArray[np.bool_]]:
+def _holm(parts: Sequence[_Pairs], lowers: Sequence[Array], alpha: float) -> list[NDArray[np.bool_]]:
+    """Comparisons shown to be beyond their threshold; `lowers` are the limits of the first step."""
     total = sum(part.estimate.size for part in parts)
     rejected = 0
     while True:
-        found = [_beyond(part, part.lower(alpha / (2 * (total - rejected)))) for part in parts]
+        found = [_beyond(part, lower) for part, lower in zip(parts, lowers, strict=True)]
         count = sum(int(item.sum()) for item in found)
         if count in {rejected, total}:
             return found
         rejected = count
+        lowers = [part.lower(alpha / (2 * (total - rejected))) for part in parts]
 
 
-def _outcomes(part: _Pairs, fails: NDArray[np.bool_], rule: str) -> NDArray[np.str_]:
+def _outcomes(part: _Pairs, fails: NDArray[np.bool_], rule: str) -> NDArray[np.int8]:
+    """Position in `CODES` of every comparison's outcome."""
     within = (part.upper if rule == "bound" else part.estimate) <= part.cells.threshold
-    return np.where(
-        fails, Outcome.FAIL.value, np.where(part.judged & within, Outcome.PASS.value, Outcome.INCONCLUSIVE.value)
-    )
+    return np.where(fails, FAILS, np.where(part.judged & within, PASSES, UNSURE)).astype(np.int8)
 
 
-def _worst_first(part: _Pairs, outcome: NDArray[np.str_]) -> list[tuple[int, int, int]]:
-    """Positions of the worst comparisons of one attribute: every FAIL, and as many others as are listed."""
-    rank = np.select(
-        [outcome == Outcome.FAIL.value, ~part.formed, ~part.judged, outcome != Outcome.PASS.value], [0, 1, 2, 3], 4
-    )
-    order = np.lexsort((-part.upper.ravel(), rank.ravel()))
-    keep = order[: max(LISTED, int(np.count_nonzero(rank == 0)))]
+def _worst_first(part: _Pairs, outcome: NDArray[np.int8]) -> list[tuple[int, int, int]]:
+    """Positions of the worst comparisons of one attribute, as many as are listed."""
+    rank = np.where(part.judged, 2 * outcome, 1)
+    order = np.lexsort((-part.upper.ravel(), part.formed.ravel(), rank.ravel()))
+    keep = order[:LISTED]
     shape = part.estimate.shape
     return [tuple(int(i) for i in np.unravel_index(position, shape)) for position in keep]  # type: ignore[misc]
 
@@ -195,7 +204,7 @@ def _badness(item: Comparison) -> tuple[bool, int, float]:
 
 
 def _comparison(
-    part: _Pairs, index: tuple[int, int, int], lower: Array, outcome: NDArray[np.str_], alpha: float, *, waived: bool
+    part: _Pairs, index: tuple[int, int, int], lower: Array, outcome: NDArray[np.int8], alpha: float, *, waived: bool
 ) -> Comparison:
     pair, label, measure = index
     cells = part.cells
@@ -204,7 +213,7 @@ def _comparison(
     n_a, n_b = int(cells.n[a, label]), int(cells.n[b, label])
     rates = [float(part.rate[group, label, measure]) if n else None for group, n in ((a, n_a), (b, n_b))]
     estimate = float(part.estimate[index])
-    result = Outcome(str(outcome[index]))
+    result = CODES[int(outcome[index])]
     return Comparison(
         attribute=cells.attribute,
         measure=cells.measures[label][measure],

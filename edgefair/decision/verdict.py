@@ -145,7 +145,9 @@ class Verdict:
         outcome: the worst of the gates.
         gates: every requirement that was judged.
         metrics: attribute -> metric -> estimate; None where a cell lacks the rows. Information beside the gates.
-        failing: comparisons shown to exceed their threshold, Holm-corrected over the family.
+        failing: comparisons shown to exceed their threshold, Holm-corrected over the family, worst first; at most
+            `LISTED` per attribute.
+        failing_total: how many there are.
         comparisons: the comparisons of the absolute gate, worst first; at most `LISTED`.
         comparisons_total: how many there are.
         exceptions: departures from the strict rule that the policy asked for, in words.
@@ -158,6 +160,7 @@ class Verdict:
     attributes: tuple[AttributeSummary, ...]
     metrics: dict[str, dict[str, float | None]]
     failing: tuple[Comparison, ...]
+    failing_total: int
     comparisons: tuple[Comparison, ...]
     comparisons_total: int
     accuracy: float | None

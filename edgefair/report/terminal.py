@@ -65,8 +65,8 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
     flipped = sum(cell.flipped for cell in target.flips)
     if flipped:
         parts.append(_flips(target.flips, flipped))
-    if len(verdict.failing) > 1:
-        parts.append(Text(f"{len(verdict.failing)} comparisons are shown to exceed their threshold (Holm):"))
+    if verdict.failing_total > 1:
+        parts.append(Text(f"{verdict.failing_total} comparisons are shown to exceed their threshold (Holm):"))
         parts += [Text(f"  {item.name}") for item in verdict.failing[:10]]
     parts.append(_latency(target))
     return parts

@@ -19,6 +19,7 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.data.overlap import check_overlap
+from edgefair.decision.decide import check_waivers
 from edgefair.errors import UsageError
 from edgefair.files import sha256_file, write_atomic
 from edgefair.probe.device import saturates_int8
@@ -26,7 +27,7 @@ from edgefair.probe.spec import ModelSpec
 from edgefair.report.model import Report
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.verify import judge_file
+from edgefair.workflow.verify import judge_file, today
 
 CALIBRATION_BATCH = 256
 
@@ -54,6 +55,7 @@ def export(
         UsageError: the destination cannot be written; unknown recipe or target.
         DataError, ModelError, PolicyError, MeasurementError: nothing was judged and nothing written.
     """
+    check_waivers(config.policy, today())
     destination = (config.bundle_path if output is None else output).absolute()
     recipe = open_recipe(_relative(config, config.compress.calibration))
     blocked = destination.with_name(f"{destination.name}.blocked.json")

@@ -12,7 +12,7 @@ from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.overlap import check_overlap
-from edgefair.decision.decide import decide
+from edgefair.decision.decide import check_waivers, decide
 from edgefair.decision.policy import JOIN
 from edgefair.decision.verdict import Verdict, worst
 from edgefair.errors import ModelError
@@ -50,6 +50,7 @@ def verify(
         DataError, ModelError, PolicyError: see the message; nothing was judged.
         MeasurementError: a target gave no measurement that can be believed.
     """
+    check_waivers(config.policy, today())
     started = time.perf_counter()
     path = config.bundle_path if path is None else path
     settings: dict[str, Any] = {}
@@ -128,7 +129,7 @@ def judge_file(
             )
             device = probe.device
         judging = time.perf_counter()
-        verdict = decide(measured.evidence, config.policy, today=datetime.datetime.now(datetime.UTC).date())
+        verdict = decide(measured.evidence, config.policy, today=today())
         timings = {
             "reading": reading_s,
             "starting": ready - started,
@@ -167,6 +168,11 @@ def judge_file(
         ledger=ledger,
         notes=(*notes, *([] if ledger else [f"the ledger beside the config ('{LEDGER}') could not be written"])),
     )
+
+
+def today() -> datetime.date:
+    """The day on which waivers must still hold, UTC."""
+    return datetime.datetime.now(datetime.UTC).date()
 
 
 def _result(

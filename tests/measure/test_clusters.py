@@ -52,7 +52,7 @@ def test_effective_limits_are_wider_than_those_of_rows_and_hold_them():
 
 
 def people(rng, subjects, gap, spread=0.35, rows=5):
-    """Rows of subjects whose own rates vary: label 1 and 0 alike, TPR of F lower by `gap`, strong correlation within."""
+    """Rows of subjects whose own rates vary: TPR of F lower by `gap`, strong correlation within a subject."""
     group = rng.integers(0, 2, subjects)
     own = np.clip(0.7 + rng.choice([-spread, spread], subjects) * 0.8, 0.02, 0.98)
     who = np.repeat(np.arange(subjects), rows)
