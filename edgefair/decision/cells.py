@@ -69,7 +69,7 @@ def rate_cells(counts: GroupCounts, policy: Policy, name: str, design: Design | 
     )
 
 
-def metric_cells(counts: GroupCounts, policy: Policy, name: str, metric: str) -> Cells:
+def metric_cells(counts: GroupCounts, policy: Policy, name: str, metric: str, threshold: float) -> Cells:
     """Cells of another difference between groups: one rate per group."""
     table = declared_table(counts, policy, name)
     x, n = (part[:, None] for part in RATES[DIFFERENCES[metric]](table))
@@ -81,7 +81,7 @@ def metric_cells(counts: GroupCounts, policy: Policy, name: str, metric: str) ->
         n=n,
         limits=lambda level: limits_of(x[:, :, None], n[:, :, None], level),
         variance=smoothed * (1 - smoothed),
-        threshold=policy.metrics[metric],  # type: ignore[index]
+        threshold=threshold,
         effective=None,
     )
 

@@ -11,7 +11,7 @@ from edgefair.decision.gates import ABSOLUTE, device, fairness, utility
 from edgefair.decision.policy import JOIN, Policy
 from edgefair.decision.summary import summarize
 from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, worst
-from edgefair.errors import PolicyError, did_you_mean
+from edgefair.errors import DataError, PolicyError, did_you_mean
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import all_metrics
 
@@ -32,6 +32,7 @@ def decide(evidence: Evidence | GroupCounts, policy: Policy, *, today: datetime.
     _check_attributes(evidence.counts, policy)
     check_waivers(policy, today)
     _check_design(evidence, policy)
+    _check_pairing(evidence)
     absolute = fairness.absolute(evidence, policy)
     gates = [
         fairness.family_gate(ABSOLUTE, absolute, absolute.binding.threshold),
@@ -61,7 +62,7 @@ def decide(evidence: Evidence | GroupCounts, policy: Policy, *, today: datetime.
 
 def _optional_gates(evidence: Evidence, policy: Policy) -> list[Gate]:
     """The gates that the policy asks for, in a fixed order."""
-    found = [fairness.metric(evidence, policy, name, limit) for name, limit in policy.metrics.items()]
+    found = [fairness.metric(evidence, policy, name) for name in policy.judged_metrics]
     if policy.max_eo_increase is not None:
         found.append(fairness.paired(evidence, policy, policy.max_eo_increase))
     if policy.min_group_accuracy is not None:
@@ -107,7 +108,7 @@ def check_waivers(policy: Policy, today: datetime.date | None) -> None:
 
 def _check_design(evidence: Evidence, policy: Policy) -> None:
     asked = {
-        "metrics": bool(policy.metrics),
+        "metrics": bool(policy.judged_metrics),
         "min_group_accuracy": policy.min_group_accuracy is not None,
         "max_group_accuracy_drop": policy.max_group_accuracy_drop is not None,
         "max_excess_loss": policy.max_excess_loss is not None,
@@ -118,6 +119,19 @@ def _check_design(evidence: Evidence, policy: Policy) -> None:
                 f"policy.{key} has no limits for several rows per subject",
                 fix=f"leave policy.{key} or data.subject out",
             )
+
+
+def _check_pairing(evidence: Evidence) -> None:
+    """The candidate's decisions beside the reference must be those that are judged."""
+    if evidence.paired is None:
+        return
+    paired, counts = evidence.paired.candidate, evidence.counts
+    same = (paired.attributes, paired.groups, paired.classes) == (counts.attributes, counts.groups, counts.classes)
+    if not same or not np.array_equal(paired.table, counts.table):
+        raise DataError(
+            f"the reference was measured on other rows: {paired.n:,} pairs beside {counts.n:,} decisions",
+            expected="both models' decisions of the same rows",
+        )
 
 
 def _exceptions(policy: Policy) -> tuple[str, ...]:

@@ -15,6 +15,15 @@ from edgefair.files import sha256_json
 JOIN = "*"
 
 
+MetricName = Literal[
+    "equal_opportunity_difference",
+    "false_positive_rate_difference",
+    "demographic_parity_difference",
+    "predictive_parity_difference",
+    "accuracy_difference",
+]
+
+
 class AttributePolicy(BaseModel):
     """One sensitive attribute, or one intersection of several."""
 
@@ -24,6 +33,9 @@ class AttributePolicy(BaseModel):
         None, description="Every group that may occur. An intersection may leave it out: all combinations then."
     )
     max_eo_gap: float | None = Field(None, ge=0, le=1, description="Own threshold instead of policy.max_eo_gap.")
+    metrics: dict[MetricName, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict, description="Own thresholds instead of those of policy.metrics, or beside them."
+    )
 
     @field_validator("groups", mode="before")
     @classmethod
@@ -49,15 +61,6 @@ class Waiver(BaseModel):
     reason: str = Field(min_length=1, description="Why it may ship all the same.")
     owner: str = Field(min_length=1, description="Who answers for it.")
     expires: datetime.date = Field(description="Last day on which it holds, YYYY-MM-DD.")
-
-
-MetricName = Literal[
-    "equal_opportunity_difference",
-    "false_positive_rate_difference",
-    "demographic_parity_difference",
-    "predictive_parity_difference",
-    "accuracy_difference",
-]
 
 
 class Policy(BaseModel):
@@ -125,6 +128,17 @@ class Policy(BaseModel):
         """The equalized-odds threshold of an attribute."""
         own = self.attributes[name].max_eo_gap
         return self.max_eo_gap if own is None else own
+
+    def metric_thresholds(self, metric: str) -> dict[str, float]:
+        """Attribute -> threshold of a metric of `DIFFERENCES`; attributes without one are left out."""
+        found = {name: {**self.metrics, **own.metrics}.get(metric) for name, own in self.attributes.items()}  # type: ignore[call-overload]
+        return {name: threshold for name, threshold in found.items() if threshold is not None}
+
+    @property
+    def judged_metrics(self) -> tuple[str, ...]:
+        """Metrics that have a threshold for some attribute, in the order of the policy."""
+        named = [*self.metrics, *(metric for own in self.attributes.values() for metric in own.metrics)]
+        return tuple(dict.fromkeys(named))
 
     def cell_rows(self, threshold: float) -> int:
         """Rows that a cell needs to be judged: ceil(z^2 (1 - tau) / tau), z = z_{1 - alpha}, 52 at tau 0.05."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgefair.errors import DataError, did_you_mean
+from edgefair.files import write_atomic
 
 COUNTS_SCHEMA = "edgefair.counts/1"
 
@@ -66,10 +68,51 @@ class GroupCounts:
         groups, table = marginal(self, attributes)
         return GroupCounts(attributes, groups, self.classes, table)
 
+    def where(self, attribute: str, *values: str) -> GroupCounts:
+        """The counts of the groups that have one of the values.
+
+        Raises:
+            DataError: an attribute that was not counted, or a value that no group has.
+        """
+        groups, table = selected(self, attribute, values)
+        return GroupCounts(self.attributes, groups, self.classes, table)
+
     @property
     def n(self) -> int:
         """Rows in total."""
         return int(self.table.sum())
+
+    @classmethod
+    def merge(cls, parts: Iterable[GroupCounts]) -> GroupCounts:
+        """The counts of a stream of batches, or of shards, as if counted in one pass.
+
+        Raises:
+            DataError: no part at all, or parts of other attributes or classes.
+        """
+        stream = iter(parts)
+        total = next(stream, None)
+        if total is None:
+            raise DataError("there are no counts to merge", expected="at least one part")
+        for part in stream:
+            total = total + part
+        return total
+
+    def save(self, path: Path) -> None:
+        """Write the counts as JSON, whole or not at all."""
+        write_atomic(path, json.dumps(self.to_json()).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> GroupCounts:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: not a file of counts.
+        """
+        try:
+            content = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise DataError(f"'{path}' holds no counts: {error}", expected=COUNTS_SCHEMA) from error
+        return cls.from_json(content)
 
     @classmethod
     def from_rows(
@@ -105,20 +148,19 @@ class GroupCounts:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any] | str) -> GroupCounts:
+    def from_json(cls, data: Mapping[str, Any]) -> GroupCounts:
         """Read back what `to_json` wrote.
 
         Raises:
             DataError: another schema, or counts that are not whole numbers >= 0.
         """
-        content = json.loads(data) if isinstance(data, str) else data
-        if content.get("schema") != COUNTS_SCHEMA:
-            raise DataError(f"not counts: schema {content.get('schema')!r}", expected=COUNTS_SCHEMA)
+        if not isinstance(data, Mapping) or data.get("schema") != COUNTS_SCHEMA:
+            raise DataError("not counts: another schema or none", expected=COUNTS_SCHEMA)
         return cls(
-            tuple(content["attributes"]),
-            tuple(tuple(group) for group in content["groups"]),
-            tuple(content["classes"]),
-            whole_numbers(content["table"]),
+            tuple(data["attributes"]),
+            tuple(tuple(group) for group in data["groups"]),
+            tuple(data["classes"]),
+            whole_numbers(data["table"]),
         )
 
 
@@ -198,6 +240,25 @@ def marginal(counts: Table, attributes: Sequence[str]) -> tuple[tuple[Group, ...
     return groups, table
 
 
+def selected(counts: Table, attribute: str, values: Sequence[str]) -> tuple[tuple[Group, ...], NDArray[np.int64]]:
+    """Groups with one of the values of an attribute, and their counts."""
+    if attribute not in counts.attributes:
+        raise DataError(
+            f"attribute '{attribute}' was not counted{did_you_mean(attribute, counts.attributes)}",
+            expected=f"one of {', '.join(counts.attributes)}",
+        )
+    position = counts.attributes.index(attribute)
+    known = {group[position] for group in counts.groups}
+    for value in values:
+        if value not in known:
+            raise DataError(
+                f"no group has {attribute} '{value}'{did_you_mean(value, known)}",
+                expected=f"one of {', '.join(sorted(known))}",
+            )
+    chosen = [index for index, group in enumerate(counts.groups) if group[position] in values]
+    return tuple(counts.groups[index] for index in chosen), counts.table[chosen]
+
+
 def whole_numbers(table: Any) -> NDArray[np.int64]:
     """Counts as int64.
 
@@ -243,9 +304,10 @@ def _encode_text(name: str, array: NDArray[Any]) -> tuple[tuple[str, ...], NDArr
         raise DataError(f"attribute '{name}' has shape {array.shape}", expected="[rows]")
     if array.dtype.kind == "f":
         raise DataError(f"attribute '{name}' holds fractions", expected="text or whole numbers")
-    if array.dtype.kind == "O":
+    if array.dtype.kind in "OUS":
         index: dict[Any, int] = {}
-        codes = np.fromiter((index.setdefault(item, len(index)) for item in array), dtype=np.int64, count=len(array))
+        items = array.tolist()
+        codes = np.fromiter((index.setdefault(item, len(index)) for item in items), dtype=np.int64, count=len(items))
         if any(item is None or item != item for item in index):  # noqa: PLR0124
             raise DataError(f"attribute '{name}' has rows without a value", expected="a group for every row")
         return tuple(str(item) for item in index), codes

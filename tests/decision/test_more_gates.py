@@ -136,3 +136,23 @@ def test_more_than_a_thousand_groups_are_judged():
     verdict = decide(counts, policy(1100, max_eo_gap=0.9))
     assert verdict.comparisons_total == 2 * 1100 * 1099 // 2
     assert len(verdict.comparisons) == 100
+
+
+def test_an_attribute_can_have_its_own_threshold_of_a_metric():
+    def outcome(metrics, own):
+        rules = policy(max_eo_gap=0.5, metrics=metrics).model_dump()
+        rules["attributes"]["sex"]["metrics"] = own
+        verdict = decide(UNFAIR, type(policy()).model_validate(rules))
+        return verdict.gate("accuracy_difference").outcome
+
+    assert outcome({"accuracy_difference": 0.01}, {}) is FAIL
+    assert outcome({"accuracy_difference": 0.01}, {"accuracy_difference": 0.3}) is PASS
+    assert outcome({}, {"accuracy_difference": 0.3}) is PASS
+
+
+def test_a_reference_of_other_rows_is_refused():
+    from edgefair.errors import DataError
+
+    paired = paired_of(HURT)
+    with pytest.raises(DataError, match="measured on other rows"):
+        decide(Evidence(counts=UNFAIR, paired=paired), policy(2, max_eo_increase=0.1))

@@ -157,3 +157,33 @@ def test_counts_of_other_attributes_or_classes_are_not_added():
 def test_an_attribute_that_was_not_counted_is_named():
     with pytest.raises(DataError, match="did you mean 'sex'"):
         counted([("F", "old", 0, 0)]).by("sexx")
+
+
+@given(rows, st.integers(1, 40))
+def test_a_stream_of_batches_merges_to_one_pass(items, size):
+    batches = (counted(items[start : start + size]) for start in range(0, len(items), size))
+    assert same(GroupCounts.merge(batches), counted(items))
+
+
+@given(rows)
+def test_the_slices_of_an_attribute_add_up_to_the_whole(items):
+    counts = counted(items)
+    present = sorted({group[0] for group in counts.groups})
+    assert same(GroupCounts.merge(counts.where("sex", value) for value in present), counts)
+
+
+def test_a_slice_of_nobody_and_a_merge_of_nothing_are_refused():
+    with pytest.raises(DataError, match="did you mean 'old'"):
+        counted([("F", "old", 0, 0)]).where("age", "odl")
+    with pytest.raises(DataError, match="no counts to merge"):
+        GroupCounts.merge([])
+
+
+def test_saved_counts_come_back_and_anything_else_is_refused(tmp_path):
+    counts = counted([("F", "old", 0, 0), ("M", "young", 1, 2)])
+    counts.save(tmp_path / "counts.json")
+    assert same(GroupCounts.load(tmp_path / "counts.json"), counts)
+    for content in ("", "[]", '{"schema": "edgefair.counts/9"}'):
+        (tmp_path / "bad.json").write_text(content)
+        with pytest.raises(DataError):
+            GroupCounts.load(tmp_path / "bad.json")

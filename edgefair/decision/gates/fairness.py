@@ -25,10 +25,14 @@ def paired(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     return family_gate(PAIRED, judge(cells, alpha=policy.alpha, rule=policy.rule), threshold)
 
 
-def metric(evidence: Evidence, policy: Policy, name: str, threshold: float) -> Gate:
-    """Another group difference that the policy limits."""
-    cells = [metric_cells(evidence.counts, policy, attribute, name) for attribute in policy.attributes]
-    return family_gate(name, judge(cells, alpha=policy.alpha, rule=policy.rule), threshold)
+def metric(evidence: Evidence, policy: Policy, name: str) -> Gate:
+    """Another group difference that the policy limits, for the attributes that have a threshold of it."""
+    thresholds = policy.metric_thresholds(name)
+    cells = [
+        metric_cells(evidence.counts, policy, attribute, name, threshold) for attribute, threshold in thresholds.items()
+    ]
+    result = judge(cells, alpha=policy.alpha, rule=policy.rule)
+    return family_gate(name, result, result.binding.threshold)
 
 
 def family_gate(name: str, result: FamilyResult, threshold: float) -> Gate:
