@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import shutil
+import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from edgefair.errors import MeasurementError
@@ -19,26 +18,29 @@ PIPE_BYTES = 1 << 20
 
 
 class LocalTransport:
-    """Runs the zipapp with this Python, isolated from the working folder and the environment (`-I`)."""
+    """Runs the zipapp with this Python, isolated from the working folder and the environment (`-I`).
+
+    The zipapp lies in memory, so that even a host that is killed leaves no file behind.
+    """
 
     def __init__(self, profile: TargetProfile) -> None:
         self.profile = profile
-        self.folder: Path | None = None
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the probe in a process group of its own, so that Ctrl-C reaches the host alone."""
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix="edgefair-probe-"))
-            probe = self.folder / "probe.pyz"
-            probe.write_bytes(build_zipapp())
-            process = subprocess.Popen(
-                [sys.executable, "-I", str(probe)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                cwd=self.folder,
-            )
+            with os.fdopen(os.memfd_create("probe.pyz"), "wb") as zipapp:
+                zipapp.write(build_zipapp())
+                zipapp.flush()
+                process = subprocess.Popen(
+                    [sys.executable, "-I", f"/proc/self/fd/{zipapp.fileno()}"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                    pass_fds=[zipapp.fileno()],
+                    cwd="/",
+                )
         except OSError as error:
             raise MeasurementError(f"target '{self.profile.name}': the probe cannot be started: {error}") from error
         for stream in (process.stdin, process.stdout):
@@ -51,6 +53,4 @@ class LocalTransport:
         return str(path.resolve())
 
     def stop(self) -> None:
-        """Remove the zipapp."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """There is nothing to remove."""

@@ -97,19 +97,16 @@ with open_target(load_profile({str(profile)!r})) as probe:
     assert select.select([child], [], [], 30)[0], "the probe is still alive"
 
 
-def test_nothing_is_left_on_the_machine(tmp_path, monkeypatch):
+def test_nothing_is_written_on_the_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Probe(PROFILE, LocalTransport(PROFILE), timeout_s=60):
-        assert len(list(tmp_path.iterdir())) == 1
-    assert list(tmp_path.iterdir()) == []
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_probe_that_cannot_be_started_is_a_measurement_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with pytest.raises(MeasurementError, match="cannot be started"):
         Probe(PROFILE, LocalTransport(PROFILE), timeout_s=60).__enter__()
-    assert list(tmp_path.iterdir()) == []
 
 
 class Scripted(LocalTransport):
