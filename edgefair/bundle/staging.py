@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgefair.bundle.manifest import is_bundle
@@ -23,6 +23,8 @@ RENAME_EXCHANGE = 2
 def staging(destination: Path) -> Iterator[Path]:
     """A folder beside `destination`, on the same file system, removed when the block ends unless published.
 
+    Folders above it that had to be made are removed too where they are still empty.
+
     Folders that killed exports left behind are removed first.
 
     Raises:
@@ -30,6 +32,7 @@ def staging(destination: Path) -> Iterator[Path]:
     """
     _check(destination)
     parent = destination.parent
+    made = [path for path in (parent, *parent.parents) if not path.exists()]
     try:
         parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(destination)
@@ -45,6 +48,9 @@ def staging(destination: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        for path in made:
+            with suppress(OSError):  # it holds a bundle or a report by now
+                path.rmdir()
 
 
 def publish(folder: Path, destination: Path) -> None:

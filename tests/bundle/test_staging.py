@@ -122,3 +122,11 @@ def test_a_bundle_without_its_reference_is_whole_for_a_device(tmp_path):
     ship(out, b"one")
     (out / "reference/model.onnx").unlink()
     assert open_bundle(out).reference is None
+
+
+def test_a_failed_export_leaves_no_empty_folders_above_the_destination(tmp_path):
+    with pytest.raises(RuntimeError), staging(tmp_path / "a/b/out"):
+        raise RuntimeError
+    assert not (tmp_path / "a").exists()
+    ship(tmp_path / "a/b/out", b"one")
+    assert open_bundle(tmp_path / "a/b/out").model.read_bytes() == b"one"
