@@ -92,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = prepare(folder)
-        rows = load(config.data, base=folder, seed=0, roles=["audit"]).audit
+        rows = load(config.data, base=folder, roles=["audit"]).audit
         spec = load_run(config.run_path("plain")).spec
         model_path = config.bundle_path / "model.onnx"
         profile = load_profile("local")

@@ -51,7 +51,7 @@ class SplitConfig(BaseModel):
     audit: tuple[str, ...] = Field(("test",), description="Its values for audit rows.")
     unused: tuple[str, ...] = Field((), description="Its values for rows that no split takes; others are an error.")
     audit_fraction: float = Field(0.3, gt=0, lt=1, description="Without a column: share of the rows that audits.")
-    seed: int = Field(0, ge=0, description="Without a column: draws the audit rows, whatever seed a run has.")
+    seed: int = Field(0, ge=0, description="Draws the rows of a split that no column names, whatever seed a run has.")
 
     @field_validator("train", "validation", "audit", "unused", mode="before")
     @classmethod

@@ -60,12 +60,11 @@ class DataSet:
         }
 
 
-def load(config: DataConfig, *, base: Path, seed: int, roles: Collection[Role]) -> DataSet:
+def load(config: DataConfig, *, base: Path, roles: Collection[Role]) -> DataSet:
     """Read the rows of the given roles.
 
     Args:
         base: folder that a relative `source` starts from.
-        seed: of the validation split, and of the audit split where no column names it.
 
     Raises:
         DataError: a column, label, group or number that is not as the config says.
@@ -94,7 +93,6 @@ def load(config: DataConfig, *, base: Path, seed: int, roles: Collection[Role]) 
     positions = split_rows(
         config,
         rows=table.rows,
-        seed=seed,
         column=_as_categories(table, config.split.column),
         subject=subject,
     )

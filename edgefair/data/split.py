@@ -11,13 +11,13 @@ from edgefair.errors import DataError
 
 
 def split_rows(
-    config: DataConfig, *, rows: int, seed: int, column: Categories | None, subject: Categories | None
+    config: DataConfig, *, rows: int, column: Categories | None, subject: Categories | None
 ) -> dict[str, NDArray[np.int64]]:
     """Positions of the rows of each role, sorted: int64 [rows of the role].
 
-    A column, where declared, decides; else a draw does, by the seed of the split: were it the run's, a model trained
-    with one seed would be audited, under another, on rows that trained it. Validation rows come out of the training
-    rows by the run's `seed`, unless the column names them. A drawn split never puts one subject on both sides.
+    A column, where declared, decides; else a draw does. Validation rows come out of the training rows unless the
+    column names them. Draws use the seed of the split and not the run's: a model trained with one seed would be judged,
+    under another, on rows that trained it. A drawn split never puts one subject on both sides.
 
     Raises:
         DataError: a value of the column that is not in the data or that no split takes, a row without a split or
@@ -40,7 +40,7 @@ def split_rows(
             _having(column, values) for values in (config.split.train, config.split.validation, config.split.audit)
         )
     if not len(validation):
-        validation = _draw(train, unit, config.validation, np.random.default_rng([seed, 2]))
+        validation = _draw(train, unit, config.validation, np.random.default_rng([config.split.seed, 2]))
         train = np.setdiff1d(train, validation)
     roles = {"train": train, "validation": validation, "audit": audit}
     for role, positions in roles.items():

@@ -41,7 +41,7 @@ def compare(
     data: DataSet | None = None
     if any(path.suffix != ".npz" for path in (before, after)):
         progress(0, 0, "reading")
-        data = load(config.data, base=config.base, seed=config.seed, roles=["audit"])
+        data = load(config.data, base=config.base, roles=["audit"])
     one, other = (_record(config, path, data, progress) for path in (before, after))
     attributes = config.policy.base_attributes
     for record in (one, other):

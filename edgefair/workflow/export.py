@@ -62,7 +62,7 @@ def export(
     with staging(destination) as folder:
         started = time.perf_counter()
         progress(0, 0, "reading")
-        data = load(config.data, base=config.base, seed=config.seed, roles=("train", "validation", "audit"))
+        data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
         note = check_overlap([data.train, data.validation], data.audit).note
         reading_s = time.perf_counter() - started
         spec, reference, settings = _export_fp32(config, run, folder, progress)

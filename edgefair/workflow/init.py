@@ -75,7 +75,7 @@ def write_config(
     sensitive = section.get("sensitive") or BUILT_IN.get(source, {}).get("sensitive") or ["unnamed"]
     placeholder = {"attributes": {sensitive[0]: {"groups": ["a", "b"]}}}
     draft = parse_config({"project": name, "data": section, "policy": placeholder}, base=path.parent.resolve())
-    data = load(draft.data, base=draft.base, seed=draft.seed, roles=["audit"])
+    data = load(draft.data, base=draft.base, roles=["audit"])
     gated = draft.data.sensitive[0]
     shown = {**BUILT_IN.get(source, {}), **section}
     text = render_config(

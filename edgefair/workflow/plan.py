@@ -34,7 +34,7 @@ def plan(
         DataError, PolicyError: see the message.
     """
     progress(0, 0, "reading")
-    data = load(config.data, base=config.base, seed=config.seed, roles=["audit"])
+    data = load(config.data, base=config.base, roles=["audit"])
     policy = config.policy
     counts = GroupCounts.from_rows(
         {name: data.audit.sensitive[name] for name in policy.base_attributes},

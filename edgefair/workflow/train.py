@@ -47,7 +47,7 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
 
     methods = [open_method(item.method, item.options) for item in config.debias.train]
     progress(0, 0, "reading")
-    data = load(config.data, base=config.base, seed=config.seed, roles=("train", "validation"))
+    data = load(config.data, base=config.base, roles=("train", "validation"))
     settings = _settings(config, data)
     folder = config.run_path(name)
     finished = _prepare(folder, settings, overwrite=overwrite)

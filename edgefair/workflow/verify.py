@@ -72,7 +72,7 @@ def verify(
                 f"no bundle and no model file '{path}'", fix="run `edgefair export --int8` first, or name a file"
             )
     progress(0, 0, "reading")
-    data = load(config.data, base=config.base, seed=config.seed, roles=("train", "validation", "audit"))
+    data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
     note = check_overlap([data.train, data.validation], data.audit).note
     return judge_file(
         config,

@@ -20,7 +20,7 @@ from edgefair.training.features import spec_for
 @pytest.fixture(scope="module")
 def census():
     config = DataConfig(source="census-income")
-    return load(config, base=Path(), seed=0, roles=["train", "validation", "audit"])
+    return load(config, base=Path(), roles=["train", "validation", "audit"])
 
 
 def test_the_published_split_and_counts_are_kept(census):

@@ -48,7 +48,7 @@ def write(folder, columns, name="people.parquet"):
 
 def loaded(folder, columns=None, *, roles=("train", "validation", "audit"), name="people.parquet", **changes):
     write(folder, columns or COLUMNS, name)
-    return load(DataConfig.model_validate(BASE | {"source": name} | changes), base=folder, seed=0, roles=roles)
+    return load(DataConfig.model_validate(BASE | {"source": name} | changes), base=folder, roles=roles)
 
 
 @pytest.mark.parametrize("name", ["people.parquet", "people.csv", "people.npz"])
@@ -123,7 +123,7 @@ def test_a_category_that_training_never_saw_is_unseen(tmp_path):
     assert codes[:, 0].tolist()[2] == -1
 
 
-def test_a_drawn_audit_set_stays_whatever_seed_a_run_has_and_keeps_subjects_together(tmp_path):
+def test_a_drawn_split_follows_its_own_seed_and_keeps_subjects_together(tmp_path):
     rows = 400
     columns = {
         "x": list(range(rows)),
@@ -133,13 +133,12 @@ def test_a_drawn_audit_set_stays_whatever_seed_a_run_has_and_keeps_subjects_toge
     }
     write(tmp_path, columns)
     config = DataConfig(source="people.parquet", label="pay", positive="high", sensitive=("sex",), subject="who")
-    one, same, other = (
-        load(config, base=tmp_path, seed=seed, roles=["train", "validation", "audit"]) for seed in (0, 0, 1)
-    )
-    assert one.audit.fingerprint == same.audit.fingerprint == other.audit.fingerprint
-    assert one.validation.fingerprint == same.validation.fingerprint != other.validation.fingerprint
     redrawn = config.model_copy(update={"split": SplitConfig(seed=1)})
-    assert load(redrawn, base=tmp_path, seed=0, roles=["audit"]).audit.fingerprint != one.audit.fingerprint
+    one, same, other = (
+        load(item, base=tmp_path, roles=["train", "validation", "audit"]) for item in (config, config, redrawn)
+    )
+    assert one.audit.fingerprint == same.audit.fingerprint != other.audit.fingerprint
+    assert one.validation.fingerprint == same.validation.fingerprint != other.validation.fingerprint
     subjects = {role: {int(x) // 4 for x in rows_.table.columns["x"]} for role, rows_ in one.splits.items()}
     assert not subjects["train"] & subjects["audit"]
     assert not subjects["validation"] & (subjects["audit"] | subjects["train"])
@@ -173,7 +172,7 @@ def test_data_that_is_not_as_declared_is_refused_by_name(tmp_path, changes, colu
     write(tmp_path, COLUMNS | (columns or {}))
     config = DataConfig.model_validate(BASE | changes)
     with pytest.raises(DataError, match=message):
-        load(config, base=tmp_path, seed=0, roles=["train", "audit"])
+        load(config, base=tmp_path, roles=["train", "audit"])
 
 
 @pytest.mark.parametrize("name", ["people.parquet", "people.csv", "people.npz"])
@@ -185,7 +184,7 @@ def test_a_corrupt_empty_or_truncated_file_is_refused(tmp_path, name, content):
         content = path.read_bytes()[:-40]
     path.write_bytes(content or b"")
     with pytest.raises(DataError, match=r"cannot be read|no column|no rows"):
-        load(DataConfig.model_validate(BASE | {"source": name}), base=tmp_path, seed=0, roles=["audit"])
+        load(DataConfig.model_validate(BASE | {"source": name}), base=tmp_path, roles=["audit"])
 
 
 @pytest.mark.parametrize("name", ["people.parquet", "people.csv", "people.npz"])
@@ -217,20 +216,20 @@ def test_text_that_is_not_utf8_is_refused_and_not_read_as_bytes(tmp_path):
     path = tmp_path / "people.csv"
     path.write_bytes(path.read_bytes().replace(b",F,", b",\xfc,"))
     with pytest.raises(DataError, match=r"column 'sex' has type .*binary"):
-        load(DataConfig.model_validate(BASE | {"source": path.name}), base=tmp_path, seed=0, roles=["audit"])
+        load(DataConfig.model_validate(BASE | {"source": path.name}), base=tmp_path, roles=["audit"])
 
 
 def test_bytes_of_npz_are_text(tmp_path):
     columns = {key: np.array(value) for key, value in COLUMNS.items()} | {"sex": np.array([b"F", b"M"] * 4)}
     np.savez(tmp_path / "people.npz", **columns)
     config = DataConfig.model_validate(BASE | {"source": "people.npz"})
-    assert load(config, base=tmp_path, seed=0, roles=["audit"]).audit.sensitive["sex"].present == ("F", "M")
+    assert load(config, base=tmp_path, roles=["audit"]).audit.sensitive["sex"].present == ("F", "M")
 
 
 def test_a_column_name_given_twice_is_refused(tmp_path):
     (tmp_path / "people.csv").write_text("sex,sex,pay,part\nF,F,low,train\n")
     with pytest.raises(DataError, match="2 columns named 'sex'"):
-        load(DataConfig.model_validate(BASE | {"source": "people.csv"}), base=tmp_path, seed=0, roles=["audit"])
+        load(DataConfig.model_validate(BASE | {"source": "people.csv"}), base=tmp_path, roles=["audit"])
 
 
 @pytest.mark.parametrize(("extra", "message"), [(np.array(3), "a single value"), (None, "no array")])
@@ -241,7 +240,7 @@ def test_a_member_of_npz_that_is_no_column_is_refused(tmp_path, extra, message):
         with zipfile.ZipFile(tmp_path / "people.npz", "a") as archive:
             archive.writestr("extra", "no array at all")
     with pytest.raises(DataError, match=f"'extra' is {message}"):
-        load(DataConfig.model_validate(BASE | {"source": "people.npz"}), base=tmp_path, seed=0, roles=["audit"])
+        load(DataConfig.model_validate(BASE | {"source": "people.npz"}), base=tmp_path, roles=["audit"])
 
 
 @pytest.mark.parametrize("name", ["people.parquet", "people.npz"])
@@ -258,7 +257,7 @@ def test_a_damaged_file_is_refused_or_read_and_never_a_traceback(tmp_path, name)
             damaged[position] = rng.integers(256)
         (tmp_path / name).write_bytes(damaged)
         try:
-            load(DataConfig.model_validate(BASE | {"source": name}), base=tmp_path, seed=0, roles=["audit"])
+            load(DataConfig.model_validate(BASE | {"source": name}), base=tmp_path, roles=["audit"])
         except DataError:
             refused += 1
     assert refused > 50
@@ -290,7 +289,7 @@ def test_npz_with_objects_is_refused_and_not_unpickled(tmp_path):
     np.savez(tmp_path / "people.npz", pay=np.array([{"a": 1}], dtype=object), sex=np.array(["F"]))
     config = DataConfig(source="people.npz", label="pay", positive="x", sensitive=("sex",))
     with pytest.raises(DataError, match="pickled Python objects, which are never loaded"):
-        load(config, base=tmp_path, seed=0, roles=["audit"])
+        load(config, base=tmp_path, roles=["audit"])
 
 
 def test_a_subject_on_both_sides_of_a_given_split_is_refused(tmp_path):
@@ -298,7 +297,7 @@ def test_a_subject_on_both_sides_of_a_given_split_is_refused(tmp_path):
     write(tmp_path, columns)
     config = DataConfig.model_validate(BASE | {"subject": "who"})
     with pytest.raises(DataError, match=r"audit split, for example 'p4'"):
-        load(config, base=tmp_path, seed=0, roles=["audit"])
+        load(config, base=tmp_path, roles=["audit"])
 
 
 @given(st.lists(st.tuples(st.integers(-5, 5), st.sampled_from("xyz")), min_size=1, max_size=50), st.randoms())
