@@ -184,10 +184,9 @@ def test_verify_works_where_torch_is_not_installed(shipped, tmp_path):
     packages.mkdir()
     site = Path(jsonschema.__file__).parent.parent
     for path in site.iterdir():
-        if not path.name.startswith(("torch", "functorch", "onnxscript", "safetensors")):
+        if not path.name.startswith(("torch", "functorch", "onnxscript", "safetensors")) and path.name != "edgefair":
             (packages / path.name).symlink_to(path)
-    if not (packages / "edgefair").exists():
-        (packages / "edgefair").symlink_to(Path(edgefair.__file__).parent)
+    (packages / "edgefair").symlink_to(Path(edgefair.__file__).parent)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     library = next((tmp_path / "venv/lib").iterdir()) / "site-packages"
     (library / "packages.pth").write_text(f"{packages}\n")
