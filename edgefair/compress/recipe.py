@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -10,8 +9,8 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgefair.errors import DataError, UsageError, did_you_mean
-from edgefair.resources import shipped_names, shipped_path
+from edgefair.errors import DataError, UsageError
+from edgefair.resources import named_file
 
 
 class CalibrationRecipe(BaseModel):
@@ -35,15 +34,7 @@ def open_recipe(name_or_path: str) -> CalibrationRecipe:
     Raises:
         UsageError: no such recipe, or a file that is not one.
     """
-    path = Path(name_or_path)
-    if path.suffix not in {".yaml", ".yml"}:
-        names = shipped_names("calibration")
-        if name_or_path not in names:
-            raise UsageError(
-                f"unknown calibration recipe '{name_or_path}'{did_you_mean(name_or_path, names)}",
-                expected=f"one of {', '.join(names)}, or the path of a .yaml file",
-            )
-        path = shipped_path("calibration", f"{name_or_path}.yaml")
+    path = named_file("calibration", name_or_path, what="calibration recipe")
     try:
         return CalibrationRecipe.model_validate(yaml.safe_load(path.read_text()))
     except (OSError, yaml.YAMLError, ValidationError) as error:

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgefair.errors import UsageError, did_you_mean
-from edgefair.resources import shipped_names, shipped_path
+from edgefair.resources import named_file
 
 
 class LatencyRules(BaseModel):
@@ -45,15 +45,7 @@ def load_profile(name_or_path: str) -> TargetProfile:
     Raises:
         UsageError: no such target, or a file that is not a profile.
     """
-    path = Path(name_or_path)
-    if path.suffix not in {".yaml", ".yml"}:
-        names = shipped_names("deploy/targets")
-        if name_or_path not in names:
-            raise UsageError(
-                f"unknown target '{name_or_path}'{did_you_mean(name_or_path, names)}",
-                expected=f"one of {', '.join(names)}, or the path of a .yaml profile",
-            )
-        path = shipped_path("deploy/targets", f"{name_or_path}.yaml")
+    path = named_file("deploy/targets", name_or_path, what="target")
     try:
         raw = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
