@@ -17,6 +17,7 @@ from edgefair.errors import EXIT_MEASUREMENT, EXIT_USAGE, EdgefairError
 # Name -> one-line help. The table is data, so `edgefair --help` imports no command.
 COMMANDS: Mapping[str, str] = {
     "init": "Write edgefair.yaml for this project.",
+    "data": "What the data holds: groups, labels and base rates (`data describe`).",
     "plan": "Can this audit set decide at this threshold? Rows needed per cell.",
     "train": "Train (and debias) a network into runs/NAME.",
     "export": "Compress, measure on the target, and write the bundle only if every gate passes.",

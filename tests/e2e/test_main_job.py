@@ -236,3 +236,13 @@ def test_a_reader_that_closes_the_pipe_gets_no_verdict_code(shipped):
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
     assert done.returncode == 4
+
+
+def test_data_describe_counts_every_group_and_label(project):
+    result = run("data", "describe", "-c", project / "edgefair.yaml")
+    assert result.exit_code == 0
+    assert "audit: 8,000 rows" in result.stdout
+    splits = json.loads(run("data", "describe", "-c", project / "edgefair.yaml", "--json").stdout)["splits"]
+    assert {name: split["rows"] for name, split in splits.items()} == {"train": 7200, "validation": 800, "audit": 8000}
+    groups = splits["audit"]["cells"][0]["groups"]
+    assert sum(sum(counts) for counts in groups.values()) == 8000

@@ -1,0 +1,57 @@
+"""A data set as a person reads it, and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgefair.data.summary import Cells, Summary
+
+DATA_SCHEMA = "edgefair.data/1"
+
+
+def render(summary: Summary) -> RenderableType:
+    """One table per split and attribute: rows and base rate of every group and label."""
+    parts: list[RenderableType] = [Text(f"{summary.source}: {len(summary.features)} features")]
+    for split, cells in summary.cells.items():
+        parts += ["", Text(f"{split}: {summary.rows[split]:,} rows", style="bold")]
+        parts += [_table(item) for item in cells]
+    return Group(*parts)
+
+
+def _table(cells: Cells) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("*".join(cells.attributes), overflow="fold", min_width=10)
+    for label in cells.classes:
+        table.add_column(f"label {label}", justify="right")
+        table.add_column("share", justify="right")
+    for group, counts, rates in zip(cells.groups, cells.counts, cells.base_rates, strict=True):
+        entries = [text for n, rate in zip(counts, rates, strict=True) for text in (f"{n:,}", f"{rate:.2%}")]
+        table.add_row(group, *entries)
+    return table
+
+
+def summary_json(summary: Summary) -> dict[str, Any]:
+    """Plain JSON types."""
+    return {
+        "schema": DATA_SCHEMA,
+        "source": summary.source,
+        "features": list(summary.features),
+        "splits": {
+            split: {
+                "rows": summary.rows[split],
+                "cells": [
+                    {
+                        "attributes": list(item.attributes),
+                        "classes": list(item.classes),
+                        "groups": dict(zip(item.groups, item.counts.tolist(), strict=True)),
+                    }
+                    for item in cells
+                ],
+            }
+            for split, cells in summary.cells.items()
+        },
+    }
