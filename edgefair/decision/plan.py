@@ -41,6 +41,7 @@ class AttributePlan:
         lacking: cells below that, in words; with any of them the verdict can only be INCONCLUSIVE.
         smallest_threshold: the least threshold that could pass if all groups had equal rates.
         power: (true gap, probability of PASS) at this threshold.
+        power_by_rows: (multiple of these rows, probability of PASS of a perfectly fair model).
         paired: what the paired gate can show.
         rows_per_cell: (true gap, rows per (group, label) cell for an 80 % chance of PASS), balanced cells.
     """
@@ -53,6 +54,7 @@ class AttributePlan:
     smallest_threshold: float | None
     power: tuple[tuple[float, float], ...]
     rows_per_cell: tuple[tuple[float, int | None], ...]
+    power_by_rows: tuple[tuple[float, float], ...]
     paired: PairedPlan
 
     @property

@@ -25,6 +25,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         _verdict(item, console)
         if item.power:
             console.print(_power(item))
+            console.print(_power_by_rows(item))
         _paired(item, console)
 
 
@@ -49,6 +50,16 @@ def _verdict(item: AttributePlan, console: Console) -> None:
         console.print(Text(f"too small to PASS reliably at {item.threshold:g}", style="bold yellow"))
     if item.smallest_threshold is not None:
         console.print(Text(f"smallest threshold it could ever pass: {item.smallest_threshold:.4f}"))
+
+
+def _power_by_rows(item: AttributePlan) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("rows", justify="right")
+    table.add_column("chance of PASS at a true gap of 0", justify="right")
+    table.add_column("")
+    for times, power in item.power_by_rows:
+        table.add_row(f"{times:g}x", f"{power:.0%}", "█" * round(BAR * power))
+    return table
 
 
 def _paired(item: AttributePlan, console: Console) -> None:

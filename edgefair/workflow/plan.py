@@ -14,9 +14,11 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.measure.planning import power_absolute, power_paired, rows_for_power, smallest_threshold
 from edgefair.workflow.progress import Progress, silent
 
-# True gaps, as shares of the threshold, for which power is told.
 # Growth of the gap that is planned for where the policy names none.
 DEFAULT_INCREASE = 0.02
+# Multiples of the rows at hand for which power is told.
+MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
+# True gaps, as shares of the threshold, for which power is told.
 GAPS = (0.0, 0.2, 0.4, 0.6, 0.8)
 
 
@@ -94,6 +96,22 @@ def _attribute(
                 ),
             )
             for gap in gaps
+        ),
+        power_by_rows=()
+        if lacking
+        else tuple(
+            (
+                times,
+                power_absolute(
+                    np.maximum(1, (rows * times).astype(np.int64)),
+                    rates,
+                    gap=0.0,
+                    threshold=threshold,
+                    alpha=alpha,
+                    seed=seed,
+                ),
+            )
+            for times in MULTIPLES
         ),
         paired=_paired(config, rows, flip_rate, lacking=bool(lacking)),
     )

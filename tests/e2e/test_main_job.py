@@ -152,6 +152,8 @@ def test_plan_says_what_the_set_can_decide(project):
     plan = json.loads(run("plan", "-c", config, "--json").stdout)
     power = [chance for _, chance in plan["attributes"][0]["power"]]
     assert power == sorted(power, reverse=True)
+    by_rows = [chance for _, chance in plan["attributes"][0]["power_by_rows"]]
+    assert by_rows == sorted(by_rows)
 
 
 def test_init_writes_a_config_that_works_and_keeps_one_that_is_there(project, monkeypatch):
