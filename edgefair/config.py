@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -63,7 +64,15 @@ class Config(BaseModel):
         return self.base / self.output / self.project
 
     def run_path(self, name: str) -> Path:
-        """The folder of a training run."""
+        """The folder of a training run.
+
+        Raises:
+            UsageError: a name that is no plain folder name, and could lead out of the runs.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
+            raise UsageError(
+                f"'{name}' cannot name a run", expected="letters, digits and . _ + -, beginning with a letter or digit"
+            )
         return self.base / self.runs / name
 
 
@@ -133,8 +142,9 @@ def _explained(error: ValidationError, source: str) -> EdgefairError:
     if first["type"] == "missing":
         return kind(f"{source}: key '{key}' is missing", fix="`edgefair init` writes a config with every key explained")
     found = first.get("input")
+    message = first["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(found, dict | list) else f" (found {found!r})"
-    return kind(": ".join(part for part in (source, key, f"{first['msg']}{shown}") if part))
+    return kind(": ".join(part for part in (source, key, f"{message}{shown}") if part))
 
 
 def _keys_beside(location: list[str]) -> list[str]:

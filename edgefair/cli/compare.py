@@ -50,10 +50,12 @@ def command(
     from edgefair.config import load_config
     from edgefair.report.compare import render
     from edgefair.report.console import stdout_console
+    from edgefair.report.output import check_folders
     from edgefair.workflow.compare import compare
 
     flags = overrides(settings, data__source=data__source, policy__max_eo_increase=policy__max_eo_increase)
     config = load_config(config_path, flags)
+    check_folders(exemplars)
     with progress_bar() as progress:
         report = compare(config, before, after, exemplars=exemplars, progress=progress)
     if as_json:

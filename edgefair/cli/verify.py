@@ -51,10 +51,11 @@ def command(
       edgefair verify model.onnx --reference fp32.onnx --max-accuracy-drop 0.01 --json
     """
     from edgefair.config import load_config
-    from edgefair.report.output import print_result, write_report
+    from edgefair.report.output import check_folders, print_result, write_report
     from edgefair.workflow.verify import verify
 
     config = load_config(config_path, overrides(settings, **gates))
+    check_folders(report_path, record)
     with progress_bar() as progress:
         report = verify(config, path, reference=reference, latency=latency, record=record, progress=progress)
     if report_path is not None:

@@ -27,6 +27,17 @@ def print_result(report: Report, *, as_json: bool) -> None:
     stdout_console().print(render(report))
 
 
+def check_folders(*paths: Path | None) -> None:
+    """Whether the folders of files that will be written exist, before the work whose result they are to hold.
+
+    Raises:
+        UsageError: a folder that does not exist.
+    """
+    for path in paths:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise UsageError(f"cannot write '{path}': no folder '{path.parent}'", fix="make the folder first")
+
+
 def write_report(report: Report, path: Path) -> None:
     """Write the report as a JSON file.
 

@@ -71,6 +71,12 @@ def write_config(
     if path.exists() and not force:
         raise UsageError(f"'{path}' is there already", fix="edit it, or replace it with --force")
     section = {"source": source, **given}
+    lacking = [key for key in ("label", "sensitive") if source not in BUILT_IN and key not in given]
+    if lacking:
+        raise UsageError(
+            f"nothing says which column of '{source}' is the {lacking[0]} one",
+            fix=f"name it with --{lacking[0]}; for two classes also the --positive label",
+        )
     name = project or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)
     sensitive = section.get("sensitive") or BUILT_IN.get(source, {}).get("sensitive") or ["unnamed"]
     placeholder = {"attributes": {sensitive[0]: {"groups": ["a", "b"]}}}

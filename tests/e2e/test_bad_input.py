@@ -240,6 +240,23 @@ def test_a_full_disk_leaves_the_old_bundle(project, tmp_path):
     assert not [path.name for path in project.iterdir() if path.name.startswith(".")]
 
 
+def test_a_run_is_named_within_the_runs(project):
+    assert "cannot name a run" in refused(project, "train", "--name", "../outside", "--epochs", 1)
+    assert "no finished run '../fair'" in refused(project, "export", "--run", "../fair")
+
+
+def test_a_file_that_cannot_be_written_is_known_before_the_work(project, shipped):
+    for flag in ("--report", "--record"):
+        assert "no folder" in refused(project, "verify", shipped / "dist/small", flag, project / "absent/file")
+
+
+def test_init_says_what_it_needs_to_know(project):
+    result = run("init", "--data", project / "people.parquet", "-o", project / "new.yaml")
+    assert result.exit_code == 2
+    assert "--label" in result.stderr
+    assert not (project / "new.yaml").exists()
+
+
 def test_set_needs_a_key_and_a_value(project):
     assert "not KEY=VALUE" in refused(project, "plan", "--set", "policy.alpha")
     assert "'project' is not a section" in refused(project, "plan", "--set", "project.name=x")
