@@ -158,4 +158,4 @@ def test_condemning_by_a_bootstrap_percentile_condemns_fair_models(repeats):
         drawn = rng.multinomial(total, (counts / total).ravel(), size=400).reshape(400, 4, 2, 2)
         gaps = np.ptp(drawn / drawn.sum(axis=3, keepdims=True), axis=1).max(axis=(1, 2))
         condemned.append(np.quantile(gaps, 0.05) > 0.05)
-    assert np.mean(condemned) == pytest.approx(0.94, abs=3 * np.sqrt(0.94 * 0.06 / repeats) + 0.02)
+    assert np.mean(condemned) == pytest.approx(0.978, abs=3 * np.sqrt(0.978 * 0.022 / repeats) + 0.005)
