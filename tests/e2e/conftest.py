@@ -1,56 +1,10 @@
-"""A small project with real training: two groups that the fair label treats alike and the unfair label does not."""
+"""Projects with real training, for every test of this folder."""
 
 import shutil
 from pathlib import Path
 
-import numpy as np
-import pyarrow
-import pyarrow.parquet
 import pytest
-from click.testing import CliRunner
-
-from edgefair.cli import main
-
-ROWS = 16_000
-CONFIG = """\
-project: small
-data:
-  source: people.parquet
-  label: {label}
-  positive: "yes"
-  sensitive: [sex]
-  exclude: [{other}]
-  split: {{column: part, train: [train], audit: [test]}}
-model:
-  options: {{hidden: [128, 64]}}
-train: {{epochs: 3, batch_rows: 256, learning_rate: 0.02}}
-policy:
-  max_eo_gap: 0.05
-  attributes:
-    sex: {{groups: [F, M]}}
-"""
-
-
-def write_people(folder: Path) -> None:
-    rng = np.random.default_rng(0)
-    sex = rng.choice(["F", "M"], ROWS)
-    skill, job = rng.normal(size=ROWS), rng.choice(["cook", "nurse", "pilot"], ROWS)
-    clear = skill + (job == "pilot") + 0.35 * rng.normal(size=ROWS)
-    blurred = np.where(sex == "F", skill + (job == "pilot") + 2.5 * rng.normal(size=ROWS), clear)
-    columns = {
-        "skill": skill,
-        "age": rng.integers(18, 80, ROWS),
-        "job": job,
-        "sex": sex,
-        "fair": np.where(clear > 0.3, "yes", "no"),
-        "unfair": np.where(blurred > 0.3, "yes", "no"),
-        "part": np.where(np.arange(ROWS) % 2 == 0, "train", "test"),
-    }
-    pyarrow.parquet.write_table(pyarrow.table(columns), folder / "people.parquet")
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(item) for item in arguments], catch_exceptions=False)
+from commands import CONFIG, run, write_people
 
 
 @pytest.fixture(scope="session")

@@ -6,55 +6,11 @@ import sys
 
 import numpy as np
 import onnx
-import pyarrow
-import pyarrow.parquet
 import pytest
 import torch
-import yaml
-from conftest import ROWS, run
+from commands import ROWS, change, edit, refused, run
 
 from edgefair.probe.spec import SPEC_METADATA_KEY
-
-
-def change(project, **columns):
-    """Change columns of the project's table; None drops one."""
-    path = project / "people.parquet"
-    table = {name: column.to_numpy(zero_copy_only=False) for name, column in zip(*_parts(path), strict=True)}
-    for name, value in columns.items():
-        if value is None:
-            del table[name]
-        else:
-            table[name] = value(table) if callable(value) else value
-    pyarrow.parquet.write_table(pyarrow.table(table), path)
-
-
-def _parts(path):
-    table = pyarrow.parquet.read_table(path)
-    return table.column_names, table.columns
-
-
-def edit(project, **changes):
-    path = project / "edgefair.yaml"
-    config = yaml.safe_load(path.read_text())
-    for key, value in changes.items():
-        *sections, last = key.split("__")
-        place = config
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[last] = value
-    path.write_text(yaml.safe_dump(config))
-
-
-def refused(project, *arguments, code=2):
-    """Run a command that must be refused; its message. Nothing may have been written."""
-    before = sorted(str(path) for path in project.rglob("*"))
-    result = run(*arguments, "-c", project / "edgefair.yaml")
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert "Traceback" not in result.stderr
-    assert sorted(str(path) for path in project.rglob("*")) == before
-    return result.stderr
 
 
 def every_n(values, n, value):

@@ -7,8 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import yaml
-from conftest import ROWS, run
-from test_bad_input import change, edit, refused
+from commands import ROWS, change, edit, refused, run
 
 from edgefair.bundle.manifest import open_bundle
 

@@ -10,7 +10,7 @@ import onnx
 import pyarrow
 import pyarrow.parquet
 import pytest
-from conftest import run
+from commands import run
 from onnx import TensorProto, helper
 
 import edgefair

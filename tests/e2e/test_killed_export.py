@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import run
+from commands import run
 
 from edgefair.bundle.manifest import open_bundle
 

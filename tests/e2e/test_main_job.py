@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from conftest import run
+from commands import run
 
 import edgefair
 from edgefair.bundle.manifest import open_bundle
