@@ -59,8 +59,9 @@ def test_the_point_rule_tosses_a_coin_at_the_threshold(repeats):
         np.full((8, 2), 1000),
         np.array([[5000, 400], [2000, 3000]]),
         np.array([[5000, 400], [2000, 3000], [300, 900], [8000, 8000]]),
+        np.array([[5000, 400], [2000, 3000], [300, 900], [8000, 8000]] * 2),
     ],
-    ids=["2", "4", "8", "2 unequal", "4 unequal"],
+    ids=["2", "4", "8", "2 unequal", "4 unequal", "8 unequal"],
 )
 def test_at_the_threshold_an_unfair_model_passes_with_at_most_alpha(n, repeats):
     rules = policy(len(n), min_cell_rows=1)
@@ -79,18 +80,30 @@ def test_at_the_threshold_a_model_is_condemned_with_at_most_alpha(groups, repeat
 
 
 @pytest.mark.parametrize("repeats", SIZES)
-@pytest.mark.parametrize("groups", [2, 4])
-def test_at_the_threshold_the_paired_gate_passes_with_at_most_alpha(groups, repeats):
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [3000] * 2,
+        [3000] * 4,
+        [3000] * 8,
+        [900, 5000],
+        [900, 5000, 2000, 700],
+        [900, 5000, 2000, 700, 3000, 600, 4000, 800],
+    ],
+    ids=["2", "4", "8", "2 unequal", "4 unequal", "8 unequal"],
+)
+def test_at_the_threshold_the_paired_gate_passes_with_at_most_alpha(rows, repeats):
     rng = np.random.default_rng(5)
-    n, rules = 3000, policy(groups, max_eo_increase=0.02)
+    rules = policy(len(rows), max_eo_increase=0.02, min_cell_rows=1)
+    shifts = [0.02, *[0.0] * (len(rows) - 1)]
     passed = []
     for _ in range(repeats):
         table = [
             [
                 rng.multinomial(n, [0.895, 0.005, 0.005, 0.095]).reshape(2, 2),
-                rng.multinomial(n, [0.2 - 0.005, 0.005, 0.005 + shift, 0.795 - shift]).reshape(2, 2),
+                rng.multinomial(n, [0.195, 0.005, 0.005 + shift, 0.795 - shift]).reshape(2, 2),
             ]
-            for shift in [0.02, *[0.0] * (groups - 1)]
+            for n, shift in zip(rows, shifts, strict=True)
         ]
         paired = paired_of(table)
         verdict = decide(Evidence(counts=paired.candidate, paired=paired), rules)
