@@ -1,0 +1,153 @@
+"""The user's own torch network, made by `package.module:factory` -> one checked FP32 ONNX graph."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from edgefair.errors import ModelError, UsageError
+from edgefair.exporters.conversion import ROWS, finished_model, first_line, quietly
+from edgefair.exporters.torch_module import OPSET
+from edgefair.training.checkpoint import load_weights
+
+OUTPUT = "output"
+
+
+def open_factory(name: str) -> Callable[..., Any]:
+    """The function behind `package.module:factory`, importable from the current folder.
+
+    Raises:
+        UsageError: not such a name, or it cannot be imported or called.
+    """
+    module_name, separator, attribute = name.partition(":")
+    if not separator or not module_name or not attribute:
+        raise UsageError(f"'{name}' does not name a factory", expected="package.module:factory")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            factory = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"factory '{name}' cannot be imported: {error}",
+            expected="package.module:factory, importable from the current folder",
+        ) from error
+    if not callable(factory):
+        raise UsageError(f"'{name}' is a {type(factory).__name__}", expected="a function that returns the model")
+    made: Callable[..., Any] = factory
+    return made
+
+
+def call_factory(name: str, options: Mapping[str, Any]) -> Any:
+    """What the factory returns for these keyword arguments. What it prints goes to stderr.
+
+    Raises:
+        UsageError: no such factory, or it does not take these options.
+    """
+    factory = open_factory(name)
+    try:
+        inspect.signature(factory).bind(**options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"factory '{name}' cannot be called with the options {sorted(options)}: {error}",
+            expected="options that are the factory's keyword arguments",
+        ) from error
+    with contextlib.redirect_stdout(sys.stderr):
+        return factory(**options)
+
+
+def from_factory(
+    name: str,
+    weights: Path,
+    example: tuple[Tensor, ...],
+    input_names: tuple[str, ...],
+    options: Mapping[str, Any],
+) -> onnx.ModelProto:
+    """Build the network, load its weights and export it.
+
+    Args:
+        name: `package.module:factory`; called with the options alone, it returns a torch.nn.Module.
+        weights: `.safetensors`, or a `.pt` state dict.
+        example: one tensor [rows, ...] per argument of forward; the number of rows is free in the graph.
+        input_names: the graph's inputs, in the order of `example`.
+        options: keyword arguments of the factory.
+
+    Returns:
+        A graph with the output `output`, or `output_0`, `output_1`, ... where forward returns several tensors. Of a
+        result with `.logits`, the logits alone.
+
+    Raises:
+        UsageError: the factory cannot be imported or called, or returns no module.
+        ModelError: the weights do not fit, forward returns no tensors, or the network cannot be exported.
+    """
+    network = call_factory(name, options)
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"factory '{name}' returned a {type(network).__name__}", expected="a torch.nn.Module")
+    load_weights(weights, network)
+    return export_network(network, example, input_names)
+
+
+def export_network(network: nn.Module, example: tuple[Tensor, ...], input_names: tuple[str, ...]) -> onnx.ModelProto:
+    """Export a network that has its weights, as `from_factory` does.
+
+    Raises:
+        ModelError: forward returns no tensors, or the network cannot be exported with any number of rows.
+    """
+    plain = _Plain(network).eval().float()
+    # A batch of one would be specialised away.
+    example = tuple(torch.cat([item, item]) if len(item) == 1 else item for item in example)
+    rows = torch.export.Dim(ROWS, min=1)
+    try:
+        with quietly():
+            with torch.no_grad():
+                count = len(plain(*example))
+            program = torch.onnx.export(
+                plain,
+                example,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=list(input_names),
+                output_names=[OUTPUT] if count == 1 else [f"{OUTPUT}_{index}" for index in range(count)],
+                dynamic_shapes=(tuple({0: rows} for _ in example),),
+                external_data=False,
+                verbose=False,
+            )
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"the network cannot be exported to ONNX: {first_line(error)}",
+            expected=f"a forward that takes {', '.join(input_names)} with any number of rows, "
+            "without control flow that depends on values",
+        ) from error
+    if program is None:
+        raise ModelError("the exporter returned no ONNX program")
+    return finished_model(program.model_proto, opset=OPSET, static="keep dimension 0 of every result for the rows")
+
+
+class _Plain(nn.Module):
+    """Inputs in order -> a tuple of tensors."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        result = self.network(*inputs)
+        result = getattr(result, "logits", result)
+        parts = (result,) if isinstance(result, Tensor) else result
+        if not isinstance(parts, tuple | list) or not all(isinstance(part, Tensor) for part in parts) or not parts:
+            raise ModelError(
+                f"the network's forward returns a {type(result).__name__}",
+                expected="a tensor, a tuple of tensors, or a result with .logits",
+            )
+        return tuple(parts)
