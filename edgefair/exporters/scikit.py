@@ -1,0 +1,151 @@
+"""A fitted scikit-learn classifier -> one checked FP32 ONNX graph; and `.skops` files."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import onnx
+
+from edgefair.errors import ModelError, UsageError, did_you_mean
+from edgefair.exporters.conversion import finished_model, first_line, quietly
+from edgefair.exporters.torch_module import OPSET
+
+INSTALL = "pip install 'edgefair[sklearn]'"
+MATRIX = "X"
+PICKLED = {".pkl", ".pickle", ".joblib"}
+
+
+def from_estimator(estimator: Any, columns: Sequence[tuple[str, Literal["number", "text"]]]) -> onnx.ModelProto:
+    """Convert a fitted classifier, or a Pipeline that ends in one.
+
+    Args:
+        estimator: it needs predict_proba.
+        columns: the features, in the order of its training data.
+
+    Returns:
+        A graph with the outputs `label` [rows] and `probabilities` float32 [rows, classes]. Where a ColumnTransformer
+        selects columns by name, it has one input [rows, 1] per column, float32 or text; otherwise the one input `X`
+        float32 [rows, columns].
+
+    Raises:
+        UsageError: skl2onnx is not installed.
+        ModelError: not a fitted classifier, other columns than it was fitted with, or nothing that ONNX can express.
+    """
+    try:
+        from skl2onnx import convert_sklearn
+        from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+        from sklearn.base import is_classifier
+        from sklearn.exceptions import NotFittedError
+        from sklearn.utils.validation import check_is_fitted
+    except ImportError as error:
+        raise UsageError(f"scikit-learn models need {error.name or 'skl2onnx'}", fix=INSTALL) from error
+    kind = type(estimator).__name__
+    if not is_classifier(estimator) or not hasattr(estimator, "predict_proba"):
+        raise ModelError(f"a {kind} gives no probabilities of classes", expected="a classifier with predict_proba")
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError as error:
+        raise ModelError(f"the {kind} is not fitted", fix="call fit before saving it") from error
+    selected = _selected_by_name(estimator)
+    if selected is None:
+        _check_matrix(estimator, columns)
+        inputs = [(MATRIX, FloatTensorType([None, len(columns)]))]
+    else:
+        _check_names(selected, columns)
+        types = {"number": FloatTensorType, "text": StringTensorType}
+        inputs = [(name, types[column]([None, 1])) for name, column in columns]
+    try:
+        with quietly():
+            model: onnx.ModelProto = convert_sklearn(
+                estimator,
+                name=kind,
+                initial_types=inputs,
+                options={id(estimator): {"zipmap": False}},
+                target_opset=OPSET,
+            )
+    except Exception as error:
+        raise ModelError(f"the {kind} cannot be expressed in ONNX: {first_line(error)}") from error
+    return finished_model(model, static="use a classifier with one label per row")
+
+
+def _selected_by_name(estimator: Any) -> list[str] | None:
+    """The columns that the first step, a ColumnTransformer, selects by name; None where it does not."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+
+    first = estimator.steps[0][1] if isinstance(estimator, Pipeline) else None
+    if not isinstance(first, ColumnTransformer):
+        return None
+    names: list[str] = []
+    for name, _, chosen in first.transformers_:
+        if name == "remainder":
+            continue
+        items: list[Any] = [chosen] if isinstance(chosen, str | slice) else list(chosen)
+        if not all(isinstance(item, str) for item in items):
+            return None
+        names += items
+    return names
+
+
+def _check_matrix(estimator: Any, columns: Sequence[tuple[str, str]]) -> None:
+    texts = [name for name, kind in columns if kind == "text"]
+    if texts:
+        raise ModelError(
+            f"column '{texts[0]}' is text and the model takes one matrix of numbers",
+            fix="begin the Pipeline with a ColumnTransformer that selects its columns by name",
+        )
+    names = [name for name, _ in columns]
+    fitted = list(getattr(estimator, "feature_names_in_", names))
+    if fitted != names or estimator.n_features_in_ != len(names):
+        expected = fitted if fitted != names else f"{estimator.n_features_in_} columns"
+        raise ModelError(f"the columns are {names}", expected=f"{expected}, as the model was fitted")
+
+
+def _check_names(selected: Sequence[str], columns: Sequence[tuple[str, str]]) -> None:
+    known = [name for name, _ in columns]
+    for name in selected:
+        if name not in known:
+            raise ModelError(
+                f"the model takes column '{name}', which the data does not have{did_you_mean(name, known)}",
+                expected=f"among: {', '.join(known)}",
+            )
+
+
+def read_skops(path: Path) -> Any:
+    """The object of a `.skops` file, made only of types that skops itself trusts.
+
+    Raises:
+        UsageError: skops is not installed.
+        ModelError: missing, unreadable, pickled, or with other types.
+    """
+    try:
+        import skops.io
+    except ImportError as error:
+        raise UsageError("a .skops file needs skops", fix=INSTALL) from error
+    if not path.is_file():
+        raise ModelError(f"no file '{path}'", expected="a .skops file")
+    if not zipfile.is_zipfile(path):
+        if path.suffix in PICKLED or path.read_bytes()[:1] == b"\x80":
+            raise ModelError(
+                f"'{path}' is pickled, and pickled objects are never loaded",
+                expected="a .skops file",
+                fix="save the model with skops.io.dump(model, 'model.skops')",
+            )
+        raise ModelError(
+            f"'{path}' is not a .skops file", fix="save the model with skops.io.dump(model, 'model.skops')"
+        )
+    try:
+        with quietly():
+            untrusted = skops.io.get_untrusted_types(file=path)
+            if not untrusted:
+                return skops.io.load(path, trusted=[])
+    except Exception as error:
+        raise ModelError(f"'{path}' is not a readable .skops file: {first_line(error)}") from error
+    raise ModelError(
+        f"'{path}' holds types that are not trusted: {', '.join(sorted(untrusted))}",
+        expected="types of scikit-learn and numpy that skops trusts",
+        fix="name a package.module:factory that returns the fitted model instead of the file",
+    )
