@@ -13,6 +13,8 @@ import onnx
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model, drop_traces
 
+# The newest opset that a converter may write.
+OPSET = 20
 ROWS = "rows"
 # A narrower network is no FP32 reference for what compression changes.
 NARROW: dict[int, str] = {onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.BFLOAT16: "bfloat16"}

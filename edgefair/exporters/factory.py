@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.errors import ModelError, UsageError
-from edgefair.exporters.conversion import ROWS, finished_model, first_line, quietly
-from edgefair.exporters.torch_module import OPSET
+from edgefair.exporters.conversion import OPSET, ROWS, finished_model, first_line, quietly
 from edgefair.training.checkpoint import load_weights
 
 OUTPUT = "output"

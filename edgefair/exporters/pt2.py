@@ -20,8 +20,7 @@ import onnx
 import torch
 
 from edgefair.errors import ModelError
-from edgefair.exporters.conversion import finished_model, first_line, quietly
-from edgefair.exporters.torch_module import OPSET
+from edgefair.exporters.conversion import OPSET, finished_model, first_line, quietly
 
 DYNAMIC = "export it with torch.export.export(..., dynamic_shapes=...), dimension 0 of every input being dynamic"
 SAVE = "save it with torch.export.save(program, 'model.pt2')"

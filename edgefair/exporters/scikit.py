@@ -10,8 +10,7 @@ from typing import Any, Literal
 import onnx
 
 from edgefair.errors import ModelError, UsageError, did_you_mean
-from edgefair.exporters.conversion import finished_model, first_line, quietly
-from edgefair.exporters.torch_module import OPSET
+from edgefair.exporters.conversion import OPSET, finished_model, first_line, quietly
 
 INSTALL = "pip install 'edgefair[sklearn]'"
 MATRIX = "X"

@@ -1,5 +1,6 @@
 import os
 import pickle
+import subprocess
 import sys
 
 import numpy as np
@@ -208,3 +209,8 @@ def test_missing_packages_are_named_with_the_extra(tmp_path, monkeypatch):
     with pytest.raises(UsageError) as converted:
         from_estimator(mixed(), COLUMNS)
     assert read.value.fix == converted.value.fix == "pip install 'edgefair[sklearn]'"
+
+
+def test_torch_is_not_needed():
+    code = "import sys; sys.modules['torch'] = None; import edgefair.exporters.scikit, edgefair.exporters.hugging_face"
+    subprocess.run([sys.executable, "-c", code], check=True)
