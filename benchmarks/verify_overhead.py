@@ -47,7 +47,7 @@ def prepare(folder: Path) -> edgefair.Config:
     wide = {"policy.max_eo_gap": 1.0, "policy.min_balanced_accuracy": 0.0, "train.epochs": 1}
     config = edgefair.load_config(folder / "edgefair.yaml", wide)
     edgefair.train(config, name="plain")
-    edgefair.export(config, run="plain", int8=True, latency=False)
+    edgefair.export(config, run="plain", int8="auto", latency=False)
     return config
 
 

@@ -2,7 +2,7 @@
 
     config = edgefair.load_config("edgefair.yaml")
     run = edgefair.train(config, name="fair")
-    report = edgefair.export(config, run="fair", int8=True)
+    report = edgefair.export(config, run="fair", int8="auto")
     report = edgefair.verify(config)
     verdict = edgefair.decide(counts, policy)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -11,7 +12,22 @@ from edgefair.cli.progress import progress_bar
 
 
 @click.command("export")
-@click.option("--int8", is_flag=True, help="Static INT8, calibrated as compress.calibration says.")
+@click.argument("model", required=False)
+@click.option(
+    "--int8",
+    type=click.Choice(["auto", "static", "dynamic"]),
+    is_flag=False,
+    flag_value="auto",
+    default=None,
+    help="INT8: static (calibrated as compress.calibration says), dynamic, or without a word dynamic for texts and "
+    "static for everything else.",
+)
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Weights (.safetensors) of the torch module that package.module:factory makes.",
+)
 @click.option("--run", "run_name", default=None, help="Training run to export.  [default: the only one in runs/]")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=None, help="The bundle.  [default: dist/PROJECT]"
@@ -24,7 +40,9 @@ from edgefair.cli.progress import progress_bar
 def command(
     ctx: click.Context,
     /,
-    int8: bool,
+    model: str | None,
+    int8: Literal["auto", "static", "dynamic"] | None,
+    weights: Path | None,
     run_name: str | None,
     output: Path | None,
     calibration: str | None,
@@ -36,6 +54,9 @@ def command(
 ) -> None:
     """Compress, measure on the target, and write the bundle only if every gate passes.
 
+    MODEL is a model that is there already: a .onnx, .pt2 or .skops file, hf:FOLDER (saved by save_pretrained), or
+    package.module:factory with --weights. Without it a training run is exported.
+
     Blocked: no model file appears at the destination, OUTPUT.blocked.json says why, and the exit code is 1 (FAIL) or
     3 (INCONCLUSIVE).
 
@@ -43,16 +64,26 @@ def command(
     Examples:
       edgefair export --int8
       edgefair export --int8 --run fair -o dist/fair --max-eo-gap 0.03
+      edgefair export hf:models/my-vit --int8
+      edgefair export my_package.net:build --weights model.safetensors --int8 static
     """
+    if model is not None and run_name is not None:
+        raise click.UsageError("MODEL and --run are both given: which of them shall be exported?")
     from edgefair.config import load_config
     from edgefair.report.output import print_result
     from edgefair.workflow.export import export
-    from edgefair.workflow.runs import choose_run
 
     config = load_config(config_path, overrides(settings, compress__calibration=calibration, **gates))
     with progress_bar() as progress:
         report = export(
-            config, run=choose_run(config, run_name), int8=int8, output=output, latency=latency, progress=progress
+            config,
+            run=run_name,
+            model=model,
+            weights=weights,
+            int8=int8,
+            output=output,
+            latency=latency,
+            progress=progress,
         )
     print_result(report, as_json=as_json)
     ctx.exit(report.exit_code)

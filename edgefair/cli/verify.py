@@ -13,6 +13,12 @@ from edgefair.cli.progress import progress_bar
 @click.command("verify")
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Weights (.safetensors) of the torch module that package.module:factory makes.",
+)
+@click.option(
     "--reference",
     type=click.Path(path_type=Path),
     default=None,
@@ -32,6 +38,7 @@ def command(
     ctx: click.Context,
     /,
     path: Path | None,
+    weights: Path | None,
     reference: Path | None,
     report_path: Path | None,
     record: Path | None,
@@ -43,7 +50,8 @@ def command(
 ) -> None:
     """Measure a bundle or an .onnx file on the target and judge it.
 
-    PATH defaults to the bundle that `edgefair export` writes for this project.
+    PATH defaults to the bundle that `edgefair export` writes for this project. A .pt2 or .skops file, hf:FOLDER and
+    package.module:factory are converted to ONNX first.
 
     \b
     Examples:
@@ -57,7 +65,9 @@ def command(
     config = load_config(config_path, overrides(settings, **gates))
     check_folders(report_path, record)
     with progress_bar() as progress:
-        report = verify(config, path, reference=reference, latency=latency, record=record, progress=progress)
+        report = verify(
+            config, path, weights=weights, reference=reference, latency=latency, record=record, progress=progress
+        )
     if report_path is not None:
         write_report(report, report_path)
     print_result(report, as_json=as_json)

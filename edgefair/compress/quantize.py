@@ -1,4 +1,4 @@
-"""Static INT8 in QDQ form by onnxruntime's quantizer."""
+"""INT8 by onnxruntime's quantizer: static in QDQ form, and dynamic."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from edgefair.exporters.checked import checked_model
 
 # Everything else (scaling, one-hot, softmax, the decision) costs little and would lose precision for nothing.
 QUANTIZED_OPS = ("Conv", "Gemm", "MatMul")
+# An embedding is a Gather, and most of the bytes of a small model of texts.
+DYNAMIC_OPS = ("MatMul", "Gemm", "Gather")
 
 
 def quantize_static(
@@ -70,8 +72,56 @@ def quantize_static(
         except Exception as error:
             raise ModelError(f"INT8 quantization failed: {str(error).splitlines()[0]}") from error
         result = onnx.load_model(quantized)
-    if not any(node.op_type == "QuantizeLinear" for node in result.graph.node):
-        raise ModelError("the quantizer left the graph as it was", expected="QuantizeLinear nodes")
+    return _finished(result, model, "QuantizeLinear")
+
+
+def quantize_dynamic(model: onnx.ModelProto, *, reduce_range: bool) -> onnx.ModelProto:
+    """FP32 graph -> INT8 weights (embeddings too), with activations quantized while it runs, by their own range.
+
+    Needs no calibration rows. The range is taken over a whole batch, so rows of a batch change each other: such a model
+    is measured one row at a time.
+
+    Args:
+        model: a checked FP32 model.
+        reduce_range: 7-bit weights, for processors whose INT8 kernels saturate 16-bit sums (x86 without VNNI).
+
+    Raises:
+        ModelError: nothing to quantize, or the quantizer fails.
+    """
+    if not any(node.op_type in DYNAMIC_OPS for node in model.graph.node):
+        raise ModelError(
+            "the graph has nothing to quantize dynamically",
+            expected=f"at least one of {', '.join(DYNAMIC_OPS)}",
+            fix="convolutions are quantized by --int8 static",
+        )
+    from onnxruntime import quantization as ort_quantization
+
+    logging.getLogger("onnxruntime").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory(prefix="edgefair-int8-") as folder:
+        source, prepared, quantized = (Path(folder) / name for name in ("fp32.onnx", "prepared.onnx", "int8.onnx"))
+        onnx.save_model(model, source)
+        try:
+            _prepare(source, prepared)
+            ort_quantization.quantize_dynamic(
+                str(prepared),
+                str(quantized),
+                op_types_to_quantize=list(DYNAMIC_OPS),
+                per_channel=True,
+                reduce_range=reduce_range,
+                weight_type=ort_quantization.QuantType.QInt8,
+            )
+        except (ModelError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            raise ModelError(f"INT8 quantization failed: {str(error).splitlines()[0]}") from error
+        result = onnx.load_model(quantized)
+    return _finished(result, model, "DynamicQuantizeLinear")
+
+
+def _finished(result: onnx.ModelProto, model: onnx.ModelProto, mark: str) -> onnx.ModelProto:
+    """The quantizer's graph, checked, with the metadata of the model that it was made from."""
+    if not any(node.op_type == mark for node in result.graph.node):
+        raise ModelError("the quantizer left the graph as it was", expected=f"{mark} nodes")
     del result.metadata_props[:]
     result.metadata_props.extend(model.metadata_props)
     _drop_unused_domains(result)

@@ -7,6 +7,10 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edgefair.data.glyphs import SHAPES, GlyphConfig
+from edgefair.data.layouts import LAYOUTS, PICTURE
+from edgefair.errors import did_you_mean
+
 # What a built-in set fills in where the user says nothing.
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
     "census-income": {
@@ -22,7 +26,19 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
             "year",
         ],
         "split": {"column": "split", "train": ["train"], "audit": ["test"]},
-    }
+    },
+    "emoji-people": {
+        "label": "presentation",
+        "sensitive": ["skin_tone"],
+        "picture": "image",
+        "subject": "code",
+    },
+    "glyphs": {
+        "label": "shape",
+        "sensitive": ["group"],
+        "picture": "picture",
+        "split": {"column": "split", "train": ["train"], "audit": ["audit"]},
+    },
 }
 
 
@@ -38,6 +54,24 @@ def _texts(value: Any) -> Any:
 
 def _as_list(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
+
+
+def _value_lists(value: Any) -> Any:
+    """Column -> one value or several -> column -> the texts."""
+    return {_text(k): _as_list(_texts(v)) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _preset(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What the source or its layout fills in."""
+    if value.get("layout") in LAYOUTS:
+        split = LAYOUTS[value["layout"]].split
+        return {"picture": PICTURE, **({"split": dict(split)} if split else {})}
+    preset = BUILT_IN.get(value["source"])
+    if value["source"] != "glyphs":
+        return preset
+    glyphs = value.get("glyphs")
+    classes = glyphs.get("classes", 2) if isinstance(glyphs, dict) else getattr(glyphs, "classes", 2)
+    return {**BUILT_IN["glyphs"], **({"positive": SHAPES[1]} if classes == 2 else {})}
 
 
 class SplitConfig(BaseModel):
@@ -74,12 +108,51 @@ class SplitConfig(BaseModel):
         return self
 
 
+class ThinConfig(BaseModel):
+    """Which training rows are thinned out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    where: dict[str, tuple[str, ...]] = Field(min_length=1, description="Column -> values of the rows to thin out.")
+    keep: float = Field(ge=0, lt=1, description="Share of these rows that is kept.")
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return _value_lists(value)
+
+
 class DataConfig(BaseModel):
     """Where the rows come from and what their columns mean."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str = Field(description="A built-in set (census-income) or the path of a .parquet, .csv or .npz file.")
+    source: str = Field(
+        description="A built-in set (census-income, emoji-people, glyphs), the path of a .parquet, .csv or .npz file, "
+        "or with `layout` the folder of the set."
+    )
+    layout: str | None = Field(
+        None, description="The published layout of the folder: celeba, fairface, utkface, raf-db or ck+."
+    )
+    picture: str | None = Field(
+        None, description="Column of pictures: their paths below `folder`, or (in Parquet) the encoded bytes."
+    )
+    folder: str | None = Field(None, description="Folder of the pictures; default: the folder of the table.")
+    text: str | None = Field(None, description="Column of texts; the model sees nothing else.")
+    tokenizer: str | None = Field(None, description="Folder with the tokenizer.json that cuts the texts.")
+    glyphs: GlyphConfig | None = Field(None, description="Knobs of the synthetic set `glyphs`.")
+    where: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Column -> values: only such rows are used, for training and for audits."
+    )
+    merge: dict[str, dict[str, tuple[str, ...]]] = Field(
+        default_factory=dict, description="Column -> new value -> the values that it stands for."
+    )
+    thin: tuple[ThinConfig, ...] = Field(
+        (), description="Makes training data poorer on purpose, to study what that does. Audit rows stay."
+    )
+    max_skipped: float = Field(
+        0.01, ge=0, lt=1, description="Largest share of rows, over all and in any group, that may be unreadable."
+    )
     label: str = Field(description="Column that the model predicts.")
     positive: str | None = Field(None, description="Two classes: the label that is class 1.")
     classes: tuple[str, ...] | None = Field(None, description="The labels in the order of the model's classes.")
@@ -98,13 +171,15 @@ class DataConfig(BaseModel):
     def _fill_in_built_in(cls, value: Any) -> Any:
         if not isinstance(value, dict) or not isinstance(value.get("source"), str):
             return value
-        preset = BUILT_IN.get(value["source"])
+        preset = _preset(value)
         if preset is None:
             return value
         filled = {**preset, **value}
-        if "positive" not in value and (value.get("classes") is not None or filled["label"] != preset["label"]):
-            del filled["positive"]
+        if "positive" not in value and (value.get("classes") is not None or filled["label"] != preset.get("label")):
+            filled.pop("positive", None)
         # A shorter list of the user's must not turn a survey weight or a sensitive attribute into a feature.
+        if "exclude" not in preset:
+            return filled
         hidden = [*preset["exclude"]]
         if value.get("allow_sensitive_features") is not True:
             hidden += [name for name in preset["sensitive"] if name not in (_as_list(filled["sensitive"]) or ())]
@@ -112,6 +187,18 @@ class DataConfig(BaseModel):
         if isinstance(exclude, list | tuple):
             filled["exclude"] = tuple(dict.fromkeys([*exclude, *hidden]))
         return filled
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _values_are_lists(cls, value: Any) -> Any:
+        return _value_lists(value)
+
+    @field_validator("merge", mode="before")
+    @classmethod
+    def _merged_are_lists(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {_text(name): _value_lists(groups) for name, groups in value.items()}
 
     @field_validator("sensitive", "features", "exclude", "categorical", mode="before")
     @classmethod
@@ -131,6 +218,7 @@ class DataConfig(BaseModel):
             raise ValueError("give either `positive` (two classes) or `classes`, not both")
         if self.classes is not None and len(set(self.classes)) != len(self.classes):
             raise ValueError("a class is named twice in `classes`")
+        self._check_kind()
         if self.features is not None:
             if self.label in self.features:
                 raise ValueError(f"the label '{self.label}' is among the features")
@@ -140,3 +228,19 @@ class DataConfig(BaseModel):
                     f"sensitive column '{seen[0]}' is among the features (allow_sensitive_features: true permits it)"
                 )
         return self
+
+    def _check_kind(self) -> None:
+        if self.picture is not None and self.text is not None:
+            raise ValueError("the model sees either pictures or texts, not both: `picture` and `text` are set")
+        if (self.picture or self.text) and self.features is not None:
+            raise ValueError("a model of pictures or texts sees no other features: leave `features` out")
+        if (self.text is None) != (self.tokenizer is None):
+            raise ValueError("`text` and `tokenizer` belong together: one is set and the other is not")
+        if self.folder is not None and self.picture is None:
+            raise ValueError("`folder` says where pictures are, and `picture` does not say which column names them")
+        if self.glyphs is not None and self.source != "glyphs":
+            raise ValueError(f"`glyphs` sets the knobs of the source glyphs, and the source is '{self.source}'")
+        if self.layout is not None and self.layout not in LAYOUTS:
+            raise ValueError(
+                f"unknown layout '{self.layout}'{did_you_mean(self.layout, LAYOUTS)}; one of {', '.join(LAYOUTS)}"
+            )

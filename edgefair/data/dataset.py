@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.config import BUILT_IN, DataConfig
-from edgefair.data.readers import READERS, read_table
+from edgefair.data.config import DataConfig
 from edgefair.data.rows import TableRows
+from edgefair.data.skipped import Skipped
+from edgefair.data.sources import as_categories, named_columns, open_source
 from edgefair.data.split import split_rows
 from edgefair.data.table import Categories, Column, Table
+from edgefair.data.thin import thinned
 from edgefair.errors import DataError, did_you_mean
 
 Role = Literal["train", "validation", "audit"]
@@ -28,12 +30,14 @@ class DataSet:
         source: where they come from.
         features: columns that a model may see, in the order of the file.
         classes: labels in the order of the model's classes.
+        skipped: rows and files that were left out because they cannot be used.
     """
 
     source: str
     features: tuple[str, ...]
     classes: tuple[str, ...]
     splits: dict[Role, TableRows]
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def train(self) -> TableRows:
@@ -56,7 +60,7 @@ class DataSet:
         return {
             name: tuple(column.shape[1:])
             for name, column in columns.items()
-            if not isinstance(column, Categories) and column.ndim > 1
+            if isinstance(column, np.ndarray) and column.ndim > 1
         }
 
 
@@ -67,87 +71,62 @@ def load(config: DataConfig, *, base: Path, roles: Collection[Role]) -> DataSet:
         base: folder that a relative `source` starts from.
 
     Raises:
-        DataError: a column, label, group or number that is not as the config says.
+        DataError: a column, label, group, number, picture or text that is not as the config says.
     """
-    path = _path(config.source, base)
-    table = read_table(path, lambda names: _columns(config, names, path))
-    _check_columns(config, table, path)
+    source = open_source(config, base)
+    table = source.table
+    _check_columns(config, table)
     table = Table({name: _as_declared(config, name, column) for name, column in table.columns.items()})
     features = _features(config, table)
-    label_column = table.columns[config.label]
-    labels = label_column if isinstance(label_column, Categories) else Categories.of(label_column)
+    labels = as_categories(table.columns[config.label], config.label)
     classes = _classes(config, labels)
     label = _label_index(labels, classes)
     sensitive = {name: _sensitive(name, table.columns[name]) for name in config.sensitive}
     table = _finite(table, features)
-    subject = _as_categories(table, config.subject)
+    subject = _optional(table, source.subject)
     everything = TableRows(
         table=Table({**{name: table.columns[name] for name in features}, config.label: labels, **sensitive}),
         features=features,
         label=label,
         sensitive=sensitive,
-        ids=_as_categories(table, config.id),
+        ids=_optional(table, config.id),
         subject=subject,
         content=(*(name for name in features if name not in sensitive), config.label, *config.sensitive),
     )
     positions = split_rows(
         config,
         rows=table.rows,
-        column=_as_categories(table, config.split.column),
+        column=_optional(table, config.split.column),
         subject=subject,
+        twins=everything.array_hashes if config.split.column is None else None,
     )
+    positions["train"] = thinned(config, table, positions["train"])
     return DataSet(
         source=config.source,
         features=features,
         classes=classes,
         splits={role: everything.take(positions[role]) for role in roles},
+        skipped=source.skipped,
     )
 
 
-def _path(source: str, base: Path) -> Path:
-    if source in BUILT_IN:
-        return Path(__file__).parent / "sets" / f"{source.replace('-', '_')}_kdd.parquet"
-    if Path(source).suffix.lower() not in READERS and not (base / source).exists():
-        raise DataError(
-            f"unknown data source '{source}'{did_you_mean(source, BUILT_IN)}",
-            expected=f"a built-in set ({', '.join(BUILT_IN)}) or the path of a {', '.join(READERS)} file",
-        )
-    return base / source
-
-
-def _named(config: DataConfig) -> list[str]:
-    optional = (config.id, config.subject, config.split.column)
-    return [config.label, *config.sensitive, *(config.features or ()), *(name for name in optional if name)]
-
-
-def _columns(config: DataConfig, names: list[str], path: Path) -> set[str]:
-    """The columns to read: those that the config names, and all others where it names no features."""
-    for name in [*_named(config), *config.exclude, *config.categorical]:
-        if name not in names:
-            raise DataError(
-                f"'{path.name}' has no column '{name}'{did_you_mean(name, names)}",
-                expected=f"one of {', '.join(names[:60])}",
-            )
-    wanted = set(_named(config))
-    return wanted if config.features is not None else wanted | (set(names) - set(config.exclude))
-
-
-def _check_columns(config: DataConfig, table: Table, path: Path) -> None:
-    for name in _named(config):
+def _check_columns(config: DataConfig, table: Table) -> None:
+    for name in named_columns(config):
         column = table.columns[name]
-        if name not in (config.features or ()) and not isinstance(column, Categories) and column.ndim != 1:
-            raise DataError(f"'{path.name}': '{name}' has shape {column.shape}", expected="one value per row")
+        if name not in (config.features or ()) and isinstance(column, np.ndarray) and column.ndim != 1:
+            raise DataError(f"'{config.source}': '{name}' has shape {column.shape}", expected="one value per row")
 
 
 def _as_declared(config: DataConfig, name: str, column: Column) -> Column:
-    if name in config.categorical and not isinstance(column, Categories):
-        return Categories.of(column)
-    return column
+    return as_categories(column, name) if name in config.categorical else column
 
 
 def _features(config: DataConfig, table: Table) -> tuple[str, ...]:
     if config.features is not None:
         return config.features
+    only = config.picture or config.text
+    if only is not None:
+        return (only,)
     hidden = {config.label, config.id, config.subject, config.split.column, *config.exclude}
     if not config.allow_sensitive_features:
         hidden |= set(config.sensitive)
@@ -204,7 +183,7 @@ def _label_index(labels: Categories, classes: tuple[str, ...]) -> NDArray[np.int
 
 
 def _sensitive(name: str, column: Column) -> Categories:
-    values = column if isinstance(column, Categories) else _codes_of(name, column)
+    values = as_categories(_whole(name, column), name)
     if values.missing():
         raise DataError(
             f"sensitive column '{name}' has no value in {values.missing()} rows",
@@ -214,16 +193,17 @@ def _sensitive(name: str, column: Column) -> Categories:
     return values
 
 
-def _codes_of(name: str, column: NDArray[Any]) -> Categories:
-    if column.dtype.kind == "f" and not bool(np.all(np.isnan(column) | (column == np.round(column)))):
+def _whole(name: str, column: Column) -> Column:
+    """Codes that a table stores as fractions, because some are missing, as whole numbers again."""
+    if not isinstance(column, np.ndarray) or column.dtype.kind != "f":
+        return column
+    if not bool(np.all(np.isnan(column) | (column == np.round(column)))):
         raise DataError(
             f"sensitive column '{name}' holds fractions",
             expected="groups: text, booleans or whole numbers",
             fix="bin it into a column of group names",
         )
-    if column.dtype.kind == "f" and not np.isnan(column).any():
-        return Categories.of(column.astype(np.int64))
-    return Categories.of(column)
+    return column if np.isnan(column).any() else column.astype(np.int64)
 
 
 def _finite(table: Table, features: tuple[str, ...]) -> Table:
@@ -231,7 +211,7 @@ def _finite(table: Table, features: tuple[str, ...]) -> Table:
     columns = dict(table.columns)
     for name in features:
         column = columns[name]
-        if isinstance(column, Categories):
+        if not isinstance(column, np.ndarray):
             continue
         if column.dtype.kind not in "iuf":
             raise DataError(f"feature '{name}' has type {column.dtype}", expected="numbers or text")
@@ -248,8 +228,5 @@ def _finite(table: Table, features: tuple[str, ...]) -> Table:
     return Table(columns)
 
 
-def _as_categories(table: Table, name: str | None) -> Categories | None:
-    if name is None:
-        return None
-    column = table.columns[name]
-    return column if isinstance(column, Categories) else Categories.of(column)
+def _optional(table: Table, name: str | None) -> Categories | None:
+    return None if name is None else as_categories(table.columns[name], name)

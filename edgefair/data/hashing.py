@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.table import Categories
+from edgefair.data.lazy import LazyColumn
+from edgefair.data.table import Categories, Column
 
 
-def hash_rows(columns: Mapping[str, NDArray[Any] | Categories], *, rows: int) -> NDArray[np.uint64]:
+def hash_rows(columns: Mapping[str, Column], *, rows: int) -> NDArray[np.uint64]:
     """A 64-bit hash of each row, uint64 [rows].
 
     It depends on the names and the values of the columns, and not on their order, on the order of the rows, on the
@@ -20,25 +20,34 @@ def hash_rows(columns: Mapping[str, NDArray[Any] | Categories], *, rows: int) ->
     """
     total = np.zeros(rows, dtype=np.uint64)
     for name, column in columns.items():
-        total += _mix(_values(column) ^ _text_hash(name))
+        total += _mix(_values(column) ^ text_hash(name))
     return _mix(total)
 
 
-def _values(column: NDArray[Any] | Categories) -> NDArray[np.uint64]:
+def _values(column: Column) -> NDArray[np.uint64]:
+    if isinstance(column, LazyColumn):
+        return column.hashes
     if isinstance(column, Categories):
-        hashes = np.array([_text_hash(value) for value in column.values] + [np.uint64(0)], dtype=np.uint64)
-        return hashes[column.codes]
+        return hash_categories(column)
     if column.ndim == 1:
         return _mix((column.astype(np.float64) + 0.0).view(np.uint64))
     flat = np.ascontiguousarray(column.reshape(len(column), -1))
-    return np.array([_bytes_hash(row.tobytes()) for row in flat], dtype=np.uint64)
+    return np.array([bytes_hash(row.tobytes()) for row in flat], dtype=np.uint64)
 
 
-def _text_hash(text: str) -> np.uint64:
-    return np.uint64(_bytes_hash(text.encode()))
+def hash_categories(column: Categories) -> NDArray[np.uint64]:
+    """A hash of every row's text, 0 where it is missing: uint64 [rows]."""
+    hashes = np.array([text_hash(value) for value in column.values] + [np.uint64(0)], dtype=np.uint64)
+    return hashes[column.codes]
 
 
-def _bytes_hash(content: bytes) -> int:
+def text_hash(text: str) -> np.uint64:
+    """The hash of a text, whatever column it is in."""
+    return np.uint64(bytes_hash(text.encode()))
+
+
+def bytes_hash(content: bytes) -> int:
+    """The first 64 bits of BLAKE2b."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.data.blobs import SpilledBlobs
 from edgefair.data.table import MISSING, Categories, Column, Table
 from edgefair.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     import pyarrow
+
+# Rows of pictures that are in memory at one time while a table is read.
+BLOBS_AT_ONCE = 256
 
 # Decides, from a file's column names, which of them are read.
 Choose = Callable[[list[str]], Collection[str]]
@@ -55,6 +59,33 @@ def _read_parquet(path: Path, choose: Choose) -> Table:
         _check_names(path, names)
         wanted = set(choose(names))
         return _from_arrow(stream.read(columns=[name for name in names if name in wanted]))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_blobs(path: Path, column: str) -> SpilledBlobs | None:
+    """A Parquet column of bytes, or of {bytes, path} as Hugging Face writes pictures; None where it is neither.
+
+    Raises:
+        DataError: a file that is corrupt.
+    """
+    if path.suffix.lower() != ".parquet" or not path.is_file():
+        return None
+    import pyarrow
+    import pyarrow.parquet
+    from pyarrow import types
+
+    try:
+        stream = pyarrow.parquet.ParquetFile(path)
+        if column not in stream.schema_arrow.names:
+            return None
+        kind = stream.schema_arrow.field(column).type
+        nested = types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+        if not (nested or types.is_binary(kind) or types.is_large_binary(kind)):
+            return None
+        batches = (batch.column(0) for batch in stream.iter_batches(BLOBS_AT_ONCE, columns=[column]))
+        cells = (cell for part in batches for cell in (part.field("bytes") if nested else part))
+        return SpilledBlobs((cell.as_py() for cell in cells), column=column)
     except (pyarrow.ArrowException, OSError) as error:
         raise _unreadable(path, error) from error
 

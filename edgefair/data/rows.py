@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.hashing import hash_rows
-from edgefair.data.table import Categories, Table
+from edgefair.data.lazy import LazyColumn, ahead
+from edgefair.data.table import Categories, Column, Table
+from edgefair.data.texts import Texts
 from edgefair.errors import DataError
+from edgefair.probe.prepare import TEXT
 from edgefair.probe.spec import UNSEEN, InputSpec, ModelSpec, category_codes
+
+BATCH_BYTES = 4 << 20
+BATCH_TOKENS = 16_384
 
 
 class Rows(Protocol):
@@ -48,6 +55,10 @@ class Rows(Protocol):
 
     def inputs(self, spec: ModelSpec, batch_rows: int) -> Iterator[dict[str, NDArray[Any]]]:
         """The rows as graph inputs, in order, `batch_rows` at a time (the last batch may be smaller)."""
+        ...
+
+    def batch_rows(self, spec: ModelSpec, most: int) -> int:
+        """Rows of a batch that fits into little memory, `most` at most."""
         ...
 
     @property
@@ -109,20 +120,53 @@ class TableRows:
             DataError: a feature of the spec is not among the features, or is of another kind.
         """
         encoders = {item.name: self._encoder(item) for item in spec.inputs}
+
+        def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+            return {name: encode(start, stop) for name, encode in encoders.items()}
+
+        if any(isinstance(self.table.columns[name], LazyColumn) for name in self.features):
+            yield from ahead(make, len(self), batch_rows)
+            return
         for start in range(0, len(self), batch_rows):
-            stop = min(start + batch_rows, len(self))
-            yield {name: encode(start, stop) for name, encode in encoders.items()}
+            yield make(start, min(start + batch_rows, len(self)))
+
+    def batch_rows(self, spec: ModelSpec, most: int) -> int:
+        """Rows of a batch whose inputs stay small: a network holds many times as much for each of its layers."""
+        each = sum(4 * math.prod(self._row_shape(item)) for item in spec.inputs)
+        tokens = sum(item.tokens.length for item in spec.inputs if item.tokens is not None)
+        return max(1, min(most, BATCH_BYTES // each, BATCH_TOKENS // tokens if tokens else most))
+
+    def _row_shape(self, item: InputSpec) -> tuple[int, ...]:
+        array = None if item.array is None else self._feature(item.array)
+        return array.shape[1:] if isinstance(array, np.ndarray) else item.row_shape or ()
 
     def _encoder(self, item: InputSpec) -> Any:
-        dtype = np.dtype(item.dtype)
+        lazy = item.picture or item.tokens
+        if lazy is not None:
+            cells = self._feature(lazy.column)
+            if not isinstance(cells, LazyColumn):
+                found = "text" if isinstance(cells, Categories) else "numbers"
+                raise DataError(
+                    f"feature '{lazy.column}' holds {found}, and the model's input '{item.name}' takes "
+                    + ("pictures" if item.picture is not None else "tokens of a text"),
+                    fix="say what the column is: data.picture, or data.text and data.tokenizer",
+                )
+            return cells.encoder(item)
+        # Texts travel as codes; the device puts the texts in their place.
+        dtype = np.dtype(np.int32 if item.dtype == TEXT else item.dtype)
         if item.array is not None:
             array = self._feature(item.array)
-            if isinstance(array, Categories):
-                raise DataError(f"feature '{item.array}' is text", expected=f"an array for the input '{item.name}'")
+            if not isinstance(array, np.ndarray):
+                kind = array.kind if isinstance(array, LazyColumn) else "text"
+                raise DataError(f"feature '{item.array}' holds {kind}", expected=f"an array for '{item.name}'")
             return lambda start, stop: np.ascontiguousarray(array[start:stop], dtype=dtype)
         sources: list[tuple[NDArray[Any], NDArray[np.int32] | None]] = []
         for column in item.columns:
             values = self._feature(column.name)
+            if isinstance(values, LazyColumn):
+                raise DataError(
+                    f"feature '{column.name}' holds {values.kind} and the model was trained on numbers or categories"
+                )
             if (column.vocabulary is None) == isinstance(values, Categories):
                 found, expected = ("text", "numbers") if isinstance(values, Categories) else ("numbers", "text")
                 raise DataError(
@@ -144,7 +188,7 @@ class TableRows:
 
         return encode
 
-    def _feature(self, name: str) -> NDArray[Any] | Categories:
+    def _feature(self, name: str) -> Column:
         if name not in self.features:
             raise DataError(
                 f"the model needs feature '{name}', which the data does not offer",
@@ -160,12 +204,12 @@ class TableRows:
 
     @cached_property
     def array_hashes(self) -> NDArray[np.uint64] | None:
-        """A 64-bit hash of each row's arrays [., ., ...], uint64 [rows]; None where no feature has that many axes.
+        """A 64-bit hash of each row's pictures or arrays [., ., ...], uint64 [rows]; None without such a feature.
 
         A matrix [rows, columns] is left out: it may be a table of answers, which people can share.
         """
         columns = {name: self.table.columns[name] for name in self.features}
-        arrays = {name: c for name, c in columns.items() if not isinstance(c, Categories) and c.ndim > 2}
+        arrays = {name: column for name, column in columns.items() if _never_equal_by_chance(column)}
         return hash_rows(arrays, rows=len(self)) if arrays else None
 
     @cached_property
@@ -174,3 +218,10 @@ class TableRows:
         digest = hashlib.sha256("\0".join(sorted(self.content)).encode())
         digest.update(np.sort(self.row_hashes).astype("<u8").tobytes())
         return digest.hexdigest()
+
+
+def _never_equal_by_chance(column: Column) -> bool:
+    """Pictures and signals are not; texts may be, for people write "thank you"."""
+    if isinstance(column, LazyColumn):
+        return not isinstance(column, Texts)
+    return isinstance(column, np.ndarray) and column.ndim > 2

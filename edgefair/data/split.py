@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from edgefair.data.config import DataConfig
 from edgefair.data.table import Categories
@@ -11,13 +13,21 @@ from edgefair.errors import DataError
 
 
 def split_rows(
-    config: DataConfig, *, rows: int, column: Categories | None, subject: Categories | None
+    config: DataConfig,
+    *,
+    rows: int,
+    column: Categories | None,
+    subject: Categories | None,
+    twins: NDArray[np.uint64] | None = None,
 ) -> dict[str, NDArray[np.int64]]:
     """Positions of the rows of each role, sorted: int64 [rows of the role].
 
     A column, where declared, decides; else a draw does. Validation rows come out of the training rows unless the
     column names them. Draws use the seed of the split and not the run's: a model trained with one seed would be judged,
-    under another, on rows that trained it. A drawn split never puts one subject on both sides.
+    under another, on rows that trained it. A drawn split never puts one subject, or equal pictures, on both sides.
+
+    Args:
+        twins: a hash of each row's pictures, uint64 [rows]: equal ones are the same picture.
 
     Raises:
         DataError: a value of the column that is not in the data or that no split takes, a row without a split or
@@ -29,7 +39,7 @@ def split_rows(
             expected="a subject for every row: else nobody knows whether a person is on both sides of the split",
             fix="fill the column, or leave data.subject out",
         )
-    unit = np.arange(rows) if subject is None else subject.codes.astype(np.int64)
+    unit = _units(rows, subject, twins)
     if column is None:
         audit = _draw(np.arange(rows), unit, config.split.audit_fraction, np.random.default_rng([config.split.seed, 1]))
         train = np.setdiff1d(np.arange(rows), audit)
@@ -49,6 +59,17 @@ def split_rows(
     if subject is not None:
         _check_subjects(roles, subject)
     return roles
+
+
+def _units(rows: int, subject: Categories | None, twins: NDArray[np.uint64] | None) -> NDArray[np.int64]:
+    """What a draw moves as a whole, int64 [rows]: subjects, and those that share a picture with another."""
+    unit = np.arange(rows) if subject is None else subject.codes.astype(np.int64)
+    if twins is None:
+        return unit
+    picture = np.unique(twins, return_inverse=True)[1] + int(unit.max()) + 1
+    edges = csr_array((np.ones(rows, dtype=bool), (unit, picture)), shape=(int(picture.max()) + 1,) * 2)
+    joined: NDArray[np.int64] = connected_components(edges, directed=False)[1].astype(np.int64)[unit]
+    return joined
 
 
 def _check_column(config: DataConfig, column: Categories) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.data.lazy import LazyColumn
+
 MISSING = -1
 
 
@@ -64,12 +66,12 @@ class Categories:
         return cls(tuple(distinct), np.array([MISSING if t is None else code[t] for t in texts], dtype=np.int32))
 
 
-Column = NDArray[Any] | Categories
+Column = NDArray[Any] | Categories | LazyColumn
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of equal length: `Categories`, or arrays [rows] or [rows, ...] of numbers."""
+    """Columns of equal length: `Categories`, arrays [rows] or [rows, ...] of numbers, pictures or texts on demand."""
 
     columns: Mapping[str, Column]
 
@@ -82,7 +84,7 @@ class Table:
         """The given rows."""
         return Table(
             {
-                name: column.take(rows) if isinstance(column, Categories) else column[rows]
+                name: column[rows] if isinstance(column, np.ndarray) else column.take(rows)
                 for name, column in self.columns.items()
             }
         )

@@ -15,7 +15,7 @@ from edgefair.exporters.checked import checked_model, drop_traces, set_spec
 from edgefair.training.classifier import Classifier, Deployable
 
 if TYPE_CHECKING:
-    from edgefair.probe.spec import ModelSpec
+    from edgefair.probe.spec import InputSpec, ModelSpec
 
 OPSET = 20
 # Two rows, because a batch of one is specialised away, and any number beside it is promised by the dynamic shape.
@@ -34,9 +34,7 @@ def export_classifier(
         ModelError: the network cannot be exported, or the exported graph does not give the network's decisions.
     """
     deployable = Deployable(classifier, spec).eval()
-    example = tuple(
-        _example(item.dtype, _row_shape(item.array, len(item.columns), array_shapes)) for item in spec.inputs
-    )
+    example = tuple(_example(item, array_shapes) for item in spec.inputs)
     rows = torch.export.Dim("rows", min=1)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
@@ -67,9 +65,6 @@ def export_classifier(
     return model
 
 
-def _row_shape(array: str | None, columns: int, array_shapes: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
-    return (columns,) if array is None else array_shapes[array]
-
-
-def _example(dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
-    return torch.zeros((EXAMPLE_ROWS, *shape), dtype=getattr(torch, dtype))
+def _example(item: InputSpec, array_shapes: dict[str, tuple[int, ...]]) -> torch.Tensor:
+    shape = array_shapes[item.array] if item.array is not None else item.row_shape
+    return torch.zeros((EXAMPLE_ROWS, *(shape or ())), dtype=getattr(torch, item.dtype))

@@ -21,6 +21,8 @@ import numpy as np  # noqa: E402
 from edgefair.probe import latency  # noqa: E402
 from edgefair.probe.device import fingerprint  # noqa: E402
 from edgefair.probe.models import Loaded, ProbeError, load  # noqa: E402
+from edgefair.probe.prepare import prepare  # noqa: E402
+from edgefair.probe.spec import input_from_json  # noqa: E402
 from edgefair.probe.wire import PROTOCOL, encode_frame, read_frame, write_frame  # noqa: E402
 
 Arrays = Dict[str, np.ndarray]
@@ -41,11 +43,16 @@ class Server:
             self.models[request["name"]] = load(request["path"], request["options"])
             return self.models[request["name"]].describe(), {}
         if do == "run":
-            return {}, self.models[request["name"]].run(arrays, request["outputs"])
+            return {}, self.models[request["name"]].run(_prepared(request, arrays), request["outputs"])
         if do == "latency":
             chosen = {name: self.models[name] for name in request["outputs"]}
-            return {}, latency.measure(chosen, arrays, request["outputs"], **request["rules"])
+            pool = _prepared(request, arrays)
+            return {}, latency.measure(chosen, pool, request["outputs"], **request["rules"])
         raise ProbeError("bad_request", f"unknown request {do!r}")
+
+
+def _prepared(request: Dict[str, Any], arrays: Arrays) -> Arrays:
+    return prepare(arrays, [input_from_json(item) for item in request["prepare"]])
 
 
 def read_ahead(requests: BinaryIO, waiting: "queue.Queue[Tuple[Dict[str, Any], Arrays]]") -> None:

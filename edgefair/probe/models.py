@@ -12,6 +12,9 @@ import numpy as np
 from edgefair.probe.external import external_tensor
 from edgefair.probe.wire import DTYPES
 
+# What the names of the operators that quantize while they run begin with.
+DYNAMIC = b"DynamicQuantize"
+
 
 class ProbeError(Exception):
     """Something the host must know, with a kind that it can act on.
@@ -31,6 +34,8 @@ class Loaded:
     session: Any
     sha256: str
     bytes: int
+    # Dynamic quantization scales by the whole batch: rows would decide about each other.
+    row_by_row: bool
 
     def describe(self) -> Dict[str, Any]:
         """What the host checks: digest, size, inputs, outputs, metadata and the providers really active."""
@@ -50,13 +55,22 @@ class Loaded:
             ProbeError: the runtime refuses the inputs or fails, or an output is not an array of numbers.
         """
         try:
-            results = dict(zip(outputs, self.session.run(list(outputs), dict(inputs))))
+            results = self._run_rows(inputs, outputs) if self.row_by_row else self._run(inputs, outputs)
         except Exception as error:
             raise ProbeError(_kind(error, "run_failed"), _first_line(error)) from error
         for name, result in results.items():
             if not isinstance(result, np.ndarray) or result.dtype.name not in DTYPES:
                 raise ProbeError("bad_output", f"output '{name}' is no array of numbers")
         return results
+
+    def _run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> Dict[str, Any]:
+        return dict(zip(outputs, self.session.run(list(outputs), dict(inputs))))
+
+    def _run_rows(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> Dict[str, Any]:
+        """Each row as a batch of its own, as it will be on the device."""
+        rows = len(next(iter(inputs.values())))
+        each = [self._run({name: x[row : row + 1] for name, x in inputs.items()}, outputs) for row in range(rows)]
+        return {name: np.concatenate([result[name] for result in each]) for name in outputs}
 
 
 def load(path: str, options: Mapping[str, Any]) -> Loaded:
@@ -100,7 +114,12 @@ def load(path: str, options: Mapping[str, Any]) -> Loaded:
         session = onnxruntime.InferenceSession(content, settings, providers=list(options["providers"]))
     except Exception as error:
         raise ProbeError(_kind(error, "invalid_graph"), _first_line(error)) from error
-    return Loaded(session=session, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+    return Loaded(
+        session=session,
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        row_by_row=DYNAMIC in content,
+    )
 
 
 def _signature(item: Any) -> Dict[str, Any]:

@@ -25,17 +25,68 @@ class Column:
 
 
 @dataclass(frozen=True)
+class PictureSpec:
+    """How a picture of any size becomes the graph's input. `probe.pictures` executes it.
+
+    column: the raw feature. channels: 3 (RGB) or 1 (grey). resample: a filter of `probe.pictures.FILTERS`.
+    shorter: None stretches the picture to [height, width]; a number resizes its shorter side to that many pixels and
+    then takes the centre.
+    layout: `nhwc` or `nchw`. mean and std per channel: the input is (value / 255 - mean) / std; None leaves 0..255.
+    """
+
+    column: str
+    height: int
+    width: int
+    channels: int = 3
+    resample: str = "bilinear"
+    shorter: Optional[int] = None
+    layout: str = "nhwc"
+    mean: Optional[Tuple[float, ...]] = None
+    std: Optional[Tuple[float, ...]] = None
+
+
+@dataclass(frozen=True)
+class TokenSpec:
+    """How a text becomes the graph's input [rows, length], padded and cut to `length` tokens.
+
+    column: the raw feature. part: `ids`, `mask` (1 for a token, 0 for padding) or `types`. tokenizer: SHA-256 of the
+    tokenizer.json. vocabulary: number of ids. pad: the id of padding.
+    """
+
+    column: str
+    part: str
+    length: int
+    tokenizer: str
+    vocabulary: int
+    pad: int
+
+
+@dataclass(frozen=True)
 class InputSpec:
     """One input of the graph.
 
-    Either `columns` (each fills one column of an array [rows, columns]: float32 numbers or int32 codes into the
-    vocabulary, `UNSEEN` for a value that training never saw), or `array`: the name of a ready array [rows, ...].
+    One of: `columns` (each fills one column of an array [rows, columns]: float32 numbers; int32 codes into the
+    vocabulary, `UNSEEN` for a value that training never saw; or with dtype `str` the texts themselves), `array` (the
+    name of a ready array [rows, ...]), `picture` or `tokens`.
     """
 
     name: str
     dtype: str
     columns: Tuple[Column, ...] = ()
     array: Optional[str] = None
+    picture: Optional[PictureSpec] = None
+    tokens: Optional[TokenSpec] = None
+
+    @property
+    def row_shape(self) -> Optional[Tuple[int, ...]]:
+        """Shape of one row of the graph's input; None for an array, whose shape the data knows."""
+        if self.picture is not None:
+            area = (self.picture.height, self.picture.width)
+            nchw = self.picture.layout == "nchw"
+            return (self.picture.channels, *area) if nchw else (*area, self.picture.channels)
+        if self.tokens is not None:
+            return (self.tokens.length,)
+        return (len(self.columns),) if self.columns else None
 
 
 @dataclass(frozen=True)
@@ -63,7 +114,8 @@ class ModelSpec:
 
     def to_json(self) -> str:
         """The spec as JSON text, keys in a fixed order."""
-        return json.dumps({"schema": SPEC_SCHEMA, **asdict(self)}, ensure_ascii=False, separators=(",", ":"))
+        data = {**asdict(self), "inputs": [input_json(item) for item in self.inputs]}
+        return json.dumps({"schema": SPEC_SCHEMA, **data}, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "ModelSpec":
@@ -77,7 +129,7 @@ class ModelSpec:
             if data.pop("schema") != SPEC_SCHEMA:
                 raise ValueError("not " + SPEC_SCHEMA)
             return cls(
-                inputs=tuple(_input(item) for item in data.pop("inputs")),
+                inputs=tuple(input_from_json(item) for item in data.pop("inputs")),
                 reading=Reading(**data.pop("reading")),
                 classes=tuple(data.pop("classes")),
                 **data,
@@ -86,11 +138,27 @@ class ModelSpec:
             raise ValueError(f"not a model spec: {error!r}") from error
 
 
-def _input(item: Dict[str, Any]) -> InputSpec:
+def input_json(item: InputSpec) -> Dict[str, Any]:
+    """One input as JSON types, without what it does not use."""
+    return {key: value for key, value in asdict(item).items() if value is not None}
+
+
+def input_from_json(item: Mapping[str, Any]) -> InputSpec:
+    """Read back what `input_json` made.
+
+    Raises:
+        KeyError, TypeError, AttributeError: a field missing or unknown.
+    """
+    fields = dict(item)
     columns = tuple(
-        Column(c["name"], None if c["vocabulary"] is None else tuple(c["vocabulary"])) for c in item.pop("columns")
+        Column(c["name"], None if c["vocabulary"] is None else tuple(c["vocabulary"])) for c in fields.pop("columns")
     )
-    return InputSpec(columns=columns, **item)
+    picture = fields.pop("picture", None)
+    tokens = fields.pop("tokens", None)
+    if picture is not None:
+        scales = {key: None if picture.get(key) is None else tuple(picture[key]) for key in ("mean", "std")}
+        picture = PictureSpec(**{**picture, **scales})
+    return InputSpec(columns=columns, picture=picture, tokens=None if tokens is None else TokenSpec(**tokens), **fields)
 
 
 def category_codes(values: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAGIC = b"EFP1"
 _HEAD = struct.Struct("<4sIQ")
 MAX_HEADER_BYTES = 1 << 24

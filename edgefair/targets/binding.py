@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgefair.errors import ModelError
+from edgefair.probe.prepare import TEXT
 from edgefair.probe.spec import ModelSpec
 from edgefair.targets.loaded import NUMPY_TYPES, LoadedModel, describe, shape_text
 
 # Types into which features are encoded without a surprise, with the runtime's names.
 INPUT_TYPES = frozenset({"float32", "float64", "float16", "int64", "int32", "uint8"})
-ORT_TYPES = {name: ort for ort, name in NUMPY_TYPES.items() if name in INPUT_TYPES}
+ORT_TYPES = {**{name: ort for ort, name in NUMPY_TYPES.items() if name in INPUT_TYPES}, TEXT: "tensor(string)"}
 
 
 def check_binding(model: LoadedModel, spec: ModelSpec) -> None:
@@ -30,10 +33,11 @@ def check_binding(model: LoadedModel, spec: ModelSpec) -> None:
                 expected=f"{item.dtype} ({ORT_TYPES.get(item.dtype)})",
             )
         shape = found["shape"]
-        if item.columns and (len(shape) != 2 or shape[1] not in {None, len(item.columns)}):
+        if item.row_shape is not None and not _takes(shape, item.row_shape):
             raise ModelError(
                 f"input '{item.name}' of '{model.path}' has shape {shape_text(shape)}",
-                expected=f"[rows, {len(item.columns)}], one column per feature",
+                expected=f"[rows, {', '.join(str(size) for size in item.row_shape)}]"
+                + (", one column per feature" if item.columns else ""),
             )
         if shape and shape[0] is not None:
             raise ModelError(
@@ -46,3 +50,10 @@ def check_binding(model: LoadedModel, spec: ModelSpec) -> None:
             f"'{model.path}' also needs input {', '.join(graph)}", expected="only inputs that the spec fills"
         )
     model.output_types([name for name in (spec.reading.output, spec.reading.score) if name is not None])
+
+
+def _takes(shape: Sequence[int | None], row_shape: tuple[int, ...]) -> bool:
+    """Whether an input of this shape takes such rows; None is any size."""
+    return len(shape) == 1 + len(row_shape) and all(
+        size in {None, wanted} for size, wanted in zip(shape[1:], row_shape, strict=True)
+    )

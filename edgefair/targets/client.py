@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import sha256_file
+from edgefair.probe.prepare import needs_preparation
+from edgefair.probe.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
 from edgefair.targets.base import Transport
 from edgefair.targets.connection import Arrays, Connection
@@ -101,8 +103,18 @@ class Probe:
             )
         return model
 
-    def run(self, model: LoadedModel, batches: Iterable[Arrays], outputs: Sequence[str]) -> Iterator[Arrays]:
+    def run(
+        self,
+        model: LoadedModel,
+        batches: Iterable[Arrays],
+        outputs: Sequence[str],
+        *,
+        inputs: Sequence[InputSpec] = (),
+    ) -> Iterator[Arrays]:
         """Outputs of every batch, in order. The host encodes while the device works; at most `AHEAD` batches wait.
+
+        Args:
+            inputs: of the model's spec; the device prepares those that take something else than what travels.
 
         A run that is left before its end, by an error or by the caller, ends the probe: answers are under way that
         nobody will read.
@@ -114,7 +126,8 @@ class Probe:
             Exception: whatever `batches` raises.
         """
         types = model.output_types(outputs)
-        sender = _Sender(self._connection, {"do": "run", "name": model.name, "outputs": list(outputs)}, batches)
+        header = {"do": "run", "name": model.name, "outputs": list(outputs), "prepare": _preparation(inputs)}
+        sender = _Sender(self._connection, header, batches)
         finished = False
         try:
             while (item := sender.sent.get()) is not None:
@@ -133,18 +146,26 @@ class Probe:
         if sender.failure is not None:
             raise sender.failure
 
-    def latency(self, outputs: Mapping[str, Sequence[str]], pool: Arrays) -> dict[str, NDArray[np.int64]]:
+    def latency(
+        self, outputs: Mapping[str, Sequence[str]], pool: Arrays, *, inputs: Sequence[InputSpec] = ()
+    ) -> dict[str, NDArray[np.int64]]:
         """Nanoseconds of every query per model, interleaved: int64 [queries], round i of one beside round i of others.
 
         Args:
             outputs: names of the outputs asked for, per name of a loaded model; the models take the same inputs.
             pool: rows to query with, [pool, ...] per graph input.
+            inputs: of the models' spec; what they need done is done before the clock runs.
 
         Raises:
             MeasurementError: the device was lost.
         """
         rules = self.profile.latency.model_dump(exclude={"measured"})
-        request = {"do": "latency", "outputs": {name: list(names) for name, names in outputs.items()}, "rules": rules}
+        request = {
+            "do": "latency",
+            "outputs": {name: list(names) for name, names in outputs.items()},
+            "rules": rules,
+            "prepare": _preparation(inputs),
+        }
         _, arrays = self._connection.ask(request, pool, extra_s=self.profile.latency.max_seconds * len(outputs))
         counts = {len(arrays[name]) if name in arrays and arrays[name].ndim == 1 else 0 for name in outputs}
         if len(counts) != 1 or 0 in counts:
@@ -153,6 +174,10 @@ class Probe:
             if arrays[name].dtype != np.int64 or arrays[name].min() <= 0:
                 raise self._connection.failed(f"the device returned impossible times for '{name}'")
         return arrays
+
+
+def _preparation(inputs: Sequence[InputSpec]) -> list[dict[str, Any]]:
+    return [input_json(item) for item in inputs if needs_preparation(item)]
 
 
 class _Sender:

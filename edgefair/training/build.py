@@ -19,9 +19,12 @@ def build_classifier(
 ) -> Classifier:
     """An untrained classifier, its random weights drawn from `seed`."""
     torch.manual_seed(seed)
-    preprocess = Preprocess(spec.inputs, array_shapes)
+    preprocess = Preprocess(spec.inputs, array_shapes, model.picture)
     network = open_network(
-        model.network, features=preprocess.features, classes=len(spec.classes), options=model.options
+        model.network,
+        features=preprocess.features,
+        classes=len(spec.classes),
+        options={**_of_tokenizer(spec), **model.options},
     )
     return Classifier(preprocess, network)
 
@@ -35,3 +38,11 @@ def load_classifier(run: Run) -> Classifier:
     classifier = build_classifier(run.spec, run.model, run.array_shapes, seed=0)
     load_weights(run.weights, classifier)
     return classifier.eval()
+
+
+def _of_tokenizer(spec: ModelSpec) -> dict[str, int]:
+    """What a network of texts must know of its tokenizer, as options of its factory."""
+    for item in spec.inputs:
+        if item.tokens is not None:
+            return {"vocabulary": item.tokens.vocabulary, "pad": item.tokens.pad}
+    return {}

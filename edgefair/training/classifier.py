@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from edgefair.probe.spec import InputSpec, ModelSpec
+from edgefair.probe.spec import InputSpec, ModelSpec, PictureSpec
+from edgefair.training.settings import PictureConfig
 
 # Standardized numbers are clipped here: one extreme row must not stretch the INT8 range of everybody's features.
 CLIP_SIGMA = 5.0
@@ -50,28 +51,58 @@ class OneHot(nn.Module):
         self.register_buffer("code_of_slot", codes)
         self.shape = (len(codes),)
 
-    def fit(self, x: Tensor) -> None:
-        """Nothing to learn: the vocabularies are the spec's."""
-
     def forward(self, codes: Tensor) -> Tensor:
         """[rows, columns] -> [rows, slots]."""
         return (codes.index_select(1, self.column_of_slot) == self.code_of_slot).float()
 
 
-class Preprocess(nn.Module):
-    """Raw graph inputs -> the network's features float32 [rows, *features]."""
+class Pixels(nn.Module):
+    """uint8 [rows, height, width, channels] -> (x / 255 - mean) / std as [rows, channels, height, width]."""
 
-    def __init__(self, inputs: tuple[InputSpec, ...], array_shapes: Mapping[str, tuple[int, ...]]) -> None:
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, picture: PictureSpec, config: PictureConfig) -> None:
         super().__init__()
-        parts = [_part(item, array_shapes) for item in inputs]
+        mean, std = config.scales()
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
+        self.shape = (picture.channels, picture.height, picture.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[rows, height, width, channels] -> [rows, channels, height, width]."""
+        return ((x.float() / 255.0 - self.mean) / self.std).permute(0, 3, 1, 2)
+
+
+class Tokens(nn.Module):
+    """Token ids pass as they are."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.shape = (length,)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """[rows, length] -> int64 [rows, length]."""
+        return ids.long()
+
+
+class Preprocess(nn.Module):
+    """Raw graph inputs -> the network's features float32 [rows, *features] (token ids int64)."""
+
+    def __init__(
+        self, inputs: tuple[InputSpec, ...], array_shapes: Mapping[str, tuple[int, ...]], picture: PictureConfig
+    ) -> None:
+        super().__init__()
+        parts = [_part(item, array_shapes, picture) for item in inputs]
         self.parts = nn.ModuleList(parts)
         shapes: list[tuple[int, ...]] = [part.shape for part in parts]
         self.features: tuple[int, ...] = shapes[0] if len(shapes) == 1 else (sum(_width(s) for s in shapes),)
 
     def fit(self, *inputs: Tensor) -> None:
-        """Learn the scaling from training rows."""
+        """Learn the scaling of numbers from training rows; pictures and tokens have nothing to learn."""
         for part, x in zip(self.parts, inputs, strict=True):
-            part.fit(x)  # type: ignore[operator]
+            if isinstance(part, Numbers):
+                part.fit(x)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Inputs in the spec's order, each [rows, ...] -> [rows, *features]."""
@@ -79,7 +110,13 @@ class Preprocess(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat([part.flatten(1) for part in parts], dim=1)
 
 
-def _part(item: InputSpec, array_shapes: Mapping[str, tuple[int, ...]]) -> Numbers | OneHot:
+def _part(
+    item: InputSpec, array_shapes: Mapping[str, tuple[int, ...]], picture: PictureConfig
+) -> Numbers | OneHot | Pixels | Tokens:
+    if item.picture is not None:
+        return Pixels(item.picture, picture)
+    if item.tokens is not None:
+        return Tokens(item.tokens.length)
     if item.array is not None:
         return Numbers(array_shapes[item.array])
     sizes = [len(column.vocabulary) for column in item.columns if column.vocabulary is not None]

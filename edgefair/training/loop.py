@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,17 +18,31 @@ from edgefair.training.settings import TrainConfig
 Progress = Callable[[int, int, str], None]
 
 
+# From positions of rows, int64 [rows], and a number of rows: batches of graph inputs in the spec's order.
+Batches = Callable[[Tensor, int], Iterator[tuple[Tensor, ...]]]
+
+
 @dataclass(frozen=True)
 class TrainingRows:
-    """Encoded training rows in memory.
+    """Training rows, wherever they are.
 
     Attributes:
-        inputs: one tensor [rows, ...] per graph input, in the spec's order.
+        batches: the inputs of given rows, each tensor [batch, ...].
         cells: label and sensitive group of every row.
     """
 
-    inputs: tuple[Tensor, ...]
+    batches: Batches
     cells: Cells
+
+    @classmethod
+    def held(cls, inputs: tuple[Tensor, ...], cells: Cells) -> TrainingRows:
+        """Rows that are in memory, encoded: one tensor [rows, ...] per graph input."""
+
+        def batches(order: Tensor, batch_rows: int) -> Iterator[tuple[Tensor, ...]]:
+            for index in torch.split(order, batch_rows):
+                yield tuple(x[index] for x in inputs)
+
+        return cls(batches, cells)
 
     def __len__(self) -> int:
         return len(self.cells.label)
@@ -63,10 +77,11 @@ def train(
         order = torch.randperm(len(rows))
         classifier.train()
         total = 0.0
-        for step, index in enumerate(torch.split(order, config.batch_rows), start=epoch * steps):
+        pieces = zip(torch.split(order, config.batch_rows), rows.batches(order, config.batch_rows), strict=True)
+        for step, (index, inputs) in enumerate(pieces, start=epoch * steps):
             for parameters in optimizer.param_groups:
                 parameters["lr"] = config.learning_rate * _triangle(step / (steps * config.epochs))
-            loss = _batch_loss(classifier, rows, weights, methods, index)
+            loss = _batch_loss(classifier(*inputs), rows.cells, weights, methods, index)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -100,11 +115,8 @@ def _row_weights(methods: Sequence[Debias], cells: Cells) -> Tensor:
     return weights / weights.mean()
 
 
-def _batch_loss(
-    classifier: Classifier, rows: TrainingRows, weights: Tensor, methods: Sequence[Debias], index: Tensor
-) -> Tensor:
-    label, group = rows.cells.label[index], rows.cells.group[index]
-    logits = classifier(*(x[index] for x in rows.inputs))
+def _batch_loss(logits: Tensor, cells: Cells, weights: Tensor, methods: Sequence[Debias], index: Tensor) -> Tensor:
+    label, group = cells.label[index], cells.group[index]
     loss = (functional.cross_entropy(logits, label, reduction="none") * weights[index]).mean()
     for method in methods:
         penalty = method.penalty(logits, label, group)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class OutputConfig(BaseModel):
@@ -21,6 +21,44 @@ class OutputConfig(BaseModel):
     )
 
 
+class PictureConfig(BaseModel):
+    """The one preprocessing of pictures: in training, on the host and on the device."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    height: int = Field(64, ge=1, le=4096, description="Pixels.")
+    width: int = Field(64, ge=1, le=4096, description="Pixels.")
+    channels: Literal[1, 3] = Field(3, description="3 for RGB, 1 for grey.")
+    resample: Literal["bilinear", "bicubic", "lanczos", "box"] = Field("bilinear", description="Antialiased filter.")
+    shorter: int | None = Field(
+        None,
+        ge=1,
+        description="Resize the shorter side to this and take the centre; without it a picture is stretched.",
+    )
+    mean: tuple[float, ...] = Field((0.5,), description="The network sees (value / 255 - mean) / std, per channel.")
+    std: tuple[float, ...] = Field((0.5,), description="See `mean`. One number counts for every channel.")
+
+    @field_validator("mean", "std", mode="before")
+    @classmethod
+    def _one_for_every_channel(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int | float) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in {1, self.channels}:
+                raise ValueError(f"`{name}` has {len(values)} numbers for {self.channels} channels")
+        if min(self.std) <= 0:
+            raise ValueError("`std` must be positive")
+        if self.shorter is not None and self.shorter < max(self.height, self.width):
+            raise ValueError(f"`shorter` ({self.shorter}) is less than height or width: there is no such centre")
+        return self
+
+    def scales(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """mean and std of every channel."""
+        return self.mean * (self.channels // len(self.mean)), self.std * (self.channels // len(self.std))
+
+
 class ModelConfig(BaseModel):
     """Which network is trained."""
 
@@ -31,6 +69,8 @@ class ModelConfig(BaseModel):
     threshold: float = Field(
         0.5, ge=0, le=1, description="Two classes: decide class 1 where P(class 1) >= threshold. Exported in the graph."
     )
+    picture: PictureConfig = Field(default_factory=PictureConfig, description="How pictures become the input.")
+    text_length: int = Field(128, ge=1, description="Tokens of a text that the model sees; the rest is cut off.")
     output: OutputConfig | None = Field(None, description="How to read an .onnx file that carries no edgefair spec.")
 
 

@@ -94,7 +94,7 @@ def _record(config: Config, path: Path, data: DataSet | None, progress: Progress
     model = open_bundle(path).model if is_bundle(path) else path
     with open_target(load_profile(config.targets[0])) as probe:
         loaded = probe.load(model, name=path.name)
-        spec = spec_of(loaded, lambda found: foreign_spec(found, data, config.model.output))
+        spec = spec_of(loaded, lambda found: foreign_spec(found, data, config.model))
         decision, _ = decide_rows(probe, loaded, data.audit, spec, progress)
     return record_of(str(path), data.audit, decision, loaded.sha256, spec.classes)
 

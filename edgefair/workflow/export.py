@@ -6,49 +6,56 @@ import importlib.metadata
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import onnx
 
 import edgefair
 from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SPEC, FileEntry, Manifest
 from edgefair.bundle.staging import publish, staging
-from edgefair.compress.quantize import quantize_static
+from edgefair.compress.quantize import quantize_dynamic, quantize_static
 from edgefair.compress.recipe import CalibrationRecipe, calibration_rows, open_recipe
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
-from edgefair.data.overlap import check_overlap
+from edgefair.data.texts import TOKENIZER, Texts
 from edgefair.decision.decide import check_waivers
 from edgefair.errors import UsageError
 from edgefair.files import sha256_file, write_atomic
 from edgefair.probe.device import saturates_int8
-from edgefair.probe.spec import ModelSpec
+from edgefair.probe.prepare import needs_preparation, prepare
 from edgefair.report.model import Report
 from edgefair.targets import load_profile, open_target
+from edgefair.workflow.models import Dense, dense_model
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.verify import judge_file, today
+from edgefair.workflow.runs import choose_run
+from edgefair.workflow.verify import judge_file, notes_of, today
 
 CALIBRATION_BATCH = 256
+Int8 = Literal["auto", "static", "dynamic"]
 
 
 def export(
     config: Config,
     *,
-    run: str,
-    int8: bool = False,
+    run: str | None = None,
+    model: str | None = None,
+    weights: Path | None = None,
+    int8: Int8 | None = None,
     output: Path | None = None,
     latency: bool = True,
     progress: Progress = silent,
 ) -> Report:
-    """Export a run, compress it, judge the file on every target, and write the bundle if the policy lets it through.
+    """Export a run or a model, compress it, judge the file on every target, and write the bundle if the policy agrees.
 
     A blocked export leaves whatever was at the destination as it was, and `OUTPUT.blocked.json` with the report. A
     bundle appears whole or not at all, whenever the process is killed.
 
     Args:
-        run: name of a finished training run.
-        int8: static INT8; without it the FP32 graph is judged and shipped.
+        run: name of a finished training run; default: the only one.
+        model: instead of a run, a model that is there already: see `workflow.models.KINDS`.
+        weights: of the torch module that the factory `model` makes.
+        int8: `static`, `dynamic`, or `auto` (dynamic for texts, else static); None ships the FP32 graph.
         output: the bundle's folder; default: the project's.
 
     Raises:
@@ -63,24 +70,26 @@ def export(
         started = time.perf_counter()
         progress(0, 0, "reading")
         data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
-        note = check_overlap([data.train, data.validation], data.audit).note
+        notes = notes_of(data)
         reading_s = time.perf_counter() - started
-        spec, reference, settings = _export_fp32(config, run, folder, progress)
-        if int8:
-            model = folder / MODEL
-            settings |= _quantize(config, recipe, data, spec, reference, model, progress)
+        if model is None:
+            dense = _trained(config, choose_run(config, run), folder / REFERENCE, progress)
         else:
-            model = reference
+            dense = dense_model(config, data, model, weights=weights, to=folder / REFERENCE, progress=progress)
+        settings, candidate = dense.settings, dense.path
+        if int8 is not None:
+            candidate = folder / MODEL
+            settings |= _quantize(config, recipe, data, dense, candidate, int8, progress)
         report = judge_file(
             config,
             data,
-            model,
+            candidate,
             command="export",
             shown_as=destination,
-            reference=reference if int8 else None,
+            reference=dense.path if int8 else None,
             latency=latency,
             settings=settings,
-            notes=(note,) if note else (),
+            notes=notes,
             reading_s=reading_s,
             progress=progress,
         )
@@ -88,9 +97,10 @@ def export(
         if report.exit_code != 0:
             write_atomic(blocked, text)
             return report
-        if not int8:
-            (folder / MODEL).write_bytes(reference.read_bytes())
-        (folder / SPEC).write_text(spec.to_json())
+        if int8 is None:
+            (folder / MODEL).write_bytes(dense.path.read_bytes())
+        (folder / SPEC).write_text(dense.spec.to_json())
+        _add_tokenizer(data, folder)
         (folder / REPORT).write_bytes(text)
         progress(0, 0, "writing")
         (folder / "manifest.json").write_text(_manifest(folder, report, settings).to_json())
@@ -105,7 +115,7 @@ def _relative(config: Config, name: str) -> str:
     return str(config.base / name) if Path(name).suffix else name
 
 
-def _export_fp32(config: Config, name: str, folder: Path, progress: Progress) -> tuple[ModelSpec, Path, dict[str, Any]]:
+def _trained(config: Config, name: str, to: Path, progress: Progress) -> Dense:
     progress(0, 0, "exporting to ONNX")
     try:
         from edgefair.exporters.torch_module import export_classifier
@@ -116,37 +126,49 @@ def _export_fp32(config: Config, name: str, folder: Path, progress: Progress) ->
             f"export needs PyTorch: {error}", fix="pip install 'edgefair[torch]'; verify works without it"
         ) from error
     run = load_run(config.run_path(name))
-    (folder / REFERENCE).parent.mkdir()
-    export_classifier(load_classifier(run), run.spec, run.array_shapes, folder / REFERENCE)
-    return run.spec, folder / REFERENCE, {"run": name, "training": run.settings}
+    to.parent.mkdir()
+    export_classifier(load_classifier(run), run.spec, run.array_shapes, to)
+    return Dense(run.spec, to, {"run": name, "training": run.settings})
 
 
 def _quantize(
     config: Config,
     recipe: CalibrationRecipe,
     data: DataSet,
-    spec: ModelSpec,
-    source: Path,
-    destination: Path,
+    dense: Dense,
+    to: Path,
+    kind: Int8,
     progress: Progress,
 ) -> dict[str, Any]:
+    reduce_range = any(_reduce_range(name) for name in config.targets)
+    graph = onnx.load_model(dense.path)
+    if kind == "auto":
+        kind = "dynamic" if any(item.tokens is not None for item in dense.spec.inputs) else "static"
+    if kind == "dynamic":
+        progress(0, 0, "quantizing")
+        onnx.save_model(quantize_dynamic(graph, reduce_range=reduce_range), to)
+        return {"int8": "dynamic", "reduce_range": reduce_range}
     progress(0, 0, "calibrating and quantizing")
     group, groups = joint_groups(data.train.sensitive, config.policy.base_attributes)
     chosen = calibration_rows(recipe, group=group, label=data.train.label, groups=len(groups), seed=config.seed)
-    reduce_range = any(_reduce_range(name) for name in config.targets)
-    quantized = quantize_static(
-        onnx.load_model(source),
-        data.train.take(chosen).inputs(spec, CALIBRATION_BATCH),
-        recipe,
-        reduce_range=reduce_range,
-    )
-    onnx.save_model(quantized, destination)
+    rows = data.train.take(chosen)
+    batches = rows.inputs(dense.spec, rows.batch_rows(dense.spec, CALIBRATION_BATCH))
+    prepared = (prepare(batch, [item for item in dense.spec.inputs if needs_preparation(item)]) for batch in batches)
+    onnx.save_model(quantize_static(graph, prepared, recipe, reduce_range=reduce_range), to)
     return {
         "int8": "static",
         "calibration": recipe.model_dump(mode="json"),
         "calibration_rows": len(chosen),
         "reduce_range": reduce_range,
     }
+
+
+def _add_tokenizer(data: DataSet, folder: Path) -> None:
+    """A device that gets texts needs what cuts them."""
+    for name in data.features:
+        column = data.train.table.columns[name]
+        if isinstance(column, Texts):
+            (folder / TOKENIZER).write_bytes(column.tokenizer.path.read_bytes())
 
 
 def _reduce_range(target: str) -> bool:

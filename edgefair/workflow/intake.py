@@ -2,49 +2,140 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from edgefair.data.dataset import DataSet
+from edgefair.data.lazy import LazyColumn
 from edgefair.data.table import Categories
+from edgefair.data.texts import Texts
 from edgefair.errors import ModelError
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.prepare import TEXT
+from edgefair.probe.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading
 from edgefair.targets import LoadedModel
 from edgefair.targets.binding import ORT_TYPES
-from edgefair.training.settings import OutputConfig
+from edgefair.training.settings import ModelConfig, OutputConfig
 
 INTEGER = frozenset({"tensor(int64)", "tensor(int32)", "tensor(uint8)", "tensor(int8)", "tensor(bool)"})
+TOKEN_INPUTS = {"input_ids": "ids", "attention_mask": "mask", "token_type_ids": "types"}
 DTYPES = {ort: dtype for dtype, ort in ORT_TYPES.items()}
 
 
-def foreign_spec(model: LoadedModel, data: DataSet, output: OutputConfig | None) -> ModelSpec:
-    """How to feed and read a graph with one input.
+def foreign_spec(model: LoadedModel, data: DataSet, config: ModelConfig) -> ModelSpec:
+    """How to feed and read a graph that says nothing of itself.
 
-    The input takes the features in the order of the data (or of `data.features`): numbers as columns, or one array. The
-    output is read as the config says; without that, only a reading that cannot be wrong is taken: whole numbers are
-    labels, one column per class is decided by the largest.
+    Pictures fill its one input, scaled as `model.picture` says; texts its inputs `input_ids`, `attention_mask` and
+    `token_type_ids`; a table one input per column where the inputs have the names of features, else its one input, in
+    the order of the data (or of `data.features`). The output is read as `model.output` says; without that, only a
+    reading that cannot be wrong is taken: whole numbers are labels, one column per class is decided by the largest.
 
     Raises:
         ModelError: a graph or features for which the config must say more.
     """
-    if len(model.inputs) != 1:
-        names = ", ".join(item["name"] for item in model.inputs)
-        raise ModelError(
-            f"'{model.path}' carries no edgefair spec and has {len(model.inputs)} inputs ({names})",
-            expected="one input, or a file that `edgefair export` wrote",
-        )
-    graph_input = model.inputs[0]
     return ModelSpec(
-        inputs=(_input(model, graph_input["name"], graph_input["type"], data),),
-        reading=_reading(model, len(data.classes), output),
+        inputs=_inputs(model, data, config),
+        reading=_reading(model, len(data.classes), config.output),
         classes=data.classes,
     )
 
 
-def _input(model: LoadedModel, name: str, ort_type: str, data: DataSet) -> InputSpec:
-    if ort_type not in DTYPES:
-        raise ModelError(f"input '{name}' of '{model.path}' is {ort_type}", expected=f"one of {', '.join(DTYPES)}")
+def _inputs(model: LoadedModel, data: DataSet, config: ModelConfig) -> tuple[InputSpec, ...]:
+    columns = next(iter(data.splits.values())).table.columns
+    names = [item["name"] for item in model.inputs]
+    only = columns[data.features[0]]
+    if isinstance(only, Texts):
+        return tuple(_tokens(model, item, data.features[0], only, config) for item in model.inputs)
+    if len(names) > 1 and set(names) <= set(data.features):
+        return tuple(_column(model, item, columns[item["name"]]) for item in model.inputs)
+    if len(names) != 1:
+        raise ModelError(
+            f"'{model.path}' carries no edgefair spec and has {len(names)} inputs ({', '.join(names)})",
+            expected="one input, inputs with the names of features, or a file that `edgefair export` wrote",
+        )
+    if isinstance(only, LazyColumn):
+        return (_picture(model, model.inputs[0], data.features[0], config),)
+    if names[0] in data.features and model.inputs[0]["type"] == ORT_TYPES[TEXT]:
+        return (_column(model, model.inputs[0], columns[names[0]]),)
+    return (_matrix(model, names[0], data),)
+
+
+def _dtype(model: LoadedModel, item: dict[str, Any]) -> str:
+    if item["type"] not in DTYPES:
+        raise ModelError(
+            f"input '{item['name']}' of '{model.path}' is {item['type']}", expected=f"one of {', '.join(DTYPES)}"
+        )
+    return DTYPES[item["type"]]
+
+
+def _tokens(model: LoadedModel, item: dict[str, Any], column: str, texts: Texts, config: ModelConfig) -> InputSpec:
+    part = TOKEN_INPUTS.get(item["name"])
+    if part is None:
+        raise ModelError(
+            f"'{model.path}' has an input '{item['name']}', and the data holds texts",
+            expected=f"inputs among {', '.join(TOKEN_INPUTS)}",
+        )
+    fixed = item["shape"][1] if len(item["shape"]) == 2 else None
+    spec = texts.tokenizer.spec(column=column, part=part, length=fixed or config.text_length)
+    return InputSpec(name=item["name"], dtype=_dtype(model, item), tokens=spec)
+
+
+def _picture(model: LoadedModel, item: dict[str, Any], column: str, config: ModelConfig) -> InputSpec:
+    """A picture input [rows, channels, height, width] or [rows, height, width, channels]."""
+    if "picture" not in config.model_fields_set:
+        raise ModelError(
+            f"'{model.path}' carries no edgefair spec, and nothing says how pictures become its input",
+            expected="the preprocessing that it was trained with",
+            fix="declare model.picture: height, width, mean and std (and shorter, where it cuts out the centre)",
+        )
+    picture, shape = config.picture, item["shape"]
+    area = (picture.height, picture.width)
+    layouts = {"nchw": (picture.channels, *area), "nhwc": (*area, picture.channels)}
+    fits = [
+        name
+        for name, sizes in layouts.items()
+        if len(shape) == 4 and all(a in {None, b} for a, b in zip(shape[1:], sizes, strict=True))
+    ]
+    if not fits:
+        raise ModelError(
+            f"input '{item['name']}' of '{model.path}' has shape {shape}",
+            expected=f"[rows, {picture.channels}, {picture.height}, {picture.width}] or channels last",
+            fix="declare the height, width and channels that the model takes under model.picture",
+        )
+    dtype = _dtype(model, item)
+    mean, std = (None, None) if dtype == "uint8" else picture.scales()
+    spec = PictureSpec(
+        column=column,
+        height=picture.height,
+        width=picture.width,
+        channels=picture.channels,
+        resample=picture.resample,
+        shorter=picture.shorter,
+        layout=fits[0],
+        mean=mean,
+        std=std,
+    )
+    return InputSpec(name=item["name"], dtype=dtype, picture=spec)
+
+
+def _column(model: LoadedModel, item: dict[str, Any], column: Any) -> InputSpec:
+    """An input [rows, 1] of numbers or of text with a feature's name."""
+    text = isinstance(column, Categories)
+    dtype = _dtype(model, item)
+    if text != (dtype == TEXT):
+        raise ModelError(
+            f"input '{item['name']}' of '{model.path}' takes {'text' if dtype == TEXT else 'numbers'}, and the column "
+            f"holds {'text' if text else 'numbers'}",
+            fix="list columns of codes under data.categorical",
+        )
+    vocabulary = tuple(sorted(column.values)) if text else None
+    return InputSpec(name=item["name"], dtype=dtype, columns=(Column(item["name"], vocabulary),))
+
+
+def _matrix(model: LoadedModel, name: str, data: DataSet) -> InputSpec:
+    dtype = _dtype(model, model.inputs[0])
     columns = next(iter(data.splits.values())).table.columns
     arrays = [feature for feature in data.features if getattr(columns[feature], "ndim", 1) > 1]
     if len(arrays) == 1 and len(data.features) == 1:
-        return InputSpec(name=name, dtype=DTYPES[ort_type], array=arrays[0])
+        return InputSpec(name=name, dtype=dtype, array=arrays[0])
     texts = [feature for feature in data.features if isinstance(columns[feature], Categories)]
     if texts or arrays:
         raise ModelError(
@@ -52,7 +143,7 @@ def _input(model: LoadedModel, name: str, ort_type: str, data: DataSet) -> Input
             expected="features that are all numbers, or one array",
             fix="name the columns that the model takes, in their order, under data.features",
         )
-    return InputSpec(name=name, dtype=DTYPES[ort_type], columns=tuple(Column(feature) for feature in data.features))
+    return InputSpec(name=name, dtype=dtype, columns=tuple(Column(feature) for feature in data.features))
 
 
 def _reading(model: LoadedModel, classes: int, config: OutputConfig | None) -> Reading:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -157,10 +156,10 @@ def decide_rows(
 ) -> tuple[NDArray[np.int64], float]:
     """Decisions of every row and the seconds spent encoding (while the device was at work on the batch before)."""
     outputs = [name for name in (spec.reading.output, spec.reading.score) if name is not None]
-    clock = _Clock(rows.inputs(spec, BATCH_ROWS))
+    clock = _Clock(rows.inputs(spec, rows.batch_rows(spec, BATCH_ROWS)))
     parts = []
     done = 0
-    for batch in probe.run(model, clock, outputs):
+    for batch in probe.run(model, clock, outputs, inputs=spec.inputs):
         try:
             decision, _ = read_decisions(batch, spec.reading, len(spec.classes))
         except ValueError as error:
@@ -206,6 +205,6 @@ def _times(
     if not with_latency:
         return {}, "the latency phase was left out (--no-latency)"
     progress(0, 0, "timing")
-    pool = next(itertools.islice(rows.inputs(spec, LATENCY_POOL), 1))
+    pool = next(rows.inputs(spec, rows.batch_rows(spec, LATENCY_POOL)))
     names = [candidate.name] if reference is None else [reference.name, candidate.name]
-    return probe.latency({name: [spec.reading.output] for name in names}, pool), ""
+    return probe.latency({name: [spec.reading.output] for name in names}, pool, inputs=spec.inputs), ""

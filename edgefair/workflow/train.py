@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.workflow.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from edgefair.data.rows import TableRows
     from edgefair.probe.spec import ModelSpec
     from edgefair.training.classifier import Classifier
@@ -54,10 +57,9 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
     if finished is not None:
         return finished
 
-    spec = spec_for(data, threshold=config.model.threshold)
+    spec = spec_for(data, config.model)
     classifier = build_classifier(spec, config.model, data.array_shapes(), seed=config.seed)
-    rows = _training_rows(data, spec, config.policy.base_attributes)
-    classifier.preprocess.fit(*rows.inputs)
+    rows = _training_rows(data, spec, config.policy.base_attributes, classifier)
     checkpoint = Checkpoint(folder / "checkpoint.safetensors", sha256_json(settings))
     losses = fit(classifier, rows, methods, config.train, seed=config.seed, checkpoint=checkpoint, progress=progress)
     progress(0, 0, "validating")
@@ -80,7 +82,7 @@ def torch_counts(classifier: Classifier, rows: TableRows, spec: ModelSpec, attri
     with torch.no_grad():
         decisions = [
             deployable(*(torch.from_numpy(batch[item.name]) for item in spec.inputs))[0]
-            for batch in rows.inputs(spec, ENCODE_ROWS)
+            for batch in rows.inputs(spec, rows.batch_rows(spec, ENCODE_ROWS))
         ]
     return GroupCounts.from_rows(
         {name: rows.sensitive[name] for name in attributes},
@@ -127,15 +129,27 @@ def _prepare(folder: Path, settings: dict[str, Any], *, overwrite: bool) -> Run 
     return None
 
 
-def _training_rows(data: DataSet, spec: ModelSpec, attributes: tuple[str, ...]) -> TrainingRows:
+def _training_rows(data: DataSet, spec: ModelSpec, attributes: tuple[str, ...], classifier: Classifier) -> TrainingRows:
+    """The rows of a table encoded once and held in memory, from which the preprocessing learns its scaling; pictures
+    and texts made anew for every batch.
+    """
     import torch
 
     from edgefair.debias import Cells
     from edgefair.training.loop import TrainingRows
 
-    batches = list(data.train.inputs(spec, ENCODE_ROWS))
     group, groups = joint_groups(data.train.sensitive, attributes)
-    return TrainingRows(
-        inputs=tuple(torch.cat([torch.from_numpy(batch[item.name]) for batch in batches]) for item in spec.inputs),
-        cells=Cells(torch.from_numpy(group), torch.from_numpy(data.train.label), groups, data.classes),
-    )
+    cells = Cells(torch.from_numpy(group), torch.from_numpy(data.train.label), groups, data.classes)
+    names = [item.name for item in spec.inputs]
+    if any(item.picture is not None or item.tokens is not None for item in spec.inputs):
+
+        def made(order: Tensor, batch_rows: int) -> Iterator[tuple[Tensor, ...]]:
+            for batch in data.train.take(order.numpy()).inputs(spec, batch_rows):
+                yield tuple(torch.from_numpy(batch[name]) for name in names)
+
+        return TrainingRows(made, cells)
+
+    encoded = list(data.train.inputs(spec, ENCODE_ROWS))
+    inputs = tuple(torch.cat([torch.from_numpy(batch[name]) for batch in encoded]) for name in names)
+    classifier.preprocess.fit(*inputs)
+    return TrainingRows.held(inputs, cells)

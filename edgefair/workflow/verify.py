@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from edgefair.targets import LoadedModel, load_profile, open_target
 from edgefair.workflow.intake import foreign_spec
 from edgefair.workflow.ledger import LEDGER, spend
 from edgefair.workflow.measure import Measurement, measure
+from edgefair.workflow.models import dense_model, names_foreign_model
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.record import record_of, save_record
 
@@ -35,15 +37,18 @@ def verify(
     config: Config,
     path: Path | None = None,
     *,
+    weights: Path | None = None,
     reference: Path | None = None,
     latency: bool = True,
     record: Path | None = None,
     progress: Progress = silent,
 ) -> Report:
-    """Judge a bundle or an `.onnx` file on every target of the config.
+    """Judge a bundle or a model file on every target of the config.
 
     Args:
-        path: a bundle or an .onnx file; default: where `export` writes the project's bundle.
+        path: a bundle or an .onnx file, or a model that `workflow.models` converts to one; default: where `export`
+            writes the project's bundle.
+        weights: of the torch module that a factory makes.
         reference: the model before compression; default: the one in the bundle.
         latency: whether to measure it.
         record: also write the decisions here, for `compare`; with several targets those of the last one.
@@ -67,27 +72,41 @@ def verify(
         model = bundle.model
     else:
         model = path
-        if not path.exists():
+        if not path.exists() and not names_foreign_model(str(path)):
             raise ModelError(
                 f"no bundle and no model file '{path}'", fix="run `edgefair export --int8` first, or name a file"
             )
     progress(0, 0, "reading")
     data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
-    note = check_overlap([data.train, data.validation], data.audit).note
-    return judge_file(
-        config,
-        data,
-        model,
-        command="verify",
-        shown_as=path,
-        reference=reference,
-        latency=latency,
-        record=record,
-        settings=settings,
-        notes=(note,) if note else (),
-        reading_s=time.perf_counter() - started,
-        progress=progress,
-    )
+    with tempfile.TemporaryDirectory(prefix="edgefair-") as folder:
+        if names_foreign_model(str(path)):
+            to = Path(folder) / "model.onnx"
+            dense = dense_model(config, data, str(path), weights=weights, to=to, progress=progress)
+            model, settings = dense.path, dense.settings
+        return judge_file(
+            config,
+            data,
+            model,
+            command="verify",
+            shown_as=path,
+            reference=reference,
+            latency=latency,
+            record=record,
+            settings=settings,
+            notes=notes_of(data),
+            reading_s=time.perf_counter() - started,
+            progress=progress,
+        )
+
+
+def notes_of(data: DataSet) -> tuple[str, ...]:
+    """What a reader of the verdict must know of the rows.
+
+    Raises:
+        DataError: audit rows that the model has seen.
+    """
+    shared = check_overlap([data.train, data.validation], data.audit).note
+    return (*([] if shared is None else [shared]), *(f"left out: {item}" for item in data.skipped))
 
 
 def judge_file(
@@ -124,7 +143,7 @@ def judge_file(
                 data.audit,
                 config.policy,
                 reference=reference,
-                fallback_spec=lambda loaded: foreign_spec(loaded, data, config.model.output),
+                fallback_spec=lambda loaded: foreign_spec(loaded, data, config.model),
                 with_latency=latency,
                 seed=config.seed,
                 progress=progress,

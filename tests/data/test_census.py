@@ -15,6 +15,7 @@ from edgefair.data.table import Categories, Table
 from edgefair.errors import DataError
 from edgefair.probe.spec import encode
 from edgefair.training.features import spec_for
+from edgefair.training.settings import ModelConfig
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_the_model_never_sees_sex_race_or_the_survey_weight(census):
 
 
 def test_encoding_by_codes_equals_encoding_the_raw_answers(census):
-    spec = spec_for(census, threshold=0.5)
+    spec = spec_for(census, ModelConfig())
     audit = census.audit.take(np.arange(0, len(census.audit), 7))
     columns = {name: audit.table.columns[name] for name in audit.features}
     raw = {name: c.text() if isinstance(c, Categories) else c for name, c in columns.items()}

@@ -17,6 +17,7 @@ from edgefair.errors import DataError
 from edgefair.probe.spec import Column as Item
 from edgefair.probe.spec import InputSpec, ModelSpec, Reading, encode
 from edgefair.training.features import spec_for
+from edgefair.training.settings import ModelConfig
 
 COLUMNS = {
     "age": [30, 40, 50, 60, 20, 35, 45, 55],
@@ -79,7 +80,7 @@ def test_a_column_of_codes_is_categorical_when_declared(tmp_path):
 
 def test_encoding_by_codes_equals_encoding_raw_values_on_the_device(tmp_path):
     data = loaded(tmp_path)
-    spec = spec_for(data, threshold=0.5)
+    spec = spec_for(data, ModelConfig())
     raw = {"age": data.audit.table.columns["age"], "job": np.array(data.audit.table.columns["job"].text())}
     batches = list(data.audit.inputs(spec, 3))
     assert [len(batch["numeric"]) for batch in batches] == [3, 1]
@@ -118,7 +119,7 @@ def test_encoding_by_codes_equals_encoding_raw_values_for_every_type_and_vocabul
 def test_a_category_that_training_never_saw_is_unseen(tmp_path):
     columns = COLUMNS | {"job": ["a", "b", "a", "b", "z", "a", None, "b"]}
     data = loaded(tmp_path, columns)
-    codes = np.concatenate([batch["categorical"] for batch in data.audit.inputs(spec_for(data, threshold=0.5), 10)])
+    codes = np.concatenate([batch["categorical"] for batch in data.audit.inputs(spec_for(data, ModelConfig()), 10)])
     assert codes[:, 0].tolist()[0] == -1
     assert codes[:, 0].tolist()[2] == -1
 

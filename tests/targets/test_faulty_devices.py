@@ -137,7 +137,7 @@ from edgefair.probe.wire import encode_frame, read_frame, write_frame
 def signature(name, kind):
     return {"name": name, "type": kind, "shape": [None]}
 truth = {
-    "hello": ({"protocol": 1, "device": {"onnxruntime": "1"}}, {}),
+    "hello": ({"protocol": 2, "device": {"onnxruntime": "1"}}, {}),
     "load": ({"sha256": DIGEST, "bytes": SIZE, "inputs": [],
               "outputs": [signature("decision", "tensor(int64)"), signature("p", "tensor(float)")],
               "metadata": {}, "providers": ["CPUExecutionProvider"]}, {}),
@@ -178,7 +178,7 @@ def test_the_scripted_device_is_believed_as_long_as_it_does_not_lie(tmp_path):
     ("lie", "message"),
     [
         (("hello", "protocol", "99"), "protocol 99"),
-        (("hello", "device", "None"), "protocol 1"),
+        (("hello", "device", "None"), "protocol 2"),
         (("load", "sha256", "'0' * 64"), "loaded sha256 0000"),
         (("load", "bytes", "1"), r"\(1 bytes\)"),
         (("load", "outputs", "3"), "describes the model as nothing known"),

@@ -27,6 +27,9 @@ Plain = Categories | NDArray[Any]
 SUFFIXES = (".jpg", ".jpeg", ".png")
 NOT_THERE = "listed but not in the folder"
 NOT_LISTED = "in the folder but not in the list"
+NO_LABEL = "no emotion file"
+# Nothing ever said who these are, so no row is lost with them.
+NEVER_LABELLED = frozenset({NOT_LISTED, NO_LABEL})
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +209,11 @@ def match(listed: Sequence[str], present: Sequence[str], *, where: str) -> tuple
 
 def skips(by_reason: Mapping[str, Sequence[str]]) -> list[Skipped]:
     """One entry for each reason that has names."""
-    return [Skipped(reason, len(names), tuple(names[:3])) for reason, names in by_reason.items() if names]
+    return [
+        Skipped(reason, len(names), tuple(names[:3]), were_rows=reason not in NEVER_LABELLED)
+        for reason, names in by_reason.items()
+        if names
+    ]
 
 
 def picture_column(paths: Iterable[str]) -> Categories:

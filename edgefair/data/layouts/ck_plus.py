@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.layouts import (
+    NO_LABEL,
     NOT_THERE,
     PICTURE,
     Layout,
@@ -85,7 +86,7 @@ def _peak(folder: Path, sequence: str) -> tuple[int, str] | str:
     labels = folder / LABELS / sequence
     files = sorted(path for path in labels.glob("*_emotion.txt") if not path.name.startswith("."))
     if not files:
-        return "no emotion file"
+        return NO_LABEL
     if len(files) > 1:
         return "more than one emotion file"
     try:

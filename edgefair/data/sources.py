@@ -1,0 +1,247 @@
+"""From the `data:` section to one table: columns read, rows chosen, pictures and texts attached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.blobs import Blobs, FileBlobs
+from edgefair.data.config import BUILT_IN, DataConfig
+from edgefair.data.glyph_set import glyph_table
+from edgefair.data.glyphs import GlyphConfig
+from edgefair.data.layouts import LAYOUTS, read_layout
+from edgefair.data.lazy import LazyColumn
+from edgefair.data.pictures import check_paths, count_skipped, not_in_table, stored_pictures
+from edgefair.data.readers import READERS, read_blobs, read_table
+from edgefair.data.skipped import Skipped
+from edgefair.data.table import Categories, Column, Table
+from edgefair.data.texts import Texts, open_tokenizer
+from edgefair.errors import DataError, did_you_mean
+
+BUILT_IN_FILES = {"census-income": "census_income_kdd.parquet", "emoji-people": "emoji_people.parquet"}
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a source holds before it is split.
+
+    Attributes:
+        subject: the column of the person: the declared one, or the layout's own.
+        skipped: rows and files that were left out.
+    """
+
+    table: Table
+    subject: str | None
+    skipped: tuple[Skipped, ...]
+
+
+def open_source(config: DataConfig, base: Path) -> Source:
+    """Read the columns that the config needs.
+
+    Args:
+        base: folder that relative paths start from.
+
+    Raises:
+        DataError: a source, column, path or picture that is not as the config says, or too many unreadable rows.
+    """
+    if config.layout is not None:
+        folder = base / config.source
+        layout = read_layout(config.layout, folder)
+        names, table, skipped = [*layout.table.columns], layout.table, layout.skipped
+        _check_names(config, names, folder)
+        own = LAYOUTS[config.layout].subject
+        subject = config.subject or (own if own in names else None)
+        source = _picture_rows(
+            config, _chosen(config, table), subject, FileBlobs(folder, _paths(config, table)), skipped
+        )
+    elif config.source == "glyphs":
+        table = glyph_table(config.glyphs or GlyphConfig())
+        _check_names(config, [*table.columns], Path("glyphs"))
+        source = Source(_chosen(config, table), config.subject, ())
+    else:
+        source = _from_file(config, base)
+    if not source.table.rows:
+        raise DataError("no row is left", expected="rows that data.where keeps and that can be read")
+    return source
+
+
+def _from_file(config: DataConfig, base: Path) -> Source:
+    path = _path(config.source, base)
+    inside = None if config.picture is None else read_blobs(path, config.picture)
+    table = read_table(path, lambda names: _columns(config, names, path) - ({config.picture} if inside else set()))
+    if config.text is not None:
+        return Source(_with_texts(config, _chosen(config, table), base), config.subject, ())
+    if config.picture is None:
+        return Source(_chosen(config, table), config.subject, ())
+    if inside is not None:
+        table = Table({**table.columns, config.picture: np.arange(len(inside))})
+        return _picture_rows(config, _chosen(config, table), config.subject, inside, ())
+    paths = _paths(config, table)
+    check_paths(paths, column=config.picture)
+    folder = path.parent if config.folder is None else base / config.folder
+    if not folder.is_dir():
+        raise DataError(f"no folder '{folder}'", expected="the folder that data.picture's paths start from")
+    table = Table({**table.columns, config.picture: np.arange(len(paths))})
+    return _picture_rows(
+        config, _chosen(config, table), config.subject, FileBlobs(folder, paths), not_in_table(folder, paths)
+    )
+
+
+def _path(source: str, base: Path) -> Path:
+    if source in BUILT_IN_FILES:
+        return Path(__file__).parent / "sets" / BUILT_IN_FILES[source]
+    if Path(source).suffix.lower() not in READERS and not (base / source).exists():
+        raise DataError(
+            f"unknown data source '{source}'{did_you_mean(source, BUILT_IN)}",
+            expected=f"a built-in set ({', '.join(BUILT_IN)}), the path of a {', '.join(READERS)} file, or a folder "
+            "with data.layout",
+        )
+    return base / source
+
+
+def named_columns(config: DataConfig) -> list[str]:
+    """Every column that the config names as something."""
+    optional = (config.id, config.subject, config.split.column, config.picture, config.text)
+    chosen = [*config.where, *config.merge, *(name for item in config.thin for name in item.where)]
+    names = [config.label, *config.sensitive, *(config.features or ()), *chosen, *(name for name in optional if name)]
+    return [*dict.fromkeys(names)]
+
+
+def _check_names(config: DataConfig, names: list[str], path: Path) -> None:
+    for name in [*named_columns(config), *config.exclude, *config.categorical]:
+        if name not in names:
+            raise DataError(
+                f"'{path.name}' has no column '{name}'{did_you_mean(name, names)}",
+                expected=f"one of {', '.join(names[:60])}",
+            )
+
+
+def _columns(config: DataConfig, names: list[str], path: Path) -> set[str]:
+    """The columns to read: those that the config names, and all others where the model may see them."""
+    _check_names(config, names, path)
+    wanted = set(named_columns(config))
+    if config.features is not None or config.picture is not None or config.text is not None:
+        return wanted
+    return wanted | (set(names) - set(config.exclude))
+
+
+def _chosen(config: DataConfig, table: Table) -> Table:
+    """The table with merged values, and only the rows of `where`."""
+    columns = dict(table.columns)
+    for name, groups in config.merge.items():
+        columns[name] = _merged(name, as_categories(columns[name], name), groups)
+    table = Table(columns)
+    return table.take(np.flatnonzero(rows_where(table, config.where))) if config.where else table
+
+
+def rows_where(table: Table, where: Mapping[str, tuple[str, ...]]) -> NDArray[np.bool_]:
+    """Which rows have, in every column, one of the values: bool [rows].
+
+    Raises:
+        DataError: a value that the column does not have.
+    """
+    chosen = np.ones(table.rows, dtype=bool)
+    for name, values in where.items():
+        column = as_categories(table.columns[name], name)
+        for value in values:
+            if value not in column.values:
+                raise DataError(
+                    f"column '{name}' never is '{value}'{did_you_mean(value, column.values)}",
+                    expected=f"one of {', '.join(column.present[:20])}",
+                )
+        codes = [code for code, value in enumerate(column.values) if value in values]
+        chosen &= np.isin(column.codes, codes)
+    return chosen
+
+
+def _merged(name: str, column: Categories, groups: Mapping[str, tuple[str, ...]]) -> Categories:
+    new_name: dict[str, str] = {}
+    for new, values in groups.items():
+        for value in values:
+            if value not in column.values:
+                raise DataError(
+                    f"data.merge: column '{name}' never is '{value}'{did_you_mean(value, column.values)}",
+                    expected=f"one of {', '.join(column.present[:20])}",
+                )
+            if value in new_name:
+                raise DataError(f"data.merge: '{value}' of column '{name}' belongs to two new values")
+            new_name[value] = new
+    texts = [new_name.get(value, value) for value in column.values]
+    merged = tuple(dict.fromkeys(texts))
+    recode = np.array([*(merged.index(text) for text in texts), -1], dtype=np.int32)
+    return Categories(merged, recode[column.codes])
+
+
+def as_categories(column: Column, name: str) -> Categories:
+    """A column as text.
+
+    Raises:
+        DataError: its cells are pictures or arrays.
+    """
+    if isinstance(column, Categories):
+        return column
+    if isinstance(column, LazyColumn) or column.ndim != 1:
+        raise DataError(f"column '{name}' holds pictures or arrays", expected="one value per row")
+    return Categories.of(column)
+
+
+def _paths(config: DataConfig, table: Table) -> list[str]:
+    column = table.columns[config.picture or ""]
+    if not isinstance(column, Categories):
+        raise DataError(
+            f"column '{config.picture}' holds numbers", expected="paths of pictures, or in Parquet their bytes"
+        )
+    return [text or "" for text in column.text()]
+
+
+def _picture_rows(
+    config: DataConfig, table: Table, subject: str | None, blobs: Blobs, skipped: tuple[Skipped, ...]
+) -> Source:
+    """The table with its pictures, without the rows whose picture cannot be read."""
+    name = config.picture or ""
+    numbers = table.columns[name]
+    rows = np.asarray(numbers.codes if isinstance(numbers, Categories) else numbers, dtype=np.int64)
+    pictures, reasons = stored_pictures(blobs, rows)
+    table = Table({**table.columns, name: pictures})
+    skipped = (*skipped, *count_skipped(reasons, lambda row: blobs.name(int(rows[row]))))
+    bad = np.array([reason is not None for reason in reasons])
+    _check_share(config, table, bad, skipped)
+    return Source(table.take(np.flatnonzero(~bad)), subject, skipped)
+
+
+def _check_share(config: DataConfig, table: Table, bad: NDArray[np.bool_], skipped: tuple[Skipped, ...]) -> None:
+    """Refuse data of which too much, or too much of one group, is unreadable."""
+    why = "; ".join(str(item) for item in skipped if item.were_rows)
+    lost = sum(item.count for item in skipped if item.were_rows)
+    total = len(bad) - int(bad.sum()) + lost
+    shares = {"all rows": (lost, total)}
+    for name in config.sensitive:
+        column = as_categories(table.columns[name], name)
+        for code, value in enumerate(column.values):
+            mine = column.codes == code
+            shares[f"the rows with {name} = {value}"] = (int(bad[mine].sum()), int(mine.sum()))
+    for rows, (count, of) in shares.items():
+        if count > config.max_skipped * of:
+            raise DataError(
+                f"{count:,} of {of:,} of {rows} cannot be used: {why}",
+                expected=f"at most {config.max_skipped:.1%} (data.max_skipped)",
+                fix="mend or remove them: people who are left out are not judged",
+            )
+
+
+def _with_texts(config: DataConfig, table: Table, base: Path) -> Table:
+    column = table.columns[config.text or ""]
+    if not isinstance(column, Categories):
+        raise DataError(f"column '{config.text}' holds no text", expected="one text per row")
+    if column.missing():
+        raise DataError(
+            f"column '{config.text}' is empty in {column.missing()} rows",
+            expected="a text in every row",
+            fix="remove those rows",
+        )
+    tokenizer = open_tokenizer(base / (config.tokenizer or ""))
+    return Table({**table.columns, config.text or "": Texts(column, tokenizer)})

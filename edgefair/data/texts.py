@@ -1,0 +1,149 @@
+"""Columns of texts, cut into tokens as a Hugging Face tokenizer does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.hashing import hash_categories
+from edgefair.data.lazy import LazyColumn
+from edgefair.data.table import Categories
+from edgefair.errors import DataError, UsageError
+from edgefair.files import sha256_file
+from edgefair.probe.spec import InputSpec, TokenSpec
+
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A `tokenizer.json`.
+
+    Attributes:
+        path: the file.
+        sha256: of the file.
+        vocabulary: number of ids.
+        pad: the id of padding.
+    """
+
+    path: Path
+    sha256: str
+    vocabulary: int
+    pad: int
+
+    def spec(self, *, column: str, part: str, length: int) -> TokenSpec:
+        """An input of this tokenizer."""
+        return TokenSpec(column, part, length, self.sha256, self.vocabulary, self.pad)
+
+    def open(self, length: int | None) -> Any:
+        """A `tokenizers.Tokenizer` that pads and cuts to `length` tokens, or does neither."""
+        from tokenizers import Tokenizer as Fast
+
+        fast = Fast.from_file(str(self.path))
+        fast.no_padding()
+        fast.no_truncation()
+        if length is not None:
+            fast.enable_truncation(length)
+            fast.enable_padding(length=length, pad_id=self.pad, pad_token=fast.id_to_token(self.pad))
+        return fast
+
+
+def open_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a folder that `save_pretrained` wrote.
+
+    Raises:
+        UsageError: the package `tokenizers` is missing.
+        DataError: no tokenizer.json there, one that cannot be read, or one without a padding token.
+    """
+    try:
+        from tokenizers import Tokenizer as Fast
+    except ImportError as error:
+        raise UsageError("texts need the package tokenizers", fix="pip install 'edgefair[text]'") from error
+    path = folder / TOKENIZER
+    if not path.is_file():
+        raise DataError(
+            f"no '{path}'",
+            expected="a folder with a fast tokenizer, saved by save_pretrained",
+            fix="set data.tokenizer; AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER) writes one",
+        )
+    try:
+        fast = Fast.from_file(str(path))
+        token = _pad_token(folder, fast)
+    except Exception as error:
+        raise DataError(f"'{path}' is no tokenizer: {error}", fix="save it again with save_pretrained") from error
+    pad = None if token is None else fast.token_to_id(token)
+    if pad is None:
+        raise DataError(
+            f"the tokenizer '{path}' has no padding token" + (f" '{token}'" if token else ""),
+            fix="set one (tokenizer.pad_token = tokenizer.eos_token) and save it again",
+        )
+    return Tokenizer(path, sha256_file(path), fast.get_vocab_size(with_added_tokens=True), pad)
+
+
+def _pad_token(folder: Path, fast: Any) -> str | None:
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if (folder / name).is_file():
+            token = json.loads((folder / name).read_text()).get("pad_token")
+            if token is not None:
+                return str(token["content"] if isinstance(token, dict) else token)
+    if fast.padding:
+        return str(fast.padding["pad_token"])
+    return next((token for token in ("[PAD]", "<pad>") if fast.token_to_id(token) is not None), None)
+
+
+class Texts(LazyColumn):
+    """A column of texts and the tokenizer that cuts them.
+
+    Args:
+        texts: every row has one.
+    """
+
+    kind: ClassVar[str] = "texts"
+
+    def __init__(self, texts: Categories, tokenizer: Tokenizer) -> None:
+        self.texts = texts
+        self.tokenizer = tokenizer
+        self.hashes = hash_categories(texts)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: NDArray[np.int64]) -> Texts:
+        """The given rows."""
+        return Texts(self.texts.take(rows), self.tokenizer)
+
+    def encoder(self, item: InputSpec) -> Callable[[int, int], NDArray[Any]]:
+        """Ids, mask or types of every token: int [rows, length]."""
+        tokens = item.tokens
+        if tokens is None:
+            raise DataError(
+                f"the model's input '{item.name}' takes no tokens, and the data holds {self.kind}",
+                expected="the kind of data that the model was trained on",
+            )
+        if tokens.tokenizer != self.tokenizer.sha256:
+            raise DataError(
+                f"the tokenizer '{self.tokenizer.path}' (sha256 {self.tokenizer.sha256[:12]}...) is not the model's",
+                expected=f"the tokenizer that the model was trained with (sha256 {tokens.tokenizer[:12]}...)",
+                fix="set data.tokenizer to the model's own folder; a bundle holds its tokenizer.json",
+            )
+        fast = self.tokenizer.open(tokens.length)
+        part = {"ids": "ids", "mask": "attention_mask", "types": "type_ids"}[tokens.part]
+        dtype = np.dtype(item.dtype)
+
+        def encode(start: int, stop: int) -> NDArray[Any]:
+            texts = [self.texts.values[code] for code in self.texts.codes[start:stop]]
+            return np.array([getattr(encoding, part) for encoding in fast.encode_batch(texts)], dtype=dtype)
+
+        return encode
+
+    def longer_than(self, length: int) -> NDArray[np.bool_]:
+        """Which texts have more tokens than the model takes, bool [rows]: their ends are never seen."""
+        fast = self.tokenizer.open(None)
+        long = np.array([len(item.ids) > length for item in fast.encode_batch(list(self.texts.values))], dtype=bool)
+        return long[self.texts.codes]

@@ -1,0 +1,234 @@
+"""Models that users already have, as one FP32 ONNX file that says how it is fed and read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.data.lazy import LazyColumn
+from edgefair.data.table import Categories
+from edgefair.data.texts import Texts
+from edgefair.errors import ModelError, UsageError
+from edgefair.files import sha256_file
+from edgefair.probe.models import ProbeError
+from edgefair.probe.models import load as load_session
+from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.targets import LoadedModel
+from edgefair.targets.binding import check_binding
+from edgefair.training.settings import ModelConfig, OutputConfig, PictureConfig
+from edgefair.workflow.intake import foreign_spec
+from edgefair.workflow.progress import Progress
+
+if TYPE_CHECKING:
+    import onnx
+
+HUGGING_FACE = "hf:"
+SUFFIXES = (".onnx", ".pt2", ".skops")
+KINDS = f"a {', '.join(SUFFIXES)} file, hf:FOLDER, or package.module:factory"
+READ_ONLY = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
+
+
+@dataclass(frozen=True)
+class Dense:
+    """The model before compression.
+
+    Attributes:
+        path: the ONNX file, which carries its spec.
+        settings: where it comes from, for the manifest.
+    """
+
+    spec: ModelSpec
+    path: Path
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """A graph and what is known of it beyond its file."""
+
+    graph: onnx.ModelProto
+    config: ModelConfig
+    labels: tuple[str, ...] | None = None
+    # Files whose bytes made the graph.
+    files: tuple[Path, ...] = ()
+
+
+def names_foreign_model(name: str) -> bool:
+    """Whether a name is that of a model to convert, rather than a bundle or an .onnx file."""
+    if name.startswith(HUGGING_FACE) or Path(name).suffix in SUFFIXES[1:]:
+        return True
+    return ":" in name and not Path(name).exists()
+
+
+def dense_model(
+    config: Config, data: DataSet, name: str, *, weights: Path | None, to: Path, progress: Progress
+) -> Dense:
+    """Convert a model to the FP32 ONNX file `to`. Nothing is unpickled.
+
+    Args:
+        name: a file or name, as `KINDS` says; a factory returns a torch module or a fitted scikit-learn classifier.
+        weights: of the module that a factory makes: `.safetensors`, or a `.pt` that holds only a state dict.
+
+    Raises:
+        UsageError: a name of no known kind, a missing package.
+        ModelError: a model that cannot be converted, or does not fit the data.
+    """
+    import onnx
+
+    from edgefair.exporters.checked import set_spec
+
+    progress(0, 0, "converting to ONNX")
+    made = _converted(config, data, name, weights)
+    if made.labels is not None:
+        _check_labels(name, made.labels, data.classes)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save_model(made.graph, to)
+    loaded = _described(to, name)
+    text = loaded.metadata.get(SPEC_METADATA_KEY)
+    try:
+        spec = foreign_spec(loaded, data, made.config) if text is None else ModelSpec.from_json(text)
+    except ValueError as error:
+        raise ModelError(f"'{name}' carries a spec that cannot be read: {error}") from error
+    check_binding(loaded, spec)
+    set_spec(made.graph, spec)
+    onnx.save_model(made.graph, to)
+    return Dense(spec, to, {"model": name, "files": {path.name: sha256_file(path) for path in made.files}})
+
+
+def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -> _Converted:
+    path = Path(name)
+    if weights is not None and path.suffix in SUFFIXES:
+        raise UsageError(f"'{name}' has its weights inside", fix="leave --weights out")
+    if path.suffix == ".onnx":
+        from edgefair.exporters.checked import read_model
+
+        return _Converted(read_model(path), config.model, files=(path,))
+    try:
+        if name.startswith(HUGGING_FACE):
+            return _hugging_face(config.model, data, Path(name.removeprefix(HUGGING_FACE)))
+        if path.suffix == ".pt2":
+            from edgefair.exporters.pt2 import from_pt2
+
+            return _Converted(from_pt2(path), config.model, files=(path,))
+        if path.suffix == ".skops":
+            from edgefair.exporters.scikit import read_skops
+
+            return _scikit(config.model, data, read_skops(path), files=(path,))
+        if ":" in name:
+            return _factory(config.model, data, name, weights)
+    except ImportError as error:
+        raise UsageError(f"this model needs PyTorch: {error}", fix="pip install 'edgefair[torch]'") from error
+    raise UsageError(f"'{name}' is no model that can be converted", expected=KINDS)
+
+
+def _hugging_face(model: ModelConfig, data: DataSet, folder: Path) -> _Converted:
+    from edgefair.exporters.hugging_face import from_hugging_face
+
+    hub = from_hugging_face(folder)
+    column = next(iter(data.splits.values())).table.columns[data.features[0]]
+    holds = column.kind if isinstance(column, LazyColumn) else "a table"
+    if holds != {"image-classification": "pictures", "text-classification": "texts"}[hub.task]:
+        raise ModelError(f"'{folder}' is a model for {hub.task}, and the data holds {holds}")
+    update: dict[str, Any] = {"output": model.output or OutputConfig(name="logits", kind="logits")}
+    if hub.picture is not None:
+        update["picture"] = _picture_config(folder, asdict(hub.picture))
+    if isinstance(column, Texts) and hub.tokenizer is not None:
+        digest = sha256_file(hub.tokenizer)
+        if digest != column.tokenizer.sha256:
+            raise ModelError(
+                f"the tokenizer of '{folder}' (sha256 {digest[:12]}...) is not that of data.tokenizer",
+                expected=f"sha256 {column.tokenizer.sha256[:12]}..., '{column.tokenizer.path}'",
+                fix=f"set data.tokenizer: {folder}",
+            )
+        length = hub.length or model.text_length
+        if "text_length" in model.model_fields_set and model.text_length > length:
+            raise ModelError(
+                f"model.text_length is {model.text_length}", expected=f"at most {length}, as the model has"
+            )
+        update["text_length"] = min(model.text_length, length)
+    weights = tuple(sorted(folder.glob("*.safetensors")))
+    return _Converted(hub.model, model.model_copy(update=update), hub.labels, weights)
+
+
+def _picture_config(folder: Path, settings: dict[str, Any]) -> PictureConfig:
+    try:
+        return PictureConfig(**settings)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ModelError(
+            f"the preprocessing of '{folder}' cannot be repeated on a device: {first['loc'][0]} is {first['input']!r}",
+            expected=first["msg"],
+        ) from error
+
+
+def _factory(model: ModelConfig, data: DataSet, name: str, weights: Path | None) -> _Converted:
+    from torch import nn
+
+    from edgefair.exporters.factory import call_factory, export_network
+    from edgefair.training.checkpoint import load_weights
+
+    made = call_factory(name, model.options)
+    if not isinstance(made, nn.Module):
+        return _scikit(model, data, made, files=())
+    if weights is None:
+        raise UsageError(f"'{name}' makes a torch module, and nothing says which weights it has", fix="give --weights")
+    load_weights(weights, made)
+    names, example = _example(model, data)
+    return _Converted(export_network(made, example, names), model, files=(weights,))
+
+
+def _example(model: ModelConfig, data: DataSet) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    """Name and two rows of the input that a torch module takes for this data."""
+    import torch
+
+    rows = next(iter(data.splits.values()))
+    column = rows.table.columns[data.features[0]]
+    if isinstance(column, Texts):
+        return ("input_ids",), (torch.zeros((2, model.text_length), dtype=torch.int64),)
+    if isinstance(column, LazyColumn):
+        return ("picture",), (torch.zeros((2, model.picture.channels, model.picture.height, model.picture.width)),)
+    if len(data.features) == 1 and not isinstance(column, Categories) and column.ndim > 1:
+        return (data.features[0],), (torch.zeros((2, *column.shape[1:])),)
+    return ("features",), (torch.zeros((2, len(data.features))),)
+
+
+def _scikit(model: ModelConfig, data: DataSet, estimator: Any, *, files: tuple[Path, ...]) -> _Converted:
+    from edgefair.exporters.scikit import from_estimator
+
+    columns = next(iter(data.splits.values())).table.columns
+    kinds = [(name, "text" if isinstance(columns[name], Categories) else "number") for name in data.features]
+    graph = from_estimator(estimator, kinds)  # type: ignore[arg-type]
+    output = model.output or OutputConfig(name="probabilities", kind="probabilities")
+    labels = tuple(str(label) for label in estimator.classes_)
+    return _Converted(graph, model.model_copy(update={"output": output}), labels, files)
+
+
+def _check_labels(name: str, labels: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    """The model's k-th class must be the data's k-th class; a model without names is taken at its number of classes.
+
+    Raises:
+        ModelError: other names, or the same names in another order.
+    """
+    unnamed = [tuple(pattern.format(k) for k in range(len(classes))) for pattern in ("{}", "LABEL_{}")]
+    if labels == classes or labels in unnamed:
+        return
+    raise ModelError(
+        f"'{name}' has the classes {', '.join(labels)} and the data {', '.join(classes)}",
+        expected="the same classes in the same order: else every decision would be read as another",
+        fix=f"set data.classes: [{', '.join(labels)}]"
+        if set(labels) == set(classes)
+        else "rename the values with data.merge, and list data.classes in the model's order",
+    )
+
+
+def _described(path: Path, name: str) -> LoadedModel:
+    """What onnxruntime says of the file's inputs and outputs."""
+    try:
+        return LoadedModel.from_reply(load_session(str(path), READ_ONLY).describe(), name="model", path=Path(name))
+    except ProbeError as error:
+        raise ModelError(f"'{name}' cannot be loaded by onnxruntime: {error}") from error
