@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.rows import TableRows
+from edgefair.data.texts import Texts
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import LATENCY
 from edgefair.decision.policy import Policy
@@ -41,6 +42,7 @@ class Measurement:
         decisions: the candidate's, int64 [rows].
         reference_decisions: the reference's, int64 [rows]; None without one.
         timings_s: seconds of each phase.
+        notes: what a reader of the verdict must know of how the rows were fed.
     """
 
     evidence: Evidence
@@ -52,6 +54,7 @@ class Measurement:
     reference_latency: LatencySummary | None
     speed_up: SpeedUp | None
     timings_s: dict[str, float]
+    notes: tuple[str, ...] = ()
 
 
 def measure(
@@ -130,6 +133,29 @@ def measure(
             "reference": compared - decided,
             "latency": finished - compared,
         },
+        notes=_cut_texts(rows, spec),
+    )
+
+
+def _cut_texts(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:
+    """How many texts are longer than the model takes, and in which group most."""
+    tokens = next((item.tokens for item in spec.inputs if item.tokens is not None), None)
+    column = None if tokens is None else rows.table.columns[tokens.column]
+    if tokens is None or not isinstance(column, Texts):
+        return ()
+    cut = column.longer_than(tokens.length)
+    if not cut.any():
+        return ()
+    shares = {
+        f"{name} = {value}": float(cut[values.codes == code].mean())
+        for name, values in rows.sensitive.items()
+        for code, value in enumerate(values.values)
+        if value in values.present
+    }
+    most = max(shares, key=lambda name: shares[name])
+    return (
+        f"{int(cut.sum()):,} of {len(cut):,} audit texts are longer than the model's {tokens.length} tokens and were cut "
+        f"there; most of the rows with {most} ({shares[most]:.1%})",
     )
 
 

@@ -164,7 +164,7 @@ def judge_file(
             save_record(record, made)
         base = measured.reference
         files = (_file(measured.candidate, shown_as), None if base is None else _file(base, base.path))
-        notes = (*notes, *_speed_note(name, measured))
+        notes = tuple(dict.fromkeys([*notes, *measured.notes, *_speed_note(name, measured)]))
     if files is None:
         raise ModelError("no target was measured")
     outcome = worst(item.verdict.outcome for item in results)
