@@ -71,7 +71,8 @@ class Pixels(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[rows, height, width, channels] -> [rows, channels, height, width]."""
-        return ((x.float() / 255.0 - self.mean) / self.std).permute(0, 3, 1, 2)
+        # Contiguous: with torch 2.13 the backward pass of convolutions corrupts memory on channels-last inputs (CPU).
+        return ((x.float() / 255.0 - self.mean) / self.std).permute(0, 3, 1, 2).contiguous()
 
 
 class Tokens(nn.Module):

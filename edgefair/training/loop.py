@@ -66,7 +66,9 @@ def train(
     Raises:
         DataError: the loss is not finite.
     """
-    steps = -(-len(rows) // config.batch_rows)
+    # A last batch of one row has no variance to normalize by: that row (another one in every epoch) waits.
+    used = len(rows) - (1 if len(rows) % config.batch_rows == 1 and len(rows) > 1 else 0)
+    steps = -(-used // config.batch_rows)
     weights = _row_weights(methods, rows.cells)
     optimizer = torch.optim.AdamW(
         classifier.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=False
@@ -74,7 +76,7 @@ def train(
     losses = checkpoint.restore(classifier, optimizer, methods)
     for epoch in range(len(losses), config.epochs):
         torch.manual_seed(seed * 1_000_003 + epoch)
-        order = torch.randperm(len(rows))
+        order = torch.randperm(len(rows))[:used]
         classifier.train()
         total = 0.0
         pieces = zip(torch.split(order, config.batch_rows), rows.batches(order, config.batch_rows), strict=True)
@@ -89,7 +91,7 @@ def train(
                 method.end_step()
             total += float(loss.detach()) * len(index)
             progress(step + 1, steps * config.epochs, f"epoch {epoch + 1}/{config.epochs}")
-        mean = total / len(rows)
+        mean = total / used
         if not torch.isfinite(torch.tensor(mean)):
             raise DataError(
                 f"the training loss became {mean} in epoch {epoch + 1}",

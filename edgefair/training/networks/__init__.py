@@ -6,6 +6,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,25 @@ from edgefair.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from torch import nn
 
-NETWORKS: Mapping[str, str] = {"mlp": "edgefair.training.networks.mlp:mlp"}
+NETWORKS: Mapping[str, str] = {
+    "mlp": "edgefair.training.networks.mlp:mlp",
+    "resnet-18": "edgefair.training.networks.resnet:resnet_18",
+    "resnet-34": "edgefair.training.networks.resnet:resnet_34",
+    "mobilenet-v2": "edgefair.training.networks.mobilenet:mobilenet_v2",
+    "vit-small": "edgefair.training.networks.vit:vit_small",
+    "convnext-tiny": "edgefair.training.networks.convnext:convnext_tiny",
+    "text-transformer": "edgefair.training.networks.text:text_transformer",
+}
+# Names that other packages resolve: `timm:NAME`.
+ZOOS = ("timm", "torchvision")
 
 
 def open_network(name: str, *, features: tuple[int, ...], classes: int, options: Mapping[str, Any]) -> nn.Module:
-    """Build a network float32 [rows, *features] -> logits float32 [rows, classes].
+    """Build a network float32 [rows, *features] (token ids int64) -> logits float32 [rows, classes].
 
     Args:
-        name: a key of `NETWORKS`, or `package.module:factory`, importable from the current folder.
+        name: a key of `NETWORKS`, `timm:NAME`, `torchvision:NAME`, or `package.module:factory`, importable from the
+            current folder.
         features: shape of one row as the network receives it, after preprocessing.
         classes: number of columns of the logits.
         options: keyword arguments of the factory.
@@ -47,6 +59,9 @@ def open_network(name: str, *, features: tuple[int, ...], classes: int, options:
 
 
 def _factory(name: str) -> Any:
+    zoo, _, model = name.partition(":")
+    if zoo in ZOOS:
+        return partial(getattr(importlib.import_module("edgefair.training.networks.zoos"), zoo), model)
     path = NETWORKS.get(name, name)
     module_name, separator, attribute = path.partition(":")
     if not separator:

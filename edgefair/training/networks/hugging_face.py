@@ -1,0 +1,85 @@
+"""What the networks of `transformers` share: made from a config or from a local folder, logits out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from edgefair.errors import ModelError, UsageError
+
+INSTALL = "pip install 'edgefair[networks]'"
+# Pictures up to this side keep their resolution at the beginning: a stem for photographs leaves them 2 x 2 cells.
+SMALL = 64
+
+
+def transformers() -> Any:
+    """The package.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        import transformers as package
+    except ImportError as error:
+        raise UsageError("this network needs the package transformers", fix=INSTALL) from error
+    return package
+
+
+def made(kind: Any, config: Any, *, weights: str | None, classes: int) -> Any:
+    """The model of class `kind`: random from the config, or with the weights of a local folder and a new last layer.
+
+    Raises:
+        ModelError: the folder holds no weights as safetensors, or those of another architecture.
+    """
+    if weights is None:
+        return kind(config)
+    folder = Path(weights)
+    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"'{weights}' holds no config.json with weights as safetensors",
+            expected="a local folder that save_pretrained wrote; pickled weights are never loaded",
+        )
+    try:
+        model = kind.from_pretrained(
+            folder, num_labels=classes, ignore_mismatched_sizes=True, local_files_only=True, use_safetensors=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"'{weights}' cannot be loaded: {str(error).splitlines()[0]}") from error
+    if model.config.model_type != config.model_type:
+        raise ModelError(f"'{weights}' is a {model.config.model_type}", expected=f"a {config.model_type}")
+    return model
+
+
+def picture_features(network: str, features: tuple[int, ...]) -> tuple[int, int, int]:
+    """Channels, height and width.
+
+    Raises:
+        UsageError: the data holds no pictures.
+    """
+    if len(features) != 3:
+        raise UsageError(
+            f"network '{network}' takes pictures [channels, height, width], and a row of this data is {features}",
+            fix="set data.picture, or choose the network mlp",
+        )
+    channels, height, width = features
+    return channels, height, width
+
+
+def scaled(sizes: tuple[int, ...], width: float) -> list[int]:
+    """Channel numbers times `width`, in steps of 8, for which kernels are fast."""
+    return [max(8, round(size * width / 8) * 8) for size in sizes]
+
+
+class LogitsOnly(nn.Module):
+    """A model of transformers that returns its logits."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[rows, channels, height, width] -> logits [rows, classes]."""
+        logits: Tensor = self.model(pixels).logits
+        return logits
