@@ -10,10 +10,15 @@ import click
 
 
 @click.command("init")
-@click.option("--data", "source", default="census-income", show_default=True, help="A built-in set or a file.")
+@click.option("--data", "source", default="census-income", show_default=True, help="A built-in set, a file, or a folder.")
+@click.option("--layout", default=None, help="Published layout of the folder: celeba, fairface, utkface, raf-db, ck+.")
 @click.option("--label", default=None, help="Column that the model predicts.")
 @click.option("--positive", default=None, help="Two classes: the label that is class 1.")
 @click.option("--sensitive", multiple=True, help="Sensitive column. Repeatable; the first one is gated.")
+@click.option("--picture", default=None, help="Column of pictures: paths, or in Parquet the encoded bytes.")
+@click.option("--folder", default=None, help="Folder that the paths of pictures start from.")
+@click.option("--text", default=None, help="Column of texts.")
+@click.option("--tokenizer", default=None, help="Folder with the tokenizer.json that cuts the texts.")
 @click.option("--exclude", multiple=True, help="Column that the model never sees. Repeatable.")
 @click.option("--project", default=None, help="Name of the project.  [default: the name of the data]")
 @click.option("--force", is_flag=True, help="Replace an edgefair.yaml that is there.")
@@ -21,9 +26,14 @@ import click
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("edgefair.yaml"), show_default=True)
 def command(
     source: str,
+    layout: str | None,
     label: str | None,
     positive: str | None,
     sensitive: tuple[str, ...],
+    picture: str | None,
+    folder: str | None,
+    text: str | None,
+    tokenizer: str | None,
     exclude: tuple[str, ...],
     project: str | None,
     force: bool,
@@ -36,6 +46,9 @@ def command(
     Examples:
       edgefair init --data census-income
       edgefair init --data loans.csv --label repaid --positive yes --sensitive gender --exclude customer_id
+      edgefair init --data celeba/ --layout celeba --label Smiling --positive yes --sensitive Male
+      edgefair init --data comments.csv --text comment --tokenizer my-bert --label toxic --positive yes \
+        --sensitive gender
     """
     from edgefair.workflow.init import config_schema, write_config
 
@@ -46,6 +59,11 @@ def command(
         "label": label,
         "positive": positive,
         "sensitive": list(sensitive) or None,
+        "layout": layout,
+        "picture": picture,
+        "folder": folder,
+        "text": text,
+        "tokenizer": tokenizer,
         "exclude": list(exclude) or None,
     }
     given = {name: value for name, value in wanted.items() if value is not None}

@@ -38,14 +38,14 @@ class GlyphConfig(BaseModel):
     classes: int = Field(2, ge=2, le=len(SHAPES), description="Number of shapes to tell apart.")
     groups: tuple[str, ...] = Field(("majority", "minority"), min_length=2, description="Names of the groups.")
     share: float = Field(0.12, gt=0, lt=1, description="Share of all groups but the first in the training rows.")
-    contrast: float = Field(0.45, gt=0, le=1, description="Contrast of the minority's strokes; the majority's is 1.")
+    contrast: float = Field(0.4, gt=0, le=1, description="Contrast of the minority's strokes; the majority's is 1.")
     stroke: float = Field(0.6, gt=0, le=2, description="Width of the minority's strokes; the majority's is 1.")
-    texture: float = Field(0.12, ge=0, le=1, description="Amplitude of the stripes behind the minority's shapes.")
+    texture: float = Field(0.15, ge=0, le=1, description="Amplitude of the stripes behind the minority's shapes.")
     base_rates: tuple[float, ...] | None = Field(
         None, description="Two classes: P(second class | group) in training. Default: 0.60, 0.25; else equal."
     )
     label_noise: float = Field(0.0, ge=0, lt=1, description="Share of the training labels that are wrong.")
-    noise: float = Field(0.06, ge=0, le=1, description="Standard deviation of each pixel.")
+    noise: float = Field(0.07, ge=0, le=1, description="Standard deviation of each pixel.")
     seed: int = Field(0, ge=0, description="Draws the rows and the pictures.")
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from typing import Any
 from edgefair.config import Config, parse_config
 from edgefair.data.config import BUILT_IN
 from edgefair.data.dataset import load
+from edgefair.data.glyphs import GlyphConfig
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
 
@@ -29,12 +30,10 @@ data:
                             # Audit rows decide, and nothing else.
 
 model:
-  network: mlp              # or package.module:factory, importable from this folder
-  options: {{hidden: [128, 64]}}
+{model}
   threshold: 0.5            # decide the positive class at this probability; part of the exported file
 
-train:
-  epochs: 4
+train: {train}
 
 debias:
   train: []                 # for example [reweigh, eo-penalty]; `edgefair train --debias ...` overrides it
@@ -52,6 +51,29 @@ policy:
   attributes:               # every group that may occur; one that is not declared is an error
 {attributes}
 """
+
+
+# How the model is made and trained where the user says nothing, by what it sees.
+MODELS = {
+    "table": """\
+  network: mlp              # or package.module:factory, importable from this folder
+  options: {hidden: [128, 64]}""",
+    "pictures": """\
+  network: resnet-18        # resnet-34, mobilenet-v2, vit-small, convnext-tiny, timm:NAME, package.module:factory
+  options: {width: 0.25}    # times the channels of the paper
+  picture: {height: SIZE, width: SIZE, mean: 0.5, std: 0.5}  # the one preprocessing: training, host and device""",
+    "texts": """\
+  network: text-transformer # or package.module:factory
+  options: {width: 128, depth: 2, heads: 4}
+  text_length: 128          # tokens that the model sees; longer texts are cut, and the report counts them""",
+}
+TRAIN = {
+    "table": "{epochs: 4}",
+    "pictures": "{epochs: 8, batch_rows: 64, learning_rate: 0.003}",
+    "texts": "{epochs: 4, batch_rows: 32, learning_rate: 0.001}",
+}
+PICTURE_SIZE = 64
+
 
 
 def write_config(
@@ -83,14 +105,18 @@ def write_config(
     draft = parse_config({"project": name, "data": section, "policy": placeholder}, base=path.parent.resolve())
     data = load(draft.data, base=draft.base, roles=["audit"])
     gated = draft.data.sensitive[0]
-    shown = {**BUILT_IN.get(source, {}), **section}
+    named = {"source": source, "label": draft.data.label, "positive": draft.data.positive}
     text = render_config(
         project=name,
         data={
-            key: value for key, value in shown.items() if key in section or key in {"label", "positive", "sensitive"}
+            **{key: value for key, value in named.items() if value is not None},
+            "sensitive": list(draft.data.sensitive),
+            **{key: value for key, value in given.items() if key not in {"label", "positive", "sensitive"}},
         },
         groups={gated: data.audit.sensitive[gated].present},
         floor=FLOOR,
+        kind="pictures" if draft.data.picture else "texts" if draft.data.text else "table",
+        size=(draft.data.glyphs or GlyphConfig()).size if source == "glyphs" else PICTURE_SIZE,
     )
     try:
         write_atomic(path, text.encode())
@@ -104,7 +130,15 @@ def config_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "edgefair.yaml", **schema}
 
 
-def render_config(*, project: str, data: Mapping[str, Any], groups: Mapping[str, Sequence[str]], floor: float) -> str:
+def render_config(
+    *,
+    project: str,
+    data: Mapping[str, Any],
+    groups: Mapping[str, Sequence[str]],
+    floor: float,
+    kind: str = "table",
+    size: int = PICTURE_SIZE,
+) -> str:
     """The text of edgefair.yaml.
 
     Args:
@@ -112,6 +146,8 @@ def render_config(*, project: str, data: Mapping[str, Any], groups: Mapping[str,
         data: keys of the `data:` section.
         groups: sensitive attribute to gate -> its declared groups.
         floor: least balanced accuracy of the worst group.
+        kind: what the model sees: `table`, `pictures` or `texts`.
+        size: height and width of pictures.
     """
     return TEMPLATE.format(
         project=project,
@@ -120,6 +156,8 @@ def render_config(*, project: str, data: Mapping[str, Any], groups: Mapping[str,
             f"    {_flow(name)}: {{groups: {_flow(list(values))}}}" for name, values in groups.items()
         ),
         floor=floor,
+        model=MODELS[kind].replace("SIZE", str(size)),
+        train=TRAIN[kind],
     )
 
 

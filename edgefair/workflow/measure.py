@@ -154,8 +154,8 @@ def _cut_texts(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:
     }
     most = max(shares, key=lambda name: shares[name])
     return (
-        f"{int(cut.sum()):,} of {len(cut):,} audit texts are longer than the model's {tokens.length} tokens and were cut "
-        f"there; most of the rows with {most} ({shares[most]:.1%})",
+        f"{int(cut.sum()):,} of {len(cut):,} audit texts are longer than the model's {tokens.length} tokens and were "
+        f"cut there; most of the rows with {most} ({shares[most]:.1%})",
     )
 
 
