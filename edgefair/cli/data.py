@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -17,15 +18,32 @@ def command() -> None:
 
 
 @command.command("describe")
+@click.option(
+    "--sheet", type=click.Path(path_type=Path), default=None, help="Also write samples of every cell here, as PNG."
+)
+@click.option("--attribute", default=None, help="Groups of the contact sheet.  [default: the first sensitive one]")
+@click.option(
+    "--split", type=click.Choice(["train", "validation", "audit"]), default="train", help="Rows of the contact sheet."
+)
+@click.option("--each", type=click.IntRange(1, 60), default=6, show_default=True, help="Pictures of a cell.")
 @json_option
 @config_options
-def describe_command(as_json: bool, config_path: Path, settings: tuple[str, ...]) -> None:
-    """Groups x labels of every split, with counts and base rates.
+def describe_command(
+    sheet: Path | None,
+    attribute: str | None,
+    split: Literal["train", "validation", "audit"],
+    each: int,
+    as_json: bool,
+    config_path: Path,
+    settings: tuple[str, ...],
+) -> None:
+    """Groups x labels of every split, with counts and base rates, and what had to be left out.
 
     \b
     Examples:
       edgefair data describe
       edgefair data describe --set data.source=other.parquet --json
+      edgefair data describe --sheet cells.png --attribute skin_tone
     """
     from edgefair.config import load_config
     from edgefair.data.dataset import load
@@ -34,7 +52,16 @@ def describe_command(as_json: bool, config_path: Path, settings: tuple[str, ...]
     from edgefair.report.data import render, summary_json
 
     config = load_config(config_path, overrides(settings))
-    summary = describe(load(config.data, base=config.base, roles=["train", "validation", "audit"]))
+    data = load(config.data, base=config.base, roles=["train", "validation", "audit"])
+    if sheet is not None:
+        from edgefair.report.contact_sheet import contact_sheet, save_contact_sheet
+        from edgefair.workflow.samples import picture_samples
+
+        attribute = attribute or config.data.sensitive[0]
+        cells = picture_samples(data, attribute, role=split, each=each)
+        save_contact_sheet(sheet, contact_sheet(cells, title=f"{data.source}, {split} rows by {attribute} and label"))
+        click.echo(f"wrote {sheet}", err=True)
+    summary = describe(data)
     if as_json:
         sys.stdout.write(json.dumps(summary_json(summary), indent=1) + "\n")
     else:

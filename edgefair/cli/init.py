@@ -10,8 +10,10 @@ import click
 
 
 @click.command("init")
-@click.option("--data", "source", default="census-income", show_default=True, help="A built-in set, a file, or a folder.")
-@click.option("--layout", default=None, help="Published layout of the folder: celeba, fairface, utkface, raf-db, ck+.")
+@click.option(
+    "--data", "source", default="census-income", show_default=True, help="A built-in set, a file, or a folder."
+)
+@click.option("--layout", default=None, help="Published layout of the folder: celeba, fairface, ...")
 @click.option("--label", default=None, help="Column that the model predicts.")
 @click.option("--positive", default=None, help="Two classes: the label that is class 1.")
 @click.option("--sensitive", multiple=True, help="Sensitive column. Repeatable; the first one is gated.")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
 from edgefair.data.rows import Rows
+from edgefair.data.skipped import Skipped
 from edgefair.errors import DataError, did_you_mean
 
 
@@ -46,12 +47,14 @@ class Summary:
         features: columns that a model may see.
         rows: split -> number of rows.
         cells: split -> the cells of every sensitive attribute.
+        skipped: rows and files that were left out.
     """
 
     source: str
     features: tuple[str, ...]
     rows: dict[str, int]
     cells: dict[str, tuple[Cells, ...]]
+    skipped: tuple[Skipped, ...] = ()
 
 
 def cells(rows: Rows, attributes: Sequence[str], *, classes: tuple[str, ...]) -> Cells:
@@ -84,4 +87,5 @@ def describe(data: DataSet) -> Summary:
             role: tuple(cells(rows, (name,), classes=data.classes) for name in rows.sensitive)
             for role, rows in data.splits.items()
         },
+        skipped=data.skipped,
     )

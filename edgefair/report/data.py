@@ -19,6 +19,8 @@ def render(summary: Summary) -> RenderableType:
     for split, cells in summary.cells.items():
         parts += ["", Text(f"{split}: {summary.rows[split]:,} rows", style="bold")]
         parts += [_table(item) for item in cells]
+    if summary.skipped:
+        parts += ["", *(Text(f"left out: {item}", style="yellow") for item in summary.skipped)]
     return Group(*parts)
 
 
@@ -40,6 +42,10 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "schema": DATA_SCHEMA,
         "source": summary.source,
         "features": list(summary.features),
+        "skipped": [
+            {"reason": item.reason, "count": item.count, "examples": list(item.examples), "were_rows": item.were_rows}
+            for item in summary.skipped
+        ],
         "splits": {
             split: {
                 "rows": summary.rows[split],

@@ -75,7 +75,6 @@ TRAIN = {
 PICTURE_SIZE = 64
 
 
-
 def write_config(
     path: Path, *, source: str, given: Mapping[str, Any], project: str | None = None, force: bool = False
 ) -> None:
