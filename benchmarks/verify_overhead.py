@@ -1,11 +1,12 @@
-"""What `edgefair verify` adds to the bare runtime, on the 99,762 audit rows of Census-Income.
+"""What `edgefair verify` adds to the bare runtime, on the 99,762 audit rows of Census-Income and on picture files.
 
 Two sides, interleaved in one run, on the same model file, rows, batch size and threads:
 
 - bare: an onnxruntime loop over batches that are encoded already, and nothing else;
 - edgefair: rows encoded, sent to the probe, decided, checked, counted by group, and judged.
 
-Session creation and the latency phase are left out on both sides. Beside it: where the whole command's time goes.
+Session creation and the latency phase are left out on both sides. Beside it: where the whole command's time goes; and
+the same for decoding and inference of 10,000 picture files (`image_rows.py`).
 
     python benchmarks/verify_overhead.py [--quick]
 """
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from image_rows import image_ratio
 from machine import finish, print_machine
 
 import edgefair
@@ -86,8 +88,9 @@ def whole_command(folder: Path) -> tuple[float, dict[str, float]]:
 def main() -> None:
     """Run, print both sides, their ratio, and the whole command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="7 rounds instead of 25")
-    rounds = 7 if parser.parse_args().quick else 25
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and pictures")
+    quick = parser.parse_args().quick
+    rounds = 7 if quick else 25
     print_machine("onnxruntime", "numpy")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -119,6 +122,11 @@ def main() -> None:
         print(f"  {'python and imports':<20} {wall - accounted:.3f} s")
         for phase, seconds in phases.items():
             print(f"  {phase:<20} {seconds:.3f} s")
+    with tempfile.TemporaryDirectory() as name:
+        images = image_ratio(Path(name), rows=600 if quick else 10_000, rounds=3 if quick else 5)
+    if images > GOAL:
+        finish("verify_overhead_images", images, GOAL, at_most=True)
+    print(f"verify_overhead_images: {images:.3f} (goal <= {GOAL:g})")
     if wall > WHOLE_COMMAND_GOAL_S:
         finish("verify_whole_command_s", wall, WHOLE_COMMAND_GOAL_S, at_most=True)
     finish("verify_overhead", ratio, GOAL, at_most=True)
