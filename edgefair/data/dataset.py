@@ -101,6 +101,7 @@ def load(config: DataConfig, *, base: Path, roles: Collection[Role]) -> DataSet:
         twins=everything.array_hashes if config.split.column is None else None,
     )
     positions["train"] = thinned(config, table, positions["train"])
+    _check_learnable(config, label[positions["train"]], label[positions["audit"]], classes)
     return DataSet(
         source=config.source,
         features=features,
@@ -175,6 +176,19 @@ def _classes(config: DataConfig, labels: Categories) -> tuple[str, ...]:
             fix="list data.classes instead",
         )
     return tuple(sorted(found, key=lambda value: value == config.positive))
+
+
+def _check_learnable(
+    config: DataConfig, train: NDArray[np.int64], audit: NDArray[np.int64], classes: tuple[str, ...]
+) -> None:
+    """Refuse a class that audits and that no training row has: nobody can decide for what was never shown."""
+    for index in np.setdiff1d(audit, train).tolist():
+        raise DataError(
+            f"label '{config.label}' is '{classes[index]}' in {int((audit == index).sum())} audit rows and in no "
+            "training row",
+            expected="training rows of every class that is judged",
+            fix="mend the split, or leave the class out with data.where",
+        )
 
 
 def _label_index(labels: Categories, classes: tuple[str, ...]) -> NDArray[np.int64]:

@@ -113,7 +113,7 @@ def test_a_picture_that_breaks_while_it_is_used_is_an_error_that_names_it(tmp_pa
 
 def test_equal_pictures_in_training_and_audit_are_a_leak(tmp_path):
     cells = [jpeg(row // 2) for row in range(80)]
-    table = {"path": cells, "smiling": ["yes", "no"] * 40, "sex": ["F", "F", "M", "M"] * 20, "part": ["a", "b"] * 40}
+    table = {"path": cells, "smiling": ["yes", "no", "no", "yes"] * 20, "sex": ["F", "M"] * 40, "part": ["a", "b"] * 40}
     pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "faces.parquet")
     split = {"column": "part", "train": "a", "audit": "b"}
     data = read(tmp_path, source="faces.parquet", folder=None, split=split)
@@ -158,7 +158,7 @@ def test_where_merge_and_thin_choose_rows(tmp_path):
         "x": np.arange(1000.0),
         "label": ["a", "b", "c", "d"] * 250,
         "tone": np.repeat([1, 2, 3, 4, 5], 200),
-        "part": ["train", "test"] * 500,
+        "part": (["train"] * 4 + ["test"] * 4) * 125,
     }
     pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "t.parquet")
     raw = {"source": "t.parquet", "label": "label", "positive": "b", "sensitive": ["tone"], "exclude": ["part"],
@@ -234,6 +234,33 @@ def test_a_folder_without_a_tokenizer_says_what_is_missing(tmp_path):
 def test_sections_that_contradict_themselves_are_refused(changes, why):
     with pytest.raises(ValueError, match=why):
         config(**changes)
+
+
+def test_a_class_that_only_audit_rows_have_is_refused(tmp_path):
+    table = {
+        "x": np.arange(300.0),
+        "kind": ["a", "b"] * 100 + ["c"] * 100,
+        "sex": ["F", "M"] * 150,
+        "part": ["train", "train", "test", "test"] * 50 + ["test"] * 100,
+    }
+    pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "t.parquet")
+    raw = {"source": "t.parquet", "label": "kind", "sensitive": "sex", "exclude": "part", "split": {"column": "part"}}
+    with pytest.raises(DataError, match="'kind' is 'c' in 100 audit rows and in no training row"):
+        load(DataConfig.model_validate(raw), base=tmp_path, roles=ROLES)
+    two = load(
+        DataConfig.model_validate({**raw, "where": {"kind": ["a", "b"]}, "positive": "b"}), base=tmp_path, roles=ROLES
+    )
+    assert two.classes == ("a", "b")
+
+
+def test_paths_may_be_in_parquet_too(tmp_path):
+    paths = write_faces(tmp_path, rows=40)
+    table = {"path": paths, "smiling": ["no", "yes"] * 20, "sex": ["F", "F", "M", "M"] * 10}
+    pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "faces.parquet")
+    by_csv, by_parquet = read(tmp_path), read(tmp_path, source="faces.parquet")
+    assert {role: rows.fingerprint for role, rows in by_csv.splits.items()} == {
+        role: rows.fingerprint for role, rows in by_parquet.splits.items()
+    }
 
 
 def test_pictures_for_a_model_of_numbers_are_an_error(tmp_path):
