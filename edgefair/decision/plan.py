@@ -65,10 +65,16 @@ class AttributePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan per attribute of the policy, for the assumed rates."""
+    """A plan per attribute of the policy, for the assumed rates.
+
+    Attributes:
+        counted: what a cell's number counts: `rows`, or `subjects` where several rows belong to one. Rows of a subject
+            are not independent; in the worst case they are worth one.
+    """
 
     source: str
     rows: int
+    counted: str
     labels: tuple[str, ...]
     assumed_tpr: float
     assumed_fpr: float

@@ -21,16 +21,16 @@ def print_plan(plan: Plan, console: Console) -> None:
     )
     for item in plan.attributes:
         console.print()
-        console.print(_cells(item, plan.labels))
-        _verdict(item, console)
+        console.print(_cells(item, plan.labels, plan.counted))
+        _verdict(item, console, plan.counted)
         if item.power:
             console.print(_power(item))
             console.print(_power_by_rows(item))
         _paired(item, console)
 
 
-def _cells(item: AttributePlan, labels: tuple[str, ...]) -> Table:
-    table = Table(title=f"{item.attribute}: rows per cell", title_justify="left", box=None, pad_edge=False)
+def _cells(item: AttributePlan, labels: tuple[str, ...], counted: str) -> Table:
+    table = Table(title=f"{item.attribute}: {counted} per cell", title_justify="left", box=None, pad_edge=False)
     table.add_column("group")
     for label in labels:
         table.add_column(f"label {label}", justify="right")
@@ -39,9 +39,9 @@ def _cells(item: AttributePlan, labels: tuple[str, ...]) -> Table:
     return table
 
 
-def _verdict(item: AttributePlan, console: Console) -> None:
+def _verdict(item: AttributePlan, console: Console, counted: str) -> None:
     if item.lacking:
-        console.print(Text(f"can only be INCONCLUSIVE: a cell needs {item.least_rows} rows", style="bold yellow"))
+        console.print(Text(f"can only be INCONCLUSIVE: a cell needs {item.least_rows} {counted}", style="bold yellow"))
         for text in item.lacking:
             console.print(Text(f"  {text}"))
     elif item.can_pass:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgefair.config import Config
-from edgefair.data.dataset import load
+from edgefair.data.dataset import DataSet, load
+from edgefair.data.groups import joint_groups
 from edgefair.decision.cells import declared_table
 from edgefair.decision.plan import WANTED_POWER, AttributePlan, CellPlan, PairedPlan, Plan
+from edgefair.decision.policy import JOIN
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.planning import power_absolute, power_paired, rows_for_power, smallest_threshold
 from edgefair.workflow.progress import Progress, silent
@@ -38,21 +41,17 @@ def plan(
     progress(0, 0, "reading")
     data = load(config.data, base=config.base, roles=["audit"])
     policy = config.policy
-    counts = GroupCounts.from_rows(
-        {name: data.audit.sensitive[name] for name in policy.base_attributes},
-        label=data.audit.label,
-        decision=data.audit.label,
-        classes=data.classes,
-    )
     rates = np.array([fpr, tpr] if len(data.classes) == 2 else [tpr] * len(data.classes))
+    counted = "rows" if data.audit.subject is None else "subjects"
     attributes = []
     for index, name in enumerate(policy.attributes):
         progress(index, len(policy.attributes), f"planning {name}")
-        rows = declared_table(counts, policy, name).sum(axis=2)
-        attributes.append(_attribute(config, name, rows, rates, data.classes, flip_rate))
+        rows = _cell_counts(config, data, name)
+        attributes.append(_attribute(config, name, rows, rates, data.classes, flip_rate, counted))
     return Plan(
         source=data.source,
         rows=len(data.audit),
+        counted=counted,
         labels=data.classes,
         assumed_tpr=tpr,
         assumed_fpr=fpr,
@@ -61,14 +60,28 @@ def plan(
     )
 
 
+def _cell_counts(config: Config, data: DataSet, name: str) -> NDArray[np.int64]:
+    """Rows of each declared group and label, or subjects where they are declared: int64 [groups, labels]."""
+    audit, base = data.audit, config.policy.base_attributes
+    if audit.subject is not None:
+        group, _ = joint_groups(audit.sensitive, name.split(JOIN))
+        cell = np.stack([audit.subject.codes, group, audit.label])
+        audit = audit.take(np.sort(np.unique(cell, axis=1, return_index=True)[1]))
+    counts = GroupCounts.from_rows(
+        {item: audit.sensitive[item] for item in base}, label=audit.label, decision=audit.label, classes=data.classes
+    )
+    found: NDArray[np.int64] = declared_table(counts, config.policy, name).sum(axis=2)
+    return found
+
+
 def _attribute(
-    config: Config, name: str, rows: Any, rates: Any, labels: tuple[str, ...], flip_rate: float
+    config: Config, name: str, rows: Any, rates: Any, labels: tuple[str, ...], flip_rate: float, counted: str
 ) -> AttributePlan:
     policy, groups = config.policy, config.policy.groups(name)
     threshold, alpha, seed = policy.threshold(name), policy.alpha, config.seed
     least = policy.cell_rows(threshold)
     lacking = tuple(
-        f"'{groups[group]}' has {int(rows[group, label])} rows with label '{labels[label]}'"
+        f"'{groups[group]}' has {int(rows[group, label])} {counted} with label '{labels[label]}'"
         for group, label in np.argwhere(rows < least)
     )
     gaps = tuple(round(share * threshold, 6) for share in GAPS)
