@@ -1,32 +1,87 @@
-"""Debiasing methods by name. The table is data: listing them imports nothing."""
+"""Debiasing methods by name. The tables are data: listing them imports nothing."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgefair.debias.base import Cells, Debias
+from edgefair.debias.post import PostMethod
 from edgefair.errors import UsageError, did_you_mean
 
 METHODS: Mapping[str, str] = {
     "reweigh": "edgefair.debias.reweigh:Reweigh",
+    "balance": "edgefair.debias.balance:Balance",
+    "augment": "edgefair.debias.augment:Augment",
+    "weighted-loss": "edgefair.debias.weighted_loss:WeightedLoss",
     "eo-penalty": "edgefair.debias.eo_penalty:EoPenalty",
+    "adversarial": "edgefair.debias.adversarial:Adversarial",
+    "group-dro": "edgefair.debias.group_dro:GroupDro",
+    "jtt": "edgefair.debias.jtt:Jtt",
+}
+# After compression: applied to the file, see edgefair.debias.post.
+POST_METHODS: Mapping[str, str] = {
+    "last-layer": "edgefair.debias.last_layer:LastLayer",
+    "threshold": "edgefair.debias.threshold:Threshold",
 }
 
 
 def open_method(name: str, options: Mapping[str, Any]) -> Debias:
-    """The debiasing method called `name`, with its options.
+    """The method of the training stages called `name`, with its options.
 
     Raises:
-        UsageError: an unknown method, or an option that the method does not have.
+        UsageError: an unknown method, one of another stage, or an option that the method does not have.
     """
-    if name not in METHODS:
+    opened: Debias = _open(name, options, METHODS, POST_METHODS, "works on the exported file: name it in debias.post")
+    return opened
+
+
+def open_methods(items: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Debias]:
+    """Several methods that are used together.
+
+    Raises:
+        UsageError: see `open_method`; two methods that both decide how much every cell counts, or one named twice.
+    """
+    names = [name for name, _ in items]
+    methods = [open_method(name, options) for name, options in items]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"debias method '{twice}' is named twice")
+    weighing = [name for name, method in zip(names, methods, strict=True) if method.sets_weights]
+    if len(weighing) > 1:
         raise UsageError(
-            f"unknown debias method '{name}'{did_you_mean(name, METHODS)}", expected=f"one of {', '.join(METHODS)}"
+            f"debias methods '{weighing[0]}' and '{weighing[1]}' both decide how much every cell counts",
+            expected="at most one of them: together they would correct twice",
+            fix=f"keep one; eo-penalty and adversarial go with either ({weighing[0]} + eo-penalty, for example)",
         )
-    module, _, attribute = METHODS[name].partition(":")
+    return methods
+
+
+def open_post_method(name: str, options: Mapping[str, Any]) -> PostMethod:
+    """The method of the stage after compression called `name`, with its options.
+
+    Raises:
+        UsageError: an unknown method, one of another stage, or an option that the method does not have.
+    """
+    opened: PostMethod = _open(
+        name, options, POST_METHODS, METHODS, "works while training: name it in debias.train or debias.finetune"
+    )
+    return opened
+
+
+def _open(
+    name: str, options: Mapping[str, Any], table: Mapping[str, str], others: Mapping[str, str], where: str
+) -> Any:
+    if name in others:
+        raise UsageError(f"debias method '{name}' {where}", expected=f"one of {', '.join(table)}")
+    if name not in table:
+        raise UsageError(
+            f"unknown debias method '{name}'{did_you_mean(name, [*table, *others])}",
+            expected=f"one of {', '.join(table)}",
+        )
+    module, _, attribute = table[name].partition(":")
     method = getattr(importlib.import_module(module), attribute)
     known = list(inspect.signature(method).parameters)
     for option in options:
@@ -35,8 +90,16 @@ def open_method(name: str, options: Mapping[str, Any]) -> Debias:
                 f"debias method '{name}' has no option '{option}'{did_you_mean(option, known)}",
                 expected=f"options of '{name}': {', '.join(known)}",
             )
-    opened: Debias = method(**options)
-    return opened
+    return method(**options)
 
 
-__all__ = ["METHODS", "Cells", "Debias", "open_method"]
+__all__ = [
+    "METHODS",
+    "POST_METHODS",
+    "Cells",
+    "Debias",
+    "PostMethod",
+    "open_method",
+    "open_methods",
+    "open_post_method",
+]

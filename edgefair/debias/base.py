@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from edgefair.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+# A cell with fewer rows than this is reported: whatever a method does with it rests on a handful of people.
+FEW_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -25,29 +31,92 @@ class Cells:
     groups: tuple[str, ...]
     classes: tuple[str, ...]
 
+    def index(self) -> Tensor:
+        """Position of every row's cell in `counts().flatten()`, int64 [rows]."""
+        return self.group * len(self.classes) + self.label
+
     def counts(self) -> Tensor:
         """Rows in each cell: int64 [groups, classes]."""
-        flat = self.group * len(self.classes) + self.label
-        return flat.bincount(minlength=len(self.groups) * len(self.classes)).reshape(
-            len(self.groups), len(self.classes)
-        )
+        shape = (len(self.groups), len(self.classes))
+        return self.index().bincount(minlength=shape[0] * shape[1]).reshape(shape)
+
+    def names(self) -> list[str]:
+        """Name of every cell, in the order of `counts().flatten()`."""
+        return [f"group '{group}' and label '{label}'" for group in self.groups for label in self.classes]
+
+    def require_all(self, method: str) -> None:
+        """Check that every cell has a row.
+
+        Raises:
+            DataError: one has none, so the method cannot make it count.
+        """
+        for name, rows in zip(self.names(), self.counts().flatten().tolist(), strict=True):
+            if rows == 0:
+                raise DataError(
+                    f"no training row has {name}",
+                    expected=f"at least one row in every (group, label) cell for debias method '{method}'",
+                    fix="add such rows to the training split, or leave that attribute out of the policy",
+                )
+
+    def few(self) -> list[tuple[str, int]]:
+        """Cells with fewer than `FEW_ROWS` rows: name and rows."""
+        found = zip(self.names(), self.counts().flatten().tolist(), strict=True)
+        return [(name, rows) for name, rows in found if rows < FEW_ROWS]
 
 
 class Debias(Protocol):
-    """One treatment. Each method may do nothing, and does so unless a subclass says otherwise.
+    """One treatment. Each hook does nothing unless a subclass says otherwise.
 
-    The loop calls `row_weights` once before the first epoch, `penalty` on every batch (its value is added to the
-    weighted cross-entropy) and `end_step` after every optimizer step. `state` and `load_state` carry what the method
-    learned across a resumed run.
+    The loop calls `start` once, `load_state` where a run is resumed, `row_weights` and `sampling_weights` before the
+    first epoch, and in every step `augment`, `batch_weights`, `penalty`, `edit_gradients` and `end_step`, in that
+    order. `state` and `load_state` carry what the method learned across a resumed run.
+
+    Attributes:
+        sets_weights: it decides how much every cell counts; two such methods would correct twice.
+        identify_epochs: epochs of ordinary training after which the method wants to know the rows that are decided
+            wrongly (`learn_errors`); training then begins anew.
+        few_rows: what it does with a cell that has a handful of rows, for the report.
     """
+
+    sets_weights: ClassVar[bool] = False
+    few_rows: ClassVar[str] = ""
+    identify_epochs: int = 0
+
+    def start(self, cells: Cells) -> None:  # noqa: ARG002
+        """Learn what there is to train on; refuse what cannot work (DataError)."""
+        return
+
+    def learn_errors(self, wrong: Tensor) -> None:  # noqa: ARG002
+        """Take which training rows the identification model decides wrongly, bool [rows]."""
+        return
 
     def row_weights(self, cells: Cells) -> Tensor | None:  # noqa: ARG002
         """Weight of every row in the cross-entropy, float32 [rows] with mean 1, or None for equal weights."""
         return None
 
+    def sampling_weights(self, cells: Cells) -> Tensor | None:  # noqa: ARG002
+        """How often every row is drawn, float32 [rows], or None for once per epoch."""
+        return None
+
+    def augment(self, features: Tensor, label: Tensor, group: Tensor) -> Tensor:  # noqa: ARG002
+        """The features of one batch [batch, ...] after the preprocessing, changed or not; labels stay."""
+        return features
+
+    def batch_weights(self, losses: Tensor, label: Tensor, group: Tensor) -> Tensor | None:  # noqa: ARG002
+        """Weight of every row in its batch, float32 [batch], from the rows' losses (detached) [batch]."""
+        return None
+
     def penalty(self, logits: Tensor, label: Tensor, group: Tensor) -> Tensor | None:  # noqa: ARG002
         """A scalar added to the loss of one batch (logits [batch, classes], label and group int64 [batch])."""
         return None
+
+    def adversary_loss(self, logits: Tensor, label: Tensor, group: Tensor) -> Tensor | None:  # noqa: ARG002
+        """A loss of its own, whose gradient with respect to the network `edit_gradients` will be given."""
+        return None
+
+    def edit_gradients(self, gradients: Sequence[Tensor], adversary: Sequence[Tensor]) -> None:  # noqa: ARG002
+        """Change the gradients of the network's loss in place, given those of `adversary_loss`."""
+        return
 
     def end_step(self) -> None:
         """Called after the optimizer has moved: the place for dual variables."""
@@ -60,3 +129,14 @@ class Debias(Protocol):
     def load_state(self, state: dict[str, Tensor]) -> None:  # noqa: ARG002
         """Take back what `state` returned."""
         return
+
+
+def inverse_frequency(cells: Cells, *, power: float = 1.0) -> Tensor:
+    """n(s, y) ** -power for every row's cell, float64 [rows]; power 1 gives every cell the same total."""
+    counts = cells.counts().double().flatten()
+    return counts.clamp(min=1.0)[cells.index()] ** -power
+
+
+def mean_one(weights: Tensor) -> Tensor:
+    """The weights as float32 with mean 1."""
+    return (weights / weights.mean()).float()

@@ -27,14 +27,16 @@ class EoPenalty(Debias):
     decides one class for everybody: combine it with `reweigh`, and let the policy hold a floor.
     """
 
+    few_rows = "its rate is a running mean over many batches, so its noise is smoothed rather than followed"
+
     def __init__(self, *, eps: float = 0.01, dual_lr: float = 0.02, max_lambda: float = 10.0) -> None:
         self.eps = eps
         self.dual_lr = dual_lr
         self.max_lambda = max_lambda
         self._state: dict[str, Tensor] = {}
 
-    def row_weights(self, cells: Cells) -> None:
-        """Take the number of groups and classes; every row keeps its weight."""
+    def start(self, cells: Cells) -> None:
+        """Begin with a price of 0 on every difference."""
         import torch
 
         classes, groups = len(cells.classes), len(cells.groups)
@@ -48,11 +50,13 @@ class EoPenalty(Debias):
         """The Lagrangian term of one batch, a scalar."""
         import torch
 
-        state = self._state
+        state = self._state = {name: value.to(logits.device) for name, value in self._state.items()}
         classes, groups = state["rows"].shape
         cell = label * groups + group
-        rows = torch.zeros(classes * groups).index_add(0, cell, torch.ones(len(cell))).reshape(classes, groups)
-        sums = torch.zeros(classes * groups, classes).index_add(0, cell, logits.softmax(dim=1))
+        rows = (
+            logits.new_zeros(classes * groups).index_add(0, cell, logits.new_ones(len(cell))).reshape(classes, groups)
+        )
+        sums = logits.new_zeros(classes * groups, classes).index_add(0, cell, logits.softmax(dim=1))
         sums = sums.reshape(classes, groups, classes)
         state["rows"] = MEMORY * state["rows"] + rows
         state["sums"] = MEMORY * state["sums"] + sums.detach()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from edgefair.debias.base import Cells, Debias
-from edgefair.errors import DataError
+from edgefair.debias.base import Cells, Debias, inverse_frequency, mean_one
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,26 +19,20 @@ class Reweigh(Debias):
     classification without discrimination", KAIS 2012, eq. 8): label and group become independent, their margins stay.
     """
 
+    sets_weights = True
+    few_rows = "each of its rows gets a very large weight, so single rows steer the training"
+
     def __init__(self, *, target: Literal["equalized-odds", "parity"] = "equalized-odds") -> None:
         self.target = target
 
-    def row_weights(self, cells: Cells) -> Tensor:
-        """Weights float32 [rows] with mean 1.
+    def start(self, cells: Cells) -> None:
+        """Check that every cell has a row (DataError)."""
+        cells.require_all("reweigh")
 
-        Raises:
-            DataError: a cell has no training row, so no weight can make it count.
-        """
-        counts = cells.counts().double()
-        if (counts == 0).any():
-            group, label = (counts == 0).nonzero()[0].tolist()
-            raise DataError(
-                f"no training row has group '{cells.groups[group]}' and label '{cells.classes[label]}'",
-                expected="at least one row in every (group, label) cell for debias method 'reweigh'",
-                fix="add such rows to the training split, or leave that attribute out of the policy",
-            )
-        total = counts.sum()
+    def row_weights(self, cells: Cells) -> Tensor:
+        """Weights float32 [rows] with mean 1."""
+        weights = inverse_frequency(cells)
         if self.target == "parity":
-            weights = counts.sum(1, keepdim=True) * counts.sum(0, keepdim=True) / (total * counts)
-        else:
-            weights = total / (counts.numel() * counts)
-        return weights[cells.group, cells.label].float()
+            counts = cells.counts().double()
+            weights = weights * counts.sum(1)[cells.group] * counts.sum(0)[cells.label]
+        return mean_one(weights)

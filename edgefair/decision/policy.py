@@ -37,6 +37,11 @@ class AttributePolicy(BaseModel):
         default_factory=dict, description="Own thresholds instead of those of policy.metrics, or beside them."
     )
 
+    model_input: bool = Field(
+        False,
+        description="Declares that decisions may depend on the group itself, and so may have a threshold per group.",
+    )
+
     @field_validator("groups", mode="before")
     @classmethod
     def _texts(cls, value: Any) -> Any:
@@ -156,3 +161,8 @@ class Policy(BaseModel):
     def digest(self) -> str:
         """SHA-256 of the policy, defaults written out."""
         return sha256_json(self.model_dump(mode="json"))
+
+    @property
+    def model_inputs(self) -> tuple[str, ...]:
+        """Attributes that decisions may depend on."""
+        return tuple(name for name, own in self.attributes.items() if own.model_input)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,6 +15,33 @@ from torch import Tensor, nn
 from edgefair.debias import Debias
 from edgefair.errors import ModelError
 from edgefair.files import write_atomic
+from edgefair.training.selection import Standing
+
+
+@dataclass
+class Progressed:
+    """How far a run is.
+
+    Attributes:
+        losses: mean loss of every epoch done.
+        standings: the model on validation rows after every epoch, where it was judged.
+        best: state dict of the epoch to keep; None before the first.
+        kept: number of that epoch, from 1.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    standings: list[Standing] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+    kept: int = 0
+
+    def judge(self, model: nn.Module, found: Standing | None) -> None:
+        """Take the epoch just done for the one to keep if it is the best so far, or where nothing was judged."""
+        better = found is None or all(found.rank > other.rank for other in self.standings)
+        if found is not None:
+            self.standings.append(found)
+        if better:
+            self.best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+            self.kept = len(self.losses)
 
 
 class Checkpoint:
@@ -29,39 +57,36 @@ class Checkpoint:
         self.settings = settings
 
     def save(
-        self,
-        losses: Sequence[float],
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        methods: Sequence[Debias],
+        self, progressed: Progressed, model: nn.Module, optimizer: torch.optim.Optimizer, methods: Sequence[Debias]
     ) -> None:
-        """Write the state after the epochs that gave these losses."""
-        tensors = {f"model.{name}": value.contiguous() for name, value in model.state_dict().items()}
+        """Write the state after the epochs that are done."""
+        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+        tensors |= {f"best.{name}": value.clone() for name, value in (progressed.best or {}).items()}
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
         for position, method in enumerate(methods):
             tensors |= {f"method.{position}.{name}": value for name, value in method.state().items()}
-        metadata = {"losses": json.dumps(list(losses)), "settings": self.settings}
-        write_atomic(self.path, save(tensors, metadata))
+        standings = [asdict(item) for item in progressed.standings]
+        metadata = {
+            "progress": json.dumps({"losses": progressed.losses, "standings": standings, "kept": progressed.kept}),
+            "settings": self.settings,
+        }
+        write_atomic(self.path, save({name: value.contiguous() for name, value in tensors.items()}, metadata))
 
-    def restore(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        methods: Sequence[Debias],
-    ) -> list[float]:
-        """Load the state in place; the loss of each epoch already done, none where there is nothing to resume."""
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, methods: Sequence[Debias]) -> Progressed:
+        """Load the state in place; how far the run is, nothing done where there is nothing to resume."""
         metadata = read_metadata(self.path)
         if metadata.get("settings") != self.settings:
-            return []
+            return Progressed()
         tensors = load_file(self.path)
         model.load_state_dict(_under(tensors, "model."))
         for index, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
             optimizer.state[parameter] = _under(tensors, f"optimizer.{index}.")
         for position, method in enumerate(methods):
             method.load_state(_under(tensors, f"method.{position}."))
-        losses: list[float] = json.loads(metadata["losses"])
-        return losses
+        content = json.loads(metadata["progress"])
+        standings = [Standing(**item) for item in content["standings"]]
+        return Progressed(content["losses"], standings, _under(tensors, "best."), content["kept"])
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

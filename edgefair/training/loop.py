@@ -1,22 +1,30 @@
-"""The training loop: weighted cross-entropy plus what the debiasing methods add."""
+"""The training loop: epochs, resumption, and which epoch is kept."""
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from edgefair.debias import Cells, Debias
 from edgefair.errors import DataError
 from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.classifier import Classifier
+from edgefair.training.engine import Engine
+from edgefair.training.selection import Standing
 from edgefair.training.settings import TrainConfig
+from edgefair.training.step import set_gradients
 
 Progress = Callable[[int, int, str], None]
+# Judges the classifier as it is on validation rows.
+Validate = Callable[[], Standing]
 
+# An epoch whose loss is this many times that of knowing nothing, ln(classes), has diverged.
+DIVERGED = 3.0
 
 # From positions of rows, int64 [rows], and a number of rows: batches of graph inputs in the spec's order.
 Batches = Callable[[Tensor, int], Iterator[tuple[Tensor, ...]]]
@@ -48,6 +56,23 @@ class TrainingRows:
         return len(self.cells.label)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What training gave, beside the weights.
+
+    Attributes:
+        losses: mean loss of each epoch.
+        standings: the classifier on validation rows after each epoch; empty where the last epoch is kept unseen.
+        kept: the epoch whose weights were kept, from 1.
+        notes: what a reader must know: training that diverged, cells of a handful of rows.
+    """
+
+    losses: list[float]
+    standings: list[Standing] = field(default_factory=list)
+    kept: int = 0
+    notes: tuple[str, ...] = ()
+
+
 def train(
     classifier: Classifier,
     rows: TrainingRows,
@@ -57,50 +82,174 @@ def train(
     seed: int,
     checkpoint: Checkpoint,
     progress: Progress,
-) -> list[float]:
-    """Train in place; the mean loss of each epoch.
+    validate: Validate | None = None,
+    engine: Engine | None = None,
+) -> Trained:
+    """Train in place.
 
     A checkpoint is written after every epoch, and training goes on from the last one. The order of the rows in an
     epoch depends on (seed, epoch) alone, so a resumed run ends with the weights of an uninterrupted one.
 
+    Args:
+        validate: judges every epoch; the best one is kept (`selection.Standing.rank`). Without it the last one is.
+        engine: where the steps run; default: this process.
+
     Raises:
-        DataError: the loss is not finite.
+        DataError: training diverged before any epoch could be kept.
     """
-    # A last batch of one row has no variance to normalize by: that row (another one in every epoch) waits.
-    used = len(rows) - (1 if len(rows) % config.batch_rows == 1 and len(rows) > 1 else 0)
-    steps = -(-used // config.batch_rows)
-    weights = _row_weights(methods, rows.cells)
-    optimizer = torch.optim.AdamW(
-        classifier.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=False
-    )
-    losses = checkpoint.restore(classifier, optimizer, methods)
-    for epoch in range(len(losses), config.epochs):
-        torch.manual_seed(seed * 1_000_003 + epoch)
-        order = torch.randperm(len(rows))[:used]
-        classifier.train()
-        total = 0.0
-        pieces = zip(torch.split(order, config.batch_rows), rows.batches(order, config.batch_rows), strict=True)
-        for step, (index, inputs) in enumerate(pieces, start=epoch * steps):
-            for parameters in optimizer.param_groups:
-                parameters["lr"] = config.learning_rate * _triangle(step / (steps * config.epochs))
-            loss = _batch_loss(classifier(*inputs), rows.cells, weights, methods, index)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            for method in methods:
-                method.end_step()
-            total += float(loss.detach()) * len(index)
-            progress(step + 1, steps * config.epochs, f"epoch {epoch + 1}/{config.epochs}")
-        mean = total / used
-        if not torch.isfinite(torch.tensor(mean)):
-            raise DataError(
-                f"the training loss became {mean} in epoch {epoch + 1}",
-                expected="a finite loss",
-                fix="lower train.learning_rate; the checkpoint of the epoch before is kept",
+    engine = engine or Engine()
+    classifier.to(engine.device)
+    for method in methods:
+        method.start(rows.cells)
+    parameters = list(classifier.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, foreach=False)
+    progressed = checkpoint.restore(classifier, optimizer, methods)
+    _identify(classifier, rows, methods, config, seed=seed, progress=progress, engine=engine)
+    schedule = _Schedule.of(rows, methods, config, engine)
+    notes = [_few_rows(name, count, methods) for name, count in rows.cells.few() if methods]
+    while (epoch := len(progressed.losses)) < config.epochs:
+        mean = _epoch(classifier, rows, methods, config, optimizer, schedule, epoch, seed, engine, progress)
+        if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not _finite(classifier):
+            if progressed.best is None:
+                raise DataError(
+                    f"training diverged in epoch {epoch + 1}: its loss is {mean:.4g}",
+                    expected=f"a loss of at most {DIVERGED * math.log(len(rows.cells.classes)):.2f}",
+                    fix="lower train.learning_rate, or the strength of the debias method (alpha, eta, dual_lr)",
+                )
+            notes.append(
+                f"training diverged in epoch {epoch + 1} (loss {mean:.4g}) and was stopped; the weights of epoch "
+                f"{progressed.kept} are kept"
             )
-        losses.append(mean)
-        checkpoint.save(losses, classifier, optimizer, methods)
-    return losses
+            break
+        progressed.losses.append(mean)
+        engine.agree(classifier)
+        progressed.judge(classifier, None if validate is None else validate())
+        if engine.main:
+            checkpoint.save(progressed, classifier, optimizer, methods)
+    engine.wait()
+    if progressed.best is not None:
+        classifier.load_state_dict(progressed.best)
+    return Trained(progressed.losses, progressed.standings, progressed.kept, tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """Which rows an epoch uses, and how much each counts."""
+
+    used: int
+    weights: Tensor
+    sampling: Tensor | None
+
+    @classmethod
+    def of(cls, rows: TrainingRows, methods: Sequence[Debias], config: TrainConfig, engine: Engine) -> _Schedule:
+        # Every process needs the same number of rows, and two of them, because one has no variance to normalize by:
+        # the rows that are over (others in every epoch) wait.
+        if config.batch_rows % engine.processes:
+            raise DataError(
+                f"train.batch_rows is {config.batch_rows} for {engine.processes} processes",
+                expected=f"a multiple of {engine.processes}",
+            )
+        over = len(rows) % config.batch_rows
+        last = over - over % engine.processes
+        used = len(rows) - over + (last if last >= 2 * engine.processes or len(rows) == 1 else 0)
+        sampling = _product(method.sampling_weights(rows.cells) for method in methods)
+        weights = _product(method.row_weights(rows.cells) for method in methods)
+        weights = torch.ones(len(rows)) if weights is None else weights / weights.mean()
+        return cls(used, weights, sampling)
+
+    def order(self) -> Tensor:
+        """The rows of one epoch, int64 [used], from the global random state."""
+        if self.sampling is None:
+            return torch.randperm(len(self.weights))[: self.used]
+        edges = self.sampling.double().cumsum(0)
+        return torch.searchsorted(edges, torch.rand(self.used, dtype=torch.float64) * edges[-1]).clamp(
+            max=len(edges) - 1
+        )
+
+
+def _epoch(
+    classifier: Classifier,
+    rows: TrainingRows,
+    methods: Sequence[Debias],
+    config: TrainConfig,
+    optimizer: torch.optim.Optimizer,
+    schedule: _Schedule,
+    epoch: int,
+    seed: int,
+    engine: Engine,
+    progress: Progress,
+) -> float:
+    """One pass; the mean loss, not finite where it broke off."""
+    torch.manual_seed(seed * 1_000_003 + epoch)
+    order = schedule.order()
+    torch.manual_seed(seed * 1_000_003 + epoch + 500_009 * engine.rank)
+    parameters = list(classifier.parameters())
+    steps = -(-schedule.used // config.batch_rows)
+    pieces = zip(
+        torch.split(order, config.batch_rows),
+        rows.batches(engine.part(order, config.batch_rows), config.batch_rows // engine.processes),
+        strict=True,
+    )
+    classifier.train()
+    total = 0.0
+    for step, (index, inputs) in enumerate(pieces, start=epoch * steps):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * _triangle(step / (steps * config.epochs))
+        mine = index.chunk(engine.processes)[engine.rank]
+        features = classifier.preprocess(*(x.to(engine.device) for x in inputs))
+        for method in methods:
+            features = method.augment(
+                features, rows.cells.label[mine].to(engine.device), rows.cells.group[mine].to(engine.device)
+            )
+        loss = set_gradients(
+            parameters,
+            engine.whole(classifier.network(features)),
+            label=rows.cells.label[index].to(engine.device),
+            group=rows.cells.group[index].to(engine.device),
+            weights=schedule.weights[index].to(engine.device),
+            methods=methods,
+            engine=engine,
+        )
+        if not math.isfinite(loss):
+            return loss
+        optimizer.step()
+        for method in methods:
+            method.end_step()
+        total += loss * len(index)
+        progress(step + 1, steps * config.epochs, f"epoch {epoch + 1}/{config.epochs}")
+    return total / schedule.used
+
+
+def _identify(
+    classifier: Classifier,
+    rows: TrainingRows,
+    methods: Sequence[Debias],
+    config: TrainConfig,
+    *,
+    seed: int,
+    progress: Progress,
+    engine: Engine,
+) -> None:
+    """Train a copy in the ordinary way for the methods that want to know which rows it then decides wrongly."""
+    for method in methods:
+        if method.identify_epochs == 0:
+            continue
+        short = config.model_copy(update={"epochs": method.identify_epochs})
+        other = copy.deepcopy(classifier)
+        optimizer = torch.optim.AdamW(
+            other.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=False
+        )
+        schedule = _Schedule.of(rows, [], short, engine)
+        for epoch in range(short.epochs):
+            _epoch(other, rows, [], short, optimizer, schedule, epoch, seed, engine, progress)
+        engine.agree(other)
+        other.eval()
+        with torch.no_grad():
+            decided = [
+                other(*(x.to(engine.device) for x in batch)).argmax(dim=1).cpu()
+                for batch in rows.batches(torch.arange(len(rows)), config.batch_rows)
+            ]
+        method.learn_errors(torch.cat(decided) != rows.cells.label)
 
 
 def _triangle(done: float) -> float:
@@ -108,20 +257,18 @@ def _triangle(done: float) -> float:
     return (done + 0.01) / 0.21 if done < 0.2 else (1.0 - done) / 0.8
 
 
-def _row_weights(methods: Sequence[Debias], cells: Cells) -> Tensor:
-    weights = torch.ones(len(cells.label))
-    for method in methods:
-        own = method.row_weights(cells)
-        if own is not None:
-            weights = weights * own
-    return weights / weights.mean()
+def _product(parts: Iterator[Tensor | None]) -> Tensor | None:
+    found: Tensor | None = None
+    for part in parts:
+        if part is not None:
+            found = part if found is None else found * part
+    return found
 
 
-def _batch_loss(logits: Tensor, cells: Cells, weights: Tensor, methods: Sequence[Debias], index: Tensor) -> Tensor:
-    label, group = cells.label[index], cells.group[index]
-    loss = (functional.cross_entropy(logits, label, reduction="none") * weights[index]).mean()
-    for method in methods:
-        penalty = method.penalty(logits, label, group)
-        if penalty is not None:
-            loss = loss + penalty
-    return loss
+def _finite(classifier: Classifier) -> bool:
+    return all(bool(torch.isfinite(value).all()) for value in classifier.parameters())
+
+
+def _few_rows(name: str, count: int, methods: Sequence[Debias]) -> str:
+    said = "; ".join(f"{type(method).__name__}: {method.few_rows}" for method in methods)
+    return f"{name}: {count} training rows. {said}"

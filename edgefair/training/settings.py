@@ -1,4 +1,4 @@
-"""The `model:` and `train:` sections of edgefair.yaml."""
+"""The `model:`, `train:` and `debias:` sections of edgefair.yaml."""
 
 from __future__ import annotations
 
@@ -83,6 +83,14 @@ class TrainConfig(BaseModel):
     batch_rows: int = Field(1024, ge=1, description="Rows in a training batch.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of a triangular schedule.")
     weight_decay: float = Field(1e-4, ge=0, description="AdamW's decoupled weight decay.")
+    keep: Literal["auto", "best", "last"] = Field(
+        "auto",
+        description="Which epoch: the last, or the best on the validation rows (most balanced accuracy subject to the "
+        "policy's gap and floor). auto: the best where a debias method is used.",
+    )
+    aim: float = Field(
+        0.5, gt=0, le=1, description="Share of policy.max_eo_gap that the gap on the validation rows shall keep."
+    )
 
 
 class MethodConfig(BaseModel):
@@ -100,8 +108,14 @@ class DebiasConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: tuple[MethodConfig, ...] = Field((), description="Methods used while training, combined in this order.")
+    finetune: tuple[MethodConfig, ...] | None = Field(
+        None, description="Methods of the fine-tune after pruning. Default: those of the training run."
+    )
+    post: tuple[MethodConfig, ...] = Field(
+        (), description="Methods applied to the compressed file, fitted on validation rows: last-layer, threshold."
+    )
 
-    @field_validator("train", mode="before")
+    @field_validator("train", "finetune", "post", mode="before")
     @classmethod
     def _names_are_methods(cls, value: Any) -> Any:
         items = [value] if isinstance(value, str | dict) else value

@@ -27,6 +27,7 @@ from edgefair.probe.prepare import needs_preparation, prepare
 from edgefair.report.model import Report
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.models import Dense, dense_model
+from edgefair.workflow.post import apply_post, check_post
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.runs import choose_run
 from edgefair.workflow.verify import judge_file, notes_of, today
@@ -63,6 +64,7 @@ def export(
         DataError, ModelError, PolicyError, MeasurementError: nothing was judged and nothing written.
     """
     check_waivers(config.policy, today())
+    check_post(config.debias.post)
     destination = (config.bundle_path if output is None else output).absolute()
     recipe = open_recipe(_relative(config, config.compress.calibration))
     blocked = destination.with_name(f"{destination.name}.blocked.json")
@@ -80,13 +82,17 @@ def export(
         if int8 is not None:
             candidate = folder / MODEL
             settings |= _quantize(config, recipe, data, dense, candidate, int8, progress)
+        spec, changed = dense.spec, int8 is not None
+        if config.debias.post:
+            spec, chosen = apply_post(config, data, spec, candidate, folder / MODEL, progress)
+            candidate, settings, changed = folder / MODEL, settings | chosen, True
         report = judge_file(
             config,
             data,
             candidate,
             command="export",
             shown_as=destination,
-            reference=dense.path if int8 else None,
+            reference=dense.path if changed else None,
             latency=latency,
             settings=settings,
             notes=notes,
@@ -97,9 +103,9 @@ def export(
         if report.exit_code != 0:
             write_atomic(blocked, text)
             return report
-        if int8 is None:
+        if not changed:
             (folder / MODEL).write_bytes(dense.path.read_bytes())
-        (folder / SPEC).write_text(dense.spec.to_json())
+        (folder / SPEC).write_text(spec.to_json())
         _add_tokenizer(data, folder)
         (folder / REPORT).write_bytes(text)
         progress(0, 0, "writing")

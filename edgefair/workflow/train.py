@@ -41,19 +41,23 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
         UsageError: a run of that name has other settings; an unknown network or method.
         DataError: rows that cannot be trained on.
     """
-    from edgefair.debias import open_method
+    from edgefair.debias import open_methods
     from edgefair.training.build import build_classifier
     from edgefair.training.checkpoint import Checkpoint, save_weights
+    from edgefair.training.engine import open_engine
     from edgefair.training.features import spec_for
     from edgefair.training.loop import train as fit
     from edgefair.training.run import WEIGHTS, Run
+    from edgefair.training.selection import Standing, standing
 
-    methods = [open_method(item.method, item.options) for item in config.debias.train]
+    methods = open_methods([(item.method, item.options) for item in config.debias.train])
+    engine = open_engine()
     progress(0, 0, "reading")
     data = load(config.data, base=config.base, roles=("train", "validation"))
     settings = _settings(config, data)
     folder = config.run_path(name)
-    finished = _prepare(folder, settings, overwrite=overwrite)
+    finished = _prepare(folder, settings, overwrite=overwrite and engine.main)
+    engine.wait()
     if finished is not None:
         return finished
 
@@ -61,14 +65,40 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
     classifier = build_classifier(spec, config.model, data.array_shapes(), seed=config.seed)
     rows = _training_rows(data, spec, config.policy.base_attributes, classifier)
     checkpoint = Checkpoint(folder / "checkpoint.safetensors", sha256_json(settings))
-    losses = fit(classifier, rows, methods, config.train, seed=config.seed, checkpoint=checkpoint, progress=progress)
+    attributes = config.policy.base_attributes
+
+    def validate() -> Standing:
+        counts = torch_counts(classifier, data.validation, spec, attributes)
+        return standing(counts, config.policy, aim=config.train.aim)
+
+    keep_best = config.train.keep == "best" or (config.train.keep == "auto" and bool(methods))
+    trained = fit(
+        classifier,
+        rows,
+        methods,
+        config.train,
+        seed=config.seed,
+        checkpoint=checkpoint,
+        progress=progress,
+        validate=validate if keep_best else None,
+        engine=engine,
+    )
     progress(0, 0, "validating")
-    save_weights(classifier, folder / WEIGHTS)
-    counts = torch_counts(classifier, data.validation, spec, config.policy.base_attributes)
-    metrics: dict[str, Any] = {"loss": losses, "validation": counts.to_json()}
+    classifier.cpu()
+    metrics: dict[str, Any] = {
+        "loss": trained.losses,
+        "kept_epoch": trained.kept,
+        "epochs": [item.to_json() for item in trained.standings],
+        "notes": list(trained.notes),
+        "standing": validate().to_json(),
+        "validation": torch_counts(classifier, data.validation, spec, attributes).to_json(),
+    }
     run = Run(folder, spec, config.model, data.array_shapes(), settings, metrics)
-    run.save()
-    checkpoint.path.unlink(missing_ok=True)
+    if engine.main:
+        save_weights(classifier, folder / WEIGHTS)
+        run.save()
+        checkpoint.path.unlink(missing_ok=True)
+    engine.wait()
     return run
 
 
@@ -79,9 +109,10 @@ def torch_counts(classifier: Classifier, rows: TableRows, spec: ModelSpec, attri
     from edgefair.training.classifier import Deployable
 
     deployable = Deployable(classifier, spec).eval()
+    device = next(classifier.parameters()).device
     with torch.no_grad():
         decisions = [
-            deployable(*(torch.from_numpy(batch[item.name]) for item in spec.inputs))[0]
+            deployable(*(torch.from_numpy(batch[item.name]).to(device) for item in spec.inputs))[0].cpu()
             for batch in rows.inputs(spec, rows.batch_rows(spec, ENCODE_ROWS))
         ]
     return GroupCounts.from_rows(
@@ -97,7 +128,8 @@ def _settings(config: Config, data: DataSet) -> dict[str, Any]:
     return {
         "model": config.model.model_dump(mode="json"),
         "train": config.train.model_dump(mode="json"),
-        "debias": config.debias.model_dump(mode="json"),
+        "debias": [item.model_dump(mode="json") for item in config.debias.train],
+        "selection": config.policy.digest,
         "attributes": list(config.policy.base_attributes),
         "seed": config.seed,
         "train_rows": data.train.fingerprint,

@@ -1,13 +1,14 @@
 import pytest
 import torch
 
-from edgefair.debias import Cells, open_method
+from edgefair.debias import METHODS, Cells, Debias, open_method, open_methods
 from edgefair.errors import DataError, ModelError, UsageError
 from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.loop import TrainingRows, train
 from edgefair.training.networks import open_network
+from edgefair.training.selection import Standing
 from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
 
 SPEC = ModelSpec(
@@ -45,10 +46,6 @@ def fresh(rows, seed=0):
     return classifier
 
 
-def methods():
-    return [open_method("reweigh", {}), open_method("eo-penalty", {})]
-
-
 class StopError(Exception):
     pass
 
@@ -65,25 +62,133 @@ def test_training_learns_the_rule(tmp_path):
     rows = make_rows()
     classifier = fresh(rows)
     config = TrainConfig(epochs=30, batch_rows=64, learning_rate=0.02)
-    losses = train(classifier, rows, [], config, seed=0, checkpoint=Checkpoint(tmp_path / "c", "x"), progress=quiet)
+    checkpoint = Checkpoint(tmp_path / "c", "x")
+    losses = train(classifier, rows, [], config, seed=0, checkpoint=checkpoint, progress=quiet).losses
     decided = classifier.eval()(*inputs_of(rows)).argmax(1)
     assert (decided == rows.cells.label).float().mean() > 0.95
     assert losses[-1] < losses[0] / 3
 
 
-def test_a_run_that_was_interrupted_in_an_epoch_ends_with_the_same_weights(tmp_path):
-    rows = make_rows()
-    whole = fresh(rows)
-    losses = train(whole, rows, methods(), CONFIG, seed=3, checkpoint=Checkpoint(tmp_path / "a", "x"), progress=quiet)
+COMBINATIONS = [
+    ["reweigh", "eo-penalty"],
+    ["balance", "adversarial"],
+    ["augment"],
+    ["weighted-loss"],
+    ["group-dro"],
+    ["jtt"],
+]
 
-    checkpoint = Checkpoint(tmp_path / "b", "x")
+
+def preferring(epoch):
+    """Standings of which the given epoch's is the best."""
+    seen = iter(range(1, 100))
+    return lambda: Standing(0.5, 0.9 if next(seen) == epoch else 0.6, 0.6, 0.0, -0.1, floor_kept=True)
+
+
+@pytest.mark.parametrize("names", COMBINATIONS, ids="+".join)
+def test_a_run_that_was_interrupted_in_an_epoch_ends_with_the_same_weights(tmp_path, names):
+    rows = make_rows()
+
+    def run(classifier, name, progress, validate):
+        return train(
+            classifier,
+            rows,
+            open_methods([(method, {}) for method in names]),
+            CONFIG,
+            seed=3,
+            checkpoint=Checkpoint(tmp_path / name, "x"),
+            progress=progress,
+            validate=validate,
+        )
+
+    whole, resumed = fresh(rows), fresh(rows)
+    trained = run(whole, "a", quiet, preferring(2))
+    assert trained.kept == 2
     with pytest.raises(StopError):
-        train(fresh(rows), rows, methods(), CONFIG, seed=3, checkpoint=checkpoint, progress=stop_after(10))
-    resumed = fresh(rows)
-    again = train(resumed, rows, methods(), CONFIG, seed=3, checkpoint=checkpoint, progress=quiet)
-    assert again == losses
+        run(fresh(rows), "b", stop_after(10), preferring(2))
+    again = run(resumed, "b", quiet, preferring(1))
+    assert again.losses == trained.losses
+    assert again.standings == trained.standings
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_the_best_epoch_is_kept_and_without_a_judge_the_last(tmp_path):
+    rows = make_rows()
+    kept = []
+    for epoch, validate in ((1, preferring(1)), (3, preferring(3)), (3, None)):
+        classifier = fresh(rows)
+        checkpoint = Checkpoint(tmp_path / f"c{len(kept)}", "x")
+        trained = train(classifier, rows, [], CONFIG, seed=0, checkpoint=checkpoint, progress=quiet, validate=validate)
+        assert trained.kept == epoch
+        kept.append(classifier.network.state_dict()["0.weight"].clone())
+    assert torch.equal(kept[1], kept[2])
+    assert not torch.equal(kept[0], kept[2])
+
+
+class Exploding(Debias):
+    """A treatment that breaks the weights in its second epoch."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def penalty(self, logits, label, group):
+        self.step -= 1
+        return logits.sum() * (float("nan") if self.step == 0 else 0.0)
+
+
+def test_training_that_diverges_is_stopped_and_the_best_epoch_before_it_kept(tmp_path):
+    rows = make_rows()
+    classifier = fresh(rows)
+    checkpoint = Checkpoint(tmp_path / "c", "x")
+    trained = train(
+        classifier,
+        rows,
+        [Exploding(step=10)],
+        CONFIG,
+        seed=0,
+        checkpoint=checkpoint,
+        progress=quiet,
+        validate=preferring(1),
+    )
+    assert trained.kept == 1
+    assert "diverged in epoch 2" in trained.notes[-1]
+    assert "epoch 1 are kept" in trained.notes[-1]
+    assert all(torch.isfinite(value).all() for value in classifier.state_dict().values())
+    with pytest.raises(DataError, match="diverged in epoch 1"):
+        train(
+            fresh(rows),
+            rows,
+            [Exploding(step=2)],
+            CONFIG,
+            seed=0,
+            checkpoint=Checkpoint(tmp_path / "d", "x"),
+            progress=quiet,
+        )
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_runs_with_three_groups_and_ten_classes_and_cells_that_batches_lack(tmp_path, name):
+    generator = torch.Generator().manual_seed(0)
+    label = torch.arange(10).repeat(60)
+    group = torch.where(torch.rand(600, generator=generator) < 0.9, 0, torch.randint(1, 3, (600,), generator=generator))
+    group[:20] = torch.tensor([1, 2]).repeat_interleave(10)
+    numeric = torch.nn.functional.one_hot(label, 10) + 0.25 * torch.randn(600, 10, generator=generator)
+    spec = ModelSpec(
+        (InputSpec("numeric", "float32", tuple(Column(str(k)) for k in range(10))),),
+        Reading("decision", "label", None, "score"),
+        tuple("abcdefghij"),
+    )
+    rows = TrainingRows.held((numeric,), Cells(group, label, ("g0", "g1", "g2"), spec.classes))
+    classifier = build_classifier(spec, ModelConfig(options={"hidden": [16]}), {}, seed=0)
+    classifier.preprocess.fit(numeric)
+    config = TrainConfig(epochs=6, batch_rows=16, learning_rate=0.01)
+    checkpoint = Checkpoint(tmp_path / "c", "x")
+    trained = train(classifier, rows, [open_method(name, {})], config, seed=0, checkpoint=checkpoint, progress=quiet)
+    assert all(loss == loss for loss in trained.losses)
+    right = (classifier.eval()(numeric).argmax(1) == label).float()
+    assert right.mean() > 0.8
+    assert any("training rows" in note for note in trained.notes), "cells of a handful of rows are named"
 
 
 def test_a_checkpoint_of_other_settings_is_not_resumed_from(tmp_path):
@@ -111,13 +216,14 @@ def test_a_truncated_checkpoint_means_starting_again(tmp_path):
     with pytest.raises(StopError):
         train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=stop_after(10))
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:100])
-    assert len(train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=quiet)) == CONFIG.epochs
+    trained = train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=quiet)
+    assert len(trained.losses) == CONFIG.epochs
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     rows = make_rows()
     config = TrainConfig(epochs=3, batch_rows=64, learning_rate=1e30)
-    with pytest.raises(DataError, match="training loss became"):
+    with pytest.raises(DataError, match="training diverged in epoch 1"):
         train(fresh(rows), rows, [], config, seed=0, checkpoint=Checkpoint(tmp_path / "c", "x"), progress=quiet)
 
 

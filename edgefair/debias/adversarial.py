@@ -1,0 +1,134 @@
+"""Adversarial debiasing for equalized odds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from edgefair.debias.base import Cells, Debias
+from edgefair.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+RAMP_STEPS = 100
+
+
+class Adversarial(Debias):
+    """An adversary guesses the group s from the prediction and the label; the network learns to leave it clueless.
+
+    form `projection` (Zhang, Lemoine & Mitchell, "Mitigating unwanted biases with adversarial learning", AIES 2018,
+    eq. 1): with g the gradient of the network's loss and h that of the adversary's, the network moves along
+    g - proj_h g - alpha h. form `reversal` (Ganin et al., JMLR 2016): g - alpha h.
+
+    The adversary reads P(class) for each label on its own input (the label y is given), so that what it may not learn
+    is a dependence of prediction and group within a label: equalized odds. Its loss counts every group of a label
+    alike; otherwise it would be content to guess the majority. alpha rises over the first 100 steps.
+    """
+
+    few_rows = "the adversary's loss counts it like the other groups of its label, from very few examples"
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 1.0,
+        form: Literal["projection", "reversal"] = "projection",
+        hidden: int = 32,
+        learning_rate: float = 0.01,
+        steps: int = 1,
+    ) -> None:
+        if alpha < 0:
+            raise UsageError(f"adversarial: alpha is {alpha}", expected="0 or more")
+        if form not in {"projection", "reversal"}:
+            raise UsageError(f"adversarial: form is '{form}'", expected="projection or reversal")
+        if hidden < 1 or steps < 1 or learning_rate <= 0:
+            raise UsageError("adversarial: hidden, steps and learning_rate must be positive")
+        self.alpha = alpha
+        self.form = form
+        self.hidden = hidden
+        self.learning_rate = learning_rate
+        self.steps = steps
+        self._done = 0
+        self._classes = 0
+
+    def start(self, cells: Cells) -> None:
+        """Make an untrained adversary.
+
+        Raises:
+            DataError: one group only: there is nothing to guess.
+        """
+        import torch
+
+        if len(cells.groups) < 2:
+            raise DataError(
+                f"every training row has group '{cells.groups[0]}'",
+                expected="at least two groups for debias method 'adversarial'",
+            )
+        counts = cells.counts().double()
+        present = (counts > 0).sum(dim=0).clamp(min=1)
+        self._weights = (counts.sum(dim=0) / (present * counts.clamp(min=1.0))).float()
+        self._classes = len(cells.classes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self._net = torch.nn.Sequential(
+                torch.nn.Linear(self._classes * (self._classes + 1), self.hidden),
+                torch.nn.ReLU(),
+                torch.nn.Linear(self.hidden, len(cells.groups)),
+            )
+        self._optimizer = torch.optim.Adam(self._net.parameters(), lr=self.learning_rate, foreach=False)
+
+    def adversary_loss(self, logits: Tensor, label: Tensor, group: Tensor) -> Tensor:
+        """Train the adversary on this batch, then give its loss as a function of the logits: a scalar."""
+        self._net.to(logits.device)
+        for _ in range(self.steps):
+            own = self._loss(logits.detach(), label, group)
+            self._optimizer.zero_grad(set_to_none=True)
+            own.backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+        return self._loss(logits, label, group)
+
+    def edit_gradients(self, gradients: Sequence[Tensor], adversary: Sequence[Tensor]) -> None:
+        """g <- g - proj_h g - alpha h, over all parameters as one vector."""
+        square = sum(float((h * h).sum()) for h in adversary)
+        inner = sum(float((g * h).sum()) for g, h in zip(gradients, adversary, strict=True))
+        along = inner / square if self.form == "projection" and square > 0 else 0.0
+        alpha = self.alpha * min(1.0, (self._done + 1) / RAMP_STEPS)
+        for g, h in zip(gradients, adversary, strict=True):
+            g.sub_(h, alpha=along + alpha)
+
+    def end_step(self) -> None:
+        """Count the step."""
+        self._done += 1
+
+    def state(self) -> dict[str, Tensor]:
+        """The adversary, its optimizer and the number of steps."""
+        import torch
+
+        tensors = {f"net.{name}": value for name, value in self._net.state_dict().items()}
+        for index, state in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        return {**tensors, "done": torch.tensor(self._done)}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from a stored adversary."""
+        if not state:
+            return
+        self._done = int(state["done"])
+        self._net.load_state_dict(_under(state, "net."))
+        for index, parameter in enumerate(self._net.parameters()):
+            self._optimizer.state[parameter] = _under(state, f"optimizer.{index}.")
+
+    def _loss(self, logits: Tensor, label: Tensor, group: Tensor) -> Tensor:
+        import torch
+        from torch.nn import functional
+
+        of_label = functional.one_hot(label, self._classes).to(logits.dtype)
+        probability = (of_label[:, :, None] * logits.softmax(dim=1)[:, None, :]).flatten(1)
+        guess = self._net(torch.cat([of_label, probability], dim=1))
+        weights = self._weights.to(logits.device)[group, label]
+        return (functional.cross_entropy(guess, group, reduction="none") * weights).mean()
+
+
+def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

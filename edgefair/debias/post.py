@@ -1,0 +1,65 @@
+"""What a treatment after compression is: a change of the exported graph, fitted on its own answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import onnx
+
+    from edgefair.probe.spec import ModelSpec
+
+# From a graph and names of its float outputs or inner values: what they are on the validation rows, in the order of the
+# names, each [rows, ...].
+Answers = Callable[["onnx.ModelProto", Sequence[str]], list[NDArray[np.float32]]]
+
+
+class Rank(Protocol):
+    """How good decisions are; larger is better (`training.selection.Standing.rank`)."""
+
+    def __call__(self, decision: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> tuple[int, float]:
+        """Decisions int64 of all validation rows, or of the given ones."""
+        ...
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Validation rows as a method may use them.
+
+    Attributes:
+        cells: names of the (group, label) cells.
+        cell: index of every row's cell, int64 [rows].
+        label: int64 [rows].
+        attributes: attribute -> its value in every row, text [rows].
+        model_inputs: attributes that the policy declares a legitimate model input.
+        rank: how good decisions are.
+        seed: for whatever a method draws.
+    """
+
+    cells: tuple[str, ...]
+    cell: NDArray[np.int64]
+    label: NDArray[np.int64]
+    attributes: Mapping[str, NDArray[np.str_]]
+    model_inputs: tuple[str, ...]
+    rank: Rank
+    seed: int
+
+
+class PostMethod(Protocol):
+    """A treatment of the compressed file. It sees validation rows, never audit or calibration rows."""
+
+    def apply(
+        self, model: onnx.ModelProto, spec: ModelSpec, answers: Answers, judge: Judge
+    ) -> tuple[onnx.ModelProto, ModelSpec, dict[str, object]]:
+        """The changed graph, its spec, and what was chosen (for the manifest).
+
+        Raises:
+            ModelError: a graph that the method cannot be baked into.
+            DataError: validation rows that it cannot be fitted on.
+        """
+        ...

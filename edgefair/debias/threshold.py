@@ -1,0 +1,143 @@
+"""A decision threshold that is chosen on the compressed model's own scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.debias.graph import Editor, decision_by_threshold, decision_by_weights
+from edgefair.debias.post import Answers, Judge, PostMethod
+from edgefair.errors import DataError, PolicyError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import onnx
+
+    from edgefair.probe.spec import ModelSpec
+
+# Thresholds that are tried: at most this many values between the scores of the validation rows.
+CANDIDATES = 256
+# Factors on a class's probability that are tried, and how often all classes are gone through.
+FACTORS = tuple(2.0**power for power in np.linspace(-3, 3, 25))
+ROUNDS = 2
+# Per-group thresholds: how often the groups are gone through, and the rows of a group below which it has none.
+GROUP_ROUNDS, GROUP_ROWS = 3, 50
+
+
+class Threshold(PostMethod):
+    """Move the decision, not the model: most balanced accuracy subject to the policy's gap and floor.
+
+    Two classes: one threshold on P(class 1) for everybody. More classes: one factor per class on its probability, by
+    coordinate search. Both are blind to the group, are baked into the graph, and need nothing on the device.
+
+    `by` names an attribute that the policy declares a model input (`model_input: true`): then every group has its own
+    threshold (Hardt, Price & Srebro, "Equality of opportunity in supervised learning", NeurIPS 2016, without their
+    randomization: a device's decision must be repeatable), found by coordinate search from the common one. The graph
+    reads the group from the model's own input; a value without validation rows keeps the common threshold.
+    """
+
+    def __init__(self, *, by: str | None = None) -> None:
+        self.by = by
+
+    def apply(
+        self, model: onnx.ModelProto, spec: ModelSpec, answers: Answers, judge: Judge
+    ) -> tuple[onnx.ModelProto, ModelSpec, dict[str, object]]:
+        """See `PostMethod`. The choice is `threshold`, `factors`, or `thresholds` by group."""
+        editor = Editor(model, spec)
+        score = editor.score()
+        (values,) = answers(editor.exposed([score]), [score])
+        if len(spec.classes) != 2:
+            if self.by is not None:
+                raise UsageError("threshold: `by` is for two classes", fix="leave `by` out")
+            factors = _best_factors(values, judge)
+            decision = decision_by_weights(editor, score, factors)
+            return *editor.finished(decision, score, None), {"factors": [float(item) for item in factors]}
+        common = _best_threshold(values[:, 1], judge)
+        if self.by is None:
+            return *editor.finished(decision_by_threshold(editor, score, common), score, common), {"threshold": common}
+        position, column, vocabulary = _input_of(self.by, spec, judge)
+        of_value = _best_by_group(values[:, 1], common, self.by, vocabulary, judge)
+        table = np.array([common, *(of_value.get(value, common) for value in vocabulary)], dtype=np.float32)
+        code = editor.add(
+            "Gather", [spec.inputs[position].name, editor.constant(np.array(column, dtype=np.int64))], axis=1
+        )
+        row = editor.add("Add", [code, editor.constant(np.array(1, dtype=np.int32))])
+        own = editor.add("Gather", [editor.constant(table), row], axis=0)
+        decision = decision_by_threshold(editor, score, own)
+        return *editor.finished(decision, score, None), {"threshold": common, "thresholds": of_value}
+
+
+def _best_threshold(score: NDArray[np.float32], judge: Judge) -> float:
+    return max(_candidates(score), key=lambda at: (judge.rank((score >= at).astype(np.int64)), -abs(at - 0.5)))
+
+
+def _candidates(score: NDArray[np.float32]) -> list[float]:
+    """Half-way between neighbouring scores, at quantiles where there are many; and 0.5."""
+    distinct = np.unique(score)
+    between = (distinct[1:].astype(np.float64) + distinct[:-1]) / 2
+    if len(between) > CANDIDATES:
+        between = np.quantile(between, np.linspace(0, 1, CANDIDATES))
+    return [0.5, *(float(np.float32(at)) for at in between)]
+
+
+def _best_factors(score: NDArray[np.float32], judge: Judge) -> NDArray[np.float32]:
+    factors = np.ones(score.shape[1], dtype=np.float32)
+    best = judge.rank((score * factors).argmax(axis=1))
+    for _ in range(ROUNDS):
+        for k in range(len(factors)):
+            for factor in FACTORS:
+                tried = factors.copy()
+                tried[k] = factor
+                rank = judge.rank((score * tried).argmax(axis=1))
+                if rank > best:
+                    best, factors = rank, tried
+    return factors
+
+
+def _best_by_group(
+    score: NDArray[np.float32], common: float, attribute: str, vocabulary: tuple[str, ...], judge: Judge
+) -> dict[str, float]:
+    values = judge.attributes[attribute]
+    present = [value for value in vocabulary if int((values == value).sum()) >= GROUP_ROWS]
+    if len(present) < 2:
+        raise DataError(
+            f"threshold: only {len(present)} groups of '{attribute}' have {GROUP_ROWS} validation rows",
+            expected="two at least: a threshold of a handful of rows follows their noise",
+            fix="leave `by` out, or hold out more validation rows (data.validation)",
+        )
+    found = dict.fromkeys(present, common)
+
+    def decided(thresholds: dict[str, float]) -> NDArray[np.int64]:
+        at = np.full(len(score), common)
+        for value, own in thresholds.items():
+            at[values == value] = own
+        return (score >= at).astype(np.int64)
+
+    best = judge.rank(decided(found))
+    for _ in range(GROUP_ROUNDS):
+        for value in present:
+            for at in _candidates(score[values == value]):
+                rank = judge.rank(decided({**found, value: at}))
+                if rank > best:
+                    best, found = rank, {**found, value: at}
+    return found
+
+
+def _input_of(attribute: str, spec: ModelSpec, judge: Judge) -> tuple[int, int, tuple[str, ...]]:
+    """Which graph input and which column of it holds an attribute, and its vocabulary."""
+    if attribute not in judge.model_inputs:
+        raise PolicyError(
+            f"threshold: policy.attributes does not declare '{attribute}' a model input"
+            f"{did_you_mean(attribute, judge.attributes)}",
+            expected="model_input: true, said by those who may say that a decision may depend on the group",
+            fix="leave `by` out: one threshold for everybody needs no group",
+        )
+    for position, item in enumerate(spec.inputs):
+        for column, known in enumerate(item.columns):
+            if known.name == attribute and known.vocabulary is not None and item.dtype == "int32":
+                return position, column, known.vocabulary
+    raise DataError(
+        f"threshold: the model does not read '{attribute}', so its graph cannot know the group",
+        fix="train it with data.allow_sensitive_features: true and the attribute among data.features",
+    )

@@ -1,0 +1,56 @@
+"""One training step: weighted cross-entropy, and what the debiasing methods add to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgefair.debias import Debias
+from edgefair.training.engine import Engine
+
+
+def set_gradients(
+    network: Sequence[nn.Parameter],
+    logits: Tensor,
+    *,
+    label: Tensor,
+    group: Tensor,
+    weights: Tensor,
+    methods: Sequence[Debias],
+    engine: Engine,
+) -> float:
+    """Put the gradients of one batch into the parameters' `grad`; the weighted cross-entropy, without penalties.
+
+    Args:
+        network: the parameters that are trained.
+        logits: of the whole batch [batch, classes], with the graph of this process's part.
+        label: int64 [batch].
+        group: int64 [batch].
+        weights: of every row, float32 [batch].
+    """
+    losses = functional.cross_entropy(logits, label, reduction="none")
+    for method in methods:
+        own = method.batch_weights(losses.detach(), label, group)
+        if own is not None:
+            weights = weights * own
+    entropy = (losses * weights).mean()
+    penalties = [method.penalty(logits, label, group) for method in methods]
+    loss = sum((item for item in penalties if item is not None), start=entropy)
+    against = [(method, method.adversary_loss(logits, label, group)) for method in methods]
+    gradients = _gradients(loss, network, engine)
+    for method, adversary in against:
+        if adversary is not None:
+            method.edit_gradients(gradients, _gradients(adversary, network, engine))
+    for parameter, gradient in zip(network, gradients, strict=True):
+        parameter.grad = gradient
+    return float(entropy.detach())
+
+
+def _gradients(loss: Tensor, network: Sequence[nn.Parameter], engine: Engine) -> list[Tensor]:
+    found = torch.autograd.grad(loss, network, retain_graph=True, allow_unused=True)
+    gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(network, found, strict=True)]
+    engine.sum(gradients)
+    return gradients
