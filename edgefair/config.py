@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
@@ -21,6 +21,12 @@ class CompressConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    prune: float | None = Field(
+        None, gt=0, lt=1, description="Share of the multiply-accumulate operations that pruning removes."
+    )
+    scope: Literal["local", "global"] = Field(
+        "local", description="local: the same share of every layer's channels; global: the weakest of all layers."
+    )
     calibration: str = Field("int8-balanced", description="A recipe of calibration/ by name, or the path of one.")
 
 
@@ -34,6 +40,9 @@ class Config(BaseModel):
     data: DataConfig
     model: ModelConfig = Field(default_factory=ModelConfig)
     train: TrainConfig = Field(default_factory=TrainConfig)
+    finetune: TrainConfig | None = Field(
+        None, description="Training after pruning. Default: half the epochs of `train`, at half its learning rate."
+    )
     debias: DebiasConfig = Field(default_factory=DebiasConfig)
     compress: CompressConfig = Field(default_factory=CompressConfig)
     targets: tuple[str, ...] = Field(("local",), min_length=1, description="Devices on which the release is judged.")
@@ -52,6 +61,15 @@ class Config(BaseModel):
                     f"{did_you_mean(name, self.data.sensitive)}"
                 )
         return self
+
+    @property
+    def finetune_settings(self) -> TrainConfig:
+        """The training after pruning."""
+        if self.finetune is not None:
+            return self.finetune
+        return self.train.model_copy(
+            update={"epochs": max(1, self.train.epochs // 2), "learning_rate": self.train.learning_rate / 2}
+        )
 
     @property
     def base(self) -> Path:
