@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "data": "What the data holds: groups, labels and base rates (`data describe`).",
     "plan": "Can this audit set decide at this threshold? Rows needed per cell.",
     "train": "Train (and debias) a network into runs/NAME.",
+    "diagnose": "Who will lose by compression: hints from the trained model, per group and label.",
     "export": "Compress, measure on the target, and write the bundle only if every gate passes.",
     "verify": "Measure a bundle or an .onnx file on the target and judge it.",
     "compare": "What changes from one model to another, and for whom.",

@@ -1,0 +1,68 @@
+"""`edgefair diagnose`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.progress import progress_bar
+
+
+@click.command("diagnose")
+@click.option("--run", "run_name", default=None, help="Training run to look at.  [default: the only one in runs/]")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=512,
+    show_default=True,
+    help="Training rows of each (group, label) cell to measure, at most.",
+)
+@click.option(
+    "--extent",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    default=0.05,
+    show_default=True,
+    help="How far compression moves the weights, relative to their norm.",
+)
+@json_option
+@config_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    run_name: str | None,
+    rows: int,
+    extent: float,
+    as_json: bool,
+    config_path: Path,
+    settings: tuple[str, ...],
+) -> None:
+    """Who will lose by compression: hints from the trained model, per group and label.
+
+    Gradient, curvature and margin of the dense model on its training rows, and the most that the loss of each cell can
+    grow if the weights move. Label noise is looked for in the validation rows. No verdict: `edgefair export` measures
+    what compression did.
+
+    \b
+    Examples:
+      edgefair diagnose
+      edgefair diagnose --run fair --extent 0.01
+      edgefair diagnose --rows 64 --json
+    """
+    from edgefair.config import load_config
+    from edgefair.report.console import stdout_console
+    from edgefair.report.diagnose import render
+    from edgefair.workflow.diagnose import diagnose
+
+    config = load_config(config_path, overrides(settings))
+    with progress_bar() as progress:
+        report = diagnose(config, run=run_name, rows=rows, extent=extent, progress=progress)
+    if as_json:
+        sys.stdout.write(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
+    else:
+        stdout_console().print(render(report))
+    ctx.exit(0)

@@ -1,0 +1,260 @@
+"""Who will lose by compression: what the dense model of a finished run tells, before anything is compressed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet, load
+from edgefair.data.groups import joint_groups
+from edgefair.decision.policy import JOIN
+from edgefair.errors import ModelError, UsageError
+from edgefair.report.diagnose import FEW_ROWS, AttributeExposure, Diagnosis, Exposure, who_loses_first
+from edgefair.workflow.progress import Progress, silent
+from edgefair.workflow.runs import choose_run
+
+if TYPE_CHECKING:
+    from edgefair.data.rows import TableRows
+    from edgefair.probe.spec import ModelSpec
+    from edgefair.training.classifier import Classifier
+    from edgefair.training.diagnose import Batch, Batches, Sensitivity
+
+BATCH_ROWS = 1024
+# Label of a row that is counted with its whole group.
+ANY = -1
+
+Ints = NDArray[np.int64]
+# Positions of training rows, their weights in the mean (which add up to 1), and what they are -> what was measured.
+Measure = Callable[[Ints, NDArray[np.float32], str], "Sensitivity"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """The groups of one attribute: those declared, and those that have rows.
+
+    Attributes:
+        train: index of every training row's group, int64 [rows].
+        validation: likewise.
+    """
+
+    names: tuple[str, ...]
+    train: Ints
+    validation: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """The training rows that are measured.
+
+    Attributes:
+        rows: their positions, int64 [sample].
+        stands_for: training rows that each of them stands for, float64 [sample]: rows of its cell / sampled ones.
+    """
+
+    rows: Ints
+    stands_for: NDArray[np.float64]
+
+
+def diagnose(
+    config: Config, *, run: str | None = None, rows: int = 512, extent: float = 0.05, progress: Progress = silent
+) -> Diagnosis:
+    """How exposed every (group, label) cell and every group of the policy is to a change of the weights.
+
+    A seeded sample of the training rows is measured. A group's numbers weigh its cells as the whole split has them.
+
+    Args:
+        run: name of a finished training run; default: the only one.
+        rows: of each cell of joint group and label, at most so many are measured.
+        extent: perturbation that the bound is for, relative to the norm of the weights.
+
+    Raises:
+        UsageError: no such run, or no PyTorch.
+        ModelError: the run's weights cannot be loaded, it has other classes, or its loss is not finite.
+        DataError: rows that the run's model does not fit.
+    """
+    try:
+        from edgefair.training.build import load_classifier
+        from edgefair.training.diagnose import ITERATIONS, weight_norm
+        from edgefair.training.run import load_run
+    except ImportError as error:
+        raise UsageError(f"diagnose needs PyTorch: {error}", fix="pip install 'edgefair[torch]'") from error
+    name = choose_run(config, run)
+    finished = load_run(config.run_path(name))
+    progress(0, 0, "reading")
+    data = load(config.data, base=config.base, roles=("train", "validation"))
+    if finished.spec.classes != data.classes:
+        raise ModelError(
+            f"run '{name}' decides between {', '.join(finished.spec.classes)}",
+            expected=f"the labels of the data: {', '.join(data.classes)}",
+        )
+    classifier = load_classifier(finished)
+    base = config.policy.base_attributes
+    declared = [JOIN.join(item) for item in itertools.product(*(config.policy.groups(part) for part in base))]
+    joint = _groups(data, base, declared)
+    sample = _sample(joint, data, rows, config.seed)
+    norm = weight_norm(classifier)
+    noisy = _confidently_other(classifier, data.validation, finished.spec, progress)
+    parted = [(item, _groups(data, item.split(JOIN), config.policy.groups(item))) for item in config.policy.attributes]
+    filled = len(np.unique(np.stack([joint.train, data.train.label]), axis=1).T)
+    units = filled + sum(len(np.unique(item.train)) for _, item in parted)
+    measure = _measure(classifier, data.train, finished.spec, config.seed, units * (ITERATIONS + 1), progress)
+
+    def exposures(groups: _Groups, labels: tuple[int, ...]) -> tuple[Exposure, ...]:
+        found = [
+            _exposure(groups, g, y, data, sample, noisy, measure, extent * norm)
+            for g in range(len(groups.names))
+            for y in labels
+        ]
+        return who_loses_first(found)
+
+    return Diagnosis(
+        run=name,
+        source=data.source,
+        rows=len(data.train),
+        rows_per_cell=rows,
+        extent=extent,
+        weight_norm=norm,
+        attributes=base,
+        cells=exposures(joint, tuple(range(len(data.classes)))),
+        groups=tuple(AttributeExposure(item, exposures(groups, (ANY,))) for item, groups in parted),
+        notes=()
+        if finished.settings.get("train_rows") == data.train.fingerprint
+        else (f"the training rows have changed since run '{name}' was trained",),
+    )
+
+
+def _groups(data: DataSet, attributes: tuple[str, ...] | list[str], declared: tuple[str, ...] | list[str]) -> _Groups:
+    train, of_train = joint_groups(data.train.sensitive, attributes)
+    validation, of_validation = joint_groups(data.validation.sensitive, attributes)
+    names = tuple(dict.fromkeys([*declared, *of_train, *of_validation]))
+    position = {name: index for index, name in enumerate(names)}
+    places = [np.array([position[item] for item in found], dtype=np.int64) for found in (of_train, of_validation)]
+    return _Groups(names, places[0][train], places[1][validation])
+
+
+def _sample(joint: _Groups, data: DataSet, most: int, seed: int) -> _Sample:
+    """Up to `most` rows of every cell, drawn by the seed."""
+    label = data.train.label
+    chosen, stands_for = [], []
+    for g in range(len(joint.names)):
+        for y in range(len(data.classes)):
+            members = np.flatnonzero((joint.train == g) & (label == y))
+            if len(members) == 0:
+                continue
+            taken = np.sort(np.random.default_rng([seed, 11, g, y]).permutation(members)[:most])
+            chosen.append(taken)
+            stands_for.append(np.full(len(taken), len(members) / len(taken)))
+    return _Sample(np.concatenate(chosen), np.concatenate(stands_for))
+
+
+def _exposure(
+    groups: _Groups,
+    g: int,
+    y: int,
+    data: DataSet,
+    sample: _Sample,
+    noisy: NDArray[np.bool_],
+    measure: Measure,
+    distance: float,
+) -> Exposure:
+    """One group `g` with label `y`, or the whole group."""
+
+    def members(group: Ints, label: Ints) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = (group == g) & ((label == y) | (y == ANY))
+        return found
+
+    train = members(groups.train, data.train.label)
+    validation = members(groups.validation, data.validation.label)
+    rows, checked = int(train.sum()), int(validation.sum())
+    measured = train[sample.rows]
+    notes = [f"{rows or 'no'} training rows"] if rows < FEW_ROWS else []
+    if checked < FEW_ROWS:
+        notes.append(f"{checked or 'no'} validation rows" + (": no label noise" if checked == 0 else ""))
+    item = Exposure(
+        group=groups.names[g],
+        label=None if y == ANY else data.classes[y],
+        rows=rows,
+        share=rows / len(data.train),
+        measured_rows=int(measured.sum()),
+        validation_rows=checked,
+        label_noise=float(noisy[validation].mean()) if checked else None,
+        notes=tuple(notes),
+    )
+    if rows == 0:
+        return item
+    weight = sample.stands_for[measured]
+    found = measure(sample.rows[measured], (weight / weight.sum()).astype(np.float32), item.name)
+    return replace(
+        item,
+        loss=found.loss,
+        error_rate=found.error_rate,
+        margin=found.margin,
+        gradient_norm=found.gradient_norm,
+        top_eigenvalue=found.top_eigenvalue,
+        loss_bound=found.loss_bound(distance),
+        notes=item.notes if found.why_none is None else (*item.notes, found.why_none),
+    )
+
+
+def _measure(
+    classifier: Classifier, rows: TableRows, spec: ModelSpec, seed: int, steps: int, progress: Progress
+) -> Measure:
+    """What measures some training rows and tells how far it is."""
+    from edgefair.training.diagnose import ITERATIONS, measure_sensitivity
+
+    finished = 0
+
+    def measure(positions: Ints, weight: NDArray[np.float32], name: str) -> Sensitivity:
+        nonlocal finished
+        ticks = itertools.count(finished * (ITERATIONS + 1) + 1)
+        found = measure_sensitivity(
+            classifier,
+            _batches(rows.take(positions), weight, spec),
+            threshold=spec.reading.threshold,
+            seed=seed,
+            tick=lambda: progress(min(next(ticks), steps), steps, name),
+        )
+        finished += 1
+        return found
+
+    return measure
+
+
+def _batches(rows: TableRows, weight: NDArray[np.float32], spec: ModelSpec) -> Batches:
+    """The rows as tensors, made anew (pictures decoded, texts cut) in every pass, so that few are held at a time."""
+    import torch
+
+    most = rows.batch_rows(spec, BATCH_ROWS)
+
+    def batches() -> Iterator[Batch]:
+        for start, batch in zip(itertools.count(0, most), rows.inputs(spec, most), strict=False):
+            part = slice(start, start + most)
+            inputs = tuple(torch.from_numpy(batch[item.name]) for item in spec.inputs)
+            yield inputs, torch.from_numpy(rows.label[part]), torch.from_numpy(weight[part])
+
+    return batches
+
+
+def _confidently_other(
+    classifier: Classifier, rows: TableRows, spec: ModelSpec, progress: Progress
+) -> NDArray[np.bool_]:
+    """Which validation rows the model confidently takes for another class, bool [rows]."""
+    import torch
+
+    from edgefair.training.diagnose import confidently_other
+
+    if len(rows) == 0:
+        return np.zeros(0, dtype=bool)
+    probability = []
+    with torch.no_grad():
+        for inputs, _, _ in _batches(rows, np.ones(len(rows), dtype=np.float32), spec)():
+            progress(0, 0, "validation rows")
+            probability.append(classifier(*inputs).softmax(dim=1))
+    found: NDArray[np.bool_] = confidently_other(torch.cat(probability), torch.from_numpy(rows.label)).numpy()
+    return found
