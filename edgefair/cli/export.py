@@ -9,6 +9,7 @@ import click
 
 from edgefair.cli.options import config_options, gate_options, json_option, overrides
 from edgefair.cli.progress import progress_bar
+from edgefair.debias import POST_METHODS
 
 
 @click.command("export")
@@ -32,6 +33,27 @@ from edgefair.cli.progress import progress_bar
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=None, help="The bundle.  [default: dist/PROJECT]"
 )
+@click.option(
+    "--prune",
+    type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+    default=None,
+    metavar="RATIO",
+    help="Remove this share of the multiply-accumulate operations as whole channels, then fine-tune. Overrides "
+    "compress.prune.",
+)
+@click.option(
+    "--scope",
+    type=click.Choice(["local", "global"]),
+    default=None,
+    help="Prune every layer alike, or the weakest channels of all layers. Overrides compress.scope.",
+)
+@click.option(
+    "--post",
+    multiple=True,
+    metavar="METHOD",
+    help=f"Debias the compressed file: {', '.join(POST_METHODS)}, in the order given; none for nothing. Overrides "
+    "debias.post.",
+)
 @click.option("--calibration", default=None, help="Calibration recipe by name or path. Overrides compress.calibration.")
 @gate_options
 @json_option
@@ -45,6 +67,9 @@ def command(
     weights: Path | None,
     run_name: str | None,
     output: Path | None,
+    prune: float | None,
+    scope: str | None,
+    post: tuple[str, ...],
     calibration: str | None,
     latency: bool,
     as_json: bool,
@@ -64,6 +89,7 @@ def command(
     Examples:
       edgefair export --int8
       edgefair export --int8 --run fair -o dist/fair --max-eo-gap 0.03
+      edgefair export --prune 0.5 --int8 --post last-layer
       edgefair export hf:models/my-vit --int8
       edgefair export my_package.net:build --weights model.safetensors --int8 static
     """
@@ -73,7 +99,15 @@ def command(
     from edgefair.report.output import print_result
     from edgefair.workflow.export import export
 
-    config = load_config(config_path, overrides(settings, compress__calibration=calibration, **gates))
+    flags = overrides(
+        settings,
+        compress__prune=prune,
+        compress__scope=scope,
+        debias__post=list(post) or None,
+        compress__calibration=calibration,
+        **gates,
+    )
+    config = load_config(config_path, flags)
     with progress_bar() as progress:
         report = export(
             config,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,8 +67,18 @@ class Sensitivity:
         return self.gradient_norm * distance + 0.5 * self.top_eigenvalue * distance**2
 
 
-# With torch 2.13 (CPU) oneDNN's backward pass of convolutions corrupts memory where a network is in eval mode.
-@torch.backends.mkldnn.flags(enabled=False)
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    """With torch 2.13 (CPU) oneDNN's backward pass of convolutions corrupts memory where a network is in eval mode."""
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
+
+
+@_without_onednn()
 def measure_sensitivity(
     classifier: nn.Module,
     batches: Batches,
@@ -211,6 +223,8 @@ def _curvature(
         for inputs, label, weight in batches():
             loss = functional.cross_entropy(classifier(*inputs), label, reduction="none") @ weight
             gradient = _flat(torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True))
+            if _breaks_off(gradient):
+                raise NoSecondDerivativeError("an operation in it can be differentiated only once")
             second = torch.autograd.grad(gradient @ v, parameters, allow_unused=True)
             if all(item is None for item in second):
                 raise NoSecondDerivativeError("its gradient does not depend on its parameters")
@@ -230,6 +244,21 @@ def _curvature(
             raise
         return None, f"the network has no second derivative: {str(error).splitlines()[0]}"
     return value, f"no eigenvalue after {iterations} iterations" if value is None else None
+
+
+def _breaks_off(value: Tensor) -> bool:
+    """Whether a part of the graph behind a value is cut: torch leaves that part's derivatives out and says nothing."""
+    seen: set[Any] = set()
+    ahead: list[Any] = [value.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in seen:
+            continue
+        if node.name() == "torch::autograd::Error":
+            return True
+        seen.add(node)
+        ahead += [before for before, _ in node.next_functions]
+    return False
 
 
 def _decisions(logits: Tensor, threshold: float | None) -> Tensor:

@@ -24,11 +24,13 @@ from edgefair.errors import UsageError
 from edgefair.files import sha256_file, write_atomic
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.prepare import needs_preparation, prepare
+from edgefair.probe.spec import ModelSpec
 from edgefair.report.model import Report
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.models import Dense, dense_model
-from edgefair.workflow.post import apply_post, check_post
+from edgefair.workflow.post import apply_post, check_post, post_notes
 from edgefair.workflow.progress import Progress, silent
+from edgefair.workflow.prune import check_prune, export_pruned
 from edgefair.workflow.runs import choose_run
 from edgefair.workflow.verify import judge_file, notes_of, today
 
@@ -49,6 +51,8 @@ def export(
 ) -> Report:
     """Export a run or a model, compress it, judge the file on every target, and write the bundle if the policy agrees.
 
+    Steps, as `compress:` and `debias:` say: prune and fine-tune, INT8, treatments of the compressed file.
+
     A blocked export leaves whatever was at the destination as it was, and `OUTPUT.blocked.json` with the report. A
     bundle appears whole or not at all, whenever the process is killed.
 
@@ -60,11 +64,13 @@ def export(
         output: the bundle's folder; default: the project's.
 
     Raises:
-        UsageError: the destination cannot be written; unknown recipe or target.
+        UsageError: the destination cannot be written; unknown recipe, target or method; steps that contradict.
         DataError, ModelError, PolicyError, MeasurementError: nothing was judged and nothing written.
     """
     check_waivers(config.policy, today())
     check_post(config.debias.post)
+    if config.compress.prune is not None:
+        check_prune(config, model)
     destination = (config.bundle_path if output is None else output).absolute()
     recipe = open_recipe(_relative(config, config.compress.calibration))
     blocked = destination.with_name(f"{destination.name}.blocked.json")
@@ -78,14 +84,19 @@ def export(
             dense = _trained(config, choose_run(config, run), folder / REFERENCE, progress)
         else:
             dense = dense_model(config, data, model, weights=weights, to=folder / REFERENCE, progress=progress)
-        settings, candidate = dense.settings, dense.path
+        spec, settings, candidate = dense.spec, dense.settings, dense.path
+        if config.compress.prune is not None:
+            made, said = export_pruned(
+                config, data, choose_run(config, run), folder / MODEL, ratio=config.compress.prune, progress=progress
+            )
+            candidate, settings, notes = folder / MODEL, settings | {"prune": made}, (*notes, *said)
         if int8 is not None:
+            settings |= _quantize(config, recipe, data, spec, candidate, folder / MODEL, int8, progress)
             candidate = folder / MODEL
-            settings |= _quantize(config, recipe, data, dense, candidate, int8, progress)
-        spec, changed = dense.spec, int8 is not None
         if config.debias.post:
             spec, chosen = apply_post(config, data, spec, candidate, folder / MODEL, progress)
-            candidate, settings, changed = folder / MODEL, settings | chosen, True
+            candidate, settings, notes = folder / MODEL, settings | {"post": chosen}, (*notes, *post_notes(chosen))
+        changed = candidate != dense.path
         report = judge_file(
             config,
             data,
@@ -141,15 +152,16 @@ def _quantize(
     config: Config,
     recipe: CalibrationRecipe,
     data: DataSet,
-    dense: Dense,
+    spec: ModelSpec,
+    source: Path,
     to: Path,
     kind: Int8,
     progress: Progress,
 ) -> dict[str, Any]:
     reduce_range = any(_reduce_range(name) for name in config.targets)
-    graph = onnx.load_model(dense.path)
+    graph = onnx.load_model(source)
     if kind == "auto":
-        kind = "dynamic" if any(item.tokens is not None for item in dense.spec.inputs) else "static"
+        kind = "dynamic" if any(item.tokens is not None for item in spec.inputs) else "static"
     if kind == "dynamic":
         progress(0, 0, "quantizing")
         onnx.save_model(quantize_dynamic(graph, reduce_range=reduce_range), to)
@@ -158,8 +170,8 @@ def _quantize(
     group, groups = joint_groups(data.train.sensitive, config.policy.base_attributes)
     chosen = calibration_rows(recipe, group=group, label=data.train.label, groups=len(groups), seed=config.seed)
     rows = data.train.take(chosen)
-    batches = rows.inputs(dense.spec, rows.batch_rows(dense.spec, CALIBRATION_BATCH))
-    prepared = (prepare(batch, [item for item in dense.spec.inputs if needs_preparation(item)]) for batch in batches)
+    batches = rows.inputs(spec, rows.batch_rows(spec, CALIBRATION_BATCH))
+    prepared = (prepare(batch, [item for item in spec.inputs if needs_preparation(item)]) for batch in batches)
     onnx.save_model(quantize_static(graph, prepared, recipe, reduce_range=reduce_range), to)
     return {
         "int8": "static",

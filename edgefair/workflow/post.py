@@ -66,7 +66,24 @@ def apply_post(
         answers = _Answers(config, data.validation, spec)
         model, spec, chosen[item.method] = method.apply(model, spec, answers, judge)
     onnx.save_model(model, to)
-    return spec, {"post": chosen}
+    return spec, chosen
+
+
+def post_notes(chosen: dict[str, Any]) -> tuple[str, ...]:
+    """What each method chose, for the reader of the report."""
+    return tuple(
+        f"{name} (fitted on validation rows of the compressed model): "
+        + ", ".join(f"{key} {_shown(value)}" for key, value in found.items())
+        for name, found in chosen.items()
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return " ".join(_shown(item) for item in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 class _Answers:

@@ -137,7 +137,7 @@ def test_debiasing_methods_are_combined_from_the_command_line(project):
     result = run("train", "-c", project / "edgefair.yaml", *flags)
     assert result.exit_code == 0, result.output
     settings = json.loads((project / "runs/reweigh+eo-penalty/run.json").read_text())["settings"]
-    assert [item["method"] for item in settings["debias"]["train"]] == ["reweigh", "eo-penalty"]
+    assert [item["method"] for item in settings["debias"]] == ["reweigh", "eo-penalty"]
     assert (
         run("train", "-c", project / "edgefair.yaml", "--debias", "none", "--epochs", 1, "--name", "n").exit_code == 0
     )
