@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,8 +34,9 @@ class Threshold(PostMethod):
 
     `by` names an attribute that the policy declares a model input (`model_input: true`): then every group has its own
     threshold (Hardt, Price & Srebro, "Equality of opportunity in supervised learning", NeurIPS 2016, without their
-    randomization: a device's decision must be repeatable), found by coordinate search from the common one. The graph
-    reads the group from the model's own input; a value without validation rows keeps the common threshold.
+    randomization: a device's decision must be repeatable): thresholds at which the groups' rates are most alike, the
+    best of them improved by coordinate search. The graph reads the group from the model's own input; a value with fewer
+    than 50 validation rows keeps the common threshold.
     """
 
     def __init__(self, *, by: str | None = None) -> None:
@@ -115,13 +117,43 @@ def _best_by_group(
         return (score >= at).astype(np.int64)
 
     best = judge.rank(decided(found))
+    tried = {value: _candidates(score[values == value]) for value in present}
+    for alike in _alike(score, values, judge.label, tried):
+        rank = judge.rank(decided(alike))
+        if rank > best:
+            best, found = rank, alike
     for _ in range(GROUP_ROUNDS):
         for value in present:
-            for at in _candidates(score[values == value]):
+            for at in tried[value]:
                 rank = judge.rank(decided({**found, value: at}))
                 if rank > best:
                     best, found = rank, {**found, value: at}
     return found
+
+
+def _alike(
+    score: NDArray[np.float32], values: NDArray[np.str_], label: NDArray[np.int64], tried: dict[str, list[float]]
+) -> Iterator[dict[str, float]]:
+    """For every group and every threshold of it: those of the other groups whose rates on both labels are nearest."""
+    rates = {
+        value: np.stack([_rates_at(score[(values == value) & (label == y)], at) for y in (0, 1)])
+        for value, at in tried.items()
+    }
+    for own, of_own in rates.items():
+        nearest = {
+            value: np.abs(of_own[:, :, None] - other[:, None, :]).max(axis=0).argmin(axis=1)
+            for value, other in rates.items()
+        }
+        for position, at in enumerate(tried[own]):
+            others = {value: tried[value][index[position]] for value, index in nearest.items()}
+            yield {**others, own: at}
+
+
+def _rates_at(score: NDArray[np.float32], thresholds: list[float]) -> NDArray[np.float64]:
+    """Share of the scores at or above each threshold; 0.5 everywhere where there is no score to tell."""
+    if len(score) == 0:
+        return np.full(len(thresholds), 0.5)
+    return 1.0 - np.searchsorted(np.sort(score).astype(np.float64), np.array(thresholds)) / len(score)
 
 
 def _input_of(attribute: str, spec: ModelSpec, judge: Judge) -> tuple[int, int, tuple[str, ...]]:

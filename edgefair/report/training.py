@@ -36,5 +36,12 @@ def print_run(run: Run, *, as_json: bool) -> None:
     console = stdout_console()
     console.print(f"trained {run.folder}; on its validation rows (estimates, no verdict):", soft_wrap=True)
     console.print(table)
-    total = counts.table.sum(axis=0)
-    console.print(f"accuracy {total.diagonal().sum() / total.sum():.4f}")
+    standing = run.metrics["standing"]
+    console.print(
+        f"accuracy {standing['accuracy']:.4f}, balanced {standing['balanced_accuracy']:.4f}; "
+        f"equalized-odds gap {standing['gap']:.4f}"
+    )
+    if run.metrics["epochs"]:
+        console.print(f"kept epoch {run.metrics['kept_epoch']} of {len(run.metrics['loss'])}, the best on these rows")
+    for note in run.metrics["notes"]:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
