@@ -53,7 +53,7 @@ class EdgefairGroup(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         extra.pop("standalone_mode", None)
         try:
-            code = super().main(arguments, standalone_mode=False, **extra)
+            code = super().main(arguments, standalone_mode=False, obj=arguments, **extra)
             sys.stdout.flush()
         except Exception as error:
             if "--debug" in arguments:

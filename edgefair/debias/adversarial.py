@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgefair.debias.base import Cells, Debias
 from edgefair.errors import DataError, UsageError
@@ -27,6 +27,7 @@ class Adversarial(Debias):
     alike; otherwise it would be content to guess the majority. alpha rises over the first 100 steps.
     """
 
+    search: ClassVar[Mapping[str, tuple[float, float]]] = {"alpha": (0.1, 10.0)}
     few_rows = "the adversary's loss counts it like the other groups of its label, from very few examples"
 
     def __init__(

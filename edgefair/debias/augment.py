@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from edgefair.debias.base import Cells, Debias
 from edgefair.errors import DataError, UsageError
@@ -26,6 +27,7 @@ class Augment(Debias):
     """
 
     sets_weights = True
+    search: ClassVar[Mapping[str, tuple[float, float]]] = {"share": (0.2, 1.0)}
     few_rows = "its rows are drawn again and again, each time changed: the variety is made, not measured"
 
     def __init__(self, *, strength: float = 0.5, share: float = 1.0, mixup: float = 0.5, flip: bool = True) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -75,11 +75,13 @@ class Debias(Protocol):
         sets_weights: it decides how much every cell counts; two such methods would correct twice.
         identify_epochs: epochs of ordinary training after which the method wants to know the rows that are decided
             wrongly (`learn_errors`); training then begins anew.
+        search: numeric options worth a search, with the range on a logarithmic scale (`edgefair train --tune`).
         few_rows: what it does with a cell that has a handful of rows, for the report.
     """
 
     sets_weights: ClassVar[bool] = False
     few_rows: ClassVar[str] = ""
+    search: ClassVar[Mapping[str, tuple[float, float]]] = {}
     identify_epochs: int = 0
 
     def start(self, cells: Cells) -> None:  # noqa: ARG002

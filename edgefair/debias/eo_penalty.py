@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from edgefair.debias.base import Cells, Debias
 
@@ -27,6 +28,7 @@ class EoPenalty(Debias):
     decides one class for everybody: combine it with `reweigh`, and let the policy hold a floor.
     """
 
+    search: ClassVar[Mapping[str, tuple[float, float]]] = {"eps": (0.002, 0.05), "dual_lr": (0.005, 0.1)}
     few_rows = "its rate is a running mean over many batches, so its noise is smoothed rather than followed"
 
     def __init__(self, *, eps: float = 0.01, dual_lr: float = 0.02, max_lambda: float = 10.0) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from edgefair.debias.base import Cells, Debias, inverse_frequency
 from edgefair.errors import UsageError
@@ -20,6 +21,7 @@ class GroupDro(Debias):
     """
 
     sets_weights = True
+    search: ClassVar[Mapping[str, tuple[float, float]]] = {"eta": (0.001, 0.1)}
     few_rows = "its rows are drawn again and again, and its noisy loss can attract most of the weight"
 
     def __init__(self, *, eta: float = 0.01) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from edgefair.debias.base import Cells, Debias, mean_one
 from edgefair.errors import UsageError
@@ -20,6 +21,7 @@ class Jtt(Debias):
     """
 
     sets_weights = True
+    search: ClassVar[Mapping[str, tuple[float, float]]] = {"upweight": (2.0, 50.0)}
     few_rows = "it is not looked at as a cell: only its rows that are decided wrongly gain weight"
 
     def __init__(self, *, epochs: int = 1, upweight: float = 5.0) -> None:

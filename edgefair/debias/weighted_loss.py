@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from edgefair.debias.base import Cells, Debias, inverse_frequency, mean_one
 from edgefair.errors import UsageError
@@ -20,6 +21,7 @@ class WeightedLoss(Debias):
     """
 
     sets_weights = True
+    search: ClassVar[Mapping[str, tuple[float, float]]] = {"power": (0.5, 1.5)}
     few_rows = "the weight of its rows is capped, so the cell counts for less than the others"
 
     def __init__(self, *, power: float = 1.0, cap: float = 20.0) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from edgefair.measure.counts import GroupCounts
 
+SHOWN_TRIALS = 5
+
 if TYPE_CHECKING:
     from edgefair.training.run import Run
 
@@ -43,5 +45,26 @@ def print_run(run: Run, *, as_json: bool) -> None:
     )
     if run.metrics["epochs"]:
         console.print(f"kept epoch {run.metrics['kept_epoch']} of {len(run.metrics['loss'])}, the best on these rows")
+    if "trials" in run.metrics:
+        _print_trials(run)
     for note in run.metrics["notes"]:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
+
+
+def _print_trials(run: Run) -> None:
+    """The best trials of a search, with what they were set to."""
+    from rich.table import Table
+
+    from edgefair.report.console import stdout_console
+
+    trials = sorted(run.metrics["trials"], key=lambda trial: -trial["value"])
+    table = Table(title=f"best of {len(trials)} trials", title_justify="left", box=None, pad_edge=False)
+    table.add_column("balanced acc.", justify="right")
+    table.add_column("gap and floor")
+    table.add_column("settings")
+    for trial in trials[:SHOWN_TRIALS]:
+        stage, value = divmod(trial["value"], 10)
+        settings = ", ".join(f"{name} {value:.3g}" for name, value in trial["settings"].items())
+        kept = {2: "kept", 1: "gap too wide", 0: "floor broken"}.get(int(stage), "diverged")
+        table.add_row(f"{value:.4f}" if stage == 2 else "", kept, settings)
+    stdout_console().print(table)

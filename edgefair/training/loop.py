@@ -30,6 +30,10 @@ DIVERGED = 3.0
 Batches = Callable[[Tensor, int], Iterator[tuple[Tensor, ...]]]
 
 
+class DivergedError(DataError):
+    """Training diverged before any epoch could be kept."""
+
+
 @dataclass(frozen=True)
 class TrainingRows:
     """Training rows, wherever they are.
@@ -95,7 +99,8 @@ def train(
         engine: where the steps run; default: this process.
 
     Raises:
-        DataError: training diverged before any epoch could be kept.
+        DataError: rows that a method cannot be used on.
+        DivergedError: training diverged before any epoch could be kept.
     """
     engine = engine or Engine()
     classifier.to(engine.device)
@@ -111,7 +116,7 @@ def train(
         mean = _epoch(classifier, rows, methods, config, optimizer, schedule, epoch, seed, engine, progress)
         if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not _finite(classifier):
             if progressed.best is None:
-                raise DataError(
+                raise DivergedError(
                     f"training diverged in epoch {epoch + 1}: its loss is {mean:.4g}",
                     expected=f"a loss of at most {DIVERGED * math.log(len(rows.cells.classes)):.2f}",
                     fix="lower train.learning_rate, or the strength of the debias method (alpha, eta, dual_lr)",

@@ -55,7 +55,8 @@ class Standing:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**asdict(self), "feasible": self.feasible}
+        stage, value = self.rank
+        return {**asdict(self), "feasible": self.feasible, "rank": 10 * stage + value}
 
 
 def standing(counts: GroupCounts, policy: Policy, *, aim: float) -> Standing:

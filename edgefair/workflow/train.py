@@ -104,7 +104,7 @@ def prepare_folder(folder: Path, settings: dict[str, Any], *, overwrite: bool = 
         run = load_run(folder)
         if run.settings == settings:
             return run
-        changed = [key for key in settings if run.settings.get(key) != settings[key]]
+        changed = [key for key in {**settings, **run.settings} if run.settings.get(key) != settings.get(key)]
         raise UsageError(
             f"'{folder}' holds a finished run with other settings ({', '.join(changed)})",
             fix="choose another --name, or replace it with --overwrite",
