@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from edgefair.measure.paired import PairedCounts
     from edgefair.report.model import Report
     from edgefair.workflow.compare import compare
+    from edgefair.workflow.diagnose import diagnose
     from edgefair.workflow.export import export
     from edgefair.workflow.plan import plan
     from edgefair.workflow.train import train
+    from edgefair.workflow.tune import tune
     from edgefair.workflow.verify import verify
 
 __version__ = "0.1.0"
@@ -44,10 +46,12 @@ _HOME = {
     "assert_fair": "edgefair.decision.assertion",
     "compare": "edgefair.workflow.compare",
     "decide": "edgefair.decision.decide",
+    "diagnose": "edgefair.workflow.diagnose",
     "export": "edgefair.workflow.export",
     "load_config": "edgefair.config",
     "plan": "edgefair.workflow.plan",
     "train": "edgefair.workflow.train",
+    "tune": "edgefair.workflow.tune",
     "verify": "edgefair.workflow.verify",
 }
 
@@ -64,10 +68,12 @@ __all__ = [
     "assert_fair",
     "compare",
     "decide",
+    "diagnose",
     "export",
     "load_config",
     "plan",
     "train",
+    "tune",
     "verify",
 ]
 

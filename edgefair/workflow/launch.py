@@ -48,6 +48,7 @@ def launch(arguments: Sequence[str], processes: int | None) -> int:
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=number,
+        max_restarts=0,
         run_id=uuid.uuid4().hex,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",

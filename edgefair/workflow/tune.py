@@ -76,7 +76,7 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
     _take_up(study, config)
     diverged: DataError | None = None
     while (number := len(_done(study))) < trials:
-        study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials), n_startup_trials=5)
+        study.sampler = optuna.samplers.TPESampler(seed=config.seed + number, n_startup_trials=5)
         trial = study.ask()
         chosen = _chosen(config, trial, place)
         within = _Within(progress, number, trials)
