@@ -14,6 +14,7 @@ from edgefair.debias import Cells, Debias
 from edgefair.errors import DataError
 from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.classifier import Classifier
+from edgefair.training.distill import Distill
 from edgefair.training.engine import Engine
 from edgefair.training.selection import Standing
 from edgefair.training.settings import TrainConfig
@@ -88,6 +89,7 @@ def train(
     progress: Progress,
     validate: Validate | None = None,
     engine: Engine | None = None,
+    teacher: Distill | None = None,
 ) -> Trained:
     """Train in place.
 
@@ -97,13 +99,17 @@ def train(
     Args:
         validate: judges every epoch; the best one is kept (`selection.Standing.rank`). Without it the last one is.
         engine: where the steps run; default: this process.
+        teacher: adds its terms to the loss.
 
     Raises:
         DataError: rows that a method cannot be used on.
         DivergedError: training diverged before any epoch could be kept.
+        ModelError: a teacher that cannot teach this classifier.
     """
     engine = engine or Engine()
     classifier.to(engine.device)
+    if teacher is not None:
+        teacher.start(classifier, engine.device)
     for method in methods:
         method.start(rows.cells)
     parameters = list(classifier.parameters())
@@ -113,7 +119,7 @@ def train(
     schedule = _Schedule.of(rows, methods, config, engine)
     notes = [_few_rows(name, count, methods) for name, count in rows.cells.few() if methods]
     while (epoch := len(progressed.losses)) < config.epochs:
-        mean = _epoch(classifier, rows, methods, config, optimizer, schedule, epoch, seed, engine, progress)
+        mean = _epoch(classifier, rows, methods, config, optimizer, schedule, epoch, seed, engine, progress, teacher)
         if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not _finite(classifier):
             if progressed.best is None:
                 raise DivergedError(
@@ -183,6 +189,7 @@ def _epoch(
     seed: int,
     engine: Engine,
     progress: Progress,
+    teacher: Distill | None = None,
 ) -> float:
     """One pass; the mean loss, not finite where it broke off."""
     torch.manual_seed(seed * 1_000_003 + epoch)
@@ -201,19 +208,25 @@ def _epoch(
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * _triangle(step / (steps * config.epochs))
         mine = index.chunk(engine.processes)[engine.rank]
-        features = classifier.preprocess(*(x.to(engine.device) for x in inputs))
+        placed = tuple(x.to(engine.device) for x in inputs)
+        features = classifier.preprocess(*placed)
         for method in methods:
             features = method.augment(
                 features, rows.cells.label[mine].to(engine.device), rows.cells.group[mine].to(engine.device)
             )
+        if teacher is None:
+            logits, lesson = classifier.network(features), None
+        else:
+            logits, lesson = teacher.lesson(classifier.network, features, placed, engine)
         loss = set_gradients(
             parameters,
-            engine.whole(classifier.network(features)),
+            engine.whole(logits),
             label=rows.cells.label[index].to(engine.device),
             group=rows.cells.group[index].to(engine.device),
             weights=schedule.weights[index].to(engine.device),
             methods=methods,
             engine=engine,
+            lesson=lesson,
         )
         if not math.isfinite(loss):
             return loss

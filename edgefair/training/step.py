@@ -1,4 +1,4 @@
-"""One training step: weighted cross-entropy, and what the debiasing methods add to it."""
+"""One training step: weighted cross-entropy, and what a teacher and the debiasing methods add to it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.debias import Debias
+from edgefair.training.distill import Lesson
 from edgefair.training.engine import Engine
 
 
@@ -21,6 +22,7 @@ def set_gradients(
     weights: Tensor,
     methods: Sequence[Debias],
     engine: Engine,
+    lesson: Lesson | None = None,
 ) -> float:
     """Put the gradients of one batch into the parameters' `grad`; the weighted cross-entropy, without penalties.
 
@@ -30,6 +32,7 @@ def set_gradients(
         label: int64 [batch].
         group: int64 [batch].
         weights: of every row, float32 [batch].
+        lesson: what a teacher says about the whole batch.
     """
     losses = functional.cross_entropy(logits, label, reduction="none")
     for method in methods:
@@ -38,7 +41,8 @@ def set_gradients(
             weights = weights * own
     entropy = (losses * weights).mean()
     penalties = [method.penalty(logits, label, group) for method in methods]
-    loss = sum((item for item in penalties if item is not None), start=entropy)
+    taught = entropy if lesson is None else lesson.loss(entropy, logits, label, group)
+    loss = sum((item for item in penalties if item is not None), start=taught)
     against = [(method, method.adversary_loss(logits, label, group)) for method in methods]
     gradients = _gradients(loss, network, engine)
     for method, adversary in against:

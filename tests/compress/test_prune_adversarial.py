@@ -1,0 +1,90 @@
+"""Adversarial pruning: the budget, the game, and frozen weights."""
+
+import copy
+
+import pytest
+import torch
+from prune_cases import any_context, built_in, classifier_of, context_of
+from torch import nn
+
+from edgefair.compress.pruning import adversarial as module
+from edgefair.compress.pruning.adversarial import Adversary, adversarial
+from edgefair.compress.pruning.step import Prune
+from edgefair.compress.pruning.units import find_units
+from edgefair.errors import UsageError
+
+FAST = Adversary(steps=8, batch_rows=16)
+
+
+@pytest.mark.parametrize("scope", ["local", "global"])
+@pytest.mark.parametrize("name", ["resnet-18", "vit-small"])
+def test_the_gates_end_within_the_budget_and_so_does_the_plan(monkeypatch, name, scope):
+    shares = []
+
+    class Watched(module.Gates):
+        def macs(self, gates):
+            share = super().macs(gates)
+            if gates[0].requires_grad:
+                shares.append(float(share.detach()))
+            return share
+
+    monkeypatch.setattr(module, "Gates", Watched)
+    classifier, x = built_in(name)
+    classifier.train()
+    step = Prune(0.5, importance="adversarial", scope=scope, adversary=FAST)
+    plan = step.plan(classifier, any_context(x))
+    assert len(shares) == FAST.steps
+    assert shares[0] > shares[2] > shares[-1]
+    assert shares[-1] == pytest.approx(0.5, abs=0.06)
+    assert 0.4 * plan["before"]["macs"] < plan["after"]["macs"] <= 0.5 * plan["before"]["macs"]
+    assert not classifier.training
+    assert all(value.grad is None for value in classifier.parameters())
+    step.apply(classifier, plan)
+    with torch.no_grad():
+        assert classifier(x).shape == (60, 3)
+
+
+def test_weights_move_unless_they_are_frozen_and_scores_are_learned_either_way():
+    for frozen in (False, True):
+        classifier, x = built_in("mlp")
+        units, _ = find_units(classifier.network, x[:1])
+        before = copy.deepcopy(classifier.state_dict())
+        settings = Adversary(steps=8, batch_rows=16, frozen=frozen)
+        found = [
+            adversarial(copy.deepcopy(classifier), units, any_context(x), settings, scope="local", budget=0.5)
+            for _ in range(2)
+        ]
+        assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+        start = module.magnitude(classifier.network, units)
+        assert not any(torch.allclose(score, first) for score, first in zip(found[0], start, strict=True))
+        adversarial(classifier, units, any_context(x), settings, scope="local", budget=0.5)
+        same = [torch.equal(value, before[name]) for name, value in classifier.state_dict().items()]
+        assert all(same) if frozen else not any(same)
+
+
+def test_channels_that_betray_the_group_lose_to_those_that_tell_the_label_fairly():
+    """Channels 0 to 3 read the group, which goes with the label; 4 to 7 read a signal that is as good and fair."""
+    generator = torch.Generator().manual_seed(0)
+    group = torch.randint(2, (600,), generator=generator)
+    label = torch.where(torch.rand(600, generator=generator) < 0.8, group, 1 - group)
+    fair = torch.where(torch.rand(600, generator=generator) < 0.8, label, 1 - label)
+    x = torch.stack([2.0 * group - 1, 2.0 * fair - 1], dim=1)
+    kept = {}
+    for weight in (0.0, 3.0):
+        network = nn.Sequential(nn.Linear(2, 8, bias=False), nn.ReLU(), nn.Linear(8, 2, bias=False))
+        sign = torch.tensor([1.0, -1.0] * 4)
+        with torch.no_grad():
+            network[0].weight.copy_(torch.stack([sign * (torch.arange(8) < 4), sign * (torch.arange(8) >= 4)], dim=1))
+            network[2].weight.copy_(torch.stack([-sign, sign]) * 0.5)
+        settings = Adversary(steps=150, batch_rows=64, weight=weight, frozen=True, score_rate=0.02)
+        step = Prune(0.5, importance="adversarial", round_to=1, adversary=settings)
+        plan = step.plan(classifier_of(network, (2,)), context_of(x, group, label, classes=2))
+        kept[weight] = set(range(8)) - set(plan["cut"]["0"]["out"])
+    assert kept[3.0] == {4, 5, 6, 7}
+    assert kept[0.0] != kept[3.0]
+
+
+@pytest.mark.parametrize("options", [{"steps": 0}, {"batch_rows": 1}, {"score_rate": 0.0}, {"weight": -1.0}])
+def test_settings_out_of_range_are_refused(options):
+    with pytest.raises(UsageError):
+        Adversary(**options)
