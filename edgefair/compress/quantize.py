@@ -1,166 +1,173 @@
-"""INT8 by onnxruntime's quantizer: static in QDQ form, and dynamic."""
+"""INT8: static, as QuantizeLinear/DequantizeLinear pairs around layers, and dynamic by onnxruntime's quantizer."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
+from edgefair.compress.placement import Graph, place_for_cpu, place_for_tensorrt
+from edgefair.compress.prepared import (
+    DYNAMIC_OPS,
+    MARKS,
+    check_quantizable,
+    drop_unused_domains,
+    embedding_nodes,
+    prepare_graph,
+    quantizable_nodes,
+    weight_name,
+)
+from edgefair.compress.qdq import Writer
+from edgefair.compress.ranges import Ranges
 from edgefair.compress.recipe import CalibrationRecipe
+from edgefair.compress.weights import Codes, channel_axis, encode
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
+from edgefair.exporters.conversion import first_line, quietly
 
-# Everything else (scaling, one-hot, softmax, the decision) costs little and would lose precision for nothing.
-QUANTIZED_OPS = ("Conv", "Gemm", "MatMul")
-# An embedding is a Gather, and most of the bytes of a small model of texts.
-DYNAMIC_OPS = ("MatMul", "Gemm", "Gather")
+
+@dataclass(frozen=True)
+class Precision:
+    """Which linear layers are how, by the names of the prepared graph's nodes.
+
+    Attributes:
+        float_nodes: stay in float, with float rows in and out where their neighbours give them; `embedding_nodes` may
+            be among them.
+        reduced_nodes: 7-bit weights, whose products do not saturate in 16-bit sums of pairs; None: all.
+        unsigned_nodes: unsigned weights, whose kernels do not saturate; their values are as with signed ones.
+    """
+
+    float_nodes: frozenset[str] = frozenset()
+    reduced_nodes: frozenset[str] | None = frozenset()
+    unsigned_nodes: frozenset[str] = frozenset()
 
 
 def quantize_static(
-    model: onnx.ModelProto,
-    batches: Iterable[dict[str, NDArray[Any]]],
-    recipe: CalibrationRecipe,
-    *,
-    reduce_range: bool,
+    prepared: onnx.ModelProto, ranges: Ranges, recipe: CalibrationRecipe, precision: Precision | None = None
 ) -> onnx.ModelProto:
-    """FP32 graph -> the same graph with INT8 weights and QDQ pairs around its quantized operators.
+    """`Quantizer(prepared, ranges, recipe).quantize(precision)`: for one file; a search keeps the quantizer."""
+    return Quantizer(prepared, ranges, recipe).quantize(precision or Precision())
+
+
+class Quantizer:
+    """FP32 graph and ranges -> INT8 graphs of any precision; codes of weights are kept between them.
 
     Args:
-        model: a checked FP32 model.
-        batches: calibration rows as graph inputs, streamed once.
-        recipe: types, granularity and calibration method.
-        reduce_range: 7-bit weights, for processors whose INT8 kernels saturate 16-bit sums (x86 without VNNI).
+        prepared: a graph of `prepare_graph`.
+        ranges: of `calibrate`, on the same graph.
+        recipe: types, granularity and runtime.
 
     Raises:
-        ModelError: nothing to quantize, or the quantizer fails.
+        ModelError: nothing to quantize, or ranges of another graph.
     """
-    if not any(node.op_type in QUANTIZED_OPS for node in model.graph.node):
-        raise ModelError(
-            "the graph has nothing to quantize",
-            expected=f"at least one of {', '.join(QUANTIZED_OPS)}",
-            fix="check that the model is not quantized already",
-        )
-    from onnxruntime import quantization as ort_quantization
 
-    types = {"uint8": ort_quantization.QuantType.QUInt8, "int8": ort_quantization.QuantType.QInt8}
-    logging.getLogger("onnxruntime").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="edgefair-int8-") as folder:
-        source, prepared, quantized = (Path(folder) / name for name in ("fp32.onnx", "prepared.onnx", "int8.onnx"))
-        onnx.save_model(model, source)
-        try:
-            _prepare(source, prepared)
-            ort_quantization.quantize_static(
-                str(prepared),
-                str(quantized),
-                _reader(ort_quantization.CalibrationDataReader, batches),
-                quant_format=ort_quantization.QuantFormat.QDQ,
-                op_types_to_quantize=list(QUANTIZED_OPS),
-                per_channel=recipe.weights == "per-channel",
-                reduce_range=reduce_range,
-                activation_type=types[recipe.activations],
-                weight_type=ort_quantization.QuantType.QInt8,
-                calibrate_method=ort_quantization.CalibrationMethod.MinMax,
+    def __init__(self, prepared: onnx.ModelProto, ranges: Ranges, recipe: CalibrationRecipe) -> None:
+        self.prepared, self.ranges, self.recipe = prepared, ranges, recipe
+        self.nodes = quantizable_nodes(prepared)
+        if not self.nodes:
+            check_quantizable(prepared, "static")
+            raise ModelError("no layer of the graph has a constant FP32 weight", expected="an FP32 model")
+        self.embeddings = embedding_nodes(prepared) if recipe.runtime == "onnxruntime-cpu" else ()
+        self._graph = Graph(prepared)
+        self._codes: dict[tuple[str, int | None, int, bool], Codes] = {}
+
+    def quantize(self, precision: Precision) -> onnx.ModelProto:
+        """The INT8 graph, of equal bytes for equal arguments.
+
+        Raises:
+            ModelError: names that are not the graph's, or nothing left to quantize.
+        """
+        reduced = frozenset(self.nodes) if precision.reduced_nodes is None else precision.reduced_nodes
+        embeddings = frozenset(self.embeddings)
+        unknown = ((precision.float_nodes - embeddings) | reduced | precision.unsigned_nodes) - set(self.nodes)
+        if unknown:
+            raise ModelError(
+                f"the graph has no quantizable node '{min(unknown)}'",
+                expected=f"names among {', '.join(self.nodes[:5])}{', ...' if len(self.nodes) > 5 else ''}",
             )
-        except (ModelError, KeyboardInterrupt):
-            raise
-        except Exception as error:
-            raise ModelError(f"INT8 quantization failed: {str(error).splitlines()[0]}") from error
-        result = onnx.load_model(quantized)
-    return _finished(result, model, "QuantizeLinear")
+        quantized = frozenset(self.nodes) - precision.float_nodes
+        if not quantized:
+            raise ModelError("every layer stays in float", expected="at least one in INT8")
+        place = place_for_cpu if self.recipe.runtime == "onnxruntime-cpu" else place_for_tensorrt
+        writer = Writer(self._graph, place(self._graph, quantized), self.ranges, self.recipe)
+        for node in self._graph.nodes:
+            if node.name in quantized:
+                bits = self.recipe.weight_bits if self.recipe.weight_bits < 8 else 7 if node.name in reduced else 8
+                unsigned = node.name in precision.unsigned_nodes
+                least = writer.least_scale(node)
+                writer.layer(node, self._encoded(node, bits, unsigned, least))
+            elif node.name in embeddings - precision.float_nodes:
+                writer.embedding(node, self._rows(node))
+            else:
+                writer.node(node)
+        return checked_model(writer.model(self.prepared))
+
+    def _rows(self, node: onnx.NodeProto) -> Codes:
+        """The codes of an embedding's table, one scale per row."""
+        table = self._graph.constant[node.input[0]]
+        if (key := (table.name, 0, 8, False)) not in self._codes:
+            self._codes[key] = encode(numpy_helper.to_array(table), axis=0, bits=8, unsigned=False)
+        return self._codes[key]
+
+    def _encoded(self, node: onnx.NodeProto, bits: int, unsigned: bool, least: NDArray[np.float64] | float) -> Codes:
+        """The codes of a layer's weight; those of the usual scale are kept."""
+        weight = self._graph.constant[weight_name(node)]
+        axis = channel_axis(node, len(weight.dims)) if self.recipe.weights == "per-channel" else None
+        usual = (weight.name, axis, bits, unsigned)
+        if usual not in self._codes:
+            self._codes[usual] = encode(numpy_helper.to_array(weight), axis=axis, bits=bits, unsigned=unsigned)
+        if np.any(self._codes[usual].scale < least):
+            return encode(numpy_helper.to_array(weight), axis=axis, bits=bits, unsigned=unsigned, least=least)
+        return self._codes[usual]
 
 
-def quantize_dynamic(model: onnx.ModelProto, *, reduce_range: bool) -> onnx.ModelProto:
+def quantize_dynamic(
+    model: onnx.ModelProto, *, reduce_range: bool, float_nodes: frozenset[str] = frozenset()
+) -> onnx.ModelProto:
     """FP32 graph -> INT8 weights (embeddings too), with activations quantized while it runs, by their own range.
 
     Needs no calibration rows. The range is taken over a whole batch, so rows of a batch change each other: such a model
     is measured one row at a time.
 
     Args:
-        model: a checked FP32 model.
+        model: a checked FP32 model, prepared or not.
         reduce_range: 7-bit weights, for processors whose INT8 kernels saturate 16-bit sums (x86 without VNNI).
+        float_nodes: names of the prepared graph's nodes that stay in float.
 
     Raises:
         ModelError: nothing to quantize, or the quantizer fails.
     """
-    if not any(node.op_type in DYNAMIC_OPS for node in model.graph.node):
-        raise ModelError(
-            "the graph has nothing to quantize dynamically",
-            expected=f"at least one of {', '.join(DYNAMIC_OPS)}",
-            fix="convolutions are quantized by --int8 static",
-        )
+    check_quantizable(model, "dynamic")
     from onnxruntime import quantization as ort_quantization
 
     logging.getLogger("onnxruntime").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="edgefair-int8-") as folder:
-        source, prepared, quantized = (Path(folder) / name for name in ("fp32.onnx", "prepared.onnx", "int8.onnx"))
-        onnx.save_model(model, source)
+        source, target = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
+        onnx.save_model(prepare_graph(model), source)
         try:
-            _prepare(source, prepared)
-            ort_quantization.quantize_dynamic(
-                str(prepared),
-                str(quantized),
-                op_types_to_quantize=list(DYNAMIC_OPS),
-                per_channel=True,
-                reduce_range=reduce_range,
-                weight_type=ort_quantization.QuantType.QInt8,
-            )
-        except (ModelError, KeyboardInterrupt):
-            raise
+            with quietly():
+                ort_quantization.quantize_dynamic(
+                    str(source),
+                    str(target),
+                    op_types_to_quantize=list(DYNAMIC_OPS),
+                    # The quantizer first makes a MatMul of every Gemm, under a name of its own.
+                    nodes_to_exclude=sorted(float_nodes | {f"{name}_MatMul" for name in float_nodes}),
+                    per_channel=True,
+                    reduce_range=reduce_range,
+                    weight_type=ort_quantization.QuantType.QInt8,
+                )
+            result = onnx.load_model(target)
         except Exception as error:
-            raise ModelError(f"INT8 quantization failed: {str(error).splitlines()[0]}") from error
-        result = onnx.load_model(quantized)
-    return _finished(result, model, "DynamicQuantizeLinear")
-
-
-def _finished(result: onnx.ModelProto, model: onnx.ModelProto, mark: str) -> onnx.ModelProto:
-    """The quantizer's graph, checked, with the metadata of the model that it was made from."""
-    if not any(node.op_type == mark for node in result.graph.node):
-        raise ModelError("the quantizer left the graph as it was", expected=f"{mark} nodes")
+            raise ModelError(f"INT8 quantization failed: {first_line(error)}") from error
+    if not any(node.op_type == "DynamicQuantizeLinear" for node in result.graph.node):
+        raise ModelError("the quantizer left the graph as it was", expected="DynamicQuantizeLinear nodes")
     del result.metadata_props[:]
-    result.metadata_props.extend(model.metadata_props)
-    _drop_unused_domains(result)
+    result.metadata_props.extend(item for item in model.metadata_props if item.key not in MARKS)
+    drop_unused_domains(result)
     return checked_model(result)
-
-
-def _drop_unused_domains(model: onnx.ModelProto) -> None:
-    """Forget the opsets that onnxruntime's optimizer imports without using: other runtimes refuse them."""
-    used = {node.domain for node in model.graph.node}
-    kept = [item for item in model.opset_import if item.domain in used]
-    del model.opset_import[:]
-    model.opset_import.extend(kept)
-
-
-def _prepare(source: Path, prepared: Path) -> None:
-    """Shape inference and graph optimization before quantization, with less where more fails on this graph.
-
-    quant_pre_process reports some failures only in its log, so the file that it leaves is what is believed.
-    """
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    failure: Exception | None = None
-    for skip in ({}, {"skip_symbolic_shape": True}, {"skip_symbolic_shape": True, "skip_optimization": True}):
-        prepared.unlink(missing_ok=True)
-        try:
-            quant_pre_process(str(source), str(prepared), **skip)
-            onnx.checker.check_model(str(prepared))
-            return
-        except Exception as error:
-            failure = error
-    raise ModelError(f"the graph cannot be prepared for quantization: {failure}")
-
-
-def _reader(base: type, batches: Iterable[dict[str, NDArray[Any]]]) -> Any:
-    class Reader(base):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.rest: Iterator[dict[str, NDArray[Any]]] = iter(batches)
-
-        def get_next(self) -> dict[str, NDArray[np.generic]] | None:
-            return next(self.rest, None)
-
-    return Reader()

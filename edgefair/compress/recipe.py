@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgefair.errors import DataError, UsageError
 from edgefair.resources import named_file
+
+# With fewer rows a range is an accident; with fewer of one cell it is that cell's.
+LEAST_ROWS = 16
+FEW_ROWS = 8
 
 
 class CalibrationRecipe(BaseModel):
@@ -20,21 +25,46 @@ class CalibrationRecipe(BaseModel):
 
     name: str = Field(description="Name of the recipe, written into the manifest.")
     rows: int = Field(2048, ge=1, description="Calibration rows in total, drawn from the training split.")
-    balance: Literal["none", "group", "group-label"] = Field(
+    balance: Literal["none", "group", "group-label", "group-worst"] = Field(
         "group-label", description="Which cells give the same number of rows."
     )
-    method: Literal["minmax"] = Field("minmax", description="How the range of an activation is found.")
+    method: Literal["minmax", "entropy", "percentile"] = Field(
+        "minmax", description="How the range of an activation is found."
+    )
+    percentile: float = Field(
+        99.99, gt=0, le=100, description="Percent of the values that a range keeps, with `method: percentile`."
+    )
     weights: Literal["per-channel", "per-tensor"] = Field("per-channel", description="Granularity of weight scales.")
-    activations: Literal["uint8", "int8"] = Field("uint8", description="Type of quantized activations.")
+    weight_bits: Literal[8, 4] = Field(
+        8, description="Bits of a weight. 4 are simulated: 15 values in INT8, so the file is no smaller."
+    )
+    activations: Literal["uint8", "int8", "int8-symmetric"] = Field(
+        "uint8", description="Type of quantized activations."
+    )
+    runtime: Literal["onnxruntime-cpu", "tensorrt"] = Field(
+        "onnxruntime-cpu", description="For whose kernels the quantizers are placed."
+    )
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if (self.runtime == "tensorrt") != (self.activations == "int8-symmetric"):
+            raise ValueError("`runtime: tensorrt` and `activations: int8-symmetric` go together")
+        if "percentile" in self.model_fields_set and self.method != "percentile":
+            raise ValueError(f"`percentile` goes with `method: percentile`, not {self.method}")
+        return self
 
 
-def open_recipe(name_or_path: str) -> CalibrationRecipe:
+def open_recipe(name_or_path: str, *, base: Path = Path()) -> CalibrationRecipe:
     """A shipped recipe by name, or any by path.
+
+    Args:
+        base: folder that a relative path starts from.
 
     Raises:
         UsageError: no such recipe, or a file that is not one.
     """
-    path = named_file("calibration", name_or_path, what="calibration recipe")
+    place = str(base / name_or_path) if Path(name_or_path).suffix else name_or_path
+    path = named_file("calibration", place, what="calibration recipe")
     try:
         return CalibrationRecipe.model_validate(yaml.safe_load(path.read_text()))
     except (OSError, yaml.YAMLError, ValidationError) as error:
@@ -42,26 +72,36 @@ def open_recipe(name_or_path: str) -> CalibrationRecipe:
 
 
 def calibration_rows(
-    recipe: CalibrationRecipe, *, group: NDArray[np.int64], label: NDArray[np.int64], groups: int, seed: int
+    recipe: CalibrationRecipe,
+    *,
+    group: NDArray[np.int64],
+    label: NDArray[np.int64],
+    groups: int,
+    seed: int,
+    loss: NDArray[np.floating[Any]] | None = None,
 ) -> NDArray[np.int64]:
     """Sorted positions of the calibration rows among the training rows.
 
     With `balance: group` every group, with `group-label` every (group, label) cell, gives rows // cells rows, or all
-    it has.
+    it has. With `group-worst` half of the rows are so from all cells, and half more from the worst: of every label the
+    group with the largest mean loss, because that is where the gap of a label is.
 
     Args:
         group: int64 [rows], joint sensitive group of each training row, 0 <= group < groups.
         label: int64 [rows].
+        loss: float [rows] of the FP32 model, for `group-worst`.
 
     Raises:
         DataError: a cell that must be represented has no row: its activations would be clipped to other people's range.
+        UsageError: `group-worst` without a loss.
     """
     rng = np.random.default_rng(seed)
     if recipe.balance == "none":
         return np.sort(rng.permutation(len(label))[: recipe.rows])
-    labels = int(label.max()) + 1 if recipe.balance == "group-label" else 1
-    cell = group * labels + (label if recipe.balance == "group-label" else 0)
-    each = max(1, recipe.rows // (groups * labels))
+    labels = 1 if recipe.balance == "group" else int(label.max()) + 1
+    cell = group if recipe.balance == "group" else group * labels + label
+    worst = recipe.balance == "group-worst"
+    rows = recipe.rows // 2 if worst else recipe.rows
     chosen = []
     for index in range(groups * labels):
         members = np.flatnonzero(cell == index)
@@ -72,5 +112,50 @@ def calibration_rows(
                 expected="training rows in every declared cell",
                 fix="add such rows to the training split, or use a recipe with `balance: none`",
             )
-        chosen.append(rng.permutation(members)[:each])
+        chosen.append(rng.permutation(members)[: max(1, rows // (groups * labels))])
+    if worst:
+        if loss is None:
+            raise UsageError(
+                f"calibration recipe '{recipe.name}' has `balance: group-worst`, and there is no loss of the rows",
+                fix="use a recipe with another balance",
+            )
+        taken = np.concatenate(chosen)
+        for index in _worst_cells(cell, loss, groups, labels):
+            members = np.setdiff1d(np.flatnonzero(cell == index), taken)
+            chosen.append(rng.permutation(members)[: (recipe.rows - rows) // labels])
     return np.sort(np.concatenate(chosen))
+
+
+def _worst_cells(cell: NDArray[np.int64], loss: NDArray[np.floating[Any]], groups: int, labels: int) -> list[int]:
+    """Of every label the cell of the group with the largest mean loss."""
+    count = np.bincount(cell, minlength=groups * labels)
+    mean = (np.bincount(cell, weights=loss, minlength=groups * labels) / count).reshape(groups, labels)
+    return [int(mean[:, label].argmax()) * labels + label for label in range(labels)]
+
+
+def check_calibration(
+    recipe: CalibrationRecipe, chosen: NDArray[np.int64], *, group: NDArray[np.int64], label: NDArray[np.int64]
+) -> tuple[str, ...]:
+    """What to warn of: (group, label) cells with few calibration rows, whose activations may be clipped.
+
+    Args:
+        chosen: of `calibration_rows`.
+        group: int64 [rows] of the training rows.
+        label: int64 [rows] of the training rows.
+
+    Raises:
+        DataError: too few rows in all.
+    """
+    if len(chosen) < LEAST_ROWS:
+        raise DataError(
+            f"calibration recipe '{recipe.name}' chooses {len(chosen)} rows",
+            expected=f"at least {LEAST_ROWS}",
+            fix="raise `rows`, or add training rows",
+        )
+    cells, counts = np.unique(np.stack([group[chosen], label[chosen]]), axis=1, return_counts=True)
+    return tuple(
+        f"calibration: {count} rows of group {of_group}, label {of_label}; with fewer than {FEW_ROWS} its "
+        "activations may be clipped"
+        for of_group, of_label, count in zip(*cells.tolist(), counts.tolist(), strict=True)
+        if count < FEW_ROWS
+    )

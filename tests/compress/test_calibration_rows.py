@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.compress.recipe import CalibrationRecipe, calibration_rows, open_recipe
+from edgefair.compress.recipe import LEAST_ROWS, CalibrationRecipe, calibration_rows, check_calibration, open_recipe
 from edgefair.errors import DataError, UsageError
 from edgefair.resources import shipped_names
 
@@ -47,6 +47,66 @@ def test_without_balance_rows_come_as_they_are():
         recipe(rows=10, balance="none"), group=np.zeros(500, int), label=np.zeros(500, int), groups=2, seed=0
     )
     assert len(chosen) == 10
+
+
+def cells(rows=1200):
+    return np.arange(rows) % 3, np.arange(rows) // 3 % 2
+
+
+def test_half_of_group_worst_is_balanced_and_half_from_the_worst_group_of_every_label():
+    group, label = cells()
+    loss = np.where((group == 2) & (label == 0), 3.0, 1.0) + np.where((group == 1) & (label == 1), 3.0, 0.0)
+    chosen = calibration_rows(
+        recipe(rows=240, balance="group-worst"), group=group, label=label, groups=3, seed=0, loss=loss
+    )
+    count = np.bincount(group[chosen] * 2 + label[chosen], minlength=6)
+    assert len(set(chosen.tolist())) == len(chosen) == 240
+    assert count.tolist() == [20, 20, 20, 80, 80, 20]
+
+
+def test_the_mean_loss_decides_who_is_worst_and_not_the_number_of_rows():
+    group = np.repeat([0, 1], [300, 20])
+    label = np.zeros(320, dtype=np.int64)
+    loss = np.where(group == 0, 0.9, 1.0)
+    chosen = calibration_rows(
+        recipe(rows=40, balance="group-worst"), group=group, label=label, groups=2, seed=0, loss=loss
+    )
+    assert (group[chosen] == 1).sum() == 20
+
+
+def test_group_worst_without_a_loss_is_refused():
+    group, label = cells()
+    with pytest.raises(UsageError, match="no loss"):
+        calibration_rows(recipe(balance="group-worst"), group=group, label=label, groups=3, seed=0)
+
+
+def test_too_few_rows_are_refused_and_a_cell_with_few_is_told():
+    group, label = cells()
+    with pytest.raises(DataError, match=f"chooses {LEAST_ROWS - 1} rows"):
+        check_calibration(recipe(), np.arange(LEAST_ROWS - 1), group=group, label=label)
+    rare = np.where(np.arange(1200) < 3, group, 0)
+    notes = check_calibration(recipe(), np.arange(200), group=rare, label=label)
+    assert [note.partition(";")[0] for note in notes] == [
+        "calibration: 1 rows of group 1, label 0",
+        "calibration: 1 rows of group 2, label 0",
+    ]
+    assert check_calibration(recipe(), np.arange(200), group=group, label=label) == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("name: a\nruntime: tensorrt\n", "go together"),
+        ("name: a\nactivations: int8-symmetric\n", "go together"),
+        ("name: a\npercentile: 99.9\n", "goes with `method: percentile`"),
+        ("name: a\nmethod: percentile\npercentile: 0\n", "percentile"),
+        ("name: a\nweight_bits: 3\n", "weight_bits"),
+    ],
+)
+def test_a_recipe_that_contradicts_itself_is_refused(tmp_path, content, found):
+    (tmp_path / "mine.yaml").write_text(content)
+    with pytest.raises(UsageError, match=found):
+        open_recipe(str(tmp_path / "mine.yaml"))
 
 
 @pytest.mark.parametrize("name", shipped_names("calibration"))

@@ -10,7 +10,9 @@ from fairlearn.postprocessing import ThresholdOptimizer
 from sklearn.base import BaseEstimator
 from sklearn.metrics import balanced_accuracy_score
 
+from edgefair.compress.prepared import prepare_graph
 from edgefair.compress.quantize import quantize_dynamic, quantize_static
+from edgefair.compress.ranges import calibrate
 from edgefair.compress.recipe import open_recipe
 from edgefair.data.table import Categories
 from edgefair.debias import open_post_method
@@ -268,7 +270,9 @@ def test_a_new_last_layer_stops_listening_to_the_group(classes, int8):
     x, label, group = spurious(classes)
     model, spec = two_layers(classes)
     if int8 == "static":
-        model = quantize_static(model, [{"x": x[:512]}], open_recipe("int8-random"), reduce_range=False)
+        prepared = prepare_graph(model)
+        ranges = calibrate(prepared, [{"x": x[:512]}], method="minmax")
+        model = quantize_static(prepared, ranges, open_recipe("int8-random"))
     if int8 == "dynamic":
         model = quantize_dynamic(model, reduce_range=False)
     feeds = {"x": x}

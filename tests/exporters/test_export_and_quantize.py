@@ -5,7 +5,9 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from edgefair.compress.quantize import quantize_static
+from edgefair.compress.prepared import prepare_graph
+from edgefair.compress.quantize import Precision, quantize_static
+from edgefair.compress.ranges import calibrate
 from edgefair.compress.recipe import CalibrationRecipe
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import read_model
@@ -44,6 +46,12 @@ def exported(tmp_path_factory):
     return classifier, export_classifier(classifier, spec(), {}, path), path
 
 
+def quantized(model, batches, *, reduce_range=False):
+    prepared = prepare_graph(model)
+    ranges = calibrate(prepared, batches, method="minmax")
+    return quantize_static(prepared, ranges, RECIPE, Precision(reduced_nodes=None if reduce_range else frozenset()))
+
+
 def run(model, inputs):
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(["decision", "score"], inputs)
@@ -76,7 +84,7 @@ def test_the_file_carries_its_spec_and_needs_no_other_file(exported):
 def test_int8_keeps_the_decisions_far_from_the_threshold_and_shrinks_the_weights(exported):
     _, model, _ = exported
     batches = [sample(64, seed=index) for index in range(4)]
-    small = quantize_static(model, batches, RECIPE, reduce_range=False)
+    small = quantized(model, batches)
     inputs = sample(500, seed=9)
     decision, score = run(model, inputs)
     decision_small, _ = run(small, inputs)
@@ -91,14 +99,14 @@ def test_int8_keeps_the_decisions_far_from_the_threshold_and_shrinks_the_weights
 
 def test_compressing_twice_gives_the_same_bytes(exported):
     _, model, _ = exported
-    one, two = (quantize_static(model, [sample(64)], RECIPE, reduce_range=False) for _ in range(2))
+    one, two = (quantized(model, [sample(64)]) for _ in range(2))
     assert one.SerializeToString() == two.SerializeToString()
 
 
 def test_reduce_range_keeps_weights_within_seven_bits(exported):
     _, model, _ = exported
     for reduce_range, limit in ((False, 127), (True, 64)):
-        small = quantize_static(model, [sample(64)], RECIPE, reduce_range=reduce_range)
+        small = quantized(model, [sample(64)], reduce_range=reduce_range)
         largest = max(
             int(np.abs(onnx.numpy_helper.to_array(item).astype(int)).max())
             for item in small.graph.initializer
@@ -116,7 +124,7 @@ def test_a_graph_without_anything_to_quantize_is_refused():
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])],
     )
     with pytest.raises(ModelError, match="nothing to quantize"):
-        quantize_static(helper.make_model(graph), [], RECIPE, reduce_range=False)
+        quantized(helper.make_model(graph), [])
 
 
 def test_a_network_that_cannot_be_exported_says_so(tmp_path):
