@@ -1,4 +1,7 @@
-"""Does an ONNX file keep weights in other files? Read from its bytes, so that no runtime's version decides it."""
+"""What the probe must know of an ONNX file, read from its bytes, so that no runtime's version decides it.
+
+Does it keep weights in other files? What does its metadata say?
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ MESSAGES: Dict[str, Dict[int, str]] = {
     "Tensor": {},
 }
 TENSOR_NAME, TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION = 8, 13, 14
+MODEL_METADATA, KEY, VALUE = 14, 1, 2
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
@@ -39,6 +43,20 @@ def external_tensor(content: bytes) -> Optional[str]:
         if external:
             return name
     return None
+
+
+def metadata(content: bytes) -> Dict[str, str]:
+    """The model's own metadata.
+
+    Raises:
+        ValueError: not a protobuf message, or text that is not UTF-8.
+    """
+    found = {}
+    for number, entry in _fields(memoryview(content)):
+        if number == MODEL_METADATA and not isinstance(entry, int):
+            parts = {part: bytes(text).decode() for part, text in _fields(entry) if not isinstance(text, int)}
+            found[parts.get(KEY, "")] = parts.get(VALUE, "")
+    return found
 
 
 def _fields(message: memoryview) -> Iterator[Tuple[int, Union[int, memoryview]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -19,7 +19,8 @@ DYNAMIC = b"DynamicQuantize"
 class ProbeError(Exception):
     """Something the host must know, with a kind that it can act on.
 
-    kind: `not_found`, `invalid_graph`, `bad_input`, `bad_output`, `run_failed`, `out_of_memory`, `bad_request`.
+    kind: `not_found`, `no_runtime`, `invalid_graph`, `bad_input`, `bad_output`, `run_failed`, `out_of_memory`,
+    `bad_request`.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -36,10 +37,14 @@ class Loaded:
     bytes: int
     # Dynamic quantization scales by the whole batch: rows would decide about each other.
     row_by_row: bool
+    # Of a TensorRT engine: its own digest, and what it is bound to.
+    engine: Optional[Dict[str, Any]] = None
 
     def describe(self) -> Dict[str, Any]:
         """What the host checks: digest, size, inputs, outputs, metadata and the providers really active."""
+        bound = {} if self.engine is None else {"engine": self.engine}
         return {
+            **bound,
             "sha256": self.sha256,
             "bytes": self.bytes,
             "inputs": [_signature(item) for item in self.session.get_inputs()],
@@ -76,14 +81,25 @@ class Loaded:
 def load(path: str, options: Mapping[str, Any]) -> Loaded:
     """Read a model file once, hash those bytes, and make a session from the same bytes.
 
-    options: threads (int), providers (list of names), optimization (disable | basic | extended | all),
-    config (session config entries).
+    options: runtime (onnxruntime, if absent, or tensorrt: see `probe.engine`), threads (int), providers (list of
+    names), optimization (disable | basic | extended | all), config (session config entries).
 
     Raises:
-        ProbeError: no such file, or not a model that this runtime can load.
+        ProbeError: no such file, a runtime or provider that is not there, or not a model that this runtime can load.
     """
-    import onnxruntime
+    content = _read(path)
+    built = options.get("runtime", "onnxruntime") == "tensorrt"
+    session = _engine(content, options) if built else _session(content, options)
+    return Loaded(
+        session=session,
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        row_by_row=DYNAMIC in content,
+        engine=session.facts if built else None,
+    )
 
+
+def _read(path: str) -> bytes:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -100,6 +116,33 @@ def load(path: str, options: Mapping[str, Any]) -> Loaded:
             f"it keeps its weights in other files ('{external}' is external data), which the digest would not cover; "
             "save it in one file with onnx.save_model(..., save_as_external_data=False)",
         )
+    return content
+
+
+def _engine(content: bytes, options: Mapping[str, Any]) -> Any:
+    from edgefair.probe.engine import open_engine
+
+    try:
+        return open_engine(content, options)
+    except ProbeError:
+        raise
+    except Exception as error:
+        raise ProbeError(_kind(error, "invalid_graph"), _first_line(error)) from error
+
+
+def _session(content: bytes, options: Mapping[str, Any]) -> Any:
+    """A session of onnxruntime's on exactly the providers that were asked for: it only warns about absent ones."""
+    import onnxruntime
+
+    providers, available = list(options["providers"]), onnxruntime.get_available_providers()
+    absent = [name for name in providers if name not in available]
+    if absent:
+        raise ProbeError(
+            "no_runtime",
+            f"onnxruntime {onnxruntime.__version__} on the device has no {', '.join(absent)}, only "
+            f"{', '.join(available)}: install a build that has it (onnxruntime-gpu for CUDA and TensorRT), or change "
+            "`providers` in the profile",
+        )
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = int(options["threads"])
     settings.inter_op_num_threads = 1
@@ -111,15 +154,18 @@ def load(path: str, options: Mapping[str, Any]) -> Loaded:
     for key, value in options["config"].items():
         settings.add_session_config_entry(key, value)
     try:
-        session = onnxruntime.InferenceSession(content, settings, providers=list(options["providers"]))
+        session = onnxruntime.InferenceSession(content, settings, providers=providers)
     except Exception as error:
         raise ProbeError(_kind(error, "invalid_graph"), _first_line(error)) from error
-    return Loaded(
-        session=session,
-        sha256=hashlib.sha256(content).hexdigest(),
-        bytes=len(content),
-        row_by_row=DYNAMIC in content,
-    )
+    dropped = [name for name in providers if name not in session.get_providers()]
+    if dropped:
+        raise ProbeError(
+            "no_runtime",
+            f"onnxruntime could not start {', '.join(dropped)} and went on with {', '.join(session.get_providers())}: "
+            "its libraries (CUDA, cuDNN, TensorRT) are missing or of another version than this build of onnxruntime "
+            "needs",
+        )
+    return session
 
 
 def _signature(item: Any) -> Dict[str, Any]:

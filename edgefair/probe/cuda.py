@@ -1,0 +1,95 @@
+"""Memory and copies of a CUDA device, by the driver's own library: nothing to install beside the driver."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+LIBRARY = "libcuda.so.1"
+COMPUTE_CAPABILITY = (75, 76)  # CUdevice_attribute: major, minor
+NON_BLOCKING = 1  # CUstream_flags
+NAME_BYTES = 256
+
+
+class CudaError(Exception):
+    """The driver is absent, finds no device, or refuses; the text says what it was asked for."""
+
+
+class Device:
+    """The first CUDA device, with a stream of its own in the context that the CUDA runtime uses too.
+
+    Attributes:
+        name, compute_capability, driver: as the driver says (`8.7`; the CUDA version that it supports, `12.6`).
+        stream: handle of the stream.
+
+    Raises:
+        CudaError: no driver, or no device.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._library: Any = ctypes.CDLL(LIBRARY)
+        except OSError as error:
+            raise CudaError(f"no CUDA driver on the device ({error})") from error
+        self._call("cuInit", 0)
+        device = ctypes.c_int()
+        self._call("cuDeviceGet", ctypes.byref(device), 0)
+        name = ctypes.create_string_buffer(NAME_BYTES)
+        self._call("cuDeviceGetName", name, NAME_BYTES, device)
+        numbers = []
+        for attribute in COMPUTE_CAPABILITY:
+            value = ctypes.c_int()
+            self._call("cuDeviceGetAttribute", ctypes.byref(value), attribute, device)
+            numbers.append(value.value)
+        version = ctypes.c_int()
+        self._call("cuDriverGetVersion", ctypes.byref(version))
+        self.name = name.value.decode(errors="replace")
+        self.compute_capability = "{}.{}".format(*numbers)
+        self.driver = f"{version.value // 1000}.{version.value % 1000 // 10}"
+        context, stream = ctypes.c_void_p(), ctypes.c_void_p()
+        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
+        self._call("cuCtxSetCurrent", context)
+        self._call("cuStreamCreate", ctypes.byref(stream), NON_BLOCKING)
+        self.stream = int(stream.value or 0)
+
+    def allocate(self, size: int) -> int:
+        """Address of `size` bytes on the device.
+
+        Raises:
+            MemoryError: it has no such room.
+        """
+        address = ctypes.c_uint64()
+        try:
+            self._call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(size))
+        except CudaError as error:
+            raise MemoryError(f"{size} bytes on {self.name}: {error}") from error
+        return int(address.value)
+
+    def free(self, address: int) -> None:
+        """Give memory back."""
+        self._call("cuMemFree_v2", ctypes.c_uint64(address))
+
+    def upload(self, address: int, array: np.ndarray) -> None:
+        """Copy a C-contiguous array to the device, in the stream's order; it must live until `wait`."""
+        self._call("cuMemcpyHtoDAsync_v2", ctypes.c_uint64(address), *self._host(array))
+
+    def download(self, array: np.ndarray, address: int) -> None:
+        """Fill a C-contiguous array from the device, in the stream's order; its content counts after `wait`."""
+        data, size, stream = self._host(array)
+        self._call("cuMemcpyDtoHAsync_v2", data, ctypes.c_uint64(address), size, stream)
+
+    def wait(self) -> None:
+        """Until everything in the stream is done."""
+        self._call("cuStreamSynchronize", ctypes.c_void_p(self.stream))
+
+    def _host(self, array: np.ndarray) -> Any:
+        return ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes), ctypes.c_void_p(self.stream)
+
+    def _call(self, function: str, *arguments: Any) -> None:
+        status = getattr(self._library, function)(*arguments)
+        if status:
+            text = ctypes.c_char_p()
+            self._library.cuGetErrorString(status, ctypes.byref(text))
+            raise CudaError(f"{function}: {(text.value or b'').decode() or f'error {status}'}")
