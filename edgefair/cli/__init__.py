@@ -21,9 +21,11 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Can this audit set decide at this threshold? Rows needed per cell.",
     "train": "Train (and debias) a network into runs/NAME.",
     "diagnose": "Who will lose by compression: hints from the trained model, per group and label.",
+    "explain": "Which layer hurts whom: INT8, pruning, saturation and clipping, layer by layer.",
     "export": "Compress, measure on the target, and write the bundle only if every gate passes.",
     "verify": "Measure a bundle or an .onnx file on the target and judge it.",
     "compare": "What changes from one model to another, and for whom.",
+    "target": "Devices that a model can be measured on: list, prepare, probe.",
     "inspect": "Check a bundle's digests and print what it says of itself.",
 }
 EXIT_INTERRUPTED = 130

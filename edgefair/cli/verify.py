@@ -28,7 +28,16 @@ from edgefair.cli.progress import progress_bar
     "--report", "report_path", type=click.Path(path_type=Path), default=None, help="Also write the report as JSON here."
 )
 @click.option(
-    "--record", type=click.Path(path_type=Path), default=None, help="Also write the decisions here, for `compare`."
+    "--record",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Also write the raw measurements here, for `compare` and --from-record.",
+)
+@click.option(
+    "--from-record",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Judge such measurements again, by the policy of today; no device, model or data is needed.",
 )
 @gate_options
 @json_option
@@ -42,6 +51,7 @@ def command(
     reference: Path | None,
     report_path: Path | None,
     record: Path | None,
+    from_record: Path | None,
     latency: bool,
     as_json: bool,
     config_path: Path,
@@ -57,17 +67,25 @@ def command(
     Examples:
       edgefair verify --max-eo-gap 0.05
       edgefair verify model.onnx --reference fp32.onnx --max-accuracy-drop 0.01 --json
+      edgefair verify --target local --target qemu:haswell --record raw.npz
+      edgefair verify --from-record raw.npz --max-eo-gap 0.03
     """
     from edgefair.config import load_config
+    from edgefair.errors import UsageError
     from edgefair.report.output import check_folders, print_result, write_report
-    from edgefair.workflow.verify import verify
+    from edgefair.workflow.verify import judge_record, verify
 
     config = load_config(config_path, overrides(settings, **gates))
     check_folders(report_path, record)
+    if from_record is not None and any(item is not None for item in (path, weights, reference, record)):
+        raise UsageError("--from-record judges what was measured", expected="no PATH and no other file beside it")
     with progress_bar() as progress:
-        report = verify(
-            config, path, weights=weights, reference=reference, latency=latency, record=record, progress=progress
-        )
+        if from_record is not None:
+            report = judge_record(config, from_record, progress=progress)
+        else:
+            report = verify(
+                config, path, weights=weights, reference=reference, latency=latency, record=record, progress=progress
+            )
     if report_path is not None:
         write_report(report, report_path)
     print_result(report, as_json=as_json)

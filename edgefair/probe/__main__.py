@@ -1,8 +1,8 @@
 """The probe: answers requests on stdin with frames on stdout until stdin ends.
 
-Requests (header keys `do` and `id`): hello, load, run, latency. Every answer repeats the `id` and has `ok`; one that is
-not ok has `kind` and `message`. stdout belongs to the frames alone: file descriptor 1 is pointed at stderr before any
-library is loaded.
+Requests (header keys `do` and `id`): hello, store, tidy, load, run, latency. Every answer repeats the `id` and has
+`ok`; one that is not ok has `kind` and `message`. A folder on the command line is where `store` keeps files. stdout
+belongs to the frames alone: file descriptor 1 is pointed at stderr before any library is loaded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import os
 import queue
 import sys
 import threading
-from typing import Any, BinaryIO, Dict, List, Tuple
+from pathlib import Path
+from typing import Any, BinaryIO, Dict, List, Optional, Tuple
 
 frames = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
 os.dup2(2, 1)
@@ -19,35 +20,45 @@ os.dup2(2, 1)
 import numpy as np  # noqa: E402
 
 from edgefair.probe import latency  # noqa: E402
-from edgefair.probe.device import fingerprint  # noqa: E402
+from edgefair.probe.device import conditions, fingerprint  # noqa: E402
 from edgefair.probe.models import Loaded, ProbeError, load  # noqa: E402
 from edgefair.probe.prepare import prepare  # noqa: E402
 from edgefair.probe.spec import input_from_json  # noqa: E402
-from edgefair.probe.wire import PROTOCOL, encode_frame, read_frame, write_frame  # noqa: E402
+from edgefair.probe.storage import Storage  # noqa: E402
+from edgefair.probe.wire import PROTOCOL, digest_arrays, encode_frame, read_frame, write_frame  # noqa: E402
 
 Arrays = Dict[str, np.ndarray]
 
 
 class Server:
-    """The state of one connection: the loaded models by name."""
+    """The state of one connection: the loaded models by name, and the files that were sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, storage: Optional[Storage]) -> None:
         self.models: Dict[str, Loaded] = {}
+        self.storage = storage
 
     def answer(self, request: Dict[str, Any], arrays: Arrays) -> Tuple[Dict[str, Any], Arrays]:
         """The reply to one request."""
         do = request.get("do")
         if do == "hello":
-            return {"protocol": PROTOCOL, "device": fingerprint()}, {}
+            return {"protocol": PROTOCOL, "device": fingerprint(request["emulated"])}, {}
+        if do == "store" and self.storage is not None:
+            return self.storage.store(request["sha256"], request["size"], request["offset"], arrays["chunk"]), {}
+        if do == "tidy" and self.storage is not None:
+            self.storage.tidy()
+            return {}, {}
         if do == "load":
             self.models[request["name"]] = load(request["path"], request["options"])
             return self.models[request["name"]].describe(), {}
         if do == "run":
-            return {}, self.models[request["name"]].run(_prepared(request, arrays), request["outputs"])
+            digest = digest_arrays(arrays)
+            return {"inputs": digest}, self.models[request["name"]].run(_prepared(request, arrays), request["outputs"])
         if do == "latency":
             chosen = {name: self.models[name] for name in request["outputs"]}
             pool = _prepared(request, arrays)
-            return {}, latency.measure(chosen, pool, request["outputs"], **request["rules"])
+            before = conditions()
+            times = latency.measure(chosen, pool, request["outputs"], **request["rules"])
+            return {"before": before, "after": conditions()}, times
         raise ProbeError("bad_request", f"unknown request {do!r}")
 
 
@@ -88,7 +99,7 @@ def reply(server: Server, request: Dict[str, Any], arrays: Arrays) -> List[Any]:
 
 def main() -> None:
     """Answer until the requests end."""
-    server = Server()
+    server = Server(Storage(Path(sys.argv[1])) if len(sys.argv) > 1 else None)
     # One request waits here and one is being read: the host sees to it that a request is no larger than a batch.
     waiting: "queue.Queue[Tuple[Dict[str, Any], Arrays]]" = queue.Queue(maxsize=1)
     threading.Thread(target=read_ahead, args=(sys.stdin.buffer, waiting), daemon=True).start()

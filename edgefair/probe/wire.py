@@ -8,13 +8,14 @@ Nothing is ever unpickled.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-PROTOCOL = 2
+PROTOCOL = 3
 MAGIC = b"EFP1"
 _HEAD = struct.Struct("<4sIQ")
 MAX_HEADER_BYTES = 1 << 24
@@ -47,6 +48,16 @@ def encode_frame(header: Mapping[str, Any], arrays: Optional[Mapping[str, np.nda
             buffers.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     text = json.dumps({**header, "arrays": listed}).encode()
     return [_HEAD.pack(MAGIC, len(text), sum(buffer.nbytes for buffer in buffers)) + text, *buffers]
+
+
+def digest_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names, types, shapes and bytes of arrays in their order, hexadecimal."""
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(json.dumps([name, array.dtype.name, array.shape]).encode())
+        if array.nbytes:
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def write_frame(stream: BinaryIO, buffers: Sequence[Any]) -> None:

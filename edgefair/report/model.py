@@ -7,6 +7,7 @@ from typing import Any
 
 from edgefair.decision.verdict import Outcome, Verdict, worst
 from edgefair.measure.bootstrap import GapBootstrap
+from edgefair.measure.disagreement import Disagreement
 from edgefair.measure.flips import CellFlips
 from edgefair.measure.latency import LatencySummary, SpeedUp
 
@@ -81,6 +82,7 @@ class Report:
         policy: the policy, defaults written out.
         settings: how the model was made, as far as it is known.
         ledger: how often this audit set was used; None where it could not be kept.
+        disagreements: pairs of targets, and the rows that they decide differently; empty for one target.
         notes: facts that a reader must know beside the verdict.
     """
 
@@ -92,6 +94,7 @@ class Report:
     audit: AuditRows
     policy: dict[str, Any]
     targets: tuple[TargetResult, ...]
+    disagreements: tuple[Disagreement, ...]
     settings: dict[str, Any]
     ledger: LedgerCount | None
     notes: tuple[str, ...]

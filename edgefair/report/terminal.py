@@ -20,6 +20,8 @@ def render(report: Report) -> RenderableType:
     parts: list[RenderableType] = [_headline(report), *_facts(report)]
     for target in report.targets:
         parts += ["", *_target(target, several=len(report.targets) > 1)]
+    if report.disagreements:
+        parts += ["", *_fleet(report)]
     parts += [Text(f"note: {note}") for note in report.notes]
     if report.ledger is not None:
         parts.append(
@@ -70,6 +72,30 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
         parts += [Text(f"  {item.name}") for item in verdict.failing[:10]]
     parts.append(_latency(target))
     return parts
+
+
+def _fleet(report: Report) -> list[RenderableType]:
+    """Where devices differ on the same bytes: rows and the group most concerned, per pair, and their verdicts."""
+    table = Table(title="devices", title_justify="left", box=None, pad_edge=False)
+    for column in ("devices", "decide differently", "most in group", "verdicts"):
+        table.add_column(column, overflow="fold")
+    outcomes = {target.target: target.verdict.outcome for target in report.targets}
+    for pair in report.disagreements:
+        most = max(pair.groups, key=lambda group: group.share, default=None)
+        concerned = (
+            ""
+            if most is None or not most.differing
+            else f"{most.attribute} = {most.group}: {most.differing:,} of {most.rows:,} ({most.share:.2%})"
+        )
+        one, other = outcomes[pair.first], outcomes[pair.second]
+        verdicts = Text(f"both {one}") if one == other else Text(f"{one} and {other}: THEY DISAGREE", style="bold red")
+        table.add_row(
+            Text(f"{pair.first} and {pair.second}"),
+            Text(f"{pair.differing:,} of {pair.rows:,} rows"),
+            Text(concerned),
+            verdicts,
+        )
+    return [table]
 
 
 def _groups(summary: AttributeSummary) -> Table:

@@ -10,7 +10,11 @@ from edgefair.targets.client import Probe
 from edgefair.targets.loaded import LoadedModel
 from edgefair.targets.profile import TargetProfile, load_profile
 
-TRANSPORTS: Mapping[str, str] = {"local": "edgefair.targets.local:LocalTransport"}
+TRANSPORTS: Mapping[str, str] = {
+    "local": "edgefair.targets.local:LocalTransport",
+    "qemu": "edgefair.targets.qemu:QemuTransport",
+    "ssh": "edgefair.targets.ssh:SshTransport",
+}
 
 
 def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> Probe:
@@ -19,9 +23,23 @@ def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> Probe:
     Args:
         timeout_s: longest silence of the device before it counts as lost.
     """
+    return Probe(profile, transport_of(profile), timeout_s=timeout_s)
+
+
+def transport_of(profile: TargetProfile) -> Transport:
+    """The way to the profile's machine; nothing is started."""
     module, _, name = TRANSPORTS[profile.transport].partition(":")
     transport: Transport = getattr(importlib.import_module(module), name)(profile)
-    return Probe(profile, transport, timeout_s=timeout_s)
+    return transport
 
 
-__all__ = ["TRANSPORTS", "LoadedModel", "Probe", "TargetProfile", "Transport", "load_profile", "open_target"]
+__all__ = [
+    "TRANSPORTS",
+    "LoadedModel",
+    "Probe",
+    "TargetProfile",
+    "Transport",
+    "load_profile",
+    "open_target",
+    "transport_of",
+]

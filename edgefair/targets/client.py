@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+import itertools
+import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,25 +14,33 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.errors import ModelError, UsageError
+from edgefair.errors import EdgefairError, MeasurementError, ModelError, UsageError
 from edgefair.files import sha256_file
 from edgefair.probe.prepare import needs_preparation
 from edgefair.probe.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
 from edgefair.targets.base import Transport
-from edgefair.targets.connection import Arrays, Connection
+from edgefair.targets.connection import Arrays, Connection, DroppedError
 from edgefair.targets.loaded import LoadedModel, untrustworthy
 from edgefair.targets.profile import TargetProfile
+from edgefair.targets.sending import Sender, send_file
 
-# Batches that may be under way: one at work on the device, one waiting there.
-AHEAD = 2
+# Starts after a connection that broke, in one session; the wait before each is twice the one before.
+RESTARTS = 4
+RESTART_AFTER_S = 1.0
+# What may not change when the device comes back.
+IDENTITY = ("machine", "cpu", "flags", "onnxruntime")
 
 
 class Probe:
     """A running probe. Use it as a context manager.
 
+    A connection that breaks is made anew and the work goes on where it was; a device that fails is not asked again.
+
     Attributes:
-        device: fingerprint of the machine, after entering.
+        device: fingerprint of the machine, and what runs the models there with how many threads, after entering; after
+            `latency` also `before_timing` and `after_timing`: temperature, clock and throttling, as far as the device
+            can read them.
     """
 
     def __init__(self, profile: TargetProfile, transport: Transport, *, timeout_s: float) -> None:
@@ -39,23 +49,16 @@ class Probe:
         self._transport = transport
         self._timeout_s = timeout_s
         self._connection: Connection
+        self._files: dict[str, Path] = {}
+        self._waits_s = iter([RESTART_AFTER_S * 2**attempt for attempt in range(RESTARTS)])
 
     def __enter__(self) -> Self:
         try:
-            process = self._transport.start()
+            profile = self.profile
+            runs_on = profile.providers[0] if profile.runtime == "onnxruntime" else profile.runtime
+            self.device = {**self._connect(), "runs_on": runs_on, "threads": profile.threads}
         except BaseException:
             self._transport.stop()
-            raise
-        self._connection = Connection(process, target=self.profile.name, timeout_s=self._timeout_s)
-        try:
-            reply, _ = self._connection.ask({"do": "hello"})
-            if reply.get("protocol") != PROTOCOL or not isinstance(reply.get("device"), dict):
-                raise self._connection.failed(
-                    f"the probe speaks protocol {reply.get('protocol')}", expected=f"protocol {PROTOCOL}"
-                )
-            self.device = reply["device"]
-        except BaseException:
-            self.__exit__(None, None, None)
             raise
         return self
 
@@ -63,28 +66,96 @@ class Probe:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._connection.close()
+            if not self._transport.shares_files and self._connection.idle:
+                self._connection.ask({"do": "tidy"})
         finally:
-            self._transport.stop()
+            try:
+                self._connection.close()
+            finally:
+                self._transport.stop()
+
+    def _connect(self) -> dict[str, Any]:
+        """Start the probe; the device's fingerprint."""
+        process = self._transport.start()
+        name = self.profile.name
+        self._connection = Connection(process, target=name, timeout_s=self._timeout_s, ended=self._transport.ended)
+        try:
+            reply, _ = self._connection.ask({"do": "hello", "emulated": self.profile.emulated})
+            device = reply.get("device")
+            if reply.get("protocol") != PROTOCOL or not isinstance(device, dict):
+                raise self._connection.failed(
+                    f"the probe speaks protocol {reply.get('protocol')}", expected=f"protocol {PROTOCOL}"
+                )
+            mismatch = self.profile.device.mismatch(device)
+            if mismatch is not None:
+                raise self._connection.failed(
+                    mismatch[0], expected=mismatch[1], fix="measure on such a device, or name another target"
+                )
+        except BaseException:
+            self._connection.close()
+            raise
+        return device
+
+    def _reconnect(self, error: DroppedError) -> None:
+        """Start again after a connection that broke, with the same models on the same device.
+
+        Raises:
+            DroppedError: `error`, where the starts of this session are used up.
+            MeasurementError: something else went wrong, or another device answers.
+        """
+        for wait_s in self._waits_s:
+            self._connection.close()
+            time.sleep(wait_s)
+            try:
+                device = self._connect()
+                for name, path in self._files.items():
+                    self._load(path, name)
+            except DroppedError as again:
+                error = again
+                continue
+            changed = [key for key in IDENTITY if device.get(key) != self.device.get(key)]
+            if changed:
+                raise self._connection.failed(
+                    f"another device answered after the connection broke: {changed[0]} is {device.get(changed[0])}",
+                    expected=str(self.device.get(changed[0])),
+                )
+            return
+        raise error
 
     def load(self, path: Path, *, name: str) -> LoadedModel:
         """Load a model on the device under a name.
 
         Raises:
             ModelError: the file is missing, empty, or no model that the device's runtime can load.
-            MeasurementError: the device loaded other bytes, runs it elsewhere than the profile says, or was lost.
+            MeasurementError: the device loaded other bytes, runs it elsewhere than the profile says, has a runtime
+                that is too old for it, or was lost.
         """
         if not path.is_file():
             raise ModelError(f"no model file '{path}'", expected="an .onnx file or a bundle")
+        while True:
+            try:
+                model = self._load(path, name)
+            except DroppedError as error:
+                self._reconnect(error)
+            else:
+                self._files[name] = path
+                return model
+
+    def _load(self, path: Path, name: str) -> LoadedModel:
         digest, size = sha256_file(path), path.stat().st_size
+        if self._transport.shares_files:
+            place = str(path.resolve())
+        else:
+            place = send_file(self._connection, path, sha256=digest, size=size)
         options = {
+            "runtime": self.profile.runtime,
             "threads": self.profile.threads,
             "providers": self.profile.providers,
             "optimization": self.profile.optimization,
             "config": self.profile.config,
         }
-        request = {"do": "load", "name": name, "path": self._transport.put(path), "options": options}
-        reply, _ = self._connection.ask(request, refusals={"invalid_graph": lambda why: _unloadable(path, why)})
+        request = {"do": "load", "name": name, "path": place, "options": options}
+        reply, _ = self._connection.ask(request, refusals={"invalid_graph": lambda why: self._unloadable(path, why)})
         try:
             model = LoadedModel.from_reply(reply, name=name, path=path)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -95,13 +166,28 @@ class Probe:
                 expected=f"{digest} ({size} bytes), the file '{path}'",
             )
         absent = [provider for provider in self.profile.providers if provider not in model.providers]
-        if absent:
+        if absent and self.profile.runtime == "onnxruntime":
             raise self._connection.failed(
                 f"the runtime runs '{path}' on {', '.join(model.providers)}",
                 expected=f"{', '.join(absent)}, as the profile says",
                 fix="install an onnxruntime that has it on the device, or change `providers` in the profile",
             )
         return model
+
+    def _unloadable(self, path: Path, why: str) -> EdgefairError:
+        """The model is to blame, unless the device's runtime is older than the one that made or checked it here."""
+        here, there = version("onnxruntime"), self.device.get("onnxruntime")
+        if there is not None and _release(str(there)) < _release(here):
+            return MeasurementError(
+                f"target '{self.profile.name}': its onnxruntime {there} cannot load '{path}': {why}",
+                expected=f"a runtime that knows the model's operators; this machine has {here}",
+                fix="install a newer onnxruntime on the device",
+            )
+        return ModelError(
+            f"'{path}' cannot be loaded by {self.profile.runtime}: {why}",
+            expected="a valid ONNX file in one piece",
+            fix="export or copy it again",
+        )
 
     def run(
         self,
@@ -122,19 +208,31 @@ class Probe:
         Raises:
             ModelError: the model has no such output, or it holds no numbers.
             UsageError: the runtime refuses the inputs.
-            MeasurementError: outputs with a wrong type or number of rows, NaN or infinite, or a lost device.
+            MeasurementError: answers to other inputs, outputs with a wrong type or number of rows, NaN or infinite,
+                or a lost device.
             Exception: whatever `batches` raises.
         """
         types = model.output_types(outputs)
         header = {"do": "run", "name": model.name, "outputs": list(outputs), "prepare": _preparation(inputs)}
-        sender = _Sender(self._connection, header, batches)
+        stream = iter(batches)
+        sender = Sender(self._connection, header, stream)
+        refusals = {"bad_input": lambda why: _refused(model, why)}
         finished = False
         try:
             while (item := sender.sent.get()) is not None:
-                number, rows = item
-                _, arrays = self._connection.receive(number, refusals={"bad_input": lambda why: _refused(model, why)})
-                sender.free.release()
-                wrong = untrustworthy(arrays, types, rows)
+                try:
+                    reply, arrays = self._connection.receive(item.number, refusals=refusals)
+                except DroppedError as error:
+                    waiting = sender.take_back()
+                    if sender.failure is not None:
+                        raise
+                    self._reconnect(error)
+                    sender = Sender(self._connection, header, itertools.chain(waiting, stream))
+                    continue
+                sender.answered()
+                if reply.get("inputs") != item.inputs:
+                    raise self._connection.failed("the device ran other inputs than it was sent")
+                wrong = untrustworthy(arrays, types, item.rows)
                 if wrong is not None:
                     raise self._connection.failed(wrong[0], expected=wrong[1])
                 yield arrays
@@ -166,13 +264,24 @@ class Probe:
             "rules": rules,
             "prepare": _preparation(inputs),
         }
-        _, arrays = self._connection.ask(request, pool, extra_s=self.profile.latency.max_seconds * len(outputs))
+        extra_s = self.profile.latency.max_seconds * len(outputs)
+        while True:
+            try:
+                reply, arrays = self._connection.ask(request, pool, extra_s=extra_s)
+                break
+            except DroppedError as error:
+                self._reconnect(error)
         counts = {len(arrays[name]) if name in arrays and arrays[name].ndim == 1 else 0 for name in outputs}
         if len(counts) != 1 or 0 in counts:
             raise self._connection.failed(f"the device returned {sorted(counts)} times", expected="as many per model")
         for name in outputs:
             if arrays[name].dtype != np.int64 or arrays[name].min() <= 0:
                 raise self._connection.failed(f"the device returned impossible times for '{name}'")
+        for moment in ("before", "after"):
+            read = reply.get(moment)
+            if isinstance(read, dict):
+                numbers = {name: value for name, value in read.items() if isinstance(value, int | float)}
+                self.device[f"{moment}_timing"] = numbers
         return arrays
 
 
@@ -180,54 +289,9 @@ def _preparation(inputs: Sequence[InputSpec]) -> list[dict[str, Any]]:
     return [input_json(item) for item in inputs if needs_preparation(item)]
 
 
-class _Sender:
-    """Encodes and sends the batches of one run in a thread of its own.
-
-    Attributes:
-        sent: number and rows of every request, in order, before it is written; None after the last.
-        free: places for requests; the reader of the answers gives one back for each.
-        failure: what `batches` or their encoding raised, once `sent` has ended.
-    """
-
-    def __init__(self, connection: Connection, header: Mapping[str, Any], batches: Iterable[Arrays]) -> None:
-        self.sent: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
-        self.free = threading.Semaphore(AHEAD)
-        self.failure: BaseException | None = None
-        self._connection = connection
-        self._header = header
-        self._batches = batches
-        self._stopped = False
-        threading.Thread(target=self._send, daemon=True).start()
-
-    def stop(self) -> None:
-        """Send no more."""
-        self._stopped = True
-        self.free.release()
-
-    def _send(self) -> None:
-        try:
-            for batch in self._batches:
-                number, buffers = self._connection.encode(self._header, batch)
-                self.free.acquire()
-                if self._stopped:
-                    return
-                self.sent.put((number, len(next(iter(batch.values())))))
-                try:
-                    self._connection.write(buffers)
-                except OSError:
-                    return  # the reader of the answers finds out how the probe ended
-        except BaseException as error:
-            self.failure = error
-        finally:
-            self.sent.put(None)
-
-
-def _unloadable(path: Path, why: str) -> ModelError:
-    return ModelError(
-        f"'{path}' cannot be loaded by onnxruntime: {why}",
-        expected="a valid ONNX file in one piece",
-        fix="export or copy it again",
-    )
+def _release(text: str) -> tuple[int, ...]:
+    """A version's numbers: '1.20.1rc1' is (1, 20, 1)."""
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
 
 
 def _refused(model: LoadedModel, why: str) -> UsageError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import signal
 import subprocess
 import threading
 from collections import deque
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.probe.wire import TruncatedError, WireError, encode_frame, read_frame, write_frame
+from edgefair.targets.base import Ending
 
 Arrays = dict[str, NDArray[Any]]
 # Makes the error for an answer of one kind from its message.
@@ -24,18 +24,26 @@ STDERR_LINES = 5
 ENDING_S = 5.0
 
 
+class DroppedError(MeasurementError):
+    """The way to the device broke; the device itself may be as well as before."""
+
+
 class Connection:
     """The two streams of a probe. One thread may write while another reads.
 
     Args:
         target: name of the target, for messages.
+        ended: what an exit code of the process and its last words mean.
         timeout_s: longest wait for an answer before the device counts as lost.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], *, target: str, timeout_s: float) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], *, target: str, timeout_s: float, ended: Callable[[int, str], Ending]
+    ) -> None:
         self.target = target
         self.timeout_s = timeout_s
         self._process = process
+        self._ended = ended
         self._ids = itertools.count(1)
         self._asked = 0
         self._answered = 0
@@ -138,9 +146,14 @@ class Connection:
             self.give_up("the probe closed its stream and went on running")
             return self.lost(None)
         self._listener.join(timeout=ENDING_S)
-        ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        said = b"".join(self._said).decode(errors="replace").strip()
-        return self.failed(f"the probe was lost ({ended})" + (f"; it said: {said}" if said else ""))
+        ending = self._ended(code, b"".join(self._said).decode(errors="replace").strip())
+        kind = DroppedError if ending.dropped else MeasurementError
+        return kind(f"target '{self.target}': {ending.found}", fix=ending.fix)
+
+    @property
+    def idle(self) -> bool:
+        """Whether every request was answered, and the probe is still of use."""
+        return self._asked == self._answered and self._given_up is None
 
     def close(self) -> None:
         """End the probe: by the end of its requests, by force where answers are still under way."""

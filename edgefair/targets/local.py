@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
+import signal
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from edgefair.errors import MeasurementError
+from edgefair.targets.base import Ending, Step
 from edgefair.targets.profile import TargetProfile
+from edgefair.targets.streams import enlarge_pipes
 from edgefair.targets.zipapp import build_zipapp
-
-# What Linux lets any user have: a batch that fits is written at once, not in 64 KiB pieces with a switch after each.
-PIPE_BYTES = 1 << 20
 
 
 class LocalTransport:
@@ -23,34 +21,63 @@ class LocalTransport:
     The zipapp lies in memory, so that even a host that is killed leaves no file behind.
     """
 
+    shares_files = True
+
     def __init__(self, profile: TargetProfile) -> None:
         self.profile = profile
 
+    def prepare(self, step: Step) -> None:
+        """There is nothing to make."""
+
+    def lacks(self) -> str | None:
+        """Nothing is missing."""
+        return None
+
     def start(self) -> subprocess.Popen[bytes]:
         """Start the probe in a process group of its own, so that Ctrl-C reaches the host alone."""
-        try:
-            with os.fdopen(os.memfd_create("probe.pyz"), "wb") as zipapp:
-                zipapp.write(build_zipapp())
-                zipapp.flush()
-                process = subprocess.Popen(
-                    [sys.executable, "-I", f"/proc/self/fd/{zipapp.fileno()}"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                    pass_fds=[zipapp.fileno()],
-                    cwd="/",
-                )
-        except OSError as error:
-            raise MeasurementError(f"target '{self.profile.name}': the probe cannot be started: {error}") from error
-        for stream in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
-        return process
+        return start_zipapp([sys.executable, "-I"], target=self.profile.name)
 
-    def put(self, path: Path) -> str:
-        """The device is this machine: the file is where it is."""
-        return str(path.resolve())
+    def ended(self, code: int, said: str) -> Ending:
+        """A signal or an exit code."""
+        return process_ending(code, said)
 
     def stop(self) -> None:
         """There is nothing to remove."""
+
+
+def start_zipapp(
+    python: Sequence[str], *, target: str, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """A process of this machine that runs the zipapp from memory.
+
+    Args:
+        python: a Python and its options.
+        target: name of the target, for the message.
+
+    Raises:
+        MeasurementError: it cannot be started.
+    """
+    try:
+        with os.fdopen(os.memfd_create("probe.pyz"), "wb") as zipapp:
+            zipapp.write(build_zipapp())
+            zipapp.flush()
+            process = subprocess.Popen(
+                [*python, f"/proc/self/fd/{zipapp.fileno()}"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                pass_fds=[zipapp.fileno()],
+                cwd="/",
+                env=environment,
+            )
+    except OSError as error:
+        raise MeasurementError(f"target '{target}': the probe cannot be started: {error}") from error
+    enlarge_pipes(process)
+    return process
+
+
+def process_ending(code: int, said: str) -> Ending:
+    """How a process of this machine ended."""
+    ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return Ending(f"the probe was lost ({ended})" + (f"; it said: {said}" if said else ""))

@@ -15,13 +15,23 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 UNIX = 3
 
 
-def build_zipapp() -> bytes:
-    """A Python zip application of `edgefair.probe` and nothing else, the same bytes for the same sources.
+RUNTIME = b"from edgefair.probe.runtime import BundleError, Model, Prediction, load\n"
 
-    Stored, not deflated: compressed bytes differ between versions of zlib.
-    """
-    files = {"__main__.py": MAIN, "edgefair/__init__.py": b""}
+
+def build_zipapp() -> bytes:
+    """A Python zip application of `edgefair.probe` and nothing else, the same bytes for the same sources."""
+    return _zip({"__main__.py": MAIN})
+
+
+def build_runtime() -> bytes:
+    """The importable zip file with the module `edgefair_runtime`: `load` and what it takes."""
+    return _zip({"edgefair_runtime.py": RUNTIME})
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    """The files beside the probe. Stored, not deflated: compressed bytes differ between versions of zlib."""
     folder = Path(edgefair.probe.__file__).parent
+    files = files | {"edgefair/__init__.py": b""}
     files |= {f"edgefair/probe/{path.name}": path.read_bytes() for path in folder.glob("*.py")}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
@@ -21,7 +23,16 @@ from edgefair.workflow.design import design_of
 from edgefair.workflow.intake import foreign_spec
 from edgefair.workflow.measure import decide_rows, spec_of
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.record import Record, load_record, record_of
+from edgefair.workflow.record import RecordedRows, load_record
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One model's decisions, int64 [rows]."""
+
+    name: str
+    rows: RecordedRows
+    decision: NDArray[np.int64]
 
 
 def compare(
@@ -42,10 +53,10 @@ def compare(
     if any(path.suffix != ".npz" for path in (before, after)):
         progress(0, 0, "reading")
         data = load(config.data, base=config.base, roles=["audit"])
-    one, other = (_record(config, path, data, progress) for path in (before, after))
+    one, other = (_side(config, path, data, progress) for path in (before, after))
     attributes = config.policy.base_attributes
     for record in (one, other):
-        lacking = [name for name in attributes if name not in record.sensitive]
+        lacking = [name for name in attributes if name not in record.rows.sensitive]
         if lacking:
             raise DataError(f"'{record.name}' holds no attribute '{lacking[0]}'", fix="record it again")
     names = {"before": str(before), "after": str(after)}
@@ -53,33 +64,33 @@ def compare(
     if why:
         if exemplars is not None:
             raise UsageError(f"there are no exemplars: {why}")
-        if one.subject is not None or other.subject is not None:
+        if one.rows.subject is not None or other.rows.subject is not None:
             raise UsageError(f"with data.subject only measurements of the same rows can be compared: {why}")
         counts = [
             GroupCounts.from_rows(
-                {name: item.sensitive[name] for name in attributes},
-                label=item.label,
+                {name: item.rows.sensitive[name] for name in attributes},
+                label=item.rows.label,
                 decision=item.decision,
-                classes=item.classes,
+                classes=item.rows.classes,
             )
             for item in (one, other)
         ]
         return compare_unpaired(counts[0], counts[1], config.policy, why=why, **names)
     paired = PairedCounts.from_rows(
-        {name: one.sensitive[name] for name in attributes},
-        label=one.label,
+        {name: one.rows.sensitive[name] for name in attributes},
+        label=one.rows.label,
         reference=one.decision,
         candidate=other.decision,
-        classes=one.classes,
+        classes=one.rows.classes,
     )
     design = design_of(
         config.policy,
-        subject=one.subject,
-        sensitive=one.sensitive,
-        label=one.label,
+        subject=one.rows.subject,
+        sensitive=one.rows.sensitive,
+        label=one.rows.label,
         decision=other.decision,
         reference=one.decision,
-        classes=len(one.classes),
+        classes=len(one.rows.classes),
     )
     report = compare_paired(paired, config.policy, design=design, **names)
     if exemplars is not None:
@@ -87,38 +98,39 @@ def compare(
     return report
 
 
-def _record(config: Config, path: Path, data: DataSet | None, progress: Progress) -> Record:
-    """A saved record, or the decisions of a model made now on the first target."""
+def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) -> Side:
+    """A saved record's first target, or the decisions of a model made now on the first target."""
     if data is None or path.suffix == ".npz":
-        return load_record(path)
+        record = load_record(path)
+        return Side(record.name, record.rows, record.targets[0].decision)
     model = open_bundle(path).model if is_bundle(path) else path
     with open_target(load_profile(config.targets[0])) as probe:
         loaded = probe.load(model, name=path.name)
         spec = spec_of(loaded, lambda found: foreign_spec(found, data, config.model))
         decision, _ = decide_rows(probe, loaded, data.audit, spec, progress)
-    return record_of(str(path), data.audit, decision, loaded.sha256, spec.classes)
+    return Side(str(path), RecordedRows.of(data.audit, spec.classes, source=data.source), decision)
 
 
-def _why_unpaired(one: Record, other: Record) -> str:
-    if one.classes != other.classes:
-        raise DataError(f"the models have different classes: {one.classes} and {other.classes}")
-    if one.rows_digest != other.rows_digest:
+def _why_unpaired(one: Side, other: Side) -> str:
+    if one.rows.classes != other.rows.classes:
+        raise DataError(f"the models have different classes: {one.rows.classes} and {other.rows.classes}")
+    if one.rows.digest != other.rows.digest:
         return (
-            f"the measurements are of different rows ({len(one.label):,} and {len(other.label):,}), so they are "
-            "compared as independent samples"
+            f"the measurements are of different rows ({len(one.rows.label):,} and {len(other.rows.label):,}), so "
+            "they are compared as independent samples"
         )
     return ""
 
 
-def _write_exemplars(path: Path, one: Record, other: Record) -> None:
+def _write_exemplars(path: Path, one: Side, other: Side) -> None:
     changed = np.flatnonzero(one.decision != other.decision)
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["row", *(["id"] if one.ids else []), "label", "before", "after", *one.sensitive])
+    writer.writerow(["row", *(["id"] if one.rows.ids else []), "label", "before", "after", *one.rows.sensitive])
     for row in changed.tolist():
-        identity = [one.ids.values[one.ids.codes[row]]] if one.ids else []
-        decided = [one.classes[part[row]] for part in (one.label, one.decision, other.decision)]
-        groups = [column.values[column.codes[row]] for column in one.sensitive.values()]
+        identity = [one.rows.ids.values[one.rows.ids.codes[row]]] if one.rows.ids else []
+        decided = [one.rows.classes[part[row]] for part in (one.rows.label, one.decision, other.decision)]
+        groups = [column.values[column.codes[row]] for column in one.rows.sensitive.values()]
         writer.writerow([row, *identity, *decided, *groups])
     try:
         write_atomic(path, text.getvalue().encode())

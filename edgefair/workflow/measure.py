@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.rows import TableRows
+from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import LATENCY
@@ -41,18 +42,19 @@ class Measurement:
     Attributes:
         decisions: the candidate's, int64 [rows].
         reference_decisions: the reference's, int64 [rows]; None without one.
+        times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
+        not_timed: why they were not; empty where they were.
         timings_s: seconds of each phase.
         notes: what a reader of the verdict must know of how the rows were fed.
     """
 
-    evidence: Evidence
     candidate: LoadedModel
     reference: LoadedModel | None
     decisions: NDArray[np.int64]
     reference_decisions: NDArray[np.int64] | None
-    latency: LatencySummary | None
-    reference_latency: LatencySummary | None
-    speed_up: SpeedUp | None
+    classes: tuple[str, ...]
+    times: dict[str, NDArray[np.int64]]
+    not_timed: str
     timings_s: dict[str, float]
     notes: tuple[str, ...] = ()
 
@@ -61,19 +63,16 @@ def measure(
     probe: Probe,
     model: Path,
     rows: TableRows,
-    policy: Policy,
     *,
     reference: Path | None,
     fallback_spec: Fallback,
     with_latency: bool,
-    seed: int,
     progress: Progress,
 ) -> Measurement:
     """Decide every row on the target, then time single queries of candidate and reference, interleaved.
 
     Args:
         fallback_spec: makes the spec of a model file that carries none.
-        seed: of the bootstrap interval of the speed-up.
 
     Raises:
         ModelError: a file that cannot be loaded or does not fit the data.
@@ -85,47 +84,21 @@ def measure(
     base = None if reference is None else probe.load(reference, name="reference")
     loaded = time.perf_counter()
     decisions, encoding = decide_rows(probe, candidate, rows, spec, progress)
-    attributes = {name: rows.sensitive[name] for name in policy.base_attributes}
-    counts = GroupCounts.from_rows(attributes, label=rows.label, decision=decisions, classes=spec.classes)
     decided = time.perf_counter()
-    paired, before = None, None
+    before = None
     if base is not None:
         before, _ = decide_rows(probe, base, rows, spec_of(base, lambda _: spec), progress)
-        paired = PairedCounts.from_rows(
-            attributes, label=rows.label, reference=before, candidate=decisions, classes=spec.classes
-        )
     compared = time.perf_counter()
     times, why = _times(probe, candidate, base, rows, spec, with_latency, progress)
     finished = time.perf_counter()
-    latency = summarize(times["candidate"], level=policy.alpha) if times else None
     return Measurement(
-        evidence=Evidence(
-            counts=counts,
-            paired=paired,
-            latency=latency,
-            size_bytes=candidate.bytes,
-            design=design_of(
-                policy,
-                subject=rows.subject,
-                sensitive=rows.sensitive,
-                label=rows.label,
-                decision=decisions,
-                reference=before,
-                classes=len(spec.classes),
-            ),
-            not_measured=((LATENCY, why),) if why else (),
-        ),
         candidate=candidate,
         reference=base,
         decisions=decisions,
         reference_decisions=before,
-        latency=latency,
-        reference_latency=summarize(times["reference"], level=policy.alpha) if "reference" in times else None,
-        speed_up=(
-            speed_up(times["reference"], times["candidate"], level=policy.alpha, seed=seed)
-            if "reference" in times
-            else None
-        ),
+        classes=spec.classes,
+        times=times,
+        not_timed=why,
         timings_s={
             "loading": loaded - started,
             "encoding": encoding,
@@ -135,6 +108,57 @@ def measure(
         },
         notes=_cut_texts(rows, spec),
     )
+
+
+def evidence_of(
+    policy: Policy,
+    *,
+    decision: NDArray[np.int64],
+    reference: NDArray[np.int64] | None,
+    label: NDArray[np.int64],
+    sensitive: Mapping[str, Categories],
+    subject: Categories | None,
+    classes: tuple[str, ...],
+    latency: LatencySummary | None,
+    not_timed: str,
+    size_bytes: int,
+) -> Evidence:
+    """What a verdict depends on, counted from decisions int64 [rows] of the candidate and of the reference, if any."""
+    attributes = {name: sensitive[name] for name in policy.base_attributes}
+    paired = None
+    if reference is not None:
+        paired = PairedCounts.from_rows(
+            attributes, label=label, reference=reference, candidate=decision, classes=classes
+        )
+    return Evidence(
+        counts=GroupCounts.from_rows(attributes, label=label, decision=decision, classes=classes),
+        paired=paired,
+        latency=latency,
+        size_bytes=size_bytes,
+        design=design_of(
+            policy,
+            subject=subject,
+            sensitive=sensitive,
+            label=label,
+            decision=decision,
+            reference=reference,
+            classes=len(classes),
+        ),
+        not_measured=((LATENCY, not_timed),) if not_timed else (),
+    )
+
+
+def latencies(
+    times: Mapping[str, NDArray[np.int64]], *, level: float, seed: int
+) -> tuple[LatencySummary | None, LatencySummary | None, SpeedUp | None]:
+    """Latency of the candidate, of the reference, and their ratio, as far as there are times of them."""
+    if not times:
+        return None, None, None
+    candidate = summarize(times["candidate"], level=level)
+    if "reference" not in times:
+        return candidate, None, None
+    faster = speed_up(times["reference"], times["candidate"], level=level, seed=seed)
+    return candidate, summarize(times["reference"], level=level), faster
 
 
 def _cut_texts(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:

@@ -1,13 +1,15 @@
-"""Decisions on audit rows, saved so that they can be compared later without the model or the data."""
+"""Raw measurements, saved so that they can be judged or compared later without the device, the model or the data."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,37 +18,114 @@ from edgefair.data.rows import TableRows
 from edgefair.data.table import Categories
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
+from edgefair.report.model import AuditRows, ModelFile
 
-RECORD_SCHEMA = "edgefair.record/1"
+RECORD_SCHEMA = "edgefair.record/2"
 
 
 @dataclass(frozen=True, eq=False)
-class Record:
-    """One model's decisions on some rows.
+class TargetRecord:
+    """What one device showed.
 
     Attributes:
-        name: the model's path or the record's.
-        rows_digest: sha256 of the rows in their order: equal digests mean that decisions can be paired.
-        decision, label: int64 [rows].
+        device: its fingerprint.
+        decision, reference_decision: int64 [rows].
+        times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
+        not_timed: why they were not; empty where they were.
+        notes: what a reader of the verdict must know of how the rows were fed.
+        timings_s: seconds of each phase.
+    """
+
+    target: str
+    device: dict[str, Any]
+    model: ModelFile
+    reference: ModelFile | None
+    decision: NDArray[np.int64]
+    reference_decision: NDArray[np.int64] | None
+    times: dict[str, NDArray[np.int64]]
+    not_timed: str
+    notes: tuple[str, ...]
+    timings_s: dict[str, float]
+
+    def facts(self) -> dict[str, Any]:
+        """All but the arrays, as JSON types."""
+        return {
+            "target": self.target,
+            "device": self.device,
+            "model": asdict(self.model),
+            "reference": None if self.reference is None else asdict(self.reference),
+            "times": list(self.times),
+            "not_timed": self.not_timed,
+            "notes": list(self.notes),
+            "timings_s": self.timings_s,
+        }
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str) -> Self:
+        """Read back `facts` and the arrays whose names begin with `prefix`.
+
+        Raises:
+            KeyError, TypeError: not the facts of a target.
+        """
+        reference = None if facts["reference"] is None else ModelFile(**facts["reference"])
+        return cls(
+            target=facts["target"],
+            device=facts["device"],
+            model=ModelFile(**facts["model"]),
+            reference=reference,
+            decision=arrays[f"{prefix}decision"].astype(np.int64),
+            reference_decision=None if reference is None else arrays[f"{prefix}reference"].astype(np.int64),
+            times={name: arrays[f"{prefix}times/{name}"] for name in facts["times"]},
+            not_timed=facts["not_timed"],
+            notes=tuple(facts["notes"]),
+            timings_s=facts["timings_s"],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedRows:
+    """The rows of a measurement, without their features.
+
+    Attributes:
+        digest: sha256 of the rows in their order: equal digests mean that decisions can be paired.
+        label: int64 [rows].
         sensitive: attribute -> Categories [rows].
         ids, subject: declared identity of every row and its person, if any.
     """
 
-    name: str
-    model: str
-    rows_digest: str
+    digest: str
+    audit: AuditRows
     classes: tuple[str, ...]
-    decision: NDArray[np.int64]
     label: NDArray[np.int64]
     sensitive: dict[str, Categories]
     ids: Categories | None
     subject: Categories | None
 
+    @classmethod
+    def of(cls, rows: TableRows, classes: tuple[str, ...], *, source: str) -> Self:
+        """What a record keeps of the rows."""
+        digest = hashlib.sha256(rows.row_hashes.astype("<u8").tobytes()).hexdigest()
+        audit = AuditRows(source=source, rows=len(rows), fingerprint=rows.fingerprint)
+        return cls(digest, audit, classes, rows.label, dict(rows.sensitive), rows.ids, rows.subject)
 
-def record_of(name: str, rows: TableRows, decision: NDArray[np.int64], model: str, classes: tuple[str, ...]) -> Record:
-    """The record of a measurement that has just been made."""
-    digest = hashlib.sha256(rows.row_hashes.astype("<u8").tobytes()).hexdigest()
-    return Record(name, model, digest, classes, decision, rows.label, dict(rows.sensitive), rows.ids, rows.subject)
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One model on some rows, measured on one target or more.
+
+    Attributes:
+        name: the model's path or the record's.
+        created: UTC, ISO 8601.
+        settings: how the model was made, as far as it is known.
+        notes: facts that a reader must know beside the verdict.
+    """
+
+    name: str
+    created: str
+    rows: RecordedRows
+    targets: tuple[TargetRecord, ...]
+    settings: dict[str, Any]
+    notes: tuple[str, ...]
 
 
 def save_record(path: Path, record: Record) -> None:
@@ -55,22 +134,32 @@ def save_record(path: Path, record: Record) -> None:
     Raises:
         UsageError: the file cannot be written.
     """
+    rows = record.rows
+    facts = {
+        "created": record.created,
+        "rows_digest": rows.digest,
+        "audit": asdict(rows.audit),
+        "classes": list(rows.classes),
+        "attributes": list(rows.sensitive),
+        "targets": [target.facts() for target in record.targets],
+        "settings": record.settings,
+        "notes": list(record.notes),
+    }
     arrays: dict[str, Any] = {
         "schema": np.array(RECORD_SCHEMA),
-        "model": np.array(record.model),
-        "rows_digest": np.array(record.rows_digest),
-        "classes": np.array(record.classes),
-        "decision": record.decision.astype(np.int32),
-        "label": record.label.astype(np.int32),
-        "attributes": np.array(list(record.sensitive)),
+        "facts": np.array(json.dumps(facts, ensure_ascii=False)),
+        "label": rows.label.astype(np.int32),
     }
-    columns = {f"sensitive/{name}": column for name, column in record.sensitive.items()}
-    columns |= {
-        name: column for name, column in (("ids", record.ids), ("subject", record.subject)) if column is not None
-    }
+    columns = {f"sensitive/{name}": column for name, column in rows.sensitive.items()}
+    columns |= {name: column for name, column in (("ids", rows.ids), ("subject", rows.subject)) if column is not None}
     for name, column in columns.items():
         arrays[f"values/{name}"] = np.array(column.values)
         arrays[f"codes/{name}"] = column.codes
+    for index, target in enumerate(record.targets):
+        arrays[f"{index}/decision"] = target.decision.astype(np.int32)
+        if target.reference_decision is not None:
+            arrays[f"{index}/reference"] = target.reference_decision.astype(np.int32)
+        arrays |= {f"{index}/times/{name}": times for name, times in target.times.items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     try:
@@ -89,25 +178,55 @@ def load_record(path: Path) -> Record:
         with np.load(path, allow_pickle=False) as content:
             if str(content["schema"]) != RECORD_SCHEMA:
                 raise ValueError(f"schema {content['schema']}")
-            columns = {
-                name.removeprefix("codes/"): Categories(
-                    tuple(content[name.replace("codes/", "values/", 1)].tolist()), content[name]
-                )
-                for name in content.files
-                if name.startswith("codes/")
-            }
-            return Record(
-                name=str(path),
-                model=str(content["model"]),
-                rows_digest=str(content["rows_digest"]),
-                classes=tuple(content["classes"].tolist()),
-                decision=content["decision"].astype(np.int64),
-                label=content["label"].astype(np.int64),
-                sensitive={str(name): columns[f"sensitive/{name}"] for name in content["attributes"].tolist()},
-                ids=columns.get("ids"),
-                subject=columns.get("subject"),
-            )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+            arrays = {name: content[name] for name in content.files}
+        facts = json.loads(str(arrays["facts"]))
+        targets = tuple(
+            TargetRecord.from_facts(item, arrays, f"{index}/") for index, item in enumerate(facts["targets"])
+        )
+        record = Record(
+            str(path), facts["created"], _rows(facts, arrays), targets, facts["settings"], tuple(facts["notes"])
+        )
+        _check(record)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
         raise DataError(
             f"'{path}' is no record: {error}", expected="a file that `edgefair verify --record` wrote"
         ) from error
+    return record
+
+
+def _rows(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> RecordedRows:
+    columns = {
+        name.removeprefix("codes/"): Categories(
+            tuple(arrays[name.replace("codes/", "values/", 1)].tolist()), arrays[name]
+        )
+        for name in arrays
+        if name.startswith("codes/")
+    }
+    return RecordedRows(
+        digest=facts["rows_digest"],
+        audit=AuditRows(**facts["audit"]),
+        classes=tuple(facts["classes"]),
+        label=arrays["label"].astype(np.int64),
+        sensitive={name: columns[f"sensitive/{name}"] for name in facts["attributes"]},
+        ids=columns.get("ids"),
+        subject=columns.get("subject"),
+    )
+
+
+def _check(record: Record) -> None:
+    """Every array has the length that the record says.
+
+    Raises:
+        ValueError: one has not, or there is no target.
+    """
+    rows = record.rows.audit.rows
+    if not record.targets:
+        raise ValueError("it holds no target")
+    columns: Sequence[NDArray[Any] | None] = [
+        record.rows.label,
+        *(column.codes for column in record.rows.sensitive.values()),
+        *(target.decision for target in record.targets),
+        *(target.reference_decision for target in record.targets),
+    ]
+    if any(column is not None and column.shape != (rows,) for column in columns):
+        raise ValueError(f"its columns have not {rows} rows each")

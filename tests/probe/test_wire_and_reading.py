@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import edgefair.probe
-from edgefair.probe.device import saturates_int8
+from edgefair.probe.device import conditions, saturates_int8, slowed_down
 from edgefair.probe.reading import read_decisions
 from edgefair.probe.spec import UNSEEN, Column, InputSpec, ModelSpec, Reading, encode
 from edgefair.probe.wire import DTYPES, TruncatedError, WireError, encode_frame, read_frame, write_frame
@@ -200,3 +200,27 @@ def test_a_number_that_is_not_finite_is_not_encoded():
 )
 def test_x86_without_vnni_saturates(device, expected):
     assert saturates_int8(device) is expected
+
+
+def test_conditions_hold_what_can_be_read_and_nothing_made_up(monkeypatch):
+    read = {"cpufreq/scaling_cur_freq": "1500000", "get_throttled": "50005", "thermal_zone0/temp": "61200"}
+    monkeypatch.setattr(
+        "edgefair.probe.device._read", lambda path: next((t for end, t in read.items() if path.endswith(end)), None)
+    )
+    assert conditions() == {"temperature_c": 61.2, "mhz": 1500, "capped": True}
+    read.clear()
+    assert conditions() == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({}, {}, False),
+        ({"capped": True}, {"capped": False}, False),
+        ({"capped": False}, {"capped": True}, True),
+        ({"throttle_count": 3}, {"throttle_count": 3}, False),
+        ({"throttle_count": 3}, {"throttle_count": 4}, True),
+    ],
+)
+def test_a_device_that_slows_itself_down_is_noticed(before, after, expected):
+    assert slowed_down(before, after) is expected

@@ -133,11 +133,11 @@ def scripted(script, *, timeout_s=60):
 # A probe that answers as `LIES` (header key or array name -> Python expression, by request) says.
 LYING = """
 import numpy as np
-from edgefair.probe.wire import encode_frame, read_frame, write_frame
+from edgefair.probe.wire import digest_arrays, encode_frame, read_frame, write_frame
 def signature(name, kind):
     return {"name": name, "type": kind, "shape": [None]}
 truth = {
-    "hello": ({"protocol": 2, "device": {"onnxruntime": "1"}}, {}),
+    "hello": ({"protocol": 3, "device": {"onnxruntime": "1"}}, {}),
     "load": ({"sha256": DIGEST, "bytes": SIZE, "inputs": [],
               "outputs": [signature("decision", "tensor(int64)"), signature("p", "tensor(float)")],
               "metadata": {}, "providers": ["CPUExecutionProvider"]}, {}),
@@ -147,7 +147,7 @@ truth = {
 while (frame := read_frame(sys.stdin.buffer)) is not None:
     do = frame[0]["do"]
     header, arrays = truth[do]
-    header = {"ok": True, "id": frame[0]["id"], **header}
+    header = {"ok": True, "id": frame[0]["id"], "inputs": digest_arrays(frame[1]), **header}
     for lied, key, lie in LIES:
         if lied == do:
             (arrays if key in arrays else header)[key] = lie
@@ -178,7 +178,7 @@ def test_the_scripted_device_is_believed_as_long_as_it_does_not_lie(tmp_path):
     ("lie", "message"),
     [
         (("hello", "protocol", "99"), "protocol 99"),
-        (("hello", "device", "None"), "protocol 2"),
+        (("hello", "device", "None"), "protocol 3"),
         (("load", "sha256", "'0' * 64"), "loaded sha256 0000"),
         (("load", "bytes", "1"), r"\(1 bytes\)"),
         (("load", "outputs", "3"), "describes the model as nothing known"),
@@ -192,6 +192,8 @@ def test_the_scripted_device_is_believed_as_long_as_it_does_not_lie(tmp_path):
         (("run", "p", "np.full(10, np.nan, dtype=np.float32)"), "NaN or infinite in 10 of 10 rows"),
         (("run", "p", "np.full(10, np.inf, dtype=np.float32)"), "NaN or infinite in 10 of 10 rows"),
         (("run", "ok", "False"), "answered None"),
+        (("run", "inputs", "'0' * 64"), "ran other inputs than it was sent"),
+        (("run", "inputs", "None"), "ran other inputs than it was sent"),
         (("latency", "m", "np.zeros(0, dtype=np.int64)"), "as many per model"),
         (("latency", "m", "np.array([3, -1])"), "impossible times"),
         (("latency", "m", "np.ones(3)"), "impossible times"),

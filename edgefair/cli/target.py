@@ -1,0 +1,90 @@
+"""`edgefair target`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgefair.cli.options import json_option
+from edgefair.cli.progress import progress_bar
+
+
+@click.group("target")
+def command() -> None:
+    """Devices that a model can be measured on."""
+
+
+@command.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """The targets that are known by name, and what each still lacks on this machine."""
+    from edgefair.report.console import stdout_console
+    from edgefair.report.targets import render_targets
+    from edgefair.workflow.targets import known_targets
+
+    known = known_targets()
+    if as_json:
+        items = [{**item.profile.model_dump(mode="json"), "lacks": item.lacks} for item in known]
+        sys.stdout.write(json.dumps(items, indent=1) + "\n")
+    else:
+        stdout_console().print(render_targets([(item.profile, item.lacks) for item in known]))
+
+
+@command.command("prepare")
+@click.argument("target")
+@json_option
+def prepare_command(target: str, as_json: bool) -> None:
+    """Download or install what TARGET needs, start it once, and say what it is.
+
+    \b
+    Examples:
+      edgefair target prepare qemu:cortex-a76
+      edgefair target prepare my-board.yaml
+    """
+    from edgefair.workflow.targets import prepare_target
+
+    with progress_bar() as progress:
+        device = prepare_target(target, progress)
+    _print(device, as_json=as_json)
+
+
+@command.command("probe")
+@click.argument("target")
+@json_option
+def probe_command(target: str, as_json: bool) -> None:
+    """Ask TARGET what it is: processor, instruction sets, runtime, temperature."""
+    from edgefair.workflow.targets import probe_target
+
+    with progress_bar() as progress:
+        device = probe_target(target, progress)
+    _print(device, as_json=as_json)
+
+
+@command.command("loader")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("edgefair_runtime.zip"), show_default=True,
+    help="The file to write.",
+)  # fmt: skip
+def loader_command(output: Path) -> None:
+    """Write the module that a device loads bundles with: one file beside numpy and onnxruntime.
+
+    It refuses a bundle that was changed, that has no verdict which ships, or that was judged on other devices.
+    """
+    from edgefair.workflow.targets import write_loader
+
+    write_loader(output)
+    click.echo(f"wrote {output}", err=True)
+
+
+def _print(device: dict[str, Any], *, as_json: bool) -> None:
+    from edgefair.report.console import stdout_console
+    from edgefair.report.targets import render_device
+
+    if as_json:
+        sys.stdout.write(json.dumps(device, indent=1) + "\n")
+    else:
+        stdout_console().print(render_device(device))

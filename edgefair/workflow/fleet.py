@@ -1,0 +1,82 @@
+"""Several targets at once: machines work side by side, what is on one machine goes one after the other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
+
+from edgefair.errors import UsageError
+from edgefair.targets import TargetProfile, load_profile
+from edgefair.workflow.progress import Progress
+
+Result = TypeVar("Result")
+HERE = "here"
+
+
+def load_fleet(names: Sequence[str]) -> list[TargetProfile]:
+    """The profiles of the targets, in their order.
+
+    Raises:
+        UsageError: an unknown target, or two with one name.
+    """
+    profiles: dict[str, tuple[str, TargetProfile]] = {}
+    for name in names:
+        profile = load_profile(name)
+        if profile.name in profiles:
+            raise UsageError(
+                f"two targets have the name '{profile.name}': '{profiles[profile.name][0]}' and '{name}'",
+                fix="name each target once, or give one profile another name",
+            )
+        profiles[profile.name] = (name, profile)
+    return [profile for _, profile in profiles.values()]
+
+
+def on_each(
+    profiles: Sequence[TargetProfile], work: Callable[[TargetProfile, Progress], Result], progress: Progress
+) -> list[Result]:
+    """The work's result on every target, in their order.
+
+    Other machines come first, side by side; then the targets on this machine one after the other, so that their clock
+    is not disturbed by what this machine does for the others.
+
+    Raises:
+        Exception: what the work raised on the first target, in their order, that it raised anything on.
+    """
+    results: dict[int, Result] = {}
+    errors: dict[int, BaseException] = {}
+    machines: dict[Hashable, list[int]] = {}
+    for index, profile in enumerate(profiles):
+        machines.setdefault(_machine(profile), []).append(index)
+    here = machines.pop(HERE, [])
+
+    def attend(indices: list[int]) -> None:
+        for index in indices:
+            try:
+                results[index] = work(profiles[index], _told_by(profiles, index, progress))
+            except BaseException as error:
+                errors[index] = error
+                return
+
+    # Daemons: who interrupts the command does not wait for them, and the probes end with their streams.
+    threads = [threading.Thread(target=attend, args=(indices,), daemon=True) for indices in machines.values()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if not errors:
+        attend(here)
+    if errors:
+        raise errors[min(errors)]
+    return [results[index] for index in range(len(profiles))]
+
+
+def _machine(profile: TargetProfile) -> Hashable:
+    return HERE if profile.ssh is None else (profile.ssh.host.rpartition("@")[2].lower(), profile.ssh.port)
+
+
+def _told_by(profiles: Sequence[TargetProfile], index: int, progress: Progress) -> Progress:
+    if len(profiles) == 1:
+        return progress
+    name = profiles[index].name
+    return lambda done, total, what: progress(done, total, f"{name}: {what}")

@@ -1,0 +1,67 @@
+"""The targets that are known by name, and one target made ready or asked what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgefair.errors import UsageError
+from edgefair.files import write_atomic
+from edgefair.resources import shipped_names
+from edgefair.targets import TargetProfile, load_profile, open_target, transport_of
+from edgefair.targets.zipapp import build_runtime
+from edgefair.workflow.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class KnownTarget:
+    """A shipped profile.
+
+    Attributes:
+        lacks: what is known to be missing before it can be used, without asking the machine; None if nothing is.
+    """
+
+    profile: TargetProfile
+    lacks: str | None
+
+
+def known_targets() -> list[KnownTarget]:
+    """Every shipped profile, by name."""
+    profiles = [load_profile(name) for name in shipped_names("deploy/targets")]
+    return [KnownTarget(profile, transport_of(profile).lacks()) for profile in profiles]
+
+
+def prepare_target(name: str, progress: Progress = silent) -> dict[str, Any]:
+    """Make what a target needs, start it once, and return the fingerprint of the device.
+
+    Raises:
+        UsageError: no such target.
+        MeasurementError: something that it takes is missing, or it cannot be reached.
+    """
+    transport_of(load_profile(name)).prepare(progress)
+    return probe_target(name, progress)
+
+
+def probe_target(name: str, progress: Progress = silent) -> dict[str, Any]:
+    """The fingerprint of a target's device.
+
+    Raises:
+        UsageError: no such target.
+        MeasurementError: it cannot be reached, or is not what its profile says.
+    """
+    progress(0, 0, f"starting {name}")
+    with open_target(load_profile(name)) as probe:
+        return probe.device
+
+
+def write_loader(path: Path) -> None:
+    """Write the module `edgefair_runtime` as one importable zip file.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    try:
+        write_atomic(path, build_runtime())
+    except OSError as error:
+        raise UsageError(f"the loader cannot be written to '{path}': {error.strerror}") from error

@@ -1,0 +1,43 @@
+import json
+
+from click.testing import CliRunner
+
+from edgefair.cli import main
+from edgefair.resources import shipped_names
+from edgefair.targets import load_profile
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["target", *arguments])
+
+
+def test_every_shipped_target_is_listed_once_with_what_it_is_for():
+    listed = json.loads(run("list", "--json").stdout)
+    names = [item["name"] for item in listed]
+    assert len(set(names)) == len(names) == len(shipped_names("deploy/targets"))
+    assert all(item["about"] for item in listed)
+    text = run("list").stdout
+    assert all(name in text for name in names)
+
+
+def test_a_targets_name_finds_its_profile_again():
+    for item in json.loads(run("list", "--json").stdout):
+        assert load_profile(item["name"]).name == item["name"]
+
+
+def test_a_probed_target_says_what_it_is():
+    device = json.loads(run("probe", "local", "--json").stdout)
+    assert device["onnxruntime"]
+    assert device["machine"] in run("probe", "local").stdout
+    assert json.loads(run("prepare", "local", "--json").stdout)["cpu"] == device["cpu"]
+
+
+def test_an_unknown_target_is_a_usage_error_and_a_missing_one_a_failed_measurement(monkeypatch, tmp_path):
+    assert run("probe", "qemu:nonsense").exit_code == 2
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run("prepare", "qemu:haswell")
+    assert result.exit_code == 4
+    assert "is not installed" in result.stderr
+    lacks = {item["name"]: item["lacks"] for item in json.loads(run("list", "--json").stdout)}
+    assert "is not installed" in lacks["qemu:haswell"]
+    assert lacks["local"] is None
