@@ -1,0 +1,92 @@
+"""`edgefair explain`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.progress import progress_bar
+
+
+@click.command("explain")
+@click.argument("model", required=False)
+@click.option("--run", "run_name", default=None, help="Training run to explain.  [default: the only one in runs/]")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Weights (.safetensors) of the torch module that package.module:factory makes.",
+)
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Rows of each (group, label) cell to look at, at most.",
+)
+@click.option(
+    "--prune-share",
+    type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+    default=0.5,
+    show_default=True,
+    help="Share of a layer's output channels that pruning takes.",
+)
+@click.option(
+    "--plot", "plot_path", type=click.Path(path_type=Path), default=None, help="Also draw a heat map here, as PNG."
+)
+@json_option
+@config_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    model: str | None,
+    run_name: str | None,
+    weights: Path | None,
+    rows: int,
+    prune_share: float,
+    plot_path: Path | None,
+    as_json: bool,
+    config_path: Path,
+    settings: tuple[str, ...],
+) -> None:
+    """Which layer hurts whom: what INT8 and pruning of each layer do to every (group, label) cell.
+
+    MODEL is a bundle (its FP32 reference is explained, and its compressed file looked at), a .onnx, .pt2 or .skops
+    file, hf:FOLDER, or package.module:factory with --weights. Without it a training run is explained.
+
+    Also which layers saturate on x86 processors without VNNI, and whose activations the ranges cut off: found on this
+    machine, whatever its processor. Training and validation rows are looked at, never audit rows. No verdict.
+
+    \b
+    Examples:
+      edgefair explain
+      edgefair explain dist/census --plot heat.png
+      edgefair explain model.onnx --rows 256 --json
+    """
+    if model is not None and run_name is not None:
+        raise click.UsageError("MODEL and --run are both given: which of them shall be explained?")
+    from edgefair.config import load_config
+    from edgefair.report.console import stdout_console
+    from edgefair.report.explain import plot, render
+    from edgefair.report.heat_map import save_heat_map
+    from edgefair.report.output import check_folders
+    from edgefair.workflow.explain import explain
+
+    config = load_config(config_path, overrides(settings))
+    check_folders(plot_path)
+    with progress_bar() as progress:
+        report = explain(
+            config, model=model, run=run_name, weights=weights, rows=rows, prune_share=prune_share, progress=progress
+        )
+    if plot_path is not None:
+        save_heat_map(plot_path, plot(report))
+    if as_json:
+        sys.stdout.write(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
+    else:
+        stdout_console().print(render(report))
+    ctx.exit(0)

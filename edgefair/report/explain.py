@@ -1,0 +1,193 @@
+"""Which layer hurts whom: as a person reads it, and as a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgefair.report.explanation import Cells, Explanation, largest
+from edgefair.report.heat_map import Panel, heat_map, shade
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SHOWN, MOST_CELLS = 40, 10
+
+
+def render(report: Explanation) -> RenderableType:
+    """The layers, their effect on every cell in colour, and what the columns mean."""
+    parts: list[RenderableType] = [
+        Text(
+            f"model   {report.model}: {report.int8} INT8, {report.source}, at most {report.rows_per_cell:,} validation "
+            f"rows of each cell, answered by {report.target}"
+        )
+    ]
+    if report.compared is not None and report.difference is not None:
+        parts.append(Text(f"gap     {report.compared}: {report.difference:.3f} apart in INT8 on these rows"))
+    parts += ["", _layers(report)]
+    if len(report.cells) <= MOST_CELLS:
+        parts += ["", _cells(report)]
+    else:
+        parts.append(Text(f"the loss of {len(report.cells)} cells does not fit here; --plot draws it, --json lists it"))
+    if report.noticed("saturation"):
+        parts += ["", _saturation(report)]
+    if report.noticed("clipping"):
+        parts += ["", _clipping(report)]
+    if len(report.layers) > SHOWN:
+        parts.append(Text(f"{len(report.layers) - SHOWN} more layers are not shown; --json lists them"))
+    parts += ["", *_legend(report), *(Text(f"note: {note}") for note in report.notes)]
+    return Group(*parts)
+
+
+def plot(report: Explanation) -> Image:
+    """A heat map of layers by cells: INT8, pruning, and saturation and clipping where there is any."""
+    layers = report.layers
+    absent: Cells = (None,) * len(report.cells)
+    panels = [
+        Panel("loss by INT8 here, others INT8", [item.within.loss for item in layers], "+.3f"),
+        Panel("loss by INT8 here alone", [item.alone.loss for item in layers], "+.3f"),
+        Panel(
+            f"loss without the weakest {report.prune_share:.0%} of channels",
+            [absent if item.pruned is None else item.pruned.loss for item in layers],
+            "+.2f",
+        ),
+    ]
+    if report.noticed("saturation"):
+        saturation = [item.saturation or absent for item in layers]
+        panels.append(Panel("sums beyond 16 bits (x86 without VNNI)", saturation, ".2%"))
+    if report.noticed("clipping"):
+        panels.append(Panel("inputs cut off", [item.clipping or absent for item in layers], ".2%"))
+    return heat_map(
+        f"{report.model}: what each layer does to the {'*'.join(report.attributes)} cells "
+        "(red: worse, blue: better, grey: not measured)",
+        [f"{item.node}  {_shortened(item.weight)}" for item in layers],
+        [cell.name for cell in report.cells],
+        panels,
+    )
+
+
+def _layers(report: Explanation) -> Table:
+    table = Table(title=Text("layers, most harm by INT8 first"), title_justify="left", box=None, pad_edge=False)
+    table.add_column("layer", overflow="fold", min_width=14)
+    table.add_column("hurts most", overflow="fold", min_width=12)
+    for name in ("its loss", "its flips", "alone", "worst group", "gap", "pruned"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("weight", no_wrap=True, overflow="ellipsis")
+    for item in report.layers[:SHOWN]:
+        at = item.hurt
+        pruned = None if item.pruned is None else max((v for v in item.pruned.loss if v is not None), default=None)
+        table.add_row(
+            Text(item.node),
+            Text("nobody" if at is None else report.cells[at].name),
+            _signed(None if at is None else item.within.loss[at]),
+            _percent(None if at is None else item.within.flips[at]),
+            _signed(None if at is None else item.alone.loss[at]),
+            _signed(item.within.worst_loss),
+            _signed(item.within.gap),
+            _signed(pruned),
+            Text(_shortened(item.weight), style="dim"),
+        )
+    return table
+
+
+def _saturation(report: Explanation) -> Table:
+    table = Table(
+        title=Text("saturation on x86 without VNNI; none elsewhere"),
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for name in ("layer", "most in"):
+        table.add_column(name, overflow="fold", min_width=14)
+    for name in ("sums beyond 16 bits", "output lost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for item in report.noticed("saturation"):
+        at = largest(item.saturation or ())
+        if at is not None and item.saturation is not None and item.saturation_error is not None:
+            table.add_row(
+                Text(item.node),
+                Text(report.cells[at].name),
+                _percent(item.saturation[at], 2),
+                _percent(item.saturation_error[at]),
+                style="red",
+            )
+    return table
+
+
+def _clipping(report: Explanation) -> Table:
+    table = Table(
+        title=Text("inputs that the calibrated ranges cut off"), title_justify="left", box=None, pad_edge=False
+    )
+    for name in ("layer", "most in"):
+        table.add_column(name, overflow="fold", min_width=14)
+    for name in ("cut off", "between groups"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for item in report.noticed("clipping"):
+        at = largest(item.clipping or ())
+        if at is not None and item.clipping is not None:
+            between = report.between_groups(item.clipping)
+            difference = Text("?") if between is None else Text(f"{between[0]:.2%} more in {between[1]}")
+            table.add_row(
+                Text(item.node), Text(report.cells[at].name), _percent(item.clipping[at], 2), difference, style="yellow"
+            )
+    return table
+
+
+def _cells(report: Explanation) -> Table:
+    table = Table(
+        title=Text("growth of the loss by INT8, cell by cell"), title_justify="left", box=None, pad_edge=False
+    )
+    table.add_column("layer", overflow="fold", min_width=12)
+    for cell in report.cells:
+        table.add_column(Text(cell.name), justify="right", overflow="fold", min_width=7)
+    known = [abs(value) for item in report.layers for value in item.within.loss if value is not None]
+    top = max(known, default=0.0)
+    for item in report.layers[:SHOWN]:
+        squares = []
+        for value in item.within.loss:
+            text = _signed(value)
+            if value is not None:
+                red, green, blue = shade(value, top)
+                ink = "white" if red + green + blue < 400 else "black"
+                text.stylize(f"{ink} on rgb({red},{green},{blue})")
+            squares.append(text)
+        table.add_row(Text(item.node), *squares)
+    return table
+
+
+def _legend(report: Explanation) -> list[RenderableType]:
+    return [
+        Text(
+            "its loss, worst group: growth of the mean loss (nats) by INT8 in this layer while all others are INT8; "
+            "alone: while all others are float"
+        ),
+        Text(
+            "gap: growth of the compared rates' difference, smoothed: rows near the boundary count as far as they move"
+        ),
+        Text(
+            f"pruned: largest growth of a cell's loss when the weakest {report.prune_share:.0%} of the output channels "
+            "give zero, without any training after it"
+        ),
+        *(
+            [Text("sums beyond 16 bits: 7-bit or unsigned weights in these layers prevent them")]
+            if report.noticed("saturation")
+            else []
+        ),
+    ]
+
+
+def _signed(value: float | None) -> Text:
+    return Text("?" if value is None else f"{value:+.4f}")
+
+
+def _percent(value: float | None, digits: int = 1) -> Text:
+    return Text("?" if value is None else f"{value:.{digits}%}")
+
+
+def _shortened(weight: str, most: int = 28) -> str:
+    """A parameter's name without what they all end with, and without its beginning where it is too long."""
+    name = weight.removesuffix(".weight")
+    return name if len(name) <= most else f"…{name[1 - most :]}"
