@@ -19,10 +19,10 @@ demo: $(VENV)/.ready ## An unfair model is blocked and a fair one shipped, on 29
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/census/demo.sh
 
 test: $(VENV)/.ready ## Run the tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
 test-long: $(VENV)/.ready ## Run the tests and the long simulations
-	$(BIN)/pytest -m 'not gpu'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'not gpu'
 
 lint: $(VENV)/.ready ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check

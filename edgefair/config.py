@@ -5,29 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
+from edgefair.compress.settings import CompressConfig
 from edgefair.data.config import DataConfig
 from edgefair.decision.policy import Policy
 from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean
 from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
 
-
-class CompressConfig(BaseModel):
-    """How the model is compressed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    prune: float | None = Field(
-        None, gt=0, lt=1, description="Share of the multiply-accumulate operations that pruning removes."
-    )
-    scope: Literal["local", "global"] = Field(
-        "local", description="local: the same share of every layer's channels; global: the weakest of all layers."
-    )
-    calibration: str = Field("int8-balanced", description="A recipe of calibration/ by name, or the path of one.")
+# Epochs of a fine-tune without a better one, after which it ends.
+PATIENCE = 3
 
 
 class Config(BaseModel):
@@ -41,7 +31,9 @@ class Config(BaseModel):
     model: ModelConfig = Field(default_factory=ModelConfig)
     train: TrainConfig = Field(default_factory=TrainConfig)
     finetune: TrainConfig | None = Field(
-        None, description="Training after pruning. Default: half the epochs of `train`, at half its learning rate."
+        None,
+        description="Training after a compression of the network. Default: half the epochs of `train`, at half its "
+        "learning rate, ended early where it brings nothing.",
     )
     debias: DebiasConfig = Field(default_factory=DebiasConfig)
     compress: CompressConfig = Field(default_factory=CompressConfig)
@@ -68,7 +60,12 @@ class Config(BaseModel):
         if self.finetune is not None:
             return self.finetune
         return self.train.model_copy(
-            update={"epochs": max(1, self.train.epochs // 2), "learning_rate": self.train.learning_rate / 2}
+            update={
+                "epochs": max(1, self.train.epochs // 2),
+                "learning_rate": self.train.learning_rate / 2,
+                "keep": "best",
+                "patience": PATIENCE,
+            }
         )
 
     @property
@@ -135,6 +132,19 @@ def parse_config(raw: Mapping[str, Any], *, base: Path, source: str = "config") 
         raise _explained(error, source) from error
     config._base = base
     return config
+
+
+def with_compress(config: Config, **changes: Any) -> Config:
+    """The config with keys of `compress:` changed.
+
+    Raises:
+        UsageError: a value that cannot be, or steps that contradict.
+    """
+    raw = config.compress.model_dump() | changes
+    try:
+        return config.model_copy(update={"compress": CompressConfig.model_validate(raw)})
+    except ValidationError as error:
+        raise _explained(error, "compress") from error
 
 
 def _put(raw: dict[str, Any], key: str, value: Any) -> None:

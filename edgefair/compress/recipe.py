@@ -49,7 +49,7 @@ class CalibrationRecipe(BaseModel):
     def _agrees(self) -> Self:
         if (self.runtime == "tensorrt") != (self.activations == "int8-symmetric"):
             raise ValueError("`runtime: tensorrt` and `activations: int8-symmetric` go together")
-        if "percentile" in self.model_fields_set and self.method != "percentile":
+        if self.percentile != type(self).model_fields["percentile"].default and self.method != "percentile":
             raise ValueError(f"`percentile` goes with `method: percentile`, not {self.method}")
         return self
 

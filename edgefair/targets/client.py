@@ -155,7 +155,13 @@ class Probe:
             "config": self.profile.config,
         }
         request = {"do": "load", "name": name, "path": place, "options": options}
-        reply, _ = self._connection.ask(request, refusals={"invalid_graph": lambda why: self._unloadable(path, why)})
+        reply, _ = self._connection.ask(
+            request,
+            refusals={
+                "invalid_graph": lambda why: self._unloadable(path, why),
+                "no_runtime": self._connection.failed,
+            },
+        )
         try:
             model = LoadedModel.from_reply(reply, name=name, path=path)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -172,12 +178,14 @@ class Probe:
                 expected=f"{', '.join(absent)}, as the profile says",
                 fix="install an onnxruntime that has it on the device, or change `providers` in the profile",
             )
+        if "engine" in reply:
+            self.device = {**self.device, "engine": reply["engine"]}
         return model
 
     def _unloadable(self, path: Path, why: str) -> EdgefairError:
         """The model is to blame, unless the device's runtime is older than the one that made or checked it here."""
         here, there = version("onnxruntime"), self.device.get("onnxruntime")
-        if there is not None and _release(str(there)) < _release(here):
+        if self.profile.runtime == "onnxruntime" and there is not None and _release(str(there)) < _release(here):
             return MeasurementError(
                 f"target '{self.profile.name}': its onnxruntime {there} cannot load '{path}': {why}",
                 expected=f"a runtime that knows the model's operators; this machine has {here}",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edgefair.debias import Cells, Debias
 from edgefair.errors import DataError
-from edgefair.training.checkpoint import Checkpoint
+from edgefair.training.checkpoint import Checkpoint, Progressed
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill
 from edgefair.training.engine import Engine
@@ -118,7 +118,7 @@ def train(
     _identify(classifier, rows, methods, config, seed=seed, progress=progress, engine=engine)
     schedule = _Schedule.of(rows, methods, config, engine)
     notes = [_few_rows(name, count, methods) for name, count in rows.cells.few() if methods]
-    while (epoch := len(progressed.losses)) < config.epochs:
+    while (epoch := len(progressed.losses)) < config.epochs and not _out_of_patience(progressed, config):
         mean = _epoch(classifier, rows, methods, config, optimizer, schedule, epoch, seed, engine, progress, teacher)
         if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not _finite(classifier):
             if progressed.best is None:
@@ -141,6 +141,12 @@ def train(
     if progressed.best is not None:
         classifier.load_state_dict(progressed.best)
     return Trained(progressed.losses, progressed.standings, progressed.kept, tuple(notes))
+
+
+def _out_of_patience(progressed: Progressed, config: TrainConfig) -> bool:
+    """Whether the best epoch is so long ago that training ends early."""
+    waited = len(progressed.standings) - progressed.kept
+    return config.patience is not None and bool(progressed.standings) and waited >= config.patience
 
 
 @dataclass(frozen=True)

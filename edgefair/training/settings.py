@@ -88,6 +88,9 @@ class TrainConfig(BaseModel):
         description="Which epoch: the last, or the best on the validation rows (most balanced accuracy subject to the "
         "policy's gap and floor). auto: the best where a debias method is used.",
     )
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better one, where the best is kept."
+    )
     aim: float = Field(
         0.5, gt=0, le=1, description="Share of policy.max_eo_gap that the gap on the validation rows shall keep."
     )

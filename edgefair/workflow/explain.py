@@ -31,7 +31,7 @@ from edgefair.report.explanation import Cell, Cells, Explanation, Layer, Moved
 from edgefair.targets import load_profile
 from edgefair.workflow.answers import TargetAnswers
 from edgefair.workflow.candidates import Candidates
-from edgefair.workflow.export import _trained as trained_model
+from edgefair.workflow.export import trained_model
 from edgefair.workflow.layers import Effects, Maker, graph_inputs, layer_effects
 from edgefair.workflow.models import Dense, dense_model
 from edgefair.workflow.progress import Progress, silent

@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import tempfile
 import time
 from pathlib import Path
-from typing import Any, Literal
-
-import onnx
+from typing import Any
 
 import edgefair
 from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SPEC, FileEntry, Manifest
 from edgefair.bundle.staging import publish, staging
-from edgefair.compress.quantize import quantize_dynamic, quantize_static
-from edgefair.compress.recipe import CalibrationRecipe, calibration_rows, open_recipe
-from edgefair.config import Config
+from edgefair.compress.settings import Int8
+from edgefair.config import Config, with_compress
 from edgefair.data.dataset import DataSet, load
-from edgefair.data.groups import joint_groups
 from edgefair.data.texts import TOKENIZER, Texts
 from edgefair.decision.decide import check_waivers
 from edgefair.errors import UsageError
 from edgefair.files import sha256_file, write_atomic
-from edgefair.probe.device import saturates_int8
-from edgefair.probe.prepare import needs_preparation, prepare
-from edgefair.probe.spec import ModelSpec
 from edgefair.report.model import Report
-from edgefair.targets import load_profile, open_target
+from edgefair.workflow.candidates import Candidates, check_recipes
 from edgefair.workflow.models import Dense, dense_model
-from edgefair.workflow.post import apply_post, check_post, post_notes
+from edgefair.workflow.post import check_post
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.prune import check_prune, export_pruned
+from edgefair.workflow.repair import chosen
 from edgefair.workflow.runs import choose_run
+from edgefair.workflow.shrink import check_shrink
 from edgefair.workflow.verify import judge_file, notes_of, today
-
-CALIBRATION_BATCH = 256
-Int8 = Literal["auto", "static", "dynamic"]
 
 
 def export(
@@ -51,7 +43,9 @@ def export(
 ) -> Report:
     """Export a run or a model, compress it, judge the file on every target, and write the bundle if the policy agrees.
 
-    Steps, as `compress:` and `debias:` say: prune and fine-tune, INT8, treatments of the compressed file.
+    Steps, as `compress:` and `debias:` say: torch steps with their fine-tunes, INT8 or FP16, treatments of the
+    compressed file. Where a gate fails on validation rows, the repair searches for a compression that keeps every gate.
+    The audit rows are seen once, at the end.
 
     A blocked export leaves whatever was at the destination as it was, and `OUTPUT.blocked.json` with the report. A
     bundle appears whole or not at all, whenever the process is killed.
@@ -60,43 +54,41 @@ def export(
         run: name of a finished training run; default: the only one.
         model: instead of a run, a model that is there already: see `workflow.models.KINDS`.
         weights: of the torch module that the factory `model` makes.
-        int8: `static`, `dynamic`, or `auto` (dynamic for texts, else static); None ships the FP32 graph.
+        int8: instead of `compress.int8`: `static`, `dynamic`, or `auto` (dynamic for texts, else static).
         output: the bundle's folder; default: the project's.
 
     Raises:
         UsageError: the destination cannot be written; unknown recipe, target or method; steps that contradict.
         DataError, ModelError, PolicyError, MeasurementError: nothing was judged and nothing written.
     """
+    if int8 is not None:
+        config = with_compress(config, int8=int8)
+    name = None if model is not None else choose_run(config, run)
     check_waivers(config.policy, today())
     check_post(config.debias.post)
-    if config.compress.prune is not None:
-        check_prune(config, model)
+    check_recipes(config)
+    if config.compress.trains:
+        check_shrink(config, model, name)
     destination = (config.bundle_path if output is None else output).absolute()
-    recipe = open_recipe(_relative(config, config.compress.calibration))
     blocked = destination.with_name(f"{destination.name}.blocked.json")
-    with staging(destination) as folder:
+    with staging(destination) as folder, tempfile.TemporaryDirectory(prefix="edgefair-export-") as work:
         started = time.perf_counter()
         progress(0, 0, "reading")
         data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
         notes = notes_of(data)
         reading_s = time.perf_counter() - started
-        if model is None:
-            dense = _trained(config, choose_run(config, run), folder / REFERENCE, progress)
+        if name is not None:
+            dense = trained_model(config, name, folder / REFERENCE, progress)
         else:
-            dense = dense_model(config, data, model, weights=weights, to=folder / REFERENCE, progress=progress)
+            dense = dense_model(config, data, str(model), weights=weights, to=folder / REFERENCE, progress=progress)
         spec, settings, candidate = dense.spec, dense.settings, dense.path
-        if config.compress.prune is not None:
-            made, said = export_pruned(
-                config, data, choose_run(config, run), folder / MODEL, ratio=config.compress.prune, progress=progress
-            )
-            candidate, settings, notes = folder / MODEL, settings | {"prune": made}, (*notes, *said)
-        if int8 is not None:
-            settings |= _quantize(config, recipe, data, spec, candidate, folder / MODEL, int8, progress)
-            candidate = folder / MODEL
-        if config.debias.post:
-            spec, chosen = apply_post(config, data, spec, candidate, folder / MODEL, progress)
-            candidate, settings, notes = folder / MODEL, settings | {"post": chosen}, (*notes, *post_notes(chosen))
-        changed = candidate != dense.path
+        candidates = Candidates(config, data, dense, name, Path(work), progress)
+        if candidates.changes:
+            choice, searched, said = chosen(config, candidates, Path(work), progress)
+            made = candidates.make(choice, folder / MODEL)
+            spec, candidate = made.spec, made.path
+            settings, notes = settings | made.settings | searched, (*notes, *made.notes, *said)
+        changed = candidates.changes
         report = judge_file(
             config,
             data,
@@ -128,11 +120,13 @@ def export(
     return report
 
 
-def _relative(config: Config, name: str) -> str:
-    return str(config.base / name) if Path(name).suffix else name
+def trained_model(config: Config, name: str, to: Path, progress: Progress) -> Dense:
+    """The FP32 ONNX file of a training run, written to `to`.
 
-
-def _trained(config: Config, name: str, to: Path, progress: Progress) -> Dense:
+    Raises:
+        UsageError: PyTorch is missing.
+        ModelError: the run is unfinished, or its network cannot be exported.
+    """
     progress(0, 0, "exporting to ONNX")
     try:
         from edgefair.exporters.torch_module import export_classifier
@@ -148,54 +142,12 @@ def _trained(config: Config, name: str, to: Path, progress: Progress) -> Dense:
     return Dense(run.spec, to, {"run": name, "training": run.settings})
 
 
-def _quantize(
-    config: Config,
-    recipe: CalibrationRecipe,
-    data: DataSet,
-    spec: ModelSpec,
-    source: Path,
-    to: Path,
-    kind: Int8,
-    progress: Progress,
-) -> dict[str, Any]:
-    reduce_range = any(_reduce_range(name) for name in config.targets)
-    graph = onnx.load_model(source)
-    if kind == "auto":
-        kind = "dynamic" if any(item.tokens is not None for item in spec.inputs) else "static"
-    if kind == "dynamic":
-        progress(0, 0, "quantizing")
-        onnx.save_model(quantize_dynamic(graph, reduce_range=reduce_range), to)
-        return {"int8": "dynamic", "reduce_range": reduce_range}
-    progress(0, 0, "calibrating and quantizing")
-    group, groups = joint_groups(data.train.sensitive, config.policy.base_attributes)
-    chosen = calibration_rows(recipe, group=group, label=data.train.label, groups=len(groups), seed=config.seed)
-    rows = data.train.take(chosen)
-    batches = rows.inputs(spec, rows.batch_rows(spec, CALIBRATION_BATCH))
-    prepared = (prepare(batch, [item for item in spec.inputs if needs_preparation(item)]) for batch in batches)
-    onnx.save_model(quantize_static(graph, prepared, recipe, reduce_range=reduce_range), to)
-    return {
-        "int8": "static",
-        "calibration": recipe.model_dump(mode="json"),
-        "calibration_rows": len(chosen),
-        "reduce_range": reduce_range,
-    }
-
-
 def _add_tokenizer(data: DataSet, folder: Path) -> None:
     """A device that gets texts needs what cuts them."""
     for name in data.features:
         column = data.train.table.columns[name]
         if isinstance(column, Texts):
             (folder / TOKENIZER).write_bytes(column.tokenizer.path.read_bytes())
-
-
-def _reduce_range(target: str) -> bool:
-    """Whether a target's processor needs 7-bit weights: as its profile says, else as its fingerprint says."""
-    profile = load_profile(target)
-    if isinstance(profile.reduce_range, bool):
-        return profile.reduce_range
-    with open_target(profile) as probe:
-        return saturates_int8(probe.device)
 
 
 def _manifest(folder: Path, report: Report, settings: dict[str, Any]) -> Manifest:
@@ -205,7 +157,12 @@ def _manifest(folder: Path, report: Report, settings: dict[str, Any]) -> Manifes
         files={str(path.relative_to(folder)): FileEntry(sha256_file(path), path.stat().st_size) for path in paths},
         outcome=str(report.outcome),
         targets=tuple(
-            {"name": item.target, "machine": item.device.get("machine"), "cpu": item.device.get("cpu")}
+            {
+                "name": item.target,
+                "machine": item.device.get("machine"),
+                "cpu": item.device.get("cpu"),
+                **({"engine": item.device["engine"]} if "engine" in item.device else {}),
+            }
             for item in report.targets
         ),
         made_with={"edgefair": edgefair.__version__, **versions},

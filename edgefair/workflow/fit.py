@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgefair.probe.spec import ModelSpec
     from edgefair.training.checkpoint import Checkpoint
     from edgefair.training.classifier import Classifier, Preprocess
+    from edgefair.training.distill import Distill
     from edgefair.training.engine import Engine
     from edgefair.training.loop import TrainingRows
     from edgefair.training.selection import Standing
@@ -39,6 +40,7 @@ def fit(
     checkpoint: Checkpoint,
     engine: Engine,
     progress: Progress,
+    teacher: Distill | None = None,
 ) -> dict[str, Any]:
     """Train in place, keep the epoch that `settings.keep` says, and return its metrics on the validation rows.
 
@@ -64,6 +66,7 @@ def fit(
         progress=progress,
         validate=validate if keep_best else None,
         engine=engine,
+        teacher=teacher,
     )
     progress(0, 0, "validating")
     classifier.cpu()

@@ -46,9 +46,15 @@ def check_post(methods: Sequence[MethodConfig]) -> None:
 
 
 def apply_post(
-    config: Config, data: DataSet, spec: ModelSpec, path: Path, to: Path, progress: Progress
+    config: Config,
+    data: DataSet,
+    spec: ModelSpec,
+    path: Path,
+    to: Path,
+    methods: Sequence[MethodConfig],
+    progress: Progress,
 ) -> tuple[ModelSpec, dict[str, Any]]:
-    """Apply `debias.post` to a model file in order; the spec of the new file and what was chosen.
+    """Apply treatments to a model file in order; the spec of the new file and what was chosen.
 
     Args:
         path: the file as it would ship.
@@ -60,7 +66,7 @@ def apply_post(
     model = onnx.load_model(path)
     judge = _judge(config, data.validation, data.classes)
     chosen: dict[str, Any] = {}
-    for item in config.debias.post:
+    for item in methods:
         progress(0, 0, f"{item.method} on validation rows")
         method = open_post_method(item.method, item.options)
         answers = _Answers(config, data.validation, spec)

@@ -174,7 +174,7 @@ def test_pictures(tmp_path, monkeypatch):
         tmp_path / "edgefair.yaml",
         data={"glyphs": {"rows": 200, "audit_rows": 40, "size": 12}},
         model={"options": {"width": 0.125}, "picture": {"height": 12, "width": 12, "channels": 1}},
-        train={"epochs": 1, "batch_rows": 64},
+        train={"epochs": 4, "batch_rows": 64},
     )
     assert run("train").exit_code == 0
     report = diagnosed("edgefair.yaml", "--rows", 8)

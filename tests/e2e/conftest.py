@@ -33,5 +33,5 @@ def shipped(trained):
 @pytest.fixture
 def project(trained, tmp_path):
     """A copy of the `fair` project, free to be changed."""
-    used = shutil.ignore_patterns("dist", "edgefair.ledger.jsonl")
+    used = shutil.ignore_patterns("dist", "repair", "edgefair.ledger.jsonl")
     return Path(shutil.copytree(trained / "fair", tmp_path / "project", ignore=used))

@@ -11,7 +11,7 @@ from edgefair.bundle.manifest import open_bundle
 STAGES = [
     "reading",
     "exporting to ONNX",
-    "calibrating and quantizing",
+    "calibrating (int8-balanced)",
     "starting local",
     "deciding (candidate)",
     "deciding (reference)",

@@ -1,0 +1,144 @@
+"""The recipe of `edgefair export` as flags; they arrive as `compress__key` arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edgefair.cli.options import Decorated
+from edgefair.debias import POST_METHODS
+
+_SHARE = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
+WORDS = ("auto", "static", "dynamic")
+
+
+class RecipeCommand(click.Command):
+    """Lets MODEL follow `--int8`, whose word may be left out."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give a bare `--int8` its default word."""
+        following = [*args[1:], ""]
+        bare = [item == "--int8" and then not in WORDS for item, then in zip(args, following, strict=True)]
+        return super().parse_args(ctx, ["--int8=auto" if own else item for item, own in zip(args, bare, strict=True)])
+
+
+def _number_or_name(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | float | None:
+    try:
+        return value if value is None else float(value)
+    except ValueError:
+        return value
+
+
+def compress_options(command: Decorated) -> Decorated:
+    """The flags of the recipe, in the order in which the steps are carried out."""
+    decorators: list[Any] = [
+        click.option(
+            "--distill",
+            "compress__distill__teacher",
+            default=None,
+            metavar="TEACHER",
+            help="A run that teaches the student, or what --prune and --low-rank leave.",
+        ),
+        click.option(
+            "--student",
+            "compress__distill__student",
+            default=None,
+            callback=_number_or_name,
+            metavar="NETWORK|WIDTH|pruned",
+            help="Who is taught: a network by name, the run's network at a share of its width, or what pruning "
+            "leaves.  [default: pruned]",
+        ),
+        click.option(
+            "--prune",
+            "compress__prune",
+            type=_SHARE,
+            default=None,
+            metavar="RATIO",
+            help="Remove this share of the multiply-accumulate operations as whole channels, then fine-tune.",
+        ),
+        click.option(
+            "--scope",
+            "compress__scope",
+            type=click.Choice(["local", "global"]),
+            default=None,
+            help="Prune every layer alike, or the weakest channels of all layers.",
+        ),
+        click.option(
+            "--importance",
+            "compress__importance",
+            type=click.Choice(["magnitude", "taylor", "fairgrape", "fairprune", "adversarial"]),
+            default=None,
+            help="Which channels matter; the last three ask what they are worth to each group.",
+        ),
+        click.option(
+            "--measure",
+            "compress__measure",
+            type=click.Choice(["macs", "parameters", "latency"]),
+            default=None,
+            help="What RATIO is a share of.",
+        ),
+        click.option(
+            "--rounds",
+            "compress__rounds",
+            type=click.IntRange(min=1),
+            default=None,
+            help="Prune in so many steps, each with a fine-tune.",
+        ),
+        click.option(
+            "--low-rank",
+            "compress__low_rank",
+            default=None,
+            callback=_number_or_name,
+            metavar="SHARE|energy|worst-group",
+            help="Split layers into two thinner ones: to a share of the full rank, or as far as energy or the worst "
+            "group's loss allows.",
+        ),
+        click.option(
+            "--cluster",
+            "compress__cluster",
+            type=click.IntRange(min=2),
+            default=None,
+            metavar="VALUES",
+            help="Weights of a layer share so many values: smaller when packed, no faster.",
+        ),
+        click.option(
+            "--qat/--no-qat", "compress__qat", default=None, help="Fine-tune with quantization simulated; for --int8."
+        ),
+        click.option(
+            "--int8",
+            "compress__int8",
+            type=click.Choice(WORDS),
+            default=None,
+            metavar="[static|dynamic]",
+            help="INT8: static (calibrated), dynamic, or without a word dynamic for texts and static for everything "
+            "else.",
+        ),
+        click.option(
+            "--fp16/--no-fp16", "compress__fp16", default=None, help="Half precision, for devices that have it."
+        ),
+        click.option(
+            "--calibration",
+            "compress__calibration",
+            default=None,
+            help="Calibration recipe by name or path.",
+        ),
+        click.option(
+            "--post",
+            "debias__post",
+            multiple=True,
+            callback=lambda _ctx, _option, value: list(value) or None,
+            metavar="METHOD",
+            help=f"Debias the compressed file: {', '.join(POST_METHODS)}, in the order given; none for nothing.",
+        ),
+        click.option(
+            "--repair/--no-repair",
+            "compress__repair__enabled",
+            default=None,
+            help="Search for a compression that keeps every gate where one fails on validation rows.  "
+            "[default: --repair]",
+        ),
+    ]
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command

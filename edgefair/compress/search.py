@@ -1,0 +1,238 @@
+"""Fairness-controlled compression: the least concession after which every gate is kept.
+
+Pure: what a choice is worth comes from a `Bench`, and equal answers give the same search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Protocol
+
+Kind = Literal["static", "dynamic", "fp16"]
+Move = Literal["seven-bit", "bias", "calibration", "float", "prune", "last-layer", "threshold"]
+# What a lower pruning ratio is tried at, as shares of the ratio that was asked for.
+RATIOS = (0.75, 0.5, 0.25)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to compress a model; equal choices give equal files.
+
+    Attributes:
+        prune: share of the MACs that pruning removes; None for no pruning.
+        calibration: name of the calibration recipe.
+        seven_bit: nodes whose weights have 7 bits, so that no processor saturates.
+        unsigned: nodes whose weights are unsigned, with the same end and all 8 bits.
+        correct_bias: whether the last layer's bias is corrected, groups weighing alike.
+        float_nodes: nodes that stay in float.
+        post: treatments of the file beyond those of the recipe.
+    """
+
+    prune: float | None
+    calibration: str
+    seven_bit: tuple[str, ...] = ()
+    unsigned: tuple[str, ...] = ()
+    correct_bias: bool = False
+    float_nodes: tuple[str, ...] = ()
+    post: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a choice showed on the validation rows of every target.
+
+    Attributes:
+        kept: whether every gate is kept.
+        harmless: whether every gate of decisions is: all but latency and size.
+        shortfall: how far the others are from being kept, relative to their thresholds; 0 where all are.
+        cost: what decides among those that keep every gate; smaller is better.
+        gates: target -> gate -> outcome, for the log.
+    """
+
+    choice: Choice
+    kept: bool
+    harmless: bool
+    shortfall: float
+    cost: float
+    gates: dict[str, dict[str, str]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+class Bench(Protocol):
+    """Makes and judges compressed models."""
+
+    def judge(self, choice: Choice) -> Trial:
+        """Make the model of a choice and judge it on the validation rows of every target."""
+        ...
+
+    def nodes(self, choice: Choice) -> Sequence[str]:
+        """Nodes that are INT8 unless they are named in `float_nodes`, the one that does most harm first."""
+        ...
+
+    def saturating(self, choice: Choice) -> Sequence[str]:
+        """Nodes whose sums go beyond 16 bits on a processor of some target, and have 8-bit weights."""
+        ...
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What a repair may do.
+
+    Attributes:
+        allowed: kinds of moves.
+        calibrations: recipes to try instead of the one that was asked for.
+        trials: most trials.
+    """
+
+    allowed: frozenset[Move]
+    calibrations: tuple[str, ...]
+    trials: int
+
+
+@dataclass(frozen=True)
+class Repair:
+    """How a search ended.
+
+    Attributes:
+        chosen: the cheapest trial that keeps every gate; else the one that falls short least.
+        trials: all of them, in order.
+        ended: why it ended, in words.
+    """
+
+    chosen: Trial
+    trials: tuple[Trial, ...]
+    ended: str
+
+
+class _SpentError(Exception):
+    """The budget of trials is used up."""
+
+
+class _Search:
+    def __init__(self, bench: Bench, moves: Moves) -> None:
+        self.bench = bench
+        self.moves = moves
+        self.trials: dict[Choice, Trial] = {}
+
+    def judge(self, choice: Choice) -> Trial:
+        if choice not in self.trials:
+            if len(self.trials) >= self.moves.trials:
+                raise _SpentError
+            self.trials[choice] = self.bench.judge(choice)
+        return self.trials[choice]
+
+    def allows(self, move: Move) -> bool:
+        return move in self.moves.allowed
+
+    def run(self, start: Choice, *, kind: Kind | None, dense_keeps: bool) -> str:
+        """Try until something is kept and nothing cheaper is left; why it ended."""
+        if self.judge(start).kept:
+            return "the recipe keeps every gate"
+        if not dense_keeps:
+            return self._treated(start) or (
+                "the model before compression does not keep every gate either, so undoing compression cannot help: "
+                "debias it (edgefair train --debias), or allow last-layer or threshold in compress.repair.moves"
+            )
+        for choice in self._ratios(start):
+            if kind is not None and (found := self._precision(choice, kind)) is not None:
+                return found
+            if kind is None and self.judge(choice).kept:
+                return f"pruning {choice.prune:g} instead of {start.prune:g} keeps every gate"
+        return self._treated(start) or "no allowed move keeps every gate"
+
+    def _ratios(self, start: Choice) -> Iterator[Choice]:
+        yield start
+        if start.prune is not None and self.allows("prune"):
+            for share in RATIOS:
+                yield replace(start, prune=round(start.prune * share, 4))
+
+    def _precision(self, start: Choice, kind: Kind) -> str | None:
+        """Low precision as far as it keeps every gate, by what costs no time first; None where it is not to blame."""
+        if self.judge(start).kept:
+            return f"pruning {start.prune:g} keeps every gate"
+        nodes = tuple(self.bench.nodes(start))
+        if not self.judge(replace(start, float_nodes=nodes)).harmless:
+            return None
+        best = start
+        for changed in self._free(start) if kind == "static" else ():
+            trial = self.judge(changed(best))
+            if trial.kept:
+                return "a move that costs no time keeps every gate"
+            if trial.shortfall < self.judge(best).shortfall:
+                best = changed(best)
+        if self.allows("float") and self._islands(best, nodes).kept:
+            return "the fewest nodes that were found went back to float"
+        return None
+
+    def _free(self, start: Choice) -> Iterator[Any]:
+        """Changes of a choice that leave its speed as it is."""
+        if self.allows("seven-bit") and (nodes := tuple(self.bench.saturating(start))):
+            yield lambda choice: replace(choice, seven_bit=nodes)
+            yield lambda choice: replace(choice, seven_bit=(), unsigned=nodes)
+        if self.allows("bias"):
+            yield lambda choice: replace(choice, correct_bias=True)
+        if self.allows("calibration"):
+            for name in self.moves.calibrations:
+                yield lambda choice, name=name: replace(choice, calibration=name)
+
+    def _islands(self, choice: Choice, nodes: tuple[str, ...]) -> Trial:
+        """Fewest nodes in float: the shortest kept prefix of the ranking by bisection, then without each of it.
+
+        Bisection assumes that more float is no worse. Where that is wrong it still ends at a prefix that was judged.
+        """
+        low, high = 0, len(nodes)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.judge(replace(choice, float_nodes=nodes[:middle])).harmless:
+                high = middle
+            else:
+                low = middle
+        chosen = nodes[:high]
+        if self.judge(replace(choice, float_nodes=chosen)).harmless:
+            for node in reversed(nodes[: high - 1]):
+                fewer = tuple(item for item in chosen if item != node)
+                if self.judge(replace(choice, float_nodes=fewer)).harmless:
+                    chosen = fewer
+        return self.judge(replace(choice, float_nodes=chosen))
+
+    def _treated(self, start: Choice) -> str | None:
+        """Treatments of the compressed file, alone and together."""
+        allowed = tuple(name for name in ("last-layer", "threshold") if self.allows(name))
+        for post in dict.fromkeys([allowed[:1], allowed[1:], allowed]):
+            if post and self.judge(replace(start, post=post)).kept:
+                return f"{' and '.join(post)} on the compressed model keeps every gate"
+        return None
+
+
+def repair(start: Choice, moves: Moves, bench: Bench, *, kind: Kind | None, dense_keeps: bool) -> Repair:
+    """Search for the cheapest compression that keeps every gate.
+
+    Order: the recipe as it is; moves that cost no time (7-bit or unsigned weights where sums saturate, bias, other
+    calibrations),
+    each kept where it helps; the fewest nodes back to float; the same at lower pruning ratios; treatments of the file.
+    Before anything else is tried on INT8, the model with every node in float shows whether INT8 is to blame. Dynamic
+    INT8 and FP16 have no calibration: there the nodes go back to float at once.
+
+    Args:
+        start: the recipe.
+        kind: how it quantizes; None where it does not.
+        dense_keeps: whether the model before compression keeps every gate.
+    """
+    search = _Search(bench, moves)
+    try:
+        ended = search.run(start, kind=kind, dense_keeps=dense_keeps)
+    except _SpentError:
+        ended = f"the budget of {moves.trials} trials is used up"
+    trials = tuple(search.trials.values())
+    kept = [trial for trial in trials if trial.kept]
+    if kept:
+        return Repair(min(kept, key=lambda trial: trial.cost), trials, ended)
+    return Repair(min(trials, key=lambda trial: trial.shortfall), trials, ended)

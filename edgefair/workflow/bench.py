@@ -1,0 +1,265 @@
+"""Judge compression choices on the validation rows of every target. No audit row is seen here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.compress.macs import node_macs
+from edgefair.compress.saturation import audit_saturation
+from edgefair.compress.search import Choice, Trial
+from edgefair.compress.sensitivity import rank_nodes
+from edgefair.config import Config
+from edgefair.decision.decide import decide
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.gates import COLLAPSE, FLOOR, GROUP_ACCURACY, LATENCY, SIZE
+from edgefair.decision.verdict import Gate, Outcome, Verdict
+from edgefair.files import sha256_json
+from edgefair.measure.latency import summarize
+from edgefair.probe.device import saturates_int8
+from edgefair.probe.spec import ModelSpec
+from edgefair.targets import Probe, load_profile, open_target
+from edgefair.workflow.answers import TargetAnswers
+from edgefair.workflow.candidates import Candidates
+from edgefair.workflow.measure import decide_rows, evidence_of, spec_of
+from edgefair.workflow.progress import Progress
+from edgefair.workflow.stratified import cells_of, draw, sample_of
+from edgefair.workflow.verify import today
+
+# Gates that want a number to be large; all others want it to be small.
+AT_LEAST = frozenset({FLOOR, GROUP_ACCURACY, COLLAPSE})
+OF_DEVICE = frozenset({LATENCY, SIZE})
+# What a multiply-accumulate costs in float, in units of one in INT8: on processors with INT8 dot products.
+FLOAT_COST = 4.0
+# Validation rows of every (group, label) cell that rank the layers, at most.
+RANKING_ROWS = 64
+# Training rows of every cell whose sums are looked at, at most.
+SATURATION_ROWS = 32
+
+
+@dataclass(frozen=True, eq=False)
+class _Device:
+    """One target and the model before compression on it.
+
+    Attributes:
+        decisions: of that model on the validation rows, int64 [rows].
+    """
+
+    name: str
+    probe: Probe
+    decisions: NDArray[np.int64]
+    verdict: Verdict
+
+
+class ValidationBench:
+    """Makes and judges choices; every trial is logged, and one that the log holds is not judged again.
+
+    Args:
+        candidates: makes the model files.
+        log: JSON lines of an interrupted or finished search of the same settings.
+        folder: where files may be put.
+    """
+
+    def __init__(self, config: Config, candidates: Candidates, log: Path, folder: Path, progress: Progress) -> None:
+        self._config = config
+        self._candidates = candidates
+        self._rows = candidates.data.validation
+        self._log = log
+        self._folder = folder
+        self._progress = progress
+        self._stack = contextlib.ExitStack()
+        self._devices: list[_Device] = []
+        self._known = {entry["key"]: entry["trial"] for entry in _read_log(log)}
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            dense = self._candidates.dense
+            for name in self._config.targets:
+                self._progress(0, 0, f"starting {name}")
+                probe = stack.enter_context(open_target(load_profile(name)))
+                decisions, _ = self._decisions(probe, dense.path, dense.spec)
+                evidence = self._evidence(decisions, decisions, dense.path)
+                self._devices.append(
+                    _Device(name, probe, decisions, decide(evidence, self._config.policy, today=today()))
+                )
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    @property
+    def dense_keeps(self) -> bool:
+        """Whether the model before compression keeps every gate of decisions, on every target."""
+        aim = self._config.train.aim
+        gates = [gate for item in self._devices for gate in item.verdict.gates if gate.name not in OF_DEVICE]
+        return all(_kept(gate, gate, aim) for gate in gates)
+
+    def judge(self, choice: Choice) -> Trial:
+        """See `compress.search.Bench`."""
+        key = sha256_json(choice.to_json())
+        if key in self._known:
+            return _trial(choice, self._known[key])
+        self._progress(0, 0, f"trial {len(self._known) + 1}: {_said(choice)}")
+        made = self._candidates.make(choice, self._folder / "trial.onnx")
+        verdicts = [(item, self._verdict(item, made.path, made.spec)) for item in self._devices]
+        aim = self._config.train.aim
+        judged = [
+            (gate, _kept(gate, item.verdict.gate(gate.name), aim))
+            for item, verdict in verdicts
+            for gate in verdict.gates
+        ]
+        trial = Trial(
+            choice=choice,
+            kept=all(kept for _, kept in judged),
+            harmless=all(kept for gate, kept in judged if gate.name not in OF_DEVICE),
+            shortfall=sum(_shortfall(gate) for gate, kept in judged if not kept),
+            cost=self._cost(choice),
+            gates={item.name: {gate.name: str(gate.outcome) for gate in verdict.gates} for item, verdict in verdicts},
+        )
+        self._write(key, trial)
+        return trial
+
+    def nodes(self, choice: Choice) -> Sequence[str]:
+        """See `compress.search.Bench`. Ranked on the first target, by rows of every cell."""
+        candidates, config = self._candidates, self._config
+        names = candidates.nodes(choice.prune)
+        if candidates.kind != "static":
+            return names
+        drawn = draw(self._rows, config, cells_of(config, candidates.data), RANKING_ROWS, 29)
+        spec = candidates.dense.spec
+        with TargetAnswers(load_profile(config.targets[0]), drawn.rows, spec) as answers:
+            found = rank_nodes(
+                lambda floats: candidates.graph(replace(choice, float_nodes=tuple(sorted(floats)))),
+                candidates.prepared(choice.prune),
+                names,
+                answers,
+                spec,
+                sample_of(drawn, config),
+                progress=lambda done, total, name: self._progress(done, total, f"ranking layers: {name}"),
+            )
+        return [item.node for item in found]
+
+    def saturating(self, choice: Choice) -> Sequence[str]:
+        """See `compress.search.Bench`. Told from sums on calibration rows, without such a processor."""
+        if self._candidates.reduce_range or not any(saturates_int8(item.probe.device) for item in self._devices):
+            return ()
+        self._progress(0, 0, "looking for sums beyond 16 bits")
+        config, data = self._config, self._candidates.data
+        cells = cells_of(config, data)
+        drawn = draw(data.train, config, cells, SATURATION_ROWS, 23)
+        batches = self._candidates.batches(drawn.rows)
+        audit = audit_saturation(self._candidates.graph(choice), batches, drawn.cell, len(cells), seed=config.seed)
+        return [item.node for item in audit if item.saturates]
+
+    def _decisions(self, probe: Probe, path: Path, spec: ModelSpec) -> tuple[NDArray[np.int64], float]:
+        loaded = probe.load(path, name="candidate")
+        return decide_rows(probe, loaded, self._rows, spec_of(loaded, lambda _: spec), self._progress)
+
+    def _verdict(self, device: _Device, path: Path, spec: ModelSpec) -> Verdict:
+        decisions, _ = self._decisions(device.probe, path, spec)
+        evidence = self._evidence(decisions, device.decisions, path)
+        policy = self._config.policy
+        if policy.max_latency_p90_ms is not None and device.probe.profile.latency.measured:
+            pool = next(self._rows.inputs(spec, 256))
+            times = device.probe.latency({"candidate": [spec.reading.output]}, pool, inputs=spec.inputs)
+            evidence = replace(evidence, latency=summarize(times["candidate"], level=policy.alpha))
+        return decide(evidence, policy, today=today())
+
+    def _evidence(self, decisions: NDArray[np.int64], before: NDArray[np.int64], path: Path) -> Evidence:
+        return evidence_of(
+            self._config.policy,
+            decision=decisions,
+            reference=before,
+            label=self._rows.label,
+            sensitive=self._rows.sensitive,
+            subject=self._rows.subject,
+            classes=self._candidates.data.classes,
+            latency=None,
+            not_timed="",
+            size_bytes=path.stat().st_size,
+        )
+
+    def _cost(self, choice: Choice) -> float:
+        """Multiply-accumulates in units of one in INT8: a clock would choose otherwise in every run."""
+        macs = node_macs(self._candidates.prepared(choice.prune))
+        whole = self._candidates.kind is None
+        return sum(count * (FLOAT_COST if whole or name in choice.float_nodes else 1.0) for name, count in macs.items())
+
+    def _write(self, key: str, trial: Trial) -> None:
+        entry = trial.to_json()
+        self._known[key] = entry
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        # A line that a killed process left half-written is ended first.
+        cut = self._log.exists() and not self._log.read_bytes().endswith(b"\n")
+        with self._log.open("a") as stream:
+            stream.write(("\n" if cut else "") + json.dumps({"key": key, "trial": entry}, allow_nan=False) + "\n")
+
+
+def _read_log(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a log; a line that a killed process left half-written is no trial."""
+    found = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found
+
+
+def _trial(choice: Choice, entry: dict[str, Any]) -> Trial:
+    return Trial(**{**entry, "choice": choice})
+
+
+def _said(choice: Choice) -> str:
+    parts = [
+        "" if choice.prune is None else f"pruned by {choice.prune:g}",
+        choice.calibration,
+        f"{len(choice.seven_bit)} nodes with 7-bit weights" if choice.seven_bit else "",
+        f"{len(choice.unsigned)} nodes with unsigned weights" if choice.unsigned else "",
+        "bias corrected" if choice.correct_bias else "",
+        f"{len(choice.float_nodes)} nodes in float" if choice.float_nodes else "",
+        *choice.post,
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _kept(gate: Gate, dense: Gate, aim: float) -> bool:
+    """Whether a gate passes; or these rows are too few to tell, and the estimate is as it should be.
+
+    It is where it keeps a share of the threshold; or the threshold, where the rows cannot tell of the model before
+    compression either. What could not be measured (a latency in an emulator, a cell without rows) cannot be mended.
+
+    Args:
+        aim: that share, as few validation rows stand for the audit rows.
+    """
+    if gate.outcome is not Outcome.INCONCLUSIVE:
+        return gate.outcome is Outcome.PASS
+    if gate.estimate is None or gate.threshold is None:
+        return True
+    if gate.name in AT_LEAST:
+        return gate.estimate >= gate.threshold
+    share = 1.0 if dense.outcome is Outcome.INCONCLUSIVE else aim
+    return gate.estimate <= share * gate.threshold
+
+
+def _shortfall(gate: Gate) -> float:
+    """How far the limit that decides is from the threshold, relative to it; 1 where there is none."""
+    limit = gate.lower if gate.name in AT_LEAST else gate.upper
+    found = gate.estimate if limit is None else limit
+    if found is None or gate.threshold is None:
+        return 1.0
+    return max(_excess(gate, found) / max(gate.threshold, 1e-3), 1e-6)
+
+
+def _excess(gate: Gate, value: float) -> float:
+    threshold = gate.threshold or 0.0
+    return threshold - value if gate.name in AT_LEAST else value - threshold

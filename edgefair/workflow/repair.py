@@ -1,0 +1,82 @@
+"""Which compression is shipped: the recipe, or what the repair finds where a gate fails on validation rows."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+from edgefair.compress.search import Choice, Moves, Repair, repair
+from edgefair.config import Config
+from edgefair.files import sha256_file, sha256_json
+from edgefair.workflow.bench import ValidationBench
+from edgefair.workflow.candidates import Candidates
+from edgefair.workflow.progress import Progress
+
+FOLDER, LOG = "repair", "trials.jsonl"
+
+
+def chosen(
+    config: Config, candidates: Candidates, work: Path, progress: Progress
+) -> tuple[Choice, dict[str, Any], tuple[str, ...]]:
+    """The choice to ship; how it was found, for the manifest; and notes.
+
+    Every trial is logged with its verdicts below the folder of the runs. An interrupted search goes on with the trial
+    at which it stopped.
+
+    Args:
+        work: a folder for files that nobody needs afterwards.
+    """
+    start = Choice(config.compress.prune, config.compress.calibration)
+    settings = config.compress.repair
+    if not settings.enabled:
+        return start, {}, ()
+    moves = Moves(
+        allowed=frozenset(settings.moves) - (frozenset() if candidates.corrects_bias else {"bias"}),
+        calibrations=tuple(name for name in settings.calibrations if name != start.calibration),
+        trials=settings.max_trials,
+    )
+    log = config.base / config.runs / FOLDER / _digest(config, candidates)[:16] / LOG
+    with ValidationBench(config, candidates, log, work, progress) as bench:
+        found = repair(start, moves, bench, kind=candidates.kind, dense_keeps=bench.dense_keeps)
+    return found.chosen.choice, {"repair": _record(found, log, config)}, _notes(found, start)
+
+
+def _digest(config: Config, candidates: Candidates) -> str:
+    """Of everything that a trial depends on."""
+    data = candidates.data
+    return sha256_json(
+        {
+            "dense": sha256_file(candidates.dense.path),
+            "config": config.model_dump(mode="json", exclude={"output", "project", "runs"}),
+            "rows": [data.train.fingerprint, data.validation.fingerprint],
+            "versions": {name: importlib.metadata.version(name) for name in ("edgefair", "onnx", "onnxruntime")},
+        }
+    )
+
+
+def _record(found: Repair, log: Path, config: Config) -> dict[str, Any]:
+    return {
+        "chosen": found.chosen.to_json(),
+        "ended": found.ended,
+        "trials": [trial.to_json() for trial in found.trials],
+        "log": str(log.relative_to(config.base)),
+    }
+
+
+def _notes(found: Repair, start: Choice) -> tuple[str, ...]:
+    if found.chosen.choice == start and found.chosen.kept:
+        return ()
+    choice = found.chosen.choice
+    changes = {
+        f"pruned by {choice.prune} instead of {start.prune}": choice.prune != start.prune,
+        f"calibrated as {choice.calibration} instead of {start.calibration}": choice.calibration != start.calibration,
+        f"7-bit weights in {', '.join(choice.seven_bit)}": bool(choice.seven_bit),
+        f"unsigned weights in {', '.join(choice.unsigned)}": bool(choice.unsigned),
+        "the last layer's bias corrected": choice.correct_bias,
+        f"in float: {', '.join(sorted(choice.float_nodes))}": bool(choice.float_nodes),
+        f"treated with {' and '.join(choice.post)}": bool(choice.post),
+    }
+    said = "; ".join(text for text, made in changes.items() if made) or "the recipe as it is"
+    kept = "keeps every gate on validation rows" if found.chosen.kept else "falls short least on validation rows"
+    return (f"repair, {len(found.trials)} trials: {found.ended}. What {kept}: {said}",)

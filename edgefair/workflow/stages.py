@@ -1,0 +1,160 @@
+"""The torch steps of a recipe, in order, and the teacher and the student of a distillation."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgefair.compress.recipe import open_recipe
+from edgefair.compress.settings import PRUNED, CompressConfig, DistillConfig
+from edgefair.config import Config
+from edgefair.training.settings import ModelConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from edgefair.compress.base import Step
+    from edgefair.training.classifier import Classifier
+    from edgefair.training.distill import Distill
+    from edgefair.training.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One step and the training after it.
+
+    Attributes:
+        settings: everything that decides the step, JSON.
+        step: makes it, from what the network cost before any pruning; None for a student, which is another network.
+        taught: whether the teacher takes part in the training.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    step: Callable[[float | None], Step] | None
+    train: TrainConfig
+    taught: bool
+
+
+def stages(config: Config, compress: CompressConfig, *, reduce_range: bool = False) -> Iterator[Stage]:
+    """The steps of a recipe, in order.
+
+    Args:
+        reduce_range: whether INT8 weights will have 7 bits.
+    """
+    tune = config.finetune_settings
+    taught = compress.distill is not None
+    if compress.distill is not None and compress.distill.student != PRUNED:
+        yield Stage("student", {}, None, config.train, taught=True)
+        taught = False
+    if compress.prune is not None:
+        options: dict[str, Any] = {
+            "scope": compress.scope,
+            "importance": compress.importance,
+            "measure": compress.measure,
+        }
+        for number in range(1, compress.rounds + 1):
+            last = number == compress.rounds
+            # Every round removes the same share of what is left.
+            ratio = compress.prune if last else 1 - (1 - compress.prune) ** (number / compress.rounds)
+            epochs = tune.epochs if last else max(1, tune.epochs // compress.rounds)
+            yield Stage(
+                "prune" if last else f"prune-{number}",
+                {"ratio": ratio, **options},
+                functools.partial(_prune, ratio, options),
+                tune.model_copy(update={"epochs": epochs}),
+                taught,
+            )
+    if compress.low_rank is not None:
+        from edgefair.compress.low_rank import LowRank
+
+        rank = compress.low_rank
+        yield Stage("low-rank", {"rank": rank}, lambda _: LowRank(rank), tune, taught)
+    if compress.cluster is not None:
+        from edgefair.compress.cluster import Cluster
+
+        values = compress.cluster
+        yield Stage("cluster", {"values": values}, lambda _: Cluster(values), tune, taught)
+    if compress.qat:
+        from edgefair.compress.qat import Qat
+
+        recipe = open_recipe(compress.calibration, base=config.base)
+        yield Stage(
+            "qat",
+            {"recipe": recipe.model_dump(mode="json"), "reduce_range": reduce_range},
+            lambda _: Qat(recipe, reduce_range=reduce_range),
+            tune,
+            taught,
+        )
+
+
+def _prune(ratio: float, options: dict[str, Any], of: float | None) -> Step:
+    from edgefair.compress.pruning.step import Prune
+
+    return Prune(ratio, of=of, **options)
+
+
+def teacher_of(config: Config, distill: DistillConfig, run: Run) -> Distill:
+    """The teacher, checked against what it shall teach.
+
+    Raises:
+        ModelError: no such run, other classes or other inputs.
+    """
+    from edgefair.training.build import load_classifier
+    from edgefair.training.distill import Distill, check_teacher
+    from edgefair.training.run import load_run
+
+    teacher = load_run(config.run_path(distill.teacher))
+    check_teacher(teacher.spec, run.spec)
+    return Distill(
+        load_classifier(teacher),
+        temperature=distill.temperature,
+        weight=distill.weight,
+        mfd_weight=distill.mfd_weight if distill.method == "mfd" else 0.0,
+    )
+
+
+def student_of(config: Config, distill: DistillConfig, run: Run, of: Classifier) -> Classifier:
+    """An untrained student that preprocesses as the run's network does."""
+    from edgefair.training.build import build_classifier
+
+    if isinstance(distill.student, str):
+        model = run.model.model_copy(update={"network": distill.student, "options": distill.options})
+    else:
+        options = _narrower(run.model, distill.student) | distill.options
+        model = run.model.model_copy(update={"options": options})
+    student = build_classifier(run.spec, model, run.array_shapes, seed=config.seed)
+    student.preprocess.load_state_dict(of.preprocess.state_dict())
+    return student
+
+
+def _narrower(model: ModelConfig, width: float) -> dict[str, Any]:
+    """The options of the run's network at a share of its width."""
+    if model.network == "mlp" and "hidden" in model.options:
+        return {**model.options, "hidden": [max(1, round(width * size)) for size in model.options["hidden"]]}
+    return {**model.options, "width": width * float(model.options.get("width", 1.0))}
+
+
+def said_of(stage: Stage, done: dict[str, Any]) -> tuple[str, ...]:
+    """One step in words; nothing of a round of pruning that others follow."""
+    plan = done["plan"]
+    treated = " + ".join(item["method"] for item in done["debias"]) or "no debiasing"
+    taught = f", taught by {done['distill']['teacher']}" if done["distill"] else ""
+    match stage.name:
+        case "student":
+            what = "a student was trained"
+        case "prune":
+            macs, parameters = (done[name][1] / done[name][0] for name in ("macs", "parameters"))
+            what = (
+                f"pruned {plan['scope']}ly by {plan['importance']} to {macs:.0%} of the multiply-accumulate operations "
+                f"and {parameters:.0%} of the parameters"
+            )
+        case "low-rank":
+            what = f"{len(plan['layers'])} layers split into thinner ones"
+        case "cluster":
+            what = "weights in clusters (smaller when packed, no faster)"
+        case "qat":
+            what = "trained with INT8 simulated"
+        case _:
+            return ()
+    return (f"{what}; trained with {treated}{taught}",)
