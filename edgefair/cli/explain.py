@@ -8,19 +8,14 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.options import config_options, json_option, overrides, weights_option
 from edgefair.cli.progress import progress_bar
 
 
 @click.command("explain")
 @click.argument("model", required=False)
 @click.option("--run", "run_name", default=None, help="Training run to explain.  [default: the only one in runs/]")
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="Weights (.safetensors) of the torch module that package.module:factory makes.",
-)
+@weights_option
 @click.option(
     "--rows",
     type=click.IntRange(min=1),

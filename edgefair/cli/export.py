@@ -8,19 +8,14 @@ from typing import Any
 import click
 
 from edgefair.cli.compress_options import RecipeCommand, compress_options
-from edgefair.cli.options import config_options, gate_options, json_option, overrides
+from edgefair.cli.options import config_options, gate_options, json_option, overrides, weights_option
 from edgefair.cli.progress import progress_bar
 
 
 @click.command("export", cls=RecipeCommand)
 @click.argument("model", required=False)
 @click.option("--run", "run_name", default=None, help="Training run to export.  [default: the only one in runs/]")
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="Weights (.safetensors) of the torch module that package.module:factory makes.",
-)
+@weights_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=None, help="The bundle.  [default: dist/PROJECT]"
 )

@@ -40,6 +40,16 @@ def json_option(command: Decorated) -> Decorated:
     )
 
 
+def weights_option(command: Decorated) -> Decorated:
+    """`--weights`."""
+    return click.option(
+        "--weights",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="Weights (.safetensors) of the torch module that package.module:factory makes.",
+    )(command)
+
+
 def overrides(settings: tuple[str, ...], **flags: Any) -> dict[str, Any]:
     """Dotted config keys to override: from `--set` first, then from flags that were given.
 

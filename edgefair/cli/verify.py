@@ -6,18 +6,13 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import config_options, gate_options, json_option, overrides
+from edgefair.cli.options import config_options, gate_options, json_option, overrides, weights_option
 from edgefair.cli.progress import progress_bar
 
 
 @click.command("verify")
 @click.argument("path", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="Weights (.safetensors) of the torch module that package.module:factory makes.",
-)
+@weights_option
 @click.option(
     "--reference",
     type=click.Path(path_type=Path),

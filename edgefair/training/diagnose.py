@@ -68,7 +68,7 @@ class Sensitivity:
 
 
 @contextmanager
-def _without_onednn() -> Iterator[None]:
+def without_onednn() -> Iterator[None]:
     """With torch 2.13 (CPU) oneDNN's backward pass of convolutions corrupts memory where a network is in eval mode."""
     before = torch.backends.mkldnn.enabled
     torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
@@ -78,7 +78,7 @@ def _without_onednn() -> Iterator[None]:
         torch.backends.mkldnn.enabled = before
 
 
-@_without_onednn()
+@without_onednn()
 def measure_sensitivity(
     classifier: nn.Module,
     batches: Batches,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +13,7 @@ from edgefair.compress.base import Context
 from edgefair.debias.base import Cells
 from edgefair.errors import DataError, ModelError
 from edgefair.training.classifier import Classifier
+from edgefair.training.diagnose import without_onednn
 
 # Rows of each (group, label) cell that importances look at, and rows of a batch.
 CELL_ROWS = 128
@@ -112,7 +112,7 @@ def batch_gradients(
     for piece, inputs in zip(pieces, batches, strict=True):
         with torch.no_grad():
             features = classifier.preprocess(*inputs)
-        with _without_onednn():
+        with without_onednn():
             loss = row_loss(classifier.network(features), context.rows.cells.label[sample.index[piece]]) @ weight[piece]
             gradients = torch.autograd.grad(loss, list(named.values()), materialize_grads=True)
         if not torch.isfinite(loss) or not all(bool(torch.isfinite(g).all()) for g in gradients):
@@ -123,14 +123,3 @@ def batch_gradients(
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     """Nats of every row."""
     return functional.cross_entropy(logits, label, reduction="none")
-
-
-@contextmanager
-def _without_onednn() -> Iterator[None]:
-    """With torch 2.13 (CPU) oneDNN's backward pass of convolutions corrupts memory where a network is in eval mode."""
-    before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.enabled = before

@@ -1,0 +1,169 @@
+"""Streaming calibration beside onnxruntime's own: peak memory over rows, and how far the ranges are apart.
+
+A ResNet-18 (random weights) and glyphs of 64 pixels. Every line is a process of its own, which reads the graph, draws
+the rows batch by batch and calibrates; its peak is what it has above that of a process that only draws. onnxruntime's
+entropy and percentile calibrators hold every activation, so it gets only as many rows as fit. On those both sides have
+seen the same values: the distance between their ranges is given in bins of onnxruntime's 2,048 over an activation's
+range.
+
+The last line is our peak with the most rows over that with the fewest, of the method for which it is larger.
+
+    python benchmarks/calibration_memory.py [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from machine import finish, print_machine
+from numpy.typing import NDArray
+
+from edgefair.compress.prepared import prepare_graph
+from edgefair.compress.ranges import calibrate
+from edgefair.data.glyphs import GlyphConfig, draw, glyph_rows
+
+SIDE, BATCH, BINS = 64, 32, 2048
+PERCENTILE = 99.9
+GOAL = 1.1
+OURS, PEER = "edgefair", "onnxruntime"
+OPTIONS = {
+    "entropy": {"num_bins": BINS, "num_quantized_bins": 128},
+    "percentile": {"num_bins": BINS, "percentile": PERCENTILE, "symmetric": False},
+}
+
+
+def batches(rows: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """Pictures, drawn when they are needed."""
+    config = GlyphConfig(rows=max(rows, 100), size=SIDE, audit_rows=8)
+    drawn = glyph_rows(config)
+    for start in range(0, rows, BATCH):
+        part = slice(start, min(start + BATCH, rows))
+        yield {"picture": draw(config, drawn.shape[part], drawn.group[part], drawn.seed[part])}
+
+
+def ranges_of_onnxruntime(path: Path, method: str, rows: int) -> dict[str, tuple[float, float]]:
+    """The ranges that onnxruntime's calibrator finds."""
+    from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
+
+    class Reader:
+        def __init__(self) -> None:
+            self.rest = batches(rows)
+
+        def get_next(self) -> dict[str, NDArray[Any]] | None:
+            return next(self.rest, None)
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        calibrator = create_calibrator(
+            str(path),
+            None,
+            str(Path(folder) / "augmented.onnx"),
+            getattr(CalibrationMethod, method.capitalize()),
+            extra_options=OPTIONS[method],
+        )
+        calibrator.collect_data(Reader())
+        found = calibrator.compute_data()
+    names = list(found.keys())
+    return {name: tuple(float(np.squeeze(end)) for end in found[name].range_value) for name in names}
+
+
+def peak_mib() -> float:
+    """The most that this process has held; getrusage would count what the process held that started it."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def child(path: Path, side: str, method: str, rows: int) -> None:
+    """Calibrate once and print ranges, seconds and peak."""
+    for _ in batches(min(rows, 2 * BATCH)):
+        pass
+    before = peak_mib()
+    started = time.perf_counter()
+    if side == OURS:
+        found = calibrate(onnx.load(path), batches(rows), method=method, percentile=PERCENTILE)
+    else:
+        found = ranges_of_onnxruntime(path, method, rows)
+    seconds = time.perf_counter() - started
+    print(json.dumps({"ranges": found, "seconds": seconds, "peak": peak_mib() - before}))
+
+
+def measured(path: Path, side: str, method: str, rows: int) -> dict[str, Any]:
+    """What a child printed; its row of the table is printed here."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", str(path), side, method, str(rows)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(f"| {method} | {side} | {rows:,} | {found['peak']:.0f} | {found['seconds']:.1f} |", flush=True)
+    return found
+
+
+def write_graph(path: Path) -> None:
+    """A prepared ResNet-18 for pictures of SIDE pixels."""
+    from peers.cases import RECIPES, Pictures
+
+    from edgefair.exporters.torch_module import export_classifier
+
+    recipe = next(item for item in RECIPES if isinstance(item, Pictures) and item.network == "resnet-18")
+    classifier, spec = recipe.untrained(SIDE)
+    with tempfile.TemporaryDirectory() as folder:
+        model = export_classifier(classifier.eval(), spec, {}, Path(folder) / "fp32.onnx")
+    onnx.save_model(prepare_graph(model), path)
+
+
+def most_bins_apart(ours: dict[str, Any], theirs: dict[str, Any], widest: dict[str, Any]) -> float:
+    """The largest distance between two ends of a range, in bins."""
+    apart = []
+    for name, ends in ours.items():
+        bin_width = 2 * max(map(abs, widest[name])) / BINS
+        if bin_width:
+            apart.append(float(np.abs(np.subtract(ends, theirs[name])).max()) / bin_width)
+    return max(apart)
+
+
+def main() -> None:
+    """Print the table, the distances, and the growth of our peak."""
+    if sys.argv[1:2] == ["--child"]:
+        path, side, method, rows = sys.argv[2:]
+        child(Path(path), side, method, int(rows))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="percentile only, fewer rows")
+    quick = parser.parse_args().quick
+    methods = ["percentile"] if quick else ["percentile", "entropy"]
+    fitting, more = (64, (64, 256)) if quick else (256, (256, 1024, 4096))
+    print_machine("onnxruntime", "numpy")
+    print("| method | side | rows | peak MiB | s |")
+    print("|---|---|---|---|---|")
+    apart, growth = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prepared.onnx"
+        write_graph(path)
+        widest = calibrate(onnx.load(path), batches(fitting), method="minmax")
+        for method in methods:
+            theirs = [measured(path, PEER, method, rows) for rows in (fitting // 2, fitting)]
+            ours = [measured(path, OURS, method, rows) for rows in more]
+            apart.append(most_bins_apart(ours[0]["ranges"], theirs[-1]["ranges"], widest))
+            growth.append(ours[-1]["peak"] / ours[0]["peak"])
+    for method, bins in zip(methods, apart, strict=True):
+        print(f"{method}: ranges of {fitting} rows differ from onnxruntime's by at most {bins:.3f} bins (goal <= 1)")
+    if max(apart) > 1.001:
+        finish("calibration_bins", max(apart), 1.0, at_most=True)
+    finish("calibration_memory_growth", max(growth), GOAL, at_most=True)
+
+
+if __name__ == "__main__":
+    main()
