@@ -109,7 +109,8 @@ def measured(case: Case, files: dict[str, Path], seconds: float) -> Result:
     peers = [name for name in models if name not in {FP32, OURS}]
     best = max(peers, key=lambda name: compared[name].ratio, default=None)
     over = None if best is None else (best, speed_up(times[best].warm, times[OURS].warm, level=LEVEL, seed=0))
-    points = 100 * (quality[OURS].accuracy - quality[FP32].accuracy)
+    right = {name: int((quality[name].decision == rows.label).sum()) for name in (FP32, OURS)}
+    points = 100 * (right[OURS] - right[FP32]) / len(rows)
     return Result(case.name.replace(" ", "_"), points, compared[OURS], over)
 
 

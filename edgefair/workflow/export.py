@@ -16,9 +16,12 @@ from edgefair.compress.settings import Int8
 from edgefair.config import Config, with_compress
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.texts import TOKENIZER, Texts
+from edgefair.decision.cells import declared_table
 from edgefair.decision.decide import check_waivers
+from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
 from edgefair.files import sha256_file, write_atomic
+from edgefair.measure.counts import GroupCounts
 from edgefair.report.model import Report
 from edgefair.workflow.candidates import Candidates, check_recipes
 from edgefair.workflow.models import Dense, dense_model
@@ -75,6 +78,7 @@ def export(
         started = time.perf_counter()
         progress(0, 0, "reading")
         data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
+        _check_groups(config.policy, data)
         notes = notes_of(data)
         reading_s = time.perf_counter() - started
         if name is not None:
@@ -118,6 +122,15 @@ def export(
     blocked.unlink(missing_ok=True)
     progress(0, 0, "published")
     return report
+
+
+def _check_groups(policy: Policy, data: DataSet) -> None:
+    """Refuse groups that the policy does not declare, before anything is compressed (PolicyError)."""
+    for rows in (data.audit, data.validation):
+        attributes = {name: rows.sensitive[name] for name in policy.base_attributes}
+        counts = GroupCounts.from_rows(attributes, label=rows.label, decision=rows.label, classes=data.classes)
+        for name in policy.attributes:
+            declared_table(counts, policy, name)
 
 
 def trained_model(config: Config, name: str, to: Path, progress: Progress) -> Dense:
