@@ -191,10 +191,14 @@ class ValidationBench:
         )
 
     def _cost(self, choice: Choice) -> float:
-        """Multiply-accumulates in units of one in INT8: a clock would choose otherwise in every run."""
+        """Multiply-accumulates in units of one in low precision; of what stays in float as a whole, bytes.
+
+        A clock would choose otherwise in every run.
+        """
+        if self._candidates.kind is None:
+            return float(self._candidates.source(choice.prune).path.stat().st_size)
         macs = node_macs(self._candidates.prepared(choice.prune))
-        whole = self._candidates.kind is None
-        return sum(count * (FLOAT_COST if whole or name in choice.float_nodes else 1.0) for name, count in macs.items())
+        return sum(count * (FLOAT_COST if name in choice.float_nodes else 1.0) for name, count in macs.items())
 
     def _write(self, key: str, trial: Trial) -> None:
         entry = trial.to_json()

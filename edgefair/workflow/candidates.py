@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgefair.compress.bias_correction import correct_bias
 from edgefair.compress.placement import small_layers
-from edgefair.compress.prepared import check_quantizable, prepare_graph, quantizable_nodes
+from edgefair.compress.prepared import MARKS, check_quantizable, prepare_graph, quantizable_nodes
 from edgefair.compress.quantize import Precision, Quantizer, quantize_dynamic
 from edgefair.compress.ranges import Ranges, calibrate
 from edgefair.compress.recipe import CalibrationRecipe, calibration_rows, check_calibration, open_recipe
@@ -255,7 +255,11 @@ class Candidates:
         if self.kind == "fp16":
             from edgefair.compress.half import to_float16
 
-            return to_float16(self.prepared(choice.prune), float_nodes=floats), settings | {"fp16": True}
+            half = to_float16(self.prepared(choice.prune), float_nodes=floats)
+            kept = [item for item in half.metadata_props if item.key not in MARKS]
+            del half.metadata_props[:]
+            half.metadata_props.extend(kept)
+            return half, settings | {"fp16": True}
         settings |= {"int8": self.kind, "reduce_range": self.reduce_range}
         if self.kind == "dynamic":
             graph = self.prepared(choice.prune)

@@ -73,6 +73,7 @@ def test_half_precision_halves_the_file(project):
     export(project, "--fp16")
     model, settings = shipped(project)
     assert settings["fp16"]
+    assert {item.key for item in model.metadata_props} == {"edgefair.spec"}
     reference = (project / "dist/small/reference/model.onnx").stat().st_size
     assert model.ByteSize() < 0.6 * reference
 
@@ -94,6 +95,14 @@ def test_the_model_may_follow_a_bare_int8(project, tmp_path):
     export(project, "--fp16", "-o", tmp_path / "half")
     export(project, "--int8", tmp_path / "half/reference/model.onnx")
     assert "QuantizeLinear" in operators(shipped(project)[0])
+
+
+def test_a_file_that_is_quantized_already_can_be_treated_and_nothing_else(project, tmp_path):
+    export(project, "--int8", "-o", tmp_path / "int8")
+    edit(project, data__validation=0.3, policy__min_balanced_accuracy=0.6)
+    export(project, tmp_path / "int8/model.onnx", "--post", "threshold")
+    assert "QuantizeLinear" in operators(shipped(project)[0])
+    assert "quantized already" in refused(project, "export", tmp_path / "int8/model.onnx", "--int8")
 
 
 def test_recipes_that_contradict_themselves_are_refused_before_anything_is_trained(project):
