@@ -5,6 +5,7 @@ Pure: what a choice is worth comes from a `Bench`, and equal answers give the sa
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
@@ -141,23 +142,28 @@ class _Search:
                 "the model before compression does not keep every gate either, so undoing compression cannot help: "
                 "debias it (edgefair train --debias), or allow last-layer or threshold in compress.repair.moves"
             )
-        for choice in self._ratios(start):
-            if kind is not None and (found := self._precision(choice, kind)) is not None:
-                return found
-            if kind is None and self.judge(choice).kept:
-                return f"pruning {choice.prune:g} instead of {start.prune:g} keeps every gate"
-        return self._treated(start) or "no allowed move keeps every gate"
+        if kind is not None and (found := self._precision(start, kind)) is not None:
+            return found
+        return self._less_pruned(start, kind) or self._treated(start) or "no allowed move keeps every gate"
 
-    def _ratios(self, start: Choice) -> Iterator[Choice]:
-        yield start
-        if start.prune is not None and self.allows("prune"):
-            for share in RATIOS:
-                yield replace(start, prune=round(start.prune * share, 4))
+    def _less_pruned(self, start: Choice, kind: Kind | None) -> str | None:
+        """The first lower ratio that keeps every gate, or one half-way back to the ratio that does not."""
+        if start.prune is None or not self.allows("prune"):
+            return None
+        ratios = [round(start.prune * share, 4) for share in (1.0, *RATIOS)]
+        for failed, ratio in itertools.pairwise(ratios):
+            if (found := self._pruned(start, ratio, kind)) is not None:
+                return self._pruned(start, round((ratio + failed) / 2, 4), kind) or found
+        return None
+
+    def _pruned(self, start: Choice, ratio: float, kind: Kind | None) -> str | None:
+        choice = replace(start, prune=ratio)
+        if self.judge(choice).kept:
+            return f"pruning {ratio:g} instead of {start.prune:g} keeps every gate"
+        return None if kind is None else self._precision(choice, kind)
 
     def _precision(self, start: Choice, kind: Kind) -> str | None:
         """Low precision as far as it keeps every gate, by what costs no time first; None where it is not to blame."""
-        if self.judge(start).kept:
-            return f"pruning {start.prune:g} keeps every gate"
         nodes = tuple(self.bench.nodes(start))
         if not self.judge(replace(start, float_nodes=nodes)).harmless:
             return None

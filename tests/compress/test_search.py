@@ -93,6 +93,20 @@ def test_pruning_alone_is_repaired_by_pruning_less():
     assert result.chosen.choice.prune == pytest.approx(0.6)
 
 
+@pytest.mark.parametrize(("most", "chosen"), [(0.5, 0.5), (0.49, 0.4), (0.31, 0.3), (0.2, 0.2)])
+def test_the_last_step_of_pruning_less_is_halved_once(most, chosen):
+    bench = Bench(lambda choice: choice.prune <= most)
+    result = found(bench, Moves(ALL_MOVES, (), 60), Choice(0.8, "plain"), kind=None)
+    assert result.chosen.choice.prune == pytest.approx(chosen)
+    assert f"pruning {chosen:g} instead of 0.8" in result.ended
+
+
+def test_what_was_kept_is_chosen_where_the_budget_ends_in_the_last_step():
+    bench = Bench(lambda choice: choice.prune <= 0.4)
+    result = found(bench, Moves(ALL_MOVES, (), 3), Choice(0.8, "plain"), kind=None)
+    assert result.chosen.choice.prune == pytest.approx(0.4)
+
+
 def test_what_the_dense_model_does_not_keep_is_not_asked_of_its_compression():
     bench = Bench(lambda choice: False)
     result = found(bench, PRECISION, dense_keeps=False)
