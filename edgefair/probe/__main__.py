@@ -21,7 +21,9 @@ import numpy as np  # noqa: E402
 
 from edgefair.probe import latency  # noqa: E402
 from edgefair.probe.device import conditions, fingerprint  # noqa: E402
+from edgefair.probe.energy import find_meter, per_query  # noqa: E402
 from edgefair.probe.models import Loaded, ProbeError, load  # noqa: E402
+from edgefair.probe.pinning import pinned  # noqa: E402
 from edgefair.probe.prepare import prepare  # noqa: E402
 from edgefair.probe.spec import input_from_json  # noqa: E402
 from edgefair.probe.storage import Storage  # noqa: E402
@@ -54,12 +56,21 @@ class Server:
             digest = digest_arrays(arrays)
             return {"inputs": digest}, self.models[request["name"]].run(_prepared(request, arrays), request["outputs"])
         if do == "latency":
-            chosen = {name: self.models[name] for name in request["outputs"]}
-            pool = _prepared(request, arrays)
-            before = conditions()
-            times = latency.measure(chosen, pool, request["outputs"], **request["rules"])
-            return {"before": before, "after": conditions()}, times
+            return self._latency(request, _prepared(request, arrays))
         raise ProbeError("bad_request", f"unknown request {do!r}")
+
+    def _latency(self, request: Dict[str, Any], pool: Arrays) -> Tuple[Dict[str, Any], Arrays]:
+        """Query times, where and under which conditions they were taken, and what energy the queries took."""
+        outputs = request["outputs"]
+        chosen = {name: self.models[name] for name in outputs}
+        with pinned(request["threads"]) as cores:
+            core = cores[0] if cores else 0
+            before = conditions(core)
+            times = latency.measure(chosen, pool, outputs, **request["rules"])
+            after = conditions(core)
+            meter = find_meter() if request["energy"] else None
+            used = None if meter is None else per_query(meter, latency.queries(chosen, pool, outputs))
+        return {"pinned": cores, "before": before, "after": after, "energy": used}, times
 
 
 def _prepared(request: Dict[str, Any], arrays: Arrays) -> Arrays:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import os
 import platform
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 import numpy as np
 
@@ -16,8 +18,13 @@ DECISIVE = (
 )  # fmt: skip
 
 
-# Bits of the Raspberry Pi firmware's get_throttled: frequency capped, throttled, soft temperature limit, now.
-CAPPED_NOW = 0b1110
+SYS = Path("/sys")
+# Bits of the Raspberry Pi firmware's get_throttled: frequency capped, throttled, soft temperature limit; now, and at
+# any time since it was started.
+CAPPED_NOW, CAPPED_EVER = 0b1110, 0b1110 << 16
+# Parts of the names of thermal zones that are the processor's, and of cooling devices that slow it or the GPU down.
+PROCESSOR_ZONES = ("cpu", "pkg", "soc")
+SLOWING = ("Processor", "cpufreq", "devfreq")
 # What an emulator shows of the machine that it runs on.
 OF_THE_HOST = ("cores", "governor", "temperature_c", "system")
 
@@ -25,13 +32,12 @@ OF_THE_HOST = ("cores", "governor", "temperature_c", "system")
 def fingerprint(emulated: Optional[str] = None) -> Dict[str, Any]:
     """Machine, processor, decisive instruction sets, cores, governor, temperature, system and versions.
 
-    What cannot be read is absent; so is, under an emulator, what would tell of the machine that it runs on.
+    What cannot be read is absent, and so is a runtime that is not installed; under an emulator also what would tell of
+    the machine that it runs on.
 
     Args:
         emulated: what emulates this device.
     """
-    import onnxruntime
-
     flags = _cpu_flags()
     found: Dict[str, Any] = {
         "emulated": emulated,
@@ -39,39 +45,46 @@ def fingerprint(emulated: Optional[str] = None) -> Dict[str, Any]:
         "cpu": _cpu_model(),
         "flags": sorted(set(flags) & set(DECISIVE)),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "temperature_c": _temperature(),
+        "governor": read_text(SYS / "devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "temperature_c": _temperature(SYS),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "providers": onnxruntime.get_available_providers(),
+        **_runtimes(),
     }
     hidden = () if emulated is None else OF_THE_HOST
     return {name: value for name, value in found.items() if value is not None and name not in hidden}
 
 
-def conditions() -> Dict[str, Any]:
+def conditions(core: int = 0, root: Path = SYS) -> Dict[str, Any]:
     """What decides how fast the device is at this moment, as far as it can be read; asked before and after timing.
 
-    temperature_c; mhz of the first core; throttle_count, how often the processor slowed itself down since it was
-    started (x86); capped, whether the firmware holds the clock down now, for heat or a weak power supply (Raspberry
-    Pi).
+    temperature_c, of the hottest of the processor's zones; mhz of the core; throttle_count, how often its processor
+    slowed itself down since it was started (x86); capped, whether the clock is held down now, by the firmware for heat
+    or a weak power supply (Raspberry Pi) or by the kernel for heat; was_capped, whether the firmware held it down at
+    any time since it was started (Raspberry Pi).
+
+    Layout: Linux, Documentation/driver-api/thermal/sysfs-api.rst; the counter: arch/x86 thermal throttling.
     """
-    mhz = _number("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", 10)
-    throttled = _number("/sys/devices/platform/soc/soc:firmware/get_throttled", 16)
+    cpu = root / f"devices/system/cpu/cpu{core}"
+    khz = read_number(cpu / "cpufreq/scaling_cur_freq")
+    firmware = next(iter(root.glob("devices/platform/soc*/soc*firmware/get_throttled")), None)
+    bits = None if firmware is None else read_number(firmware, 16)
+    caps = [*_slowing(root), *([] if bits is None else [bool(bits & CAPPED_NOW)])]
     found: Dict[str, Any] = {
-        "temperature_c": _temperature(),
-        "mhz": None if mhz is None else mhz // 1000,
-        "throttle_count": _number("/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count", 10),
-        "capped": None if throttled is None else bool(throttled & CAPPED_NOW),
+        "temperature_c": _temperature(root),
+        "mhz": None if khz is None else khz // 1000,
+        "throttle_count": read_number(cpu / "thermal_throttle/package_throttle_count"),
+        "capped": any(caps) if caps else None,
+        "was_capped": None if bits is None else bool(bits & CAPPED_EVER),
     }
     return {name: value for name, value in found.items() if value is not None}
 
 
 def slowed_down(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether the device says that it slowed itself down between two `conditions`."""
-    return bool(after.get("capped")) or after.get("throttle_count", 0) > before.get("throttle_count", 0)
+    more = [after.get(name, 0) > before.get(name, 0) for name in ("throttle_count", "was_capped")]
+    return bool(after.get("capped")) or any(more)
 
 
 def saturates_int8(device: Mapping[str, Any]) -> bool:
@@ -81,8 +94,36 @@ def saturates_int8(device: Mapping[str, Any]) -> bool:
     return not set(device.get("flags", ())) & {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
+def read_text(path: Union[str, Path]) -> Optional[str]:
+    """A small file's text without the blanks around it; None where it cannot be read."""
+    try:
+        return Path(path).read_text(errors="replace").strip()
+    except OSError:
+        return None
+
+
+def read_number(path: Path, base: int = 10) -> Optional[int]:
+    """The whole number in a file; None where there is none."""
+    try:
+        return int(read_text(path) or "", base)
+    except ValueError:
+        return None
+
+
+def _runtimes() -> Dict[str, Any]:
+    """What can run a model here. TensorRT is not imported for it: that takes a driver and seconds."""
+    found: Dict[str, Any] = {}
+    with contextlib.suppress(ImportError):
+        import onnxruntime
+
+        found = {"onnxruntime": onnxruntime.__version__, "providers": onnxruntime.get_available_providers()}
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        found["tensorrt"] = importlib.metadata.version("tensorrt")
+    return found
+
+
 def _cpu_flags() -> List[str]:
-    for line in (_read("/proc/cpuinfo") or "").splitlines():
+    for line in (read_text("/proc/cpuinfo") or "").splitlines():
         name, _, value = line.partition(":")
         if name.strip() in ("flags", "Features"):
             return value.split()
@@ -90,27 +131,26 @@ def _cpu_flags() -> List[str]:
 
 
 def _cpu_model() -> Optional[str]:
-    for line in (_read("/proc/cpuinfo") or "").splitlines():
+    for line in (read_text("/proc/cpuinfo") or "").splitlines():
         name, _, value = line.partition(":")
         if name.strip() in ("model name", "Model", "Hardware"):
             return value.strip()
     return platform.processor() or None
 
 
-def _temperature() -> Optional[float]:
-    value = _read("/sys/class/thermal/thermal_zone0/temp")
-    return None if value is None or not value.lstrip("-").isdigit() else int(value) / 1000.0
+def _temperature(root: Path) -> Optional[float]:
+    """Of the hottest zone of the processor; of the first zone where none has such a name."""
+    zones = sorted(root.glob("class/thermal/thermal_zone*"))
+    own = [zone for zone in zones if any(part in (read_text(zone / "type") or "").lower() for part in PROCESSOR_ZONES)]
+    read = [read_number(zone / "temp") for zone in own or zones[:1]]
+    return max((value / 1000.0 for value in read if value is not None), default=None)
 
 
-def _number(path: str, base: int) -> Optional[int]:
-    try:
-        return int(_read(path) or "", base)
-    except ValueError:
-        return None
-
-
-def _read(path: str) -> Optional[str]:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return None
+def _slowing(root: Path) -> List[bool]:
+    """Of each device of the kernel that cools by slowing down: whether it does so now."""
+    states = [
+        read_number(device / "cur_state")
+        for device in root.glob("class/thermal/cooling_device*")
+        if any(part in (read_text(device / "type") or "") for part in SLOWING)
+    ]
+    return [state > 0 for state in states if state is not None]

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-PROTOCOL = 3
+PROTOCOL = 4
 MAGIC = b"EFP1"
 _HEAD = struct.Struct("<4sIQ")
 MAX_HEADER_BYTES = 1 << 24

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from edgefair.decision.verdict import AttributeSummary, CellRate, Gate, Outcome
 from edgefair.measure.flips import CellFlips
-from edgefair.measure.latency import LatencySummary
 from edgefair.report.model import Report, TargetResult
+from edgefair.report.timing import device_line, latency_text
 
 COLOUR = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "bold yellow"}
 
@@ -53,10 +53,7 @@ def _facts(report: Report) -> list[RenderableType]:
 
 def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
     verdict = target.verdict
-    device = (
-        f"{target.device.get('cpu', target.device.get('machine', '?'))}, onnxruntime {target.device['onnxruntime']}"
-    )
-    title = Text(f"target  {target.target}: {device}")
+    title = Text(f"target  {target.target}: {device_line(target.device)}")
     if several:
         title.append(f"  {verdict.outcome}", style=COLOUR[verdict.outcome])
     parts: list[RenderableType] = [title]
@@ -70,7 +67,7 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
     if verdict.failing_total > 1:
         parts.append(Text(f"{verdict.failing_total} comparisons are shown to exceed their threshold (Holm):"))
         parts += [Text(f"  {item.name}") for item in verdict.failing[:10]]
-    parts.append(_latency(target))
+    parts.append(latency_text(target))
     return parts
 
 
@@ -141,24 +138,6 @@ def _flips(cells: tuple[CellFlips, ...], flipped: int) -> Text:
         f"'{most.label}', {most.over_representation:.1f}x its share ({most.mended:,} mended, {most.spoiled:,} spoiled, "
         f"McNemar p {most.p_holm:.2g} after Holm)"
     )
-
-
-def _latency(target: TargetResult) -> Text:
-    if target.latency is None:
-        return Text("latency not measured")
-    text = f"latency {_percentiles(target.latency)}; {target.latency.queries:,} queries, batch 1"
-    if target.reference_latency is not None and target.speed_up is not None:
-        speed = target.speed_up
-        text += (
-            f"\n        reference {_percentiles(target.reference_latency)}: "
-            f"{speed.ratio:.2f}x as fast as the reference [{speed.lower:.2f}, {speed.upper:.2f}]"
-        )
-    return Text(text)
-
-
-def _percentiles(latency: LatencySummary) -> str:
-    values = (("p50", latency.p50_ms), ("p90", latency.p90_ms), ("p99", latency.p99_ms))
-    return " ".join(f"{name} {'?' if value is None else f'{value:.4f} ms'}" for name, value in values)
 
 
 def _number(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import time
@@ -24,10 +25,15 @@ from edgefair.targets.connection import Arrays, Connection, DroppedError
 from edgefair.targets.loaded import LoadedModel, untrustworthy
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.sending import Sender, send_file
+from edgefair.targets.timing import check_times, circumstances, timing_request
 
 # Starts after a connection that broke, in one session; the wait before each is twice the one before.
 RESTARTS = 4
 RESTART_AFTER_S = 1.0
+# How long building an engine may take, once per model and again for each new size of a batch.
+BUILD_S = 3600.0
+BUILDERS = ("TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
+SLEEP_BETWEEN_RUNS = {"session.force_spinning_stop": "1"}
 # What may not change when the device comes back.
 IDENTITY = ("machine", "cpu", "flags", "onnxruntime")
 
@@ -39,8 +45,8 @@ class Probe:
 
     Attributes:
         device: fingerprint of the machine, and what runs the models there with how many threads, after entering; after
-            `latency` also `before_timing` and `after_timing`: temperature, clock and throttling, as far as the device
-            can read them.
+            `latency` also `pinned` (the cores that ran the queries), `before_timing` and `after_timing` (temperature,
+            clock and throttling) and `energy`, as far as the device can tell them.
     """
 
     def __init__(self, profile: TargetProfile, transport: Transport, *, timeout_s: float) -> None:
@@ -56,7 +62,8 @@ class Probe:
         try:
             profile = self.profile
             runs_on = profile.providers[0] if profile.runtime == "onnxruntime" else profile.runtime
-            self.device = {**self._connect(), "runs_on": runs_on, "threads": profile.threads}
+            image = {} if profile.container is None else {"container": profile.container.identity}
+            self.device = {**self._connect(), **image, "runs_on": runs_on, "threads": profile.threads}
         except BaseException:
             self._transport.stop()
             raise
@@ -67,7 +74,8 @@ class Probe:
     ) -> None:
         try:
             if not self._transport.shares_files and self._connection.idle:
-                self._connection.ask({"do": "tidy"})
+                with contextlib.suppress(DroppedError):  # everything was answered, and the next session tidies as well
+                    self._connection.ask({"do": "tidy"})
         finally:
             try:
                 self._connection.close()
@@ -85,6 +93,11 @@ class Probe:
             if reply.get("protocol") != PROTOCOL or not isinstance(device, dict):
                 raise self._connection.failed(
                     f"the probe speaks protocol {reply.get('protocol')}", expected=f"protocol {PROTOCOL}"
+                )
+            if self.profile.runtime == "onnxruntime" and "onnxruntime" not in device:
+                raise self._connection.failed(
+                    "the Python that runs the probe has no onnxruntime",
+                    fix="install it there, or name another Python or image in the profile",
                 )
             mismatch = self.profile.device.mismatch(device)
             if mismatch is not None:
@@ -152,7 +165,7 @@ class Probe:
             "threads": self.profile.threads,
             "providers": self.profile.providers,
             "optimization": self.profile.optimization,
-            "config": self.profile.config,
+            "config": self._config(),
         }
         request = {"do": "load", "name": name, "path": place, "options": options}
         reply, _ = self._connection.ask(
@@ -161,6 +174,7 @@ class Probe:
                 "invalid_graph": lambda why: self._unloadable(path, why),
                 "no_runtime": self._connection.failed,
             },
+            extra_s=self._build_s,
         )
         try:
             model = LoadedModel.from_reply(reply, name=name, path=path)
@@ -181,6 +195,18 @@ class Probe:
         if "engine" in reply:
             self.device = {**self.device, "engine": reply["engine"]}
         return model
+
+    @property
+    def _build_s(self) -> float:
+        """Seconds beyond the usual silence that a device may need before its first answer."""
+        profile = self.profile
+        builds = profile.runtime == "tensorrt" or not set(profile.providers).isdisjoint(BUILDERS)
+        return BUILD_S if builds else 0.0
+
+    def _config(self) -> dict[str, str]:
+        """Session settings. Threads of a model that has its answer stop spinning: the next model needs their cores."""
+        several = self.profile.runtime == "onnxruntime" and self.profile.threads > 1
+        return {**(SLEEP_BETWEEN_RUNS if several else {}), **self.profile.config}
 
     def _unloadable(self, path: Path, why: str) -> EdgefairError:
         """The model is to blame, unless the device's runtime is older than the one that made or checked it here."""
@@ -229,7 +255,7 @@ class Probe:
         try:
             while (item := sender.sent.get()) is not None:
                 try:
-                    reply, arrays = self._connection.receive(item.number, refusals=refusals)
+                    reply, arrays = self._connection.receive(item.number, refusals=refusals, extra_s=self._build_s)
                 except DroppedError as error:
                     waiting = sender.take_back()
                     if sender.failure is not None:
@@ -253,7 +279,12 @@ class Probe:
             raise sender.failure
 
     def latency(
-        self, outputs: Mapping[str, Sequence[str]], pool: Arrays, *, inputs: Sequence[InputSpec] = ()
+        self,
+        outputs: Mapping[str, Sequence[str]],
+        pool: Arrays,
+        *,
+        inputs: Sequence[InputSpec] = (),
+        energy: bool = False,
     ) -> dict[str, NDArray[np.int64]]:
         """Nanoseconds of every query per model, interleaved: int64 [queries], round i of one beside round i of others.
 
@@ -261,35 +292,24 @@ class Probe:
             outputs: names of the outputs asked for, per name of a loaded model; the models take the same inputs.
             pool: rows to query with, [pool, ...] per graph input.
             inputs: of the models' spec; what they need done is done before the clock runs.
+            energy: also measure the energy of a query, where the device has a meter.
 
         Raises:
-            MeasurementError: the device was lost.
+            MeasurementError: the device was lost, or says what cannot be.
         """
-        rules = self.profile.latency.model_dump(exclude={"measured"})
-        request = {
-            "do": "latency",
-            "outputs": {name: list(names) for name, names in outputs.items()},
-            "rules": rules,
-            "prepare": _preparation(inputs),
-        }
-        extra_s = self.profile.latency.max_seconds * len(outputs)
+        request, extra_s = timing_request(self.profile, outputs, energy=energy)
+        request |= {"prepare": _preparation(inputs)}
         while True:
             try:
-                reply, arrays = self._connection.ask(request, pool, extra_s=extra_s)
+                reply, arrays = self._connection.ask(request, pool, extra_s=extra_s + self._build_s)
                 break
             except DroppedError as error:
                 self._reconnect(error)
-        counts = {len(arrays[name]) if name in arrays and arrays[name].ndim == 1 else 0 for name in outputs}
-        if len(counts) != 1 or 0 in counts:
-            raise self._connection.failed(f"the device returned {sorted(counts)} times", expected="as many per model")
-        for name in outputs:
-            if arrays[name].dtype != np.int64 or arrays[name].min() <= 0:
-                raise self._connection.failed(f"the device returned impossible times for '{name}'")
-        for moment in ("before", "after"):
-            read = reply.get(moment)
-            if isinstance(read, dict):
-                numbers = {name: value for name, value in read.items() if isinstance(value, int | float)}
-                self.device[f"{moment}_timing"] = numbers
+        try:
+            check_times(arrays, outputs)
+            self.device |= circumstances(reply, set(outputs))
+        except ValueError as error:
+            raise self._connection.failed(str(error)) from error
         return arrays
 
 

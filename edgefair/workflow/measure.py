@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from edgefair.targets import LoadedModel, Probe
 from edgefair.targets.binding import check_binding
 from edgefair.workflow.design import design_of
 from edgefair.workflow.progress import Progress
+from edgefair.workflow.trust import SecondAsking, outputs_of, unreadable
 
 # Makes the spec of a model file that carries none.
 Fallback = Callable[[LoadedModel], ModelSpec]
@@ -204,21 +206,28 @@ def spec_of(model: LoadedModel, fallback: Fallback) -> ModelSpec:
 def decide_rows(
     probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSpec, progress: Progress
 ) -> tuple[NDArray[np.int64], float]:
-    """Decisions of every row and the seconds spent encoding (while the device was at work on the batch before)."""
-    outputs = [name for name in (spec.reading.output, spec.reading.score) if name is not None]
-    clock = _Clock(rows.inputs(spec, rows.batch_rows(spec, BATCH_ROWS)))
-    parts = []
+    """Decisions of every row and the seconds spent encoding (while the device was at work on the batch before).
+
+    Raises:
+        ModelError: the model's outputs are no decisions.
+        MeasurementError: the device was lost, contradicts itself, or returns outputs that the model cannot have.
+    """
+    size = rows.batch_rows(spec, BATCH_ROWS)
+    clock = _Clock(rows.inputs(spec, size))
+    again = SecondAsking(probe, model, rows, spec)
+    parts: list[NDArray[np.int64]] = []
     done = 0
-    for batch in probe.run(model, clock, outputs, inputs=spec.inputs):
+    for batch in probe.run(model, clock, outputs_of(spec), inputs=spec.inputs):
         try:
-            decision, _ = read_decisions(batch, spec.reading, len(spec.classes))
+            decision, score = read_decisions(batch, spec.reading, len(spec.classes))
         except ValueError as error:
-            raise ModelError(
-                f"'{model.path}': {error}", fix="say how to read the output under model.output in the config"
-            ) from error
+            sent = next(itertools.islice(rows.inputs(spec, size), len(parts), None))
+            raise unreadable(probe, model, spec, sent, error) from error
+        again.note(done, decision, score)
         parts.append(decision)
         done += len(decision)
         progress(done, len(rows), f"deciding ({model.name})")
+    again.compare()
     return np.concatenate(parts), clock.seconds
 
 
@@ -257,4 +266,5 @@ def _times(
     progress(0, 0, "timing")
     pool = next(rows.inputs(spec, rows.batch_rows(spec, LATENCY_POOL)))
     names = [candidate.name] if reference is None else [reference.name, candidate.name]
-    return probe.latency({name: [spec.reading.output] for name in names}, pool, inputs=spec.inputs), ""
+    outputs = {name: [spec.reading.output] for name in names}
+    return probe.latency(outputs, pool, inputs=spec.inputs, energy=True), ""

@@ -177,7 +177,7 @@ def test_a_destination_that_cannot_be_written(project):
 
 @pytest.mark.e2e
 def test_a_full_disk_leaves_the_old_bundle(project, tmp_path):
-    """The child may write files of 20 kB at most: the model does not fit, as on a full disk."""
+    """The child may write files of 20 kB at most: the model does not fit, as on a full disk. It caches no bytecode: that would be cut too."""
     out = project / "out"
     assert run("export", "-c", project / "edgefair.yaml", "-o", out, "--no-latency").exit_code == 0
     old = (out / "report.json").read_bytes()
@@ -187,7 +187,7 @@ def test_a_full_disk_leaves_the_old_bundle(project, tmp_path):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "from edgefair.cli import main\nmain(sys.argv[1:])"
     )
-    command = [sys.executable, "-c", code, "export", "-c", project / "edgefair.yaml", "-o", out, "--no-latency"]
+    command = [sys.executable, "-B", "-c", code, "export", "-c", project / "edgefair.yaml", "-o", out, "--no-latency"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert "File too large" in done.stderr

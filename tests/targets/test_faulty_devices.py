@@ -6,18 +6,23 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx_models import batches, classifier, save, value
+from onnx_models import SPEC, batches, classifier, save, value
 
 import edgefair
-from edgefair.errors import MeasurementError
+from edgefair.data.rows import TableRows
+from edgefair.data.table import Table
+from edgefair.errors import MeasurementError, ModelError
 from edgefair.files import sha256_file
+from edgefair.probe.spec import Reading
 from edgefair.targets import Probe, load_profile
 from edgefair.targets.local import LocalTransport
+from edgefair.workflow import measure as measure_rows
 
 ROOT = str(Path(edgefair.__file__).parent.parent)
 PROFILE = load_profile("local")
@@ -133,11 +138,12 @@ def scripted(script, *, timeout_s=60):
 # A probe that answers as `LIES` (header key or array name -> Python expression, by request) says.
 LYING = """
 import numpy as np
-from edgefair.probe.wire import digest_arrays, encode_frame, read_frame, write_frame
+from edgefair.probe.wire import PROTOCOL, digest_arrays, encode_frame, read_frame, write_frame
+METER = {"source": "RAPL", "covers": "it"}
 def signature(name, kind):
     return {"name": name, "type": kind, "shape": [None]}
 truth = {
-    "hello": ({"protocol": 3, "device": {"onnxruntime": "1"}}, {}),
+    "hello": ({"protocol": PROTOCOL, "device": {"onnxruntime": "1"}}, {}),
     "load": ({"sha256": DIGEST, "bytes": SIZE, "inputs": [],
               "outputs": [signature("decision", "tensor(int64)"), signature("p", "tensor(float)")],
               "metadata": {}, "providers": ["CPUExecutionProvider"]}, {}),
@@ -178,7 +184,9 @@ def test_the_scripted_device_is_believed_as_long_as_it_does_not_lie(tmp_path):
     ("lie", "message"),
     [
         (("hello", "protocol", "99"), "protocol 99"),
-        (("hello", "device", "None"), "protocol 3"),
+        (("hello", "device", "None"), "expected: protocol"),
+        (("hello", "protocol", "PROTOCOL - 1"), "expected: protocol"),
+        (("hello", "device", "{}"), "has no onnxruntime"),
         (("load", "sha256", "'0' * 64"), "loaded sha256 0000"),
         (("load", "bytes", "1"), r"\(1 bytes\)"),
         (("load", "outputs", "3"), "describes the model as nothing known"),
@@ -194,14 +202,44 @@ def test_the_scripted_device_is_believed_as_long_as_it_does_not_lie(tmp_path):
         (("run", "ok", "False"), "answered None"),
         (("run", "inputs", "'0' * 64"), "ran other inputs than it was sent"),
         (("run", "inputs", "None"), "ran other inputs than it was sent"),
-        (("latency", "m", "np.zeros(0, dtype=np.int64)"), "as many per model"),
+        (("latency", "m", "np.zeros(0, dtype=np.int64)"), "not as many per model"),
         (("latency", "m", "np.array([3, -1])"), "impossible times"),
         (("latency", "m", "np.ones(3)"), "impossible times"),
+        (("latency", "energy", "METER | {'mj': {'m': [1.0, 0.0]}}"), "impossible energies"),
+        (("latency", "energy", "METER | {'mj': {'m': [float('nan')]}}"), "impossible energies"),
+        (("latency", "energy", "METER | {'mj': {'m': []}}"), "impossible energies"),
+        (("latency", "energy", "METER | {'mj': {'n': [1.0]}}"), "impossible energies"),
+        (("latency", "energy", "METER"), "energy of its queries as nothing known"),
     ],
 )
 def test_a_device_that_lies_is_not_believed(tmp_path, lie, message):
     with pytest.raises(MeasurementError, match=message):
         measure(classifier(tmp_path / "m.onnx"), [lie])
+
+
+def test_what_a_device_says_of_its_timing_is_kept_and_what_it_cannot_say_is_absent(tmp_path):
+    path = classifier(tmp_path / "m.onnx")
+    said = [
+        ("latency", "pinned", "[3]"),
+        ("latency", "before", "{'temperature_c': 41.5, 'note': 'x'}"),
+        ("latency", "energy", "METER | {'mj': {'m': [2.0, 9.0, 3.0]}}"),
+    ]
+    for lies, expected in (
+        (said, {
+            "pinned": [3],
+            "before_timing": {"temperature_c": 41.5},
+            "energy": {
+                "source": "RAPL", "covers": "it", "mj_per_query": {"m": 3.0},
+                "blocks_mj_per_query": {"m": [2.0, 9.0, 3.0]},
+            },
+        }),
+        ([("latency", "pinned", "None"), ("latency", "energy", "None")], {}),
+    ):  # fmt: skip
+        with lying(path, lies) as probe:
+            probe.load(path, name="m")
+            before = set(probe.device)
+            probe.latency({"m": ["decision"]}, {"x": np.zeros((1, 2), dtype=np.float32)}, energy=True)
+            assert {key: probe.device[key] for key in probe.device.keys() - before} == expected
 
 
 def test_an_output_that_is_missing_is_not_made_up(tmp_path):
@@ -251,6 +289,17 @@ def test_a_device_that_hangs_is_given_up_after_the_timeout():
         scripted("import signal; signal.pause()", timeout_s=0.2).__enter__()
 
 
+def test_a_device_that_builds_an_engine_may_be_silent_for_longer(tmp_path):
+    path = classifier(tmp_path / "m.onnx")
+    probe = lying(path, [("load", "providers", "['TensorRT 10']")])
+    probe.profile = load_profile("tensorrt")
+    with probe:
+        probe._connection.timeout_s = 0.0
+        loaded = probe.load(path, name="m")
+        assert len(list(probe.run(loaded, iter(batches(10, 10)[1]), ["decision"]))) == 1
+        probe._connection.timeout_s = 60.0
+
+
 def test_a_device_that_hangs_while_it_is_written_to_is_given_up_after_the_timeout():
     """The request is larger than the pipe, so the host cannot even finish asking."""
     rules = PROFILE.latency.model_copy(update={"max_seconds": 0.1})
@@ -259,5 +308,117 @@ def test_a_device_that_hangs_while_it_is_written_to_is_given_up_after_the_timeou
     with probe:
         probe._connection.timeout_s = 0.2
         os.kill(transport.process.pid, signal.SIGSTOP)
-        with pytest.raises(MeasurementError, match=r"no answer within 0\.3 s"):
+        with pytest.raises(MeasurementError, match=r"no answer within 0\.4 s"):
             probe.latency({"m": ["decision"]}, {"x": np.zeros((1_000_000, 2), dtype=np.float32)})
+
+
+# What only the rows can show: answers that have the right form and belong to other rows -----------------------------
+
+# The real probe, whose models answer what `LIE` makes of the honest answer; `turn` counts the batches.
+DISHONEST = """
+import itertools
+import numpy as np
+import edgefair.probe.__main__ as probe
+from edgefair.probe.models import Loaded
+honest, turns, old = Loaded.run, itertools.count(), []
+def run(self, inputs, outputs):
+    found, turn = honest(self, inputs, outputs), next(turns)
+    old.append(found)
+    return {name: np.asarray(LIE, dtype=array.dtype) for name, array in found.items()}
+Loaded.run = run
+probe.main()
+"""
+SAME_FORM = "np.resize({}, array.shape)"
+LABEL_ALONE = replace(SPEC, reading=Reading("decision", "label"))
+PROBABILITIES = replace(SPEC, reading=Reading("score", "probabilities"))
+
+
+def rows(n=300):
+    x = np.random.default_rng(5).normal(size=(n, 2))
+    return TableRows(Table({"a": x[:, 0], "b": x[:, 1]}), ("a", "b"), np.zeros(n, dtype=np.int64), {}, None, None, ())
+
+
+def decide(path, lie, spec=SPEC, size=64):
+    with pytest.MonkeyPatch.context() as patch, scripted(DISHONEST.replace("LIE", lie)) as probe:
+        patch.setattr(measure_rows, "BATCH_ROWS", size)
+        loaded = probe.load(path, name="m")
+        return measure_rows.decide_rows(probe, loaded, rows(), spec, lambda *_: None)[0]
+
+
+@pytest.mark.parametrize(
+    ("lie", "spec"),
+    [
+        (SAME_FORM.format("old[0][name]"), LABEL_ALONE),
+        (SAME_FORM.format("old[max(turn - 1, 0)][name]"), LABEL_ALONE),
+        (SAME_FORM.format("array[:1]"), LABEL_ALONE),
+        ("array[::-1]", LABEL_ALONE),
+        ("np.roll(array, 1, axis=0)", SPEC),
+        (SAME_FORM.format("old[0][name]"), PROBABILITIES),
+    ],
+    ids=[
+        "the first answer for ever",
+        "the answer before",
+        "one row for all",
+        "backwards",
+        "shifted by a row",
+        "scores",
+    ],
+)
+def test_answers_that_belong_to_other_rows_are_no_measurement(tmp_path, lie, spec):
+    with pytest.raises(MeasurementError, match=r"asked again for 48 rows of .* answered \d+ of them differently"):
+        decide(classifier(tmp_path / "m.onnx"), lie, spec)
+
+
+@pytest.mark.parametrize("size", [64, 4096])
+def test_an_honest_device_is_believed_whatever_the_batches(tmp_path, size):
+    expected = rows().table.columns
+    found = decide(classifier(tmp_path / "m.onnx"), "array", size=size)
+    assert np.array_equal(found, (expected["a"] + 0.5 * expected["b"] < 0).astype(int))
+
+
+@pytest.mark.parametrize("spec", [SPEC, LABEL_ALONE], ids=["score", "label"])
+def test_a_constant_model_is_no_lie(tmp_path, spec):
+    assert not decide(classifier(tmp_path / "m.onnx", weights=((0.0, 0.0), (0.0, 0.0))), "array", spec).any()
+
+
+def test_a_score_that_is_rounded_otherwise_is_no_lie(tmp_path):
+    rounded = "array + (4e-4 * (turn % 2) if name == 'score' else 0)"
+    assert len(decide(classifier(tmp_path / "m.onnx"), rounded)) == 300
+
+
+def test_a_model_whose_rows_decide_about_each_other_is_to_blame_itself(tmp_path):
+    """score = softmax(x - mean of the batch)."""
+    path = save(
+        tmp_path / "m.onnx",
+        [
+            helper.make_node("ReduceMean", ["x", "axes"], ["mean"], keepdims=1),
+            helper.make_node("Sub", ["x", "mean"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["score"], axis=1),
+            helper.make_node("ArgMax", ["score"], ["decision"], axis=1, keepdims=0),
+        ],
+        [value("x", TensorProto.FLOAT, ["n", 2])],
+        [value("decision", TensorProto.INT64, ["n"]), value("score", TensorProto.FLOAT, ["n", 2])],
+        [numpy_helper.from_array(np.array([0]), "axes")],
+    )
+    with pytest.raises(ModelError, match="answers a row otherwise when other rows are in its batch"):
+        decide(path, "array")
+
+
+@pytest.mark.parametrize(
+    ("lie", "spec", "message"),
+    [
+        ("array + 7", LABEL_ALONE, "holds labels 7 to 8, not 0 to 1"),
+        ("array - (turn == 3)", LABEL_ALONE, "holds labels -1 to"),
+        ("array * 3", PROBABILITIES, "perhaps logits"),
+    ],
+)
+def test_decisions_that_the_model_cannot_make_are_the_devices_fault(tmp_path, lie, spec, message):
+    with pytest.raises(MeasurementError, match=message) as error:
+        decide(classifier(tmp_path / "m.onnx"), lie, spec)
+    assert error.value.expected.startswith("what onnxruntime on this machine answers")
+
+
+def test_decisions_that_this_machine_reads_no_better_are_the_models_fault(tmp_path):
+    with pytest.raises(ModelError, match="is int64, not logits") as error:
+        decide(classifier(tmp_path / "m.onnx"), "array", replace(SPEC, reading=Reading("decision", "logits")))
+    assert "model.output" in error.value.fix

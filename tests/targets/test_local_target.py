@@ -1,6 +1,7 @@
 """The real probe in a real subprocess with real onnxruntime kernels, and models and inputs that are wrong."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
@@ -53,6 +54,27 @@ def test_latency_is_measured_interleaved_for_as_long_as_the_rules_say(tmp_path):
         times = running.latency({"reference": ["decision"], "candidate": ["decision"]}, {"x": x})
     assert {name: len(item) for name, item in times.items()} == {"reference": 200, "candidate": 200}
     assert all((item > 0).all() for item in times.values())
+
+
+def test_the_cores_that_ran_the_queries_are_recorded_and_the_machine_has_them_back(tmp_path):
+    rules = load_profile("local").latency.model_copy(update={"warmup": 0, "min_queries": 5, "min_seconds": 0.0})
+    with open_target(load_profile("local").model_copy(update={"latency": rules}), timeout_s=60) as running:
+        running.load(classifier(tmp_path / "m.onnx"), name="m")
+        allowed = os.sched_getaffinity(running._connection._process.pid)
+        running.latency({"m": ["decision"]}, {"x": batches(4, 4)[0]})
+        assert len(running.device["pinned"]) == 1
+        assert set(running.device["pinned"]) <= allowed
+        assert "energy" not in running.device, "nobody asked"
+        assert os.sched_getaffinity(running._connection._process.pid) == allowed
+
+
+def test_two_threads_decide_what_one_does(tmp_path):
+    """Their sessions stop spinning between queries, which is a setting of the session."""
+    x, parts = batches(200, 64)
+    with open_target(load_profile("local").model_copy(update={"threads": 2}), timeout_s=60) as running:
+        loaded = running.load(classifier(tmp_path / "m.onnx"), name="m")
+        decision = np.concatenate([item["decision"] for item in running.run(loaded, iter(parts), OUTPUTS)])
+    assert np.array_equal(decision, (x @ np.array([[1, -1], [0.5, -0.5]], dtype=np.float32)).argmax(1))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", None])

@@ -1,0 +1,56 @@
+"""A device and what its clock and its meter showed, as a person reads it in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+
+from edgefair.measure.latency import LatencySummary
+from edgefair.report.model import TargetResult
+
+INDENT = "\n        "
+
+
+def device_line(device: Mapping[str, Any]) -> str:
+    """The processor and what ran the model on it, with its version."""
+    runtime = "tensorrt" if device.get("runs_on") == "tensorrt" else "onnxruntime"
+    return f"{device.get('cpu', device.get('machine', '?'))}, {runtime} {device.get(runtime, '?')}"
+
+
+def latency_text(target: TargetResult) -> Text:
+    """Latency of candidate and reference, the cores that it was measured on, and the energy of a query."""
+    if target.latency is None:
+        return Text("latency not measured")
+    text = (
+        f"latency {_percentiles(target.latency)}; {target.latency.queries:,} queries, batch 1, "
+        f"{_cores(target.device.get('pinned'))}"
+    )
+    if target.reference_latency is not None and target.speed_up is not None:
+        speed = target.speed_up
+        text += (
+            f"{INDENT}reference {_percentiles(target.reference_latency)}: "
+            f"{speed.ratio:.2f}x as fast as the reference [{speed.lower:.2f}, {speed.upper:.2f}]"
+        )
+    energy = target.device.get("energy")
+    return Text(text if energy is None else f"{text}\n{_energy(energy)}")
+
+
+def _cores(pinned: list[int] | None) -> str:
+    if not pinned:
+        return "not pinned"
+    return f"pinned to cpu {', '.join(str(core) for core in pinned)}"
+
+
+def _energy(energy: Mapping[str, Any]) -> str:
+    of = energy["mj_per_query"]
+    text = f"energy  {of['candidate']:.3g} mJ a query"
+    if "reference" in of:
+        text += f", the reference {of['reference']:.3g} mJ"
+    return f"{text}{INDENT}of {energy['covers']} ({energy['source']})"
+
+
+def _percentiles(latency: LatencySummary) -> str:
+    values = (("p50", latency.p50_ms), ("p90", latency.p90_ms), ("p99", latency.p99_ms))
+    return " ".join(f"{name} {'?' if value is None else f'{value:.4f} ms'}" for name, value in values)

@@ -1,0 +1,47 @@
+"""What a reader sees of how a model was timed."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from edgefair.measure.latency import LatencySummary, SpeedUp
+from edgefair.report.timing import device_line, latency_text
+
+LATENCY = LatencySummary(1024, 1.0, 2.0, 3.0, 1.9, 2.1, 0.0)
+METER = {"source": "INA3221 VDD_IN", "covers": "the whole module, idle included"}
+
+
+def shown(device, reference=LATENCY):
+    speed = None if reference is None else SpeedUp(2.0, 1.9, 2.1)
+    target = SimpleNamespace(latency=LATENCY, reference_latency=reference, speed_up=speed, device=device)
+    return latency_text(target).plain
+
+
+def test_the_cores_are_named_or_it_is_said_that_there_were_none():
+    assert "1,024 queries, batch 1, pinned to cpu 2, 3\n" in shown({"pinned": [2, 3]})
+    assert "batch 1, not pinned\n" in shown({})
+
+
+def test_energy_is_shown_with_its_meter_and_not_mentioned_without_one():
+    both = shown({"energy": METER | {"mj_per_query": {"candidate": 1.234, "reference": 5.6}}})
+    assert "energy  1.23 mJ a query, the reference 5.6 mJ\n" in both
+    assert both.endswith("of the whole module, idle included (INA3221 VDD_IN)")
+    alone = shown({"energy": METER | {"mj_per_query": {"candidate": 120.0}}}, reference=None)
+    assert "energy  120 mJ a query\n" in alone
+    assert "mJ" not in shown({})
+
+
+def test_without_a_clock_nothing_is_said_of_time():
+    assert latency_text(SimpleNamespace(latency=None)).plain == "latency not measured"
+
+
+@pytest.mark.parametrize(
+    ("device", "line"),
+    [
+        ({"cpu": "Cortex-A76", "onnxruntime": "1.32.0"}, "Cortex-A76, onnxruntime 1.32.0"),
+        ({"machine": "aarch64", "runs_on": "tensorrt", "tensorrt": "10.3.0"}, "aarch64, tensorrt 10.3.0"),
+        ({"machine": "aarch64", "runs_on": "tensorrt"}, "aarch64, tensorrt ?"),
+    ],
+)
+def test_a_device_is_named_with_what_ran_the_model(device, line):
+    assert device_line(device) == line
