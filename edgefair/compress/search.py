@@ -190,7 +190,7 @@ class _Search:
                 yield lambda choice, name=name: replace(choice, calibration=name)
 
     def _islands(self, choice: Choice, nodes: tuple[str, ...]) -> Trial:
-        """Fewest nodes in float: the shortest kept prefix of the ranking by bisection, then without each of it.
+        """Fewest nodes in float: the shortest kept prefix of the ranking by bisection, then without what it can spare.
 
         Bisection assumes that more float is no worse. Where that is wrong it still ends at a prefix that was judged.
         """
@@ -203,11 +203,26 @@ class _Search:
                 low = middle
         chosen = nodes[:high]
         if self.judge(replace(choice, float_nodes=chosen)).harmless:
-            for node in reversed(nodes[: high - 1]):
-                fewer = tuple(item for item in chosen if item != node)
-                if self.judge(replace(choice, float_nodes=fewer)).harmless:
-                    chosen = fewer
+            chosen = self._thinned(choice, chosen)
         return self.judge(replace(choice, float_nodes=chosen))
+
+    def _thinned(self, choice: Choice, chosen: tuple[str, ...]) -> tuple[str, ...]:
+        """Nodes whose float is needed: from the least harmful one on, in strides that double where they are spared.
+
+        A run of n nodes that can be spared costs log n trials, each that cannot costs one. The last node of the
+        shortest kept prefix is needed.
+        """
+        end, stride = len(chosen) - 1, 1
+        while end > 0:
+            stride = min(stride, end)
+            fewer = chosen[: end - stride] + chosen[end:]
+            if self.judge(replace(choice, float_nodes=fewer)).harmless:
+                chosen, end, stride = fewer, end - stride, 2 * stride
+            elif stride > 1:
+                stride //= 2
+            else:
+                end -= 1
+        return chosen
 
     def _treated(self, start: Choice) -> str | None:
         """Treatments of the compressed file, alone and together."""

@@ -21,6 +21,7 @@ class Bench:
     keeps: object
     harmless: object = None
     saturate: tuple = ()
+    ranked: tuple = NODES
     judged: list = field(default_factory=list)
 
     def judge(self, choice):
@@ -31,7 +32,7 @@ class Bench:
         return Trial(choice, kept, harmless, 0.0 if kept else 1.0 / (1 + len(choice.float_nodes)), cost, {})
 
     def nodes(self, choice):
-        return NODES
+        return self.ranked
 
     def saturating(self, choice):
         return self.saturate
@@ -59,6 +60,14 @@ def test_a_ranking_that_is_right_needs_a_logarithm_of_trials_and_one_for_each_no
     bench = Bench(lambda choice: set(NODES[:harmful]) <= set(choice.float_nodes))
     found(bench)
     assert len(bench.judged) <= 2 + 3 + 1 + harmful
+
+
+def test_where_a_ranking_is_wrong_what_can_be_spared_goes_in_strides():
+    nodes = tuple(f"n{index:02d}" for index in range(64))
+    bench = Bench(lambda choice: {"n00", "n63"} <= set(choice.float_nodes), ranked=nodes)
+    result = found(bench)
+    assert set(result.chosen.choice.float_nodes) == {"n00", "n63"}
+    assert len(bench.judged) <= 2 + 6 + 12
 
 
 def test_no_choice_is_judged_twice():
