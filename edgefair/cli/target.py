@@ -19,14 +19,21 @@ def command() -> None:
 
 
 @command.command("list")
+@click.argument("targets", nargs=-1)
 @json_option
-def list_command(as_json: bool) -> None:
-    """The targets that are known by name, and what each still lacks on this machine."""
+def list_command(targets: tuple[str, ...], as_json: bool) -> None:
+    """TARGETS, or all that are known by name: their budgets, and what each still lacks on this machine.
+
+    \b
+    Examples:
+      edgefair target list
+      edgefair target list my-board.yaml ssh://pi@192.168.0.7
+    """
     from edgefair.report.console import stdout_console
     from edgefair.report.targets import render_targets
     from edgefair.workflow.targets import known_targets
 
-    known = known_targets()
+    known = known_targets(targets)
     if as_json:
         items = [{**item.profile.model_dump(mode="json"), "lacks": item.lacks} for item in known]
         sys.stdout.write(json.dumps(items, indent=1) + "\n")

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import ABSOLUTE, device, fairness, utility
+from edgefair.decision.gates.device import Limits
 from edgefair.decision.policy import JOIN, Policy
 from edgefair.decision.summary import summarize
 from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, worst
@@ -16,12 +17,19 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import all_metrics
 
 
-def decide(evidence: Evidence | GroupCounts, policy: Policy, *, today: datetime.date | None = None) -> Verdict:
+def decide(
+    evidence: Evidence | GroupCounts,
+    policy: Policy,
+    *,
+    budget: Limits | None = None,
+    today: datetime.date | None = None,
+) -> Verdict:
     """Judge a measurement by a policy. Pure: equal arguments give an equal verdict.
 
     Args:
         evidence: what was measured; counts alone where nothing else was.
         policy: thresholds and declared groups.
+        budget: what the model may cost on this target beyond the policy, if its profile says so.
         today: the day on which waivers must still hold; needed where there are any.
 
     Raises:
@@ -39,6 +47,7 @@ def decide(evidence: Evidence | GroupCounts, policy: Policy, *, today: datetime.
         utility.collapse(evidence.counts),
         utility.balanced_accuracy_floor(evidence, policy),
         *_optional_gates(evidence, policy),
+        *device.cost(evidence, policy, budget),
     ]
     outcome = worst(gate.outcome for gate in gates)
     through = outcome is Outcome.INCONCLUSIVE and policy.on_inconclusive == "warn"
@@ -61,7 +70,7 @@ def decide(evidence: Evidence | GroupCounts, policy: Policy, *, today: datetime.
 
 
 def _optional_gates(evidence: Evidence, policy: Policy) -> list[Gate]:
-    """The gates that the policy asks for, in a fixed order."""
+    """The gates of decisions that the policy asks for, in a fixed order."""
     found = [fairness.metric(evidence, policy, name) for name in policy.judged_metrics]
     if policy.max_eo_increase is not None:
         found.append(fairness.paired(evidence, policy, policy.max_eo_increase))
@@ -73,10 +82,6 @@ def _optional_gates(evidence: Evidence, policy: Policy) -> list[Gate]:
         found.append(utility.group_accuracy_drop(evidence, policy, policy.max_group_accuracy_drop))
     if policy.max_excess_loss is not None:
         found.append(utility.excess_loss(evidence, policy, policy.max_excess_loss))
-    if policy.max_latency_p90_ms is not None:
-        found.append(device.latency_p90(evidence, policy, policy.max_latency_p90_ms))
-    if policy.max_size_bytes is not None:
-        found.append(device.size(evidence, policy.max_size_bytes))
     return found
 
 

@@ -1,4 +1,5 @@
-"""The first thing that runs on a device behind ssh: find or make a Python with onnxruntime, and become the probe.
+"""The first thing that runs on a device behind ssh or in a container: find or make a Python with onnxruntime, and
+become the probe.
 
 The standard library alone. stdin goes on to the probe untouched; what there is to say goes to stderr.
 """
@@ -21,6 +22,9 @@ from typing import Any, List, Mapping, NoReturn, Sequence
 OLDEST_PYTHON = (3, 9)
 # Exit codes with a meaning for the host (sysexits.h: EX_UNAVAILABLE, EX_CANTCREAT, EX_TEMPFAIL).
 UNAVAILABLE, NO_FOLDER, BUSY = 69, 73, 75
+# A shell's exit code for a process that a signal ended is this much more than the signal's number.
+SIGNALLED = 128
+FIRST = 1
 # How long a session that has just ended may hold the device.
 BUSY_S = 10.0
 PIP_LINES = 3
@@ -33,12 +37,14 @@ def main(zipapp: int, settings: Mapping[str, Any]) -> NoReturn:
 
     Args:
         zipapp: file descriptor of the zipapp in memory.
-        settings: folder (where everything is kept), python (None to use an own virtual environment), packages (what
-            pip installs there), session (an id: a session that comes back ends what is left of itself), only_clean (end
-        that, remove files that did not arrive whole, and no more).
+        settings: folder (where everything is kept), python (name or path; None to use an own virtual environment),
+            packages (what pip installs there), session (an id: a session that comes back ends what is left of itself),
+            only_clean (end that, remove files that did not arrive whole, and no more).
     """
     if sys.version_info < OLDEST_PYTHON:
         stop(UNAVAILABLE, f"Python {sys.version.split()[0]} is too old: 3.9 is the oldest")
+    if os.getpid() == FIRST:
+        stand_by()
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)  # a group of its own, so that a session that comes back can end it with its children
     folder = Path(settings["folder"]).expanduser()
@@ -56,9 +62,23 @@ def main(zipapp: int, settings: Mapping[str, Any]) -> NoReturn:
     os.set_inheritable(zipapp, True)
     os.set_inheritable(lock, True)
     try:
-        os.execv(python, [python, "-I", f"/proc/self/fd/{zipapp}", str(folder / "models")])
+        os.execvp(python, [python, "-I", f"/proc/self/fd/{zipapp}", str(folder / "models")])
     except OSError as error:
         stop(UNAVAILABLE, f"{python} cannot be run: {error.strerror}")
+
+
+def stand_by() -> None:
+    """As the first process of a container, which no signal of its own ends: leave the work to a child, end as it ends.
+
+    Returns in the child alone.
+    """
+    child = os.fork()
+    if child == 0:
+        return
+    for stream in (0, 1):
+        os.close(stream)
+    status = os.waitpid(child, 0)[1]
+    os._exit(SIGNALLED + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
 
 
 def hold(lock: int, session: str) -> None:

@@ -53,6 +53,7 @@ class TargetResult:
 
     Attributes:
         device: its fingerprint.
+        budgets: what its profile lets a model cost there, under the policy's keys; gates beside the policy's.
         counts: decisions by group and label, as `GroupCounts.to_json`: the verdict can be taken again from them.
         flips: decisions that compression changed, by group and label; empty without a reference.
         bootstrap: attribute -> interval of the gap by resampling; information beside the verdict.
@@ -61,6 +62,7 @@ class TargetResult:
 
     target: str
     device: dict[str, Any]
+    budgets: dict[str, float]
     verdict: Verdict
     counts: dict[str, Any]
     flips: tuple[CellFlips, ...]

@@ -9,22 +9,39 @@ from rich.table import Table
 from rich.text import Text
 
 from edgefair.targets import TargetProfile
+from edgefair.targets.sections import Budgets
 
 
 def render_targets(targets: Sequence[tuple[TargetProfile, str | None]]) -> Table:
-    """One line per profile, with what it lacks on this machine, if anything."""
+    """One line per profile, with its budgets, and what it lacks on this machine, if anything."""
     table = Table(box=None, pad_edge=False)
-    for column in ("target", "about", "on this machine"):
+    for column in ("target", "about", "budgets", "on this machine"):
         table.add_column(column, overflow="fold")
     for profile, lacks in targets:
         ready = "ready" if profile.ssh is None else "not asked: `edgefair target probe` does"
-        table.add_row(Text(profile.name), Text(profile.about), Text(ready if lacks is None else lacks))
+        cells = (profile.name, profile.about, _budgets(profile.budgets), ready if lacks is None else lacks)
+        table.add_row(*(Text(cell) for cell in cells))
     return table
+
+
+def _budgets(budgets: Budgets) -> str:
+    latency, size = budgets.max_latency_p90_ms, budgets.max_size_bytes
+    parts = [
+        "" if latency is None else f"p90 {latency:,} ms",
+        "" if size is None else f"{size:,} bytes",
+    ]
+    return ", ".join(part for part in parts if part) or "none"
 
 
 def render_device(device: Mapping[str, Any]) -> Table:
     """The fingerprint, one fact a line."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in device.items():
-        table.add_row(name, Text(" ".join(value) if isinstance(value, list) else str(value)))
+        table.add_row(name, Text(_fact(value)))
     return table
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {item}" for name, item in value.items())
+    return " ".join(value) if isinstance(value, list) else str(value)

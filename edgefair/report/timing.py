@@ -14,9 +14,11 @@ INDENT = "\n        "
 
 
 def device_line(device: Mapping[str, Any]) -> str:
-    """The processor and what ran the model on it, with its version."""
+    """The processor and what ran the model on it, with its version, and the image where it was in a container."""
     runtime = "tensorrt" if device.get("runs_on") == "tensorrt" else "onnxruntime"
-    return f"{device.get('cpu', device.get('machine', '?'))}, {runtime} {device.get(runtime, '?')}"
+    text = f"{device.get('cpu', device.get('machine', '?'))}, {runtime} {device.get(runtime, '?')}"
+    box = device.get("container")
+    return text if box is None else f"{text}, in {box['engine']} image {box['image']} ({box['id'][:19]})"
 
 
 def latency_text(target: TargetResult) -> Text:

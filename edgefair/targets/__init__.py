@@ -7,10 +7,12 @@ from collections.abc import Mapping
 
 from edgefair.targets.base import Transport
 from edgefair.targets.client import Probe
+from edgefair.targets.images import identified
 from edgefair.targets.loaded import LoadedModel
 from edgefair.targets.profile import TargetProfile, load_profile
 
 TRANSPORTS: Mapping[str, str] = {
+    "container": "edgefair.targets.container:ContainerTransport",
     "local": "edgefair.targets.local:LocalTransport",
     "qemu": "edgefair.targets.qemu:QemuTransport",
     "ssh": "edgefair.targets.ssh:SshTransport",
@@ -22,7 +24,11 @@ def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> Probe:
 
     Args:
         timeout_s: longest silence of the device before it counts as lost.
+
+    Raises:
+        MeasurementError: a container's image or its engine is not there.
     """
+    profile = identified(profile)
     return Probe(profile, transport_of(profile), timeout_s=timeout_s)
 
 

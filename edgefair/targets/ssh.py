@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 import re
 import secrets
 import shlex
 import signal
 import subprocess
 from importlib.metadata import version
+from typing import Any
 
 from edgefair.errors import MeasurementError
-from edgefair.probe.boot import BUSY, NO_FOLDER, UNAVAILABLE
+from edgefair.probe.boot import BUSY, NO_FOLDER, SIGNALLED, UNAVAILABLE
 from edgefair.targets.base import Ending, Step
-from edgefair.targets.profile import SshSettings, TargetProfile
+from edgefair.targets.bootstrap import ARGUMENTS, preamble
+from edgefair.targets.profile import TargetProfile
+from edgefair.targets.sections import SshSettings
 from edgefair.targets.streams import enlarge_pipes
-from edgefair.targets.zipapp import build_zipapp
 
 # Keys and hosts are never asked about, a machine that went away is noticed, and nothing else of the user's
 # configuration can get between (forwardings, a remote command, a terminal).
@@ -25,31 +25,8 @@ OPTIONS = (
     "BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=15", "ServerAliveInterval=15",
     "ServerAliveCountMax=3", "ClearAllForwardings=yes", "RemoteCommand=none", "PermitLocalCommand=no",
 )  # fmt: skip
-SSH_FAILED, NO_PYTHON, SIGNALLED = 255, 127, 128
+SSH_FAILED, NO_PYTHON = 255, 127
 CLEANING_S = 20.0
-# Reads its settings and the zipapp from stdin, each with its length in front, and not one byte more. In base64 it
-# passes unchanged through every login shell.
-BOOT = """\
-import json, os, sys
-def take():
-    return exactly(int.from_bytes(exactly(8), "little"))
-def exactly(count):
-    parts = []
-    while count:
-        part = os.read(0, min(count, 1 << 20))
-        if not part:
-            os._exit(1)
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
-settings, zipapp = json.loads(take()), take()
-memory = os.memfd_create("probe.pyz")
-os.write(memory, zipapp)
-sys.path.insert(0, "/proc/self/fd/%d" % memory)
-from edgefair.probe import boot
-boot.main(memory, settings)
-"""
-BOOTSTRAP = f"import base64;exec(base64.b64decode('{base64.b64encode(BOOT.encode()).decode()}'))"
 # What ssh says where trying again would change nothing: pattern, what it means, what to do.
 REFUSALS = (
     (
@@ -105,14 +82,14 @@ class SshTransport:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Connect, and send the settings and the zipapp in front of the first request."""
-        python = shlex.join([self._settings.python or "python3", "-I", "-c", BOOTSTRAP])
+        python = shlex.join([self._settings.python or "python3", *ARGUMENTS])
         # The shell waits, so that its exit code tells of a probe that was killed: ssh says 255 for that and for a
         # connection that broke.
         process = self._ssh(f"exec sh -c {shlex.quote(f'{python}; exit $?')}")
         self._process, self._ran = process, True
         enlarge_pipes(process)
         with contextlib.suppress(OSError):  # whoever reads its answers finds out how it ended
-            for part in self._preamble(only_clean=False):
+            for part in preamble(self._boot_settings(only_clean=False)):
                 process.stdin.write(part)  # type: ignore[union-attr]
             process.stdin.flush()  # type: ignore[union-attr]
         return process
@@ -151,24 +128,21 @@ class SshTransport:
         if process is None or process.returncode == 0 or not self._ran:
             return
         with contextlib.suppress(MeasurementError):  # the next session on this device removes it
-            cleaning = self._ssh(shlex.join([self._settings.python or "python3", "-I", "-c", BOOTSTRAP]))
+            cleaning = self._ssh(shlex.join([self._settings.python or "python3", *ARGUMENTS]))
             try:
-                cleaning.communicate(b"".join(self._preamble(only_clean=True)), timeout=CLEANING_S)
+                cleaning.communicate(b"".join(preamble(self._boot_settings(only_clean=True))), timeout=CLEANING_S)
             except subprocess.TimeoutExpired:
                 cleaning.kill()
                 cleaning.communicate()
 
-    def _preamble(self, *, only_clean: bool) -> list[bytes]:
-        """What BOOT reads before the first request: settings and zipapp."""
-        settings = {
+    def _boot_settings(self, *, only_clean: bool) -> dict[str, Any]:
+        return {
             "folder": self._settings.folder,
             "python": self._settings.python,
             "packages": list(self._settings.packages or _own_versions()),
             "session": self._session,
             "only_clean": only_clean,
         }
-        parts = (json.dumps(settings).encode(), build_zipapp())
-        return [piece for part in parts for piece in (len(part).to_bytes(8, "little"), part)]
 
     def _ssh(self, remote: str) -> subprocess.Popen[bytes]:
         settings = self._settings

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +25,17 @@ from edgefair.files import sha256_json
 from edgefair.measure.latency import summarize
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.spec import ModelSpec
-from edgefair.targets import Probe, load_profile, open_target
+from edgefair.targets import Probe, TargetProfile, load_profile, open_target
+from edgefair.targets.client import IDENTITY
 from edgefair.workflow.answers import TargetAnswers
 from edgefair.workflow.candidates import Candidates
+from edgefair.workflow.fleet import load_fleet, on_each
 from edgefair.workflow.measure import decide_rows, evidence_of, spec_of
 from edgefair.workflow.progress import Progress
 from edgefair.workflow.stratified import cells_of, draw, sample_of
 from edgefair.workflow.verify import today
 
+Result = TypeVar("Result")
 # Gates that want a number to be large; all others want it to be small.
 AT_LEAST = frozenset({FLOOR, GROUP_ACCURACY, COLLAPSE})
 OF_DEVICE = frozenset({LATENCY, SIZE})
@@ -50,17 +52,21 @@ class _Device:
     """One target and the model before compression on it.
 
     Attributes:
+        identity: what a trial's outcome depends on and the profile does not say.
+        saturates: whether its INT8 kernels saturate sums of 16 bits.
         decisions: of that model on the validation rows, int64 [rows].
     """
 
-    name: str
-    probe: Probe
+    identity: dict[str, Any]
+    saturates: bool
     decisions: NDArray[np.int64]
     verdict: Verdict
 
 
 class ValidationBench:
     """Makes and judges choices; every trial is logged, and one that the log holds is not judged again.
+
+    A device is held for one trial at a time: between two of them networks may be trained for hours.
 
     Args:
         candidates: makes the model files.
@@ -75,48 +81,48 @@ class ValidationBench:
         self._log = log
         self._folder = folder
         self._progress = progress
-        self._stack = contextlib.ExitStack()
-        self._devices: list[_Device] = []
+        self._fleet = load_fleet(config.targets)
         self._known = {entry["key"]: entry["trial"] for entry in _read_log(log)}
+        self._devices = self._on_each(self._dense)
 
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack:
-            dense = self._candidates.dense
-            for name in self._config.targets:
-                self._progress(0, 0, f"starting {name}")
-                probe = stack.enter_context(open_target(load_profile(name)))
-                decisions, _ = self._decisions(probe, dense.path, dense.spec)
-                evidence = self._evidence(decisions, decisions, dense.path)
-                self._devices.append(
-                    _Device(name, probe, decisions, decide(evidence, self._config.policy, today=today()))
-                )
-            self._stack = stack.pop_all()
-        return self
+    def _on_each(self, work: Callable[[Probe, Progress], Result]) -> dict[str, Result]:
+        """The work's result by target."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        def with_probe(profile: TargetProfile, told: Progress) -> Result:
+            told(0, 0, f"starting {profile.name}")
+            with open_target(profile) as probe:
+                return work(probe, told)
+
+        results = on_each(self._fleet, with_probe, self._progress)
+        return {profile.name: result for profile, result in zip(self._fleet, results, strict=True)}
+
+    def _dense(self, probe: Probe, told: Progress) -> _Device:
+        dense = self._candidates.dense
+        decisions = self._decisions(probe, dense.path, dense.spec, told)
+        evidence = self._evidence(decisions, decisions, dense.path)
+        verdict = decide(evidence, self._config.policy, budget=probe.profile.budgets, today=today())
+        identity = {key: probe.device.get(key) for key in (*IDENTITY, "container")}
+        return _Device(identity, saturates_int8(probe.device), decisions, verdict)
 
     @property
     def dense_keeps(self) -> bool:
         """Whether the model before compression keeps every gate of decisions, on every target."""
         aim = self._config.train.aim
-        gates = [gate for item in self._devices for gate in item.verdict.gates if gate.name not in OF_DEVICE]
+        gates = [gate for item in self._devices.values() for gate in item.verdict.gates if gate.name not in OF_DEVICE]
         return all(_kept(gate, gate, aim) for gate in gates)
 
     def judge(self, choice: Choice) -> Trial:
         """See `compress.search.Bench`."""
-        key = sha256_json(choice.to_json())
+        key = sha256_json([choice.to_json(), [item.identity for item in self._devices.values()]])
         if key in self._known:
             return _trial(choice, self._known[key])
         self._progress(0, 0, f"trial {len(self._known) + 1}: {_said(choice)}")
         made = self._candidates.make(choice, self._folder / "trial.onnx")
-        verdicts = [(item, self._verdict(item, made.path, made.spec)) for item in self._devices]
+        verdicts = self._on_each(lambda probe, told: self._verdict(probe, made.path, made.spec, told))
         aim = self._config.train.aim
         judged = [
-            (gate, _kept(gate, item.verdict.gate(gate.name), aim))
-            for item, verdict in verdicts
+            (gate, _kept(gate, self._devices[name].verdict.gate(gate.name), aim))
+            for name, verdict in verdicts.items()
             for gate in verdict.gates
         ]
         trial = Trial(
@@ -125,7 +131,9 @@ class ValidationBench:
             harmless=all(kept for gate, kept in judged if gate.name not in OF_DEVICE),
             shortfall=sum(_shortfall(gate) for gate, kept in judged if not kept),
             cost=self._cost(choice),
-            gates={item.name: {gate.name: str(gate.outcome) for gate in verdict.gates} for item, verdict in verdicts},
+            gates={
+                name: {gate.name: str(gate.outcome) for gate in verdict.gates} for name, verdict in verdicts.items()
+            },
         )
         self._write(key, trial)
         return trial
@@ -134,7 +142,9 @@ class ValidationBench:
         """See `compress.search.Bench`. Ranked on the first target, by rows of every cell."""
         candidates, config = self._candidates, self._config
         names = candidates.nodes(choice.prune)
-        if candidates.kind != "static":
+        reading = candidates.dense.spec.reading
+        if reading.kind == "label" and reading.score is None:
+            # Without probabilities the effect of one layer is too small to be seen: as they come.
             return names
         drawn = draw(self._rows, config, cells_of(config, candidates.data), RANKING_ROWS, 29)
         spec = candidates.dense.spec
@@ -152,7 +162,7 @@ class ValidationBench:
 
     def saturating(self, choice: Choice) -> Sequence[str]:
         """See `compress.search.Bench`. Told from sums on calibration rows, without such a processor."""
-        if self._candidates.reduce_range or not any(saturates_int8(item.probe.device) for item in self._devices):
+        if self._candidates.reduce_range or not any(item.saturates for item in self._devices.values()):
             return ()
         self._progress(0, 0, "looking for sums beyond 16 bits")
         config, data = self._config, self._candidates.data
@@ -162,19 +172,20 @@ class ValidationBench:
         audit = audit_saturation(self._candidates.graph(choice), batches, drawn.cell, len(cells), seed=config.seed)
         return [item.node for item in audit if item.saturates]
 
-    def _decisions(self, probe: Probe, path: Path, spec: ModelSpec) -> tuple[NDArray[np.int64], float]:
+    def _decisions(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> NDArray[np.int64]:
         loaded = probe.load(path, name="candidate")
-        return decide_rows(probe, loaded, self._rows, spec_of(loaded, lambda _: spec), self._progress)
+        return decide_rows(probe, loaded, self._rows, spec_of(loaded, lambda _: spec), told)[0]
 
-    def _verdict(self, device: _Device, path: Path, spec: ModelSpec) -> Verdict:
-        decisions, _ = self._decisions(device.probe, path, spec)
-        evidence = self._evidence(decisions, device.decisions, path)
-        policy = self._config.policy
-        if policy.max_latency_p90_ms is not None and device.probe.profile.latency.measured:
+    def _verdict(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> Verdict:
+        decisions = self._decisions(probe, path, spec, told)
+        evidence = self._evidence(decisions, self._devices[probe.profile.name].decisions, path)
+        policy, budget = self._config.policy, probe.profile.budgets
+        judged = {policy.max_latency_p90_ms, budget.max_latency_p90_ms} != {None}
+        if judged and probe.profile.latency.measured:
             pool = next(self._rows.inputs(spec, 256))
-            times = device.probe.latency({"candidate": [spec.reading.output]}, pool, inputs=spec.inputs)
+            times = probe.latency({"candidate": [spec.reading.output]}, pool, inputs=spec.inputs)
             evidence = replace(evidence, latency=summarize(times["candidate"], level=policy.alpha))
-        return decide(evidence, policy, today=today())
+        return decide(evidence, policy, budget=budget, today=today())
 
     def _evidence(self, decisions: NDArray[np.int64], before: NDArray[np.int64], path: Path) -> Evidence:
         return evidence_of(

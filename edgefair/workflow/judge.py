@@ -79,6 +79,7 @@ def judge_file(
         taken = TargetRecord(
             target=profile.name,
             device=probe.device,
+            budgets=profile.budgets,
             model=_file(measured.candidate, shown_as),
             reference=None if base is None else _file(base, base.path),
             decision=measured.decisions,
@@ -171,10 +172,11 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord) -> TargetR
         not_timed=target.not_timed,
         size_bytes=target.model.bytes,
     )
-    verdict = decide(evidence, policy, today=today())
+    verdict = decide(evidence, policy, budget=target.budgets, today=today())
     return TargetResult(
         target=target.target,
         device=target.device,
+        budgets=target.budgets.model_dump(exclude_none=True),
         verdict=verdict,
         counts=evidence.counts.to_json(),
         flips=() if evidence.paired is None else cell_flips(evidence.paired),

@@ -19,8 +19,9 @@ from edgefair.data.table import Categories
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
 from edgefair.report.model import AuditRows, ModelFile
+from edgefair.targets.sections import Budgets
 
-RECORD_SCHEMA = "edgefair.record/2"
+RECORD_SCHEMA = "edgefair.record/3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class TargetRecord:
 
     Attributes:
         device: its fingerprint.
+        budgets: what a model may cost there, as the target's profile said.
         decision, reference_decision: int64 [rows].
         times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
         not_timed: why they were not; empty where they were.
@@ -38,6 +40,7 @@ class TargetRecord:
 
     target: str
     device: dict[str, Any]
+    budgets: Budgets
     model: ModelFile
     reference: ModelFile | None
     decision: NDArray[np.int64]
@@ -52,6 +55,7 @@ class TargetRecord:
         return {
             "target": self.target,
             "device": self.device,
+            "budgets": self.budgets.model_dump(),
             "model": asdict(self.model),
             "reference": None if self.reference is None else asdict(self.reference),
             "times": list(self.times),
@@ -65,12 +69,13 @@ class TargetRecord:
         """Read back `facts` and the arrays whose names begin with `prefix`.
 
         Raises:
-            KeyError, TypeError: not the facts of a target.
+            KeyError, TypeError, ValueError: not the facts of a target.
         """
         reference = None if facts["reference"] is None else ModelFile(**facts["reference"])
         return cls(
             target=facts["target"],
             device=facts["device"],
+            budgets=Budgets.model_validate(facts["budgets"]),
             model=ModelFile(**facts["model"]),
             reference=reference,
             decision=arrays[f"{prefix}decision"].astype(np.int64),

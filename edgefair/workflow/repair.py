@@ -6,11 +6,13 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
+from edgefair.compress.recipe import open_recipe
 from edgefair.compress.search import Choice, Moves, Repair, repair
 from edgefair.config import Config
 from edgefair.files import sha256_file, sha256_json
 from edgefair.workflow.bench import ValidationBench
 from edgefair.workflow.candidates import Candidates
+from edgefair.workflow.fleet import load_fleet
 from edgefair.workflow.progress import Progress
 
 FOLDER, LOG = "repair", "trials.jsonl"
@@ -37,18 +39,21 @@ def chosen(
         trials=settings.max_trials,
     )
     log = config.base / config.runs / FOLDER / _digest(config, candidates)[:16] / LOG
-    with ValidationBench(config, candidates, log, work, progress) as bench:
-        found = repair(start, moves, bench, kind=candidates.kind, dense_keeps=bench.dense_keeps)
+    bench = ValidationBench(config, candidates, log, work, progress)
+    found = repair(start, moves, bench, kind=candidates.kind, dense_keeps=bench.dense_keeps)
     return found.chosen.choice, {"repair": _record(found, log, config)}, _notes(found, start)
 
 
 def _digest(config: Config, candidates: Candidates) -> str:
-    """Of everything that a trial depends on."""
+    """Of everything that a trial depends on, but for the devices themselves."""
     data = candidates.data
+    recipes = (config.compress.calibration, *config.compress.repair.calibrations)
     return sha256_json(
         {
             "dense": sha256_file(candidates.dense.path),
             "config": config.model_dump(mode="json", exclude={"output", "project", "runs"}),
+            "recipes": [open_recipe(name, base=config.base).model_dump(mode="json") for name in recipes],
+            "targets": [profile.model_dump(mode="json") for profile in load_fleet(config.targets)],
             "rows": [data.train.fingerprint, data.validation.fingerprint],
             "versions": {name: importlib.metadata.version(name) for name in ("edgefair", "onnx", "onnxruntime")},
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from edgefair.workflow.progress import Progress, silent
 
 @dataclass(frozen=True)
 class KnownTarget:
-    """A shipped profile.
+    """A profile.
 
     Attributes:
         lacks: what is known to be missing before it can be used, without asking the machine; None if nothing is.
@@ -26,9 +27,13 @@ class KnownTarget:
     lacks: str | None
 
 
-def known_targets() -> list[KnownTarget]:
-    """Every shipped profile, by name."""
-    profiles = [load_profile(name) for name in shipped_names("deploy/targets")]
+def known_targets(names: Sequence[str] = ()) -> list[KnownTarget]:
+    """The profiles of these targets, or every shipped one, by name.
+
+    Raises:
+        UsageError: no such target.
+    """
+    profiles = [load_profile(name) for name in names or shipped_names("deploy/targets")]
     return [KnownTarget(profile, transport_of(profile).lacks()) for profile in profiles]
 
 

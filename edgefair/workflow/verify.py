@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from edgefair.report.model import Report
 from edgefair.workflow.judge import judge_file, judge_record, today
 from edgefair.workflow.models import dense_model, names_foreign_model
 from edgefair.workflow.progress import Progress, silent
+from edgefair.workflow.scratch import work_folder
 
 __all__ = ["judge_file", "judge_record", "notes_of", "today", "verify"]
 
@@ -66,9 +66,9 @@ def verify(
             )
     progress(0, 0, "reading")
     data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
-    with tempfile.TemporaryDirectory(prefix="edgefair-") as folder:
+    with work_folder() as folder:
         if names_foreign_model(str(path)):
-            to = Path(folder) / "model.onnx"
+            to = folder / "model.onnx"
             dense = dense_model(config, data, str(path), weights=weights, to=to, progress=progress)
             model, settings = dense.path, dense.settings
         return judge_file(

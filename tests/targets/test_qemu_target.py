@@ -8,7 +8,7 @@ from edgefair.errors import MeasurementError, UsageError
 from edgefair.probe.device import saturates_int8
 from edgefair.targets import load_profile, open_target, prefix, transport_of
 from edgefair.targets.emulation import CPUS, EmulatedCpu
-from edgefair.targets.profile import DeviceClass
+from edgefair.targets.sections import DeviceClass
 
 BRIGHT_AND_DARK = np.repeat([[255.0], [100.0]], 4, axis=0).repeat(8, axis=1).astype(np.float32)
 

@@ -313,7 +313,7 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from edgefair.targets import *
-from edgefair.targets.profile import SshSettings
+from edgefair.targets.sections import SshSettings
 profile = TargetProfile.model_validate({server.profile().model_dump(mode="json")!r})
 with open_target(profile) as probe:
     print("ready", flush=True)

@@ -2,12 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+
 import numpy as np
 
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import LATENCY, SIZE, judge_bounds, unmeasured
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
+
+
+class Limits(Protocol):
+    """What a model may cost on one device, by the policy's own keys. `targets.sections.Budgets` is one."""
+
+    @property
+    def max_latency_p90_ms(self) -> float | None:
+        """Largest 90th percentile of latency, batch 1."""
+        ...
+
+    @property
+    def max_size_bytes(self) -> int | None:
+        """Largest model file."""
+        ...
+
+
+def cost(evidence: Evidence, policy: Policy, budget: Limits | None) -> list[Gate]:
+    """The gates of latency and size that the policy or the target's budget asks for, in a fixed order.
+
+    Where both name one, the stricter holds: a budget never loosens the policy, and no flag lifts a budget.
+    """
+    latency_budget, size_budget = (None, None) if budget is None else (budget.max_latency_p90_ms, budget.max_size_bytes)
+    gates = [
+        _stricter(policy.max_latency_p90_ms, latency_budget, partial(latency_p90, evidence, policy)),
+        _stricter(policy.max_size_bytes, size_budget, partial(file_size, evidence)),
+    ]
+    return [gate for gate in gates if gate is not None]
+
+
+def _stricter(own: float | None, budget: float | None, judge: Callable[[float], Gate]) -> Gate | None:
+    """The gate of the policy's threshold or the budget, whichever is less; where there is a budget it says whose."""
+    if own is None and budget is None:
+        return None
+    gate = judge(min(value for value in (own, budget) if value is not None))
+    if budget is None:
+        return gate
+    if own is None:
+        source = "the threshold is the target's budget"
+    elif budget < own:
+        source = f"the threshold is the target's budget, stricter than the policy's {own:,} {gate.unit}"
+    else:
+        source = f"the threshold is the policy's, within the target's budget of {budget:,} {gate.unit}"
+    return replace(gate, reason=f"{gate.reason}; {source}")
 
 
 def latency_p90(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
@@ -36,11 +84,11 @@ def latency_p90(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     )
 
 
-def size(evidence: Evidence, threshold: int) -> Gate:
+def file_size(evidence: Evidence, threshold: float) -> Gate:
     """Bytes of the model file."""
     found = evidence.size_bytes
     if found is None:
-        return unmeasured(SIZE, "bytes", float(threshold), evidence.why_missing(SIZE, "the size is not known"))
+        return unmeasured(SIZE, "bytes", threshold, evidence.why_missing(SIZE, "the size is not known"))
     return Gate(
         name=SIZE,
         outcome=Outcome.PASS if found <= threshold else Outcome.FAIL,
@@ -49,5 +97,5 @@ def size(evidence: Evidence, threshold: int) -> Gate:
         lower=None,
         upper=None,
         threshold=float(threshold),
-        reason=f"{found:,} bytes of {threshold:,}",
+        reason=f"{found:,} bytes of {threshold:,.0f}",
     )

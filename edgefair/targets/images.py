@@ -1,0 +1,114 @@
+"""Which image a container's name stands for, and which engine of this machine has it. Nothing is ever pulled."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+from edgefair.errors import MeasurementError
+from edgefair.targets.profile import TargetProfile
+from edgefair.targets.sections import ContainerSettings
+
+ENGINES = ("docker", "podman")
+# How long an engine may take for an answer that it has at hand.
+ANSWER_S = 60.0
+ABSENT = re.compile(r"no such image|no such object|image not known", re.IGNORECASE)
+NEEDS = "an image for Linux with Python 3.9 or newer, numpy and onnxruntime"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What an engine said in place of an answer.
+
+    Attributes:
+        absent: it is well, and has no such image.
+    """
+
+    engine: str
+    said: str
+    absent: bool
+
+
+def identified(profile: TargetProfile) -> TargetProfile:
+    """The profile of a container with its engine and with the image's id and architecture; any other unchanged.
+
+    An image that is made for another kind of processor runs emulated, if at all: its latency is not measured.
+
+    Raises:
+        MeasurementError: no engine is there, none has the image, or it is not the one that the profile wants.
+    """
+    if profile.container is None:
+        return profile
+    name, wanted = profile.name, profile.container
+    found = _found(name, wanted)
+    for key in ("id", "architecture"):
+        here, there = getattr(found, key), getattr(wanted, key)
+        if there not in {None, here}:
+            raise MeasurementError(
+                f"target '{name}': the {key} of image '{wanted.image}' is {here}", expected=str(there),
+                fix="pull or build that image, or change the profile",
+            )  # fmt: skip
+    measured = profile.latency.measured and not found.foreign
+    latency = profile.latency.model_copy(update={"measured": measured})
+    return profile.model_copy(update={"container": found, "latency": latency})
+
+
+def _found(name: str, wanted: ContainerSettings) -> ContainerSettings:
+    """The settings with what the first engine that has the image says of it."""
+    engines = ENGINES if wanted.engine is None else (wanted.engine,)
+    installed = [engine for engine in engines if shutil.which(engine) is not None]
+    if not installed:
+        raise MeasurementError(
+            f"target '{name}': {' and '.join(engines)} {'are' if len(engines) > 1 else 'is'} not installed",
+            expected="a container engine on the PATH", fix=f"install {' or '.join(engines)}",
+        )  # fmt: skip
+    refusals = []
+    for engine in installed:
+        answer = _inspected(engine, wanted.image)
+        if isinstance(answer, str):
+            return wanted.model_copy(update={"engine": engine, **_described(answer, name, wanted.image)})
+        refusals.append(answer)
+    raise _refused(name, wanted.image, refusals)
+
+
+def _inspected(engine: str, image: str) -> str | Refusal:
+    try:
+        done = subprocess.run(
+            [engine, "image", "inspect", image],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=ANSWER_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Refusal(engine, str(error), absent=False)
+    if done.returncode == 0:
+        return done.stdout
+    said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    return Refusal(engine, said, absent=ABSENT.search(done.stderr) is not None)
+
+
+def _described(answer: str, name: str, image: str) -> dict[str, str]:
+    """Id and architecture of an image from the engine's description."""
+    try:
+        (item,) = json.loads(answer)
+        id_, architecture, system = str(item["Id"]), str(item["Architecture"]), str(item["Os"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise MeasurementError(f"target '{name}': image '{image}' is described as nothing known: {error!r}") from error
+    if system != "linux":
+        raise MeasurementError(f"target '{name}': image '{image}' is for {system}", expected=NEEDS)
+    return {"id": "sha256:" + id_.removeprefix("sha256:"), "architecture": architecture}
+
+
+def _refused(name: str, image: str, refusals: list[Refusal]) -> MeasurementError:
+    found = "; ".join(
+        f"{item.engine} has no image '{image}'" if item.absent else f"{item.engine} cannot be used: {item.said}"
+        for item in refusals
+    )
+    well = [item.engine for item in refusals if item.absent]
+    fix = (
+        f"get it by hand, `{well[0]} pull {image}`: nothing is pulled during a measurement"
+        if well
+        else "start its service, and see to it that this user may use it"
+    )
+    return MeasurementError(f"target '{name}': {found}", expected=NEEDS if well else None, fix=fix)
