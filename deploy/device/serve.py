@@ -1,10 +1,12 @@
-"""Serve one bundle over HTTP, as an example of what runs on a device. Needs Python 3.9+, numpy and onnxruntime.
+"""Serve one bundle over HTTP, as an example of what runs on a device. Needs Python 3.9+, numpy and onnxruntime;
+cryptography for --public-key, and tokenizers for a model that takes texts.
 
     edgefair target loader -o edgefair_runtime.zip      # on the build machine; copy it beside this file
-    python3 serve.py /opt/model --port 8080             # on the device
+    python3 serve.py /opt/model --port 8080             # on the device; only yours: --public-key edgefair.pub
     curl -d '{"age": [31], "job": ["cook"]}' localhost:8080
 
-A bundle that was changed, has no verdict that ships, or was judged on other devices is refused before the first answer.
+A bundle that was changed, has no verdict that ships, was judged on other devices, or with --public-key was not signed
+by the owner of that key, is refused before the first answer.
 """
 
 import argparse
@@ -35,6 +37,8 @@ def handler(model):
                 found = model.predict(raw)
             except (ValueError, TypeError) as error:
                 return self.answer(400, {"error": str(error)})
+            except ImportError as error:
+                return self.answer(500, {"error": str(error)})
             score = None if found.score is None else found.score.tolist()
             return self.answer(200, {"decision": found.decision, "score": score, "classes": list(model.classes)})
 
@@ -57,9 +61,10 @@ def main():
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--public-key", metavar="PEM", help="serve only what the owner of this ed25519 key signed")
     options = parser.parse_args()
     try:
-        model = load(options.bundle, threads=options.threads)
+        model = load(options.bundle, options.public_key, threads=options.threads)
     except BundleError as error:
         sys.exit(f"error: {error}")
     server = http.server.HTTPServer((options.host, options.port), handler(model))

@@ -9,9 +9,9 @@ from typing import Any
 
 from edgefair.errors import ModelError
 from edgefair.files import sha256_file
+from edgefair.probe.attestation import MANIFEST, is_attestation
 
 BUNDLE_SCHEMA = "edgefair.bundle/1"
-MANIFEST = "manifest.json"
 MODEL = "model.onnx"
 SPEC = "spec.json"
 REPORT = "report.json"
@@ -30,7 +30,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Digests of every file, the outcome, and what the model is bound to.
+    """Digests of every file but itself and its attestation, the outcome, and what the model is bound to.
 
     Attributes:
         files: path inside the bundle -> digest and size.
@@ -104,7 +104,7 @@ def open_bundle(path: Path) -> Bundle:
             f"'{path}' is not a bundle: {error}", expected="a folder that `edgefair export` wrote"
         ) from error
     found = {str(item.relative_to(path)) for item in path.rglob("*") if item.is_file()} - {MANIFEST}
-    if unlisted := sorted(found - manifest.files.keys()):
+    if unlisted := sorted(name for name in found - manifest.files.keys() if not is_attestation(name)):
         raise ModelError(f"bundle '{path}' holds '{unlisted[0]}', which its manifest does not list")
     for name, entry in manifest.files.items():
         if name not in found:

@@ -26,7 +26,8 @@ COMMANDS: Mapping[str, str] = {
     "verify": "Measure a bundle or an .onnx file on the target and judge it.",
     "compare": "What changes from one model to another, and for whom.",
     "target": "Devices that a model can be measured on: list, prepare, probe.",
-    "inspect": "Check a bundle's digests and print what it says of itself.",
+    "sign": "Sign a bundle, so that devices can refuse what is not yours.",
+    "inspect": "Check a bundle's digests and signature, and print what it says of itself.",
 }
 EXIT_INTERRUPTED = 130
 

@@ -19,6 +19,15 @@ from edgefair.cli.progress import progress_bar
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=None, help="The bundle.  [default: dist/PROJECT]"
 )
+@click.option(
+    "--sign",
+    type=click.Path(path_type=Path),
+    default=None,
+    envvar="EDGEFAIR_SIGNING_KEY",
+    show_envvar=True,
+    metavar="KEY.pem",
+    help="Sign what ships with this private ed25519 key; see `edgefair sign --help`.",
+)
 @compress_options
 @gate_options
 @json_option
@@ -31,6 +40,7 @@ def command(
     run_name: str | None,
     weights: Path | None,
     output: Path | None,
+    sign: Path | None,
     latency: bool,
     as_json: bool,
     config_path: Path,
@@ -57,6 +67,7 @@ def command(
       edgefair export --int8 --calibration int8-entropy --no-repair
       edgefair export hf:models/my-vit --int8
       edgefair export my_package.net:build --weights model.safetensors --int8 static
+      edgefair export --int8 --sign edgefair.key
     """
     if model is not None and run_name is not None:
         raise click.UsageError("MODEL and --run are both given: which of them shall be exported?")
@@ -72,6 +83,7 @@ def command(
             model=model,
             weights=weights,
             output=output,
+            sign=sign,
             latency=latency,
             progress=progress,
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import edgefair
 from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SPEC, FileEntry, Manifest
+from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.bundle.staging import publish, staging
 from edgefair.compress.settings import Int8
 from edgefair.config import Config, with_compress
@@ -24,11 +24,13 @@ from edgefair.files import sha256_file, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.report.model import Report
 from edgefair.workflow.candidates import Candidates, check_recipes
+from edgefair.workflow.fleet import load_fleet
 from edgefair.workflow.models import Dense, dense_model
 from edgefair.workflow.post import check_post
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.repair import chosen
 from edgefair.workflow.runs import choose_run
+from edgefair.workflow.scratch import work_folder
 from edgefair.workflow.shrink import check_shrink
 from edgefair.workflow.verify import judge_file, notes_of, today
 
@@ -41,6 +43,7 @@ def export(
     weights: Path | None = None,
     int8: Int8 | None = None,
     output: Path | None = None,
+    sign: Path | None = None,
     latency: bool = True,
     progress: Progress = silent,
 ) -> Report:
@@ -59,22 +62,26 @@ def export(
         weights: of the torch module that the factory `model` makes.
         int8: instead of `compress.int8`: `static`, `dynamic`, or `auto` (dynamic for texts, else static).
         output: the bundle's folder; default: the project's.
+        sign: PEM file of the private ed25519 key that signs what ships.
 
     Raises:
-        UsageError: the destination cannot be written; unknown recipe, target or method; steps that contradict.
+        UsageError: the destination cannot be written; a key that cannot sign; unknown recipe, target or method; steps
+            that contradict.
         DataError, ModelError, PolicyError, MeasurementError: nothing was judged and nothing written.
     """
     if int8 is not None:
         config = with_compress(config, int8=int8)
     name = None if model is not None else choose_run(config, run)
+    signer = None if sign is None else load_signing_key(sign)
     check_waivers(config.policy, today())
     check_post(config.debias.post)
     check_recipes(config)
+    load_fleet(config.targets)
     if config.compress.trains:
         check_shrink(config, model, name)
     destination = (config.bundle_path if output is None else output).absolute()
     blocked = destination.with_name(f"{destination.name}.blocked.json")
-    with staging(destination) as folder, tempfile.TemporaryDirectory(prefix="edgefair-export-") as work:
+    with staging(destination) as folder, work_folder() as work:
         started = time.perf_counter()
         progress(0, 0, "reading")
         data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
@@ -86,9 +93,9 @@ def export(
         else:
             dense = dense_model(config, data, str(model), weights=weights, to=folder / REFERENCE, progress=progress)
         spec, settings, candidate = dense.spec, dense.settings, dense.path
-        candidates = Candidates(config, data, dense, name, Path(work), progress)
+        candidates = Candidates(config, data, dense, name, work, progress)
         if candidates.changes:
-            choice, searched, said = chosen(config, candidates, Path(work), progress)
+            choice, searched, said = chosen(config, candidates, work, progress)
             made = candidates.make(choice, folder / MODEL)
             spec, candidate = made.spec, made.path
             settings, notes = settings | made.settings | searched, (*notes, *made.notes, *said)
@@ -117,6 +124,8 @@ def export(
         (folder / REPORT).write_bytes(text)
         progress(0, 0, "writing")
         (folder / "manifest.json").write_text(_manifest(folder, report, settings).to_json())
+        if signer is not None:
+            sign_bundle(folder, signer)
         progress(0, 0, "publishing")
         publish(folder, destination)
     blocked.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 
 import pytest
 from commands import run
@@ -73,3 +74,35 @@ def test_a_kill_of_a_first_export_leaves_none_or_a_whole_bundle(project, stage):
     assert (project / "out").exists() == (stage == "published")
     if stage == "published":
         open_bundle(project / "out")
+
+
+HOLDER = """
+import sys
+from edgefair.workflow.scratch import work_folder
+with work_folder() as folder:
+    (folder / "model.onnx").touch()
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.e2e
+def test_temporary_files_of_a_killed_export_go_with_the_next_one_and_those_of_a_living_process_stay(
+    project, tmp_path, monkeypatch
+):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    assert export_and_die(project, "timing") == -9
+    (left,) = temporary.iterdir()
+    assert (left / "trial.onnx").is_file()
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdin=pipe, stdout=pipe, text=True) as holder:
+        living = holder.stdout.readline().strip()
+        assert [str(path) for path in temporary.iterdir()] == [living]
+        left.mkdir()
+        assert run("export", "--int8", "-c", project / "edgefair.yaml", "--no-latency").exit_code == 0
+        assert [str(path) for path in temporary.iterdir()] == [living]
+        holder.communicate()
+    assert list(temporary.iterdir()) == []

@@ -1,0 +1,89 @@
+"""Sign a bundle: its statement in a DSSE envelope, with an ed25519 key in a PEM file."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgefair.bundle.attestation import statement
+from edgefair.bundle.manifest import open_bundle
+from edgefair.errors import UsageError
+from edgefair.files import write_atomic
+from edgefair.probe.attestation import ATTESTATION, PAYLOAD_TYPE
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
+
+PASSPHRASE = "EDGEFAIR_SIGNING_PASSPHRASE"  # noqa: S105
+GENERATE = "openssl genpkey -algorithm ed25519 -out edgefair.key"
+
+
+def load_signing_key(path: Path) -> CryptoSigner:
+    """The signer of a private key; the passphrase of an encrypted one comes from `EDGEFAIR_SIGNING_PASSPHRASE`.
+
+    Raises:
+        UsageError: the file cannot be read, or everyone can read it; not a private ed25519 key in PEM; a passphrase
+            that is missing, wrong, or for a key that has none.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from securesystemslib.signer import CryptoSigner
+
+    content = _private(path)
+    passphrase = os.environ.get(PASSPHRASE)
+    try:
+        key: Any = load_pem_private_key(content, os.fsencode(passphrase) if passphrase else None)
+    except TypeError as error:
+        raise _encryption(path, given=bool(passphrase)) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        if b"ENCRYPTED" in content:
+            raise UsageError(f"the passphrase in {PASSPHRASE} does not open the key '{path}'") from error
+        kind = "a public key" if b"PUBLIC KEY" in content else "no private key in PEM"
+        raise UsageError(f"'{path}' is {kind}", expected="a private ed25519 key", fix=GENERATE) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UsageError(f"the key '{path}' is an {type(key).__name__}", expected="an ed25519 key", fix=GENERATE)
+    return CryptoSigner(key)
+
+
+def sign_bundle(path: Path, signer: CryptoSigner) -> None:
+    """Check a bundle and write its attestation, instead of an older one; a kill leaves the old one or the new.
+
+    Raises:
+        ModelError: a bundle that `open_bundle` refuses, or whose verdict is another file's or not one that ships.
+        OSError: the bundle cannot be written; it is as it was.
+    """
+    from securesystemslib.dsse import Envelope
+
+    payload = json.dumps(statement(open_bundle(path)), separators=(",", ":"), ensure_ascii=False).encode()
+    envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    envelope.sign(signer)
+    for abandoned in path.glob(f".{ATTESTATION}.*"):
+        abandoned.unlink()
+    write_atomic(path / ATTESTATION, json.dumps(envelope.to_dict(), indent=1).encode())
+
+
+def _private(path: Path) -> bytes:
+    """The content of a file that not everyone may read."""
+    try:
+        with path.open("rb") as stream:
+            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+            content = stream.read()
+    except OSError as error:
+        raise UsageError(f"the signing key '{path}' cannot be read: {error.strerror}", fix=GENERATE) from error
+    if mode & stat.S_IRWXO and b"PRIVATE KEY" in content:
+        raise UsageError(
+            f"the signing key '{path}' is open to every user of this machine (mode {mode:04o})",
+            expected="a file that only its owner can read",
+            fix=f"chmod 600 {path}; where others may have read it, make a new key",
+        )
+    return content
+
+
+def _encryption(path: Path, *, given: bool) -> UsageError:
+    if given:
+        return UsageError(f"{PASSPHRASE} is set and the key '{path}' is not encrypted", fix=f"unset {PASSPHRASE}")
+    return UsageError(f"the key '{path}' is encrypted", fix=f"set its passphrase in the environment as {PASSPHRASE}")

@@ -1,0 +1,37 @@
+"""`edgefair sign`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("sign")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--key",
+    required=True,
+    type=click.Path(path_type=Path),
+    envvar="EDGEFAIR_SIGNING_KEY",
+    show_envvar=True,
+    help="Private ed25519 key (PEM). The passphrase of an encrypted one: EDGEFAIR_SIGNING_PASSPHRASE.",
+)
+def command(bundle: Path, key: Path) -> None:
+    """Sign a bundle whose files and verdict hold; an older signature is replaced.
+
+    Whoever has the public key can then tell that BUNDLE was released by you, file by file:
+    `edgefair inspect --public-key`, and on the device `load(bundle, public_key=...)`.
+
+    \b
+    Examples:
+      openssl genpkey -algorithm ed25519 -out edgefair.key
+      openssl pkey -in edgefair.key -pubout -out edgefair.pub
+      edgefair sign dist/people --key edgefair.key
+      edgefair inspect dist/people --public-key edgefair.pub
+    """
+    from edgefair.bundle.signing import load_signing_key, sign_bundle
+
+    signer = load_signing_key(key)
+    sign_bundle(bundle, signer)
+    click.echo(f"signed {bundle} (key {signer.public_key.keyid[:16]})", err=True)
