@@ -5,22 +5,27 @@ from __future__ import annotations
 import errno
 import hashlib
 from pathlib import Path
-from typing import Any, Dict, Set
+from typing import Any, Dict, List
 
 import numpy as np
 
 from edgefair.probe.boot import PARTIAL
 from edgefair.probe.models import ProbeError
 
+# A search brings many models and comes back to few of them: a memory card need not hold them all.
+MOST_FILES = 4
 NO_SPACE = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 
 
 class Storage:
-    """A folder of files named by their sha256; those under way end with `.partial`."""
+    """A folder of files named by their sha256; those under way end with `.partial`.
+
+    Of one session it keeps the last MOST_FILES; the host sends again what it asks for and is not there.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._used: Set[str] = set()
+        self._used: List[str] = []
 
     def store(self, sha256: str, size: int, offset: int, chunk: np.ndarray) -> Dict[str, Any]:
         """Add a chunk of bytes (uint8 [n]) at an offset; how many bytes are there then, and the path of the file.
@@ -32,7 +37,7 @@ class Storage:
         """
         if len(sha256) != hashlib.sha256().digest_size * 2 or not set(sha256) <= set("0123456789abcdef"):
             raise ProbeError("bad_request", f"'{sha256}' is no sha256")
-        self._used.add(sha256)
+        self._used = [name for name in self._used if name != sha256] + [sha256]
         whole = self._folder / sha256
         partial = self._folder / (sha256 + PARTIAL)
         if whole.is_file():
@@ -53,6 +58,8 @@ class Storage:
             partial.unlink()
             raise ProbeError("damaged", f"{have} bytes arrived with another digest than {sha256}")
         partial.replace(whole)
+        while len(self._used) > MOST_FILES:
+            (self._folder / self._used.pop(0)).unlink(missing_ok=True)
         return {"have": size, "path": str(whole)}
 
     def tidy(self) -> None:

@@ -183,7 +183,7 @@ def _manifest(folder: Path, report: Report, settings: dict[str, Any]) -> Manifes
                 "name": item.target,
                 "machine": item.device.get("machine"),
                 "cpu": item.device.get("cpu"),
-                **({"engine": item.device["engine"]} if "engine" in item.device else {}),
+                **{key: item.device[key] for key in ("engine", "container") if item.device.get(key)},
             }
             for item in report.targets
         ),

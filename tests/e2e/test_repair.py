@@ -88,6 +88,20 @@ def test_a_dense_model_that_keeps_no_gate_is_not_tried_to_be_repaired(trained):
     assert "debias it" in found["ended"]
 
 
+def test_trials_of_another_profile_or_calibration_are_not_taken_for_those_of_this_one(coarse):
+    target = coarse / "board.yaml"
+    target.write_text("name: board\ntransport: local\n")
+    edit(coarse, targets=[str(target)], compress__repair__max_trials=1)
+    logs = coarse / "runs/repair"
+    assert export(coarse).exit_code == 1
+    target.write_text("name: board\ntransport: local\noptimization: basic\n")
+    assert export(coarse).exit_code == 1
+    assert len(list(logs.iterdir())) == 2
+    (coarse / "coarse.yaml").write_text(COARSE.replace("weight_bits: 4", "weight_bits: 8").replace("40", "99.9"))
+    assert export(coarse).exit_code == 0
+    assert len(list(logs.iterdir())) == 3
+
+
 class StopError(Exception):
     pass
 

@@ -64,6 +64,21 @@ def test_a_name_that_is_no_digest_cannot_lead_out_of_the_folder(tmp_path):
         Storage(tmp_path).store("../" * 20 + "root", 1, 0, np.zeros(1, dtype=np.uint8))
 
 
+def test_a_session_that_brings_many_files_keeps_those_it_used_last(tmp_path):
+    storage = Storage(tmp_path)
+    files = [bytes([index]) * 100 for index in range(6)]
+
+    def send(content):
+        digest = hashlib.sha256(content).hexdigest()
+        storage.store(digest, len(content), 0, np.frombuffer(content, dtype=np.uint8))
+        return digest
+
+    names = [send(content) for content in files[:4]]
+    send(files[0])
+    names += [send(content) for content in files[4:]]
+    assert {path.name for path in tmp_path.iterdir()} == {names[index] for index in (0, 3, 4, 5)}
+
+
 def test_tidying_removes_what_this_session_did_not_use_and_what_is_not_whole(tmp_path):
     (tmp_path / "0123").touch()
     (tmp_path / f"{DIGEST}.partial").touch()
