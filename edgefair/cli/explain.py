@@ -49,19 +49,21 @@ def command(
     config_path: Path,
     settings: tuple[str, ...],
 ) -> None:
-    """Which layer hurts whom: what INT8 and pruning of each layer do to every (group, label) cell.
+    """Which layer hurts whom: what INT8 or FP16 and pruning of each layer do to every (group, label) cell.
 
     MODEL is a bundle (its FP32 reference is explained, and its compressed file looked at), a .onnx, .pt2 or .skops
     file, hf:FOLDER, or package.module:factory with --weights. Without it a training run is explained.
 
-    Also which layers saturate on x86 processors without VNNI, and whose activations the ranges cut off: found on this
-    machine, whatever its processor. Training and validation rows are looked at, never audit rows. No verdict.
+    Also which layers saturate on x86 processors without VNNI, whose activations the ranges cut off, and in FP16 whose
+    are too large: found on this machine, whatever its processor. Training and validation rows are looked at, never
+    audit rows. No verdict.
 
     \b
     Examples:
       edgefair explain
       edgefair explain dist/census --plot heat.png
       edgefair explain model.onnx --rows 256 --json
+      edgefair explain --set compress.fp16=true
     """
     if model is not None and run_name is not None:
         raise click.UsageError("MODEL and --run are both given: which of them shall be explained?")

@@ -11,8 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgefair.compress.inner import inner_values
 from edgefair.compress.prepared import STATIC_OPS
+from edgefair.compress.value_shares import value_shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,28 +82,13 @@ def measure_clipping(
     """
     ranges = input_ranges(quantized)
     read = {node.name: node.input[0] for node in prepared.graph.node if node.name in ranges}
-    outside = {node: np.zeros(cells) for node in read}
-    seen = {node: np.zeros(cells) for node in read}
-    start = 0
-    names = list(dict.fromkeys(read.values()))
-    for values in inner_values(prepared, names, batches) if names else ():
-        rows = len(values[names[0]])
-        part = cell[start : start + rows]
-        start += rows
-        for node, name in read.items():
-            value = values[name]
-            if len(value) % rows:
-                continue
-            limit = ranges[node]
-            beyond = (value < limit.low - limit.step / 2) | (value > limit.high + limit.step / 2)
-            np.add.at(outside[node], part, beyond.reshape(rows, -1).sum(axis=1))
-            np.add.at(seen[node], part, value.size / rows)
+
+    def beyond(node: str, value: NDArray[Any]) -> NDArray[np.bool_]:
+        limit = ranges[node]
+        found: NDArray[np.bool_] = (value < limit.low - limit.step / 2) | (value > limit.high + limit.step / 2)
+        return found
+
+    shares = value_shares(prepared, read, beyond, batches, cell, cells)
     return tuple(
-        Clipping(
-            node=node,
-            low=ranges[node].low,
-            high=ranges[node].high,
-            share=np.divide(outside[node], seen[node], out=np.full(cells, np.nan), where=seen[node] > 0),
-        )
-        for node in read
+        Clipping(node=node, low=ranges[node].low, high=ranges[node].high, share=share) for node, share in shares.items()
     )

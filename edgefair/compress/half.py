@@ -51,6 +51,21 @@ def to_float16(model: onnx.ModelProto, *, float_nodes: frozenset[str] = frozense
     return checked_model(result)
 
 
+def half_products(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the matrix products that `to_float16` computes in half, in graph order.
+
+    Raises:
+        ModelError: as `to_float16`.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    _check(result, frozenset())
+    _constants_as_initializers(result.graph)
+    half = _half_inputs(result, _types(result), frozenset())
+    nodes = result.graph.node
+    return tuple(nodes[position].name for position in sorted(half) if nodes[position].op_type in PRODUCTS)
+
+
 def _check(model: onnx.ModelProto, float_nodes: frozenset[str]) -> None:
     for node in model.graph.node:
         if node.op_type in QUANTIZED or node.op_type.startswith("QLinear"):

@@ -1,4 +1,4 @@
-"""A histogram of values that arrive in parts, over a range that is not known before."""
+"""The histogram of values that arrive in parts, on the grid of onnxruntime's calibrators, and the ranges it gives."""
 
 from __future__ import annotations
 
@@ -8,131 +8,102 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Bins on either side of zero. With one width for all, a power of two, neighbours can be merged when the range grows.
-HALF = 1 << 14
-# Of the entropy search: the histogram that is searched, and the steps that a clipped range is coded in.
-SEARCHED = 2048
+BINS = 2048
+# Codes of a clipped range, in the entropy search.
 STEPS = 128
 SMALLEST = 1e-4
-# Parts whose values are all smaller are taken for zeros.
+# Values that are all smaller are taken for zeros: their bins would be narrower than numbers are apart.
 TINY = 1e-30
+
+Counts = NDArray[np.int64]
 
 
 class Histogram:
-    """Counts of values in bins of width w = 2^k over [-HALF w, HALF w); k grows with the largest value, in one pass."""
+    """Counts of values in BINS equal bins over [-T, T], T = max(-low, high).
 
-    def __init__(self) -> None:
-        self.low, self.high = math.inf, -math.inf
-        self.width = 0.0
-        self.counts: NDArray[np.int64] = np.zeros(2 * HALF, dtype=np.int64)
-        self._zeros = 0
+    T is that of all values, which are therefore seen twice: once for their extremes, once to be counted. Whatever is
+    counted on a grid chosen before T is known must be shared out over this one, and where two thresholds are almost
+    alike that turns the choice between them.
 
-    @property
-    def filled(self) -> bool:
-        """Whether any value was added."""
-        return self.low <= self.high
+    Args:
+        low: the smallest of all values that will be added.
+        high: the largest of them.
+    """
 
-    def add(self, value: NDArray[Any], low: float, high: float) -> None:
-        """Take in finite values, with the smallest and the largest of them."""
-        self.low, self.high = min(self.low, low), max(self.high, high)
-        largest = max(-low, high)
-        if largest < TINY:
-            self._zeros += value.size
-            return
-        self._widen(largest)
-        index = np.multiply(value.ravel(), 1 / self.width, dtype=np.float32)
-        index = np.floor(index, out=index).astype(np.intp)
-        index += HALF
-        self.counts += np.bincount(index, minlength=2 * HALF)
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+        self.values = 0
+        self.counts: Counts = np.zeros(BINS, dtype=np.int64)
+        self._largest = np.float32(max(-low, high))
+        # As np.histogram has them for float32 values.
+        self._edges = np.linspace(-self._largest, self._largest, BINS + 1, dtype=np.float32)
 
-    def _widen(self, largest: float) -> None:
-        """Make the bins wide enough for +-largest: neighbours are merged as often as it takes."""
-        needed = 2.0 ** (math.floor(math.log2(largest)) + 1) / HALF
-        if self.width == 0:
-            self.width = needed
-        while self.width < needed:
-            self.counts = _halved(self.counts)
-            self.width *= 2
-
-    def _all_counts(self) -> NDArray[np.int64]:
-        counts = self.counts.copy()
-        counts[HALF] += self._zeros
-        return counts
+    def add(self, value: NDArray[np.float32]) -> None:
+        """Count values between low and high."""
+        self.values += value.size
+        if self._largest >= TINY:
+            # In single precision, as values on the border of two bins must be counted on the same side of it.
+            limits: Any = (-self._largest, self._largest)
+            self.counts += np.histogram(value, BINS, range=limits)[0]
 
     def percentile(self, percentile: float) -> tuple[float, float]:
-        """The range without the (100 - percentile) / 2 percent of the values at either end, to one bin's width."""
-        if self.width == 0:
+        """The range without the (100 - percentile) / 2 percent of the values at either end, in whole bins."""
+        if self._largest < TINY:
             return self.low, self.high
-        below = np.cumsum(self._all_counts())
-        cut = (1 - percentile / 100) / 2 * below[-1]
-        low = (int(np.searchsorted(below, cut, side="right")) - HALF) * self.width
-        high = (int(np.searchsorted(below, below[-1] - cut, side="left")) + 1 - HALF) * self.width
-        return max(self.low, low), min(self.high, high)
+        below = np.cumsum(self.counts / self.counts.sum())
+        cut = (100 - percentile) / 200
+        return self._between(int(np.searchsorted(below, cut)), int(np.searchsorted(below, 1 - cut)) + 1)
 
     def entropy(self) -> tuple[float, float]:
         """The range [-T, T], cut to what was seen, that loses least when coded in STEPS steps; see `calibrate`."""
-        largest = max(-self.low, self.high)
-        if largest < TINY:
-            return self.low, self.high
-        below, above = best_window(self._over(largest))
-        return max(self.low, -below * largest), min(self.high, above * largest)
+        return (self.low, self.high) if self._largest < TINY else self._between(*best_window(self.counts))
 
-    def _over(self, largest: float) -> NDArray[np.int64]:
-        """The same values in SEARCHED bins over [-largest, largest]; a bin on a border is shared in proportion."""
-        below = np.concatenate([[0], np.cumsum(self._all_counts())])
-        borders = np.arange(-HALF, HALF + 1) * self.width
-        shared = np.interp(np.linspace(-largest, largest, SEARCHED + 1), borders, below)
-        shared[[0, -1]] = 0, below[-1]
-        counts: NDArray[np.int64] = np.diff(np.rint(shared).astype(np.int64))
-        return counts
+    def _between(self, first: int, end: int) -> tuple[float, float]:
+        """From the lower edge of one bin to that of another, as far as there are values."""
+        return max(self.low, float(self._edges[first])), min(self.high, float(self._edges[min(end, BINS)]))
 
 
-def _halved(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts with neighbours merged, around the same zero."""
-    result = np.zeros_like(counts)
-    result[HALF // 2 : HALF // 2 + HALF] = counts.reshape(-1, 2).sum(axis=1)
-    return result
+def best_window(counts: Counts) -> tuple[int, int]:
+    """The bins [first, end) around the middle whose window has the smallest divergence, the narrowest of equal ones.
 
-
-def best_window(counts: NDArray[np.int64]) -> tuple[float, float]:
-    """The shares of the range that are kept below and above zero: the window with the smallest divergence.
-
-    Windows and divergence are those of onnxruntime's calibrator, so that both choose alike.
+    Windows and divergence are those of onnxruntime's calibrator, to the last bit of its single precision: both choose
+    alike.
 
     Args:
         counts: int64 [bins], zero between the two in the middle.
     """
     half = len(counts) // 2
-    sizes = range(STEPS // 2, half + 1)
-    lost = [_divergence(counts, half - size, min(half + size + 1, len(counts))) for size in sizes]
-    size = sizes[int(np.argmin(lost))]
-    return size / half, min(size + 1, half) / half
+    windows = [(half - size, min(half + size + 1, len(counts))) for size in range(STEPS // 2, half + 1)]
+    return windows[int(np.argmin([_divergence(counts, *window) for window in windows]))]
 
 
-def _divergence(counts: NDArray[np.int64], start: int, end: int) -> float:
+def _divergence(counts: Counts, first: int, end: int) -> float:
     """KL(p || q): p are the counts with what is outside added at the ends, q the inside coded in STEPS steps."""
-    inside = counts[start:end]
+    inside = counts[first:end]
     p = inside.copy()
-    p[0] += counts[:start].sum()
+    p[0] += counts[:first].sum()
     p[-1] += counts[end:].sum()
     per_step = len(inside) // STEPS
     steps = inside[: STEPS * per_step].reshape(STEPS, per_step).sum(axis=1)
     steps[-1] += inside[STEPS * per_step :].sum()
     occupied = (p[: STEPS * per_step] != 0).reshape(STEPS, per_step).sum(axis=1)
     q = np.zeros_like(p)
-    q[: STEPS * per_step] = np.repeat(steps // np.maximum(occupied, 1), per_step)
+    # What is left over goes to the last step, also where that has no bin to give it to: then it is lost.
+    q[: STEPS * per_step] = np.repeat(np.where(occupied > 0, steps // np.maximum(occupied, 1), 0), per_step)
     return _kl(_smooth(p), _smooth(q)) if q.any() else math.inf
 
 
-def _smooth(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _smooth(counts: Counts) -> NDArray[np.float32]:
     """Counts without a zero: empty bins get SMALLEST, and full ones give it."""
     empty = counts == 0
-    full = len(counts) - int(empty.sum())
-    result: NDArray[np.float64] = np.where(empty, SMALLEST, counts - SMALLEST * int(empty.sum()) / max(full, 1))
+    given = np.count_nonzero(empty)
+    taken = SMALLEST * given / (len(counts) - given)
+    result: NDArray[np.float32] = np.where(empty, np.float32(SMALLEST), counts.astype(np.float32) - np.float32(taken))
     return result
 
 
-def _kl(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
+def _kl(p: NDArray[np.float32], q: NDArray[np.float32]) -> float:
     """sum p ln(p / q) of two histograms, each first made to sum to one."""
     p, q = p / p.sum(), q / q.sum()
-    return float((p * np.log(p / q)).sum())
+    divergence: Any = (p * np.log(p / q)).sum()
+    return float(divergence)

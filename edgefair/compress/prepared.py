@@ -132,9 +132,17 @@ def embedding_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
     )
 
 
+def dynamic_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the Gemm, MatMul and Gather nodes with a constant FP32 weight or table, in graph order."""
+    constant = {item.name for item in prepared.graph.initializer if item.data_type == onnx.TensorProto.FLOAT}
+    return tuple(
+        node.name for node in prepared.graph.node if node.op_type in DYNAMIC_OPS and weight_name(node) in constant
+    )
+
+
 def weight_name(node: onnx.NodeProto) -> str:
-    """The input of a Conv, Gemm or MatMul that holds its weight."""
-    return str(node.input[1])
+    """The input of a Conv, Gemm or MatMul that holds its weight, or of a Gather its table."""
+    return str(node.input[0 if node.op_type == "Gather" else 1])
 
 
 def drop_unused_domains(model: onnx.ModelProto) -> None:

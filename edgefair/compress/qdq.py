@@ -83,7 +83,7 @@ class Writer:
     def embedding(self, node: onnx.NodeProto, table: Codes) -> None:
         """A lookup of rows of codes, decoded after it: row = scale of the row * codes."""
         name, result = node.input[0], node.output[0]
-        rows, scales = f"{result}/codes", f"{result}/scale"
+        rows, scales = f"{result}/row", f"{result}/row_scale"
         for values, given in (
             (self._constant(f"{name}/rows", table.codes), rows),
             (self._constant(f"{name}/row_scales", table.scale[:, None]), scales),

@@ -16,6 +16,7 @@ from edgefair.compress.placement import Graph, place_for_cpu, place_for_tensorrt
 from edgefair.compress.prepared import (
     DYNAMIC_OPS,
     MARKS,
+    QUANTIZED,
     check_quantizable,
     drop_unused_domains,
     embedding_nodes,
@@ -73,6 +74,7 @@ class Quantizer:
         if not self.nodes:
             check_quantizable(prepared, "static")
             raise ModelError("no layer of the graph has a constant FP32 weight", expected="an FP32 model")
+        self._tables = frozenset(embedding_nodes(prepared))
         self.embeddings = embedding_nodes(prepared) if recipe.runtime == "onnxruntime-cpu" else ()
         self._graph = Graph(prepared)
         self._codes: dict[tuple[str, int | None, int, bool], Codes] = {}
@@ -84,15 +86,15 @@ class Quantizer:
             ModelError: names that are not the graph's, or nothing left to quantize.
         """
         reduced = frozenset(self.nodes) if precision.reduced_nodes is None else precision.reduced_nodes
-        embeddings = frozenset(self.embeddings)
-        unknown = ((precision.float_nodes - embeddings) | reduced | precision.unsigned_nodes) - set(self.nodes)
+        embeddings = frozenset(self.embeddings) - precision.float_nodes
+        unknown = ((precision.float_nodes - self._tables) | reduced | precision.unsigned_nodes) - set(self.nodes)
         if unknown:
             raise ModelError(
                 f"the graph has no quantizable node '{min(unknown)}'",
                 expected=f"names among {', '.join(self.nodes[:5])}{', ...' if len(self.nodes) > 5 else ''}",
             )
         quantized = frozenset(self.nodes) - precision.float_nodes
-        if not quantized:
+        if not quantized and not embeddings:
             raise ModelError("every layer stays in float", expected="at least one in INT8")
         place = place_for_cpu if self.recipe.runtime == "onnxruntime-cpu" else place_for_tensorrt
         writer = Writer(self._graph, place(self._graph, quantized), self.ranges, self.recipe)
@@ -102,7 +104,7 @@ class Quantizer:
                 unsigned = node.name in precision.unsigned_nodes
                 least = writer.least_scale(node)
                 writer.layer(node, self._encoded(node, bits, unsigned, least))
-            elif node.name in embeddings - precision.float_nodes:
+            elif node.name in embeddings:
                 writer.embedding(node, self._rows(node))
             else:
                 writer.node(node)
@@ -165,8 +167,8 @@ def quantize_dynamic(
             result = onnx.load_model(target)
         except Exception as error:
             raise ModelError(f"INT8 quantization failed: {first_line(error)}") from error
-    if not any(node.op_type == "DynamicQuantizeLinear" for node in result.graph.node):
-        raise ModelError("the quantizer left the graph as it was", expected="DynamicQuantizeLinear nodes")
+    if not any(node.op_type in QUANTIZED or node.op_type.endswith("Integer") for node in result.graph.node):
+        raise ModelError("the quantizer left the graph as it was", expected="nodes with 8-bit weights")
     del result.metadata_props[:]
     result.metadata_props.extend(item for item in model.metadata_props if item.key not in MARKS)
     drop_unused_domains(result)

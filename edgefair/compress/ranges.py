@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -21,12 +23,17 @@ Batch = Mapping[str, NDArray[Any]]
 
 # Bytes of activations that one run may give.
 RUN_BYTES = 64 << 20
+# Of an activation: twice as much is no float32 number any more.
+LARGEST = float(np.finfo(np.float32).max) / 2
 
 
 def calibrate(
     prepared: onnx.ModelProto, batches: Iterable[Batch], *, method: Method, percentile: float = 99.99
 ) -> Ranges:
     """Value name -> (low, high) with low <= high, for every activation that a placement may put a pair on.
+
+    The ranges are those of onnxruntime's calibrators with 2,048 bins on the same values, to one bin. These hold every
+    value and know the largest one; here the rows are read once for the extremes and once more to fill bins over them.
 
     `minmax`: the smallest and the largest value. `percentile`: what lies between cuts (100 - percentile) / 2 percent of
     the values on either side. `entropy`: the symmetric threshold T, then cut to the smallest and the largest value,
@@ -35,100 +42,103 @@ def calibrate(
 
     Args:
         prepared: a graph of `prepare_graph`.
-        batches: graph inputs, read once, any number of rows each. A batch is run in parts where its activations are
-            large and the graph takes any number of rows.
+        batches: graph inputs, any number of rows each; iterated over twice unless the method is `minmax`. A batch is
+            run in parts where its activations are large and the graph takes any number of rows.
         percentile: above 0, at most 100; for the method of that name.
 
     Raises:
-        DataError: no rows.
+        DataError: no rows, or other ones in the second reading.
         ModelError: an activation that is not finite on calibration rows, or a graph that cannot be run.
     """
     if not 0 < percentile <= 100:
         raise DataError(f"the calibration percentile is {percentile}", expected="above 0, at most 100")
     names = pairable(Graph(prepared))
-    seen: dict[str, Statistic] = {name: MinMax() if method == "minmax" else Histogram() for name in names}
-    for values in _runs(prepared, names, batches):
+    runner = _Runner(prepared, names)
+    seen = {name: _Extremes() for name in names}
+    for values in runner.values(batches):
         for name, value in zip(names, values, strict=True):
-            if not value.size:
-                continue
-            low, high = float(value.min()), float(value.max())
-            if not np.isfinite(low) or not np.isfinite(high):
-                raise ModelError(
-                    f"activation '{name}' is not finite on calibration rows",
-                    expected="numbers",
-                    fix="check the training rows and the FP32 model for NaN and overflow",
-                )
-            seen[name].add(value, low, high)
-    if not all(item.filled for item in seen.values()):
+            if value.size:
+                _add_extremes(seen[name], name, value)
+    if not all(item.values for item in seen.values()):
         raise DataError("there is no calibration row", expected="rows that the ranges of activations are taken from")
-    return {name: _range(item, method, percentile) for name, item in seen.items()}
+    if method == "minmax":
+        return {name: (item.low, item.high) for name, item in seen.items()}
+    counted = {name: Histogram(item.low, item.high) for name, item in seen.items()}
+    for values in runner.values(batches):
+        for name, value in zip(names, values, strict=True):
+            counted[name].add(value)
+    for name, item in counted.items():
+        if item.values != seen[name].values:
+            raise DataError(
+                f"calibration rows gave {seen[name].values:,} values of '{name}' and {item.values:,} when they were "
+                f"read again, as `method: {method}` does",
+                expected="batches that are the same whenever they are iterated over",
+                fix="give a list, or an object whose __iter__ starts anew, instead of a generator",
+            )
+    return {
+        name: item.percentile(percentile) if method == "percentile" else item.entropy()
+        for name, item in counted.items()
+    }
 
 
-class Statistic(Protocol):
-    """What is kept of the values of one activation."""
+@dataclass(slots=True)
+class _Extremes:
+    """What is kept of the values of one activation in the first reading."""
 
-    low: float
-    high: float
-
-    @property
-    def filled(self) -> bool:
-        """Whether any value was added."""
-        ...
-
-    def add(self, value: NDArray[Any], low: float, high: float) -> None:
-        """Take in finite values, with the smallest and the largest of them."""
-        ...
+    low: float = np.inf
+    high: float = -np.inf
+    values: int = 0
 
 
-class MinMax:
-    """The smallest and the largest value."""
-
-    def __init__(self) -> None:
-        self.low, self.high = np.inf, -np.inf
-
-    @property
-    def filled(self) -> bool:
-        """Whether any value was added."""
-        return self.low <= self.high
-
-    def add(self, value: NDArray[Any], low: float, high: float) -> None:  # noqa: ARG002
-        """Take in finite values, with the smallest and the largest of them."""
-        self.low, self.high = min(self.low, low), max(self.high, high)
-
-
-def _range(item: Statistic, method: Method, percentile: float) -> tuple[float, float]:
-    if isinstance(item, Histogram):
-        return item.percentile(percentile) if method == "percentile" else item.entropy()
-    return item.low, item.high
-
-
-def _runs(prepared: onnx.ModelProto, names: tuple[str, ...], batches: Iterable[Batch]) -> Iterator[list[NDArray[Any]]]:
-    """The named values on every row, few rows at a time."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.enable_cpu_mem_arena = False
-    try:
-        session = onnxruntime.InferenceSession(
-            _exposed(prepared, names).SerializeToString(), options, providers=["CPUExecutionProvider"]
+def _add_extremes(to: _Extremes, name: str, value: NDArray[Any]) -> None:
+    low, high = float(value.min()), float(value.max())
+    if not max(-low, high) <= LARGEST:
+        raise ModelError(
+            f"activation '{name}' is not finite on calibration rows, or as large as numbers get",
+            expected=f"numbers up to {LARGEST:.1e}",
+            fix="check the training rows and the FP32 model for NaN and overflow",
         )
-        free = all(not isinstance(item.shape[0] if item.shape else None, int) for item in session.get_inputs())
-        rows_at_once = 1 if free else None
+    to.low, to.high, to.values = min(to.low, low), max(to.high, high), to.values + value.size
+
+
+class _Runner:
+    """Gives the named values on every row, few rows at a time."""
+
+    def __init__(self, prepared: onnx.ModelProto, names: tuple[str, ...]) -> None:
+        import onnxruntime
+
+        self._names = list(names)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.enable_cpu_mem_arena = False
+        with _as_model_errors():
+            self._session = onnxruntime.InferenceSession(
+                _exposed(prepared, names).SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        inputs = self._session.get_inputs()
+        self._free = all(not isinstance(item.shape[0] if item.shape else None, int) for item in inputs)
+
+    def values(self, batches: Iterable[Batch]) -> Iterator[list[NDArray[Any]]]:
+        """Every value, run by run: equal batches are cut alike, so a second reading gives the same numbers."""
+        rows_at_once = 1 if self._free else None
         for batch in batches:
             rows = min(len(value) for value in batch.values())
             first = 0
             while first < rows:
                 last = rows if rows_at_once is None else min(rows, first + rows_at_once)
-                part = {name: value[first:last] for name, value in batch.items()}
-                values = session.run(list(names), part)
-                if free:
+                with _as_model_errors():
+                    values = self._session.run(self._names, {name: value[first:last] for name, value in batch.items()})
+                if self._free:
                     size = sum(value.nbytes for value in values)
                     rows_at_once = max(1, RUN_BYTES * (last - first) // max(size, 1))
                 yield values
                 first = last
-    except (ModelError, DataError):
-        raise
+
+
+@contextlib.contextmanager
+def _as_model_errors() -> Iterator[None]:
+    try:
+        yield
     except Exception as error:
         raise ModelError(f"calibration cannot run the graph: {first_line(error)}") from error
 

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgefair.errors import DataError, UsageError
+from edgefair.files import sha256_file
 from edgefair.resources import named_file
 
 # With fewer rows a range is an accident; with fewer of one cell it is that cell's.
 LEAST_ROWS = 16
 FEW_ROWS = 8
+# How files end that hold rows and no recipe.
+ROWS = (".csv", ".npz", ".parquet")
 
 
 class CalibrationRecipe(BaseModel):
@@ -25,6 +28,12 @@ class CalibrationRecipe(BaseModel):
 
     name: str = Field(description="Name of the recipe, written into the manifest.")
     rows: int = Field(2048, ge=1, description="Calibration rows in total, drawn from the training split.")
+    source: str | None = Field(
+        None,
+        description="File of rows of one's own to calibrate on instead of training rows: .csv, .npz or .parquet with "
+        "the columns of the features. Goes with `balance: none`, as such rows have no groups.",
+    )
+    source_sha256: str | None = Field(None, description="Digest of that file: filled in when the recipe is read.")
     balance: Literal["none", "group", "group-label", "group-worst"] = Field(
         "group-label", description="Which cells give the same number of rows."
     )
@@ -51,24 +60,42 @@ class CalibrationRecipe(BaseModel):
             raise ValueError("`runtime: tensorrt` and `activations: int8-symmetric` go together")
         if self.percentile != type(self).model_fields["percentile"].default and self.method != "percentile":
             raise ValueError(f"`percentile` goes with `method: percentile`, not {self.method}")
+        if self.source is not None and self.balance != "none":
+            raise ValueError(f"`source` goes with `balance: none`, not {self.balance}: such rows have no groups")
         return self
 
 
 def open_recipe(name_or_path: str, *, base: Path = Path()) -> CalibrationRecipe:
-    """A shipped recipe by name, or any by path.
+    """A shipped recipe by name, or any by path; of a file of rows, the usual recipe with these rows.
 
     Args:
         base: folder that a relative path starts from.
 
     Raises:
-        UsageError: no such recipe, or a file that is not one.
+        UsageError: no such recipe or file of rows, or a file that is no recipe.
     """
+    if Path(name_or_path).suffix.lower() in ROWS:
+        return _readable(CalibrationRecipe(name=Path(name_or_path).stem, source=name_or_path, balance="none"), base)
     place = str(base / name_or_path) if Path(name_or_path).suffix else name_or_path
     path = named_file("calibration", place, what="calibration recipe")
     try:
-        return CalibrationRecipe.model_validate(yaml.safe_load(path.read_text()))
+        recipe = CalibrationRecipe.model_validate(yaml.safe_load(path.read_text()))
     except (OSError, yaml.YAMLError, ValidationError) as error:
         raise UsageError(f"calibration recipe '{path}' cannot be used: {error}") from error
+    return _readable(recipe, base)
+
+
+def _readable(recipe: CalibrationRecipe, base: Path) -> CalibrationRecipe:
+    """The recipe with the digest of its rows, where it has a file of them."""
+    if recipe.source is None:
+        return recipe
+    path = base / recipe.source
+    if path.suffix.lower() not in ROWS or not path.is_file():
+        raise UsageError(
+            f"no file of calibration rows '{path}'",
+            expected=f"a {', '.join(ROWS)} file, relative to the folder of edgefair.yaml",
+        )
+    return recipe.model_copy(update={"source_sha256": sha256_file(path)})
 
 
 def calibration_rows(
@@ -80,7 +107,7 @@ def calibration_rows(
     seed: int,
     loss: NDArray[np.floating[Any]] | None = None,
 ) -> NDArray[np.int64]:
-    """Sorted positions of the calibration rows among the training rows.
+    """Sorted positions of the calibration rows among the training rows, or among those of the recipe's own file.
 
     With `balance: group` every group, with `group-label` every (group, label) cell, gives rows // cells rows, or all
     it has. With `group-worst` half of the rows are so from all cells, and half more from the worst: of every label the
@@ -138,6 +165,8 @@ def check_calibration(
 ) -> tuple[str, ...]:
     """What to warn of: (group, label) cells with few calibration rows, whose activations may be clipped.
 
+    Rows of the recipe's own file have no cells.
+
     Args:
         chosen: of `calibration_rows`.
         group: int64 [rows] of the training rows.
@@ -152,6 +181,8 @@ def check_calibration(
             expected=f"at least {LEAST_ROWS}",
             fix="raise `rows`, or add training rows",
         )
+    if recipe.source is not None:
+        return ()
     cells, counts = np.unique(np.stack([group[chosen], label[chosen]]), axis=1, return_counts=True)
     return tuple(
         f"calibration: {count} rows of group {of_group}, label {of_label}; with fewer than {FEW_ROWS} its "

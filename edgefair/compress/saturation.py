@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgefair.compress.dynamic_layers import dynamic_layers
 from edgefair.compress.inner import inner_values
 from edgefair.compress.quantized_layers import Integers, QuantizedLayer, quantized_layers
 
@@ -84,17 +85,58 @@ def audit_saturation(
     counts = {layer.node: _Counts(layer, cells) for layer in quantized_layers(model)}
     running = [item for item in counts.values() if item.can_saturate]
     rng = np.random.default_rng([seed, 17])
-    if running:
-        names = list(dict.fromkeys(item.layer.values for item in running))
-        start = 0
-        for values in inner_values(model, names, batches):
-            part = cell[start : start + len(next(iter(values.values())))]
-            start += len(part)
-            for item in running:
-                operands = item.layer.operands(values[item.layer.values], places, rng)
-                if operands is not None and len(operands) == len(part):
-                    item.add(operands, part)
+    for values, part in _values(model, [item.layer.values for item in running], batches, cell):
+        for item in running:
+            operands = item.layer.operands(values[item.layer.values], places, rng)
+            if operands is not None and len(operands) == len(part):
+                item.add(operands, part, np.full(len(part), item.layer.zero), np.ones(len(part)))
     return tuple(item.result() for item in counts.values())
+
+
+def audit_dynamic_saturation(
+    prepared: onnx.ModelProto,
+    quantized: onnx.ModelProto,
+    batches: Iterable[dict[str, NDArray[Any]]],
+    cell: NDArray[np.int64],
+    cells: int,
+    *,
+    places: int = 16,
+    seed: int,
+) -> tuple[Saturation, ...]:
+    """As `audit_saturation`, for a dynamic INT8 graph, whose kernels saturate alike.
+
+    The activations are those of the FP32 graph, coded by the range of their row: a model of this kind is measured one
+    row at a time.
+
+    Args:
+        prepared: the FP32 graph.
+        quantized: what `quantize_dynamic` made of it.
+    """
+    layers = dynamic_layers(prepared, quantized)
+    counts = {item.layer.node: _Counts(item.layer, cells) for item in layers}
+    running = [item for item in layers if counts[item.layer.node].can_saturate]
+    rng = np.random.default_rng([seed, 17])
+    for values, part in _values(prepared, [item.layer.values for item in running], batches, cell):
+        for item in running:
+            value = values[item.layer.values]
+            if len(value) != len(part):
+                continue
+            codes, zero, step = item.codes(value)
+            operands = item.layer.operands(codes, places, rng)
+            if operands is not None:
+                counts[item.layer.node].add(operands, part, zero, step)
+    return tuple(item.result() for item in counts.values())
+
+
+def _values(
+    model: onnx.ModelProto, names: list[str], batches: Iterable[dict[str, NDArray[Any]]], cell: NDArray[np.int64]
+) -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[np.int64]]]:
+    """The named values of every batch, and the cells of its rows; nothing where there are no names."""
+    start = 0
+    for values in inner_values(model, list(dict.fromkeys(names)), batches) if names else ():
+        part = cell[start : start + len(values[names[0]])]
+        start += len(part)
+        yield values, part
 
 
 class _Counts:
@@ -118,8 +160,10 @@ class _Counts:
     def can_saturate(self) -> bool:
         return len(self._suspects) > 0
 
-    def add(self, operands: Integers, cell: NDArray[np.int64]) -> None:
-        """Operands int32 [rows, places, groups, K] of rows in these cells."""
+    def add(
+        self, operands: Integers, cell: NDArray[np.int64], zero: NDArray[np.int64], step: NDArray[np.float64]
+    ) -> None:
+        """Operands int32 [rows, places, groups, K] of rows in these cells, with every row's zero point and step."""
         rows, places, _, depth = operands.shape
         groups, outputs = self.layer.weight.shape[:2]
         group, output, pair = self._suspects.T
@@ -139,10 +183,10 @@ class _Counts:
             np.maximum.at(self._largest, cell[first : first + at_once], np.abs(excess).max(axis=(1, 2)))
             row, place, suspect = np.nonzero(where)
             np.add.at(lost, (row + first, place, target[suspect]), excess[where])
-        centred = np.moveaxis(operands - self.layer.zero, 2, 0).reshape(groups, rows * places, depth)
+        centred = np.moveaxis(operands - zero[:, None, None, None], 2, 0).reshape(groups, rows * places, depth)
         products = centred.astype(np.float64) @ self.layer.weight.transpose(0, 2, 1)
         exact = np.moveaxis(products.reshape(groups, rows, places, outputs), 0, 2).reshape(lost.shape)
-        scale = self.layer.scale.reshape(-1)
+        scale = self.layer.scale.reshape(-1) * step[:, None, None]
         per_row = (
             np.full(rows, places * self._pairs.size // 2),
             beyond,

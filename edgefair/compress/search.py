@@ -6,12 +6,15 @@ Pure: what a choice is worth comes from a `Bench`, and equal answers give the sa
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
 
 Kind = Literal["static", "dynamic", "fp16"]
 Move = Literal["seven-bit", "bias", "calibration", "float", "prune", "last-layer", "threshold"]
+# The share of the harm that is expected to be too much, the share of the worst node's harm that is clear harm, and how
+# many nodes of clear harm in a row show that the ranking is right.
+MOST, CLEAR, ENOUGH = 0.7, 0.1, 2
 # What a lower pruning ratio is tried at, as shares of the ratio that was asked for.
 RATIOS = (0.75, 0.5, 0.25)
 
@@ -67,6 +70,14 @@ class Trial:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Ranked:
+    """A node in low precision, and how much harm that seems to do: 0 or more, in any unit."""
+
+    node: str
+    harm: float
+
+
 class Bench(Protocol):
     """Makes and judges compressed models."""
 
@@ -74,8 +85,12 @@ class Bench(Protocol):
         """Make the model of a choice and judge it on the validation rows of every target."""
         ...
 
-    def nodes(self, choice: Choice) -> Sequence[str]:
+    def nodes(self, choice: Choice) -> Sequence[Ranked]:
         """Nodes that are INT8 unless they are named in `float_nodes`, the one that does most harm first."""
+        ...
+
+    def is_dense(self, choice: Choice) -> bool:
+        """Whether the model of a choice with every node in float is the model before compression."""
         ...
 
     def saturating(self, choice: Choice) -> Sequence[str]:
@@ -164,8 +179,9 @@ class _Search:
 
     def _precision(self, start: Choice, kind: Kind) -> str | None:
         """Low precision as far as it keeps every gate, by what costs no time first; None where it is not to blame."""
-        nodes = tuple(self.bench.nodes(start))
-        if not self.judge(replace(start, float_nodes=nodes)).harmless:
+        ranked = self.bench.nodes(start)
+        nodes = tuple(item.node for item in ranked)
+        if not (self.bench.is_dense(start) or self.judge(replace(start, float_nodes=nodes)).harmless):
             return None
         best = start
         for changed in self._free(start) if kind == "static" else ():
@@ -174,7 +190,7 @@ class _Search:
                 return "a move that costs no time keeps every gate"
             if trial.shortfall < self.judge(best).shortfall:
                 best = changed(best)
-        if self.allows("float") and self._islands(best, nodes).kept:
+        if self.allows("float") and self._islands(best, ranked).kept:
             return "the fewest nodes that were found went back to float"
         return None
 
@@ -189,39 +205,40 @@ class _Search:
             for name in self.moves.calibrations:
                 yield lambda choice, name=name: replace(choice, calibration=name)
 
-    def _islands(self, choice: Choice, nodes: tuple[str, ...]) -> Trial:
-        """Fewest nodes in float: the shortest kept prefix of the ranking by bisection, then without what it can spare.
+    def _islands(self, choice: Choice, ranked: Sequence[Ranked]) -> Trial:
+        """Fewest nodes in float: the shortest kept prefix of the ranking, then without what it can spare.
 
-        Bisection assumes that more float is no worse. Where that is wrong it still ends at a prefix that was judged.
+        More float is taken to be no worse. Where that is wrong it still ends at nodes that were judged.
         """
-        low, high = 0, len(nodes)
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self.judge(replace(choice, float_nodes=nodes[:middle])).harmless:
-                high = middle
-            else:
-                low = middle
-        chosen = nodes[:high]
-        if self.judge(replace(choice, float_nodes=chosen)).harmless:
-            chosen = self._thinned(choice, chosen)
-        return self.judge(replace(choice, float_nodes=chosen))
+        nodes = tuple(item.node for item in ranked)
 
-    def _thinned(self, choice: Choice, chosen: tuple[str, ...]) -> tuple[str, ...]:
-        """Nodes whose float is needed: from the least harmful one on, in strides that double where they are spared.
+        def keeps(count: int) -> bool:
+            return self.judge(replace(choice, float_nodes=nodes[:count])).harmless
 
-        A run of n nodes that can be spared costs log n trials, each that cannot costs one. The last node of the
-        shortest kept prefix is needed.
+        count = _least(keeps, likely(ranked), len(nodes))
+        if count is None:
+            return self.judge(replace(choice, float_nodes=nodes))
+        return self.judge(replace(choice, float_nodes=self._thinned(choice, ranked[:count])))
+
+    def _thinned(self, choice: Choice, ranked: Sequence[Ranked]) -> tuple[str, ...]:
+        """Without what can be spared: from the least harmful node on, in strides that double; the last one is needed.
+
+        A run of n nodes that can be spared costs log n trials, each that cannot costs one. After some in a row that do
+        clear harm and cannot be spared, those that do more are not tried.
         """
-        end, stride = len(chosen) - 1, 1
-        while end > 0:
+        chosen = tuple(item.node for item in ranked)
+        end, stride, needed = len(ranked) - 1, 1, 0
+        while end > 0 and needed < ENOUGH:
             stride = min(stride, end)
-            fewer = chosen[: end - stride] + chosen[end:]
+            tried = [item.node for item in ranked[end - stride : end]]
+            fewer = tuple(node for node in chosen if node not in tried)
             if self.judge(replace(choice, float_nodes=fewer)).harmless:
-                chosen, end, stride = fewer, end - stride, 2 * stride
+                chosen, end, stride, needed = fewer, end - stride, 2 * stride, 0
             elif stride > 1:
                 stride //= 2
             else:
                 end -= 1
+                needed += ranked[end].harm > CLEAR * ranked[0].harm
         return chosen
 
     def _treated(self, start: Choice) -> str | None:
@@ -233,14 +250,51 @@ class _Search:
         return None
 
 
+def likely(ranked: Sequence[Ranked]) -> int:
+    """How many of the first nodes do most of the harm: at least one."""
+    total, found = sum(item.harm for item in ranked), 0.0
+    for count, item in enumerate(ranked, start=1):
+        found += item.harm
+        if found >= MOST * total:
+            return count
+    return 1
+
+
+def _least(keeps: Callable[[int], bool], guess: int, most: int) -> int | None:
+    """The least count from 1 to `most` that keeps, by strides that double away from a guess, then bisection.
+
+    A guess that is right costs two calls. None where not even `most` keeps.
+    """
+    stride = 1
+    if keeps(guess):
+        high = guess
+        while high > 1 and keeps(max(high - stride, 1)):
+            high, stride = max(high - stride, 1), 2 * stride
+        low = max(high - stride, 0)
+    else:
+        low = guess
+        while not keeps(min(low + stride, most)):
+            low, stride = min(low + stride, most), 2 * stride
+            if low == most:
+                return None
+        high = min(low + stride, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if keeps(middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
 def repair(start: Choice, moves: Moves, bench: Bench, *, kind: Kind | None, dense_keeps: bool) -> Repair:
     """Search for the cheapest compression that keeps every gate.
 
     Order: the recipe as it is; moves that cost no time (7-bit or unsigned weights where sums saturate, bias, other
-    calibrations),
-    each kept where it helps; the fewest nodes back to float; the same at lower pruning ratios; treatments of the file.
-    Before anything else is tried on INT8, the model with every node in float shows whether INT8 is to blame. Dynamic
-    INT8 and FP16 have no calibration: there the nodes go back to float at once.
+    calibrations), each kept where it helps; the fewest nodes back to float; the same at lower pruning ratios, of which
+    the last step is halved once; treatments of the file. Before anything else is tried on INT8, the model with every
+    node in float shows whether INT8 is to blame; where that is the model before compression, it is. Dynamic INT8 and
+    FP16 have no calibration: there the nodes go back to float at once.
 
     Args:
         start: the recipe.

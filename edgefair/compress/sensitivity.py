@@ -22,8 +22,8 @@ NEAR = 0.25
 # In log-odds.
 NARROWEST = 1e-3
 
-# From names of layers that stay in float: the compressed graph.
-Make = Callable[[frozenset[str]], "onnx.ModelProto"]
+# From a layer's name: the graph with that layer alone in low precision.
+Alone = Callable[[str], "onnx.ModelProto"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +90,11 @@ class Effect:
 
 @dataclass(frozen=True, eq=False)
 class NodeEffect:
-    """What one layer in INT8 does."""
+    """What low precision in one layer alone does, and how much harm that is: see `most_harm_first`."""
 
     node: str
     effect: Effect
+    harm: float
 
 
 def widest_comparison(sample: Sample, found: Scores) -> Comparison | None:
@@ -159,7 +160,8 @@ def effect(sample: Sample, before: Scores, after: Scores, comparison: Comparison
 
 
 def rank_nodes(
-    make: Make,
+    alone: Alone,
+    full: onnx.ModelProto,
     dense: onnx.ModelProto,
     nodes: Sequence[str],
     answers: Answers,
@@ -168,39 +170,41 @@ def rank_nodes(
     *,
     progress: Callable[[int, int, str], None] = lambda _done, _total, _what: None,
 ) -> tuple[NodeEffect, ...]:
-    """INT8 layers by what they do to the worst group's loss and to the gap of the compressed model, most harm first.
+    """Layers by what low precision in them alone does to the worst group's loss and to the gap, most harm first.
 
-    Each is put back to float alone; its effect is what INT8 does there, while all others are INT8. The two effects
-    count alike, each relative to the largest one of any layer.
+    The two effects count alike, each relative to the largest one of any layer. In the compressed model itself, with one
+    layer back in float, they tell less: where several layers are broken, mending one of them mends nothing, and errors
+    that cancel each other make a broken layer look useful.
 
     Args:
-        make: gives the compressed graph, with some of `nodes` in float.
-        dense: the graph with all of them in float.
+        alone: makes the graph with that layer in low precision and all others in float.
+        full: the compressed graph: its gap is what shall shrink.
+        dense: the graph with all layers in float.
         answers: runs a graph on the sample's rows.
 
     Raises:
         ModelError: see `scores`.
     """
-    full = scores(make(frozenset()), answers, spec)
-    comparison = widest_comparison(sample, full)
+    comparison = widest_comparison(sample, scores(full, answers, spec))
+    before = scores(dense, answers, spec)
     found = []
     for done, node in enumerate(nodes):
         progress(done, len(nodes), node)
-        without = make(frozenset({node})) if len(nodes) > 1 else dense
-        found.append(NodeEffect(node, effect(sample, scores(without, answers, spec), full, comparison)))
+        found.append((node, effect(sample, before, scores(alone(node), answers, spec), comparison)))
     return most_harm_first(found)
 
 
-def most_harm_first(found: Sequence[NodeEffect]) -> tuple[NodeEffect, ...]:
-    """By falling sum of the effects on the worst group's loss and on the gap, each relative to its largest one."""
+def most_harm_first(found: Sequence[tuple[str, Effect]]) -> tuple[NodeEffect, ...]:
+    """By falling harm: the sum of the effects on the worst group's loss and on the gap, relative to the largest."""
 
     def relative(values: list[float]) -> Floats:
         array: Floats = np.array(values)
         largest = np.abs(array).max(initial=0.0)
         return array / largest if largest > 0 else array
 
-    harm = relative([item.effect.worst_loss for item in found]) + relative([item.effect.gap or 0.0 for item in found])
-    return tuple(found[index] for index in np.argsort(-harm, kind="stable"))
+    harm = relative([item.worst_loss for _, item in found]) + relative([item.gap or 0.0 for _, item in found])
+    ranked = np.argsort(-harm, kind="stable").tolist()
+    return tuple(NodeEffect(found[index][0], found[index][1], float(harm[index])) for index in ranked)
 
 
 def _worst_loss(sample: Sample, found: Scores) -> float:

@@ -76,13 +76,13 @@ def load(config: DataConfig, *, base: Path, roles: Collection[Role]) -> DataSet:
     source = open_source(config, base)
     table = source.table
     _check_columns(config, table)
-    table = Table({name: _as_declared(config, name, column) for name, column in table.columns.items()})
+    table = as_declared(config, table)
     features = _features(config, table)
     labels = as_categories(table.columns[config.label], config.label)
     classes = _classes(config, labels)
     label = _label_index(labels, classes)
     sensitive = {name: _sensitive(name, table.columns[name]) for name in config.sensitive}
-    table = _finite(table, features)
+    table = finite(table, features)
     subject = _optional(table, source.subject)
     everything = TableRows(
         table=Table({**{name: table.columns[name] for name in features}, config.label: labels, **sensitive}),
@@ -118,8 +118,14 @@ def _check_columns(config: DataConfig, table: Table) -> None:
             raise DataError(f"'{config.source}': '{name}' has shape {column.shape}", expected="one value per row")
 
 
-def _as_declared(config: DataConfig, name: str, column: Column) -> Column:
-    return as_categories(column, name) if name in config.categorical else column
+def as_declared(config: DataConfig, table: Table) -> Table:
+    """The table with columns of codes as categories."""
+    return Table(
+        {
+            name: as_categories(column, name) if name in config.categorical else column
+            for name, column in table.columns.items()
+        }
+    )
 
 
 def _features(config: DataConfig, table: Table) -> tuple[str, ...]:
@@ -220,8 +226,12 @@ def _whole(name: str, column: Column) -> Column:
     return column if np.isnan(column).any() else column.astype(np.int64)
 
 
-def _finite(table: Table, features: tuple[str, ...]) -> Table:
-    """Numbers of the features as float32; every one finite."""
+def finite(table: Table, features: tuple[str, ...]) -> Table:
+    """The table with the numbers of features as float32.
+
+    Raises:
+        DataError: one that is not finite.
+    """
     columns = dict(table.columns)
     for name in features:
         column = columns[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -19,14 +19,16 @@ SHOWN, MOST_CELLS = 40, 10
 
 def render(report: Explanation) -> RenderableType:
     """The layers, their effect on every cell in colour, and what the columns mean."""
+    low = report.precision
+    kind = low if report.int8 is None else f"{report.int8} {low}"
     parts: list[RenderableType] = [
         Text(
-            f"model   {report.model}: {report.int8} INT8, {report.source}, at most {report.rows_per_cell:,} validation "
+            f"model   {report.model}: {kind}, {report.source}, at most {report.rows_per_cell:,} validation "
             f"rows of each cell, answered by {report.target}"
         )
     ]
     if report.compared is not None and report.difference is not None:
-        parts.append(Text(f"gap     {report.compared}: {report.difference:.3f} apart in INT8 on these rows"))
+        parts.append(Text(f"gap     {report.compared}: {report.difference:.3f} apart in {low} on these rows"))
     parts += ["", _layers(report)]
     if len(report.cells) <= MOST_CELLS:
         parts += ["", _cells(report)]
@@ -35,7 +37,17 @@ def render(report: Explanation) -> RenderableType:
     if report.noticed("saturation"):
         parts += ["", _saturation(report)]
     if report.noticed("clipping"):
-        parts += ["", _clipping(report)]
+        parts += ["", _shares(report, "clipping", "inputs that the calibrated ranges cut off", "cut off")]
+    if report.noticed("overflow"):
+        parts += [
+            "",
+            _shares(
+                report,
+                "overflow",
+                "outputs that FP16 cannot hold: infinite on devices that compute in half",
+                "beyond 65504",
+            ),
+        ]
     if len(report.layers) > SHOWN:
         parts.append(Text(f"{len(report.layers) - SHOWN} more layers are not shown; --json lists them"))
     parts += ["", *_legend(report), *(Text(f"note: {note}") for note in report.notes)]
@@ -43,12 +55,12 @@ def render(report: Explanation) -> RenderableType:
 
 
 def plot(report: Explanation) -> Image:
-    """A heat map of layers by cells: INT8, pruning, and saturation and clipping where there is any."""
-    layers = report.layers
+    """A heat map of layers by cells: low precision, pruning, and what saturates, is cut off or overflows."""
+    layers, low = report.layers, report.precision
     absent: Cells = (None,) * len(report.cells)
     panels = [
-        Panel("loss by INT8 here, others INT8", [item.within.loss for item in layers], "+.3f"),
-        Panel("loss by INT8 here alone", [item.alone.loss for item in layers], "+.3f"),
+        Panel(f"loss by {low} here, others {low}", [item.within.loss for item in layers], "+.3f"),
+        Panel(f"loss by {low} here alone", [item.alone.loss for item in layers], "+.3f"),
         Panel(
             f"loss without the weakest {report.prune_share:.0%} of channels",
             [absent if item.pruned is None else item.pruned.loss for item in layers],
@@ -60,6 +72,8 @@ def plot(report: Explanation) -> Image:
         panels.append(Panel("sums beyond 16 bits (x86 without VNNI)", saturation, ".2%"))
     if report.noticed("clipping"):
         panels.append(Panel("inputs cut off", [item.clipping or absent for item in layers], ".2%"))
+    if report.noticed("overflow"):
+        panels.append(Panel("outputs beyond 65504", [item.overflow or absent for item in layers], ".2%"))
     return heat_map(
         f"{report.model}: what each layer does to the {'*'.join(report.attributes)} cells "
         "(red: worse, blue: better, grey: not measured)",
@@ -70,7 +84,9 @@ def plot(report: Explanation) -> Image:
 
 
 def _layers(report: Explanation) -> Table:
-    table = Table(title=Text("layers, most harm by INT8 first"), title_justify="left", box=None, pad_edge=False)
+    table = Table(
+        title=Text(f"layers, most harm by {report.precision} first"), title_justify="left", box=None, pad_edge=False
+    )
     table.add_column("layer", overflow="fold", min_width=14)
     table.add_column("hurts most", overflow="fold", min_width=12)
     for name in ("its loss", "its flips", "alone", "worst group", "gap", "pruned"):
@@ -117,28 +133,30 @@ def _saturation(report: Explanation) -> Table:
     return table
 
 
-def _clipping(report: Explanation) -> Table:
-    table = Table(
-        title=Text("inputs that the calibrated ranges cut off"), title_justify="left", box=None, pad_edge=False
-    )
+def _shares(report: Explanation, values: Literal["clipping", "overflow"], title: str, column: str) -> Table:
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
     for name in ("layer", "most in"):
         table.add_column(name, overflow="fold", min_width=14)
-    for name in ("cut off", "between groups"):
+    for name in (column, "between groups"):
         table.add_column(name, justify="right", no_wrap=True)
-    for item in report.noticed("clipping"):
-        at = largest(item.clipping or ())
-        if at is not None and item.clipping is not None:
-            between = report.between_groups(item.clipping)
+    for item in report.noticed(values):
+        found: Cells = getattr(item, values) or ()
+        at = largest(found)
+        if at is not None:
+            between = report.between_groups(found)
             difference = Text("?") if between is None else Text(f"{between[0]:.2%} more in {between[1]}")
             table.add_row(
-                Text(item.node), Text(report.cells[at].name), _percent(item.clipping[at], 2), difference, style="yellow"
+                Text(item.node), Text(report.cells[at].name), _percent(found[at], 2), difference, style="yellow"
             )
     return table
 
 
 def _cells(report: Explanation) -> Table:
     table = Table(
-        title=Text("growth of the loss by INT8, cell by cell"), title_justify="left", box=None, pad_edge=False
+        title=Text(f"growth of the loss by {report.precision}, cell by cell"),
+        title_justify="left",
+        box=None,
+        pad_edge=False,
     )
     table.add_column("layer", overflow="fold", min_width=12)
     for cell in report.cells:
@@ -159,9 +177,12 @@ def _cells(report: Explanation) -> Table:
 
 
 def _legend(report: Explanation) -> list[RenderableType]:
+    low = report.precision
+    static = report.int8 == "static"
+    cure = "7-bit or unsigned weights in these layers" if static else "7-bit weights (reduce_range of the target)"
     return [
         Text(
-            "its loss, worst group: growth of the mean loss (nats) by INT8 in this layer while all others are INT8; "
+            f"its loss, worst group: growth of the mean loss (nats) by {low} in this layer while all others are {low}; "
             "alone: while all others are float"
         ),
         Text(
@@ -171,11 +192,7 @@ def _legend(report: Explanation) -> list[RenderableType]:
             f"pruned: largest growth of a cell's loss when the weakest {report.prune_share:.0%} of the output channels "
             "give zero, without any training after it"
         ),
-        *(
-            [Text("sums beyond 16 bits: 7-bit or unsigned weights in these layers prevent them")]
-            if report.noticed("saturation")
-            else []
-        ),
+        *([Text(f"sums beyond 16 bits: {cure} prevent them")] if report.noticed("saturation") else []),
     ]
 
 

@@ -40,16 +40,17 @@ class Layer:
 
     Attributes:
         node: its name in the graph.
-        operator: Conv, Gemm or MatMul.
-        weight: name of its parameter.
-        within: what INT8 does here while every other layer is INT8: the compressed model against the one with this
-            layer in float.
-        alone: what INT8 does here while every other layer is float.
+        operator: Conv, Gemm, MatMul, or Gather for an embedding.
+        weight: name of its parameter; empty for a product of two activations.
+        within: what low precision does here while every other layer has it: the compressed model against the one with
+            this layer in float.
+        alone: what low precision does here while every other layer is float.
         pruned: what the dense model loses when this layer's weakest output channels give zero.
         saturation: share of the pair sums beyond 16 bits; None where the layer is no product of unsigned and signed
             8-bit numbers.
         saturation_error: what saturation takes from the layer's output, relative to it (root mean squares).
         clipping: share of the input's values that the layer's range cuts off.
+        overflow: share of the output's values that FP16 cannot hold; None in INT8.
     """
 
     node: str
@@ -61,10 +62,11 @@ class Layer:
     saturation: Cells | None
     saturation_error: Cells | None
     clipping: Cells | None
+    overflow: Cells | None
 
     @property
     def hurt(self) -> int | None:
-        """The cell whose loss grows most by INT8 in this layer; None where it grows in none."""
+        """The cell whose loss grows most by low precision in this layer; None where it grows in none."""
         return largest(self.within.loss)
 
 
@@ -94,7 +96,7 @@ class Explanation:
 
     Attributes:
         model: what was explained.
-        int8: `static` or `dynamic`.
+        int8: `static` or `dynamic`; None where FP16 is explained.
         target: where the models answered.
         source: where the rows come from.
         rows_per_cell: at most so many of each cell were measured.
@@ -108,7 +110,7 @@ class Explanation:
     """
 
     model: str
-    int8: str
+    int8: Literal["static", "dynamic"] | None
     target: str
     source: str
     rows_per_cell: int
@@ -120,12 +122,17 @@ class Explanation:
     layers: tuple[Layer, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def precision(self) -> str:
+        """The low precision, as a table calls it."""
+        return "FP16" if self.int8 is None else "INT8"
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, no NaN; null for a number that was not measured."""
         return {"schema": EXPLANATION_SCHEMA, **asdict(self)}
 
-    def noticed(self, values: Literal["saturation", "clipping"]) -> tuple[Layer, ...]:
-        """Layers where either is not negligible in some cell, the worst one first."""
+    def noticed(self, values: Literal["saturation", "clipping", "overflow"]) -> tuple[Layer, ...]:
+        """Layers where these are not negligible in some cell, the worst one first."""
 
         def most(item: Layer) -> float:
             found: Cells = getattr(item, values) or ()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from edgefair.data.rows import TableRows
 from edgefair.probe.spec import ModelSpec
 from edgefair.targets import TargetProfile, open_target
+from edgefair.workflow.scratch import work_folder
 
 BATCH_ROWS = 1024
 
@@ -36,8 +35,7 @@ class TargetAnswers:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgefair-answers-"))
-            self._path = Path(folder) / "model.onnx"
+            self._path = stack.enter_context(work_folder()) / "model.onnx"
             self._probe = stack.enter_context(open_target(self._profile))
             self.device = self._probe.device
             self._stack = stack.pop_all()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,16 @@ import onnx
 from numpy.typing import NDArray
 
 from edgefair.compress.bias_correction import correct_bias
+from edgefair.compress.half import half_products, to_float16
 from edgefair.compress.placement import small_layers
-from edgefair.compress.prepared import MARKS, check_quantizable, prepare_graph, quantizable_nodes
+from edgefair.compress.prepared import (
+    MARKS,
+    check_quantizable,
+    dynamic_nodes,
+    embedding_nodes,
+    prepare_graph,
+    quantizable_nodes,
+)
 from edgefair.compress.quantize import Precision, Quantizer, quantize_dynamic
 from edgefair.compress.ranges import Ranges, calibrate
 from edgefair.compress.recipe import CalibrationRecipe, calibration_rows, check_calibration, open_recipe
@@ -23,15 +30,16 @@ from edgefair.compress.search import Choice, Kind
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
+from edgefair.data.own_rows import feature_rows, unlike_training
 from edgefair.data.rows import TableRows
 from edgefair.debias.graph import Editor
 from edgefair.errors import ModelError, UsageError
 from edgefair.probe.device import saturates_int8
-from edgefair.probe.prepare import needs_preparation, prepare
 from edgefair.probe.spec import ModelSpec
 from edgefair.targets import load_profile, open_target
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.answers import TargetAnswers
+from edgefair.workflow.graph_inputs import GraphInputs
 from edgefair.workflow.models import Dense
 from edgefair.workflow.post import apply_post, post_notes
 from edgefair.workflow.progress import Progress
@@ -78,6 +86,9 @@ class Candidates:
         dense: the model before compression.
         run: the training run that it comes from; None for a model that was there already.
         folder: where files may be put.
+
+    Attributes:
+        reduce_range: whether every weight has 7 bits, because a target's processor saturates 16-bit sums.
     """
 
     def __init__(
@@ -90,28 +101,33 @@ class Candidates:
         self._folder = folder
         self._progress = progress
         self.kind = _kind(config, dense.spec)
+        self.reduce_range = False
         if self.kind in {"static", "dynamic"}:
             check_quantizable(onnx.load_model(dense.path), self.kind)
+            # Devices are asked now: later they may be busy, and what cannot be reached is found before hours are spent.
+            self.reduce_range = any(_reduce_range(name) for name in config.targets)
+        self._own: dict[CalibrationRecipe, tuple[TableRows, tuple[str, ...]]] = {}
         self._sources: dict[float | None, Source] = {}
         self._prepared: dict[float | None, onnx.ModelProto] = {}
         self._ranges: dict[tuple[float | None, str], Ranges] = {}
         self._quantizers: dict[tuple[float | None, str], Quantizer] = {}
+        if self.kind == "static" and (recipe := open_recipe(config.compress.calibration, base=config.base)).source:
+            self._own_rows(recipe)
 
     @property
     def changes(self) -> bool:
         """Whether anything is compressed or treated."""
         return self.config.compress.trains or self.kind is not None or bool(self.config.debias.post)
 
-    @functools.cached_property
-    def reduce_range(self) -> bool:
-        """Whether every weight has 7 bits, because a target's processor saturates 16-bit sums."""
-        return any(_reduce_range(name) for name in self.config.targets)
-
     def source(self, prune: float | None) -> Source:
         """The FP32 file after the torch steps, pruned by this share."""
         if prune not in self._sources:
             self._sources[prune] = self._shrunk(prune)
         return self._sources[prune]
+
+    def is_dense(self, prune: float | None) -> bool:
+        """Whether no torch step changes the model."""
+        return self.source(prune).path == self.dense.path
 
     def _shrunk(self, prune: float | None) -> Source:
         compress = self.config.compress.model_copy(update={"prune": prune})
@@ -170,7 +186,9 @@ class Candidates:
         return open_recipe(choice.calibration, base=self.config.base)
 
     def calibration_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
-        """The training rows that a recipe takes, and what to warn of."""
+        """The rows that a recipe takes, of training or of a file of its own, and what to warn of."""
+        if recipe.source is not None:
+            return self._own_rows(recipe)
         train, attributes = self.data.train, self.config.policy.base_attributes
         loss = None
         if recipe.balance == "group-worst":
@@ -181,6 +199,18 @@ class Candidates:
         )
         return train.take(chosen), check_calibration(recipe, chosen, group=group, label=train.label)
 
+    def _own_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
+        if recipe not in self._own:
+            source = str(recipe.source)
+            own = feature_rows(self.config.data, self.data, source, base=self.config.base)
+            nobody = np.zeros(len(own), dtype=np.int64)
+            chosen = calibration_rows(recipe, group=nobody, label=nobody, groups=1, seed=self.config.seed)
+            check_calibration(recipe, chosen, group=nobody, label=nobody)
+            rows = own.take(chosen)
+            unlike = unlike_training(rows, self.data.train, seed=self.config.seed)
+            self._own[recipe] = rows, tuple(f"calibration rows of '{source}': {warning}" for warning in unlike)
+        return self._own[recipe]
+
     def _with_loss(self, recipe: CalibrationRecipe) -> tuple[TableRows, NDArray[np.float64]]:
         """Training rows of every cell, as many as the recipe could take from one, and their loss before compression."""
         drawn = draw(self.data.train, self.config, cells_of(self.config, self.data), recipe.rows, 31)
@@ -188,16 +218,13 @@ class Candidates:
         with TargetAnswers(load_profile("local"), drawn.rows, self.dense.spec) as answers:
             return drawn.rows, scores(model, answers, self.dense.spec).loss(drawn.rows.label)
 
-    def calibration_batches(self, recipe: CalibrationRecipe) -> Iterator[dict[str, NDArray[Any]]]:
+    def calibration_batches(self, recipe: CalibrationRecipe) -> GraphInputs:
         """The calibration rows as graph inputs."""
         return self.batches(self.calibration_rows(recipe)[0])
 
-    def batches(self, rows: TableRows) -> Iterator[dict[str, NDArray[Any]]]:
-        """Rows as the graph takes them, with what the device would prepare."""
-        spec = self.dense.spec
-        wanting = [item for item in spec.inputs if needs_preparation(item)]
-        for batch in rows.inputs(spec, rows.batch_rows(spec, CALIBRATION_BATCH)):
-            yield prepare(batch, wanting)
+    def batches(self, rows: TableRows) -> GraphInputs:
+        """Rows as the graph takes them."""
+        return GraphInputs(rows, self.dense.spec, CALIBRATION_BATCH)
 
     def make(self, choice: Choice, to: Path) -> Made:
         """Write the model file of a choice."""
@@ -234,9 +261,16 @@ class Candidates:
         return self._quantized(choice)[0]
 
     def nodes(self, prune: float | None) -> tuple[str, ...]:
-        """Names of the nodes that are INT8 or half unless a choice leaves them in float."""
+        """Names of the nodes that are INT8 or half unless a choice leaves them in float, embeddings among them."""
+        graph = self.prepared(prune)
+        if self.kind == "fp16":
+            return half_products(graph)
+        if self.kind == "dynamic":
+            return dynamic_nodes(graph)
         left = self._too_small(prune)
-        return tuple(name for name in quantizable_nodes(self.prepared(prune)) if name not in left)
+        on_cpu = self.recipe(Choice(prune, self.config.compress.calibration)).runtime == "onnxruntime-cpu"
+        tables = embedding_nodes(graph) if on_cpu else ()
+        return (*tables, *(name for name in quantizable_nodes(graph) if name not in left))
 
     def _too_small(self, prune: float | None) -> frozenset[str]:
         """Layers that are no faster in INT8: they stay in float, unless all are."""
@@ -253,8 +287,6 @@ class Candidates:
             return onnx.load_model(self.source(choice.prune).path), {"float_nodes": sorted(floats)}
         settings: dict[str, Any] = {"float_nodes": sorted(floats)} if floats else {}
         if self.kind == "fp16":
-            from edgefair.compress.half import to_float16
-
             half = to_float16(self.prepared(choice.prune), float_nodes=floats)
             kept = [item for item in half.metadata_props if item.key not in MARKS]
             del half.metadata_props[:]

@@ -1,62 +1,68 @@
-"""The models that `explain` compares: one layer in INT8, all but one, or one without its weakest channels."""
+"""The models that `explain` compares: one layer in low precision, all but one, or one without its weakest channels."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import onnx
-from numpy.typing import NDArray
 
-from edgefair.compress.prepared import DYNAMIC_OPS, quantizable_nodes
+from edgefair.compress.half import half_products, to_float16
+from edgefair.compress.prepared import dynamic_nodes
 from edgefair.compress.quantize import Precision, Quantizer, quantize_dynamic
 from edgefair.compress.ranges import calibrate
 from edgefair.compress.recipe import CalibrationRecipe
 from edgefair.compress.scores import scores
 from edgefair.compress.sensitivity import Comparison, Effect, Sample, effect, rank_nodes, widest_comparison
 from edgefair.compress.weak_channels import prunable_nodes, without_weak_channels
-from edgefair.data.rows import TableRows
 from edgefair.debias.post import Answers
-from edgefair.probe.prepare import needs_preparation, prepare
 from edgefair.probe.spec import ModelSpec
 from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.progress import Progress
 
-BATCH_ROWS = 64
-
 
 class Maker:
-    """Makes INT8 graphs with some layers in float, without repair: 8-bit weights wherever a layer is INT8.
+    """Makes graphs with some layers in low precision, without repair: 8-bit weights wherever a layer is INT8.
 
     Attributes:
+        kind: which low precision.
         prepared: the graph with every layer in float.
-        nodes: names of the layers that become INT8.
-        static: whether activations have calibrated ranges.
+        notes: what to warn of.
+        nodes: names of the layers that are in low precision unless they are left in float, embeddings among them.
     """
 
     def __init__(self, candidates: Candidates, recipe: CalibrationRecipe, progress: Progress) -> None:
-        self.static = candidates.kind == "static"
+        self.kind = candidates.kind
         self.prepared = candidates.prepared(None)
-        nodes = quantizable_nodes(self.prepared)
-        if self.static:
+        self.notes: tuple[str, ...] = ()
+        if self.kind == "static":
             progress(0, 0, f"calibrating ({recipe.name})")
-            batches = candidates.calibration_batches(recipe)
-            ranges = calibrate(self.prepared, batches, method=recipe.method, percentile=recipe.percentile)
+            rows, self.notes = candidates.calibration_rows(recipe)
+            ranges = calibrate(
+                self.prepared, candidates.batches(rows), method=recipe.method, percentile=recipe.percentile
+            )
             self._quantizer = Quantizer(self.prepared, ranges, recipe)
-            self.nodes = nodes
+            self.nodes = (*self._quantizer.embeddings, *self._quantizer.nodes)
         else:
-            products = {node.name for node in self.prepared.graph.node if node.op_type in DYNAMIC_OPS}
-            self.nodes = tuple(name for name in nodes if name in products)
+            self.nodes = dynamic_nodes(self.prepared) if self.kind == "dynamic" else half_products(self.prepared)
 
     def __call__(self, float_nodes: frozenset[str]) -> onnx.ModelProto:
-        """The graph with these layers in float and all others in INT8."""
+        """The graph with these layers in float and all others in low precision."""
         if float_nodes >= set(self.nodes):
             return self.prepared
-        if self.static:
+        if self.kind == "static":
             return self._quantizer.quantize(Precision(float_nodes=float_nodes))
-        return quantize_dynamic(self.prepared, reduce_range=False, float_nodes=float_nodes)
+        if self.kind == "dynamic":
+            return quantize_dynamic(self.prepared, reduce_range=False, float_nodes=float_nodes)
+        return to_float16(self.prepared, float_nodes=float_nodes)
+
+    def alone(self, node: str) -> onnx.ModelProto:
+        """The graph with this layer in low precision and all others in float; in FP16 also what is between them."""
+        if self.kind == "fp16":
+            return to_float16(
+                self.prepared, float_nodes=frozenset(item.name for item in self.prepared.graph.node) - {node}
+            )
+        return self(frozenset(self.nodes) - {node})
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,32 +90,27 @@ def layer_effects(
     def tick(what: str) -> None:
         progress(min(next(ticks), steps), steps, what)
 
-    dense = scores(make.prepared, answers, spec)
-    comparison = widest_comparison(sample, scores(make(frozenset()), answers, spec))
+    whole = make(frozenset())
+    dense, full = (scores(graph, answers, spec) for graph in (make.prepared, whole))
+    comparison = widest_comparison(sample, full)
+    ranked = rank_nodes(
+        make.alone,
+        whole,
+        make.prepared,
+        nodes,
+        answers,
+        spec,
+        sample,
+        progress=lambda _d, _t, name: tick(f"only {name}"),
+    )
     found = []
-    for item in rank_nodes(
-        make, make.prepared, nodes, answers, spec, sample, progress=lambda _done, _total, name: tick(f"without {name}")
-    ):
-        tick(f"only {item.node}")
-        alone = make(frozenset(nodes) - {item.node})
+    for item in ranked:
+        tick(f"without {item.node}")
+        without = scores(make(frozenset({item.node})), answers, spec)
         pruned = None
         if item.node in prunable:
             tick(f"pruning {item.node}")
             weakened = without_weak_channels(make.prepared, item.node, prune_share)
             pruned = effect(sample, dense, scores(weakened, answers, spec), comparison)
-        found.append(
-            Effects(
-                node=item.node,
-                within=item.effect,
-                alone=effect(sample, dense, scores(alone, answers, spec), comparison),
-                pruned=pruned,
-            )
-        )
+        found.append(Effects(item.node, effect(sample, without, full, comparison), item.effect, pruned))
     return comparison, tuple(found)
-
-
-def graph_inputs(rows: TableRows, spec: ModelSpec) -> Iterator[dict[str, NDArray[Any]]]:
-    """The rows as the graph takes them, few at a time: with what the device would prepare."""
-    wanting = [item for item in spec.inputs if needs_preparation(item)]
-    for batch in rows.inputs(spec, rows.batch_rows(spec, BATCH_ROWS)):
-        yield prepare(batch, wanting)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from edgefair.targets import load_profile, open_target
 from edgefair.training.selection import standing
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.progress import Progress
+from edgefair.workflow.scratch import work_folder
 
 ANSWER_ROWS = 4096
 
@@ -103,8 +103,8 @@ class _Answers:
     def __call__(self, model: onnx.ModelProto, names: Sequence[str]) -> list[NDArray[np.float32]]:
         """Values of the named outputs, each [rows, ...]."""
         spec, rows = self._spec, self._rows
-        with tempfile.TemporaryDirectory(prefix="edgefair-post-") as folder, open_target(self._profile) as probe:
-            path = Path(folder) / "model.onnx"
+        with work_folder() as folder, open_target(self._profile) as probe:
+            path = folder / "model.onnx"
             onnx.save_model(model, path)
             loaded = probe.load(path, name="candidate")
             batches = rows.inputs(spec, rows.batch_rows(spec, ANSWER_ROWS))

@@ -39,7 +39,7 @@ def chosen(
         trials=settings.max_trials,
     )
     log = config.base / config.runs / FOLDER / _digest(config, candidates)[:16] / LOG
-    bench = ValidationBench(config, candidates, log, work, progress)
+    bench = ValidationBench(config, candidates, log, work, progress, recipe=start)
     found = repair(start, moves, bench, kind=candidates.kind, dense_keeps=bench.dense_keeps)
     return found.chosen.choice, {"repair": _record(found, log, config)}, _notes(found, start)
 

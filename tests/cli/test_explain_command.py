@@ -8,6 +8,7 @@ import onnx
 import pytest
 import yaml
 from click.testing import CliRunner
+from onnx import numpy_helper
 from PIL import Image
 
 from edgefair.cli import main
@@ -230,12 +231,43 @@ def test_a_bundle_whose_weights_were_trained_again_says_what_is_of_which_file(pe
     assert "calibration recipe" in refused.stderr
 
 
-def test_dynamic_int8_has_no_ranges_to_look_at(people):
+def test_dynamic_int8_cuts_nothing_off_and_its_layers_are_looked_at_for_saturation(people):
     report = explained(people / "edgefair.yaml", "--rows", 4, "--set", "compress.int8=dynamic")
     assert report["int8"] == "dynamic"
     assert {item["operator"] for item in report["layers"]} <= {"MatMul", "Gemm"}
-    assert all(item["saturation"] is None and item["clipping"] is None for item in report["layers"])
+    assert all(item["saturation"] is not None and item["clipping"] is None for item in report["layers"])
     assert any("dynamic INT8" in note for note in report["notes"])
+
+
+def test_fp16_names_the_layer_that_overflows_and_the_group_whose_rows_it_strikes(brightness, tmp_path):
+    model = brightness_model()
+    for weight, factor in (("w1", 4e4), ("w2", 2.5), ("w3", 1e-5)):
+        item = next(item for item in model.graph.initializer if item.name == weight)
+        item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item) * np.float32(factor), weight))
+    onnx.save_model(model, tmp_path / "large.onnx")
+    arguments = (brightness / "edgefair.yaml", tmp_path / "large.onnx", "--rows", 8, "--set", "compress.fp16=true")
+    report = explained(*arguments)
+    assert report["int8"] is None
+    assert set(by_node(report)) == set(LAYERS)
+    for node, layer in by_node(report).items():
+        assert (layer["saturation"], layer["clipping"]) == (None, None)
+        for light in LIGHT:
+            share = max(layer["overflow"][at(report, light, label)] for label in STRIPES)
+            assert (share > 0) == (node == SATURATES and light == "bright")
+    shown = run("explain", "-c", *arguments)
+    assert "FP16" in shown.stdout
+    assert "outputs that FP16 cannot hold" in shown.stdout
+    assert "INT8" not in shown.stdout
+
+
+def test_calibration_rows_of_ones_own_set_the_ranges_and_are_said_to_be_unlike_training_rows(people):
+    (people / "mine.csv").write_text("skill,luck\n" + "".join(f"{row / 50},{0.1 * row}\n" for row in range(100)))
+    report = explained(people / "edgefair.yaml", "--rows", 4, "--set", "compress.calibration=mine.csv")
+    assert any(max(item["clipping"][:4]) > 0.05 for item in report["layers"])
+    assert any("calibration rows of 'mine.csv': 'luck' is outside" in note for note in report["notes"])
+    missing = run("explain", "-c", people / "edgefair.yaml", "--set", "compress.calibration=none.csv")
+    assert missing.exit_code == 2
+    assert "no file of calibration rows" in missing.stderr
 
 
 def test_what_cannot_be_explained_is_refused(brightness, people, tmp_path):

@@ -122,3 +122,29 @@ def test_an_unknown_or_broken_recipe_is_a_usage_error(tmp_path):
         open_recipe(str(tmp_path / "mine.yaml"))
     with pytest.raises(UsageError, match=r"absent\.yaml"):
         open_recipe(str(tmp_path / "absent.yaml"))
+
+
+def test_a_file_of_rows_is_the_usual_recipe_with_these_rows(tmp_path):
+    (tmp_path / "mine.csv").write_text("a\n1\n")
+    found = open_recipe("mine.csv", base=tmp_path)
+    assert (found.name, found.source, found.balance) == ("mine", "mine.csv", "none")
+    assert found.method == recipe().method
+    (tmp_path / "mine.csv").write_text("a\n2\n")
+    assert open_recipe("mine.csv", base=tmp_path).source_sha256 != found.source_sha256
+    with pytest.raises(UsageError, match=r"no file of calibration rows .*theirs\.npz"):
+        open_recipe("theirs.npz", base=tmp_path)
+    (tmp_path / "own.yaml").write_text("name: own\nsource: mine.csv\n")
+    with pytest.raises(UsageError, match="such rows have no groups"):
+        open_recipe("own.yaml", base=tmp_path)
+    (tmp_path / "own.yaml").write_text("name: own\nsource: mine.csv\nbalance: none\nmethod: entropy\n")
+    assert open_recipe("own.yaml", base=tmp_path).method == "entropy"
+
+
+def test_rows_of_a_file_have_no_cells_to_warn_of_and_too_few_are_refused():
+    nobody = np.zeros(40, dtype=np.int64)
+    own = recipe(balance="none", source="mine.csv", rows=20)
+    chosen = calibration_rows(own, group=nobody, label=nobody, groups=1, seed=0)
+    assert len(chosen) == 20
+    assert check_calibration(own, chosen, group=nobody, label=nobody) == ()
+    with pytest.raises(DataError, match=f"at least {LEAST_ROWS}"):
+        check_calibration(own, chosen[:5], group=nobody, label=nobody)

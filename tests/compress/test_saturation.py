@@ -6,11 +6,15 @@ import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
+from edgefair.compress.dynamic_layers import dynamic_layers
 from edgefair.compress.inner import inner_values
+from edgefair.compress.prepared import prepare_graph
+from edgefair.compress.quantize import quantize_dynamic
 from edgefair.compress.quantized_layers import quantized_layers
-from edgefair.compress.saturation import audit_saturation
+from edgefair.compress.saturation import audit_dynamic_saturation, audit_saturation
 from edgefair.errors import ModelError
 from tests.compress.brightness import haswell
+from tests.compress.graphs import graph
 
 ALL = 10**6
 # What: operator, shape of the input, shape of the weight, type of the activations, attributes.
@@ -205,3 +209,90 @@ def test_a_graph_that_cannot_run_is_an_error_of_the_model():
     model, _ = one_layer(*KINDS["pointwise"])
     with pytest.raises(ModelError, match="inner values"):
         audit_saturation(model, [{"x": np.zeros((2, 3), np.float32)}], np.zeros(2, np.int64), 1, seed=0)
+
+
+def one_product(operator, x_shape, outputs):
+    """An FP32 graph of one product with large weights, `x` -> `y`, prepared, and as dynamic INT8."""
+    rng = np.random.default_rng(0)
+    weight = (rng.uniform(0.5, 1, (x_shape[-1], outputs)) * rng.choice([-1, 1, 1], (x_shape[-1], outputs))).astype("f4")
+    if operator == "Gemm":
+        nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["y"], "layer", transB=1)]
+        weights = {"w": weight.T.copy(), "b": np.zeros(outputs, np.float32)}
+    else:
+        nodes, weights = [helper.make_node("MatMul", ["x", "w"], ["y"], "layer")], {"w": weight}
+    prepared = prepare_graph(graph(nodes, weights, x=x_shape[1:], y=(*x_shape[1:-1], outputs)))
+    return prepared, quantize_dynamic(prepared, reduce_range=False)
+
+
+def of_tokens():
+    """The same behind an embedding whose table is coded too; `x` are ids."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Gather", ["table", "x"], ["e"], "embedding"),
+        helper.make_node("MatMul", ["e", "w"], ["y"], "layer"),
+    ]
+    table = rng.uniform(0.2, 1, (50, 32)).astype(np.float32)
+    weights = {"table": table, "w": rng.uniform(0.4, 1, (32, 8)).astype(np.float32)}
+    prepared = prepare_graph(graph(nodes, weights, x=(6,), y=(6, 8), kind=onnx.TensorProto.INT64))
+    return prepared, quantize_dynamic(prepared, reduce_range=False)
+
+
+DYNAMIC = {
+    "linear": (one_product("Gemm", (1, 33), 10), {"x": inputs((1, 33))}),
+    "linear of many rows at once": (one_product("MatMul", (7, 32), 12), {"x": inputs((7, 32))}),
+    "linear of tokens": (one_product("MatMul", (1, 5, 32), 12), {"x": inputs((1, 5, 32)) - 0.2}),
+    "behind an embedding": (of_tokens(), {"x": np.arange(6)[None]}),
+}
+
+
+def dynamic_sums(prepared, quantized, feeds, *, rows_together=False):
+    """The layer, its pair sums [rows, places, 1, outputs, pairs], and every row's zero point and step."""
+    (item,) = dynamic_layers(prepared, quantized)
+    value = next(inner_values(prepared, [item.layer.values], [feeds]))[item.layer.values]
+    codes, zero, step = item.codes(value[None] if rows_together else value)
+    operands = item.layer.operands(codes.reshape(value.shape), ALL, np.random.default_rng(0)).astype(np.int64)
+    odd = [(0, item.layer.weight.shape[2] % 2)]
+    products = np.pad(operands, [(0, 0)] * 3 + odd)[:, :, :, None] * np.pad(item.layer.weight, [(0, 0)] * 2 + odd)
+    return item.layer, products.reshape(*products.shape[:-1], -1, 2).sum(axis=-1), zero, step
+
+
+def test_dynamic_int8_saturates_on_an_emulated_processor_without_vnni_as_static_int8_does(tmp_path):
+    models = [quantized for (_, quantized), _ in DYNAMIC.values()]
+    feeds = {f"{index}/{name}": value for index, (_, x) in enumerate(DYNAMIC.values()) for name, value in x.items()}
+    for (kind, ((prepared, quantized), x)), emulated in zip(
+        DYNAMIC.items(), haswell(models, feeds, tmp_path), strict=True
+    ):
+        together = kind == "linear of many rows at once"
+        layer, sums, zero, step = dynamic_sums(prepared, quantized, x, rows_together=together)
+        saturated = np.clip(sums, -(2**15), 2**15 - 1)
+        assert (saturated != sums).mean() > 0.05, kind
+        exact, found = (
+            ((item.sum(axis=-1) - zero[0] * layer.weight.sum(axis=-1)) * step[0] * layer.scale).reshape(emulated.shape)
+            for item in (sums, saturated)
+        )
+        assert np.abs(found - emulated).max() < 1e-4, kind
+        assert np.abs(exact - emulated).max() > 1e-2, kind
+
+
+def test_the_audit_of_dynamic_int8_codes_every_row_by_its_own_range():
+    prepared, quantized = one_product("MatMul", (7, 32), 12)
+    x = np.concatenate([inputs((6, 32)), 0.01 * inputs((6, 32)), np.zeros((1, 32), np.float32)])
+    x[8, :] = [0.001, 1] * 16
+    cell = np.repeat([0, 1, 2], [6, 6, 1])
+    batches = [{"x": part} for part in np.array_split(x, 3)]
+    (found,) = audit_dynamic_saturation(prepared, quantized, batches, cell, 4, places=ALL, seed=0)
+    layer, sums, zero, step = dynamic_sums(prepared, quantized, {"x": x})
+    excess = sums - np.clip(sums, -(2**15), 2**15 - 1)
+    exact = sums.sum(axis=-1) - zero[:, None, None, None] * layer.weight.sum(axis=-1)
+    scale = step[:, None, None, None] * layer.scale
+    for index in range(2):
+        rows = cell == index
+        assert found.beyond[index] == (excess[rows] != 0).sum() > 0
+        lost = np.sqrt(((excess.sum(axis=-1) * scale)[rows] ** 2).sum() / ((exact * scale)[rows] ** 2).sum())
+        assert found.error[index] == pytest.approx(lost)
+    # A hundredth of the numbers in a range of a hundredth has the same codes.
+    assert (excess[6] == excess[0]).all()
+    assert found.beyond[2] == 0
+    assert np.isnan(found.share[3])
+    reduced = quantize_dynamic(prepared, reduce_range=True)
+    assert not audit_dynamic_saturation(prepared, reduced, batches, cell, 4, seed=0)[0].possible

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.compress.search import Choice, Moves, Trial, repair
+from edgefair.compress.search import Choice, Moves, Ranked, Trial, _least, repair
 
 NODES = tuple("abcdefgh")
 START = Choice(None, "plain")
@@ -22,6 +22,8 @@ class Bench:
     harmless: object = None
     saturate: tuple = ()
     ranked: tuple = NODES
+    harm: dict = field(default_factory=dict)
+    dense: bool = False
     judged: list = field(default_factory=list)
 
     def judge(self, choice):
@@ -32,7 +34,10 @@ class Bench:
         return Trial(choice, kept, harmless, 0.0 if kept else 1.0 / (1 + len(choice.float_nodes)), cost, {})
 
     def nodes(self, choice):
-        return self.ranked
+        return [Ranked(node, self.harm.get(node, 0.0)) for node in self.ranked]
+
+    def is_dense(self, choice):
+        return self.dense
 
     def saturating(self, choice):
         return self.saturate
@@ -59,7 +64,7 @@ def test_exactly_the_harmful_nodes_go_back_to_float(harmful):
 def test_a_ranking_that_is_right_needs_a_logarithm_of_trials_and_one_for_each_node_in_float(harmful):
     bench = Bench(lambda choice: set(NODES[:harmful]) <= set(choice.float_nodes))
     found(bench)
-    assert len(bench.judged) <= 2 + 3 + 1 + harmful
+    assert len(bench.judged) <= 2 + 4 + 2 + harmful
 
 
 def test_where_a_ranking_is_wrong_what_can_be_spared_goes_in_strides():
@@ -67,7 +72,29 @@ def test_where_a_ranking_is_wrong_what_can_be_spared_goes_in_strides():
     bench = Bench(lambda choice: {"n00", "n63"} <= set(choice.float_nodes), ranked=nodes)
     result = found(bench)
     assert set(result.chosen.choice.float_nodes) == {"n00", "n63"}
-    assert len(bench.judged) <= 2 + 6 + 12
+    assert len(bench.judged) <= 2 + 7 + 5 + 12
+
+
+@given(st.integers(1, 32), st.integers(1, 32))
+def test_where_the_harm_is_known_few_trials_are_enough(many, few):
+    nodes = tuple(f"n{index:02d}" for index in range(64))
+    bench = Bench(
+        lambda choice: set(nodes[:many]) <= set(choice.float_nodes),
+        ranked=nodes,
+        harm=dict.fromkeys(nodes[:many], 1.0) | dict.fromkeys(nodes[many : many + few], 0.01),
+        dense=True,
+    )
+    result = found(bench)
+    assert result.chosen.choice.float_nodes == nodes[:many]
+    assert not any(choice.float_nodes == nodes for choice in bench.judged)
+    assert len(bench.judged) <= 1 + 2 + 2 * (many * 3 // 10).bit_length() + 1 + 2
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
+def test_the_shortest_kept_prefix_is_found_from_any_guess(least, guess, most):
+    guess = min(guess, most)
+    found = _least(lambda count: count >= least, guess, most)
+    assert found == (least if least <= most else None)
 
 
 def test_no_choice_is_judged_twice():

@@ -8,13 +8,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.compress.inner import inner_values
-from edgefair.compress.prepared import prepare_graph, quantizable_nodes
-from edgefair.compress.quantize import Precision, Quantizer
+from edgefair.compress.prepared import dynamic_nodes, prepare_graph, quantizable_nodes
+from edgefair.compress.quantize import Precision, Quantizer, quantize_dynamic
 from edgefair.compress.ranges import calibrate
 from edgefair.compress.recipe import CalibrationRecipe
 from edgefair.compress.scores import Scores, scores
 from edgefair.compress.sensitivity import (
-    NodeEffect,
     Sample,
     effect,
     gap_shift,
@@ -88,13 +87,18 @@ def scored(decision, log_odds):
     return Scores(np.stack([1 - positive, positive], axis=1), np.array(decision), None)
 
 
+def graphs(make, nodes):
+    """The two first arguments of `rank_nodes`."""
+    return lambda node: make(frozenset(nodes) - {node}), make(frozenset())
+
+
 @pytest.mark.parametrize("harmful", ["first", "second"])
 def test_the_layer_that_erases_a_group_ranks_first_and_its_effect_is_on_that_group(harmful):
     x, sample = rows()
     prepared, make = compression(chain(harmful=harmful), x, weights="per-tensor")
     nodes = quantizable_nodes(prepared)
     assert nodes == ("first", "second", "last")
-    ranked = rank_nodes(make, prepared, nodes, answers_of(x), spec(), sample)
+    ranked = rank_nodes(*graphs(make, nodes), prepared, nodes, answers_of(x), spec(), sample)
     assert sorted(item.node for item in ranked) == sorted(nodes)
     worst = ranked[0]
     assert worst.node == harmful
@@ -105,13 +109,85 @@ def test_the_layer_that_erases_a_group_ranks_first_and_its_effect_is_on_that_gro
     assert (worst.effect.rows == ROWS // 4).all()
 
 
-def test_a_model_whose_only_layer_is_int8_is_compared_with_the_dense_one():
+@pytest.mark.parametrize("kind", ["static", "dynamic"])
+def test_an_embedding_counts_as_a_layer_and_its_codes_alone_move_answers(kind):
+    """Of two tables that decide, one has a row that no text uses and whose size makes its codes useless."""
     x, sample = rows()
-    prepared, make = compression(chain(harmful="first"), x)
-    found = rank_nodes(
-        lambda _: make(frozenset({"first", "last"})), prepared, ["second"], answers_of(x), spec(), sample
+    ids = x[:, :4].argmax(axis=1)[:, None]
+    useful = np.array([[1, -1], [-1, 1], [1, -1], [-1, 1]], np.float32)
+    table = np.zeros((40_000, 2), np.float32)
+    table[:4] = 2 * useful
+    coarse = np.zeros((40_000, 2), np.float32)
+    coarse[:4], coarse[-1] = 3 * useful, 3000
+    if kind == "static":
+        # There every row has a scale of its own: what makes the codes useless must be in the row itself.
+        coarse = np.concatenate([coarse, np.zeros_like(coarse)], axis=1)
+        coarse[2:4, 2] = 3000
+    weights = {
+        "fine": table,
+        "coarse": coarse,
+        "w1": np.eye(2, dtype="f4"),
+        "w2": np.eye(coarse.shape[1], 2, dtype="f4"),
+    }
+    nodes = [
+        helper.make_node("Gather", ["fine", "x"], ["e1"], "first_table"),
+        helper.make_node("Gather", ["coarse", "x"], ["e2"], "second_table"),
+        helper.make_node("MatMul", ["e1", "w1"], ["h1"], "first"),
+        helper.make_node("MatMul", ["e2", "w2"], ["h2"], "second"),
+        helper.make_node("Add", ["h1", "h2"], ["s"], "sum"),
+        helper.make_node("ReduceMean", ["s", "axes"], ["logits"], "mean", keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tables",
+        [helper.make_tensor_value_info("x", TensorProto.INT64, ["rows", 1])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", 2])],
+        [numpy_helper.from_array(value, name) for name, value in (weights | {"axes": np.array([1])}).items()],
     )
-    assert [item.node for item in found] == ["second"]
+    prepared = prepare_graph(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9))
+    if kind == "static":
+        ranges = calibrate(prepared, [{"x": ids}], method="minmax")
+        quantizer = Quantizer(prepared, ranges, CalibrationRecipe(name="test"))
+        nodes = (*quantizer.embeddings, *quantizer.nodes)
+
+        def make(kept):
+            return quantizer.quantize(Precision(float_nodes=kept))
+    else:
+        nodes = dynamic_nodes(prepared)
+
+        def make(kept):
+            return quantize_dynamic(prepared, reduce_range=False, float_nodes=kept)
+
+    assert set(nodes) == {"first_table", "second_table", "first", "second"}
+
+    def answers(model, names):
+        return list(next(inner_values(model, names, [{"x": ids}])).values())
+
+    ranked = rank_nodes(*graphs(make, nodes), prepared, nodes, answers, spec(), sample)
+    assert sorted(item.node for item in ranked) == sorted(nodes)
+    if kind == "dynamic":
+        assert ranked[0].node == "second_table"
+    alone = effect(
+        sample,
+        scores(prepared, answers, spec()),
+        scores(make(frozenset(nodes) - {"second_table"}), answers, spec()),
+        None,
+    )
+    assert alone.worst_loss > 0.001
+
+
+def test_layers_that_are_all_broken_rank_before_one_that_is_not():
+    """Mending one of two layers that erase the same group mends nothing; each alone shows its harm."""
+    x, sample = rows()
+    model = chain(harmful="first")
+    broken = next(item for item in model.graph.initializer if item.name == "w_second")
+    broken.CopyFrom(next(item for item in model.graph.initializer if item.name == "w_first"))
+    broken.name = "w_second"
+    prepared, make = compression(model, x, weights="per-tensor")
+    nodes = quantizable_nodes(prepared)
+    ranked = rank_nodes(*graphs(make, nodes), prepared, nodes, answers_of(x), spec(), sample)
+    assert {item.node for item in ranked[:2]} == {"first", "second"}
+    assert min(item.effect.worst_loss for item in ranked[:2]) > 10 * abs(ranked[2].effect.worst_loss)
 
 
 def test_loss_and_flips_of_a_cell_are_means_over_its_rows():
@@ -171,9 +247,7 @@ def test_both_effects_count_alike_whatever_their_units():
     _, sample = rows()
     base = effect(sample, *[scored(sample.label, np.where(sample.label == 1, 2, -2))] * 2, None)
     made = {"loss": (10.0, 0.0), "gap": (0.0, 0.01), "both": (8.0, 0.008), "good": (-3.0, -0.01)}
-    found = most_harm_first(
-        [NodeEffect(name, replace(base, worst_loss=loss, gap=gap)) for name, (loss, gap) in made.items()]
-    )
+    found = most_harm_first([(name, replace(base, worst_loss=loss, gap=gap)) for name, (loss, gap) in made.items()])
     assert [item.node for item in found] == ["both", "loss", "gap", "good"]
 
 

@@ -177,7 +177,7 @@ def test_a_destination_that_cannot_be_written(project):
 
 @pytest.mark.e2e
 def test_a_full_disk_leaves_the_old_bundle(project, tmp_path):
-    """The child may write files of 20 kB at most: the model does not fit, as on a full disk. It caches no bytecode: that would be cut too."""
+    """The child may write files of 20 kB at most: the model does not fit. -B: bytecode would be cut as well."""
     out = project / "out"
     assert run("export", "-c", project / "edgefair.yaml", "-o", out, "--no-latency").exit_code == 0
     old = (out / "report.json").read_bytes()

@@ -1,0 +1,143 @@
+"""Rows of one's own, without labels and groups: features only, as calibration needs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.config import DataConfig, SplitConfig
+from edgefair.data.dataset import DataSet, as_declared, finite
+from edgefair.data.lazy import LazyColumn
+from edgefair.data.rows import TableRows
+from edgefair.data.sources import as_categories, open_source
+from edgefair.data.table import Categories, Column, Table
+from edgefair.data.texts import Texts
+from edgefair.errors import DataError
+from edgefair.probe.spec import InputSpec, PictureSpec
+
+# Rows outside of the training rows that chance does not explain: more than this share, and so many.
+UNLIKE, LEAST = 0.02, 3
+# Training rows whose pictures are looked at, and the side of these.
+LOOKED_AT, SIDE = 1024, 64
+
+Floats = NDArray[np.floating]
+
+
+def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) -> TableRows:
+    """The features of a file's rows, read as those of `data.source`; the file needs no other columns.
+
+    Args:
+        source: path of a .csv, .npz or .parquet file, relative to `base`.
+
+    Raises:
+        DataError: a file, feature, number or picture that is not as the config says.
+    """
+    merged = sorted(set(config.merge) & set(data.features))
+    if merged:
+        raise DataError(
+            f"data.merge changes the feature '{merged[0]}', and '{source}' is read as it is",
+            fix="calibrate on training rows, or write merged values into the data's own file",
+        )
+    wanted: dict[str, Any] = {
+        "source": source,
+        "layout": None,
+        "features": data.features,
+        # A column that is there: labels and groups are not asked for.
+        "label": data.features[0],
+        "sensitive": (),
+        "where": {},
+        "merge": {},
+        "thin": (),
+        "exclude": (),
+        "categorical": tuple(name for name in config.categorical if name in data.features),
+        "id": None,
+        "subject": None,
+        "split": SplitConfig(),
+    }
+    table = as_declared(config, open_source(config.model_copy(update=wanted), base).table)
+    columns = {
+        name: _alike(name, table.columns[name], data.train.table.columns[name], source) for name in data.features
+    }
+    table = finite(Table(columns), data.features)
+    return TableRows(
+        table=table,
+        features=data.features,
+        label=np.zeros(table.rows, dtype=np.int64),
+        sensitive={},
+        ids=None,
+        subject=None,
+        content=data.features,
+    )
+
+
+def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[str, ...]:
+    """What to warn of: features whose values lie outside of those of the training rows, in more rows than
+    chance explains.
+
+    Numbers: outside of the training rows' smallest and largest. Text: values that no training row has. Pictures and
+    arrays: rows whose mean or spread is outside of that of training rows, of which a sample is drawn. Running text is
+    not looked at.
+    """
+    found = []
+    rng = np.random.default_rng([seed, 41])
+    for name in rows.features:
+        own, known = rows.table.columns[name], train.table.columns[name]
+        if isinstance(own, Texts):
+            continue
+        if isinstance(own, Categories) and isinstance(known, Categories):
+            unseen = sorted(set(own.present) - set(known.present))
+            outside = np.isin(own.codes, [own.values.index(value) for value in unseen])
+            if _notable(outside):
+                share = outside.mean()
+                found.append(f"{share:.1%} of the rows have values of '{name}' that no training row has: {unseen[0]!r}")
+            continue
+        some = np.sort(rng.permutation(len(train))[:LOOKED_AT])
+        for what, ours, theirs in _numbers(name, own, known, some):
+            low, high = float(theirs.min()), float(theirs.max())
+            outside = (ours < low) | (ours > high)
+            if _notable(outside):
+                share = outside.mean()
+                found.append(
+                    f"{what} is outside of the training rows' {low:.4g} to {high:.4g} in {share:.1%} of the rows"
+                )
+    return tuple(found)
+
+
+def _notable(outside: NDArray[np.bool_]) -> bool:
+    return int(outside.sum()) >= LEAST and float(outside.mean()) > UNLIKE
+
+
+def _alike(name: str, own: Column, known: Column, source: str) -> Column:
+    """The column with numbers as text where the training rows have text: a file of a few rows may look like numbers."""
+    if isinstance(known, Categories) and isinstance(own, np.ndarray):
+        return as_categories(own, name)
+    if isinstance(known, np.ndarray) and not (isinstance(own, np.ndarray) and own.shape[1:] == known.shape[1:]):
+        shape = f"arrays of {own.shape[1:]}" if isinstance(own, np.ndarray) else "text"
+        raise DataError(
+            f"'{source}': feature '{name}' holds {shape}",
+            expected=f"arrays of {known.shape[1:]}, as in the training rows" if known.ndim > 1 else "numbers",
+        )
+    return own
+
+
+def _numbers(name: str, own: Column, known: Column, some: NDArray[np.int64]) -> list[tuple[str, Floats, Floats]]:
+    """What is compared: its name, our numbers and those of training rows, each [rows]."""
+    if isinstance(own, np.ndarray) and isinstance(known, np.ndarray) and own.ndim == 1:
+        return [(f"'{name}'", own, known)]
+    ours, theirs = _flat(name, own), _flat(name, known[some] if isinstance(known, np.ndarray) else known.take(some))
+    return [
+        (f"the mean of '{name}'", ours.mean(axis=1), theirs.mean(axis=1)),
+        (f"the spread of '{name}'", ours.std(axis=1), theirs.std(axis=1)),
+    ]
+
+
+def _flat(name: str, column: Column) -> Floats:
+    """Small versions of pictures, or arrays as they are: [rows, values]."""
+    if isinstance(column, LazyColumn):
+        spec = InputSpec("picture", "uint8", picture=PictureSpec(name, SIDE, SIDE))
+        column = column.encoder(spec)(0, len(column))
+    values = np.asarray(column, dtype=np.float32)
+    return values.reshape(len(values), -1)
