@@ -62,14 +62,32 @@ def compress_options(command: Decorated) -> Decorated:
             "compress__scope",
             type=click.Choice(["local", "global"]),
             default=None,
-            help="Prune every layer alike, or the weakest channels of all layers.",
+            help="Of --prune and --sparsity: every layer alike, or the weakest of all layers.",
         ),
         click.option(
             "--importance",
             "compress__importance",
-            type=click.Choice(["magnitude", "taylor", "fairgrape", "fairprune", "adversarial"]),
+            type=click.Choice(
+                ["magnitude", "taylor", "fairgrape", "fairprune", "adversarial", "adversarial-frozen", "random"]
+            ),
             default=None,
-            help="Which channels matter; the last three ask what they are worth to each group.",
+            help="Which channels matter; fairgrape, fairprune and adversarial ask what they are worth to each group. "
+            "adversarial-frozen (a sub-network with random weights, never trained) and random are for studies.",
+        ),
+        click.option(
+            "--beta",
+            "compress__beta",
+            type=click.FloatRange(min=0, min_open=True),
+            default=None,
+            help="Of fairprune: what the other groups' loss counts against the worst one's.  [default: 0.5]",
+        ),
+        click.option(
+            "--round-to",
+            "compress__round_to",
+            type=click.IntRange(min=1, max=512),
+            default=None,
+            metavar="CHANNELS",
+            help="Wide layers keep a multiple of so many channels.  [default: 16]",
         ),
         click.option(
             "--measure",
@@ -93,6 +111,30 @@ def compress_options(command: Decorated) -> Decorated:
             metavar="SHARE|energy|worst-group",
             help="Split layers into two thinner ones: to a share of the full rank, or as far as energy or the worst "
             "group's loss allows.",
+        ),
+        click.option(
+            "--energy",
+            "compress__energy",
+            type=click.FloatRange(min=0, max=1, min_open=True),
+            default=None,
+            help="Of --low-rank energy: share of the squared weights that every layer keeps.  [default: 0.95]",
+        ),
+        click.option(
+            "--tolerance",
+            "compress__tolerance",
+            type=click.FloatRange(min=0, min_open=True),
+            default=None,
+            metavar="NATS",
+            help="Of --low-rank worst-group: by how much any group's mean loss may grow.  [default: 0.02]",
+        ),
+        click.option(
+            "--sparsity",
+            "compress__sparsity",
+            type=_SHARE,
+            default=None,
+            metavar="RATIO",
+            help="Set this share of single weights to 0, then fine-tune; a baseline for studies: no fewer operations, "
+            "no speed. Example: --sparsity 0.8 --scope global",
         ),
         click.option(
             "--cluster",
@@ -121,7 +163,7 @@ def compress_options(command: Decorated) -> Decorated:
             "--calibration",
             "compress__calibration",
             default=None,
-            help="Calibration recipe by name or path.",
+            help="Calibration recipe by name or path, or a file of rows to calibrate on (.csv, .npz, .parquet).",
         ),
         click.option(
             "--post",

@@ -11,6 +11,8 @@ from edgefair.compress.search import Move
 Share = Annotated[float, Field(gt=0, lt=1)]
 Int8 = Literal["auto", "static", "dynamic"]
 PRUNED = "pruned"
+# The importance that leaves random weights as they are.
+FROZEN = "adversarial-frozen"
 
 
 class DistillConfig(BaseModel):
@@ -58,10 +60,27 @@ class CompressConfig(BaseModel):
     distill: DistillConfig | None = Field(None, description="A teacher for a student, or for the fine-tunes below.")
     prune: Share | None = Field(None, description="Share (of `measure`) that structured pruning removes.")
     scope: Literal["local", "global"] = Field(
-        "local", description="local: the same share of every layer's channels; global: the weakest of all layers."
+        "local",
+        description="Of `prune` and `sparsity`. local: the same share of every layer; global: the weakest of all "
+        "layers.",
     )
-    importance: Literal["magnitude", "taylor", "fairgrape", "fairprune", "adversarial"] = Field(
-        "magnitude", description="Which channels matter: by themselves, or by what they are worth to each group."
+    importance: Literal[
+        "magnitude", "taylor", "fairgrape", "fairprune", "adversarial", "adversarial-frozen", "random"
+    ] = Field(
+        "magnitude",
+        description="Which channels matter: by themselves (magnitude, taylor), or by what they are worth to each group "
+        "(fairgrape, fairprune, adversarial). adversarial-frozen looks for a fair sub-network in the network with "
+        "random weights, which are never trained; random draws lots. Both are for studies.",
+    )
+    beta: float = Field(
+        0.5, gt=0, description="Of importance fairprune: what the other groups' loss counts against the worst one's."
+    )
+    round_to: int = Field(
+        16,
+        ge=1,
+        le=512,
+        description="Wide layers keep a multiple of so many channels, because latency is a staircase; 1 keeps any "
+        "number.",
     )
     measure: Literal["macs", "parameters", "latency"] = Field(
         "macs", description="What `prune` is a share of: multiply-accumulate operations, parameters, measured time."
@@ -72,19 +91,32 @@ class CompressConfig(BaseModel):
         description="Split layers into two thinner ones: a share of the full rank, or as far as energy or the worst "
         "group's loss allows.",
     )
+    energy: float = Field(
+        0.95, gt=0, le=1, description="Of low_rank energy: share of the squared weights that every layer keeps."
+    )
+    tolerance: float = Field(
+        0.02, gt=0, description="Of low_rank worst-group: by how much any group's mean loss may grow, in nats."
+    )
+    sparsity: Share | None = Field(
+        None,
+        description="Share of single weights that become 0: a baseline for studies, no fewer operations, no speed and "
+        "no smaller file.",
+    )
     cluster: int | None = Field(None, ge=2, le=4096, description="Values that the weights of a layer may have.")
     qat: bool = Field(False, description="Fine-tune with quantization simulated (needs int8 static).")
     int8: Int8 | None = Field(
         None, description="static (calibrated), dynamic, or auto: dynamic for texts and static for everything else."
     )
     fp16: bool = Field(False, description="Half precision instead of INT8.")
-    calibration: str = Field("int8-balanced", description="A recipe of calibration/ by name, or the path of one.")
+    calibration: str = Field(
+        "int8-balanced", description="A recipe of calibration/ by name, the path of one, or a file of rows."
+    )
     repair: RepairConfig = Field(default_factory=RepairConfig, description="Where a gate fails on validation rows.")
 
     @property
     def trains(self) -> bool:
         """Whether a step needs the torch network."""
-        return bool(self.distill or self.prune or self.low_rank or self.cluster or self.qat)
+        return bool(self.distill or self.prune or self.low_rank or self.sparsity or self.cluster or self.qat)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -100,4 +132,40 @@ class CompressConfig(BaseModel):
             )
         if self.cluster is not None and self.qat:
             raise ValueError("cluster and qat contradict each other: training would take the clusters apart again")
+        if self.sparsity is not None and (self.cluster is not None or self.qat):
+            raise ValueError(
+                f"sparsity and {'qat' if self.qat else 'cluster'} contradict each other: training would fill the zeros "
+                "again"
+            )
+        self._nothing_is_idle()
+        self._frozen_weights_stay()
         return self
+
+    def _nothing_is_idle(self) -> None:
+        """Refuse an option of something that is not asked for: it would have no effect."""
+        for option, of, asked in (
+            ("beta", "importance: fairprune", self.importance == "fairprune"),
+            ("energy", "low_rank: energy", self.low_rank == "energy"),
+            ("tolerance", "low_rank: worst-group", self.low_rank == "worst-group"),
+        ):
+            if not asked and getattr(self, option) != type(self).model_fields[option].default:
+                raise ValueError(f"{option} belongs to `{of}`, which is not asked for")
+
+    def _frozen_weights_stay(self) -> None:
+        """Refuse to train the weights that a frozen network is about."""
+        if self.prune is None or self.importance != FROZEN:
+            return
+        trained = {
+            "distill": self.distill is not None,
+            "rounds": self.rounds > 1,
+            "low_rank": self.low_rank is not None,
+            "sparsity": self.sparsity is not None,
+            "cluster": self.cluster is not None,
+            "qat": self.qat,
+        }
+        others = [name for name, asked in trained.items() if asked]
+        if others:
+            raise ValueError(
+                f"importance {FROZEN} leaves random weights as they are, and {others[0]} would train them: "
+                "keep one of them, or use importance adversarial"
+            )

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgefair.compress.settings import PRUNED, CompressConfig
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.errors import DataError, UsageError
-from edgefair.files import sha256_file, sha256_json, write_atomic
+from edgefair.files import sha256_file
 from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig
-from edgefair.workflow.fit import fit, training_rows
+from edgefair.workflow.carry_out import Work
 from edgefair.workflow.progress import Progress
-from edgefair.workflow.stages import Stage, said_of, stages, student_of, teacher_of
-from edgefair.workflow.timing import median_ms
-from edgefair.workflow.train import prepare_folder
+from edgefair.workflow.stages import said_of, stages, student_of, teacher_of
 
 if TYPE_CHECKING:
-    from edgefair.compress.base import Plan
     from edgefair.compress.qat import Learned
     from edgefair.training.classifier import Classifier
-    from edgefair.training.distill import Distill
-    from edgefair.training.loop import TrainingRows
     from edgefair.training.run import Run
-
-PLAN, START = "plan.json", "start.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +62,7 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
 
     Raises:
         UsageError: steps on a model that is no run, a method of the fine-tune that is unknown or conflicts.
+            a first target without a clock where pruning shall reach a latency.
         ModelError: a network that a step cannot be done on, a teacher that does not fit.
     """
     from edgefair.debias import open_methods
@@ -87,18 +76,36 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
             fix="train it with `edgefair train` (model.network: package.module:factory takes your network)",
         )
     open_methods([(item.method, item.options) for item in config.debias.finetune or ()])
+    compress = config.compress
+    if compress.prune is not None and compress.measure == "latency":
+        check_clock(config.targets[0])
+    if config.debias.finetune and all(stage.train is None for stage in stages(config, compress)):
+        raise UsageError(
+            f"debias.finetune names {config.debias.finetune[0].method}, and importance {compress.importance} leaves "
+            "the weights as they are: there is no fine-tune",
+            fix="leave debias.finetune out, or use importance adversarial",
+        )
     if name is None:
         return
     run = load_run(config.run_path(name))
     classifier = load_classifier(run)
-    distill = config.compress.distill
+    distill = compress.distill
     if distill is not None:
         teacher_of(config, distill, run)
         if distill.student != PRUNED:
             classifier = student_of(config, distill, run, classifier)
-    for stage in stages(config, config.compress):
+    for stage in stages(config, compress):
         if stage.step is not None:
             stage.step(None).check(classifier)
+
+
+def check_clock(target: str) -> None:
+    """Refuse to prune by the latency of a target whose clock says nothing (UsageError)."""
+    if not load_profile(target).latency.measured:
+        raise UsageError(
+            f"pruning shall reach a latency, and the first target '{target}' has no clock to believe",
+            fix="prune by macs or parameters, or put a target first that measures latency",
+        )
 
 
 def shrink(
@@ -133,7 +140,7 @@ def shrink(
             expected="the rows of the run, for the fine-tune after compression",
             fix="train it anew",
         )
-    work = _Work(config, data, run, chosen, compress, progress)
+    work = Work(config, data, run, chosen, compress, progress)
     classifier = load_classifier(run)
     previous = sha256_file(run.weights)
     made: dict[str, Any] = {}
@@ -142,151 +149,6 @@ def shrink(
     for stage in stages(config, compress, reduce_range=reduce_range):
         classifier, previous, ranges, made[stage.name] = work.carry_out(stage, classifier, previous)
         notes += [*said_of(stage, made[stage.name]), *made[stage.name].pop("notes")]
-    return Shrunk(classifier.eval(), made, (*notes, *([] if warning is None else [warning])), ranges)
-
-
-class _Work:
-    """Carries out stages of one recipe on one run."""
-
-    def __init__(
-        self,
-        config: Config,
-        data: DataSet,
-        run: Run,
-        chosen: tuple[MethodConfig, ...],
-        compress: CompressConfig,
-        progress: Progress,
-    ) -> None:
-        self.compress = compress
-        self._config = config
-        self._data = data
-        self._run = run
-        self._chosen = chosen
-        self._progress = progress
-        # Costs before any pruning.
-        self._before: dict[str, float] = {}
-
-    @functools.cached_property
-    def _rows(self) -> TrainingRows:
-        return training_rows(self._data, self._run.spec, self._config.policy.base_attributes)
-
-    def carry_out(
-        self, stage: Stage, classifier: Classifier, previous: str
-    ) -> tuple[Classifier, str, dict[str, Learned], dict[str, Any]]:
-        """The network after a stage, its digest, ranges learned by it, and what was done.
-
-        Args:
-            previous: digest of the network that the stage begins with.
-        """
-        from edgefair.debias import open_methods
-        from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
-        from edgefair.training.engine import Engine
-        from edgefair.training.run import Run
-
-        settings = self._settings(stage, previous)
-        digest = sha256_json(settings)
-        folder = self._run.folder / f"{stage.name}-{digest[:12]}"
-        finished = prepare_folder(folder, settings)
-        classifier, plan = self._decided(stage, classifier, folder)
-        if finished is None:
-            checkpoint = Checkpoint(folder / "checkpoint.safetensors", digest)
-            metrics = fit(
-                self._config,
-                self._data,
-                self._run.spec,
-                classifier,
-                open_methods([(item.method, item.options) for item in self._chosen]),
-                stage.train,
-                rows=self._rows,
-                checkpoint=checkpoint,
-                engine=Engine(),
-                progress=self._progress,
-                teacher=self._teacher(stage),
-            )
-            finished = Run(folder, self._run.spec, self._run.model, self._run.array_shapes, settings, metrics)
-            save_weights(classifier, finished.weights)
-            finished.save()
-            checkpoint.path.unlink(missing_ok=True)
-        load_weights(finished.weights, classifier)
-        ranges = _plain(stage.name, classifier)
-        record = {
-            **settings,
-            "plan": {name: value for name, value in plan.items() if name != "cut"},
-            "standing": finished.metrics["standing"],
-            "kept_epoch": finished.metrics["kept_epoch"],
-            "notes": finished.metrics["notes"],
-        }
-        record |= {name: [before, plan["after"][name]] for name, before in self._before.items() if "after" in plan}
-        return classifier, digest, ranges, record
-
-    def _settings(self, stage: Stage, previous: str) -> dict[str, Any]:
-        distill = self.compress.distill
-        return {
-            "of": previous,
-            "step": stage.name,
-            **stage.settings,
-            "finetune": stage.train.model_dump(mode="json"),
-            "debias": [item.model_dump(mode="json") for item in self._chosen],
-            "distill": distill.model_dump(mode="json") if distill is not None and stage.taught else None,
-            "selection": self._config.policy.digest,
-            "seed": self._config.seed,
-            "train_rows": self._data.train.fingerprint,
-            "validation_rows": self._data.validation.fingerprint,
-            "torch": self._run.settings["torch"],
-        }
-
-    def _decided(self, stage: Stage, classifier: Classifier, folder: Path) -> tuple[Classifier, Plan]:
-        """The network as its training begins: what was decided before is read, not decided again."""
-        from edgefair.compress.base import Context
-        from edgefair.training.checkpoint import load_weights, save_weights
-
-        if stage.step is None and self.compress.distill is not None:
-            return student_of(self._config, self.compress.distill, self._run, classifier), {}
-        step = stage.step(self._before.get(self.compress.measure))  # type: ignore[misc]
-        if (folder / PLAN).exists():
-            plan: Plan = json.loads((folder / PLAN).read_text())
-            load_weights(folder / START, classifier)
-        else:
-            context = Context(self._rows, self._config.seed, self._progress, self._latency_ms)
-            plan = step.plan(classifier, context)
-            save_weights(classifier, folder / START)
-            write_atomic(folder / PLAN, json.dumps(plan).encode())
-        if "before" in plan:
-            self._before = self._before or plan["before"]
-        step.apply(classifier, plan)
-        return classifier, plan
-
-    def _teacher(self, stage: Stage) -> Distill | None:
-        if self.compress.distill is None or not stage.taught:
-            return None
-        return teacher_of(self._config, self.compress.distill, self._run)
-
-    @property
-    def _latency_ms(self) -> Callable[[Classifier], float] | None:
-        """Median milliseconds of a network on the first target; None where its clock says nothing."""
-        from edgefair.exporters.torch_module import export_classifier
-
-        profile = load_profile(self._config.targets[0])
-        if not profile.latency.measured:
-            return None
-
-        def measured(classifier: Classifier) -> float:
-            with tempfile.TemporaryDirectory(prefix="edgefair-timing-") as folder:
-                path = Path(folder) / "model.onnx"
-                export_classifier(classifier, self._run.spec, self._run.array_shapes, path)
-                return median_ms(profile, path, self._data.validation, self._run.spec)
-
-        return measured
-
-
-def _plain(step: str, classifier: Classifier) -> dict[str, Learned]:
-    """Make layers that a step trained in another form plain again; the ranges that they learned."""
-    if step == "cluster":
-        from edgefair.compress import cluster
-
-        cluster.finish(classifier)
-    if step == "qat":
-        from edgefair.compress import qat
-
-        return qat.finish(classifier)
-    return {}
+    if warning is not None and any(item["finetune"] for item in made.values()):
+        notes.append(warning)
+    return Shrunk(classifier.eval(), made, tuple(notes), ranges)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgefair.compress.recipe import open_recipe
-from edgefair.compress.settings import PRUNED, CompressConfig, DistillConfig
+from edgefair.compress.settings import FROZEN, PRUNED, CompressConfig, DistillConfig
 from edgefair.config import Config
 from edgefair.training.settings import ModelConfig, TrainConfig
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from edgefair.training.distill import Distill
     from edgefair.training.run import Run
 
+# Layers that a note names at most.
+WHOLE_NAMED = 5
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -26,14 +29,17 @@ class Stage:
     Attributes:
         settings: everything that decides the step, JSON.
         step: makes it, from what the network cost before any pruning; None for a student, which is another network.
+        train: None where the weights stay as they are.
         taught: whether the teacher takes part in the training.
+        fresh: whether it begins with the network's random weights instead of the trained ones.
     """
 
     name: str
     settings: dict[str, Any]
     step: Callable[[float | None], Step] | None
-    train: TrainConfig
+    train: TrainConfig | None
     taught: bool
+    fresh: bool = False
 
 
 def stages(config: Config, compress: CompressConfig, *, reduce_range: bool = False) -> Iterator[Stage]:
@@ -52,7 +58,11 @@ def stages(config: Config, compress: CompressConfig, *, reduce_range: bool = Fal
             "scope": compress.scope,
             "importance": compress.importance,
             "measure": compress.measure,
+            "round_to": compress.round_to,
         }
+        if compress.importance == "fairprune":
+            options["beta"] = compress.beta
+        frozen = compress.importance == FROZEN
         for number in range(1, compress.rounds + 1):
             last = number == compress.rounds
             # Every round removes the same share of what is left.
@@ -62,14 +72,26 @@ def stages(config: Config, compress: CompressConfig, *, reduce_range: bool = Fal
                 "prune" if last else f"prune-{number}",
                 {"ratio": ratio, **options},
                 functools.partial(_prune, ratio, options),
-                tune.model_copy(update={"epochs": epochs}),
+                None if frozen else tune.model_copy(update={"epochs": epochs}),
                 taught,
+                fresh=frozen,
             )
     if compress.low_rank is not None:
         from edgefair.compress.low_rank import LowRank
 
-        rank = compress.low_rank
-        yield Stage("low-rank", {"rank": rank}, lambda _: LowRank(rank), tune, taught)
+        rank, energy, tolerance = compress.low_rank, compress.energy, compress.tolerance
+        yield Stage(
+            "low-rank",
+            {"rank": rank, "energy": energy, "tolerance": tolerance},
+            lambda _: LowRank(rank, energy=energy, tolerance=tolerance),
+            tune,
+            taught,
+        )
+    if compress.sparsity is not None:
+        from edgefair.compress.unstructured import Sparsify
+
+        zeros, scope = compress.sparsity, compress.scope
+        yield Stage("sparsity", {"ratio": zeros, "scope": scope}, lambda _: Sparsify(zeros, scope=scope), tune, taught)
     if compress.cluster is not None:
         from edgefair.compress.cluster import Cluster
 
@@ -116,16 +138,21 @@ def teacher_of(config: Config, distill: DistillConfig, run: Run) -> Distill:
 
 def student_of(config: Config, distill: DistillConfig, run: Run, of: Classifier) -> Classifier:
     """An untrained student that preprocesses as the run's network does."""
-    from edgefair.training.build import build_classifier
-
     if isinstance(distill.student, str):
         model = run.model.model_copy(update={"network": distill.student, "options": distill.options})
     else:
         options = _narrower(run.model, distill.student) | distill.options
         model = run.model.model_copy(update={"options": options})
-    student = build_classifier(run.spec, model, run.array_shapes, seed=config.seed)
-    student.preprocess.load_state_dict(of.preprocess.state_dict())
-    return student
+    return untrained(config, model, run, of)
+
+
+def untrained(config: Config, model: ModelConfig, run: Run, of: Classifier) -> Classifier:
+    """A network with the random weights of the config's seed that preprocesses as the run's network does."""
+    from edgefair.training.build import build_classifier
+
+    classifier = build_classifier(run.spec, model, run.array_shapes, seed=config.seed)
+    classifier.preprocess.load_state_dict(of.preprocess.state_dict())
+    return classifier
 
 
 def _narrower(model: ModelConfig, width: float) -> dict[str, Any]:
@@ -140,21 +167,34 @@ def said_of(stage: Stage, done: dict[str, Any]) -> tuple[str, ...]:
     plan = done["plan"]
     treated = " + ".join(item["method"] for item in done["debias"]) or "no debiasing"
     taught = f", taught by {done['distill']['teacher']}" if done["distill"] else ""
+    trained = f"trained with {treated}{taught}" if stage.train is not None else "no weight was trained"
     match stage.name:
         case "student":
             what = "a student was trained"
         case "prune":
             macs, parameters = (done[name][1] / done[name][0] for name in ("macs", "parameters"))
-            what = (
+            what = "the network with random weights " if stage.fresh else ""
+            what += (
                 f"pruned {plan['scope']}ly by {plan['importance']} to {macs:.0%} of the multiply-accumulate operations "
                 f"and {parameters:.0%} of the parameters"
             )
+            if plan["whole"]:
+                return (f"{what}; {trained}", _whole(plan["whole"]))
         case "low-rank":
             what = f"{len(plan['layers'])} layers split into thinner ones"
+        case "sparsity":
+            zeros = plan["zeros"] / plan["weights"]
+            what = f"sparsity {zeros:.0%} of {plan['weights']:,} weights: zeros, no fewer operations, no speed"
         case "cluster":
             what = "weights in clusters (smaller when packed, no faster)"
         case "qat":
             what = "trained with INT8 simulated"
         case _:
             return ()
-    return (f"{what}; trained with {treated}{taught}",)
+    return (f"{what}; {trained}",)
+
+
+def _whole(layers: Sequence[str]) -> str:
+    """That layers could not lose channels."""
+    named = ", ".join(layers[:WHOLE_NAMED]) + (f" and {len(layers) - WHOLE_NAMED} more" * (len(layers) > WHOLE_NAMED))
+    return f"pruning left whole, because the forward pass expects all of their channels: {named}"

@@ -9,6 +9,7 @@ from torch import nn
 
 from edgefair.compress.pruning import adversarial as module
 from edgefair.compress.pruning.adversarial import Adversary, adversarial
+from edgefair.compress.pruning.statistics import renew_statistics
 from edgefair.compress.pruning.step import Prune
 from edgefair.compress.pruning.units import find_units
 from edgefair.errors import UsageError
@@ -82,6 +83,35 @@ def test_channels_that_betray_the_group_lose_to_those_that_tell_the_label_fairly
         kept[weight] = set(range(8)) - set(plan["cut"]["0"]["out"])
     assert kept[3.0] == {4, 5, 6, 7}
     assert kept[0.0] != kept[3.0]
+
+
+def test_adversarial_frozen_is_the_game_that_leaves_every_weight_as_it_is():
+    classifier, x = built_in("resnet-18")
+    before = {name: value.clone() for name, value in classifier.named_parameters()}
+    plan = Prune(0.5, importance="adversarial-frozen", adversary=FAST).plan(classifier, any_context(x))
+    assert plan["importance"] == "adversarial-frozen"
+    assert plan["after"]["macs"] <= 0.5 * plan["before"]["macs"]
+    assert all(torch.equal(value, before[name]) for name, value in classifier.named_parameters())
+
+
+def test_statistics_are_measured_anew_and_nothing_else_changes():
+    classifier, x = built_in("resnet-18")
+    before = copy.deepcopy(classifier.state_dict())
+    norm = next(module for module in classifier.network.modules() if isinstance(module, nn.BatchNorm2d))
+    seen = []
+    norm.register_forward_hook(lambda _, inputs, output: seen.append(inputs[0]))
+    momentum = norm.momentum
+    # 60 rows in batches of 59: the last row has no variance.
+    renew_statistics(classifier, any_context(x).rows, 59)
+    assert torch.allclose(norm.running_mean, seen[0].mean(dim=(0, 2, 3)), atol=1e-5)
+    assert torch.allclose(norm.running_var, seen[0].var(dim=(0, 2, 3)), rtol=1e-3)
+    assert len(seen) == 1
+    assert not classifier.training
+    assert not norm.training
+    assert norm.momentum == momentum
+    changed = {name for name, value in classifier.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert all(name.rsplit(".", 1)[1] in {"running_mean", "running_var", "num_batches_tracked"} for name in changed)
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"batch_rows": 1}, {"score_rate": 0.0}, {"weight": -1.0}])

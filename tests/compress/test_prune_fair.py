@@ -1,5 +1,7 @@
 """Importances that look at every group: known answers, and what they do with a handful of rows."""
 
+import copy
+
 import pytest
 import torch
 from prune_cases import CLASSES, any_context, built_in, classifier_of, context_of
@@ -8,7 +10,7 @@ from torch.nn import functional
 
 from edgefair.compress.pruning import fairprune
 from edgefair.compress.pruning.fairgrape import keep_order
-from edgefair.compress.pruning.sample import draw
+from edgefair.compress.pruning.sample import batch_gradients, cross_entropy, draw
 from edgefair.compress.pruning.step import Prune
 from edgefair.compress.pruning.taylor import taylor
 from edgefair.compress.pruning.units import find_units
@@ -69,19 +71,38 @@ def test_fairgrape_without_any_importance_keeps_the_first():
     assert keep_order(one_sided) == [1, 2, 0]
 
 
-def test_the_curvature_is_the_gauss_newton_diagonal(monkeypatch):
+def test_the_curvature_is_the_gauss_newton_diagonal_and_the_loss_that_of_the_true_labels():
     """For logits W x it is, for each weight, the mean of p (1 - p) x^2."""
-    monkeypatch.setattr(fairprune, "DRAWS", 100)
     torch.manual_seed(0)
     classifier = classifier_of(nn.Linear(3, 2), (3,))
-    x = torch.randn(200, 3) + 1.0
-    context = context_of(x, torch.zeros(200).long(), (torch.arange(200) % 3 == 0).long(), groups=("a",), classes=2)
-    (whole,) = draw(context.rows.cells, 0, cell_rows=200)
-    found = fairprune.gauss_newton_diagonal(classifier, context, whole)
-    p = classifier(x).detach().softmax(dim=1)
+    rows = 8000
+    x = torch.randn(rows, 3) + 1.0
+    label = (torch.arange(rows) % 3 == 0).long()
+    context = context_of(x, torch.zeros(rows).long(), label, groups=("a",), classes=2)
+    (whole,) = draw(context.rows.cells, 0, cell_rows=rows)
+    found, loss = fairprune.gauss_newton_diagonal(classifier, context, whole)
+    logits = classifier(x).detach()
+    p = logits.softmax(dim=1)
     curvature = (p * (1 - p)).T
-    assert torch.allclose(found["weight"], curvature @ x**2 / 200, rtol=0.2)
+    assert torch.allclose(found["weight"], curvature @ x**2 / rows, rtol=0.2)
     assert torch.allclose(found["bias"], curvature.mean(dim=1), rtol=0.2)
+    assert loss == pytest.approx(float(functional.cross_entropy(logits, label)), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["resnet-18", "mobilenet-v2", "convnext-tiny"])
+@pytest.mark.parametrize("rows", [5, 60])
+def test_gradients_of_networks_in_evaluation_mode_are_those_of_float64(name, rows):
+    classifier, x = built_in(name)
+    x = x[:rows]
+    context = context_of(x, torch.zeros(rows).long(), torch.arange(rows) % CLASSES, groups=("a",))
+    (sample,) = draw(context.rows.cells, 0)
+    (found,) = batch_gradients(classifier, context, sample, cross_entropy, sample.weight)
+    exact = copy.deepcopy(classifier.network).double()
+    losses = cross_entropy(exact(x[sample.index].double()), context.rows.cells.label[sample.index])
+    expected = torch.autograd.grad(losses @ sample.weight.double(), list(exact.parameters()))
+    for (layer, _), gradient in zip(exact.named_parameters(), expected, strict=True):
+        # A unit of a ReLU that rounding moves across 0 changes a gradient by up to a hundredth.
+        assert (found[layer].double() - gradient).norm() <= 0.02 * gradient.norm() + 1e-6, layer
 
 
 def test_taylor_counts_every_batch_once():

@@ -1,11 +1,19 @@
 """Every step of a recipe as one job, and recipes that contradict themselves."""
 
+import functools
+import json
+
 import numpy as np
 import onnx
 import pytest
-from commands import edit, refused, run
+from commands import CONFIG, edit, refused, run, write_people
+from onnx import TensorProto, helper
 
 from edgefair.bundle.manifest import open_bundle
+from edgefair.compress.pruning import step as pruning_step
+from edgefair.compress.pruning.adversarial import Adversary
+from edgefair.config import load_config, with_compress
+from edgefair.workflow.stages import stages
 
 
 def export(project, *flags, code=0):
@@ -30,6 +38,109 @@ def test_low_rank_splits_layers_and_saves_operations(project):
     assert after < before
     assert "split into thinner ones" in said
     assert operators(model).count("Gemm") > 3
+
+
+def test_sparse_weights_stay_zeros_through_a_debiased_fine_tune_and_are_said_to_bring_no_speed(project):
+    edit(project, debias__finetune=["eo-penalty"])
+    said = export(project, "--sparsity", 0.5, "--scope", "global", "--no-repair")
+    assert "sparsity 50%" in said
+    assert "zeros, no fewer operations, no speed; trained with eo-penalty" in said
+    model, settings = shipped(project)
+    weights = [onnx.numpy_helper.to_array(item) for item in model.graph.initializer if len(item.dims) == 2]
+    plan = settings["sparsity"]["plan"]
+    assert (plan["scope"], plan["zeros"]) == ("global", round(plan["weights"] / 2))
+    assert sum(int((value == 0).sum()) for value in weights) == plan["zeros"]
+    report = json.loads((project / "dist/small/report.json").read_text())
+    assert any("no speed" in note for note in report["notes"])
+    assert model.ByteSize() > 0.95 * (project / "dist/small/reference/model.onnx").stat().st_size
+
+
+def test_options_of_an_importance_and_of_a_rank_reach_the_steps(project):
+    export(project, "--prune", 0.4, "--importance", "fairprune", "--beta", 0.2, "--round-to", 1, "--no-repair")
+    done = shipped(project)[1]["prune"]
+    assert (done["beta"], done["round_to"]) == (0.2, 1)
+    assert any(kept % 8 for kept, _ in done["plan"]["kept"].values())
+    config = load_config(project / "edgefair.yaml")
+    for option, value in (("energy", 0.5), ("tolerance", 0.3)):
+        rank = "energy" if option == "energy" else "worst-group"
+        (stage,) = stages(config, with_compress(config, low_rank=rank, **{option: value}).compress)
+        assert stage.settings[option] == value
+        assert getattr(stage.step(None), option) == value
+
+
+def test_a_fair_sub_network_of_random_weights_is_found_without_training_any(tmp_path, monkeypatch):
+    """Ten of its 300 steps show that it runs; what it is worth is in the docs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pruning_step, "Adversary", functools.partial(Adversary, steps=10))
+    assert run("init", "--data", "glyphs").exit_code == 0
+    glyphs = {"rows": 400, "audit_rows": 80, "size": 12, "contrast": 1.0, "share": 0.5, "texture": 0.0}
+    edit(
+        tmp_path,
+        data__glyphs=glyphs,
+        model__options={"width": 0.125},
+        model__picture={"height": 12, "width": 12, "channels": 1},
+        train__epochs=1,
+        policy__max_eo_gap=0.9,
+        policy__min_balanced_accuracy=None,
+        policy__max_accuracy_drop=None,
+    )
+    assert run("train", "--name", "plain").exit_code == 0
+    flags = ["--prune", 0.4, "--importance", "adversarial-frozen", "--no-repair"]
+    done = run("export", *flags, "--no-latency", "--json")
+    assert done.exit_code in {0, 1, 3}, done.output
+    (note,) = [item for item in json.loads(done.stdout)["notes"] if "adversarial-frozen" in item]
+    assert note.startswith("the network with random weights pruned locally by adversarial-frozen to ")
+    assert note.endswith("no weight was trained")
+    (folder,) = (tmp_path / "runs/plain").glob("prune-*")
+    plan = json.loads((folder / "plan.json").read_text())
+    assert plan["after"]["macs"] <= 0.6 * plan["before"]["macs"]
+    assert channels_are_a_subset_of_the_random_ones(folder, plan)
+
+
+def channels_are_a_subset_of_the_random_ones(folder, plan):
+    """Whether every weight of the result is one of the untrained network, whose seed is 0."""
+    from safetensors.torch import load_file
+
+    from edgefair.training.build import build_classifier
+    from edgefair.training.run import load_run
+
+    run_before = load_run(folder.parent)
+    untrained = build_classifier(run_before.spec, run_before.model, run_before.array_shapes, seed=0)
+    pruning_step.Prune(0.4).apply(untrained, plan)
+    left = load_file(folder / "model.safetensors")
+    return all(value.equal(left[name]) for name, value in untrained.named_parameters())
+
+
+NETWORK = """
+from torch import nn
+
+class Fixed(nn.Module):
+    def __init__(self, features):
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(features, 32), nn.Linear(32, 24), nn.Linear(24, 2)
+
+    def forward(self, x):
+        return self.last(self.second(self.first(x).relu()).relu().view(-1, 24))
+
+def make(features, classes):
+    return Fixed(features[0])
+"""
+
+
+def test_a_layer_that_cannot_lose_channels_is_named_in_the_report(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fixed_view.py").write_text(NETWORK)
+    write_people(tmp_path)
+    (tmp_path / "edgefair.yaml").write_text(CONFIG.format(label="fair", other="unfair"))
+    edit(tmp_path, model={"network": "fixed_view:make"})
+    trained = run("train", "--name", "plain")
+    assert trained.exit_code == 0, trained.output
+    assert "pruning left whole" in export(tmp_path, "--prune", 0.3)
+    (note,) = [
+        item for item in json.loads((tmp_path / "dist/small/report.json").read_text())["notes"] if "whole" in item
+    ]
+    assert note.endswith("expects all of their channels: second")
+    assert "second must stay whole" in refused(tmp_path, "export", "--prune", 0.95)
 
 
 def test_clustered_weights_have_so_many_values(project):
@@ -114,7 +225,75 @@ def test_recipes_that_contradict_themselves_are_refused_before_anything_is_train
     assert "at most" in refused(project, "export", "--prune", 0.999)
     assert "nosuch" in refused(project, "export", "--distill", "nosuch", "--student", 0.5)
     assert "unknown calibration recipe" in refused(project, "export", "--int8", "--calibration", "int8-balancd")
+    assert "sparsity and cluster contradict" in refused(project, "export", "--sparsity", 0.5, "--cluster", 8)
+    assert "sparsity and qat" in refused(project, "export", "--sparsity", 0.5, "--qat", "--int8", "static")
+    assert "would set every weight of" in refused(project, "export", "--sparsity", 0.9999)
+    assert "beta belongs to" in refused(project, "export", "--prune", 0.5, "--beta", 0.2)
+    assert "energy belongs to" in refused(project, "export", "--low-rank", 0.5, "--energy", 0.5)
+    assert "tolerance belongs to" in refused(project, "export", "--low-rank", "energy", "--tolerance", 0.1)
+    frozen = ["--prune", 0.5, "--importance", "adversarial-frozen"]
+    for flags in (["--cluster", 8], ["--low-rank", 0.5], ["--sparsity", 0.5], ["--rounds", 2], ["--distill", "plain"]):
+        assert "leaves random weights as they are" in refused(project, "export", *frozen, *flags)
     assert not list((project / "runs/plain").glob("*-*"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("energy", 0), ("energy", 1.1), ("tolerance", 0), ("beta", 0), ("round_to", 0), ("sparsity", 1), ("sparsity", 0)],
+)
+def test_a_number_out_of_range_is_refused(project, key, value):
+    assert f"compress.{key}" in refused(project, "export", "--set", f"compress.{key}={value}")
+    flag = f"--{key.replace('_', '-')}"
+    done = run("export", flag, value, "-c", project / "edgefair.yaml")
+    assert done.exit_code == 2
+    assert flag in done.stderr
+
+
+def test_what_a_frozen_network_and_a_latency_need_is_asked_before_anything_is_trained(project):
+    edit(project, debias__finetune=["reweigh"])
+    said = refused(project, "export", "--prune", 0.5, "--importance", "adversarial-frozen")
+    assert "there is no fine-tune" in said
+    edit(project, debias__finetune=None, targets=["qemu-haswell", "local"])
+    said = refused(project, "export", "--prune", 0.5, "--measure", "latency", "--distill", "plain", "--student", 0.5)
+    assert "has no clock to believe" in said
+    assert not list((project / "runs/plain").glob("*-*"))
+
+
+def branching(model):
+    parts = [
+        helper.make_graph(
+            [helper.make_node("Identity", [model.graph.output[0].name], [name])],
+            name,
+            [],
+            [helper.make_tensor_value_info(name, TensorProto.INT64, None)],
+        )
+        for name in ("yes", "no")
+    ]
+    model.graph.initializer.append(helper.make_tensor("always", TensorProto.BOOL, [], [True]))
+    model.graph.node.append(helper.make_node("If", ["always"], ["z"], "if", then_branch=parts[0], else_branch=parts[1]))
+
+
+def custom(model):
+    model.opset_import.append(helper.make_opsetid("my.domain", 1))
+    model.graph.node.append(helper.make_node("Mine", [model.graph.output[0].name], ["z"], "mine", domain="my.domain"))
+
+
+def mixed(model):
+    model.opset_import.append(helper.make_opsetid("ai.onnx", 13))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(branching, "has control flow"), (custom, "my.domain"), (mixed, "mixes the opsets")],
+)
+def test_a_graph_that_cannot_be_compressed_is_refused_up_front(project, tmp_path, change, said):
+    export(project, "--fp16", "-o", tmp_path / "half")
+    model = onnx.load_model(tmp_path / "half/reference/model.onnx")
+    change(model)
+    onnx.save_model(model, tmp_path / "changed.onnx")
+    for flag in ("--int8", "--fp16"):
+        assert said in refused(project, "export", tmp_path / "changed.onnx", flag), flag
+    assert "what is left must be trained" in refused(project, "export", tmp_path / "changed.onnx", "--prune", 0.5)
 
 
 def test_a_teacher_with_other_classes_is_refused(project):

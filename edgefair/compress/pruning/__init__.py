@@ -10,4 +10,4 @@ from typing import Literal
 
 Scope = Literal["local", "global"]
 Measure = Literal["macs", "parameters", "latency"]
-Importance = Literal["magnitude", "taylor", "fairgrape", "fairprune", "adversarial", "random"]
+Importance = Literal["magnitude", "taylor", "fairgrape", "fairprune", "adversarial", "adversarial-frozen", "random"]

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from edgefair.compress.base import Context
-from edgefair.compress.pruning.sample import GroupSample, batch_gradients, cross_entropy, draw, mean_loss
+from edgefair.compress.pruning.sample import GroupSample, batch_gradients, cross_entropy, draw
 from edgefair.compress.pruning.scores import atom_scores
 from edgefair.compress.pruning.units import Unit
 from edgefair.errors import DataError
 from edgefair.training.classifier import Classifier
 
-# Labels drawn for every row: the curvature is a mean over them.
-DRAWS = 2
+# Rows of a batch. Every batch gives one square, so small ones give more of them to average, for nearly the same work.
+BATCH_ROWS = 8
 
 
 def fairprune(classifier: Classifier, units: Sequence[Unit], context: Context, *, beta: float) -> list[Tensor]:
@@ -38,35 +38,38 @@ def fairprune(classifier: Classifier, units: Sequence[Unit], context: Context, *
     samples = draw(context.rows.cells, context.seed)
     if len(samples) < 2:
         raise DataError("every training row is of one group", expected="two groups or more, for fairprune")
-    losses = [mean_loss(classifier, context, sample) for sample in samples]
-    worst = max(range(len(samples)), key=losses.__getitem__)
+    found = [gauss_newton_diagonal(classifier, context, sample) for sample in samples]
+    worst = max(range(len(samples)), key=lambda group: found[group][1])
     weights = dict(classifier.network.named_parameters())
     score: dict[str, Tensor] = {}
-    for sample in samples:
-        factor = 1.0 if sample.group == worst else -beta / (len(samples) - 1)
-        for name, h in gauss_newton_diagonal(classifier, context, sample).items():
+    for group, (curvature, _) in enumerate(found):
+        factor = 1.0 if group == worst else -beta / (len(samples) - 1)
+        for name, h in curvature.items():
             part = 0.5 * factor * weights[name].detach() ** 2 * h
             score[name] = score[name] + part if name in score else part
     return atom_scores(classifier.network, units, score)
 
 
-def gauss_newton_diagonal(classifier: Classifier, context: Context, sample: GroupSample) -> dict[str, Tensor]:
-    """diag of E[J^T (diag p - p p^T) J] over the rows of a group, by parameter name.
+def gauss_newton_diagonal(
+    classifier: Classifier, context: Context, sample: GroupSample
+) -> tuple[dict[str, Tensor], float]:
+    """diag of E[J^T (diag p - p p^T) J] over the rows of a group, by parameter name; and their mean loss in nats.
 
     With labels y' drawn from the network's own p, the gradients of single rows have mean 0 and are independent, so the
     square of a batch's summed gradient is, in the mean over the draws, the sum of the rows' diagonals (Martens, "New
-    insights and perspectives on the natural gradient method", JMLR 2020). One backward pass serves a whole batch.
+    insights and perspectives on the natural gradient method", JMLR 2020). One pass serves a whole batch, and the loss
+    comes from the same logits.
     """
     generator = torch.Generator().manual_seed(context.seed)
+    losses: list[Tensor] = []
 
-    def drawn(logits: Tensor, label: Tensor) -> Tensor:  # noqa: ARG001
+    def drawn(logits: Tensor, label: Tensor) -> Tensor:
+        losses.append(cross_entropy(logits.detach(), label))
         own = torch.multinomial(logits.detach().softmax(dim=1), 1, generator=generator)[:, 0]
         return cross_entropy(logits, own)
 
     total: dict[str, Tensor] = {}
-    for _ in range(DRAWS):
-        for gradients in batch_gradients(classifier, context, sample, drawn, sample.weight.sqrt()):
-            for name, gradient in gradients.items():
-                square = gradient**2 / DRAWS
-                total[name] = total[name] + square if name in total else square
-    return total
+    for gradients in batch_gradients(classifier, context, sample, drawn, sample.weight.sqrt(), batch_rows=BATCH_ROWS):
+        for name, gradient in gradients.items():
+            total[name] = total[name] + gradient**2 if name in total else gradient**2
+    return total, float(torch.cat(losses) @ sample.weight)

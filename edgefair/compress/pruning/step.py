@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 import torch
@@ -38,7 +39,7 @@ class Prune:
         ratio: share of the cost that is removed, above 0 and below 1.
         scope: `local` takes the same share from every layer, `global` compares channels across layers.
         importance: `magnitude` (default), `taylor`; fairness-aware: `fairgrape`, `fairprune`, `adversarial`; `random`
-            as a control.
+            as a control. `adversarial-frozen` plays the game of `adversarial` without training a weight.
         measure: the cost: multiply-accumulates, parameters, or median latency on the first target.
         of: cost that `ratio` is a share of; default: that of the network given. With the cost of the original network,
             steps with growing ratios and fine-tunes between them end where a single step would.
@@ -176,8 +177,9 @@ class Prune:
                 return fairgrape(classifier, units, context, scope=self.scope)
             case "fairprune":
                 return fairprune(classifier, units, context, beta=self.beta)
-            case "adversarial":
-                return adversarial(classifier, units, context, self.adversary, scope=self.scope, budget=budget)
+            case "adversarial" | "adversarial-frozen":
+                game = replace(self.adversary, frozen=self.adversary.frozen or self.importance == "adversarial-frozen")
+                return adversarial(classifier, units, context, game, scope=self.scope, budget=budget)
             case "random":
                 generator = torch.Generator().manual_seed(context.seed)
                 return [torch.rand(unit.atoms, generator=generator, dtype=torch.float64) for unit in units]

@@ -1,0 +1,211 @@
+"""Carry out one torch step of a recipe on a run, resumably: decide, change the network, train what is left."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from edgefair.compress.settings import CompressConfig
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.files import sha256_json, write_atomic
+from edgefair.targets import load_profile
+from edgefair.training.settings import MethodConfig, TrainConfig
+from edgefair.workflow.fit import count, fit, training_rows
+from edgefair.workflow.progress import Progress
+from edgefair.workflow.scratch import work_folder
+from edgefair.workflow.stages import Stage, student_of, teacher_of, untrained
+from edgefair.workflow.timing import median_ms
+from edgefair.workflow.train import prepare_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgefair.compress.base import Plan
+    from edgefair.compress.qat import Learned
+    from edgefair.training.checkpoint import Checkpoint
+    from edgefair.training.classifier import Classifier
+    from edgefair.training.distill import Distill
+    from edgefair.training.loop import TrainingRows
+    from edgefair.training.run import Run
+
+PLAN, START = "plan.json", "start.safetensors"
+
+
+class Work:
+    """Carries out stages of one recipe on one run."""
+
+    def __init__(
+        self,
+        config: Config,
+        data: DataSet,
+        run: Run,
+        chosen: tuple[MethodConfig, ...],
+        compress: CompressConfig,
+        progress: Progress,
+    ) -> None:
+        self.compress = compress
+        self._config = config
+        self._data = data
+        self._run = run
+        self._chosen = chosen
+        self._progress = progress
+        # Costs before any pruning.
+        self._before: dict[str, float] = {}
+
+    @functools.cached_property
+    def _rows(self) -> TrainingRows:
+        return training_rows(self._data, self._run.spec, self._config.policy.base_attributes)
+
+    def carry_out(
+        self, stage: Stage, classifier: Classifier, previous: str
+    ) -> tuple[Classifier, str, dict[str, Learned], dict[str, Any]]:
+        """The network after a stage, its digest, ranges learned by it, and what was done.
+
+        Args:
+            previous: digest of the network that the stage begins with.
+        """
+        from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
+        from edgefair.training.run import Run
+
+        settings = self._settings(stage, previous)
+        digest = sha256_json(settings)
+        folder = self._run.folder / f"{stage.name}-{digest[:12]}"
+        finished = prepare_folder(folder, settings)
+        classifier, plan = self._decided(stage, classifier, folder)
+        if finished is None:
+            checkpoint = Checkpoint(folder / "checkpoint.safetensors", digest)
+            metrics = (
+                self._trained(stage, stage.train, classifier, checkpoint) if stage.train else self._as_it_is(classifier)
+            )
+            finished = Run(folder, self._run.spec, self._run.model, self._run.array_shapes, settings, metrics)
+            save_weights(classifier, finished.weights)
+            finished.save()
+            checkpoint.path.unlink(missing_ok=True)
+        load_weights(finished.weights, classifier)
+        ranges = _plain(stage.name, classifier)
+        record = {
+            **settings,
+            "plan": {name: value for name, value in plan.items() if name != "cut"},
+            "standing": finished.metrics["standing"],
+            "kept_epoch": finished.metrics["kept_epoch"],
+            "notes": finished.metrics["notes"],
+        }
+        record |= {name: [before, plan["after"][name]] for name, before in self._before.items() if "after" in plan}
+        return classifier, digest, ranges, record
+
+    def _trained(
+        self, stage: Stage, settings: TrainConfig, classifier: Classifier, checkpoint: Checkpoint
+    ) -> dict[str, Any]:
+        """Train in place with the run's treatment; the metrics."""
+        from edgefair.debias import open_methods
+        from edgefair.training.engine import Engine
+
+        return fit(
+            self._config,
+            self._data,
+            self._run.spec,
+            classifier,
+            open_methods([(item.method, item.options) for item in self._chosen]),
+            settings,
+            rows=self._rows,
+            checkpoint=checkpoint,
+            engine=Engine(),
+            progress=self._progress,
+            teacher=self._teacher(stage),
+        )
+
+    def _as_it_is(self, classifier: Classifier) -> dict[str, Any]:
+        """Learn the statistics of normalizations that are left, and no weight; the metrics."""
+        from edgefair.compress.pruning.statistics import renew_statistics
+        from edgefair.training.selection import standing
+
+        renew_statistics(classifier, self._rows, self._config.train.batch_rows)
+        counts = count(classifier, self._data.validation, self._run.spec, self._config.policy.base_attributes)
+        return {
+            "kept_epoch": None,
+            "notes": [],
+            "standing": standing(counts, self._config.policy, aim=self._config.train.aim).to_json(),
+            "validation": counts.to_json(),
+        }
+
+    def _settings(self, stage: Stage, previous: str) -> dict[str, Any]:
+        distill = self.compress.distill
+        trained = stage.train is not None
+        return {
+            "of": previous,
+            "step": stage.name,
+            **stage.settings,
+            "finetune": stage.train.model_dump(mode="json") if stage.train is not None else None,
+            "debias": [item.model_dump(mode="json") for item in self._chosen if trained],
+            "distill": distill.model_dump(mode="json") if distill is not None and stage.taught else None,
+            "selection": self._config.policy.digest,
+            "seed": self._config.seed,
+            "train_rows": self._data.train.fingerprint,
+            "validation_rows": self._data.validation.fingerprint,
+            "torch": self._run.settings["torch"],
+        }
+
+    def _decided(self, stage: Stage, classifier: Classifier, folder: Path) -> tuple[Classifier, Plan]:
+        """The network as its training begins: what was decided before is read, not decided again."""
+        from edgefair.compress.base import Context
+        from edgefair.training.checkpoint import load_weights, save_weights
+
+        if stage.step is None and self.compress.distill is not None:
+            return student_of(self._config, self.compress.distill, self._run, classifier), {}
+        if stage.fresh:
+            classifier = untrained(self._config, self._run.model, self._run, classifier)
+        step = stage.step(self._before.get(self.compress.measure))  # type: ignore[misc]
+        if (folder / PLAN).exists():
+            plan: Plan = json.loads((folder / PLAN).read_text())
+            load_weights(folder / START, classifier)
+        else:
+            context = Context(self._rows, self._config.seed, self._progress, self._latency_ms)
+            plan = step.plan(classifier, context)
+            save_weights(classifier, folder / START)
+            write_atomic(folder / PLAN, json.dumps(plan).encode())
+        if "before" in plan:
+            self._before = self._before or plan["before"]
+        step.apply(classifier, plan)
+        return classifier, plan
+
+    def _teacher(self, stage: Stage) -> Distill | None:
+        if self.compress.distill is None or not stage.taught:
+            return None
+        return teacher_of(self._config, self.compress.distill, self._run)
+
+    @property
+    def _latency_ms(self) -> Callable[[Classifier], float] | None:
+        """Median milliseconds of a network on the first target; None where its clock says nothing."""
+        from edgefair.exporters.torch_module import export_classifier
+
+        profile = load_profile(self._config.targets[0])
+        if not profile.latency.measured:
+            return None
+
+        def measured(classifier: Classifier) -> float:
+            with work_folder() as folder:
+                path = folder / "model.onnx"
+                export_classifier(classifier, self._run.spec, self._run.array_shapes, path)
+                return median_ms(profile, path, self._data.validation, self._run.spec)
+
+        return measured
+
+
+def _plain(step: str, classifier: Classifier) -> dict[str, Learned]:
+    """Make layers that a step trained in another form plain again; the ranges that they learned."""
+    if step == "cluster":
+        from edgefair.compress import cluster
+
+        cluster.finish(classifier)
+    if step == "sparsity":
+        from edgefair.compress import unstructured
+
+        unstructured.finish(classifier)
+    if step == "qat":
+        from edgefair.compress import qat
+
+        return qat.finish(classifier)
+    return {}
