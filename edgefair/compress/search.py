@@ -215,21 +215,25 @@ class _Search:
         def keeps(count: int) -> bool:
             return self.judge(replace(choice, float_nodes=nodes[:count])).harmless
 
-        count = _least(keeps, likely(ranked), len(nodes))
+        guess = likely(ranked)
+        count = _least(keeps, guess, len(nodes))
         if count is None:
             return self.judge(replace(choice, float_nodes=nodes))
-        return self.judge(replace(choice, float_nodes=self._thinned(choice, ranked[:count])))
+        foretold = abs(count - guess) <= 1
+        return self.judge(replace(choice, float_nodes=self._thinned(choice, ranked[:count], foretold)))
 
-    def _thinned(self, choice: Choice, ranked: Sequence[Ranked]) -> tuple[str, ...]:
+    def _thinned(self, choice: Choice, ranked: Sequence[Ranked], foretold: bool) -> tuple[str, ...]:
         """Without what can be spared: from the least harmful node on, in strides that double; the last one is needed.
 
-        A run of n nodes that can be spared costs log n trials, each that cannot costs one. After some in a row that do
-        clear harm and cannot be spared, those that do more are not tried.
+        A run of n nodes that can be spared costs log n trials, each that cannot costs one. Nodes of clear harm are not
+        tried where the ranking foretold how many are needed, nor after some of them in a row could not be spared.
         """
         chosen = tuple(item.node for item in ranked)
+        clear = sum(item.harm > CLEAR * ranked[0].harm for item in ranked)
+        first = clear if foretold else 0
         end, stride, needed = len(ranked) - 1, 1, 0
-        while end > 0 and needed < ENOUGH:
-            stride = min(stride, end)
+        while end > first and needed < ENOUGH:
+            stride = min(stride, end - first)
             tried = [item.node for item in ranked[end - stride : end]]
             fewer = tuple(node for node in chosen if node not in tried)
             if self.judge(replace(choice, float_nodes=fewer)).harmless:
@@ -238,7 +242,7 @@ class _Search:
                 stride //= 2
             else:
                 end -= 1
-                needed += ranked[end].harm > CLEAR * ranked[0].harm
+                needed += end < clear
         return chosen
 
     def _treated(self, start: Choice) -> str | None:

@@ -90,6 +90,17 @@ def test_where_the_harm_is_known_few_trials_are_enough(many, few):
     assert len(bench.judged) <= 1 + 2 + 2 * (many * 3 // 10).bit_length() + 1 + 2
 
 
+def test_a_number_that_the_ranking_foretold_is_confirmed_in_two_trials():
+    bench = Bench(
+        lambda choice: {"a", "b", "c"} <= set(choice.float_nodes),
+        harm={"a": 1.0, "b": 0.9, "c": 0.8, "d": 0.5, "e": 0.4},
+        dense=True,
+    )
+    result = found(bench)
+    assert set(result.chosen.choice.float_nodes) == {"a", "b", "c"}
+    assert len(bench.judged) == 3
+
+
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
 def test_the_shortest_kept_prefix_is_found_from_any_guess(least, guess, most):
     guess = min(guess, most)
