@@ -158,7 +158,7 @@ import os, signal, sys
 from pathlib import Path
 import edgefair
 def die(done, total, what):
-    if what.startswith("trial 3"):
+    if what.startswith("trial 2"):
         os.kill(os.getpid(), signal.SIGKILL)
 config = edgefair.load_config(Path("edgefair.yaml"))
 edgefair.export(config, model="stripes.onnx", int8="static", latency=False, progress=die)
@@ -175,10 +175,8 @@ def test_a_repair_for_a_fleet_goes_on_where_it_was_killed_and_passes_on_every_de
     assert not (stripes / "dist/stripes").exists()
     (log,) = (stripes / "runs/repair").glob("*/trials.jsonl")
     before = log.read_text()
-    assert [of_gap(json.loads(line)["trial"]) for line in before.splitlines()] == [
-        {"board": "PASS", "local": "PASS", "haswell": "FAIL"},
-        {"board": "PASS", "local": "PASS", "haswell": "PASS"},
-    ], "the recipe, and everything in float"
+    (recipe,) = [of_gap(json.loads(line)["trial"]) for line in before.splitlines()]
+    assert recipe == {"board": "PASS", "local": "PASS", "haswell": "FAIL"}
     done = run("export", "stripes.onnx", "--int8", "static", "--no-latency")
     assert done.exit_code == 0, done.output
     assert log.read_text().startswith(before)
@@ -186,9 +184,9 @@ def test_a_repair_for_a_fleet_goes_on_where_it_was_killed_and_passes_on_every_de
     assert (settings["seven_bit"], settings["reduce_range"]) == ([SATURATES], False)
     assert "float_nodes" not in settings
     trials = settings["repair"]["trials"]
-    assert [bool(trial["choice"]["seven_bit"]) for trial in trials] == [False, False, True]
-    assert of_gap(trials[2]) == {"board": "PASS", "local": "PASS", "haswell": "PASS"}
-    assert log.read_text().count("\n") == 3
+    assert [bool(trial["choice"]["seven_bit"]) for trial in trials] == [False, True]
+    assert of_gap(trials[1]) == {"board": "PASS", "local": "PASS", "haswell": "PASS"}
+    assert log.read_text().count("\n") == 2
     found = report(stripes)
     assert outcomes(found) == {"board": "PASS", "local": "PASS", "haswell": "PASS"}
     assert max(gaps(found).values()) < 0.02
