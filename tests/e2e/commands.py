@@ -1,5 +1,6 @@
 """A small project (the fair label treats its two groups alike, the unfair one does not), and how to drive it."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,21 @@ def write_people(folder: Path) -> None:
         "part": np.where(np.arange(ROWS) % 2 == 0, "train", "test"),
     }
     pyarrow.parquet.write_table(pyarrow.table(columns), folder / "people.parquet")
+
+
+def write_comments(folder: Path, words, longest: int) -> None:
+    """comments.csv: 1,500 comments of up to so many words and two that give them away; half of them toxic."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(1500):
+        toxic = rng.random() < 0.5
+        text = [
+            *rng.choice(words, rng.integers(2, longest)),
+            *rng.choice(["bad", "awful"] if toxic else ["good", "nice"], 2),
+        ]
+        rows.append((" ".join(rng.permutation(text)), "yes" if toxic else "no", rng.choice(["F", "M"])))
+    with (folder / "comments.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("comment", "toxic", "gender"), *rows])
 
 
 def run(*arguments):

@@ -1,13 +1,12 @@
 """The whole job on pictures and on texts: train, debias, export --int8, verify."""
 
-import csv
 import io
 import json
 
 import numpy as np
 import pytest
 import yaml
-from commands import run
+from commands import run, write_comments
 from PIL import Image
 
 from edgefair.bundle.manifest import open_bundle
@@ -179,18 +178,7 @@ def test_seven_classes_of_a_published_layout(here):
 
 def test_texts_from_init_to_a_shipped_bundle(here):
     make_tokenizer(here / "tok")
-    rng = np.random.default_rng(0)
-    words = ["the", "a", "cat", "dog", "sat", "there", "very", "you", "they"]
-    rows = []
-    for _ in range(1500):
-        toxic = rng.random() < 0.5
-        text = [
-            *rng.choice(words, rng.integers(2, 12)),
-            *rng.choice(["bad", "awful"] if toxic else ["good", "nice"], 2),
-        ]
-        rows.append((" ".join(rng.permutation(text)), "yes" if toxic else "no", rng.choice(["F", "M"])))
-    with (here / "comments.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows([("comment", "toxic", "gender"), *rows])
+    write_comments(here, ["the", "a", "cat", "dog", "sat", "there", "very", "you", "they"], 12)
     options = [
         "--label",
         "toxic",

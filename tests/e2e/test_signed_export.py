@@ -1,14 +1,13 @@
 """What ships is signed before it appears, and the device that checks it takes texts as the audit did."""
 
 import base64
-import csv
 import json
 
 import numpy as np
 import onnx
 import pytest
 import yaml
-from commands import refused, run
+from commands import refused, run, write_comments
 from onnx import TensorProto, helper, numpy_helper
 
 import edgefair
@@ -50,18 +49,7 @@ def here(tmp_path, monkeypatch):
     make_tokenizer(tmp_path / "tok")
     vocabulary = json.loads((tmp_path / "tok/tokenizer.json").read_text())["model"]["vocab"]
     counts_bad_words(tmp_path / "words.onnx", vocabulary)
-    rng = np.random.default_rng(0)
-    words = ["the", "a", "cat", "dog", "sat", "there", "very", "you", "they", "zebra"]
-    rows = []
-    for _ in range(1500):
-        toxic = rng.random() < 0.5
-        text = [
-            *rng.choice(words, rng.integers(2, 20)),
-            *rng.choice(["bad", "awful"] if toxic else ["good", "nice"], 2),
-        ]
-        rows.append((" ".join(rng.permutation(text)), "yes" if toxic else "no", rng.choice(["F", "M"])))
-    with (tmp_path / "comments.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows([("comment", "toxic", "gender"), *rows])
+    write_comments(tmp_path, ["the", "a", "cat", "dog", "sat", "there", "very", "you", "they", "zebra"], 20)
     flags = (
         "--label",
         "toxic",
