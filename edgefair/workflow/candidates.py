@@ -111,8 +111,8 @@ class Candidates:
         self._prepared: dict[float | None, onnx.ModelProto] = {}
         self._ranges: dict[tuple[float | None, str], Ranges] = {}
         self._quantizers: dict[tuple[float | None, str], Quantizer] = {}
-        if self.kind == "static" and (recipe := open_recipe(config.compress.calibration, base=config.base)).source:
-            self._own_rows(recipe)
+        if self.kind == "static":
+            self._check_rows(open_recipe(config.compress.calibration, base=config.base))
 
     @property
     def changes(self) -> bool:
@@ -198,6 +198,16 @@ class Candidates:
             recipe, group=group, label=train.label, groups=len(groups), seed=self.config.seed, loss=loss
         )
         return train.take(chosen), check_calibration(recipe, chosen, group=group, label=train.label)
+
+    def _check_rows(self, recipe: CalibrationRecipe) -> None:
+        """Refuse a recipe that the rows cannot serve, before anything is trained; losses decide nothing of that."""
+        if recipe.source is not None:
+            self._own_rows(recipe)
+            return
+        train = self.data.train
+        group, groups = joint_groups(train.sensitive, self.config.policy.base_attributes)
+        loss = np.zeros(len(train))
+        calibration_rows(recipe, group=group, label=train.label, groups=len(groups), seed=self.config.seed, loss=loss)
 
     def _own_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
         if recipe not in self._own:

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import onnx
 import pytest
-from commands import CONFIG, edit, refused, run, write_people
+from commands import CONFIG, change, edit, refused, run, write_people
 from onnx import TensorProto, helper
 
 from edgefair.bundle.manifest import open_bundle
@@ -234,6 +234,18 @@ def test_recipes_that_contradict_themselves_are_refused_before_anything_is_train
     frozen = ["--prune", 0.5, "--importance", "adversarial-frozen"]
     for flags in (["--cluster", 8], ["--low-rank", 0.5], ["--sparsity", 0.5], ["--rounds", 2], ["--distill", "plain"]):
         assert "leaves random weights as they are" in refused(project, "export", *frozen, *flags)
+    assert not list((project / "runs/plain").glob("*-*"))
+
+
+def test_calibration_that_the_training_rows_cannot_serve_is_refused_before_anything_is_pruned(project):
+    def without_successful_women(table):
+        gone = (table["sex"] == "F") & (table["fair"] == "yes") & (table["part"] == "train")
+        return np.where(gone, "left out", table["part"])
+
+    change(project, part=without_successful_women)
+    edit(project, data__split__unused=["left out"])
+    said = refused(project, "export", "--prune", 0.5, "--int8", "static")
+    assert "no training row in group 0, label 1" in said
     assert not list((project / "runs/plain").glob("*-*"))
 
 
