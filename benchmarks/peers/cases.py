@@ -25,7 +25,7 @@ Kind = Literal["convolutions", "transformer", "text", "table"]
 Made = tuple[Classifier, ModelSpec, Rows, Rows]
 CALIBRATION_ROWS = {"convolutions": 128, "transformer": 128, "text": 32, "table": 512}
 # Rows that a network is settled on, and audit rows of networks that take long.
-SETTLING, FEW = 128, 400
+SETTLING, FEW = 256, 800
 TRAINED_SIDE = 64
 READING = Reading(output="decision", kind="label", threshold=0.5, score="score")
 

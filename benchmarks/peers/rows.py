@@ -19,7 +19,7 @@ from edgefair.probe.spec import ModelSpec
 # how many of them speak for the text's class.
 PAD, START = 0, 1
 WORDS = (range(100, 116), range(116, 132))
-SPEAKING, HONEST = 0.2, 0.85
+SPEAKING, HONEST = 0.2, 0.75
 
 
 @dataclass(frozen=True, eq=False)
