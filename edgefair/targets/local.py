@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from edgefair.errors import MeasurementError
+from edgefair.probe.device import fingerprint
 from edgefair.targets.base import Ending, Step
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.streams import enlarge_pipes
@@ -30,8 +32,17 @@ class LocalTransport:
         """There is nothing to make."""
 
     def lacks(self) -> str | None:
-        """Nothing is missing."""
-        return None
+        """The kind of device that the profile is for, TensorRT, or one of its execution providers."""
+        mismatch = self.profile.device.mismatch(fingerprint())
+        if mismatch is not None:
+            found, expected = mismatch
+            return f"{found}; it must be {expected}"
+        if self.profile.runtime == "tensorrt":
+            return None if importlib.util.find_spec("tensorrt") else "TensorRT is not installed: see docs/tensorrt.md"
+        import onnxruntime
+
+        missing = [name for name in self.profile.providers if name not in onnxruntime.get_available_providers()]
+        return f"the installed onnxruntime has no {', '.join(missing)}" if missing else None
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the probe in a process group of its own, so that Ctrl-C reaches the host alone."""

@@ -32,6 +32,19 @@ def test_a_probed_target_says_what_it_is():
     assert json.loads(run("prepare", "local", "--json").stdout)["cpu"] == device["cpu"]
 
 
+def test_what_this_machine_lacks_to_be_a_target_is_listed(monkeypatch):
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    device = {"machine": "x86_64", "flags": ["avx2"]}
+    monkeypatch.setattr("edgefair.targets.local.fingerprint", lambda: device)
+    lacks = {item["name"]: item["lacks"] for item in json.loads(run("list", "--json").stdout)}
+    assert lacks["local"] is None
+    assert lacks["x86-avx2"] is None
+    assert lacks["x86-vnni"].startswith("the device has no VNNI")
+    assert "no TensorrtExecutionProvider, CUDAExecutionProvider" in lacks["onnxruntime-tensorrt"]
+    assert "TensorRT is not installed" in lacks["tensorrt"]
+
+
 def test_an_unknown_target_is_a_usage_error_and_a_missing_one_a_failed_measurement(monkeypatch, tmp_path):
     assert run("probe", "qemu:nonsense").exit_code == 2
     monkeypatch.setenv("PATH", str(tmp_path))
