@@ -63,20 +63,3 @@ def any_context(x, **options):
     """Two groups, the second one small."""
     rows = torch.arange(len(x))
     return context_of(x, (rows % 10 == 0).long(), rows % CLASSES, **options)
-
-
-def macs_of(network, x):
-    """Multiply-accumulates of one row, counted by hooks on the layers that have any."""
-    total = 0
-
-    def count(layer, inputs, output):
-        nonlocal total
-        total += output[0].numel() * layer.weight[0].numel()
-
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    with torch.no_grad():
-        network.eval()(x)
-    for hook in hooks:
-        hook.remove()
-    return total

@@ -5,7 +5,8 @@ import json
 
 import pytest
 import torch
-from prune_cases import NETWORKS, any_context, built_in, classifier_of, macs_of
+from prune_cases import NETWORKS, any_context, built_in, classifier_of
+from tiny_networks import macs_of
 from torch import nn
 
 from edgefair.compress.cost import macs

@@ -49,6 +49,12 @@ def write_people(folder: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table(columns), folder / "people.parquet")
 
 
+OF_COMMENTS = (
+    *("--data", "comments.csv", "--label", "toxic", "--positive", "yes", "--sensitive", "gender"),
+    *("--text", "comment", "--tokenizer", "tok"),
+)
+
+
 def write_comments(folder: Path, words, longest: int) -> None:
     """comments.csv: 1,500 comments of up to so many words and two that give them away; half of them toxic."""
     rng = np.random.default_rng(0)

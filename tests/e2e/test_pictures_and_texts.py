@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import yaml
-from commands import run, write_comments
+from commands import OF_COMMENTS, run, write_comments
 from PIL import Image
 
 from edgefair.bundle.manifest import open_bundle
@@ -179,19 +179,7 @@ def test_seven_classes_of_a_published_layout(here):
 def test_texts_from_init_to_a_shipped_bundle(here):
     make_tokenizer(here / "tok")
     write_comments(here, ["the", "a", "cat", "dog", "sat", "there", "very", "you", "they"], 12)
-    options = [
-        "--label",
-        "toxic",
-        "--positive",
-        "yes",
-        "--sensitive",
-        "gender",
-        "--text",
-        "comment",
-        "--tokenizer",
-        "tok",
-    ]
-    assert run("init", "--data", "comments.csv", *options).exit_code == 0
+    assert run("init", *OF_COMMENTS).exit_code == 0
     change(
         here / "edgefair.yaml",
         model={"options": {"width": 32, "depth": 1, "heads": 2, "dropout": 0.0}, "text_length": 12},

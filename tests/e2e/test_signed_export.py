@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from commands import refused, run, write_comments
+from commands import OF_COMMENTS, refused, run, write_comments
 from onnx import TensorProto, helper, numpy_helper
 
 import edgefair
@@ -50,19 +50,7 @@ def here(tmp_path, monkeypatch):
     vocabulary = json.loads((tmp_path / "tok/tokenizer.json").read_text())["model"]["vocab"]
     counts_bad_words(tmp_path / "words.onnx", vocabulary)
     write_comments(tmp_path, ["the", "a", "cat", "dog", "sat", "there", "very", "you", "they", "zebra"], 20)
-    flags = (
-        "--label",
-        "toxic",
-        "--positive",
-        "yes",
-        "--sensitive",
-        "gender",
-        "--text",
-        "comment",
-        "--tokenizer",
-        "tok",
-    )
-    assert run("init", "--data", "comments.csv", *flags).exit_code == 0
+    assert run("init", *OF_COMMENTS).exit_code == 0
     config = yaml.safe_load((tmp_path / "edgefair.yaml").read_text())
     config["policy"] |= {"max_eo_gap": 0.2, "max_accuracy_drop": None}
     config["model"]["output"] = {"kind": "logits"}
