@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from edgefair.compress.layer_norm import keep_sums_apart
 from edgefair.compress.placement import Graph, place_for_cpu, place_for_tensorrt
 from edgefair.compress.prepared import (
     DYNAMIC_OPS,
@@ -108,7 +109,10 @@ class Quantizer:
                 writer.embedding(node, self._rows(node))
             else:
                 writer.node(node)
-        return checked_model(writer.model(self.prepared))
+        model = writer.model(self.prepared)
+        if self.recipe.runtime == "onnxruntime-cpu":
+            keep_sums_apart(model)
+        return checked_model(model)
 
     def _rows(self, node: onnx.NodeProto) -> Codes:
         """The codes of an embedding's table, one scale per row."""
@@ -172,4 +176,5 @@ def quantize_dynamic(
     del result.metadata_props[:]
     result.metadata_props.extend(item for item in model.metadata_props if item.key not in MARKS)
     drop_unused_domains(result)
+    keep_sums_apart(result)
     return checked_model(result)

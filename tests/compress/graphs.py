@@ -55,6 +55,28 @@ def residual(channels=8, side=8, seed=0):
     return graph(nodes, weights, x=(3, side, side), y=(2,))
 
 
+def post_norm(width=64, length=8, seed=0):
+    """Two linear layers with residuals, of which only the first's is read by nothing but its normalization."""
+    rng = np.random.default_rng(seed)
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["x", "w0"], ["m0"], "first"),
+        node("Add", ["m0", "x"], ["a0"], "first_sum"),
+        node("LayerNormalization", ["a0", "scale", "shift"], ["n0"], "first_norm"),
+        node("MatMul", ["n0", "w1"], ["m1"], "second"),
+        node("Add", ["m1", "n0"], ["a1"], "second_sum"),
+        node("LayerNormalization", ["a1", "scale", "shift"], ["n1"], "second_norm"),
+        node("Add", ["n1", "a1"], ["y"], "last_sum"),
+    ]
+    weights = {
+        "w0": normal(rng, width, width),
+        "w1": normal(rng, width, width),
+        "scale": normal(rng, width, scale=1.0),
+        "shift": normal(rng, width, scale=1.0),
+    }
+    return graph(nodes, weights, x=(length, width), y=(length, width))
+
+
 def pictures(rows, side=8, seed=0):
     return {"x": np.random.default_rng(seed).normal(size=(rows, 3, side, side)).astype(np.float32)}
 

@@ -19,7 +19,7 @@ from edgefair.compress.quantize import Precision, Quantizer, quantize_dynamic, q
 from edgefair.compress.ranges import calibrate
 from edgefair.compress.recipe import CalibrationRecipe, open_recipe
 from edgefair.errors import ModelError
-from tests.compress.graphs import graph, layers, normal, pictures, residual, tokens
+from tests.compress.graphs import graph, layers, normal, pictures, post_norm, residual, tokens
 
 RECIPE = CalibrationRecipe(name="test")
 RESIDUAL = prepare_graph(residual())
@@ -366,3 +366,20 @@ def test_dynamic_int8_leaves_the_named_nodes_in_float():
     assert np.abs(run(model, feeds) - run(layers(16, 16, 4), feeds)).max() < 0.1
     with pytest.raises(ModelError, match="quantized already"):
         quantize_dynamic(model, reduce_range=False)
+
+
+@pytest.mark.parametrize("kind", ["static", "dynamic"])
+def test_a_normalized_sum_runs_in_onnxruntimes_fast_kernels(tmp_path, kind):
+    prepared = prepare_graph(post_norm())
+    feeds = {"x": np.random.default_rng(3).normal(size=(1, 8, 64)).astype(np.float32)}
+    assert kernels(prepared, tmp_path)["SkipLayerNormalization"] == 1
+    if kind == "dynamic":
+        model = quantize_dynamic(prepared, reduce_range=False)
+    else:
+        model = quantize_static(prepared, calibrate(prepared, [feeds], method="minmax"), RECIPE)
+    run_by = kernels(model, tmp_path)
+    assert run_by["SkipLayerNormalization"] == 0
+    assert run_by["LayerNormalization"] == 2
+    # The other sum is read by the next layer as well: no kernel takes it in.
+    assert Counter(node.op_type for node in model.graph.node)["Sum"] == 1
+    assert error(model, prepared, feeds) < 0.001 * float(run(prepared, feeds).var())
