@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+import weakref
+from typing import Any, Set
 
 import numpy as np
 
@@ -19,6 +20,8 @@ class CudaError(Exception):
 
 class Device:
     """The first CUDA device, with a stream of its own in the context that the CUDA runtime uses too.
+
+    With the object go its stream and whatever it allocated; the context stays, as TensorRT's memory lies in it.
 
     Attributes:
         name, compute_capability, driver: as the driver says (`8.7`; the CUDA version that it supports, `12.6`).
@@ -53,6 +56,8 @@ class Device:
         self._call("cuCtxSetCurrent", context)
         self._call("cuStreamCreate", ctypes.byref(stream), NON_BLOCKING)
         self.stream = int(stream.value or 0)
+        self._allocated: Set[int] = set()
+        weakref.finalize(self, _release, self._library, self.stream, self._allocated).atexit = False
 
     def allocate(self, size: int) -> int:
         """Address of `size` bytes on the device.
@@ -65,10 +70,12 @@ class Device:
             self._call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(size))
         except CudaError as error:
             raise MemoryError(f"{size} bytes on {self.name}: {error}") from error
+        self._allocated.add(int(address.value))
         return int(address.value)
 
     def free(self, address: int) -> None:
         """Give memory back."""
+        self._allocated.discard(address)
         self._call("cuMemFree_v2", ctypes.c_uint64(address))
 
     def upload(self, address: int, array: np.ndarray) -> None:
@@ -93,3 +100,11 @@ class Device:
             text = ctypes.c_char_p()
             self._library.cuGetErrorString(status, ctypes.byref(text))
             raise CudaError(f"{function}: {(text.value or b'').decode() or f'error {status}'}")
+
+
+def _release(library: Any, stream: int, allocated: Set[int]) -> None:
+    """Give everything back; where the driver refuses, its context is gone, and all of it with it."""
+    library.cuStreamSynchronize(ctypes.c_void_p(stream))
+    for address in allocated:
+        library.cuMemFree_v2(ctypes.c_uint64(address))
+    library.cuStreamDestroy_v2(ctypes.c_void_p(stream))

@@ -12,11 +12,11 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from edgefair.probe.cuda import CudaError, Device
-from edgefair.probe.engine_build import Build, open_log, write
+from edgefair.probe.engine_build import Build, open_log, start, write
 from edgefair.probe.external import metadata
 from edgefair.probe.models import ProbeError
 
-MAJORS = (10, 11)
+MAJORS = ("10", "11")
 INSTALL = (
     "`pip install tensorrt` (edgefair[tensorrt]) for the Python that runs the probe; on a Jetson JetPack's own "
     "(`apt install python3-libnvinfer`, and a virtual environment made with --system-site-packages)"
@@ -57,7 +57,8 @@ def open_engine(content: bytes, options: Mapping[str, Any]) -> "Engine":
     except CudaError as error:
         raise ProbeError("no_runtime", f"TensorRT needs an NVIDIA GPU and its driver: {error}") from error
     log = open_log(trt)
-    runtime = trt.Runtime(log)
+    log.errors.clear()
+    runtime = start(trt, "Runtime", log)
     kept = _place(trt, device, content, config.get("engines"), int(rows))
     plan = kept.read_bytes() if kept is not None and kept.is_file() else b""
     engine = runtime.deserialize_cuda_engine(plan) if plan else None
@@ -66,7 +67,7 @@ def open_engine(content: bytes, options: Mapping[str, Any]) -> "Engine":
         plan = Build(trt, log, content, int(rows), config.get("timing_cache")).plan()
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            raise ProbeError("invalid_graph", f"TensorRT cannot load the engine that it built: {log.last()}")
+            raise ProbeError("no_runtime", f"TensorRT cannot load the engine that it built: {log.said()}")
         if kept is not None:
             write(kept, plan)
     facts = {
@@ -85,9 +86,11 @@ def _tensorrt() -> Any:
     try:
         trt: Any = importlib.import_module("tensorrt")
     except Exception as error:
-        raise ProbeError("no_runtime", f"TensorRT is not installed on the device ({error}): {INSTALL}") from error
-    if int(trt.__version__.split(".")[0]) not in MAJORS:
-        raise ProbeError("no_runtime", f"TensorRT {trt.__version__} is not supported, only 10 and 11: {INSTALL}")
+        how = "is not installed" if isinstance(error, ModuleNotFoundError) else "cannot be imported"
+        raise ProbeError("no_runtime", f"TensorRT {how} on the device ({error}): {INSTALL}") from error
+    version = str(getattr(trt, "__version__", "without a version"))
+    if version.partition(".")[0] not in MAJORS:
+        raise ProbeError("no_runtime", f"TensorRT {version} is not supported, only 10 and 11: {INSTALL}")
     return trt
 
 
@@ -125,12 +128,14 @@ class Engine:
             kind = engine.get_tensor_dtype(name).name
             if kind not in TYPES:
                 raise ProbeError("invalid_graph", f"'{name}' is {kind}, which is not sent")
+            if engine.get_tensor_location(name).name != "DEVICE":
+                raise ProbeError("invalid_graph", f"the numbers of '{name}' are sizes of other tensors: not supported")
             shape = [None if size < 0 else int(size) for size in engine.get_tensor_shape(name)]
             item = SimpleNamespace(name=name, type=TYPES[kind][0], dtype=np.dtype(TYPES[kind][1]), shape=shape)
             self._items["INPUT" in engine.get_tensor_mode(name).name][name] = item
         self._context = engine.create_execution_context()
         if self._context is None:
-            raise MemoryError(f"no room for the engine on {device.name}: {self._log.last()}")
+            raise MemoryError(f"no room for the engine on {device.name}: {self._log.said()}")
 
     def get_inputs(self) -> List[Any]:
         """Name, type and shape (None for a dynamic size) of every input."""
@@ -183,7 +188,7 @@ class Engine:
         for name, array in inputs.items():
             self._device.upload(self._addresses[name][0], array)
         if not self._context.execute_async_v3(self._device.stream):
-            raise RuntimeError(f"TensorRT cannot run it: {self._log.last()}")
+            raise RuntimeError(f"TensorRT cannot run it: {self._log.said()}")
         outputs = [np.empty(self._context.get_tensor_shape(name), self._items[False][name].dtype) for name in names]
         for name, array in zip(names, outputs):
             self._device.download(array, self._addresses[name][0])
@@ -195,7 +200,7 @@ class Engine:
         self._bound = {}
         for name, shape in shapes.items():
             if not self._context.set_input_shape(name, shape):
-                raise ValueError(f"input '{name}' has shape {shape}: {self._log.last()}")
+                raise ValueError(f"input '{name}' has shape {shape}: {self._log.said()}")
         lacking = self._context.infer_shapes()
         if lacking:
             raise RuntimeError(f"the sizes of '{lacking[0]}' are not known before it runs")

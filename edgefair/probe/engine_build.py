@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
@@ -11,8 +12,13 @@ from edgefair.probe.models import ProbeError
 from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
 
 
+@functools.lru_cache(maxsize=None)
 def open_log(trt: Any) -> Any:
-    """A logger that remembers what went wrong: TensorRT's functions return None and say why only there."""
+    """The logger of this process, which remembers what went wrong: functions return None and say why only there.
+
+    TensorRT holds on to the first logger that it is given, whatever later builders and runtimes bring, so there is one
+    and it is never dropped.
+    """
 
     class Log(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -23,10 +29,25 @@ def open_log(trt: Any) -> Any:
             if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
                 self.errors.append(message)
 
-        def last(self) -> str:
-            return self.errors[-1] if self.errors else "it does not say why"
+        def said(self) -> str:
+            """The first error since the last call, which is the cause, and the last, which is what failed by it."""
+            words = list(dict.fromkeys([*self.errors[:1], *self.errors[-1:]]))
+            self.errors.clear()
+            return "; ".join(words) or "it does not say why"
 
     return Log()
+
+
+def start(trt: Any, kind: str, log: Any) -> Any:
+    """TensorRT's `Builder` or `Runtime`, whose constructors give up with a TypeError that says nothing.
+
+    Raises:
+        ProbeError: `no_runtime`: its libraries do not fit the driver, or are not all there.
+    """
+    try:
+        return getattr(trt, kind)(log)
+    except TypeError as error:
+        raise ProbeError("no_runtime", f"TensorRT {trt.__version__} does not start ({kind}): {log.said()}") from error
 
 
 def write(path: Path, content: bytes) -> None:
@@ -59,10 +80,9 @@ class Build:
         self._content = content
         self._rows = rows
         self._timing_cache = None if timing_cache is None else Path(timing_cache)
-        self._builder = trt.Builder(log)
+        self._builder = start(trt, "Builder", log)
         # Precision comes from the graph's own types and Q/DQ pairs. TensorRT 11 knows nothing else; 10 must be told.
-        typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
-        self._network = self._builder.create_network(0 if typed is None else 1 << int(typed))
+        self._network = self._builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
 
     def plan(self) -> bytes:
         """The serialized engine.
@@ -72,18 +92,24 @@ class Build:
         """
         parser = self._trt.OnnxParser(self._network, self._log)
         if not parser.parse(self._content):
-            reasons = [parser.get_error(index) for index in range(parser.num_errors)]
-            where = f"node '{reasons[0].node_name()}': {reasons[0].desc()}" if reasons else self._log.last()
-            raise ProbeError("invalid_graph", f"TensorRT cannot read it: {where}")
+            raise ProbeError("invalid_graph", f"TensorRT cannot read it: {self._first_error(parser)}")
         config = self._builder.create_builder_config()
         self._attach_cache(config)
         self._attach_profile(config)
         plan = self._builder.build_serialized_network(self._network, config)
         if plan is None:
-            raise ProbeError("invalid_graph", f"TensorRT cannot build an engine: {self._log.last()}")
+            raise ProbeError("invalid_graph", f"TensorRT cannot build an engine: {self._log.said()}")
         if self._timing_cache is not None:
             write(self._timing_cache, bytes(config.get_timing_cache().serialize()))
         return bytes(plan)
+
+    def _first_error(self, parser: Any) -> str:
+        """Where the parser stopped; its own words may be no more than the condition that did not hold."""
+        if not parser.num_errors:
+            return str(self._log.said())
+        error = parser.get_error(0)
+        where = f"{error.node_operator()} '{error.node_name()}': " if error.node_operator() else ""
+        return f"{where}{error.desc()} ({error.code().name})"
 
     def _attach_cache(self, config: Any) -> None:
         """Times of kernels that were measured before; those of another device or version do not count."""

@@ -4,19 +4,22 @@ The tests at the end need a GPU and TensorRT, and skip with the reason elsewhere
 """
 
 import ctypes
+import gc
 import sys
+import types
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from tensorrt_double import Driver, tensorrt
+from small_networks import PRECISIONS, small_network
+from tensorrt_double import STREAM, Driver, tensorrt
 
 from edgefair.probe import latency
 from edgefair.probe.cuda import CudaError, Device
 from edgefair.probe.external import metadata
 from edgefair.probe.models import ProbeError, load
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
+from edgefair.probe.spec import InputSpec, ModelSpec, Reading, TokenSpec
 from tests.targets.onnx_models import SPEC, classifier, save, value
 
 OUTPUTS = ["decision", "score"]
@@ -40,10 +43,10 @@ def model(tmp_path):
 def gpu(monkeypatch):
     """Doubles in the place of TensorRT and the driver; the version can be changed."""
 
-    def install(version="10.9.0.34", limit=1 << 24):
-        trt = tensorrt(version)
+    def install(version="10.9.0.34", limit=1 << 24, **how):
+        trt = tensorrt(version, **how)
         monkeypatch.setitem(sys.modules, "tensorrt", trt)
-        driver = Driver(limit)
+        driver = trt.driver = Driver(limit)
         monkeypatch.setattr("edgefair.probe.cuda.ctypes.CDLL", lambda name: driver)
         return trt
 
@@ -65,11 +68,49 @@ def test_without_tensorrt_the_error_says_what_to_install(model, monkeypatch):
     assert "JetPack" in message
 
 
+def test_a_package_whose_libraries_are_missing_is_not_called_absent(model, monkeypatch, tmp_path):
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    (tmp_path / "tensorrt.py").write_text("import ctypes\nctypes.CDLL('libnvinfer-absent.so.10')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    kind, message = refused(model)
+    assert kind == "no_runtime"
+    assert "TensorRT cannot be imported on the device (libnvinfer-absent.so.10: cannot open" in message
+
+
 @pytest.mark.parametrize("version", ["8.6.1", "12.0.0"])
 def test_other_versions_than_10_and_11_are_refused(model, gpu, version):
     gpu(version)
     assert refused(model)[0] == "no_runtime"
     assert f"TensorRT {version} is not supported, only 10 and 11" in refused(model)[1]
+
+
+def test_what_is_left_of_an_uninstalled_package_is_no_tensorrt(model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", types.ModuleType("tensorrt"))
+    assert refused(model)[0] == "no_runtime"
+    assert "TensorRT without a version is not supported" in refused(model)[1]
+
+
+def test_a_tensorrt_that_does_not_start_says_why_in_its_own_words(model, gpu):
+    gpu(starts=False)
+    kind, message = refused(model)
+    assert kind == "no_runtime"
+    assert message == (
+        "TensorRT 10.9.0.34 does not start (Runtime): CUDA initialization failure with error: 35; in catchCudaError"
+    )
+
+
+def test_an_engine_that_its_own_tensorrt_cannot_load_is_no_fault_of_the_model(model, gpu):
+    gpu().Runtime.deserialize_cuda_engine = lambda self, serialized_engine: None
+    assert refused(model) == ("no_runtime", "TensorRT cannot load the engine that it built: it does not say why")
+
+
+def test_one_logger_serves_the_whole_process(model, gpu):
+    """TensorRT goes on writing to the first that it got, whatever becomes of it."""
+    trt = gpu()
+    load(model, options())
+    load(model, options())
+    assert len(trt.loggers) == 4
+    assert len(set(map(id, trt.loggers))) == 1
 
 
 def test_without_a_driver_the_error_says_so(model, monkeypatch):
@@ -110,7 +151,7 @@ def test_it_is_described_as_onnxruntime_would_and_bound_to_its_device(model, gpu
     assert engine.items() >= bound.items()
     assert len(engine["sha256"]) == 64
     assert engine["sha256"] != said["sha256"]
-    assert trt.flags == (2 if version.startswith("10") else 0)
+    assert trt.flags == 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
 
 
 def test_pictures_go_in_as_bytes_and_decisions_come_out_as_int64(tmp_path, gpu):
@@ -179,7 +220,7 @@ def test_what_cannot_be_parsed_is_an_invalid_graph_with_its_node(tmp_path, gpu):
     path = save(tmp_path / "m.onnx", [node], [value("x", 1, ["n", 2])], [value("q", TensorProto.UINT8, ["n", 2])])
     kind, message = refused(str(path))
     assert kind == "invalid_graph"
-    assert "node 'quantize_here': no importer for DynamicQuantizeLinear" in message
+    assert "TensorRT cannot read it: DynamicQuantizeLinear 'quantize_here': false (UNSUPPORTED_NODE)" in message
 
 
 def test_a_size_beside_the_rows_must_be_known(tmp_path, gpu):
@@ -205,6 +246,15 @@ def test_a_fixed_batch_and_types_that_are_not_sent_are_invalid_graphs(tmp_path, 
     half = value("x", TensorProto.BFLOAT16, ["n", 2]), value("y", TensorProto.BFLOAT16, ["n", 2])
     path = save(tmp_path / "b.onnx", [helper.make_node("Relu", ["x"], ["y"])], half[:1], half[1:])
     assert "'x' is BF16, which is not sent" in refused(str(path))[1]
+
+
+def test_an_input_that_is_read_as_sizes_is_refused(tmp_path, gpu):
+    """TensorRT reads such a one from host memory."""
+    gpu()
+    node = helper.make_node("Reshape", ["x", "sizes"], ["y"])
+    inputs = [value("x", TensorProto.FLOAT, ["n", 2]), value("sizes", TensorProto.INT64, ["m"])]
+    path = save(tmp_path / "s.onnx", [node], inputs, [value("y", TensorProto.FLOAT, ["n", 2])])
+    assert "the numbers of 'sizes' are sizes of other tensors: not supported" in refused(str(path))[1]
 
 
 @pytest.mark.parametrize(
@@ -258,40 +308,6 @@ def test_the_metadata_read_by_hand_is_onnxs_own():
     assert metadata(onnx.ModelProto(ir_version=10).SerializeToString()) == {}
 
 
-def exported(folder, network):
-    """A small network as edgefair exports it, and 80 rows for it."""
-    import torch
-
-    from edgefair.exporters.torch_module import export_classifier
-    from edgefair.training.build import build_classifier
-    from edgefair.training.settings import ModelConfig, PictureConfig
-
-    rng = np.random.default_rng(0)
-    if network == "mlp":
-        items = (
-            InputSpec("numeric", "float32", (Column("a"), Column("b"))),
-            InputSpec("codes", "int32", (Column("c", ("x", "y", "z")),)),
-        )
-        inputs = {"numeric": rng.normal(size=(80, 2)).astype(np.float32)}
-        inputs["codes"] = rng.integers(-1, 3, (80, 1), dtype=np.int32)
-        config = ModelConfig(options={"hidden": [32, 16]})
-    elif network == "text-transformer":
-        items = (InputSpec("ids", "int32", tokens=TokenSpec("text", "ids", 12, "x", 50, 0)),)
-        inputs = {"ids": rng.integers(0, 50, (80, 12), dtype=np.int32)}
-        config = ModelConfig(network=network, options={"width": 32, "depth": 1, "heads": 2})
-    else:
-        items = (InputSpec("picture", "uint8", picture=PictureSpec("p", 32, 32)),)
-        inputs = {"picture": rng.integers(0, 256, (80, 32, 32, 3), dtype=np.uint8)}
-        picture = PictureConfig(height=32, width=32)
-        config = ModelConfig(network=network, options={"width": 0.125}, picture=picture)
-    spec = ModelSpec(items, Reading("decision", "label", 0.5, "score"), ("no", "yes"))
-    made = build_classifier(spec, config, {}, seed=0)
-    with torch.no_grad():
-        made.train()(*(torch.from_numpy(array) for array in inputs.values()))
-    export_classifier(made.eval(), spec, {}, folder / f"{network}.onnx")
-    return str(folder / f"{network}.onnx"), inputs
-
-
 @pytest.fixture(scope="session")
 def real():
     """A device and a TensorRT to build for it."""
@@ -315,14 +331,10 @@ def close(path, inputs, tolerance):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("network", ["mlp", "resnet-18", "text-transformer"])
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_tensorrt_decides_as_onnxruntime_does(real, tmp_path, network, precision):
-    from edgefair.compress.half import to_float16
-
-    path, inputs = exported(tmp_path, network)
-    if precision == "fp16":
-        onnx.save_model(to_float16(onnx.load_model(path)), path)
-    said, expected = close(path, inputs, 0.02), load(path, CPU).describe()
+    path, inputs = small_network(tmp_path, network, precision)
+    said, expected = close(path, inputs, 0.05 if precision == "int8" else 0.02), load(path, CPU).describe()
     print(said["engine"])
     assert said["engine"]["device"] == real.name
     assert [item["type"] for item in said["inputs"]] == [item["type"] for item in expected["inputs"]]
@@ -331,34 +343,8 @@ def test_tensorrt_decides_as_onnxruntime_does(real, tmp_path, network, precision
 
 
 @pytest.mark.gpu
-def test_tensorrt_runs_symmetric_qdq(real, tmp_path):
-    from onnxruntime import quantization
-
-    class Reader(quantization.CalibrationDataReader):
-        def __init__(self, batches):
-            self.rest = iter(batches)
-
-        def get_next(self):
-            return next(self.rest, None)
-
-    path, inputs = exported(tmp_path, "resnet-18")
-    small = str(tmp_path / "int8.onnx")
-    quantization.quantize_static(
-        path,
-        small,
-        Reader([inputs]),
-        op_types_to_quantize=["Conv", "Gemm"],
-        per_channel=True,
-        activation_type=quantization.QuantType.QInt8,
-        weight_type=quantization.QuantType.QInt8,
-        extra_options={"ActivationSymmetric": True, "QuantizeBias": False, "AddQDQPairToWeight": True},
-    )
-    print(close(small, inputs, 0.05)["engine"])
-
-
-@pytest.mark.gpu
 def test_a_kept_engine_and_its_timing_cache_are_used_again(real, tmp_path):
-    path, inputs = exported(tmp_path, "mlp")
+    path, inputs = small_network(tmp_path, "mlp")
     kept = options(engines=str(tmp_path / "engines"), timing_cache=str(tmp_path / "times"))
     first, again = load(path, kept), load(path, kept)
     assert first.describe()["engine"]["sha256"] == again.describe()["engine"]["sha256"]
@@ -366,11 +352,12 @@ def test_a_kept_engine_and_its_timing_cache_are_used_again(real, tmp_path):
     assert (tmp_path / "times").stat().st_size > 0
 
 
-def test_the_driver_is_asked_by_names_that_libcuda_has():
+def test_the_driver_is_asked_by_names_that_libcuda_has(gpu):
     """Every call of `Device` is one of the double, whose names are those of cuda.h."""
-    device = Device.__new__(Device)
-    device._library = Driver()
-    device.stream = 7
+    driver = gpu().driver
+    device = Device()
+    assert (device.name, device.compute_capability, device.driver) == ("Double", "8.7", "12.6")
+    assert device.stream == STREAM
     address = device.allocate(8)
     sent, back = np.arange(2.0, dtype=np.float32), np.zeros(2, dtype=np.float32)
     device.upload(address, sent)
@@ -380,3 +367,18 @@ def test_the_driver_is_asked_by_names_that_libcuda_has():
     with pytest.raises(CudaError, match="cuMemcpyHtoDAsync_v2: invalid argument"):
         device.upload(address + ctypes.sizeof(ctypes.c_int64), sent)
     device.free(address)
+    assert not driver.memory
+
+
+def test_a_model_that_is_dropped_gives_its_memory_and_its_stream_back(model, gpu):
+    driver = gpu().driver
+    first, second = load(model, options()), load(model, options())
+    kept = first.run(rows(64), OUTPUTS)
+    second.run(rows(64), OUTPUTS)
+    assert driver.streams == 2
+    of_two = len(driver.memory)
+    del second
+    gc.collect()
+    assert driver.streams == 1
+    assert len(driver.memory) == of_two / 2
+    np.testing.assert_array_equal(first.run(rows(64), OUTPUTS)["score"], kept["score"])

@@ -7,6 +7,7 @@ import pytest
 from onnx_models import classifier
 
 from edgefair.errors import EdgefairError, MeasurementError
+from edgefair.probe.cuda import CudaError, Device
 from edgefair.targets import load_profile, open_target
 
 without_provider = pytest.mark.skipif(
@@ -42,6 +43,24 @@ def test_without_tensorrt_the_target_says_what_to_install(tmp_path):
     error = refusal(load_profile("tensorrt"), tmp_path / "m.onnx")
     assert "TensorRT is not installed on the device" in str(error)
     assert "pip install tensorrt" in str(error)
+
+
+def test_with_tensorrt_and_without_a_gpu_the_target_says_what_is_missing(tmp_path):
+    pytest.importorskip("tensorrt", exc_type=ImportError)
+    missing = lacking_gpu()
+    if missing is None:
+        pytest.skip("a GPU is here")
+    error = refusal(load_profile("tensorrt"), tmp_path / "m.onnx")
+    assert isinstance(error, MeasurementError)
+    assert f"TensorRT needs an NVIDIA GPU and its driver: {missing}" in str(error)
+
+
+def lacking_gpu():
+    try:
+        Device()
+    except CudaError as error:
+        return str(error)
+    return None
 
 
 @pytest.mark.parametrize("name", ["tensorrt", "onnxruntime-tensorrt"])
