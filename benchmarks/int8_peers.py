@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from machine import finish, print_machine
+from machine import Claim, finish_claims, print_machine
 from peers.cases import QUICK, RECIPES, Case, Recipe, case_of
 from peers.judging import judge, open_model, race
 from peers.rows import Rows
@@ -114,22 +114,22 @@ def measured(case: Case, files: dict[str, Path], seconds: float) -> Result:
     return Result(case.name.replace(" ", "_"), points, compared[OURS], over)
 
 
-def claims(results: Sequence[Result]) -> list[tuple[str, float, float]]:
-    """Name, value and least value of everything that is claimed; the least ratio to a best peer is the last."""
-    found = [(f"int8_points_{result.name}", result.points, -POINTS) for result in results]
+def claims(results: Sequence[Result]) -> list[Claim]:
+    """Everything that is claimed; the least ratio to a best peer is the last."""
+    found = [Claim(f"int8_points_{result.name}", result.points, -POINTS) for result in results]
     for result in results:
         goal = next((goal for network, goal in LEAST_TIMES_FP32.items() if result.name.startswith(network)), None)
         if goal is not None:
-            found.append((f"int8_times_fp32_{result.name}", result.times_fp32.ratio, goal))
+            found.append(Claim(f"int8_times_fp32_{result.name}", result.times_fp32.ratio, goal))
     ratios = []
     for result in results:
         if result.best is not None:
             peer, over = result.best
             ratios.append(over.ratio)
-            found.append((f"int8_{peer}_over_ours_{result.name}", over.ratio, 1 / NOISE))
+            found.append(Claim(f"int8_{peer}_over_ours_{result.name}", over.ratio, 1 / NOISE))
     if not ratios:
         raise SystemExit("no peer made a file: there is nothing to compare with")
-    return [*found, ("int8_peers", min(ratios), 1 / NOISE)]
+    return [*found, Claim("int8_peers", min(ratios), 1 / NOISE)]
 
 
 def run(work: Path, recipes: Sequence[Recipe], peers: Sequence[Peer], *, seconds: float) -> list[Result]:
@@ -169,11 +169,7 @@ def main() -> None:
     else:
         chosen = [recipe for recipe in RECIPES if options.only in recipe.name]
         results = run(options.work.resolve(), chosen, PEERS, seconds=options.seconds)
-    found = claims(results)
-    for name, value, goal in found[:-1]:
-        print(f"{name}: {value:.3f} (goal >= {goal:.3f})")
-    failed = next((claim for claim in found if claim[1] < claim[2]), found[-1])
-    finish(*failed, at_most=False)
+    finish_claims(claims(results))
 
 
 if __name__ == "__main__":

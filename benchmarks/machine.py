@@ -6,7 +6,17 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Claim(NamedTuple):
+    """A number that shall be at least the goal."""
+
+    name: str
+    value: float
+    goal: float
 
 
 def print_machine(*packages: str) -> None:
@@ -23,3 +33,11 @@ def finish(name: str, value: float, goal: float, *, at_most: bool) -> None:
     """Print the last line of a benchmark and leave with 0 only where the goal holds."""
     print(f"{name}: {value:.3f} (goal {'<=' if at_most else '>='} {goal:g})")
     sys.exit(0 if (value <= goal if at_most else value >= goal) else 1)
+
+
+def finish_claims(claims: Sequence[Claim]) -> None:
+    """Print every claim but the last, and finish with the first that does not hold, else with the last."""
+    for claim in claims[:-1]:
+        print(f"{claim.name}: {claim.value:.3f} (goal >= {claim.goal:.3f})")
+    last = next((claim for claim in claims if claim.value < claim.goal), claims[-1])
+    finish(last.name, last.value, last.goal, at_most=False)

@@ -54,12 +54,14 @@ def describe_command(
     config = load_config(config_path, overrides(settings))
     data = load(config.data, base=config.base, roles=["train", "validation", "audit"])
     if sheet is not None:
-        from edgefair.report.contact_sheet import contact_sheet, save_contact_sheet
+        from edgefair.report.contact_sheet import contact_sheet
+        from edgefair.report.png import save_png
         from edgefair.workflow.samples import picture_samples
 
         attribute = attribute or config.data.sensitive[0]
         cells = picture_samples(data, attribute, role=split, each=each)
-        save_contact_sheet(sheet, contact_sheet(cells, title=f"{data.source}, {split} rows by {attribute} and label"))
+        picture = contact_sheet(cells, title=f"{data.source}, {split} rows by {attribute} and label")
+        save_png(sheet, picture, "contact sheet")
         click.echo(f"wrote {sheet}", err=True)
     summary = describe(data)
     if as_json:

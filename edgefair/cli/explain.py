@@ -70,8 +70,8 @@ def command(
     from edgefair.config import load_config
     from edgefair.report.console import stdout_console
     from edgefair.report.explain import plot, render
-    from edgefair.report.heat_map import save_heat_map
     from edgefair.report.output import check_folders
+    from edgefair.report.png import save_png
     from edgefair.workflow.explain import explain
 
     config = load_config(config_path, overrides(settings))
@@ -81,7 +81,7 @@ def command(
             config, model=model, run=run_name, weights=weights, rows=rows, prune_share=prune_share, progress=progress
         )
     if plot_path is not None:
-        save_heat_map(plot_path, plot(report))
+        save_png(plot_path, plot(report), "heat map")
     if as_json:
         sys.stdout.write(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
     else:

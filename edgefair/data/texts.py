@@ -17,6 +17,7 @@ from edgefair.data.table import Categories
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_file
 from edgefair.probe.spec import InputSpec, TokenSpec
+from edgefair.probe.texts import PARTS, cut_and_pad
 
 TOKENIZER = "tokenizer.json"
 
@@ -46,11 +47,11 @@ class Tokenizer:
         from tokenizers import Tokenizer as Fast
 
         fast = Fast.from_file(str(self.path))
-        fast.no_padding()
-        fast.no_truncation()
-        if length is not None:
-            fast.enable_truncation(length)
-            fast.enable_padding(length=length, pad_id=self.pad, pad_token=fast.id_to_token(self.pad))
+        if length is None:
+            fast.no_padding()
+            fast.no_truncation()
+        else:
+            cut_and_pad(fast, length, self.pad)
         return fast
 
 
@@ -133,7 +134,7 @@ class Texts(LazyColumn):
                 fix="set data.tokenizer to the model's own folder; a bundle holds its tokenizer.json",
             )
         fast = self.tokenizer.open(tokens.length)
-        part = {"ids": "ids", "mask": "attention_mask", "types": "type_ids"}[tokens.part]
+        part = PARTS[tokens.part]
         dtype = np.dtype(item.dtype)
 
         def encode(start: int, stop: int) -> NDArray[Any]:

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from edgefair.errors import ModelError, UsageError
 from edgefair.exporters.conversion import OPSET, ROWS, finished_model, first_line, quietly
-from edgefair.training.checkpoint import load_weights
 
 OUTPUT = "output"
 
@@ -64,39 +63,16 @@ def call_factory(name: str, options: Mapping[str, Any]) -> Any:
         return factory(**options)
 
 
-def from_factory(
-    name: str,
-    weights: Path,
-    example: tuple[Tensor, ...],
-    input_names: tuple[str, ...],
-    options: Mapping[str, Any],
-) -> onnx.ModelProto:
-    """Build the network, load its weights and export it.
+def export_network(network: nn.Module, example: tuple[Tensor, ...], input_names: tuple[str, ...]) -> onnx.ModelProto:
+    """Export a network that has its weights.
 
     Args:
-        name: `package.module:factory`; called with the options alone, it returns a torch.nn.Module.
-        weights: `.safetensors`, or a `.pt` state dict.
         example: one tensor [rows, ...] per argument of forward; the number of rows is free in the graph.
         input_names: the graph's inputs, in the order of `example`.
-        options: keyword arguments of the factory.
 
     Returns:
         A graph with the output `output`, or `output_0`, `output_1`, ... where forward returns several tensors. Of a
         result with `.logits`, the logits alone.
-
-    Raises:
-        UsageError: the factory cannot be imported or called, or returns no module.
-        ModelError: the weights do not fit, forward returns no tensors, or the network cannot be exported.
-    """
-    network = call_factory(name, options)
-    if not isinstance(network, nn.Module):
-        raise UsageError(f"factory '{name}' returned a {type(network).__name__}", expected="a torch.nn.Module")
-    load_weights(weights, network)
-    return export_network(network, example, input_names)
-
-
-def export_network(network: nn.Module, example: tuple[Tensor, ...], input_names: tuple[str, ...]) -> onnx.ModelProto:
-    """Export a network that has its weights, as `from_factory` does.
 
     Raises:
         ModelError: forward returns no tensors, or the network cannot be exported with any number of rows.

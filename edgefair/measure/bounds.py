@@ -49,26 +49,3 @@ def absolute(difference: Array, lower: Array, upper: Array) -> tuple[Array, Arra
         np.maximum(np.maximum(lower, -upper), 0.0),
         np.maximum(np.abs(lower), np.abs(upper)),
     )
-
-
-def rate_difference(
-    x_a: ArrayLike, n_a: ArrayLike, x_b: ArrayLike, n_b: ArrayLike, level: float
-) -> tuple[Array, Array, Array]:
-    """r_a - r_b of two independent samples with MOVER limits, each at `level`. Every n must be positive."""
-    return mover(*_rate(x_a, n_a, level), *_rate(x_b, n_b, level))
-
-
-def paired_shift(gained: ArrayLike, lost: ArrayLike, n: ArrayLike, level: float) -> tuple[Array, Array, Array]:
-    """(gained - lost) / n on the same rows: the change of a rate, with MOVER limits of the two flip rates.
-
-    Args:
-        gained: rows with the event after and not before.
-        lost: rows with the event before and not after.
-        n: rows, positive.
-    """
-    return mover(*_rate(gained, n, level), *_rate(lost, n, level))
-
-
-def _rate(x: ArrayLike, n: ArrayLike, level: float) -> tuple[Array, Array, Array]:
-    rate = np.asarray(x, dtype=np.float64) / np.asarray(n, dtype=np.float64)
-    return (rate, *clopper_pearson(x, n, level))

@@ -120,18 +120,6 @@ def worst_group_balanced_accuracy(counts: GroupCounts) -> float | None:
     return None if value is None else float(np.diagonal(value, axis1=1, axis2=2).mean(axis=1).min())
 
 
-def recall_by_class(counts: GroupCounts) -> dict[str, dict[str, float | None]]:
-    """Class -> group -> recall, for any number of classes."""
-    n = counts.table.sum(axis=2)
-    return {
-        name: {
-            "*".join(group): float(counts.table[g, c, c] / n[g, c]) if n[g, c] else None
-            for g, group in enumerate(counts.groups)
-        }
-        for c, name in enumerate(counts.classes)
-    }
-
-
 def total_variation(counts: GroupCounts) -> float | None:
     """max over labels and pairs of groups of half the L1 distance between their distributions of decisions."""
     value = _conditional(counts)

@@ -12,6 +12,15 @@ from edgefair.probe.spec import InputSpec, TokenSpec
 PARTS = {"ids": "ids", "mask": "attention_mask", "types": "type_ids"}
 
 
+def cut_and_pad(tokenizer: Any, length: int, pad: int) -> None:
+    """Make a `tokenizers.Tokenizer` give `length` tokens for every text, whatever it was saved with.
+
+    What is too long loses its end, what is too short gets tokens of id `pad` behind it.
+    """
+    tokenizer.enable_truncation(length)
+    tokenizer.enable_padding(length=length, pad_id=pad, pad_token=tokenizer.id_to_token(pad))
+
+
 class Cutter:
     """Fills the graph's inputs that take tokens, from texts or from ready arrays.
 
@@ -63,9 +72,7 @@ class Cutter:
             tokenizer = Tokenizer.from_str(content.decode())
         except Exception as error:
             raise ValueError(f"the package tokenizers here cannot read it: {error}") from error
-        tokenizer.enable_truncation(tokens.length)
-        padding = tokenizer.id_to_token(tokens.pad)
-        tokenizer.enable_padding(length=tokens.length, pad_id=tokens.pad, pad_token=padding)
+        cut_and_pad(tokenizer, tokens.length, tokens.pad)
         self._tokenizers[tokens.length] = tokenizer
 
     def _cut(self, texts: Any, tokens: TokenSpec) -> Any:

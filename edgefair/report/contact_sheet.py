@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.errors import UsageError
-from edgefair.files import write_atomic
+from edgefair.report.png import headline
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,12 +56,8 @@ def contact_sheet(cells: Sequence[SheetCell], *, title: str, side: int = 64, col
     high = LINE + max(1, -(-deepest // columns)) * (side + 2) + GAP
     sheet = Image.new("RGB", (GAP + wide * len(shown_labels), 2 * GAP + 2 * LINE + high * len(shown_groups)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
-    left_out = [
-        f"{total - most} more {what} are not shown"
-        for total, most, what in ((len(groups), MAX_GROUPS, "groups"), (len(labels), MAX_LABELS, "labels"))
-        if total > most
-    ]
-    pen.text((GAP, GAP), "; ".join([title, *left_out]), fill=INK, font=font)
+    said = headline(title, ((len(groups), MAX_GROUPS, "groups"), (len(labels), MAX_LABELS, "labels")))
+    pen.text((GAP, GAP), said, fill=INK, font=font)
     for row, group in enumerate(shown_groups):
         for column, label in enumerate(shown_labels):
             cell = by_place.get((group, label), SheetCell(group, label, 0, ()))
@@ -77,20 +70,6 @@ def contact_sheet(cells: Sequence[SheetCell], *, title: str, side: int = 64, col
                 place = (left + index % columns * (side + 2), top + LINE + index // columns * (side + 2))
                 sheet.paste(_thumbnail(pixels, side), place)
     return sheet
-
-
-def save_contact_sheet(path: Path, sheet: Image) -> None:
-    """Write it as PNG.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    stream = io.BytesIO()
-    sheet.save(stream, "PNG")
-    try:
-        write_atomic(path, stream.getvalue())
-    except OSError as error:
-        raise UsageError(f"the contact sheet cannot be written to '{path}': {error.strerror}") from error
 
 
 def _fitting(pen: Any, font: Any, name: str, end: str, width: int) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgefair.errors import UsageError
-from edgefair.files import write_atomic
+from edgefair.report.png import headline
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -66,12 +63,8 @@ def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], panels: Se
         "RGB", (left + len(panels) * (width + 2 * GAP), top + HIGH * len(shown_rows) + GAP), (255, 255, 255)
     )
     pen = ImageDraw.Draw(picture)
-    left_out = [
-        f"{len(names) - most} more {what} are not shown"
-        for names, most, what in ((rows, MAX_ROWS, "layers"), (columns, MAX_COLUMNS, "cells"))
-        if len(names) > most
-    ]
-    pen.text((GAP, GAP), "; ".join([title, *left_out]), fill=INK, font=font)
+    said = headline(title, ((len(rows), MAX_ROWS, "layers"), (len(columns), MAX_COLUMNS, "cells")))
+    pen.text((GAP, GAP), said, fill=INK, font=font)
     for at, name in enumerate(shown_rows):
         pen.text((GAP, top + at * HIGH + 3), fitting(pen, font, name, left - 2 * GAP), fill=INK, font=font)
     for number, panel in enumerate(panels):
@@ -94,20 +87,6 @@ def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], panels: Se
                     place = (corner[0] + (square - pen.textlength(text, font=small)) / 2 - 1, corner[1] + 4)
                     pen.text(place, text, fill=WHITE if sum(fill) < 400 else INK, font=small)
     return picture
-
-
-def save_heat_map(path: Path, picture: Image) -> None:
-    """Write it as PNG.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    try:
-        write_atomic(path, stream.getvalue())
-    except OSError as error:
-        raise UsageError(f"the heat map cannot be written to '{path}': {error.strerror}") from error
 
 
 def fitting(pen: Any, font: Any, name: str, width: float) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,18 +66,6 @@ class Sensitivity:
         return self.gradient_norm * distance + 0.5 * self.top_eigenvalue * distance**2
 
 
-@contextmanager
-def without_onednn() -> Iterator[None]:
-    """With torch 2.13 (CPU) oneDNN's backward pass of convolutions corrupts memory where a network is in eval mode."""
-    before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.enabled = before
-
-
-@without_onednn()
 def measure_sensitivity(
     classifier: nn.Module,
     batches: Batches,

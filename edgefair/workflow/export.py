@@ -23,7 +23,8 @@ from edgefair.errors import UsageError
 from edgefair.files import sha256_file, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.report.model import Report
-from edgefair.workflow.candidates import Candidates, check_recipes
+from edgefair.workflow.calibration import check_recipes
+from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.fleet import load_fleet
 from edgefair.workflow.models import Dense, dense_model
 from edgefair.workflow.post import check_post

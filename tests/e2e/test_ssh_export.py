@@ -18,12 +18,12 @@ from stripes import gaps, outcomes, write_haswell, write_stripes
 
 from edgefair.bundle.manifest import open_bundle
 from edgefair.probe.device import fingerprint, saturates_int8
-from edgefair.targets import client, sending
+from edgefair.targets import sending
 from edgefair.targets.connection import Connection
 from tests.compress.brightness import SATURATES
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from openssh import Server, lacking, running
+from openssh import running, serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.target]
 EXACT = pytest.mark.skipif(saturates_int8(fingerprint()), reason="this processor has no VNNI: it saturates itself")
@@ -31,16 +31,10 @@ EXACT = pytest.mark.skipif(saturates_int8(fingerprint()), reason="this processor
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    lacks = lacking()
-    if lacks is not None:
-        pytest.skip(lacks)
-    monkeypatch.setattr(client, "RESTART_AFTER_S", 0.0)
     folder = tmp_path / "board"
     folder.mkdir()
-    made = Server(folder)
-    made.start()
-    yield made
-    made.stop()
+    with serving(folder, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from edgefair.errors import ModelError, UsageError
-from edgefair.exporters.factory import call_factory, from_factory, open_factory
+from edgefair.exporters.factory import call_factory, export_network, open_factory
+from edgefair.training.checkpoint import load_weights
 
 SOURCE = """
 from dataclasses import dataclass
@@ -77,6 +78,12 @@ def network(folder, suffix=".safetensors", **options):
     return made.eval(), path
 
 
+def exported(name, weights, example, input_names, options):
+    made = call_factory(name, options)
+    load_weights(weights, made)
+    return export_network(made, example, input_names)
+
+
 def run(model, **inputs):
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {name: value.numpy() for name, value in inputs.items()})
@@ -86,7 +93,7 @@ def run(model, **inputs):
 @pytest.mark.parametrize("example_rows", [1, 3])
 def test_the_graph_is_the_network_in_evaluation_for_any_number_of_rows(folder, suffix, example_rows):
     made, path = network(folder, suffix)
-    model = from_factory("user_nets:net", path, (torch.zeros(example_rows, 4),), ("x",), {})
+    model = exported("user_nets:net", path, (torch.zeros(example_rows, 4),), ("x",), {})
     assert [item.name for item in model.graph.output] == ["output"]
     for rows in (1, 2, 7):
         x = torch.rand(rows, 4)
@@ -96,7 +103,7 @@ def test_the_graph_is_the_network_in_evaluation_for_any_number_of_rows(folder, s
 
 def test_options_reach_the_factory_and_inputs_keep_their_order(folder):
     made, path = network(folder, width=5)
-    model = from_factory("user_nets:net", path, (torch.zeros(2, 4), torch.zeros(2, 3)), ("a", "b"), {"width": 5})
+    model = exported("user_nets:net", path, (torch.zeros(2, 4), torch.zeros(2, 3)), ("a", "b"), {"width": 5})
     assert [item.name for item in model.graph.input] == ["a", "b"]
     x, y = torch.rand(4, 4), torch.rand(4, 3)
     (found,) = run(model, a=x, b=y)
@@ -105,7 +112,7 @@ def test_options_reach_the_factory_and_inputs_keep_their_order(folder):
 
 def test_of_a_result_with_logits_the_logits_are_taken(folder):
     made, path = network(folder, kind="result")
-    model = from_factory("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {"kind": "result"})
+    model = exported("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {"kind": "result"})
     assert [item.name for item in model.graph.output] == ["output"]
     x = torch.rand(3, 4)
     (found,) = run(model, x=x)
@@ -114,7 +121,7 @@ def test_of_a_result_with_logits_the_logits_are_taken(folder):
 
 def test_several_results_are_numbered(folder):
     made, path = network(folder, kind="pair")
-    model = from_factory("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {"kind": "pair"})
+    model = exported("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {"kind": "pair"})
     assert [item.name for item in model.graph.output] == ["output_0", "output_1"]
     x = torch.rand(3, 4)
     for found, expected in zip(run(model, x=x), made(x), strict=True):
@@ -124,7 +131,7 @@ def test_several_results_are_numbered(folder):
 def test_only_the_factory_prints_and_not_to_stdout(folder, capfd):
     _, path = network(folder)
     capfd.readouterr()
-    from_factory("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {})
+    exported("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {})
     assert capfd.readouterr() == ("", "made\n")
 
 
@@ -132,13 +139,13 @@ def test_only_the_factory_prints_and_not_to_stdout(folder, capfd):
 def test_what_cannot_be_a_graph_is_refused(folder, kind, message):
     _, path = network(folder)
     with pytest.raises(ModelError, match=message):
-        from_factory("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {"kind": kind})
+        exported("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {"kind": kind})
 
 
 def test_one_result_for_all_rows_is_refused(folder):
     _, path = network(folder)
     with pytest.raises(ModelError, match="fixed shape"):
-        from_factory("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {"kind": "mean"})
+        exported("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {"kind": "mean"})
 
 
 def test_pickled_weights_are_never_loaded(folder):
@@ -148,14 +155,14 @@ def test_pickled_weights_are_never_loaded(folder):
 
     torch.save({"first.weight": Payload()}, folder / "weights.pt")
     with pytest.raises(ModelError, match="cannot be read as tensors"):
-        from_factory("user_nets:net", folder / "weights.pt", (torch.zeros(2, 4),), ("x",), {})
+        exported("user_nets:net", folder / "weights.pt", (torch.zeros(2, 4),), ("x",), {})
     assert not (folder / "ran").exists()
 
 
 def test_weights_of_another_network_are_refused(folder):
     _, path = network(folder, width=5)
     with pytest.raises(ModelError, match="do not fit"):
-        from_factory("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {})
+        exported("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {})
 
 
 @pytest.mark.parametrize(
@@ -167,13 +174,11 @@ def test_weights_of_another_network_are_refused(folder):
         ("user_nets:nothing", {}, "cannot be imported"),
         ("user_nets:value", {}, "is a int"),
         ("user_nets:net", {"classes": 3}, "classes"),
-        ("user_nets:number", {}, "returned a int"),
     ],
 )
 def test_a_factory_that_cannot_be_used_is_named(folder, name, options, message):
-    _, path = network(folder)
     with pytest.raises(UsageError, match=message):
-        from_factory(name, path, (torch.zeros(2, 4),), ("x",), options)
+        call_factory(name, options)
 
 
 def test_open_factory_finds_a_module_of_the_current_folder(folder):

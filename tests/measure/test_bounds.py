@@ -4,10 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from edgefair.measure.bounds import clopper_pearson, mover, paired_shift, rate_difference
+from edgefair.measure.bounds import clopper_pearson, mover
 
 level = st.floats(0.001, 0.2)
 sample = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+def rate(x, n, alpha):
+    return (np.asarray(x) / n, *clopper_pearson(x, n, alpha))
+
+
+def difference_of(a, b, alpha):
+    """Of two rates, each (successes, trials)."""
+    return mover(*rate(*a, alpha), *rate(*b, alpha))
 
 
 @given(sample, level)
@@ -25,29 +34,29 @@ def test_without_rows_a_rate_may_be_anything():
 
 @given(sample, sample, level)
 def test_limits_hold_the_estimate_and_stay_within_one(a, b, alpha):
-    difference, lower, upper = rate_difference(*a, *b, alpha)
+    difference, lower, upper = difference_of(a, b, alpha)
     assert -1 - 1e-12 <= lower <= difference <= upper <= 1 + 1e-12
 
 
 @given(sample, sample, level, level)
 def test_limits_widen_as_alpha_falls(a, b, one, other):
-    _, lower_wide, upper_wide = rate_difference(*a, *b, min(one, other))
-    _, lower, upper = rate_difference(*a, *b, max(one, other))
+    _, lower_wide, upper_wide = difference_of(a, b, min(one, other))
+    _, lower, upper = difference_of(a, b, max(one, other))
     assert lower_wide <= lower + 1e-12
     assert upper_wide >= upper - 1e-12
 
 
 @given(sample, sample, level, st.integers(2, 20))
 def test_limits_narrow_with_more_rows_of_the_same_rates(a, b, alpha, times):
-    _, lower, upper = rate_difference(*a, *b, alpha)
-    _, lower_more, upper_more = rate_difference(a[0] * times, a[1] * times, b[0] * times, b[1] * times, alpha)
+    _, lower, upper = difference_of(a, b, alpha)
+    _, lower_more, upper_more = difference_of((a[0] * times, a[1] * times), (b[0] * times, b[1] * times), alpha)
     assert upper_more - lower_more <= upper - lower + 1e-12
 
 
 @given(sample, sample, level)
 def test_swapping_the_groups_mirrors_the_limits(a, b, alpha):
-    difference, lower, upper = rate_difference(*a, *b, alpha)
-    mirrored, low, high = rate_difference(*b, *a, alpha)
+    difference, lower, upper = difference_of(a, b, alpha)
+    mirrored, low, high = difference_of(b, a, alpha)
     assert (mirrored, low, high) == pytest.approx((-difference, -upper, -lower), abs=1e-12)
 
 
@@ -55,7 +64,7 @@ def test_swapping_the_groups_mirrors_the_limits(a, b, alpha):
 def test_a_paired_shift_holds_the_change_of_the_rate(n, data, alpha):
     gained = data.draw(st.integers(0, n))
     lost = data.draw(st.integers(0, n - gained))
-    shift, lower, upper = paired_shift(gained, lost, n, alpha)
+    shift, lower, upper = difference_of((gained, n), (lost, n), alpha)
     assert shift == pytest.approx((gained - lost) / n)
     assert lower <= shift <= upper
 
@@ -73,7 +82,7 @@ def test_by_enumeration_the_upper_limit_misses_at_most_about_alpha(n_a, n_b, rat
     """Exact coverage: the probability, over all pairs of counts, that the upper limit is below the true difference."""
     a, b = np.meshgrid(np.arange(n_a + 1), np.arange(n_b + 1), indexing="ij")
     probability = stats.binom.pmf(a, n_a, rates[0]) * stats.binom.pmf(b, n_b, rates[1])
-    _, lower, upper = rate_difference(a, n_a, b, n_b, 0.05)
+    _, lower, upper = difference_of((a, n_a), (b, n_b), 0.05)
     true = rates[0] - rates[1]
     assert probability[upper < true].sum() <= 0.055
     assert probability[lower > true].sum() <= 0.055

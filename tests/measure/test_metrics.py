@@ -61,7 +61,7 @@ def test_accuracy_and_precision_metrics_are_what_a_loop_finds(seed):
 
 
 @given(seeds)
-def test_with_ten_classes_the_gap_is_term_by_term_and_recalls_are_by_class(seed):
+def test_with_more_classes_the_gap_is_term_by_term(seed):
     g, y, c = sample(seed, classes=4)
     counts = counted(g, y, c, classes=4)
     rate = {
@@ -72,7 +72,6 @@ def test_with_ten_classes_the_gap_is_term_by_term_and_recalls_are_by_class(seed)
     }
     gaps = [abs(rate[a, label, k] - rate[b, label, k]) for a, label, k in rate for b in range(3)]
     assert metrics.equalized_odds_difference(counts) == pytest.approx(max(gaps))
-    assert metrics.recall_by_class(counts)["2"]["1"] == pytest.approx(rate[1, 2, 2])
     assert 0 <= metrics.total_variation(counts) <= 1
     assert metrics.total_variation(counts) >= max(gaps) - 1e-12
 

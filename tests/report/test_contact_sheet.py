@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from edgefair.errors import UsageError
-from edgefair.report.contact_sheet import SheetCell, contact_sheet, save_contact_sheet
+from edgefair.report.contact_sheet import SheetCell, contact_sheet
+from edgefair.report.png import save_png
 
 
 def cell(group, label, count, colours=()):
@@ -46,7 +47,7 @@ def test_more_groups_than_fit_are_counted():
 
 def test_long_and_foreign_names_and_grey_pictures_are_drawn(tmp_path):
     grey = SheetCell("日本語 " * 30, "ä" * 200, 5, (np.full((4, 4, 1), 90, dtype=np.uint8),))
-    save_contact_sheet(tmp_path / "s.png", contact_sheet([grey], title="é"))
+    save_png(tmp_path / "s.png", contact_sheet([grey], title="é"), "contact sheet")
     assert has(Image.open(tmp_path / "s.png").convert("RGB"), (90, 90, 90))
-    with pytest.raises(UsageError, match="cannot be written"):
-        save_contact_sheet(tmp_path / "none" / "s.png", contact_sheet([grey], title=""))
+    with pytest.raises(UsageError, match="contact sheet cannot be written"):
+        save_png(tmp_path / "none" / "s.png", contact_sheet([grey], title=""), "contact sheet")

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from edgefair.errors import UsageError
-from edgefair.report.heat_map import BETTER, NOTHING, WHITE, WORSE, Panel, heat_map, save_heat_map, shade
+from edgefair.report.heat_map import BETTER, NOTHING, WHITE, WORSE, Panel, heat_map, shade
+from edgefair.report.png import save_png
 
 
 def has(picture, colour):
@@ -45,7 +46,7 @@ def test_long_names_keep_their_ends_and_a_folder_that_is_missing_is_said(tmp_pat
     picture = heat_map("t", names, ["ä" * 200], [Panel("p", [[1.0], [-1.0]], "+.1f")])
     labels = np.asarray(picture)[-50:-10, :300]
     assert not np.array_equal(labels[:20], labels[20:])
-    save_heat_map(tmp_path / "h.png", picture)
+    save_png(tmp_path / "h.png", picture, "heat map")
     assert Image.open(tmp_path / "h.png").size == picture.size
     with pytest.raises(UsageError, match="heat map cannot be written"):
-        save_heat_map(tmp_path / "none" / "h.png", picture)
+        save_png(tmp_path / "none" / "h.png", picture, "heat map")

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgefair.targets import load_profile
+import pytest
+
+from edgefair.targets import client, load_profile
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 PRIVILEGE_SEPARATION = Path("/run/sshd")
@@ -92,6 +94,21 @@ class Server:
         (process,) = self.probes()
         os.kill(process, number)
         return process
+
+
+@contextlib.contextmanager
+def serving(folder, monkeypatch):
+    """A running server with its files in a folder, and hosts that connect again at once; skips where none can run."""
+    lacks = lacking()
+    if lacks is not None:
+        pytest.skip(lacks)
+    monkeypatch.setattr(client, "RESTART_AFTER_S", 0.0)
+    made = Server(folder)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
 
 
 def running(*words):

@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx_models import batches, classifier, save, value
-from openssh import Server, free_port, lacking, running
+from openssh import free_port, running, serving
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import READY
@@ -28,14 +28,8 @@ WEIGHTS = np.array([[1, -1], [0.5, -0.5]], dtype=np.float32)
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    lacks = lacking()
-    if lacks is not None:
-        pytest.skip(lacks)
-    monkeypatch.setattr(client, "RESTART_AFTER_S", 0.0)
-    made = Server(tmp_path)
-    made.start()
-    yield made
-    made.stop()
+    with serving(tmp_path, monkeypatch) as made:
+        yield made
 
 
 class Cutting:

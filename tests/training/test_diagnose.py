@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,58 @@ def test_gradient_and_curvature_of_softmax_regression_are_those_of_the_closed_fo
     assert found.top_eigenvalue == pytest.approx(np.linalg.eigvalsh(hessian)[-1], rel=1e-3)
     assert found.error_rate == pytest.approx(float((model(x).argmax(1) != y).float().mean()), abs=1e-6)
     assert found.why_none is None
+
+
+class Pictures(nn.Module):
+    """Convolutions of every kind, small enough for a whole Hessian; batch statistics that are not 0 and 1."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 6, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(6),
+            nn.SiLU(),
+            nn.Conv2d(6, 6, 3, padding=1, groups=6, bias=False),
+            nn.BatchNorm2d(6),
+            nn.SiLU(),
+            nn.Conv2d(6, 4, 1),
+            nn.Tanh(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4, 3),
+        )
+        for item in self.modules():
+            if isinstance(item, nn.BatchNorm2d):
+                nn.init.normal_(item.running_mean)
+                nn.init.uniform_(item.running_var, 0.5, 2.0)
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("rows", [1, 20])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_gradient_and_curvature_of_convolutions_are_those_of_float64(rows, memory_format):
+    model = Pictures().eval()
+    x = torch.randn(rows, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    y = torch.arange(rows) % 3
+    pictures = x.contiguous(memory_format=memory_format)
+    found = measure_sensitivity(model, batches(pictures, y), iterations=300, tolerance=1e-6)
+    exact = copy.deepcopy(model).double()
+    names = [name for name, _ in exact.named_parameters()]
+    sizes = [value.shape for value in exact.parameters()]
+    start = nn.utils.parameters_to_vector(exact.parameters()).detach().requires_grad_()
+
+    def loss(vector):
+        parts = vector.split([size.numel() for size in sizes])
+        values = {name: part.view(size) for name, part, size in zip(names, parts, sizes, strict=True)}
+        return nn.functional.cross_entropy(torch.func.functional_call(exact, values, (x.double(),)), y)
+
+    (gradient,) = torch.autograd.grad(loss(start), start)
+    hessian = torch.autograd.functional.hessian(loss, start)
+    assert found.gradient_norm == pytest.approx(float(gradient.norm()), rel=1e-4)
+    assert found.top_eigenvalue == pytest.approx(float(torch.linalg.eigvalsh(hessian)[-1]), rel=1e-3)
 
 
 def test_unequal_weights_of_rows_weigh_every_number():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interrupted import StopError, stop_after
 from torch import nn
 
 from edgefair.debias import Cells, open_methods
@@ -150,18 +151,6 @@ def test_feature_distillation_draws_the_groups_to_the_teachers_features(tmp_path
             _, lesson = judge.lesson(student.network, features, inputs_of(rows), Engine())
         found[name] = feature_loss(*lesson.features, rows.cells.label, rows.cells.group).item()
     assert found["with"] < 0.5 * found["without"]
-
-
-class StopError(Exception):
-    pass
-
-
-def stop_after(steps):
-    def progress(done, _total, _what):
-        if done >= steps:
-            raise StopError
-
-    return progress
 
 
 def test_an_interrupted_distillation_with_debiasing_ends_with_the_same_weights(tmp_path, teacher):

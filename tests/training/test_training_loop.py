@@ -1,5 +1,6 @@
 import pytest
 import torch
+from interrupted import StopError, stop_after
 
 from edgefair.debias import METHODS, Cells, Debias, open_method, open_methods
 from edgefair.errors import DataError, ModelError, UsageError
@@ -44,18 +45,6 @@ def fresh(rows, seed=0):
     classifier = build_classifier(SPEC, ModelConfig(options={"hidden": [8]}), {}, seed=seed)
     classifier.preprocess.fit(*inputs_of(rows))
     return classifier
-
-
-class StopError(Exception):
-    pass
-
-
-def stop_after(steps):
-    def progress(done, _total, _what):
-        if done >= steps:
-            raise StopError
-
-    return progress
 
 
 def test_training_learns_the_rule(tmp_path):

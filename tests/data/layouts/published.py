@@ -66,6 +66,13 @@ def lines(path, content):
     path.write_text("".join(f"{line}\n" for line in content), encoding="utf-8")
 
 
+def replace(path, old, new):
+    """Change a file that holds the old text."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
 def celeba(folder: Path, entries=CELEBA, *, csv=False, identity=True, inside="img_align_celeba"):
     pictures(folder / inside, entries)
     attributes = [(name, *signs) for name, (signs, _, _) in entries.items()]

@@ -1,5 +1,5 @@
 import pytest
-from published import FAIRFACE, contents, fairface, picture, skipped
+from published import FAIRFACE, contents, fairface, picture, replace, skipped
 
 from edgefair.data.layouts import read_layout
 from edgefair.errors import DataError
@@ -16,12 +16,6 @@ EXPECTED = {
 
 def read(folder):
     return read_layout("fairface", folder)
-
-
-def replace(path, old, new):
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def test_the_columns_are_the_published_words(tmp_path):

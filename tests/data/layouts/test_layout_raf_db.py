@@ -1,5 +1,5 @@
 import pytest
-from published import RAF_DB, contents, picture, raf_db, skipped
+from published import RAF_DB, contents, picture, raf_db, replace, skipped
 
 from edgefair.data.layouts import read_layout
 from edgefair.errors import DataError
@@ -17,12 +17,6 @@ EXPECTED = {
 
 def read(folder):
     return read_layout("raf-db", folder)
-
-
-def replace(path, old, new):
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def test_the_columns_are_the_words_of_the_codes(tmp_path):

@@ -1,0 +1,41 @@
+"""What pictures of reports have in common: a headline that says what is left out, and a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgefair.errors import UsageError
+from edgefair.files import write_atomic
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def headline(title: str, parts: Iterable[tuple[int, int, str]]) -> str:
+    """The title, and how much of each part is not shown.
+
+    Args:
+        parts: how many there are, how many are shown at most, and what they are, as `groups`.
+    """
+    left_out = [f"{there - most} more {what} are not shown" for there, most, what in parts if there > most]
+    return "; ".join([title, *left_out])
+
+
+def save_png(path: Path, picture: Image, what: str) -> None:
+    """Write a picture as PNG.
+
+    Args:
+        what: it is, as `heat map`.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    try:
+        write_atomic(path, stream.getvalue())
+    except OSError as error:
+        raise UsageError(f"the {what} cannot be written to '{path}': {error.strerror}") from error

@@ -1,0 +1,105 @@
+"""The rows that INT8 is calibrated on: of training, or of a file of one's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgefair.compress.recipe import CalibrationRecipe, calibration_rows, check_calibration, open_recipe
+from edgefair.compress.scores import scores
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.data.groups import joint_groups
+from edgefair.data.own_rows import feature_rows, unlike_training
+from edgefair.data.rows import TableRows
+from edgefair.targets import load_profile
+from edgefair.workflow.answers import TargetAnswers
+from edgefair.workflow.graph_inputs import GraphInputs
+from edgefair.workflow.models import Dense
+from edgefair.workflow.stratified import cells_of, draw
+
+BATCH_ROWS = 256
+
+
+def check_recipes(config: Config) -> None:
+    """Refuse calibration recipes that cannot be read, before hours are spent.
+
+    Raises:
+        UsageError: an unknown one.
+    """
+    repair = config.compress.repair
+    for name in (config.compress.calibration, *(repair.calibrations if repair.enabled else ())):
+        open_recipe(name, base=config.base)
+
+
+class CalibrationRows:
+    """Finds the rows of recipes, once for each.
+
+    Args:
+        dense: the model before compression, whose loss tells the worst groups.
+    """
+
+    def __init__(self, config: Config, data: DataSet, dense: Dense) -> None:
+        self._config = config
+        self._data = data
+        self._dense = dense
+        self._found: dict[CalibrationRecipe, tuple[TableRows, tuple[str, ...]]] = {}
+
+    def check(self, recipe: CalibrationRecipe) -> None:
+        """Refuse a recipe that the rows cannot serve, before anything is trained; losses decide nothing of that.
+
+        Raises:
+            DataError: a cell without rows, or a file of rows that the model does not fit.
+        """
+        if recipe.source is not None:
+            self.rows(recipe)
+        else:
+            self._choose(recipe, self._data.train, np.zeros(len(self._data.train)))
+
+    def rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
+        """The rows that a recipe takes, and what to warn of.
+
+        Raises:
+            DataError: as `check`; or too few rows.
+        """
+        if recipe not in self._found:
+            own = recipe.source is not None
+            self._found[recipe] = self._own_rows(recipe) if own else self._training_rows(recipe)
+        return self._found[recipe]
+
+    def batches(self, rows: TableRows) -> GraphInputs:
+        """Rows as the graph takes them."""
+        return GraphInputs(rows, self._dense.spec, BATCH_ROWS)
+
+    def _training_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
+        worst = recipe.balance == "group-worst"
+        train, loss = self._with_loss(recipe) if worst else (self._data.train, None)
+        chosen, group = self._choose(recipe, train, loss)
+        return train.take(chosen), check_calibration(recipe, chosen, group=group, label=train.label)
+
+    def _choose(
+        self, recipe: CalibrationRecipe, rows: TableRows, loss: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions of the recipe's rows among these, and the joint group of every one of these."""
+        group, groups = joint_groups(rows.sensitive, self._config.policy.base_attributes)
+        seed = self._config.seed
+        chosen = calibration_rows(recipe, group=group, label=rows.label, groups=len(groups), seed=seed, loss=loss)
+        return chosen, group
+
+    def _own_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
+        source, seed = str(recipe.source), self._config.seed
+        own = feature_rows(self._config.data, self._data, source, base=self._config.base)
+        nobody = np.zeros(len(own), dtype=np.int64)
+        chosen = calibration_rows(recipe, group=nobody, label=nobody, groups=1, seed=seed)
+        check_calibration(recipe, chosen, group=nobody, label=nobody)
+        rows = own.take(chosen)
+        unlike = unlike_training(rows, self._data.train, seed=seed)
+        return rows, tuple(f"calibration rows of '{source}': {warning}" for warning in unlike)
+
+    def _with_loss(self, recipe: CalibrationRecipe) -> tuple[TableRows, NDArray[np.float64]]:
+        """Training rows of every cell, as many as the recipe could take from one, and their loss before compression."""
+        drawn = draw(self._data.train, self._config, cells_of(self._config, self._data), recipe.rows, 31)
+        model, spec = onnx.load_model(self._dense.path), self._dense.spec
+        with TargetAnswers(load_profile("local"), drawn.rows, spec) as answers:
+            return drawn.rows, scores(model, answers, spec).loss(drawn.rows.label)

@@ -1,0 +1,168 @@
+"""The compressed graph of a choice. What several choices have in common is made once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgefair.compress.bias_correction import correct_bias
+from edgefair.compress.half import half_products, to_float16
+from edgefair.compress.placement import small_layers
+from edgefair.compress.prepared import MARKS, dynamic_nodes, embedding_nodes, quantizable_nodes
+from edgefair.compress.quantize import Precision, Quantizer, quantize_dynamic
+from edgefair.compress.ranges import Ranges, calibrate
+from edgefair.compress.recipe import CalibrationRecipe, open_recipe
+from edgefair.compress.search import Choice
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.probe.spec import ModelSpec
+from edgefair.targets import load_profile
+from edgefair.workflow.answers import TargetAnswers
+from edgefair.workflow.calibration import CalibrationRows
+from edgefair.workflow.numerics import Numerics
+from edgefair.workflow.progress import Progress
+from edgefair.workflow.sources import Sources
+from edgefair.workflow.stratified import cells_of, draw
+
+# Training rows of every cell that correct a bias, at most.
+BIAS_ROWS = 64
+
+
+class Graphs:
+    """Brings graphs into low precision as choices say, before treatments.
+
+    Args:
+        spec: how the model is fed and read.
+        sources: the graphs in float.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        data: DataSet,
+        spec: ModelSpec,
+        numerics: Numerics,
+        sources: Sources,
+        calibration: CalibrationRows,
+        progress: Progress,
+    ) -> None:
+        self._config = config
+        self._data = data
+        self._spec = spec
+        self._kind = numerics.kind
+        self._reduce_range = numerics.reduce_range
+        self._sources = sources
+        self._calibration = calibration
+        self._progress = progress
+        self._ranges: dict[tuple[float | None, str], Ranges] = {}
+        self._quantizers: dict[tuple[float | None, str], Quantizer] = {}
+
+    def make(self, choice: Choice) -> tuple[onnx.ModelProto, dict[str, Any]]:
+        """The graph, and what was done, for the manifest.
+
+        Raises:
+            DataError, ModelError: rows or a graph that cannot be calibrated or quantized.
+            MeasurementError: a bias is corrected, and the first target gave no answers that can be believed.
+        """
+        floats = frozenset(choice.float_nodes)
+        if self._kind is None:
+            return onnx.load_model(self._sources.source(choice.prune).path), {}
+        settings: dict[str, Any] = {"float_nodes": sorted(floats)} if floats else {}
+        if floats and floats >= set(self.nodes(choice.prune)):
+            return onnx.load_model(self._sources.source(choice.prune).path), settings
+        prepared = self._sources.prepared(choice.prune)
+        if self._kind == "fp16":
+            return _unmarked(to_float16(prepared, float_nodes=floats)), settings | {"fp16": True}
+        settings |= {"int8": self._kind, "reduce_range": self._reduce_range}
+        if self._kind == "dynamic":
+            return quantize_dynamic(prepared, reduce_range=self._reduce_range, float_nodes=floats), settings
+        graph, made = self._static(choice)
+        return graph, settings | made
+
+    def nodes(self, prune: float | None) -> tuple[str, ...]:
+        """Names of the nodes that are INT8 or half unless a choice leaves them in float, embeddings among them."""
+        graph = self._sources.prepared(prune)
+        if self._kind == "fp16":
+            return half_products(graph)
+        if self._kind == "dynamic":
+            return dynamic_nodes(graph)
+        left = self._too_small(prune)
+        on_cpu = self.recipe(Choice(prune, self._config.compress.calibration)).runtime == "onnxruntime-cpu"
+        tables = embedding_nodes(graph) if on_cpu else ()
+        return (*tables, *(name for name in quantizable_nodes(graph) if name not in left))
+
+    def recipe(self, choice: Choice) -> CalibrationRecipe:
+        """The calibration recipe of a choice."""
+        return open_recipe(choice.calibration, base=self._config.base)
+
+    def ranges(self, choice: Choice) -> Ranges:
+        """Range of every activation on calibration rows; of a layer that was trained for INT8, that of its training."""
+        key = (choice.prune, choice.calibration)
+        if key not in self._ranges:
+            recipe = self.recipe(choice)
+            self._progress(0, 0, f"calibrating ({recipe.name})")
+            prepared = self._sources.prepared(choice.prune)
+            rows, _ = self._calibration.rows(recipe)
+            batches = self._calibration.batches(rows)
+            found = calibrate(prepared, batches, method=recipe.method, percentile=recipe.percentile)
+            learned = self._sources.source(choice.prune).ranges
+            if learned:
+                from edgefair.compress.qat import ranges_of
+
+                found |= ranges_of(prepared, learned)
+            self._ranges[key] = found
+        return self._ranges[key]
+
+    def _static(self, choice: Choice) -> tuple[onnx.ModelProto, dict[str, Any]]:
+        recipe = self.recipe(choice)
+        floats = frozenset(choice.float_nodes) | self._too_small(choice.prune)
+        precision = Precision(
+            float_nodes=floats,
+            reduced_nodes=None if self._reduce_range else frozenset(choice.seven_bit) - floats,
+            unsigned_nodes=frozenset(choice.unsigned) - floats,
+        )
+        graph = self._quantizer(choice).quantize(precision)
+        settings: dict[str, Any] = {
+            "calibration": recipe.model_dump(mode="json"),
+            "calibration_rows": len(self._calibration.rows(recipe)[0]),
+        }
+        if choice.correct_bias:
+            graph, shift = self._corrected(choice, graph)
+            settings["bias_shift"] = shift.tolist()
+        if choice.seven_bit:
+            settings["seven_bit"] = sorted(choice.seven_bit)
+        if choice.unsigned:
+            settings["unsigned"] = sorted(choice.unsigned)
+        return graph, settings
+
+    def _quantizer(self, choice: Choice) -> Quantizer:
+        key = (choice.prune, choice.calibration)
+        if key not in self._quantizers:
+            prepared = self._sources.prepared(choice.prune)
+            self._quantizers[key] = Quantizer(prepared, self.ranges(choice), self.recipe(choice))
+        return self._quantizers[key]
+
+    def _too_small(self, prune: float | None) -> frozenset[str]:
+        """Layers that are no faster in INT8: they stay in float, unless all are."""
+        if self._kind != "static":
+            return frozenset()
+        prepared = self._sources.prepared(prune)
+        small = small_layers(prepared)
+        return frozenset() if small >= set(quantizable_nodes(prepared)) else small
+
+    def _corrected(self, choice: Choice, quantized: onnx.ModelProto) -> tuple[onnx.ModelProto, NDArray[np.float64]]:
+        """The graph with its last layer's bias corrected on training rows, every cell weighing alike."""
+        drawn = draw(self._data.train, self._config, cells_of(self._config, self._data), BIAS_ROWS, 37)
+        with TargetAnswers(load_profile(self._config.targets[0]), drawn.rows, self._spec) as answers:
+            return correct_bias(quantized, self._sources.prepared(choice.prune), self._spec, answers, drawn.cell)
+
+
+def _unmarked(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph without what preparation noted in it."""
+    kept = [item for item in model.metadata_props if item.key not in MARKS]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    return model

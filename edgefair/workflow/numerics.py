@@ -1,0 +1,71 @@
+"""Which low precision a model file gets, and with how many bits on the processors that it is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+
+from edgefair.compress.prepared import check_quantizable
+from edgefair.compress.search import Kind
+from edgefair.config import Config
+from edgefair.errors import UsageError
+from edgefair.probe.device import saturates_int8
+from edgefair.probe.spec import ModelSpec
+from edgefair.targets import load_profile, open_target
+from edgefair.workflow.models import Dense
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """Low precision of a model file.
+
+    Attributes:
+        kind: None where all stays in float.
+        reduce_range: whether every INT8 weight has 7 bits, because a target's processor saturates 16-bit sums.
+    """
+
+    kind: Kind | None
+    reduce_range: bool
+
+
+def numerics_of(config: Config, dense: Dense) -> Numerics:
+    """What the config asks for, and what its targets need.
+
+    Devices are asked now: later they may be busy, and what cannot be reached is found before hours are spent.
+
+    Args:
+        dense: the model before compression.
+
+    Raises:
+        UsageError: steps that contradict.
+        ModelError: a graph that cannot be quantized.
+        MeasurementError: a target that cannot be reached.
+    """
+    kind = _kind(config, dense.spec)
+    if kind not in {"static", "dynamic"}:
+        return Numerics(kind, reduce_range=False)
+    check_quantizable(onnx.load_model(dense.path), kind)
+    return Numerics(kind, reduce_range=any(_reduce_range(name) for name in config.targets))
+
+
+def _kind(config: Config, spec: ModelSpec) -> Kind | None:
+    if config.compress.fp16:
+        return "fp16"
+    kind = config.compress.int8
+    if kind == "auto":
+        kind = "dynamic" if any(item.tokens is not None for item in spec.inputs) else "static"
+    if config.compress.qat and kind != "static":
+        raise UsageError(
+            "qat trains for static INT8, and texts get dynamic INT8", fix="add --int8 static, or drop --qat"
+        )
+    return kind
+
+
+def _reduce_range(target: str) -> bool:
+    """Whether a target's processor needs 7-bit weights: as its profile says, else as its fingerprint says."""
+    profile = load_profile(target)
+    if isinstance(profile.reduce_range, bool):
+        return profile.reduce_range
+    with open_target(profile) as probe:
+        return saturates_int8(probe.device)
