@@ -25,6 +25,8 @@ CAPPED_NOW, CAPPED_EVER = 0b1110, 0b1110 << 16
 # Parts of the names of thermal zones that are the processor's, and of cooling devices that slow it or the GPU down.
 PROCESSOR_ZONES = ("cpu", "pkg", "soc")
 SLOWING = ("Processor", "cpufreq", "devfreq")
+# What TensorRT's Python package is called, by the CUDA that it is for.
+TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11")
 # What an emulator shows of the machine that it runs on.
 OF_THE_HOST = ("cores", "governor", "temperature_c", "system")
 
@@ -117,8 +119,10 @@ def _runtimes() -> Dict[str, Any]:
         import onnxruntime
 
         found = {"onnxruntime": onnxruntime.__version__, "providers": onnxruntime.get_available_providers()}
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        found["tensorrt"] = importlib.metadata.version("tensorrt")
+    for name in TENSORRT_PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found["tensorrt"] = importlib.metadata.version(name)
+            break
     return found
 
 

@@ -32,7 +32,6 @@ RESTARTS = 4
 RESTART_AFTER_S = 1.0
 # How long building an engine may take, once per model and again for each new size of a batch.
 BUILD_S = 3600.0
-BUILDERS = ("TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
 SLEEP_BETWEEN_RUNS = {"session.force_spinning_stop": "1"}
 # What may not change when the device comes back.
 IDENTITY = ("machine", "cpu", "flags", "onnxruntime")
@@ -199,9 +198,7 @@ class Probe:
     @property
     def _build_s(self) -> float:
         """Seconds beyond the usual silence that a device may need before its first answer."""
-        profile = self.profile
-        builds = profile.runtime == "tensorrt" or not set(profile.providers).isdisjoint(BUILDERS)
-        return BUILD_S if builds else 0.0
+        return BUILD_S if self.profile.tensorrt else 0.0
 
     def _config(self) -> dict[str, str]:
         """Session settings. Threads of a model that has its answer stop spinning: the next model needs their cores."""
@@ -216,6 +213,12 @@ class Probe:
                 f"target '{self.profile.name}': its onnxruntime {there} cannot load '{path}': {why}",
                 expected=f"a runtime that knows the model's operators; this machine has {here}",
                 fix="install a newer onnxruntime on the device",
+            )
+        if self.profile.runtime == "tensorrt":
+            return ModelError(
+                f"'{path}' cannot be loaded by TensorRT: {why}",
+                expected="a graph of TensorRT's operators, with symmetric INT8 if any",
+                fix=f"export it with --target {self.profile.name}, so that it is made for TensorRT",
             )
         return ModelError(
             f"'{path}' cannot be loaded by {self.profile.runtime}: {why}",

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from edgefair.errors import MeasurementError
+from edgefair.probe.cuda import CudaError, Device
 from edgefair.probe.device import fingerprint
 from edgefair.targets.base import Ending, Step
 from edgefair.targets.profile import TargetProfile
@@ -38,7 +39,7 @@ class LocalTransport:
             found, expected = mismatch
             return f"{found}; it must be {expected}"
         if self.profile.runtime == "tensorrt":
-            return None if importlib.util.find_spec("tensorrt") else "TensorRT is not installed: see docs/tensorrt.md"
+            return _lacks_tensorrt()
         import onnxruntime
 
         missing = [name for name in self.profile.providers if name not in onnxruntime.get_available_providers()]
@@ -54,6 +55,16 @@ class LocalTransport:
 
     def stop(self) -> None:
         """There is nothing to remove."""
+
+
+def _lacks_tensorrt() -> str | None:
+    if importlib.util.find_spec("tensorrt") is None:
+        return "TensorRT is not installed: see docs/tensorrt.md"
+    try:
+        Device()
+    except CudaError as error:
+        return str(error)
+    return None
 
 
 def start_zipapp(

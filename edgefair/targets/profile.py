@@ -15,6 +15,8 @@ from edgefair.resources import named_file
 from edgefair.targets.emulation import emulated_cpu
 from edgefair.targets.sections import Budgets, ContainerSettings, DeviceClass, LatencyRules, SshSettings
 
+# Execution providers of onnxruntime that hand the graph to TensorRT.
+TENSORRT_PROVIDERS = frozenset({"TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
 QEMU, CONTAINER = "qemu:", "container:"
 ADDRESS = "ssh://host, ssh://user@host or ssh://user@host:port"
 ADDRESS_PARTS = re.compile(
@@ -54,6 +56,11 @@ class TargetProfile(BaseModel):
         if self.emulated is not None and self.latency.measured:
             raise ValueError("an emulator's clock says nothing about a device: set `latency: {measured: false}`")
         return self
+
+    @property
+    def tensorrt(self) -> bool:
+        """Whether TensorRT runs the model, by itself or inside onnxruntime."""
+        return self.runtime == "tensorrt" or not TENSORRT_PROVIDERS.isdisjoint(self.providers)
 
     @property
     def emulated(self) -> str | None:

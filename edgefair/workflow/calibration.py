@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgefair.compress.recipe import CalibrationRecipe, calibration_rows, check_calibration, open_recipe
+from edgefair.compress.recipe import CalibrationRecipe, calibration_rows, check_calibration
 from edgefair.compress.scores import scores
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
@@ -20,17 +20,6 @@ from edgefair.workflow.models import Dense
 from edgefair.workflow.stratified import cells_of, draw
 
 BATCH_ROWS = 256
-
-
-def check_recipes(config: Config) -> None:
-    """Refuse calibration recipes that cannot be read, before hours are spent.
-
-    Raises:
-        UsageError: an unknown one.
-    """
-    repair = config.compress.repair
-    for name in (config.compress.calibration, *(repair.calibrations if repair.enabled else ())):
-        open_recipe(name, base=config.base)
 
 
 class CalibrationRows:

@@ -9,8 +9,7 @@ from typing import Any
 
 import onnx
 
-from edgefair.compress.ranges import Ranges
-from edgefair.compress.recipe import CalibrationRecipe, open_recipe
+from edgefair.compress.recipe import CalibrationRecipe
 from edgefair.compress.search import Choice
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
@@ -26,6 +25,7 @@ from edgefair.workflow.models import Dense
 from edgefair.workflow.numerics import numerics_of
 from edgefair.workflow.post import apply_post, post_notes
 from edgefair.workflow.progress import Progress
+from edgefair.workflow.recipes import recipe_of
 from edgefair.workflow.sources import Source, Sources
 
 
@@ -69,7 +69,7 @@ class Candidates:
         self.kind, self.reduce_range = numerics.kind, numerics.reduce_range
         self._calibration = CalibrationRows(config, data, dense)
         if self.kind == "static":
-            self._calibration.check(open_recipe(config.compress.calibration, base=config.base))
+            self._calibration.check(recipe_of(config, config.compress.calibration))
         self._sources = Sources(config, data, dense, run, folder, progress, reduce_range=self.reduce_range)
         self._graphs = Graphs(config, data, dense.spec, numerics, self._sources, self._calibration, progress)
 
@@ -126,17 +126,9 @@ class Candidates:
         """The calibration recipe of a choice."""
         return self._graphs.recipe(choice)
 
-    def ranges(self, choice: Choice) -> Ranges:
-        """Range of every activation on calibration rows; of a layer that was trained for INT8, that of its training."""
-        return self._graphs.ranges(choice)
-
     def calibration_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
         """The rows that a recipe takes, of training or of a file of its own, and what to warn of."""
         return self._calibration.rows(recipe)
-
-    def calibration_batches(self, recipe: CalibrationRecipe) -> GraphInputs:
-        """The calibration rows as graph inputs."""
-        return self.batches(self.calibration_rows(recipe)[0])
 
     def batches(self, rows: TableRows) -> GraphInputs:
         """Rows as the graph takes them."""

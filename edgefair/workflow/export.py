@@ -23,12 +23,12 @@ from edgefair.errors import UsageError
 from edgefair.files import sha256_file, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.report.model import Report
-from edgefair.workflow.calibration import check_recipes
 from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.fleet import load_fleet
 from edgefair.workflow.models import Dense, dense_model
 from edgefair.workflow.post import check_post
 from edgefair.workflow.progress import Progress, silent
+from edgefair.workflow.recipes import check_recipes
 from edgefair.workflow.repair import chosen
 from edgefair.workflow.runs import choose_run
 from edgefair.workflow.scratch import work_folder

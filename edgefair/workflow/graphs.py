@@ -14,7 +14,7 @@ from edgefair.compress.placement import small_layers
 from edgefair.compress.prepared import MARKS, dynamic_nodes, embedding_nodes, quantizable_nodes
 from edgefair.compress.quantize import Precision, Quantizer, quantize_dynamic
 from edgefair.compress.ranges import Ranges, calibrate
-from edgefair.compress.recipe import CalibrationRecipe, open_recipe
+from edgefair.compress.recipe import CalibrationRecipe
 from edgefair.compress.search import Choice
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
@@ -24,6 +24,7 @@ from edgefair.workflow.answers import TargetAnswers
 from edgefair.workflow.calibration import CalibrationRows
 from edgefair.workflow.numerics import Numerics
 from edgefair.workflow.progress import Progress
+from edgefair.workflow.recipes import recipe_of
 from edgefair.workflow.sources import Sources
 from edgefair.workflow.stratified import cells_of, draw
 
@@ -96,7 +97,7 @@ class Graphs:
 
     def recipe(self, choice: Choice) -> CalibrationRecipe:
         """The calibration recipe of a choice."""
-        return open_recipe(choice.calibration, base=self._config.base)
+        return recipe_of(self._config, choice.calibration)
 
     def ranges(self, choice: Choice) -> Ranges:
         """Range of every activation on calibration rows; of a layer that was trained for INT8, that of its training."""

@@ -14,6 +14,7 @@ from edgefair.probe.device import saturates_int8
 from edgefair.probe.spec import ModelSpec
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.models import Dense
+from edgefair.workflow.recipes import for_tensorrt
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ def _kind(config: Config, spec: ModelSpec) -> Kind | None:
         return "fp16"
     kind = config.compress.int8
     if kind == "auto":
-        kind = "dynamic" if any(item.tokens is not None for item in spec.inputs) else "static"
+        texts = any(item.tokens is not None for item in spec.inputs)
+        kind = "dynamic" if texts and not for_tensorrt(config) else "static"
+    if kind == "dynamic" and for_tensorrt(config):
+        raise UsageError("TensorRT, which runs the model on a target, has no dynamic INT8", fix="use --int8 static")
     if config.compress.qat and kind != "static":
         raise UsageError(
             "qat trains for static INT8, and texts get dynamic INT8", fix="add --int8 static, or drop --qat"

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgefair.compress.recipe import open_recipe
 from edgefair.compress.settings import FROZEN, PRUNED, CompressConfig, DistillConfig
 from edgefair.config import Config
 from edgefair.training.settings import ModelConfig, TrainConfig
+from edgefair.workflow.recipes import recipe_of
 
 if TYPE_CHECKING:
     from edgefair.compress.base import Step
@@ -100,7 +100,7 @@ def stages(config: Config, compress: CompressConfig, *, reduce_range: bool = Fal
     if compress.qat:
         from edgefair.compress.qat import Qat
 
-        recipe = open_recipe(compress.calibration, base=config.base)
+        recipe = recipe_of(config, compress.calibration)
         yield Stage(
             "qat",
             {"recipe": recipe.model_dump(mode="json"), "reduce_range": reduce_range},

@@ -45,6 +45,13 @@ def test_what_this_machine_lacks_to_be_a_target_is_listed(monkeypatch):
     assert "TensorRT is not installed" in lacks["tensorrt"]
 
 
+def test_tensorrt_without_a_gpu_is_no_target(monkeypatch):
+    monkeypatch.setattr("edgefair.probe.cuda.LIBRARY", "libcuda-that-is-nowhere.so.1")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    lacks = {item["name"]: item["lacks"] for item in json.loads(run("list", "--json").stdout)}
+    assert "no CUDA driver" in lacks["tensorrt"]
+
+
 def test_an_unknown_target_is_a_usage_error_and_a_missing_one_a_failed_measurement(monkeypatch, tmp_path):
     assert run("probe", "qemu:nonsense").exit_code == 2
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,0 +1,60 @@
+"""What an export makes where TensorRT is among the targets, whatever recipe is asked for."""
+
+import numpy as np
+import onnx
+import pytest
+from commands import run
+from onnx import numpy_helper
+
+from edgefair.compress.search import Choice
+from edgefair.config import load_config, with_compress
+from edgefair.data.dataset import load
+from edgefair.errors import UsageError
+from edgefair.probe.engine_build import Build, open_log
+from edgefair.workflow.candidates import Candidates
+from edgefair.workflow.export import trained_model
+from edgefair.workflow.models import Dense
+from edgefair.workflow.numerics import numerics_of
+from edgefair.workflow.progress import silent
+from tests.probe.small_networks import built, exported
+
+
+@pytest.fixture(params=["int8-balanced", "int8-entropy"])
+def made(project, tmp_path, request):
+    """A file for a fleet of a processor and a GPU, and how it was made."""
+    config = with_compress(load_config(project / "edgefair.yaml"), int8="auto", calibration=request.param)
+    config = config.model_copy(update={"targets": ["local", "tensorrt"]})
+    data = load(config.data, base=config.base, roles=("train", "validation"))
+    dense = trained_model(config, "plain", tmp_path / "dense" / "model.onnx", silent)
+    candidates = Candidates(config, data, dense, "plain", tmp_path, silent)
+    return candidates.make(Choice(None, request.param), tmp_path / "int8.onnx")
+
+
+def test_any_recipe_makes_symmetric_int8(made):
+    model = onnx.load(made.path)
+    constant = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+    zeros = [constant[node.input[2]] for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    assert zeros
+    assert all(zero.dtype == np.int8 and not zero.any() for zero in zeros)
+    assert made.settings["calibration"]["runtime"] == "tensorrt"
+
+
+@pytest.mark.filterwarnings("ignore:.*Timing cache:DeprecationWarning")
+def test_nvidias_parser_reads_what_any_recipe_made(made):
+    package = pytest.importorskip("tensorrt_rtx", exc_type=ImportError)
+    assert Build(package, open_log(package), made.path.read_bytes(), 64, None).plan()
+
+
+def test_texts_get_static_int8(project, tmp_path):
+    config = with_compress(load_config(project / "edgefair.yaml"), int8="auto")
+    exported(tmp_path, "text-transformer")
+    dense = Dense(built("text-transformer")[1], tmp_path / "text-transformer.onnx", {})
+    assert numerics_of(config, dense).kind == "dynamic"
+    for target in ("tensorrt", "onnxruntime-tensorrt"):
+        assert numerics_of(config.model_copy(update={"targets": [target]}), dense).kind == "static"
+
+
+def test_dynamic_int8_is_refused_before_a_device_is_asked(project):
+    result = run("export", "--int8", "dynamic", "--target", "tensorrt", "-c", project / "edgefair.yaml")
+    assert result.exit_code == UsageError.exit_code
+    assert "TensorRT, which runs the model on a target, has no dynamic INT8" in result.stderr
