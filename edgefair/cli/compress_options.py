@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from edgefair.cli.options import Decorated
+from edgefair.cli.options import Decorated, Share
 from edgefair.debias import POST_METHODS
 
-_SHARE = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
+_SHARE = Share()
 WORDS = ("auto", "static", "dynamic")
 
 

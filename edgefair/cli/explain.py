@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import config_options, json_option, overrides, weights_option
+from edgefair.cli.options import Share, config_options, json_option, overrides, weights_option
 from edgefair.cli.progress import progress_bar
 
 
@@ -25,7 +25,7 @@ from edgefair.cli.progress import progress_bar
 )
 @click.option(
     "--prune-share",
-    type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+    type=Share(),
     default=0.5,
     show_default=True,
     help="Share of a layer's output channels that pruning takes.",

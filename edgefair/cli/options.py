@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,20 @@ import click
 from edgefair.errors import UsageError
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class Share(click.FloatRange):
+    """A number between 0 and 1, both excluded; NaN, which a range of click lets through, is none."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=1, min_open=True, max_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is no number between 0 and 1.", param, ctx)
+        return number
 
 
 def config_options(command: Decorated) -> Decorated:

@@ -41,29 +41,10 @@ def check_quantizable(model: onnx.ModelProto, kind: Kind) -> None:
         ModelError: quantized already; control flow; operators of a custom domain; several versions of one opset, or a
             version without the operators that are needed; nothing to quantize.
     """
-    nodes = list(_inlined(model).graph.node)
-    for node in nodes:
-        if node.op_type in QUANTIZED or node.op_type.startswith("QLinear") or node.op_type.endswith("Integer"):
-            raise ModelError(
-                f"the graph is quantized already: node '{node.name}' is a {node.op_type}",
-                expected="an FP32 graph",
-                fix="start from the model that it was made from, or leave --int8 out",
-            )
-        if node.op_type in CONTROL_FLOW:
-            raise ModelError(
-                f"the graph has control flow: node '{node.name}' is an {node.op_type}",
-                expected="a graph whose operators do not depend on values",
-                fix="export the network without branches and loops, or leave --int8 out",
-            )
-        if node.domain not in DOMAINS:
-            raise ModelError(
-                f"node '{node.name}' is the custom operator {node.domain}.{node.op_type}",
-                expected=f"operators of {', '.join(sorted(name or 'ai.onnx' for name in DOMAINS - {'ai.onnx'}))}",
-                fix="export it in terms of ONNX operators, or leave --int8 out",
-            )
-    _check_opset(model, kind)
+    _check_nodes(model)
+    _check_opset(model, OLDEST[kind], f"{kind} INT8")
     wanted = STATIC_OPS if kind == "static" else DYNAMIC_OPS
-    if not any(node.op_type in wanted for node in nodes):
+    if not any(node.op_type in wanted for node in _inlined(model).graph.node):
         raise ModelError(
             "the graph has nothing to quantize" + (" dynamically" if kind == "dynamic" else ""),
             expected=f"at least one of {', '.join(wanted)}",
@@ -71,7 +52,29 @@ def check_quantizable(model: onnx.ModelProto, kind: Kind) -> None:
         )
 
 
-def _check_opset(model: onnx.ModelProto, kind: Kind) -> None:
+def _check_nodes(model: onnx.ModelProto) -> None:
+    for node in _inlined(model).graph.node:
+        if node.op_type in QUANTIZED or node.op_type.startswith("QLinear") or node.op_type.endswith("Integer"):
+            raise ModelError(
+                f"the graph is quantized already: node '{node.name}' is a {node.op_type}",
+                expected="an FP32 graph",
+                fix="start from the model that it was made from, or leave --int8 and --fp16 out",
+            )
+        if node.op_type in CONTROL_FLOW:
+            raise ModelError(
+                f"the graph has control flow: node '{node.name}' is an {node.op_type}",
+                expected="a graph whose operators do not depend on values",
+                fix="export the network without branches and loops, or leave --int8 and --fp16 out",
+            )
+        if node.domain not in DOMAINS:
+            raise ModelError(
+                f"node '{node.name}' is the custom operator {node.domain}.{node.op_type}",
+                expected=f"operators of {', '.join(sorted(name or 'ai.onnx' for name in DOMAINS - {'ai.onnx'}))}",
+                fix="export it in terms of ONNX operators, or leave --int8 and --fp16 out",
+            )
+
+
+def _check_opset(model: onnx.ModelProto, oldest: int, needed_by: str) -> None:
     versions = sorted({item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}})
     if len(versions) != 1:
         raise ModelError(
@@ -79,10 +82,10 @@ def _check_opset(model: onnx.ModelProto, kind: Kind) -> None:
             expected="one version of ONNX's operators",
             fix="convert it to one version (onnx.version_converter)",
         )
-    if versions[0] < OLDEST[kind]:
+    if versions[0] < oldest:
         raise ModelError(
             f"the graph has opset {versions[0]}",
-            expected=f"opset {OLDEST[kind]} or newer, as {kind} INT8 needs",
+            expected=f"opset {oldest} or newer, as {needed_by} needs",
             fix="export it again with a newer opset, or convert it (onnx.version_converter)",
         )
 
@@ -93,11 +96,15 @@ def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     Equal models give equal graphs, so node names can be stored and used again.
 
     Raises:
-        ModelError: as `check_quantizable`, or no optimizer leaves a valid graph.
+        ModelError: quantized already, control flow, a custom domain, mixed or old opsets, no layer that low precision
+            would make cheaper, or no optimizer leaves a valid graph.
     """
     if any(item.key == PREPARED for item in model.metadata_props):
         return model
-    check_quantizable(model, "static" if any(node.op_type in STATIC_OPS for node in model.graph.node) else "dynamic")
+    _check_nodes(model)
+    _check_opset(model, OLDEST["dynamic"], "low precision")
+    if not any(node.op_type in {*STATIC_OPS, *DYNAMIC_OPS} for node in _inlined(model).graph.node):
+        check_quantizable(model, "static")
     prepared = _optimized(_inlined(model))
     drop_unused_domains(prepared)
     _name_nodes(prepared)

@@ -72,8 +72,8 @@ class Quantizer:
     def __init__(self, prepared: onnx.ModelProto, ranges: Ranges, recipe: CalibrationRecipe) -> None:
         self.prepared, self.ranges, self.recipe = prepared, ranges, recipe
         self.nodes = quantizable_nodes(prepared)
+        check_quantizable(prepared, "static")
         if not self.nodes:
-            check_quantizable(prepared, "static")
             raise ModelError("no layer of the graph has a constant FP32 weight", expected="an FP32 model")
         self._tables = frozenset(embedding_nodes(prepared))
         self.embeddings = embedding_nodes(prepared) if recipe.runtime == "onnxruntime-cpu" else ()

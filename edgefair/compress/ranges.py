@@ -48,11 +48,18 @@ def calibrate(
 
     Raises:
         DataError: no rows, or other ones in the second reading.
-        ModelError: an activation that is not finite on calibration rows, or a graph that cannot be run.
+        ModelError: nothing to quantize, an activation that is not finite on calibration rows, or a graph that cannot be
+            run.
     """
     if not 0 < percentile <= 100:
         raise DataError(f"the calibration percentile is {percentile}", expected="above 0, at most 100")
     names = pairable(Graph(prepared))
+    if not names:
+        raise ModelError(
+            "the graph has nothing to quantize: no Conv, Gemm or MatMul has a constant FP32 weight",
+            expected="an FP32 model, whose weights stand on the right of a product",
+            fix="leave --int8 out",
+        )
     runner = _Runner(prepared, names)
     seen = {name: _Extremes() for name in names}
     for values in runner.values(batches):

@@ -80,7 +80,16 @@ def open_recipe(name_or_path: str, *, base: Path = Path()) -> CalibrationRecipe:
     path = named_file("calibration", place, what="calibration recipe")
     try:
         recipe = CalibrationRecipe.model_validate(yaml.safe_load(path.read_text()))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"no calibration recipe '{path}'", expected="a .yaml file, relative to the folder of edgefair.yaml"
+        ) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = "".join(f"{part}: " for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"calibration recipe '{path}' cannot be used: {key}{said}") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"calibration recipe '{path}' cannot be used: {error}") from error
     return _readable(recipe, base)
 
@@ -179,7 +188,7 @@ def check_calibration(
         raise DataError(
             f"calibration recipe '{recipe.name}' chooses {len(chosen)} rows",
             expected=f"at least {LEAST_ROWS}",
-            fix="raise `rows`, or add training rows",
+            fix="raise `rows`, or add " + ("training rows" if recipe.source is None else f"rows to '{recipe.source}'"),
         )
     if recipe.source is not None:
         return ()

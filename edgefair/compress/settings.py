@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgefair.compress.search import Move
 
@@ -30,9 +30,18 @@ class DistillConfig(BaseModel):
     method: Literal["kd", "mfd"] = Field(
         "kd", description="kd: soft labels at a temperature. mfd: also features, alike for every group of a label."
     )
-    temperature: float = Field(4.0, gt=0, description="Softens both sides' probabilities.")
+    temperature: float = Field(4.0, gt=0, allow_inf_nan=False, description="Softens both sides' probabilities.")
     weight: float = Field(0.5, gt=0, le=1, description="Share of the soft labels in the loss.")
-    mfd_weight: float = Field(5.0, gt=0, description="Weight of the difference between features (mfd).")
+    mfd_weight: float = Field(
+        5.0, gt=0, allow_inf_nan=False, description="Weight of the difference between features (mfd)."
+    )
+
+    @field_validator("student")
+    @classmethod
+    def _width_is_a_share(cls, value: str | float) -> str | float:
+        if not isinstance(value, str) and not 0 < value <= 1:
+            raise ValueError("a student's width is a share of the run's, above 0 and at most 1")
+        return value
 
 
 class RepairConfig(BaseModel):
@@ -73,7 +82,10 @@ class CompressConfig(BaseModel):
         "random weights, which are never trained; random draws lots. Both are for studies.",
     )
     beta: float = Field(
-        0.5, gt=0, description="Of importance fairprune: what the other groups' loss counts against the worst one's."
+        0.5,
+        gt=0,
+        allow_inf_nan=False,
+        description="Of importance fairprune: what the other groups' loss counts against the worst one's.",
     )
     round_to: int = Field(
         16,
@@ -95,7 +107,10 @@ class CompressConfig(BaseModel):
         0.95, gt=0, le=1, description="Of low_rank energy: share of the squared weights that every layer keeps."
     )
     tolerance: float = Field(
-        0.02, gt=0, description="Of low_rank worst-group: by how much any group's mean loss may grow, in nats."
+        0.02,
+        gt=0,
+        allow_inf_nan=False,
+        description="Of low_rank worst-group: by how much any group's mean loss may grow, in nats.",
     )
     sparsity: Share | None = Field(
         None,
@@ -112,6 +127,14 @@ class CompressConfig(BaseModel):
         "int8-balanced", description="A recipe of calibration/ by name, the path of one, or a file of rows."
     )
     repair: RepairConfig = Field(default_factory=RepairConfig, description="Where a gate fails on validation rows.")
+
+    @field_validator("low_rank", mode="before")
+    @classmethod
+    def _share_or_word(cls, value: Any) -> Any:
+        share = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1
+        if value not in (None, "energy", "worst-group") and not share:
+            raise ValueError("a share between 0 and 1, energy or worst-group")
+        return value
 
     @property
     def trains(self) -> bool:
@@ -144,6 +167,10 @@ class CompressConfig(BaseModel):
     def _nothing_is_idle(self) -> None:
         """Refuse an option of something that is not asked for: it would have no effect."""
         for option, of, asked in (
+            ("scope", "prune` or `sparsity", self.prune is not None or self.sparsity is not None),
+            ("importance", "prune", self.prune is not None),
+            ("round_to", "prune", self.prune is not None),
+            ("measure", "prune", self.prune is not None),
             ("beta", "importance: fairprune", self.importance == "fairprune"),
             ("energy", "low_rank: energy", self.low_rank == "energy"),
             ("tolerance", "low_rank: worst-group", self.low_rank == "worst-group"),

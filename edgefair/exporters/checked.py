@@ -29,7 +29,7 @@ def checked_model(model: onnx.ModelProto, *, opset: int | None = None) -> onnx.M
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """Read and check an ONNX file.
+    """Read and check an ONNX file. Weights that are inputs too, as old exporters write them, become constants.
 
     Raises:
         ModelError: missing, empty, truncated, not ONNX, or not valid.
@@ -44,6 +44,10 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise ModelError(
             f"'{path}' is not a readable ONNX file: {str(error).splitlines()[0]}", fix="export or copy it again"
         ) from error
+    weights = {item.name for item in model.graph.initializer}
+    inputs = [item for item in model.graph.input if item.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
     return checked_model(model)
 
 

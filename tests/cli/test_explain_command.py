@@ -291,3 +291,11 @@ def test_what_cannot_be_explained_is_refused(brightness, people, tmp_path):
     assert "no folder" in nowhere.stderr
     assert run("explain", "-c", config, brightness / "model.onnx", "--rows", 0).exit_code == 2
     assert run("explain", "-c", config, brightness / "model.onnx", "--prune-share", 1).exit_code == 2
+
+
+@pytest.mark.parametrize(("command", "flag"), [("explain", "--prune-share"), ("export", "--prune")])
+@pytest.mark.parametrize("share", ["nan", "0", "1"])
+def test_a_share_that_is_none_is_a_usage_error(command, flag, share):
+    done = CliRunner().invoke(main, [command, flag, share])
+    assert done.exit_code == 2
+    assert f"Invalid value for '{flag}'" in done.stderr

@@ -118,9 +118,12 @@ def test_an_unknown_or_broken_recipe_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="did you mean 'int8-balanced'"):
         open_recipe("int8-balance")
     (tmp_path / "mine.yaml").write_text("name: mine\nrowz: 3\n")
-    with pytest.raises(UsageError, match="rowz"):
+    with pytest.raises(UsageError, match=r"used: rowz: [^\n]*$"):
         open_recipe(str(tmp_path / "mine.yaml"))
-    with pytest.raises(UsageError, match=r"absent\.yaml"):
+    (tmp_path / "mine.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="cannot be used"):
+        open_recipe(str(tmp_path / "mine.yaml"))
+    with pytest.raises(UsageError, match=r"no calibration recipe '.*absent\.yaml'\n"):
         open_recipe(str(tmp_path / "absent.yaml"))
 
 
@@ -146,5 +149,7 @@ def test_rows_of_a_file_have_no_cells_to_warn_of_and_too_few_are_refused():
     chosen = calibration_rows(own, group=nobody, label=nobody, groups=1, seed=0)
     assert len(chosen) == 20
     assert check_calibration(own, chosen, group=nobody, label=nobody) == ()
-    with pytest.raises(DataError, match=f"at least {LEAST_ROWS}"):
+    with pytest.raises(DataError) as error:
         check_calibration(own, chosen[:5], group=nobody, label=nobody)
+    assert error.value.expected == f"at least {LEAST_ROWS}"
+    assert error.value.fix == "raise `rows`, or add rows to 'mine.csv'"

@@ -3,11 +3,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, parser
 
+from edgefair.compress.half import to_float16
 from edgefair.compress.prepared import check_quantizable, embedding_nodes, prepare_graph, quantizable_nodes
+from edgefair.compress.quantize import Quantizer, quantize_dynamic
+from edgefair.compress.recipe import open_recipe
 from edgefair.errors import ModelError
 from tests.compress.graphs import graph, layers, normal, residual, tokens
 
 node = helper.make_node
+RECIPE = open_recipe("int8-balanced")
 
 
 def test_every_node_gets_a_name_of_its_own_and_a_second_preparation_changes_nothing():
@@ -72,7 +76,7 @@ REFUSED = {
     ),
     "'c' is the custom operator my.domain.Mine": with_node(node("Mine", ["y"], ["z"], "c", domain="my.domain")),
     "mixes the opsets 13, 20": with_opsets(("", 20), ("ai.onnx", 13)),
-    "the graph has opset 12": with_opsets(("", 12)),
+    "the graph has opset 10": with_opsets(("", 10)),
     "nothing to quantize": graph([node("Relu", ["x"], ["y"])], {}, x=(2,), y=(2,)),
 }
 
@@ -84,6 +88,19 @@ def test_what_cannot_be_quantized_is_refused_before_anything_is_done(found):
             refuse(REFUSED[found])
         assert found in str(error.value)
         assert error.value.fix
+
+
+def test_an_old_opset_is_refused_by_what_it_lacks_and_by_nothing_else():
+    old = with_opsets(("", 12))
+    old.ir_version = 7
+    prepared = prepare_graph(old)
+    assert to_float16(prepared).graph.node
+    assert quantize_dynamic(prepared, reduce_range=False).graph.node
+    for static in (lambda: check_quantizable(old, "static"), lambda: Quantizer(prepared, {}, RECIPE)):
+        with pytest.raises(ModelError) as error:
+            static()
+        assert "the graph has opset 12" in str(error.value)
+        assert error.value.expected == "opset 13 or newer, as static INT8 needs"
 
 
 def test_convolutions_are_not_quantized_dynamically():

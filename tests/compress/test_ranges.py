@@ -193,6 +193,12 @@ def test_no_rows_numbers_that_are_none_and_a_percentile_of_nothing_are_refused()
         calibrate(LAYERS, [{"x": rows(8)}], method="percentile", percentile=0)
     with pytest.raises(ModelError, match="cannot run"):
         calibrate(LAYERS, [{"z": rows(8)}], method="minmax")
+    doubles = onnx.ModelProto()
+    doubles.CopyFrom(LAYERS)
+    for item in doubles.graph.initializer:
+        item.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(item).astype(np.float64), item.name))
+    with pytest.raises(ModelError, match="has a constant FP32 weight"):
+        calibrate(doubles, [{"x": rows(8)}], method="minmax")
 
 
 def test_rows_that_cannot_be_read_again_are_refused():

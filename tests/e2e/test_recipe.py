@@ -231,6 +231,13 @@ def test_recipes_that_contradict_themselves_are_refused_before_anything_is_train
     assert "beta belongs to" in refused(project, "export", "--prune", 0.5, "--beta", 0.2)
     assert "energy belongs to" in refused(project, "export", "--low-rank", 0.5, "--energy", 0.5)
     assert "tolerance belongs to" in refused(project, "export", "--low-rank", "energy", "--tolerance", 0.1)
+    for flag, value in (
+        ("--importance", "taylor"),
+        ("--round-to", 8),
+        ("--measure", "parameters"),
+        ("--scope", "global"),
+    ):
+        assert f"{flag[2:].replace('-', '_')} belongs to `prune`" in refused(project, "export", "--int8", flag, value)
     frozen = ["--prune", 0.5, "--importance", "adversarial-frozen"]
     for flags in (["--cluster", 8], ["--low-rank", 0.5], ["--sparsity", 0.5], ["--rounds", 2], ["--distill", "plain"]):
         assert "leaves random weights as they are" in refused(project, "export", *frozen, *flags)
@@ -259,6 +266,23 @@ def test_a_number_out_of_range_is_refused(project, key, value):
     done = run("export", flag, value, "-c", project / "edgefair.yaml")
     assert done.exit_code == 2
     assert flag in done.stderr
+
+
+@pytest.mark.parametrize("key", ["tolerance", "beta", "distill.temperature", "distill.mfd_weight"])
+def test_a_number_that_is_not_finite_is_refused(project, key):
+    known = ["--set", "compress.distill.teacher=plain"] if key.startswith("distill") else []
+    assert f"compress.{key}" in refused(project, "export", *known, "--set", f"compress.{key}=.inf")
+
+
+@pytest.mark.parametrize("width", ["0", "-1", "nan", "inf", "1.5"])
+def test_a_students_width_that_is_no_share_is_refused(project, width):
+    assert "a share of the run's" in refused(project, "export", "--distill", "plain", "--student", width)
+
+
+@pytest.mark.parametrize("rank", ["0", "1", "nan", "Energy"])
+def test_a_rank_that_is_neither_a_share_nor_a_rule_is_refused(project, rank):
+    said = refused(project, "export", "--low-rank", rank)
+    assert "compress.low_rank: a share between 0 and 1, energy or worst-group" in said
 
 
 def test_what_a_frozen_network_and_a_latency_need_is_asked_before_anything_is_trained(project):

@@ -147,6 +147,16 @@ def test_a_corrupt_empty_or_truncated_file_is_refused(exported, tmp_path, conten
         read_model(bad)
 
 
+def test_weights_that_are_inputs_too_become_constants(exported, tmp_path):
+    _, _, path = exported
+    model = onnx.load_model(path)
+    inputs = [item.name for item in model.graph.input]
+    for item in model.graph.initializer:
+        model.graph.input.append(helper.make_tensor_value_info(item.name, item.data_type, list(item.dims)))
+    onnx.save_model(model, tmp_path / "old.onnx")
+    assert [item.name for item in read_model(tmp_path / "old.onnx").graph.input] == inputs
+
+
 def test_the_file_holds_no_path_of_the_machine_that_exported_it(exported):
     _, _, path = exported
     assert b".py" not in path.read_bytes()
