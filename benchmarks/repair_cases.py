@@ -5,8 +5,10 @@ Cases, each of which the gate (the equalized-odds gap may grow by 0.05) blocks w
 - MobileNetV2 with per-tensor INT8 weights. Two channels before every depthwise layer are 100 times smaller and their
   weights behind 100 times larger, which leaves the function as it is: networks that are trained for long have such
   channels (Nagel et al., ICCV 2019), one of a few minutes has not. Once with every move, once with float layers only;
-- ResNet-18 of half its width with 4-bit per-tensor weights, with float layers only;
-- the same ResNet-18 pruned too far, with INT8.
+- ResNet-18 of half its width with 4-bit per-tensor weights, with float layers only. Two channels inside every block are
+  half as large, and their weights behind twice: without that the gap grows by about as much as may be, and the audit
+  rows cannot tell (INCONCLUSIVE, which blocks too);
+- the same ResNet-18, as it was trained, pruned too far, with INT8.
 
 The networks are trained on the synthetic glyphs of 64 pixels, whose minority is harder to see. `NNCF` is
 quantize_with_accuracy_control on the FP32 file of the second case, with the same calibration and validation rows, its
@@ -27,12 +29,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from machine import finish, print_machine
+from machine import Claim, finish_claims, print_machine
 from peers.judging import open_model, race
 from peers.rows import Rows
 from peers.tools import PEERS, SCRIPTS, UnavailableError
@@ -56,6 +58,11 @@ KNOBS = {"texture": 0.12, "stroke": 0.6, "noise": 0.1, "share": 0.4}
 GROWTH, KEPT, NOISE, LEVEL = 0.05, 0.7, 1.03, 0.05
 FP32, RECIPE, REPAIRED, NNCF = "FP32", "recipe", "repaired", "nncf"
 OUTLIERS = 2
+# How the names end of a layer's normalization, and of the 3x3 layer that it feeds.
+FEEDS = {
+    "expand_1x1.normalization": "conv_3x3.convolution",
+    "layer.0.normalization": "layer.1.convolution",
+}
 
 
 @dataclass(frozen=True)
@@ -82,21 +89,16 @@ class Case:
 
 FLOAT_ONLY = {"repair": {"moves": ["float"]}}
 MOBILE = Case("per-tensor MobileNetV2", "mobilenet-v2", {"dropout": 0.0, "stem": "imagenet"}, 100.0, {}, {})
-RESNET = Case("4-bit ResNet-18, float only", "resnet-18", {"width": 0.5, "stem": "imagenet"}, 1.0, {}, FLOAT_ONLY)
+RESNET = Case("over-pruned ResNet-18", "resnet-18", {"width": 0.5, "stem": "imagenet"}, 1.0, {}, {})
+COARSE = replace(
+    RESNET, name="4-bit ResNet-18, float only", outliers=2.0, weights={"weight_bits": 4}, compress=FLOAT_ONLY
+)
 CASES = (
     MOBILE,
     replace(MOBILE, name="per-tensor MobileNetV2, float only", compress=FLOAT_ONLY, beside_nncf=True),
-    replace(RESNET, weights={"weight_bits": 4}),
-    replace(RESNET, name="over-pruned ResNet-18", compress={"prune": 0.8, "scope": "global"}),
+    COARSE,
+    replace(RESNET, compress={"prune": 0.8, "scope": "global"}),
 )
-
-
-class Claim(NamedTuple):
-    """A number that shall be at least the goal."""
-
-    name: str
-    value: float
-    goal: float
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,7 @@ class Size:
     epochs: int
 
 
-QUICK_CASE = replace(
-    RESNET, name="4-bit ResNet-18", options={"width": 0.25}, weights={"weight_bits": 4}, compress=FLOAT_ONLY
-)
+QUICK_CASE = replace(COARSE, name="4-bit ResNet-18", options={"width": 0.25})
 FULL, QUICK = Size(64, 0.3, 10_000, 12_000, 3), Size(24, 0.5, 4_000, 6_000, 3)
 
 
@@ -160,16 +160,18 @@ def widen(network: nn.Module, factor: float) -> None:
     generator = torch.Generator().manual_seed(0)
     modules = dict(network.named_modules())
     pairs = [
-        (modules[name], modules[name.replace("expand_1x1.normalization", "conv_3x3.convolution")])
+        (modules[name], modules[name.removesuffix(end) + behind])
         for name in modules
-        if name.endswith("expand_1x1.normalization")
+        for end, behind in FEEDS.items()
+        if name.endswith(end)
     ]
     with torch.no_grad():
         for norm, layer in pairs:
             chosen = torch.randperm(len(norm.weight), generator=generator)[:OUTLIERS]
             norm.weight[chosen] /= factor
             norm.bias[chosen] /= factor
-            layer.weight[chosen] *= factor
+            fed = layer.weight if layer.groups > 1 else layer.weight.transpose(0, 1)
+            fed[chosen] *= factor
 
 
 def dense_of(case: Case, size: Size, folder: Path) -> Path:
@@ -336,10 +338,7 @@ def main() -> None:
     else:
         chosen = [case for case in CASES if options.only in case.name]
         found = run(chosen, FULL, options.work.resolve(), options.seconds)
-    for claim in found[:-1]:
-        print(f"{claim.name}: {claim.value:.3f} (goal >= {claim.goal:.3f})")
-    last = next((claim for claim in found if claim.value < claim.goal), found[-1])
-    finish(last.name, last.value, last.goal, at_most=False)
+    finish_claims(found)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,15 @@ Pure: what a choice is worth comes from a `Bench`, and equal answers give the sa
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
 
+from edgefair.compress.islands import Cost, Harmless, Nodes, Ranked, cheaper, fewest, fitting, harm_of, names
+
 Kind = Literal["static", "dynamic", "fp16"]
 Move = Literal["seven-bit", "bias", "calibration", "float", "prune", "last-layer", "threshold"]
-# The share of the harm that is expected to be too much, the share of the worst node's harm that is clear harm, and how
-# many nodes of clear harm in a row show that the ranking is right.
-MOST, CLEAR, ENOUGH = 0.7, 0.1, 2
 # What a lower pruning ratio is tried at, as shares of the ratio that was asked for.
 RATIOS = (0.75, 0.5, 0.25)
 
@@ -70,19 +70,15 @@ class Trial:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """A node in low precision, and how much harm that seems to do: 0 or more, in any unit."""
-
-    node: str
-    harm: float
-
-
 class Bench(Protocol):
     """Makes and judges compressed models."""
 
     def judge(self, choice: Choice) -> Trial:
         """Make the model of a choice and judge it on the validation rows of every target."""
+        ...
+
+    def cost(self, choice: Choice) -> float:
+        """The `cost` of the trial that `judge` would give, without a trial. A node in float never makes it less."""
         ...
 
     def nodes(self, choice: Choice) -> Sequence[Ranked]:
@@ -118,7 +114,7 @@ class Repair:
     """How a search ended.
 
     Attributes:
-        chosen: the cheapest trial that keeps every gate; else the one that falls short least.
+        chosen: the cheapest allowed trial that keeps every gate; else the one that falls short least.
         trials: all of them, in order.
         ended: why it ended, in words.
     """
@@ -148,6 +144,21 @@ class _Search:
     def allows(self, move: Move) -> bool:
         return move in self.moves.allowed
 
+    @property
+    def usable(self) -> list[Trial]:
+        """Trials that may be chosen: where nodes in float are not allowed, those only tell what is to blame."""
+        return [trial for trial in self.trials.values() if self.allows("float") or not trial.choice.float_nodes]
+
+    @property
+    def best(self) -> Trial | None:
+        """The cheapest harmless one. Where it is not kept for its latency or size, neither is what costs more."""
+        return min((trial for trial in self.usable if trial.harmless), key=lambda trial: trial.cost, default=None)
+
+    @property
+    def bound(self) -> float:
+        """What a choice must cost less than to be worth a trial."""
+        return math.inf if self.best is None else self.best.cost
+
     def run(self, start: Choice, *, kind: Kind | None, dense_keeps: bool) -> str:
         """Try until something is kept and nothing cheaper is left; why it ended."""
         if self.judge(start).kept:
@@ -173,26 +184,42 @@ class _Search:
 
     def _pruned(self, start: Choice, ratio: float, kind: Kind | None) -> str | None:
         choice = replace(start, prune=ratio)
+        if self.bench.cost(choice) >= self.bound:
+            return None
         if self.judge(choice).kept:
             return f"pruning {ratio:g} instead of {start.prune:g} keeps every gate"
         return None if kind is None else self._precision(choice, kind)
 
     def _precision(self, start: Choice, kind: Kind) -> str | None:
-        """Low precision as far as it keeps every gate, by what costs no time first; None where it is not to blame."""
+        """Low precision as far as it keeps every gate; None where it is not to blame, or nothing cheaper is found."""
         ranked = self.bench.nodes(start)
-        nodes = tuple(item.node for item in ranked)
-        if not (self.bench.is_dense(start) or self.judge(replace(start, float_nodes=nodes)).harmless):
+        harmless, cost = self._with_floats(start, ranked)
+        most = fitting(ranked, cost, self.bound)
+        if not (self.bench.is_dense(start) or harmless(names(most))):
             return None
-        best = start
+        free = start
         for changed in self._free(start) if kind == "static" else ():
-            trial = self.judge(changed(best))
+            trial = self.judge(changed(free))
             if trial.kept:
                 return "a move that costs no time keeps every gate"
-            if trial.shortfall < self.judge(best).shortfall:
-                best = changed(best)
-        if self.allows("float") and self._islands(best, ranked).kept:
-            return "the fewest nodes that were found went back to float"
-        return None
+            if trial.shortfall < self.judge(free).shortfall:
+                free = changed(free)
+        if self.allows("float") and most and (least := fewest(most, harmless, cost)):
+            foretold = harm_of(item for item in ranked if item.node in least)
+            if foretold:
+                cheaper(ranked, harmless, cost, self.bound, foretold)
+            if free != start:
+                cheaper(ranked, *self._with_floats(free, ranked), self.bound)
+        found = self.best is not None and self.best.kept and self.best.choice.prune == start.prune
+        return "the cheapest nodes that were found went back to float" if found else None
+
+    def _with_floats(self, choice: Choice, ranked: Sequence[Ranked]) -> tuple[Harmless, Cost]:
+        """What a choice is worth by its nodes in float, which are always named in the order of their ranking."""
+
+        def of(nodes: Nodes) -> Choice:
+            return replace(choice, float_nodes=tuple(node for node in names(ranked) if node in nodes))
+
+        return lambda nodes: self.judge(of(nodes)).harmless, lambda nodes: self.bench.cost(of(nodes))
 
     def _free(self, start: Choice) -> Iterator[Any]:
         """Changes of a choice that leave its speed as it is."""
@@ -205,46 +232,6 @@ class _Search:
             for name in self.moves.calibrations:
                 yield lambda choice, name=name: replace(choice, calibration=name)
 
-    def _islands(self, choice: Choice, ranked: Sequence[Ranked]) -> Trial:
-        """Fewest nodes in float: the shortest kept prefix of the ranking, then without what it can spare.
-
-        More float is taken to be no worse. Where that is wrong it still ends at nodes that were judged.
-        """
-        nodes = tuple(item.node for item in ranked)
-
-        def keeps(count: int) -> bool:
-            return self.judge(replace(choice, float_nodes=nodes[:count])).harmless
-
-        guess = likely(ranked)
-        count = _least(keeps, guess, len(nodes))
-        if count is None:
-            return self.judge(replace(choice, float_nodes=nodes))
-        foretold = abs(count - guess) <= 1
-        return self.judge(replace(choice, float_nodes=self._thinned(choice, ranked[:count], foretold)))
-
-    def _thinned(self, choice: Choice, ranked: Sequence[Ranked], foretold: bool) -> tuple[str, ...]:
-        """Without what can be spared: from the least harmful node on, in strides that double; the last one is needed.
-
-        A run of n nodes that can be spared costs log n trials, each that cannot costs one. Nodes of clear harm are not
-        tried where the ranking foretold how many are needed, nor after some of them in a row could not be spared.
-        """
-        chosen = tuple(item.node for item in ranked)
-        clear = sum(item.harm > CLEAR * ranked[0].harm for item in ranked)
-        first = clear if foretold else 0
-        end, stride, needed = len(ranked) - 1, 1, 0
-        while end > first and needed < ENOUGH:
-            stride = min(stride, end - first)
-            tried = [item.node for item in ranked[end - stride : end]]
-            fewer = tuple(node for node in chosen if node not in tried)
-            if self.judge(replace(choice, float_nodes=fewer)).harmless:
-                chosen, end, stride, needed = fewer, end - stride, 2 * stride, 0
-            elif stride > 1:
-                stride //= 2
-            else:
-                end -= 1
-                needed += end < clear
-        return chosen
-
     def _treated(self, start: Choice) -> str | None:
         """Treatments of the compressed file, alone and together."""
         allowed = tuple(name for name in ("last-layer", "threshold") if self.allows(name))
@@ -254,51 +241,19 @@ class _Search:
         return None
 
 
-def likely(ranked: Sequence[Ranked]) -> int:
-    """How many of the first nodes do most of the harm: at least one."""
-    total, found = sum(item.harm for item in ranked), 0.0
-    for count, item in enumerate(ranked, start=1):
-        found += item.harm
-        if found >= MOST * total:
-            return count
-    return 1
-
-
-def _least(keeps: Callable[[int], bool], guess: int, most: int) -> int | None:
-    """The least count from 1 to `most` that keeps, by strides that double away from a guess, then bisection.
-
-    A guess that is right costs two calls. None where not even `most` keeps.
-    """
-    stride = 1
-    if keeps(guess):
-        high = guess
-        while high > 1 and keeps(max(high - stride, 1)):
-            high, stride = max(high - stride, 1), 2 * stride
-        low = max(high - stride, 0)
-    else:
-        low = guess
-        while not keeps(min(low + stride, most)):
-            low, stride = min(low + stride, most), 2 * stride
-            if low == most:
-                return None
-        high = min(low + stride, most)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if keeps(middle):
-            high = middle
-        else:
-            low = middle
-    return high
-
-
 def repair(start: Choice, moves: Moves, bench: Bench, *, kind: Kind | None, dense_keeps: bool) -> Repair:
     """Search for the cheapest compression that keeps every gate.
 
     Order: the recipe as it is; moves that cost no time (7-bit or unsigned weights where sums saturate, bias, other
-    calibrations), each kept where it helps; the fewest nodes back to float; the same at lower pruning ratios, of which
-    the last step is halved once; treatments of the file. Before anything else is tried on INT8, the model with every
-    node in float shows whether INT8 is to blame; where that is the model before compression, it is. Dynamic INT8 and
-    FP16 have no calibration: there the nodes go back to float at once.
+    calibrations), each kept where it helps; nodes back to float, of the recipe and then on top of those moves; the
+    same at lower pruning ratios, of which the last step is halved once; treatments of the file. Before anything else
+    is tried on INT8, the model with every node in float (once something is kept: with as many as cost less than that)
+    shows whether INT8 is to blame; where that is the model before compression, it is. Dynamic INT8 and FP16 have no
+    calibration: there the nodes go back to float at once.
+
+    Once something is kept, nothing that costs as much is tried. Every choice is judged at most once. The cost is at
+    most that of nodes in float alone, which are looked for as if there were no other move; and, where harms add up as
+    ranked and the budget does not end, at most that of nodes in float on top of the moves that cost no time.
 
     Args:
         start: the recipe.
@@ -310,8 +265,8 @@ def repair(start: Choice, moves: Moves, bench: Bench, *, kind: Kind | None, dens
         ended = search.run(start, kind=kind, dense_keeps=dense_keeps)
     except _SpentError:
         ended = f"the budget of {moves.trials} trials is used up"
-    trials = tuple(search.trials.values())
-    kept = [trial for trial in trials if trial.kept]
+    trials, usable = tuple(search.trials.values()), search.usable
+    kept = [trial for trial in usable if trial.kept]
     if kept:
         return Repair(min(kept, key=lambda trial: trial.cost), trials, ended)
-    return Repair(min(trials, key=lambda trial: trial.shortfall), trials, ended)
+    return Repair(min(usable, key=lambda trial: trial.shortfall), trials, ended)

@@ -7,21 +7,22 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.compress.islands import Ranked
 from edgefair.compress.macs import node_macs
 from edgefair.compress.saturation import audit_saturation
-from edgefair.compress.search import Choice, Ranked, Trial
+from edgefair.compress.search import Choice, Trial
 from edgefair.compress.sensitivity import rank_nodes
 from edgefair.config import Config
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import COLLAPSE, FLOOR, GROUP_ACCURACY, LATENCY, SIZE
-from edgefair.decision.verdict import Gate, Outcome, Verdict
+from edgefair.decision.gates import LATENCY, SIZE
+from edgefair.decision.trial import is_kept, limit_stretch, shortfall
+from edgefair.decision.verdict import Verdict
 from edgefair.files import sha256_json
 from edgefair.measure.latency import summarize
 from edgefair.probe.device import saturates_int8
@@ -33,12 +34,11 @@ from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.fleet import load_fleet, on_each
 from edgefair.workflow.measure import decide_rows, evidence_of, spec_of
 from edgefair.workflow.progress import Progress
+from edgefair.workflow.recipes import for_tensorrt
 from edgefair.workflow.stratified import cells_of, draw, sample_of
 from edgefair.workflow.verify import today
 
 Result = TypeVar("Result")
-# Gates that want a number to be large; all others want it to be small.
-AT_LEAST = frozenset({FLOOR, GROUP_ACCURACY, COLLAPSE})
 OF_DEVICE = frozenset({LATENCY, SIZE})
 # What a multiply-accumulate costs in float, in units of one in INT8: on processors with INT8 dot products.
 FLOAT_COST = 4.0
@@ -93,6 +93,7 @@ class ValidationBench:
         self._log = log
         self._folder = folder
         self._progress = progress
+        self._macs: dict[float | None, dict[str, int]] = {}
         self._fleet = load_fleet(config.targets)
         self._known = {entry["key"]: entry["trial"] for entry in _read_log(log)}
         self._devices = self._on_each(self._dense)
@@ -121,7 +122,7 @@ class ValidationBench:
         """Whether the model before compression keeps every gate of decisions, on every target."""
         aim = self._config.train.aim
         gates = [gate for item in self._devices.values() for gate in item.verdict.gates if gate.name not in OF_DEVICE]
-        return all(_kept(gate, gate, aim) for gate in gates)
+        return all(is_kept(gate, gate, aim=aim) for gate in gates)
 
     def judge(self, choice: Choice) -> Trial:
         """See `compress.search.Bench`."""
@@ -133,7 +134,7 @@ class ValidationBench:
         verdicts = self._on_each(lambda probe, told: self._verdict(probe, made.path, made.spec, told))
         aim, stretch = self._config.train.aim, self._stretch(choice)
         judged = [
-            (gate, _kept(gate, self._devices[name].verdict.gate(gate.name), aim, stretch))
+            (gate, is_kept(gate, self._devices[name].verdict.gate(gate.name), aim=aim, stretch=stretch))
             for name, verdict in verdicts.items()
             for gate in verdict.gates
         ]
@@ -141,8 +142,8 @@ class ValidationBench:
             choice=choice,
             kept=all(kept for _, kept in judged),
             harmless=all(kept for gate, kept in judged if gate.name not in OF_DEVICE),
-            shortfall=sum(_shortfall(gate) for gate, kept in judged if not kept),
-            cost=self._cost(choice),
+            shortfall=sum(shortfall(gate, stretch=stretch) for gate, kept in judged if not kept),
+            cost=self.cost(choice),
             gates={
                 name: {gate.name: str(gate.outcome) for gate in verdict.gates} for name, verdict in verdicts.items()
             },
@@ -151,15 +152,22 @@ class ValidationBench:
         return trial
 
     def _stretch(self, choice: Choice) -> float:
-        """How much farther from the estimate a limit must lie than the policy's.
-
-        The best of many trials on the same rows looks better than it is: but for the recipe, which nobody picked among
-        others, limits are those of alpha / trials (Bonferroni), as a normal distribution would have them.
-        """
+        """Of the limits: none for the recipe, which nobody picked among others."""
         if choice == self._recipe:
             return 1.0
-        alpha, trials = self._config.policy.alpha, self._config.compress.repair.max_trials
-        return NormalDist().inv_cdf(1 - alpha / trials) / NormalDist().inv_cdf(1 - alpha)
+        return limit_stretch(self._config.policy.alpha, self._config.compress.repair.max_trials)
+
+    def cost(self, choice: Choice) -> float:
+        """Multiply-accumulates in units of one in low precision; of what stays in float as a whole, bytes.
+
+        A clock would choose otherwise in every run. See `compress.search.Bench`.
+        """
+        if self._candidates.kind is None:
+            return float(self._candidates.source(choice.prune).path.stat().st_size)
+        if choice.prune not in self._macs:
+            self._macs[choice.prune] = node_macs(self._candidates.prepared(choice.prune))
+        macs, floats = self._macs[choice.prune], frozenset(choice.float_nodes)
+        return sum(count * (FLOAT_COST if name in floats else 1.0) for name, count in macs.items())
 
     def is_dense(self, choice: Choice) -> bool:
         """See `compress.search.Bench`."""
@@ -192,7 +200,9 @@ class ValidationBench:
 
     def saturating(self, choice: Choice) -> Sequence[str]:
         """See `compress.search.Bench`. Told from sums on calibration rows, without such a processor."""
-        if self._candidates.reduce_range or not any(item.saturates for item in self._devices.values()):
+        # TensorRT adds in 32 bits, and takes no unsigned weights.
+        spared = self._candidates.reduce_range or for_tensorrt(self._config)
+        if spared or not any(item.saturates for item in self._devices.values()):
             return ()
         self._progress(0, 0, "looking for sums beyond 16 bits")
         config, data = self._config, self._candidates.data
@@ -231,16 +241,6 @@ class ValidationBench:
             size_bytes=path.stat().st_size,
         )
 
-    def _cost(self, choice: Choice) -> float:
-        """Multiply-accumulates in units of one in low precision; of what stays in float as a whole, bytes.
-
-        A clock would choose otherwise in every run.
-        """
-        if self._candidates.kind is None:
-            return float(self._candidates.source(choice.prune).path.stat().st_size)
-        macs = node_macs(self._candidates.prepared(choice.prune))
-        return sum(count * (FLOAT_COST if name in choice.float_nodes else 1.0) for name, count in macs.items())
-
     def _write(self, key: str, trial: Trial) -> None:
         entry = trial.to_json()
         self._known[key] = entry
@@ -275,44 +275,3 @@ def _said(choice: Choice) -> str:
         *choice.post,
     ]
     return ", ".join(part for part in parts if part)
-
-
-def _kept(gate: Gate, dense: Gate, aim: float, stretch: float = 1.0) -> bool:
-    """Whether a gate passes; or these rows are too few to tell, and the estimate is as it should be.
-
-    It is where it keeps a share of the threshold; or the threshold, where the rows cannot tell of the model before
-    compression either. What could not be measured (a latency in an emulator, a cell without rows) cannot be mended.
-
-    Args:
-        aim: that share, as few validation rows stand for the audit rows.
-        stretch: how much farther from the estimate than it is the limit must still keep the threshold.
-    """
-    if gate.outcome is Outcome.FAIL or (gate.outcome is Outcome.PASS and _passes(gate, stretch)):
-        return gate.outcome is Outcome.PASS
-    if gate.estimate is None or gate.threshold is None:
-        return True
-    if gate.name in AT_LEAST:
-        return gate.estimate >= gate.threshold
-    share = 1.0 if dense.outcome is Outcome.INCONCLUSIVE else aim
-    return gate.estimate <= share * gate.threshold
-
-
-def _passes(gate: Gate, stretch: float) -> bool:
-    """Whether a gate that passes still does with its upper limit so much farther from the estimate."""
-    if gate.name in AT_LEAST or gate.estimate is None or gate.threshold is None or gate.upper is None:
-        return True
-    return gate.estimate + stretch * (gate.upper - gate.estimate) <= gate.threshold
-
-
-def _shortfall(gate: Gate) -> float:
-    """How far the limit that decides is from the threshold, relative to it; 1 where there is none."""
-    limit = gate.lower if gate.name in AT_LEAST else gate.upper
-    found = gate.estimate if limit is None else limit
-    if found is None or gate.threshold is None:
-        return 1.0
-    return max(_excess(gate, found) / max(gate.threshold, 1e-3), 1e-6)
-
-
-def _excess(gate: Gate, value: float) -> float:
-    threshold = gate.threshold or 0.0
-    return threshold - value if gate.name in AT_LEAST else value - threshold

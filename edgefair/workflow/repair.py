@@ -6,7 +6,6 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-from edgefair.compress.recipe import open_recipe
 from edgefair.compress.search import Choice, Moves, Repair, repair
 from edgefair.config import Config
 from edgefair.files import sha256_file, sha256_json
@@ -14,6 +13,7 @@ from edgefair.workflow.bench import ValidationBench
 from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.fleet import load_fleet
 from edgefair.workflow.progress import Progress
+from edgefair.workflow.recipes import recipe_of
 
 FOLDER, LOG = "repair", "trials.jsonl"
 
@@ -52,7 +52,7 @@ def _digest(config: Config, candidates: Candidates) -> str:
         {
             "dense": sha256_file(candidates.dense.path),
             "config": config.model_dump(mode="json", exclude={"output", "project", "runs"}),
-            "recipes": [open_recipe(name, base=config.base).model_dump(mode="json") for name in recipes],
+            "recipes": [recipe_of(config, name).model_dump(mode="json") for name in recipes],
             "targets": [profile.model_dump(mode="json") for profile in load_fleet(config.targets)],
             "rows": [data.train.fingerprint, data.validation.fingerprint],
             "versions": {name: importlib.metadata.version(name) for name in ("edgefair", "onnx", "onnxruntime")},
