@@ -66,6 +66,7 @@ def main() -> None:
                 treatment = line if line in TREATMENTS else None
                 report = edgefair.export(config_of(raw, treatment, seed, folder), latency=False)
                 found.append(judged(report))
+                print(f"seed {seed}, {line}: {found[-1]}", flush=True)
     print("| treatment after pruning by half of the MACs | gap | upper limit | accuracy |")
     print("|---|---|---|---|")
     for line, found in jobs.items():

@@ -12,7 +12,7 @@ from torch.nn import functional
 from edgefair.compress.base import Context
 from edgefair.compress.layers import example_features
 from edgefair.compress.pruning import Scope
-from edgefair.compress.pruning.choose import leaving, rounded, smallest_share, wanted
+from edgefair.compress.pruning.choose import filled, leaving, rounded, smallest_share, wanted
 from edgefair.compress.pruning.gates import Gates
 from edgefair.compress.pruning.magnitude import magnitude
 from edgefair.compress.pruning.sample import require_rows
@@ -34,7 +34,6 @@ class Adversary:
         steps: of both players.
         batch_rows: rows of a step.
         weight: lambda, what the adversary's loss counts.
-        cost: mu, what missing the budget counts.
         learning_rate: of the weights (Adam).
         score_rate: of the scores (Adam), which begin around 1.
         frozen: only scores are learned and the weights stay what they are, as in a random network (Ramanujan et al.,
@@ -45,7 +44,6 @@ class Adversary:
     steps: int = 300
     batch_rows: int = 128
     weight: float = 1.0
-    cost: float = 1.0
     learning_rate: float = 1e-3
     score_rate: float = 0.02
     frozen: bool = False
@@ -53,8 +51,8 @@ class Adversary:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_rows < 2 or min(self.learning_rate, self.score_rate) <= 0:
             raise UsageError(f"settings of adversarial pruning: {self}", expected="steps, batch_rows and rates above 0")
-        if min(self.weight, self.cost) < 0:
-            raise UsageError(f"weight is {self.weight} and cost {self.cost}", expected="0 or more")
+        if self.weight < 0:
+            raise UsageError(f"weight is {self.weight}", expected="0 or more")
 
 
 def adversarial(
@@ -65,16 +63,21 @@ def adversarial(
     *,
     scope: Scope,
     budget: float,
+    round_to: int,
 ) -> list[Tensor]:
     """Scores learned with the weights: float64 [atoms] per unit. Weights change in place unless they are frozen.
 
-    min over scores and weights, max over D, of CE(f(x), y) - lambda CE(D(f(x), y), s) + mu |MACs(g) - budget|, with
-    gates g = 1[score among the k largest], k falling to what the budget allows, and gradients straight through. One
-    step of D alternates with one of the network (in the spirit of Zhang, Wang et al., ICCV 2023). D is
-    `debias.Adversarial`'s.
+    min over scores and weights, max over D, of CE(f(x), y) - lambda CE(D(f(x), y), s) subject to MACs(g) <= budget,
+    with gates g = 1[score among the k largest] and gradients straight through. k is the largest that keeps the budget,
+    which falls to what is asked for, and gates shut as channels leave, in whole steps of `round_to`. One step of D
+    alternates with one of the network (in the spirit of Zhang, Wang et al., ICCV 2023). D is `debias.Adversarial`'s.
+
+    The budget is no term of the loss: as one it starved the first layers, where a channel costs most. Its gradient
+    would be the same in every step, beside that of a trained network's loss, which is small and changes its sign.
 
     Args:
         budget: share of the multiply-accumulates that is left in the end.
+        round_to: as in `Prune`.
 
     Raises:
         DataError: one group only, or a group without rows.
@@ -87,7 +90,6 @@ def adversarial(
     network = classifier.network
     gated = Gates(network, units, example_features(classifier))
     scores = [score.float().requires_grad_(True) for score in magnitude(network, units)]
-    end = smallest_share(lambda share: float(gated.macs(_open(units, scores, share, scope))) <= budget, LEVELS) or 1.0
     weights = [] if settings.frozen else [p for p in network.parameters() if p.requires_grad]
     players = [{"params": scores, "lr": settings.score_rate}, {"params": weights, "lr": settings.learning_rate}]
     optimizer = torch.optim.Adam(players[: 1 if settings.frozen else 2], foreach=False)
@@ -101,13 +103,12 @@ def adversarial(
             done = min(1.0, step / (ANNEAL * settings.steps))
             with torch.no_grad():
                 features = classifier.preprocess(*inputs)
-            hard = _open(units, scores, done * end, scope)
+            hard = _open(gated, units, scores, 1 - done * (1 - budget), scope=scope, round_to=round_to)
             gates = [g + score - score.detach() for g, score in zip(hard, scores, strict=True)]
             logits = gated(features, gates)
             label = cells.label[index]
             loss = functional.cross_entropy(logits, label)
             loss = loss - settings.weight * opponent.adversary_loss(logits, label, cells.group[index])
-            loss = loss + settings.cost * (gated.macs(gates) - (1 - done * (1 - budget))).abs()
             if not torch.isfinite(loss):
                 raise ModelError(
                     f"adversarial pruning diverged in step {step}", fix="lower its learning_rate, weight or score_rate"
@@ -123,16 +124,28 @@ def adversarial(
     return [score.detach().double() for score in scores]
 
 
-def _open(units: Sequence[Unit], scores: Sequence[Tensor], share: float, scope: Scope) -> list[Tensor]:
-    """1 where an atom stays and 0 where it leaves, float32 [atoms] per unit."""
+def _open(
+    gated: Gates, units: Sequence[Unit], scores: Sequence[Tensor], budget: float, *, scope: Scope, round_to: int
+) -> list[Tensor]:
+    """1 where an atom stays and 0 where it leaves, float32 [atoms] per unit: the fewest leave that keep the budget."""
     detached = [score.detach() for score in scores]
-    kept = rounded(units, wanted(units, detached, share, scope=scope, round_to=1), round_to=1)
-    found = []
-    for unit, atoms in zip(units, leaving(detached, kept), strict=True):
-        gate = torch.ones(unit.atoms)
-        gate[atoms] = 0.0
-        found.append(gate)
-    return found
+
+    def gates(kept: Sequence[int]) -> list[Tensor]:
+        found = []
+        for unit, atoms in zip(units, leaving(detached, kept), strict=True):
+            gate = torch.ones(unit.atoms)
+            gate[atoms] = 0.0
+            found.append(gate)
+        return found
+
+    def stay(share: float) -> list[float]:
+        return wanted(units, detached, share, scope=scope, round_to=round_to)
+
+    def enough(kept: Sequence[int]) -> bool:
+        return float(gated.macs(gates(kept))) <= budget
+
+    share = smallest_share(lambda share: enough(rounded(units, stay(share), round_to)), LEVELS)
+    return gates(rounded(units, stay(1.0), round_to) if share is None else filled(units, stay(share), enough, round_to))
 
 
 def _order(rows: int, wanted: int) -> Tensor:

@@ -179,7 +179,9 @@ class Prune:
                 return fairprune(classifier, units, context, beta=self.beta)
             case "adversarial" | "adversarial-frozen":
                 game = replace(self.adversary, frozen=self.adversary.frozen or self.importance == "adversarial-frozen")
-                return adversarial(classifier, units, context, game, scope=self.scope, budget=budget)
+                return adversarial(
+                    classifier, units, context, game, scope=self.scope, budget=budget, round_to=self.round_to
+                )
             case "random":
                 generator = torch.Generator().manual_seed(context.seed)
                 return [torch.rand(unit.atoms, generator=generator, dtype=torch.float64) for unit in units]
