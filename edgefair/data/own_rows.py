@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from edgefair.data.config import DataConfig, SplitConfig
 from edgefair.data.dataset import DataSet, as_declared, finite
 from edgefair.data.lazy import LazyColumn
+from edgefair.data.overlap import check_overlap
 from edgefair.data.rows import TableRows
-from edgefair.data.sources import as_categories, open_source
+from edgefair.data.sources import MissingColumnError, as_categories, open_source
 from edgefair.data.table import Categories, Column, Table
 from edgefair.data.texts import Texts
 from edgefair.errors import DataError
@@ -20,6 +22,8 @@ from edgefair.probe.spec import InputSpec, PictureSpec
 
 # Rows outside of the training rows that chance does not explain: more than this share, and so many.
 UNLIKE, LEAST = 0.02, 3
+# Different rows, fewer than which are an accident.
+DIFFERENT = 16
 # Training rows whose pictures are looked at, and the side of these.
 LOOKED_AT, SIDE = 1024, 64
 
@@ -57,7 +61,12 @@ def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) 
         "subject": None,
         "split": SplitConfig(),
     }
-    table = as_declared(config, open_source(config.model_copy(update=wanted), base).table)
+    try:
+        table = as_declared(config, open_source(config.model_copy(update=wanted), base).table)
+    except MissingColumnError as error:
+        raise DataError(
+            error.found, expected=f"a column for every feature: {', '.join(data.features)}", fix="add it to the file"
+        ) from error
     columns = {
         name: _alike(name, table.columns[name], data.train.table.columns[name], source) for name in data.features
     }
@@ -73,15 +82,46 @@ def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) 
     )
 
 
+def check_unjudged(rows: TableRows, audit: TableRows, source: str) -> tuple[str, ...]:
+    """Refuse rows of one's own among which are audit rows; what to warn of where chance explains that some are equal.
+
+    Hashes of the features are compared, as `check_overlap` does: such rows have no labels, groups and ids.
+
+    Args:
+        source: the file of the rows, for messages.
+
+    Raises:
+        DataError: more rows are equal than chance explains.
+    """
+    judged = replace(audit, sensitive={}, ids=None, content=audit.features)
+    try:
+        shared = check_overlap([rows], judged).shared
+    except DataError as error:
+        equal = np.isin(_compared(judged), _compared(rows))
+        raise DataError(
+            f"'{source}' holds audit rows: {int(equal.sum()):,} of {len(audit):,} equal a row of it in every feature, "
+            "and chance does not explain that",
+            expected="calibration rows that the verdict is not about, for example training rows",
+            fix="leave these rows out of the file; if others were collected, leave their repetitions in, which show "
+            "how often people are alike",
+        ) from error
+    if not shared:
+        return ()
+    return (f"{shared:,} of {len(audit):,} audit rows equal one of them in every feature, as chance may have it",)
+
+
 def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[str, ...]:
-    """What to warn of: features whose values lie outside of those of the training rows, in more rows than
-    chance explains.
+    """What to warn of: rows that are all alike where training rows are not, and features whose values lie outside of
+    those of the training rows, in more rows than chance explains.
 
     Numbers: outside of the training rows' smallest and largest. Text: values that no training row has. Pictures and
     arrays: rows whose mean or spread is outside of that of training rows, of which a sample is drawn. Running text is
     not looked at.
     """
     found = []
+    different = _different(rows)
+    if different < DIFFERENT and different < _different(train):
+        found.append(f"only {different} different among {len(rows)}, and ranges of so few cut other rows off")
     rng = np.random.default_rng([seed, 41])
     for name in rows.features:
         own, known = rows.table.columns[name], train.table.columns[name]
@@ -110,17 +150,38 @@ def _notable(outside: NDArray[np.bool_]) -> bool:
     return int(outside.sum()) >= LEAST and float(outside.mean()) > UNLIKE
 
 
+def _compared(rows: TableRows) -> NDArray[np.uint64]:
+    """The hashes that `check_overlap` compares."""
+    return rows.row_hashes if rows.array_hashes is None else rows.array_hashes
+
+
+def _different(rows: TableRows) -> int:
+    """How many rows differ from each other in a feature."""
+    return len(np.unique(replace(rows, content=rows.features).row_hashes))
+
+
 def _alike(name: str, own: Column, known: Column, source: str) -> Column:
     """The column with numbers as text where the training rows have text: a file of a few rows may look like numbers."""
     if isinstance(known, Categories) and isinstance(own, np.ndarray):
         return as_categories(own, name)
     if isinstance(known, np.ndarray) and not (isinstance(own, np.ndarray) and own.shape[1:] == known.shape[1:]):
-        shape = f"arrays of {own.shape[1:]}" if isinstance(own, np.ndarray) else "text"
         raise DataError(
-            f"'{source}': feature '{name}' holds {shape}",
-            expected=f"arrays of {known.shape[1:]}, as in the training rows" if known.ndim > 1 else "numbers",
+            f"'{source}': feature '{name}' holds {_said(own)}",
+            expected=f"{_said(known)}, as in the training rows",
+            fix="write numbers; a boolean counts as 1 or 0" if known.ndim == 1 else None,
         )
     return own
+
+
+def _said(column: Column) -> str:
+    """What a column holds, for people."""
+    if isinstance(column, np.ndarray):
+        return f"arrays of {column.shape[1:]}" if column.ndim > 1 else "numbers"
+    if not isinstance(column, Categories):
+        return column.kind
+    if not column.present:
+        return "no value"
+    return "booleans" if set(column.present) <= {"False", "True"} else f"text, as {column.present[0]!r}"
 
 
 def _numbers(name: str, own: Column, known: Column, some: NDArray[np.int64]) -> list[tuple[str, Floats, Floats]]:

@@ -39,6 +39,10 @@ class Source:
     skipped: tuple[Skipped, ...]
 
 
+class MissingColumnError(DataError):
+    """A column that is asked for and not there."""
+
+
 def open_source(config: DataConfig, base: Path) -> Source:
     """Read the columns that the config needs.
 
@@ -114,7 +118,7 @@ def named_columns(config: DataConfig) -> list[str]:
 def _check_names(config: DataConfig, names: list[str], path: Path) -> None:
     for name in [*named_columns(config), *config.exclude, *config.categorical]:
         if name not in names:
-            raise DataError(
+            raise MissingColumnError(
                 f"'{path.name}' has no column '{name}'{did_you_mean(name, names)}",
                 expected=f"one of {', '.join(names[:60])}",
             )

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from edgefair.compress.recipe import CalibrationRecipe, calibration_rows, check_calibration
 from edgefair.compress.scores import scores
+from edgefair.compress.search import Kind
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
-from edgefair.data.own_rows import feature_rows, unlike_training
+from edgefair.data.own_rows import check_unjudged, feature_rows, unlike_training
 from edgefair.data.rows import TableRows
 from edgefair.targets import load_profile
 from edgefair.workflow.answers import TargetAnswers
@@ -20,6 +21,24 @@ from edgefair.workflow.models import Dense
 from edgefair.workflow.stratified import cells_of, draw
 
 BATCH_ROWS = 256
+# Why a calibration has no effect, by what the file is made into.
+IDLE: dict[Kind | None, str] = {
+    "dynamic": "dynamic INT8 finds its ranges while it runs",
+    "fp16": "FP16 has no ranges to find",
+    None: "nothing is quantized",
+}
+
+
+def idle_calibration(config: Config, kind: Kind | None) -> tuple[str, ...]:
+    """What to say where another calibration than the usual one is asked for, and nothing calibrates.
+
+    Args:
+        kind: which low precision the file gets.
+    """
+    asked = config.compress.calibration
+    if kind == "static" or asked == type(config.compress).model_fields["calibration"].default:
+        return ()
+    return (f"calibration '{asked}' has no effect: {IDLE[kind]}, and only static INT8 is calibrated",)
 
 
 class CalibrationRows:
@@ -39,7 +58,7 @@ class CalibrationRows:
         """Refuse a recipe that the rows cannot serve, before anything is trained; losses decide nothing of that.
 
         Raises:
-            DataError: a cell without rows, or a file of rows that the model does not fit.
+            DataError: a cell without rows; a file of rows that the model does not fit, or that holds audit rows.
         """
         if recipe.source is not None:
             self.rows(recipe)
@@ -83,8 +102,11 @@ class CalibrationRows:
         chosen = calibration_rows(recipe, group=nobody, label=nobody, groups=1, seed=seed)
         check_calibration(recipe, chosen, group=nobody, label=nobody)
         rows = own.take(chosen)
+        # Where nothing is judged, audit rows are not read.
+        audit = self._data.splits.get("audit")
+        equal = () if audit is None else check_unjudged(own, audit, source)
         unlike = unlike_training(rows, self._data.train, seed=seed)
-        return rows, tuple(f"calibration rows of '{source}': {warning}" for warning in unlike)
+        return rows, tuple(f"calibration rows of '{source}': {warning}" for warning in (*equal, *unlike))
 
     def _with_loss(self, recipe: CalibrationRecipe) -> tuple[TableRows, NDArray[np.float64]]:
         """Training rows of every cell, as many as the recipe could take from one, and their loss before compression."""

@@ -69,9 +69,17 @@ class Candidates:
         self.kind, self.reduce_range = numerics.kind, numerics.reduce_range
         self._calibration = CalibrationRows(config, data, dense)
         if self.kind == "static":
-            self._calibration.check(recipe_of(config, config.compress.calibration))
+            self._check_calibration()
         self._sources = Sources(config, data, dense, run, folder, progress, reduce_range=self.reduce_range)
         self._graphs = Graphs(config, data, dense.spec, numerics, self._sources, self._calibration, progress)
+
+    def _check_calibration(self) -> None:
+        """Refuse rows that cannot calibrate: those of the recipe, and files of rows that the repair may try."""
+        self._calibration.check(recipe_of(self.config, self.config.compress.calibration))
+        repair = self.config.compress.repair
+        for recipe in (recipe_of(self.config, name) for name in repair.calibrations if repair.enabled):
+            if recipe.source is not None:
+                self._calibration.check(recipe)
 
     @property
     def changes(self) -> bool:

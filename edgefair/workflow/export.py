@@ -23,6 +23,7 @@ from edgefair.errors import UsageError
 from edgefair.files import sha256_file, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.report.model import Report
+from edgefair.workflow.calibration import idle_calibration
 from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.fleet import load_fleet
 from edgefair.workflow.models import Dense, dense_model
@@ -95,6 +96,7 @@ def export(
             dense = dense_model(config, data, str(model), weights=weights, to=folder / REFERENCE, progress=progress)
         spec, settings, candidate = dense.spec, dense.settings, dense.path
         candidates = Candidates(config, data, dense, name, work, progress)
+        notes = (*notes, *idle_calibration(config, candidates.kind))
         if candidates.changes:
             choice, searched, said = chosen(config, candidates, work, progress)
             made = candidates.make(choice, folder / MODEL)

@@ -68,20 +68,16 @@ class Graphs:
             DataError, ModelError: rows or a graph that cannot be calibrated or quantized.
             MeasurementError: a bias is corrected, and the first target gave no answers that can be believed.
         """
-        floats = frozenset(choice.float_nodes)
         if self._kind is None:
             return onnx.load_model(self._sources.source(choice.prune).path), {}
-        settings: dict[str, Any] = {"float_nodes": sorted(floats)} if floats else {}
-        if floats and floats >= set(self.nodes(choice.prune)):
-            return onnx.load_model(self._sources.source(choice.prune).path), settings
         prepared = self._sources.prepared(choice.prune)
-        if self._kind == "fp16":
-            return _unmarked(to_float16(prepared, float_nodes=floats)), settings | {"fp16": True}
-        settings |= {"int8": self._kind, "reduce_range": self._reduce_range}
-        if self._kind == "dynamic":
-            return quantize_dynamic(prepared, reduce_range=self._reduce_range, float_nodes=floats), settings
-        graph, made = self._static(choice)
-        return graph, settings | made
+        floats = frozenset(choice.float_nodes)
+        if floats and floats >= set(self.nodes(choice.prune)):
+            float_graph = onnx.load_model(self._sources.source(choice.prune).path)
+            return float_graph, {"float_nodes": sorted(floats | _layers_in_float(prepared, prepared))}
+        graph, settings = self._low_precision(choice, prepared, floats)
+        floats |= _layers_in_float(prepared, graph)
+        return graph, ({"float_nodes": sorted(floats)} if floats else {}) | settings
 
     def nodes(self, prune: float | None) -> tuple[str, ...]:
         """Names of the nodes that are INT8 or half unless a choice leaves them in float, embeddings among them."""
@@ -116,6 +112,17 @@ class Graphs:
                 found |= ranges_of(prepared, learned)
             self._ranges[key] = found
         return self._ranges[key]
+
+    def _low_precision(
+        self, choice: Choice, prepared: onnx.ModelProto, floats: frozenset[str]
+    ) -> tuple[onnx.ModelProto, dict[str, Any]]:
+        if self._kind == "fp16":
+            return _unmarked(to_float16(prepared, float_nodes=floats)), {"fp16": True}
+        settings: dict[str, Any] = {"int8": self._kind, "reduce_range": self._reduce_range}
+        if self._kind == "dynamic":
+            return quantize_dynamic(prepared, reduce_range=self._reduce_range, float_nodes=floats), settings
+        graph, made = self._static(choice)
+        return graph, settings | made
 
     def _static(self, choice: Choice) -> tuple[onnx.ModelProto, dict[str, Any]]:
         recipe = self.recipe(choice)
@@ -159,6 +166,16 @@ class Graphs:
         drawn = draw(self._data.train, self._config, cells_of(self._config, self._data), BIAS_ROWS, 37)
         with TargetAnswers(load_profile(self._config.targets[0]), drawn.rows, self._spec) as answers:
             return correct_bias(quantized, self._sources.prepared(choice.prune), self._spec, answers, drawn.cell)
+
+
+def _layers_in_float(prepared: onnx.ModelProto, made: onnx.ModelProto) -> frozenset[str]:
+    """Names of the prepared graph's layers and large embeddings that have an FP32 weight in the graph that was made.
+
+    Dynamic INT8 makes a MatMul of every Gemm, whether it quantizes it or not.
+    """
+    layers = {*quantizable_nodes(prepared), *embedding_nodes(prepared)}
+    left = {*quantizable_nodes(made), *embedding_nodes(made)}
+    return frozenset(name for name in layers if name in left or f"{name}_MatMul" in left - layers)
 
 
 def _unmarked(model: onnx.ModelProto) -> onnx.ModelProto:

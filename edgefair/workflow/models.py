@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,8 +55,12 @@ class _Converted:
     graph: onnx.ModelProto
     config: ModelConfig
     labels: tuple[str, ...] | None = None
-    # Files whose bytes made the graph.
+    # Files whose bytes made the graph, in or below the folder of the first.
     files: tuple[Path, ...] = ()
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every file, by its path from the folder of the first."""
+        return {path.relative_to(self.files[0].parent).as_posix(): sha256_file(path) for path in self.files}
 
 
 def names_foreign_model(name: str) -> bool:
@@ -97,7 +102,7 @@ def dense_model(
     check_binding(loaded, spec)
     set_spec(made.graph, spec)
     onnx.save_model(made.graph, to)
-    return Dense(spec, to, {"model": name, "files": {path.name: sha256_file(path) for path in made.files}})
+    return Dense(spec, to, {"model": name, "files": made.digests()})
 
 
 def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -> _Converted:
@@ -107,7 +112,7 @@ def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -
     if path.suffix == ".onnx":
         from edgefair.exporters.checked import read_model
 
-        return _Converted(read_model(path), config.model, files=(path,))
+        return _Converted(read_model(path), config.model, files=(path, *_external_files(path)))
     try:
         if name.startswith(HUGGING_FACE):
             return _hugging_face(config.model, data, Path(name.removeprefix(HUGGING_FACE)))
@@ -124,6 +129,24 @@ def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -
     except ImportError as error:
         raise UsageError(f"this model needs PyTorch: {error}", fix="pip install 'edgefair[torch]'") from error
     raise UsageError(f"'{name}' is no model that can be converted", expected=KINDS)
+
+
+def _external_files(path: Path) -> tuple[Path, ...]:
+    """The files beside an ONNX file that hold weights of it."""
+    import onnx
+
+    graph = onnx.load_model(path, load_external_data=False).graph
+    entries = (entry for tensor in _tensors(graph) for entry in tensor.external_data if entry.key == "location")
+    return tuple(path.parent / location for location in sorted({entry.value for entry in entries}))
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """The constants of a graph and of the branches and loops in it."""
+    yield from graph.initializer
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _tensors(inner)
 
 
 def _hugging_face(model: ModelConfig, data: DataSet, folder: Path) -> _Converted:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
-from edgefair.data.own_rows import feature_rows, unlike_training
+from edgefair.data.own_rows import check_unjudged, feature_rows, unlike_training
 from edgefair.errors import DataError
 
 ROWS = 200
@@ -31,7 +31,7 @@ def base(rows=ROWS):
 def project(folder, **changes):
     np.savez(folder / "all.npz", **base())
     settings = config(**changes)
-    return settings, load(settings, base=folder, roles=("train",))
+    return settings, load(settings, base=folder, roles=("train", "audit"))
 
 
 def own(folder, **changes):
@@ -52,7 +52,7 @@ def test_features_are_read_as_those_of_the_data_and_nothing_else_is_needed(tmp_p
 
 def test_a_csv_of_codes_that_look_like_numbers_is_read_as_the_training_rows_are(tmp_path):
     settings, data = project(tmp_path, exclude=("wave",))
-    (tmp_path / "mine.csv").write_text("code,age,job\n" + "2,30,nurse\n" * 20)
+    (tmp_path / "mine.csv").write_text("code,age,job\n" + "".join(f"2,{age},nurse\n" for age in range(25, 45)))
     rows = feature_rows(settings, data, "mine.csv", base=tmp_path)
     assert rows.table.columns["code"].present == ("2",)
     assert unlike_training(rows, data.train, seed=0) == ()
@@ -97,8 +97,15 @@ def test_pictures_that_are_darker_than_all_training_pictures_are_said_to_be(tmp_
 def test_what_the_model_cannot_take_is_refused(tmp_path):
     settings, data = project(tmp_path)
     own(tmp_path, age=np.full(20, "old"))
-    with pytest.raises(DataError, match="feature 'age' holds text"):
+    with pytest.raises(DataError, match="feature 'age' holds text, as 'old'"):
         feature_rows(settings, data, "mine.npz", base=tmp_path)
+    own(tmp_path, age=np.arange(20) > 9)
+    with pytest.raises(DataError, match="feature 'age' holds booleans") as error:
+        feature_rows(settings, data, "mine.npz", base=tmp_path)
+    assert (error.value.expected, error.value.fix) == (
+        "numbers, as in the training rows",
+        "write numbers; a boolean counts as 1 or 0",
+    )
     own(tmp_path, wave=np.zeros((20, 4), np.float32))
     with pytest.raises(DataError, match=r"arrays of \(4,\)"):
         feature_rows(settings, data, "mine.npz", base=tmp_path)
@@ -106,8 +113,79 @@ def test_what_the_model_cannot_take_is_refused(tmp_path):
     with pytest.raises(DataError, match="'age' is NaN"):
         feature_rows(settings, data, "mine.npz", base=tmp_path)
     np.savez(tmp_path / "mine.npz", age=np.zeros(20))
-    with pytest.raises(DataError, match="no column 'job'"):
+    with pytest.raises(DataError, match=r"'mine\.npz' has no column 'job'") as error:
         feature_rows(settings, data, "mine.npz", base=tmp_path)
+    assert error.value.expected == "a column for every feature: age, job, code, wave"
     merging = config(merge={"job": {"any": ("clerk", "nurse")}})
     with pytest.raises(DataError, match=r"data\.merge changes the feature 'job'"):
         feature_rows(merging, data, "mine.npz", base=tmp_path)
+
+
+def holding(folder, rows):
+    """A file of the data's rows at these positions."""
+    np.savez(folder / "mine.npz", **{name: column[rows] for name, column in base().items() if name not in {"sex", "y"}})
+
+
+def checked(folder, settings, data):
+    return check_unjudged(feature_rows(settings, data, "mine.npz", base=folder), data.audit, "mine.npz")
+
+
+def positions(data, role):
+    return np.flatnonzero(np.isin(base()["age"].astype(np.float32), data.splits[role].table.columns["age"]))
+
+
+def test_audit_rows_are_refused_and_training_rows_are_not(tmp_path):
+    settings, data = project(tmp_path)
+    holding(tmp_path, positions(data, "train"))
+    assert checked(tmp_path, settings, data) == ()
+    audited = positions(data, "audit")
+    holding(tmp_path, np.concatenate([positions(data, "train"), audited[:20]]))
+    with pytest.raises(DataError, match=rf"holds audit rows: 20 of {len(audited)} equal a row of it"):
+        checked(tmp_path, settings, data)
+
+
+def people(folder, *, alike):
+    """A project whose rows are `alike` kinds of people."""
+    rng = np.random.default_rng(1)
+    rows = {
+        "age": rng.integers(0, alike, 3000),
+        "sex": rng.choice(["F", "M"], 3000),
+        "y": rng.choice(["no", "yes"], 3000),
+    }
+    np.savez(folder / "all.npz", **rows)
+    return config(), load(config(), base=folder, roles=("train", "audit"))
+
+
+def test_people_who_are_alike_by_chance_are_told_and_not_refused(tmp_path):
+    settings, data = people(tmp_path, alike=1500)
+    np.savez(tmp_path / "mine.npz", age=np.random.default_rng(2).integers(0, 1500, 1000))
+    (note,) = checked(tmp_path, settings, data)
+    assert "audit rows equal one of them in every feature, as chance may have it" in note
+    np.savez(tmp_path / "mine.npz", age=data.audit.table.columns["age"])
+    with pytest.raises(DataError, match="holds audit rows"):
+        checked(tmp_path, settings, data)
+
+
+def test_one_equal_picture_is_an_audit_row(tmp_path):
+    rng = np.random.default_rng(0)
+    faces = rng.random((80, 4, 4)).astype(np.float32)
+    sex, label = np.array(["F", "M"])[np.arange(80) % 2], np.array(["no", "yes"])[np.arange(80) // 2 % 2]
+    np.savez(tmp_path / "all.npz", face=faces, sex=sex, y=label)
+    data = load(config(), base=tmp_path, roles=("train", "audit"))
+    np.savez(tmp_path / "mine.npz", face=rng.random((30, 4, 4)).astype(np.float32))
+    assert checked(tmp_path, config(), data) == ()
+    np.savez(
+        tmp_path / "mine.npz", face=np.append(rng.random((29, 4, 4)), data.audit.table.columns["face"][:1], axis=0)
+    )
+    with pytest.raises(DataError, match="holds audit rows: 1 of"):
+        checked(tmp_path, config(), data)
+
+
+def test_rows_that_are_all_alike_are_told_where_training_rows_are_not(tmp_path):
+    settings, data = project(tmp_path, exclude=("wave",))
+    (tmp_path / "mine.csv").write_text("code,age,job\n" + "2,30,nurse\n" * 200)
+    (found,) = unlike_training(feature_rows(settings, data, "mine.csv", base=tmp_path), data.train, seed=0)
+    assert found.startswith("only 1 different among 200")
+    settings, data = people(tmp_path, alike=3)
+    np.savez(tmp_path / "mine.npz", age=np.arange(60) % 3)
+    assert unlike_training(feature_rows(settings, data, "mine.npz", base=tmp_path), data.train, seed=0) == ()

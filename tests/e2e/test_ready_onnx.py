@@ -1,0 +1,211 @@
+"""An ONNX file of one's own is compressed: what the manifest says of it, and on which rows it may be calibrated."""
+
+import hashlib
+import json
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from commands import edit, refused, run
+from onnx import TensorProto, helper, numpy_helper
+
+ROWS, WIDTH, HIDDEN = 800, 64, 512
+
+
+def table():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(ROWS, WIDTH)).astype(np.float32)
+    return {
+        "x": x,
+        "y": np.where(x[:, 0] > 0, "yes", "no"),
+        "sex": rng.choice(["F", "M"], ROWS),
+        "part": np.where(np.arange(ROWS) % 2 == 0, "train", "test"),
+    }
+
+
+def two_layers():
+    """A wide layer, and a last one that is too small to gain from INT8; it decides by the first number."""
+    rng = np.random.default_rng(1)
+    first = (rng.normal(size=(WIDTH, HIDDEN)) * 0.01).astype(np.float32)
+    last = np.zeros((HIDDEN, 2), np.float32)
+    first[0, :2] = 1, -1
+    last[:2] = [[0, 2], [2, 0]]
+    weights = {"w0": first, "b0": np.zeros(HIDDEN, np.float32), "w1": last, "b1": np.zeros(2, np.float32)}
+    nodes = [
+        helper.make_node("Gemm", ["x", "w0", "b0"], ["a"], "wide"),
+        helper.make_node("Relu", ["a"], ["r"], "relu"),
+        helper.make_node("Gemm", ["r", "w1", "b1"], ["logits"], "last"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", WIDTH])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", 2])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def narrowed(kind):
+    """The same with weights in half precision, cast to float where they are read."""
+    model = two_layers()
+    for item in model.graph.initializer:
+        name, value = item.name, numpy_helper.to_array(item)
+        item.CopyFrom(helper.make_tensor(f"{name}_narrow", kind, value.shape, value.ravel().tolist()))
+        model.graph.node.insert(0, helper.make_node("Cast", [f"{name}_narrow"], [name], f"cast_{name}", to=1))
+    return model
+
+
+@pytest.fixture
+def project(tmp_path):
+    np.savez(tmp_path / "all.npz", **table())
+    config = {
+        "project": "small",
+        "data": {
+            "source": "all.npz",
+            "label": "y",
+            "positive": "yes",
+            "sensitive": ["sex"],
+            "split": {"column": "part", "train": ["train"], "audit": ["test"]},
+        },
+        "model": {"output": {"kind": "logits"}},
+        "policy": {"max_eo_gap": 0.5, "attributes": {"sex": {"groups": ["F", "M"]}}},
+    }
+    (tmp_path / "edgefair.yaml").write_text(yaml.safe_dump(config))
+    onnx.save_model(two_layers(), tmp_path / "m.onnx")
+    return tmp_path
+
+
+def exported(project, *arguments):
+    result = run("export", *arguments, "-c", project / "edgefair.yaml", "--no-latency", "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def calibration(project, rows):
+    np.savez(project / "mine.npz", x=rows, id=np.arange(len(rows)))
+    return ("--int8", "static", "--calibration", "mine.npz")
+
+
+def others(rows):
+    return np.random.default_rng(2).normal(size=(rows, WIDTH)).astype(np.float32)
+
+
+def part(name):
+    rows = table()
+    return rows["x"][rows["part"] == name]
+
+
+def about_calibration(report):
+    return [note for note in report["notes"] if "calibration" in note]
+
+
+def test_layers_that_are_too_small_to_gain_are_named_among_those_in_float(project):
+    exported(project, project / "m.onnx", "--int8", "--no-repair")
+    bundle = project / "dist/small"
+    settings = json.loads((bundle / "manifest.json").read_text())["settings"]
+    types = {item.name: item.data_type for item in onnx.load_model(bundle / "model.onnx").graph.initializer}
+    assert settings["float_nodes"] == ["last"]
+    assert types["w1"] == TensorProto.FLOAT
+    assert "w0" not in types
+    explained = run("explain", bundle, "-c", project / "edgefair.yaml", "--rows", 4, "--json")
+    assert explained.exit_code == 0, explained.output
+
+
+def test_convolutions_stay_in_float_where_int8_is_dynamic_and_the_manifest_names_them(project):
+    model = two_layers()
+    shape = numpy_helper.from_array(np.array([-1, 1, WIDTH], np.int64), "shape")
+    back = numpy_helper.from_array(np.array([-1, WIDTH], np.int64), "back")
+    model.graph.initializer.extend([shape, back, numpy_helper.from_array(np.ones((1, 1, 1), np.float32), "k")])
+    model.graph.node[0].input[0] = "flat"
+    before = [
+        helper.make_node("Reshape", ["x", "shape"], ["wave"], "reshape"),
+        helper.make_node("Conv", ["wave", "k"], ["filtered"], "filter"),
+        helper.make_node("Reshape", ["filtered", "back"], ["flat"], "flatten"),
+    ]
+    for node in reversed(before):
+        model.graph.node.insert(0, node)
+    onnx.save_model(model, project / "conv.onnx")
+    report = exported(project, project / "conv.onnx", "--int8", "dynamic", "--no-repair")
+    assert report["settings"]["float_nodes"] == ["filter"]
+
+
+def test_half_precision_of_every_layer_leaves_none_to_name(project):
+    assert "float_nodes" not in exported(project, project / "m.onnx", "--fp16", "--no-repair")["settings"]
+
+
+def test_calibration_rows_that_hold_audit_rows_are_refused_before_anything_is_made(project):
+    mixed = calibration(project, np.concatenate([others(60), part("test")[:40]]))
+    said = refused(project, "export", project / "m.onnx", *mixed)
+    assert "'mine.npz' holds audit rows: 40 of 400 equal a row of it in every feature" in said
+    assert "leave these rows out of the file" in said
+    edit(project, compress__repair__calibrations=["mine.npz"])
+    assert "'mine.npz' holds audit rows" in refused(project, "export", project / "m.onnx", "--int8", "static")
+
+
+def test_training_rows_and_rows_that_were_collected_anew_calibrate_without_a_word(project):
+    for rows in (part("train"), others(100)):
+        report = exported(project, project / "m.onnx", *calibration(project, rows), "--no-repair")
+        assert about_calibration(report) == []
+        assert report["settings"]["calibration"]["source"] == "mine.npz"
+
+
+def test_an_audit_row_that_chance_may_have_put_there_is_told(project):
+    mine = np.concatenate([others(99), part("test")[:1]])
+    report = exported(project, project / "m.onnx", *calibration(project, mine), "--no-repair")
+    (note,) = about_calibration(report)
+    assert note.startswith("calibration rows of 'mine.npz': 1 of 400 audit rows equal one of them")
+
+
+def test_rows_that_are_all_alike_are_told(project):
+    report = exported(
+        project, project / "m.onnx", *calibration(project, np.repeat(others(1), 200, axis=0)), "--no-repair"
+    )
+    (note,) = about_calibration(report)
+    assert note.startswith("calibration rows of 'mine.npz': only 1 different among 200")
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (("--fp16",), "FP16 has no ranges to find"),
+        (("--int8", "dynamic"), "dynamic INT8 finds its ranges while it runs"),
+        ((), "nothing is quantized"),
+    ],
+)
+def test_a_calibration_that_has_no_effect_is_told(project, flags, why):
+    arguments = (project / "m.onnx", *flags, "--no-repair")
+    (note,) = about_calibration(exported(project, *arguments, "--calibration", "int8-random"))
+    assert note.startswith(f"calibration 'int8-random' has no effect: {why}")
+    bundled = json.loads((project / "dist/small/report.json").read_text())
+    assert note in bundled["notes"]
+    assert about_calibration(exported(project, *arguments)) == []
+
+
+def test_the_usual_calibration_in_the_config_is_not_called_idle(project):
+    edit(project, compress__calibration="int8-balanced")
+    assert about_calibration(exported(project, project / "m.onnx", "--fp16", "--no-repair")) == []
+
+
+def test_files_of_external_weights_are_in_the_manifest(project):
+    (project / "deep").mkdir()
+    onnx.save_model(two_layers(), project / "out.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    model = onnx.load_model(project / "out.onnx", load_external_data=False)
+    moved = (project / "w.bin").rename(project / "deep/w.bin")
+    for item in model.graph.initializer:
+        next(entry for entry in item.external_data if entry.key == "location").value = "deep/w.bin"
+    (project / "out.onnx").write_bytes(model.SerializeToString())
+    files = exported(project, project / "out.onnx")["settings"]["files"]
+    expected = {"out.onnx": project / "out.onnx", "deep/w.bin": moved}
+    assert files == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in expected.items()}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(TensorProto.FLOAT16, "float16"), (TensorProto.BFLOAT16, "bfloat16")])
+def test_a_file_in_half_precision_is_taken_as_it_is_and_not_compressed(project, kind, name):
+    onnx.save_model(narrowed(kind), project / "half.onnx")
+    for flags in (["--int8"], ["--int8", "dynamic"], ["--fp16"]):
+        said = refused(project, "export", project / "half.onnx", *flags)
+        assert f"is in half precision: 'w0_narrow' is {name}" in said
+        assert "leave --int8 and --fp16 out" in said
+    assert exported(project, project / "half.onnx")["outcome"] == "PASS"
