@@ -118,4 +118,7 @@ def main(debug: bool) -> None:
       edgefair train --debias reweigh        train and debias
       edgefair export --int8                 compress, measure, gate, ship or block
       edgefair verify --max-eo-gap 0.05      judge the shipped file again
+
+    Results go to stdout. What a long command is doing goes to stderr: a bar on a terminal, in a log a line for every
+    stage.
     """

@@ -46,8 +46,8 @@ def compress_options(command: Decorated) -> Decorated:
             default=None,
             callback=_number_or_name,
             metavar="NETWORK|WIDTH|pruned",
-            help="Who is taught: a network by name, the run's network at a share of its width, or what pruning "
-            "leaves.  [default: pruned]",
+            help="Whom the TEACHER of --distill teaches: a network by name, the run's network at a share of its width, "
+            "or what pruning leaves.  [default: pruned]",
         ),
         click.option(
             "--prune",
@@ -99,9 +99,9 @@ def compress_options(command: Decorated) -> Decorated:
         click.option(
             "--rounds",
             "compress__rounds",
-            type=click.IntRange(min=1),
+            type=click.IntRange(min=1, max=20),
             default=None,
-            help="Prune in so many steps, each with a fine-tune.",
+            help="Prune in so many steps, each with a fine-tune; every one removes at least a channel.",
         ),
         click.option(
             "--low-rank",

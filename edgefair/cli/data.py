@@ -19,7 +19,7 @@ def command() -> None:
 
 @command.command("describe")
 @click.option(
-    "--sheet", type=click.Path(path_type=Path), default=None, help="Also write samples of every cell here, as PNG."
+    "--sheet", type=click.Path(path_type=Path), default=None, help="Also write samples of every cell here (.png)."
 )
 @click.option("--attribute", default=None, help="Groups of the contact sheet.  [default: the first sensitive one]")
 @click.option(
@@ -50,12 +50,13 @@ def describe_command(
     from edgefair.data.summary import describe
     from edgefair.report.console import stdout_console
     from edgefair.report.data import render, summary_json
+    from edgefair.report.png import check_png, save_png
 
     config = load_config(config_path, overrides(settings))
+    check_png(sheet)
     data = load(config.data, base=config.base, roles=["train", "validation", "audit"])
     if sheet is not None:
         from edgefair.report.contact_sheet import contact_sheet
-        from edgefair.report.png import save_png
         from edgefair.workflow.samples import picture_samples
 
         attribute = attribute or config.data.sensitive[0]

@@ -31,7 +31,7 @@ from edgefair.cli.progress import progress_bar
     help="Share of a layer's output channels that pruning takes.",
 )
 @click.option(
-    "--plot", "plot_path", type=click.Path(path_type=Path), default=None, help="Also draw a heat map here, as PNG."
+    "--plot", "plot_path", type=click.Path(path_type=Path), default=None, help="Also draw a heat map here (.png)."
 )
 @json_option
 @config_options
@@ -70,12 +70,11 @@ def command(
     from edgefair.config import load_config
     from edgefair.report.console import stdout_console
     from edgefair.report.explain import plot, render
-    from edgefair.report.output import check_folders
-    from edgefair.report.png import save_png
+    from edgefair.report.png import check_png, save_png
     from edgefair.workflow.explain import explain
 
     config = load_config(config_path, overrides(settings))
-    check_folders(plot_path)
+    check_png(plot_path)
     with progress_bar() as progress:
         report = explain(
             config, model=model, run=run_name, weights=weights, rows=rows, prune_share=prune_share, progress=progress

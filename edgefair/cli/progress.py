@@ -1,17 +1,21 @@
-"""A progress bar on stderr for people; nothing for pipes and CI logs."""
+"""What a long command is doing, on stderr: a progress bar for people, a line for every stage in pipes and CI logs."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+
+import click
+
+from edgefair.workflow.launch import is_first_process
 
 
-@contextmanager
+@contextlib.contextmanager
 def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A callback (done, total, what) that drives one bar; it prints only where stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total, _what: None
+    """A callback (done, total, what) that drives one bar, or prints stages where stderr is no terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield _Lines()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,3 +24,19 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("")
         yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
+
+
+class _Lines:
+    """One plain line when a stage begins (`workflow.progress`), by the first process of a launcher's."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        if done or total or what == self._last or not is_first_process():
+            return
+        self._last = what
+        # Names come from users' files; and a log that nobody reads any more is no reason to stop.
+        plain = "".join(letter if letter.isprintable() else "?" for letter in what)
+        with contextlib.suppress(OSError):
+            click.echo(plain, err=True)

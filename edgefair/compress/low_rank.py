@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.compress.base import Context, Plan
@@ -23,6 +23,7 @@ from edgefair.training.penultimate import last_linear
 Rank = float | Literal["energy", "worst-group"]
 
 BATCH_ROWS = 256
+NEVER_SPLIT = (nn.Conv1d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 class LowRank:
@@ -72,6 +73,26 @@ class LowRank:
                 expected="a linear layer before the last one, or a convolution without groups",
             )
 
+    def check_saving(self, classifier: Classifier) -> None:
+        """Refuse a rank at which no layer gets cheaper, where the weights tell: a share, or energy.
+
+        Args:
+            classifier: with the weights that the step begins with.
+
+        Raises:
+            ModelError: nothing would be saved.
+        """
+        if self.rank == "worst-group":
+            return
+        candidates, skipped = _sorted_out(classifier)
+        for layer in candidates:
+            splits = Splits(layer)
+            split = splits.cheapest(self._energy(splits))
+            if split.macs < layer.macs:
+                return
+            skipped[layer.name] = _no_cheaper(layer, split)
+        raise _nothing_saved(skipped)
+
     def plan(self, classifier: Classifier, context: Context) -> Plan:
         """Choose how each layer is split.
 
@@ -83,9 +104,7 @@ class LowRank:
             ModelError: no layer would get cheaper.
         """
         self.check(classifier)
-        layers = used_layers(classifier)
-        skipped = {layer.name: why for layer in layers if (why := _reason(layer, classifier)) is not None}
-        candidates = [layer for layer in layers if layer.name not in skipped]
+        candidates, skipped = _sorted_out(classifier)
         trial = copy.deepcopy(classifier)
         judge = _Judge(trial, context, self.sample_rows) if self.rank == "worst-group" else None
         before = None if judge is None else judge.losses()
@@ -101,13 +120,12 @@ class LowRank:
             if split is None:
                 skipped[layer.name] = "at every rank that would save operations a group's loss grows too much"
             elif split.macs >= layer.macs:
-                skipped[layer.name] = f"needs {layer.macs} multiply-accumulates, and {split.macs} as {_shape(split)}"
+                skipped[layer.name] = _no_cheaper(layer, split)
             else:
                 chosen[layer.name] = {**split.to_json(), "macs_before": layer.macs}
                 replace_module(trial.network, layer.name, splits.build(split))
         if not chosen:
-            reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items())
-            raise ModelError(f"no layer gets cheaper by splitting it: {reasons}", fix="ask for a lower rank, or prune")
+            raise _nothing_saved(skipped)
         both = (classifier, trial)
         plan: Plan = {
             "step": "low-rank",
@@ -164,6 +182,27 @@ def _lowest(layer: Layer, splits: Splits, trial: Classifier, judge: _Judge, limi
         found, low, high = (split, low, rank - 1) if kept else (found, rank + 1, high)
     replace_module(trial.network, layer.name, copy.deepcopy(layer.module))
     return found
+
+
+def _sorted_out(classifier: Classifier) -> tuple[list[Layer], dict[str, str]]:
+    """The layers that could be split, and why the others stay as they are: name -> reason."""
+    layers = used_layers(classifier)
+    skipped = {layer.name: why for layer in layers if (why := _reason(layer, classifier)) is not None}
+    skipped |= {
+        name: f"a {type(module).__name__}, which is not split"
+        for name, module in classifier.network.named_modules()
+        if isinstance(module, NEVER_SPLIT)
+    }
+    return [layer for layer in layers if layer.name not in skipped], skipped
+
+
+def _no_cheaper(layer: Layer, split: Split) -> str:
+    return f"needs {layer.macs} multiply-accumulates, and {split.macs} as {_shape(split)}"
+
+
+def _nothing_saved(skipped: Mapping[str, str]) -> ModelError:
+    reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items())
+    return ModelError(f"no layer gets cheaper by splitting it: {reasons}", fix="ask for a lower rank, or prune")
 
 
 def _reason(layer: Layer, classifier: Classifier) -> str | None:

@@ -36,6 +36,16 @@ class DistillConfig(BaseModel):
         5.0, gt=0, allow_inf_nan=False, description="Weight of the difference between features (mfd)."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_teacher(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "teacher" not in data:
+            raise ValueError(
+                "nobody teaches: name a finished training run (--distill RUN, or compress.distill.teacher), as in "
+                "--distill big --student 0.5"
+            )
+        return data
+
     @field_validator("student")
     @classmethod
     def _width_is_a_share(cls, value: str | float) -> str | float:
@@ -97,7 +107,12 @@ class CompressConfig(BaseModel):
     measure: Literal["macs", "parameters", "latency"] = Field(
         "macs", description="What `prune` is a share of: multiply-accumulate operations, parameters, measured time."
     )
-    rounds: int = Field(1, ge=1, description="Prune in so many steps, each with a fine-tune.")
+    rounds: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description="Prune in so many steps, each with a fine-tune. Every one removes at least a channel.",
+    )
     low_rank: Share | Literal["energy", "worst-group"] | None = Field(
         None,
         description="Split layers into two thinner ones: a share of the full rank, or as far as energy or the worst "

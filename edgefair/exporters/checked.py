@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,9 @@ from google.protobuf.message import DecodeError
 
 from edgefair.errors import ModelError
 from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
+
+# What the domains begin with whose operators onnxruntime brings along.
+SHIPPED = ("ai.onnx", "com.microsoft", "com.ms.internal")
 
 
 def checked_model(model: onnx.ModelProto, *, opset: int | None = None) -> onnx.ModelProto:
@@ -48,7 +53,43 @@ def read_model(path: Path) -> onnx.ModelProto:
     inputs = [item for item in model.graph.input if item.name not in weights]
     del model.graph.input[:]
     model.graph.input.extend(inputs)
-    return checked_model(model)
+    _check_runnable(checked_model(model), path)
+    return model
+
+
+def _check_runnable(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse what onnx lets through and onnxruntime loads nowhere.
+
+    Raises:
+        ModelError: two nodes of one name, or an operator that nobody but its author has.
+    """
+    names = Counter(node.name for node in model.graph.node if node.name)
+    for name, uses in names.items():
+        if uses > 1:
+            raise ModelError(
+                f"'{path}' has {uses} nodes with the name '{name}', which onnxruntime does not load",
+                expected="a name of its own for every node, or none",
+                fix="rename them, or clear the names (node.name = '') and save the model again",
+            )
+    own = {(item.domain, item.name) for item in model.functions}
+    parts: list[onnx.GraphProto | onnx.FunctionProto] = [model.graph, *model.functions]
+    for node in (node for part in parts for node in _nodes(part)):
+        if node.domain and not node.domain.startswith(SHIPPED) and (node.domain, node.op_type) not in own:
+            raise ModelError(
+                f"node '{node.name}' of '{path}' is the custom operator {node.domain}.{node.op_type}, which "
+                "onnxruntime does not have",
+                expected="operators of ai.onnx, ai.onnx.ml and com.microsoft, or functions inside the file",
+                fix="export it in terms of ONNX operators",
+            )
+
+
+def _nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph and of the branches and loops in it."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in [attribute.g, *attribute.graphs]:
+                yield from _nodes(inner)
 
 
 def drop_traces(model: onnx.ModelProto) -> None:

@@ -23,6 +23,10 @@ NARROW: dict[int, str] = {onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Keep what converters print, log and warn away from the console: stdout carries results only."""
+    import onnxruntime
+
+    # Its warnings go past Python's stderr.
+    onnxruntime.set_default_logger_severity(3)
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

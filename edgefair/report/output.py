@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 from edgefair.errors import UsageError
@@ -28,14 +29,28 @@ def print_result(report: Report, *, as_json: bool) -> None:
 
 
 def check_folders(*paths: Path | None) -> None:
-    """Whether the folders of files that will be written exist, before the work whose result they are to hold.
+    """Whether files can be written where they shall be, before the work whose result they are to hold.
 
     Raises:
-        UsageError: a folder that does not exist.
+        UsageError: a folder instead of a file, or a file in a folder that does not exist or takes none.
     """
     for path in paths:
-        if path is not None and not path.absolute().parent.is_dir():
+        if path is None:
+            continue
+        folder = path.absolute().parent
+        if path.is_dir():
+            raise UsageError(f"cannot write '{path}': it is a folder", fix="give the name of a file in it")
+        if not folder.is_dir():
             raise UsageError(f"cannot write '{path}': no folder '{path.parent}'", fix="make the folder first")
+        try:
+            # Permissions do not tell: a file system may be read-only, or no place for files at all.
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"cannot write '{path}': no file can be made in '{folder}': {error.strerror}",
+                fix="choose a folder that you may write to",
+            ) from error
 
 
 def write_report(report: Report, path: Path) -> None:

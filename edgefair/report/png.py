@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
+from edgefair.report.output import check_folders
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,6 +23,19 @@ def headline(title: str, parts: Iterable[tuple[int, int, str]]) -> str:
     """
     left_out = [f"{there - most} more {what} are not shown" for there, most, what in parts if there > most]
     return "; ".join([title, *left_out])
+
+
+def check_png(path: Path | None) -> None:
+    """Whether a picture can be written there, before the work that it is to show.
+
+    Raises:
+        UsageError: a name that does not end in .png, or see `output.check_folders`.
+    """
+    if path is None:
+        return
+    check_folders(path)
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"'{path}' is no name of a PNG file", expected="a name that ends in .png")
 
 
 def save_png(path: Path, picture: Image, what: str) -> None:

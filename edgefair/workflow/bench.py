@@ -181,6 +181,7 @@ class ValidationBench:
         if reading.kind == "label" and reading.score is None:
             # Without probabilities the effect of one layer is too small to be seen: as they come.
             return [Ranked(name, 0.0) for name in names]
+        self._progress(0, 0, "ranking layers")
         drawn = draw(self._rows, config, cells_of(config, candidates.data), RANKING_ROWS, 29)
         spec = candidates.dense.spec
         with TargetAnswers(load_profile(config.targets[0]), drawn.rows, spec) as answers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgefair.compress.settings import CompressConfig
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
+from edgefair.errors import EdgefairError
 from edgefair.files import sha256_json, write_atomic
 from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig, TrainConfig
@@ -74,7 +76,12 @@ class Work:
         digest = sha256_json(settings)
         folder = self._run.folder / f"{stage.name}-{digest[:12]}"
         finished = prepare_folder(folder, settings)
-        classifier, plan = self._decided(stage, classifier, folder)
+        try:
+            classifier, plan = self._decided(stage, classifier, folder)
+        except EdgefairError:
+            with contextlib.suppress(OSError):  # it holds what an interrupted step has left
+                folder.rmdir()
+            raise
         if finished is None:
             checkpoint = Checkpoint(folder / "checkpoint.safetensors", digest)
             metrics = (
@@ -92,6 +99,7 @@ class Work:
             "standing": finished.metrics["standing"],
             "kept_epoch": finished.metrics["kept_epoch"],
             "notes": finished.metrics["notes"],
+            "threads": finished.metrics.get("threads"),
         }
         record |= {name: [before, plan["after"][name]] for name, before in self._before.items() if "after" in plan}
         return classifier, digest, ranges, record
@@ -103,6 +111,7 @@ class Work:
         from edgefair.debias import open_methods
         from edgefair.training.engine import Engine
 
+        self._progress(0, 0, f"training ({stage.name})")
         return fit(
             self._config,
             self._data,
@@ -119,6 +128,8 @@ class Work:
 
     def _as_it_is(self, classifier: Classifier) -> dict[str, Any]:
         """Learn the statistics of normalizations that are left, and no weight; the metrics."""
+        import torch
+
         from edgefair.compress.pruning.statistics import renew_statistics
         from edgefair.training.selection import standing
 
@@ -127,6 +138,7 @@ class Work:
         return {
             "kept_epoch": None,
             "notes": [],
+            "threads": torch.get_num_threads(),
             "standing": standing(counts, self._config.policy, aim=self._config.train.aim).to_json(),
             "validation": counts.to_json(),
         }
@@ -162,6 +174,7 @@ class Work:
             plan: Plan = json.loads((folder / PLAN).read_text())
             load_weights(folder / START, classifier)
         else:
+            self._progress(0, 0, f"step {stage.name}")
             context = Context(self._rows, self._config.seed, self._progress, self._latency_ms)
             plan = step.plan(classifier, context)
             save_weights(classifier, folder / START)

@@ -208,6 +208,7 @@ def _measure(
     """What measures some training rows and tells how far it is."""
     from edgefair.training.diagnose import ITERATIONS, measure_sensitivity
 
+    progress(0, 0, "measuring groups")
     finished = 0
 
     def measure(positions: Ints, weight: NDArray[np.float32], name: str) -> Sensitivity:

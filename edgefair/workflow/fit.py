@@ -47,6 +47,8 @@ def fit(
     Raises:
         DataError: rows that a method cannot be used on, or training that diverged at once.
     """
+    import torch
+
     from edgefair.training.loop import train
     from edgefair.training.selection import standing
 
@@ -76,6 +78,7 @@ def fit(
         "kept_epoch": trained.kept,
         "epochs": [item.to_json() for item in trained.standings],
         "notes": list(trained.notes),
+        "threads": torch.get_num_threads(),
         "standing": standing(counts, config.policy, aim=settings.aim).to_json(),
         "validation": counts.to_json(),
     }

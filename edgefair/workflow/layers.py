@@ -84,6 +84,7 @@ def layer_effects(
         ModelError: see `compress.scores.scores`.
     """
     nodes, prunable = make.nodes, set(prunable_nodes(make.prepared))
+    progress(0, 0, f"looking at {len(nodes)} layers")
     steps = 2 * len(nodes) + len(prunable)
     ticks = itertools.count(1)
 

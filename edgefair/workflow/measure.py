@@ -212,6 +212,7 @@ def decide_rows(
         ModelError: the model's outputs are no decisions.
         MeasurementError: the device was lost, contradicts itself, or returns outputs that the model cannot have.
     """
+    progress(0, 0, f"deciding {len(rows):,} rows on {probe.profile.name} ({model.name})")
     size = rows.batch_rows(spec, BATCH_ROWS)
     clock = _Clock(rows.inputs(spec, size))
     again = SecondAsking(probe, model, rows, spec)

@@ -43,6 +43,7 @@ def plan(
     policy = config.policy
     rates = np.array([fpr, tpr] if len(data.classes) == 2 else [tpr] * len(data.classes))
     counted = "rows" if data.audit.subject is None else "subjects"
+    progress(0, 0, "planning")
     attributes = []
     for index, name in enumerate(policy.attributes):
         progress(index, len(policy.attributes), f"planning {name}")

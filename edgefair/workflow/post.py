@@ -38,7 +38,10 @@ def check_post(methods: Sequence[MethodConfig]) -> None:
         open_post_method(item.method, item.options)
     names = [item.method for item in methods]
     if len(set(names)) != len(names):
-        raise UsageError("a method is named twice in debias.post")
+        raise UsageError(
+            f"a method is named twice in debias.post: {', '.join(names)}",
+            fix="give each one once (--post, debias.post)",
+        )
     if names[:1] == ["threshold"] and "last-layer" in names:
         raise UsageError(
             "debias.post: last-layer after threshold would undo the threshold", fix="name last-layer first"

@@ -65,6 +65,7 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
             a first target without a clock where pruning shall reach a latency.
         ModelError: a network that a step cannot be done on, a teacher that does not fit.
     """
+    from edgefair.compress.low_rank import LowRank
     from edgefair.debias import open_methods
     from edgefair.training.build import load_classifier
     from edgefair.training.run import load_run
@@ -94,9 +95,14 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
         teacher_of(config, distill, run)
         if distill.student != PRUNED:
             classifier = student_of(config, distill, run, classifier)
-    for stage in stages(config, compress):
-        if stage.step is not None:
-            stage.step(None).check(classifier)
+    for number, stage in enumerate(stages(config, compress)):
+        if stage.step is None:
+            continue
+        step = stage.step(None)
+        step.check(classifier)
+        if number == 0 and isinstance(step, LowRank):
+            # Behind another step the weights will be others.
+            step.check_saving(classifier)
 
 
 def check_clock(target: str) -> None:

@@ -11,6 +11,7 @@ from edgefair.compress.settings import FROZEN, PRUNED, CompressConfig, DistillCo
 from edgefair.config import Config
 from edgefair.training.settings import ModelConfig, TrainConfig
 from edgefair.workflow.recipes import recipe_of
+from edgefair.workflow.runs import choose_run
 
 if TYPE_CHECKING:
     from edgefair.compress.base import Step
@@ -120,13 +121,14 @@ def teacher_of(config: Config, distill: DistillConfig, run: Run) -> Distill:
     """The teacher, checked against what it shall teach.
 
     Raises:
-        ModelError: no such run, other classes or other inputs.
+        UsageError: no such run.
+        ModelError: other classes or other inputs.
     """
     from edgefair.training.build import load_classifier
     from edgefair.training.distill import Distill, check_teacher
     from edgefair.training.run import load_run
 
-    teacher = load_run(config.run_path(distill.teacher))
+    teacher = load_run(config.run_path(choose_run(config, distill.teacher)))
     check_teacher(teacher.spec, run.spec)
     return Distill(
         load_classifier(teacher),

@@ -53,6 +53,7 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
     spec = spec_for(data, config.model)
     classifier = build_classifier(spec, config.model, data.array_shapes(), seed=config.seed)
     checkpoint = Checkpoint(folder / "checkpoint.safetensors", sha256_json(settings))
+    progress(0, 0, f"training {name}")
     metrics = fit(
         config,
         data,

@@ -289,6 +289,10 @@ def test_what_cannot_be_explained_is_refused(brightness, people, tmp_path):
     nowhere = run("explain", "-c", config, brightness / "model.onnx", "--plot", tmp_path / "none" / "h.png")
     assert nowhere.exit_code == 2
     assert "no folder" in nowhere.stderr
+    picture = run("explain", "-c", config, brightness / "model.onnx", "--plot", tmp_path / "h.jpg")
+    assert picture.exit_code == 2
+    assert picture.stderr.startswith("error: ")
+    assert "a name that ends in .png" in picture.stderr
     assert run("explain", "-c", config, brightness / "model.onnx", "--rows", 0).exit_code == 2
     assert run("explain", "-c", config, brightness / "model.onnx", "--prune-share", 1).exit_code == 2
 

@@ -146,8 +146,19 @@ def test_shared_weights_depthwise_convolutions_and_the_last_layer_stay_with_thei
         "into": "shares its weight with another module",
         "again": "shares its weight with another module",
         "depthwise": "a grouped or depthwise convolution",
+        "grouped": "a Conv1d, which is not split",
         "last": "the last linear layer",
     }
+
+
+def test_a_transposed_convolution_is_named_among_what_stays():
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(8, 8, 3, padding=1), nn.ConvTranspose2d(8, 4, 2, stride=2), nn.Flatten(), nn.Linear(4 * 64, 2)
+    )
+    plan = LowRank(0.25).plan(classifier_of(network, 8, 4, 4), context_of(any_rows(8, 4, 4)))
+    assert set(plan["layers"]) == {"0"}
+    assert plan["skipped"] == {"1": "a ConvTranspose2d, which is not split", "3": "the last linear layer"}
 
 
 def test_a_layer_that_would_not_get_cheaper_stays_and_an_error_where_none_does():
@@ -160,10 +171,15 @@ def test_a_layer_that_would_not_get_cheaper_stays_and_an_error_where_none_does()
     plan = LowRank("energy", energy=0.9).plan(classifier, context_of(any_rows(20)))
     assert set(plan["layers"]) == {"2"}
     assert plan["skipped"]["0"] == "needs 400 multiply-accumulates, and 720 as a pair of rank 18"
+    LowRank("energy", energy=0.9).check_saving(classifier)
     with torch.no_grad():
         network[2].weight.copy_(torch.eye(20))
     with pytest.raises(ModelError, match="no layer gets cheaper"):
         LowRank("energy", energy=0.9).plan(classifier, context_of(any_rows(20)))
+    with pytest.raises(ModelError, match="0: needs 400 multiply-accumulates, and 720 as a pair of rank 18; 2: needs"):
+        LowRank("energy", energy=0.9).check_saving(classifier)
+    # What the groups lose is not told by the weights.
+    LowRank("worst-group").check_saving(classifier)
 
 
 def test_a_network_without_a_layer_to_split_is_refused_at_once():

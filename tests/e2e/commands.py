@@ -104,12 +104,13 @@ def edit(project, **changes):
 
 
 def refused(project, *arguments, code=2):
-    """Run a command that must be refused; its message. Nothing may have been written."""
+    """Run a command that must be refused; its message, which follows its stages. Nothing may have been written."""
     before = sorted(str(path) for path in project.rglob("*"))
     result = run(*arguments, "-c", project / "edgefair.yaml")
     assert result.exit_code == code, result.output
     assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
+    stages, error, said = f"\n{result.stderr}".partition("\nerror: ")
+    assert error, stages
     assert "Traceback" not in result.stderr
     assert sorted(str(path) for path in project.rglob("*")) == before
-    return result.stderr
+    return said

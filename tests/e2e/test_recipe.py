@@ -6,6 +6,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+import torch
 from commands import CONFIG, change, edit, refused, run, write_people
 from onnx import TensorProto, helper
 
@@ -36,6 +37,7 @@ def test_low_rank_splits_layers_and_saves_operations(project):
     model, settings = shipped(project)
     before, after = settings["low-rank"]["plan"]["macs"]
     assert after < before
+    assert settings["low-rank"]["threads"] == torch.get_num_threads()
     assert "split into thinner ones" in said
     assert operators(model).count("Gemm") > 3
 
@@ -241,7 +243,28 @@ def test_recipes_that_contradict_themselves_are_refused_before_anything_is_train
     frozen = ["--prune", 0.5, "--importance", "adversarial-frozen"]
     for flags in (["--cluster", 8], ["--low-rank", 0.5], ["--sparsity", 0.5], ["--rounds", 2], ["--distill", "plain"]):
         assert "leaves random weights as they are" in refused(project, "export", *frozen, *flags)
+    for saves_nothing in ([0.999], ["energy", "--energy", 1]):
+        assert "no layer gets cheaper by splitting it" in refused(project, "export", "--low-rank", *saves_nothing)
+    assert "did you mean 'plain'" in refused(project, "export", "--distill", "plian", "--student", 0.5)
+    assert "--distill RUN" in refused(project, "export", "--student", 0.5)
+    assert "compress.rounds" in refused(project, "export", "--prune", 0.5, "--set", "compress.rounds=21")
+    twice = refused(project, "export", "--int8", "--post", "threshold", "--post", "threshold")
+    assert "named twice in debias.post: threshold, threshold" in twice
     assert not list((project / "runs/plain").glob("*-*"))
+
+
+def test_low_rank_that_saves_nothing_after_pruning_leaves_no_folder(project):
+    done = run("export", "-c", project / "edgefair.yaml", "--prune", 0.3, "--low-rank", 0.999, "--no-repair")
+    assert done.exit_code == 2
+    assert "no layer gets cheaper by splitting it" in done.stderr
+    (pruned,) = (project / "runs/plain").glob("*-*")
+    assert pruned.name.startswith("prune-")
+
+
+def test_more_rounds_of_pruning_than_help_are_a_usage_error(project):
+    done = run("export", "-c", project / "edgefair.yaml", "--prune", 0.5, "--rounds", 21)
+    assert done.exit_code == 2
+    assert "'--rounds'" in done.stderr
 
 
 def test_calibration_that_the_training_rows_cannot_serve_is_refused_before_anything_is_pruned(project):

@@ -157,6 +157,47 @@ def test_weights_that_are_inputs_too_become_constants(exported, tmp_path):
     assert [item.name for item in read_model(tmp_path / "old.onnx").graph.input] == inputs
 
 
+def of_one_name(model):
+    for node in model.graph.node[:2]:
+        node.name = "a"
+
+
+def of_ones_own(model):
+    model.opset_import.append(helper.make_opsetid("my.domain", 1))
+    branch = helper.make_graph(
+        [helper.make_node("Mine", [model.graph.output[0].name], ["own"], "mine", domain="my.domain")],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("own", onnx.TensorProto.INT64, None)],
+    )
+    model.graph.initializer.append(helper.make_tensor("always", onnx.TensorProto.BOOL, [], [True]))
+    model.graph.node.append(helper.make_node("If", ["always"], ["z"], "if", then_branch=branch, else_branch=branch))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (of_one_name, "2 nodes with the name 'a'"),
+        (of_ones_own, r"node 'mine' of '.*' is the custom operator my\.domain"),
+    ],
+)
+def test_a_graph_that_onnxruntime_loads_nowhere_is_refused_in_our_words(exported, tmp_path, change, message):
+    _, _, path = exported
+    model = onnx.load_model(path)
+    change(model)
+    onnx.save_model(model, tmp_path / "foreign.onnx")
+    with pytest.raises(ModelError, match=message):
+        read_model(tmp_path / "foreign.onnx")
+
+
+def test_a_weight_that_nothing_uses_is_no_warning_on_the_console(exported, capfd):
+    _, _, path = exported
+    model = onnx.load_model(path)
+    model.graph.initializer.append(helper.make_tensor("unused", onnx.TensorProto.FLOAT, [1], [1.0]))
+    prepare_graph(model)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_file_holds_no_path_of_the_machine_that_exported_it(exported):
     _, _, path = exported
     assert b".py" not in path.read_bytes()
