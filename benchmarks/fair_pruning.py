@@ -32,6 +32,8 @@ from edgefair.report.model import Report
 BASELINE = "magnitude"
 IMPORTANCES = (BASELINE, "taylor", "random", "fairgrape", "fairprune", "adversarial")
 FAIR = ("fairgrape", "fairprune", "adversarial")
+# Leaves random weights as they are: to be asked for by name.
+FROZEN = "adversarial-frozen"
 RATIOS = (0.5, 0.8)
 NETWORK = {"network": "resnet-18", "options": {"width": 0.25}}
 FINETUNE_EPOCHS = 2
@@ -95,13 +97,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer, easier glyphs, one ratio, one seed")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--importance", nargs="+", choices=IMPORTANCES, help="these only, beside magnitude")
+    parser.add_argument("--importance", nargs="+", choices=(*IMPORTANCES, FROZEN), help="these only, beside magnitude")
     options = parser.parse_args()
     print_machine("torch", "torch-pruning", "onnxruntime")
     raw, seeds, ratios = GLYPHS, options.seeds, RATIOS
-    importances = tuple(name for name in IMPORTANCES if name in {BASELINE, *(options.importance or IMPORTANCES)})
     if options.quick:
-        raw, seeds, ratios, importances = GLYPHS | EASIER, 1, RATIOS[:1], (BASELINE, "fairgrape")
+        raw, seeds, ratios = GLYPHS | EASIER, 1, RATIOS[:1]
+    asked = options.importance or (["fairgrape"] if options.quick else IMPORTANCES)
+    importances = tuple(dict.fromkeys([BASELINE, *asked]))
     dense: list[Line] = []
     jobs: dict[tuple[float, str], list[Line]] = {(ratio, name): [] for ratio in ratios for name in importances}
     for seed in range(seeds):

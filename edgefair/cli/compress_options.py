@@ -153,8 +153,8 @@ def compress_options(command: Decorated) -> Decorated:
             type=click.Choice(WORDS),
             default=None,
             metavar="[static|dynamic]",
-            help="INT8: static (calibrated), dynamic, or without a word dynamic for texts and static for everything "
-            "else.",
+            help="INT8: static (calibrated), dynamic, or without a word dynamic for texts where TensorRT is no target, "
+            "else static.",
         ),
         click.option(
             "--fp16/--no-fp16", "compress__fp16", default=None, help="Half precision, for devices that have it."

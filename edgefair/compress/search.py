@@ -210,14 +210,19 @@ class _Search:
                 cheaper(ranked, harmless, cost, self.bound, foretold)
             if free != start:
                 cheaper(ranked, *self._with_floats(free, ranked), self.bound)
-        found = self.best is not None and self.best.kept and self.best.choice.prune == start.prune
+        found = any(trial.kept and trial.choice.prune == start.prune for trial in self.usable)
         return "the cheapest nodes that were found went back to float" if found else None
 
     def _with_floats(self, choice: Choice, ranked: Sequence[Ranked]) -> tuple[Harmless, Cost]:
-        """What a choice is worth by its nodes in float, which are always named in the order of their ranking."""
+        """What a choice is worth by its nodes in float, named in the order of their ranking, and as nothing else."""
 
         def of(nodes: Nodes) -> Choice:
-            return replace(choice, float_nodes=tuple(node for node in names(ranked) if node in nodes))
+            return replace(
+                choice,
+                seven_bit=tuple(node for node in choice.seven_bit if node not in nodes),
+                unsigned=tuple(node for node in choice.unsigned if node not in nodes),
+                float_nodes=tuple(node for node in names(ranked) if node in nodes),
+            )
 
         return lambda nodes: self.judge(of(nodes)).harmless, lambda nodes: self.bench.cost(of(nodes))
 

@@ -135,7 +135,9 @@ class CompressConfig(BaseModel):
     cluster: int | None = Field(None, ge=2, le=4096, description="Values that the weights of a layer may have.")
     qat: bool = Field(False, description="Fine-tune with quantization simulated (needs int8 static).")
     int8: Int8 | None = Field(
-        None, description="static (calibrated), dynamic, or auto: dynamic for texts and static for everything else."
+        None,
+        description="static (calibrated), dynamic, or auto: dynamic for texts where TensorRT is no target, else "
+        "static.",
     )
     fp16: bool = Field(False, description="Half precision instead of INT8.")
     calibration: str = Field(

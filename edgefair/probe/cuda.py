@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from typing import Any, Set
+from typing import Any, Set, Tuple
 
 import numpy as np
 
@@ -32,13 +32,7 @@ class Device:
     """
 
     def __init__(self) -> None:
-        try:
-            self._library: Any = ctypes.CDLL(LIBRARY)
-        except OSError as error:
-            raise CudaError(f"no CUDA driver on the device ({error})") from error
-        self._call("cuInit", 0)
-        device = ctypes.c_int()
-        self._call("cuDeviceGet", ctypes.byref(device), 0)
+        self._library, device = first_device()
         name = ctypes.create_string_buffer(NAME_BYTES)
         self._call("cuDeviceGetName", name, NAME_BYTES, device)
         numbers = []
@@ -95,11 +89,31 @@ class Device:
         return ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes), ctypes.c_void_p(self.stream)
 
     def _call(self, function: str, *arguments: Any) -> None:
-        status = getattr(self._library, function)(*arguments)
-        if status:
-            text = ctypes.c_char_p()
-            self._library.cuGetErrorString(status, ctypes.byref(text))
-            raise CudaError(f"{function}: {(text.value or b'').decode() or f'error {status}'}")
+        _call(self._library, function, *arguments)
+
+
+def first_device() -> Tuple[Any, ctypes.c_int]:
+    """The driver's library and the first device, of which nothing is taken yet.
+
+    Raises:
+        CudaError: no driver, or no device.
+    """
+    try:
+        library: Any = ctypes.CDLL(LIBRARY)
+    except OSError as error:
+        raise CudaError(f"no CUDA driver on the device ({error})") from error
+    _call(library, "cuInit", 0)
+    device = ctypes.c_int()
+    _call(library, "cuDeviceGet", ctypes.byref(device), 0)
+    return library, device
+
+
+def _call(library: Any, function: str, *arguments: Any) -> None:
+    status = getattr(library, function)(*arguments)
+    if status:
+        text = ctypes.c_char_p()
+        library.cuGetErrorString(status, ctypes.byref(text))
+        raise CudaError(f"{function}: {(text.value or b'').decode() or f'error {status}'}")
 
 
 def _release(library: Any, stream: int, allocated: Set[int]) -> None:

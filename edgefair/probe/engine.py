@@ -49,7 +49,7 @@ def open_engine(content: bytes, options: Mapping[str, Any]) -> "Engine":
     if unknown:
         raise ProbeError("bad_request", f"config '{unknown[0]}' is no setting of TensorRT's: {', '.join(SETTINGS)}")
     rows = str(config.get("max_rows", MAX_ROWS))
-    if not rows.isdigit() or int(rows) < 1:
+    if not rows.isdecimal() or int(rows) < 1:
         raise ProbeError("bad_request", f"config max_rows is '{rows}', not a number of rows")
     trt = _tensorrt()
     try:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from edgefair.errors import MeasurementError
-from edgefair.probe.cuda import CudaError, Device
+from edgefair.probe.cuda import CudaError, first_device
 from edgefair.probe.device import fingerprint
 from edgefair.targets.base import Ending, Step
 from edgefair.targets.profile import TargetProfile
@@ -61,7 +61,7 @@ def _lacks_tensorrt() -> str | None:
     if importlib.util.find_spec("tensorrt") is None:
         return "TensorRT is not installed: see docs/tensorrt.md"
     try:
-        Device()
+        first_device()
     except CudaError as error:
         return str(error)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,6 +40,8 @@ from edgefair.workflow.verify import today
 
 Result = TypeVar("Result")
 OF_DEVICE = frozenset({LATENCY, SIZE})
+# What an engine of TensorRT's depends on beside the model and the profile.
+OF_ENGINE = ("tensorrt", "device", "compute_capability", "cuda_driver")
 # What a multiply-accumulate costs in float, in units of one in INT8: on processors with INT8 dot products.
 FLOAT_COST = 4.0
 # Validation rows of every (group, label) cell that rank the layers, at most.
@@ -114,8 +116,7 @@ class ValidationBench:
         decisions = self._decisions(probe, dense.path, dense.spec, told)
         evidence = self._evidence(decisions, decisions, dense.path)
         verdict = decide(evidence, self._config.policy, budget=probe.profile.budgets, today=today())
-        identity = {key: probe.device.get(key) for key in (*IDENTITY, "container")}
-        return _Device(identity, saturates_int8(probe.device), decisions, verdict)
+        return _Device(identity_of(probe.device), saturates_int8(probe.device), decisions, verdict)
 
     @property
     def dense_keeps(self) -> bool:
@@ -250,6 +251,17 @@ class ValidationBench:
         cut = self._log.exists() and not self._log.read_bytes().endswith(b"\n")
         with self._log.open("a") as stream:
             stream.write(("\n" if cut else "") + json.dumps({"key": key, "trial": entry}, allow_nan=False) + "\n")
+
+
+def identity_of(device: Mapping[str, Any]) -> dict[str, Any]:
+    """What a trial's outcome depends on and the profile does not say.
+
+    Args:
+        device: the fingerprint after a model was loaded.
+    """
+    engine = device.get("engine", {})
+    found = {key: device.get(key) for key in (*IDENTITY, "container")}
+    return found | {key: engine[key] for key in OF_ENGINE if key in engine}
 
 
 def _read_log(path: Path) -> list[dict[str, Any]]:

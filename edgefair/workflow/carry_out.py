@@ -18,7 +18,7 @@ from edgefair.training.settings import MethodConfig, TrainConfig
 from edgefair.workflow.fit import count, fit, training_rows
 from edgefair.workflow.progress import Progress
 from edgefair.workflow.scratch import work_folder
-from edgefair.workflow.stages import Stage, student_of, teacher_of, untrained
+from edgefair.workflow.stages import Stage, student_of, teacher_digest, teacher_of, untrained
 from edgefair.workflow.timing import median_ms
 from edgefair.workflow.train import prepare_folder
 
@@ -153,6 +153,7 @@ class Work:
             "finetune": stage.train.model_dump(mode="json") if stage.train is not None else None,
             "debias": [item.model_dump(mode="json") for item in self._chosen if trained],
             "distill": distill.model_dump(mode="json") if distill is not None and stage.taught else None,
+            "teacher": teacher_digest(self._config, distill if stage.taught else None),
             "selection": self._config.policy.digest,
             "seed": self._config.seed,
             "train_rows": self._data.train.fingerprint,

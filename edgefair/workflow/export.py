@@ -62,7 +62,8 @@ def export(
         run: name of a finished training run; default: the only one.
         model: instead of a run, a model that is there already: see `workflow.models.KINDS`.
         weights: of the torch module that the factory `model` makes.
-        int8: instead of `compress.int8`: `static`, `dynamic`, or `auto` (dynamic for texts, else static).
+        int8: instead of `compress.int8`: `static`, `dynamic`, or `auto` (dynamic for texts where TensorRT is no target,
+            else static).
         output: the bundle's folder; default: the project's.
         sign: PEM file of the private ed25519 key that signs what ships.
 

@@ -14,6 +14,8 @@ from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.fleet import load_fleet
 from edgefair.workflow.progress import Progress
 from edgefair.workflow.recipes import recipe_of
+from edgefair.workflow.stages import teacher_digest
+from edgefair.workflow.verify import today
 
 FOLDER, LOG = "repair", "trials.jsonl"
 
@@ -33,29 +35,45 @@ def chosen(
     settings = config.compress.repair
     if not settings.enabled:
         return start, {}, ()
-    moves = Moves(
-        allowed=frozenset(settings.moves) - (frozenset() if candidates.corrects_bias else {"bias"}),
-        calibrations=tuple(name for name in settings.calibrations if name != start.calibration),
-        trials=settings.max_trials,
-    )
+    moves = moves_of(config, corrects_bias=candidates.corrects_bias)
     log = config.base / config.runs / FOLDER / _digest(config, candidates)[:16] / LOG
     bench = ValidationBench(config, candidates, log, work, progress, recipe=start)
     found = repair(start, moves, bench, kind=candidates.kind, dense_keeps=bench.dense_keeps)
     return found.chosen.choice, {"repair": _record(found, log, config)}, _notes(found, start)
 
 
+def moves_of(config: Config, *, corrects_bias: bool) -> Moves:
+    """What the repair may do: what the config allows, but for treatments that its own leave no room for.
+
+    Args:
+        corrects_bias: whether the graph ends in a layer whose bias can be corrected.
+    """
+    settings, treated = config.compress.repair, {item.method for item in config.debias.post}
+    undoing = {"last-layer"} if "threshold" in treated else set()
+    impossible = treated | undoing | (set() if corrects_bias else {"bias"})
+    return Moves(
+        allowed=frozenset(settings.moves) - impossible,
+        calibrations=tuple(name for name in settings.calibrations if name != config.compress.calibration),
+        trials=settings.max_trials,
+    )
+
+
 def _digest(config: Config, candidates: Candidates) -> str:
     """Of everything that a trial depends on, but for the devices themselves."""
     data = candidates.data
     recipes = (config.compress.calibration, *config.compress.repair.calibrations)
+    packages = ("edgefair", "onnx", "onnxruntime", *(("torch",) if config.compress.trains else ()))
     return sha256_json(
         {
             "dense": sha256_file(candidates.dense.path),
+            "teacher": teacher_digest(config, config.compress.distill),
             "config": config.model_dump(mode="json", exclude={"output", "project", "runs"}),
             "recipes": [recipe_of(config, name).model_dump(mode="json") for name in recipes],
             "targets": [profile.model_dump(mode="json") for profile in load_fleet(config.targets)],
             "rows": [data.train.fingerprint, data.validation.fingerprint],
-            "versions": {name: importlib.metadata.version(name) for name in ("edgefair", "onnx", "onnxruntime")},
+            "versions": {name: importlib.metadata.version(name) for name in packages},
+            # A waiver ends on its day.
+            "today": str(today()) if config.policy.waivers else None,
         }
     )
 

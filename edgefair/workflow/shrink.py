@@ -61,9 +61,9 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
         name: the run that is exported.
 
     Raises:
-        UsageError: steps on a model that is no run, a method of the fine-tune that is unknown or conflicts.
+        UsageError: steps on a model that is no run, a method of the fine-tune that is unknown or conflicts,
             a first target without a clock where pruning shall reach a latency.
-        ModelError: a network that a step cannot be done on, a teacher that does not fit.
+        ModelError: a network that a step cannot be done on, a split that saves nothing, a teacher that does not fit.
     """
     from edgefair.compress.low_rank import LowRank
     from edgefair.debias import open_methods

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgefair.compress.settings import FROZEN, PRUNED, CompressConfig, DistillConfig
 from edgefair.config import Config
+from edgefair.files import sha256_file
 from edgefair.training.settings import ModelConfig, TrainConfig
 from edgefair.workflow.recipes import recipe_of
 from edgefair.workflow.runs import choose_run
@@ -63,6 +64,7 @@ def stages(config: Config, compress: CompressConfig, *, reduce_range: bool = Fal
         }
         if compress.importance == "fairprune":
             options["beta"] = compress.beta
+        timed_on = {"target": config.targets[0]} if compress.measure == "latency" else {}
         frozen = compress.importance == FROZEN
         for number in range(1, compress.rounds + 1):
             last = number == compress.rounds
@@ -71,7 +73,7 @@ def stages(config: Config, compress: CompressConfig, *, reduce_range: bool = Fal
             epochs = tune.epochs if last else max(1, tune.epochs // compress.rounds)
             yield Stage(
                 "prune" if last else f"prune-{number}",
-                {"ratio": ratio, **options},
+                {"ratio": ratio, **options, **timed_on},
                 functools.partial(_prune, ratio, options),
                 None if frozen else tune.model_copy(update={"epochs": epochs}),
                 taught,
@@ -136,6 +138,19 @@ def teacher_of(config: Config, distill: DistillConfig, run: Run) -> Distill:
         weight=distill.weight,
         mfd_weight=distill.mfd_weight if distill.method == "mfd" else 0.0,
     )
+
+
+def teacher_digest(config: Config, distill: DistillConfig | None) -> str | None:
+    """SHA-256 of the teacher's weights, as another run may get its name; None without a teacher.
+
+    Raises:
+        UsageError: no such run.
+    """
+    if distill is None:
+        return None
+    from edgefair.training.run import load_run
+
+    return sha256_file(load_run(config.run_path(choose_run(config, distill.teacher))).weights)
 
 
 def student_of(config: Config, distill: DistillConfig, run: Run, of: Classifier) -> Classifier:

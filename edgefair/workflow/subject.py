@@ -19,7 +19,7 @@ from edgefair.workflow.models import Dense, dense_model
 from edgefair.workflow.progress import Progress
 
 # Steps that leave other weights than those of the model before compression.
-TRAINED = ("student", "prune", "low-rank", "cluster", "qat")
+TRAINED = ("student", "prune", "low-rank", "sparsity", "cluster", "qat")
 
 
 @dataclass(frozen=True, eq=False)

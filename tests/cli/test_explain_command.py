@@ -220,10 +220,10 @@ def test_a_bundle_whose_weights_were_trained_again_says_what_is_of_which_file(pe
     assert exported.exit_code == 0, exported.output
     manifest = tmp_path / "bundle" / "manifest.json"
     raw = json.loads(manifest.read_text())
-    raw["settings"]["prune"] = {"ratio": 0.5}
+    raw["settings"] |= {"prune": {"ratio": 0.5}, "sparsity": {"ratio": 0.5}}
     manifest.write_text(json.dumps(raw))
     notes = explained(config, tmp_path / "bundle", "--rows", 4)["notes"]
-    assert any("were trained again (prune)" in note for note in notes)
+    assert any("were trained again (prune, sparsity)" in note for note in notes)
     raw["settings"]["calibration"]["method"] = "by eye"
     manifest.write_text(json.dumps(raw))
     refused = run("explain", "-c", config, tmp_path / "bundle")

@@ -1,6 +1,7 @@
 """What a long command says on stderr where nobody watches a bar."""
 
 import errno
+import io
 import sys
 
 import pytest
@@ -54,3 +55,17 @@ def test_a_log_that_takes_nothing_stops_no_work(monkeypatch, stream):
     monkeypatch.setattr(sys, "stderr", stream)
     with progress_bar() as progress:
         progress(0, 0, "reading")
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_brackets_in_a_name_are_no_markup_of_the_bar(monkeypatch):
+    terminal = _Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress_bar() as progress:
+        progress(0, 0, "calibrating (a[/b]c)")
+    assert "a[/b]c" in terminal.getvalue()

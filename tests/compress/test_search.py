@@ -184,6 +184,39 @@ def test_a_model_that_is_too_large_in_float_still_shows_that_int8_is_to_blame():
     assert found(Bench(keeps, harmless)).chosen.choice.float_nodes == ("a",)
 
 
+@dataclass
+class Halved(Bench):
+    """7-bit weights in b halve the shortfall; b in float costs as much as all other nodes."""
+
+    def judge(self, choice):
+        trial = super().judge(choice)
+        return replace(trial, shortfall=trial.shortfall / 2) if "b" in choice.seven_bit else trial
+
+    def cost(self, choice):
+        return super().cost(choice) + (6 if "b" in choice.float_nodes else 0)
+
+
+def test_a_node_in_float_is_not_said_to_have_seven_bits_too():
+    def keeps(choice):
+        return set("ab") <= set(choice.float_nodes) or (
+            "b" in choice.seven_bit and set("acd") <= set(choice.float_nodes)
+        )
+
+    bench = Halved(keeps, saturate=("a", "b"), harm={"a": 2.0, "b": 2.0, "c": 0.1, "d": 0.1}, dense=True)
+    result = found(bench, Moves(frozenset({"float", "seven-bit"}), (), 60))
+    assert result.chosen.choice == Choice(None, "plain", seven_bit=("b",), float_nodes=tuple("acd"))
+    assert not any(set(choice.float_nodes) & {*choice.seven_bit, *choice.unsigned} for choice in bench.judged)
+
+
+def test_nodes_in_float_that_keep_are_told_of_where_fewer_are_harmless_and_too_slow():
+    harmless = lambda choice: "a" in choice.float_nodes  # noqa: E731
+    keeps = lambda choice: choice.float_nodes == ("a", "b", "c")  # noqa: E731
+    result = found(Bench(keeps, harmless, harm={"a": 1.0, "b": 1.0, "c": 1.0}, dense=True))
+    assert ("a",) in {choice.choice.float_nodes for choice in result.trials if choice.harmless}
+    assert result.chosen.choice.float_nodes == ("a", "b", "c")
+    assert "went back to float" in result.ended
+
+
 @given(st.integers(1, 12))
 def test_the_budget_ends_the_search_with_the_least_shortfall(trials):
     bench = Bench(lambda choice: False, harmless=lambda choice: len(choice.float_nodes) >= 7)

@@ -14,6 +14,8 @@ from edgefair.bundle.manifest import open_bundle
 from edgefair.compress.pruning import step as pruning_step
 from edgefair.compress.pruning.adversarial import Adversary
 from edgefair.config import load_config, with_compress
+from edgefair.files import sha256_file
+from edgefair.training.run import load_run
 from edgefair.workflow.stages import stages
 
 
@@ -159,9 +161,19 @@ def test_a_student_of_half_the_width_and_a_pruned_network_are_taught(project):
     assert "a student was trained; trained with no debiasing, taught by plain" in said
     model, settings = shipped(project)
     assert settings["student"]["distill"]["teacher"] == "plain"
+    assert settings["student"]["teacher"] == sha256_file(load_run(project / "runs/plain").weights)
     assert 64 in {dim for item in model.graph.initializer for dim in item.dims}
     assert 128 not in {dim for item in model.graph.initializer for dim in item.dims}
     assert "taught by plain" in export(project, "--distill", "plain", "--prune", 0.5)
+
+
+def test_a_network_pruned_by_the_latency_of_one_target_is_not_taken_for_that_of_another(project):
+    config = load_config(project / "edgefair.yaml", {"targets": ["local", "raspberry-pi-5"]})
+    other = config.model_copy(update={"targets": config.targets[::-1]})
+    for measure, same in (("macs", True), ("latency", False)):
+        compress = with_compress(config, prune=0.5, measure=measure).compress
+        (here,), (there,) = (tuple(stages(item, compress)) for item in (config, other))
+        assert (here.settings == there.settings) == same
 
 
 def test_quantization_aware_training_gives_the_file_the_ranges_that_it_learned(project):

@@ -8,6 +8,7 @@ from commands import edit, run
 import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.config import load_config
+from edgefair.workflow.repair import moves_of
 
 COARSE = """\
 name: coarse
@@ -77,6 +78,20 @@ def test_pruning_too_much_is_repaired_by_pruning_less(project):
     assert result.exit_code == 0, result.output
     chosen = open_bundle(project / "dist/small").manifest.settings["repair"]["chosen"]["choice"]["prune"]
     assert 0 < chosen < 0.9
+
+
+@pytest.mark.parametrize(
+    ("treated", "left"),
+    [([], {"last-layer", "threshold", "float"}), (["last-layer"], {"threshold", "float"}), (["threshold"], {"float"})],
+)
+def test_a_treatment_that_the_recipe_leaves_no_room_for_is_not_tried(project, treated, left):
+    edit(
+        project,
+        compress__repair__moves=["float", "last-layer", "threshold"],
+        debias__post=[{"method": name} for name in treated],
+    )
+    config = load_config(project / "edgefair.yaml")
+    assert moves_of(config, corrects_bias=True).allowed == left
 
 
 def test_a_dense_model_that_keeps_no_gate_is_not_tried_to_be_repaired(trained):

@@ -9,6 +9,7 @@ from onnx_models import classifier
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.probe.cuda import CudaError, Device
 from edgefair.targets import load_profile, open_target
+from edgefair.workflow.bench import identity_of
 
 without_provider = pytest.mark.skipif(
     "TensorrtExecutionProvider" in onnxruntime.get_available_providers(), reason="this onnxruntime has TensorRT"
@@ -68,3 +69,11 @@ def test_gpu_profiles_keep_all_eight_bits_whatever_the_host_processor(name):
     """`auto` would look at the processor beside the GPU."""
     assert load_profile(name).reduce_range is False
     assert load_profile(name).latency.measured
+
+
+def test_another_tensorrt_or_gpu_is_another_device_to_a_trial():
+    device = {"machine": "aarch64", "engine": {"tensorrt": "10.3.0", "device": "Orin", "sha256": "1"}}
+    again = {**device, "engine": {**device["engine"], "sha256": "2"}}
+    assert identity_of(device) == identity_of(again)
+    for key in ("tensorrt", "device"):
+        assert identity_of(device) != identity_of({**device, "engine": {**device["engine"], key: "other"}})
