@@ -72,8 +72,7 @@ def _check_runnable(model: onnx.ModelProto, path: Path) -> None:
                 fix="rename them, or clear the names (node.name = '') and save the model again",
             )
     own = {(item.domain, item.name) for item in model.functions}
-    parts: list[onnx.GraphProto | onnx.FunctionProto] = [model.graph, *model.functions]
-    for node in (node for part in parts for node in _nodes(part)):
+    for node in (node for part in parts_of(model) for node in part.node):
         if node.domain and not node.domain.startswith(SHIPPED) and (node.domain, node.op_type) not in own:
             raise ModelError(
                 f"node '{node.name}' of '{path}' is the custom operator {node.domain}.{node.op_type}, which "
@@ -83,13 +82,14 @@ def _check_runnable(model: onnx.ModelProto, path: Path) -> None:
             )
 
 
-def _nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
-    """The nodes of a graph and of the branches and loops in it."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in [attribute.g, *attribute.graphs]:
-                yield from _nodes(inner)
+def parts_of(model: onnx.ModelProto) -> Iterator[onnx.GraphProto | onnx.FunctionProto]:
+    """Whatever of a model has nodes: its graph and functions, and the branches and loops in them."""
+    waiting: list[onnx.GraphProto | onnx.FunctionProto] = [model.graph, *model.functions]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        for attribute in (attribute for node in part.node for attribute in node.attribute):
+            waiting += [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
 
 
 def drop_traces(model: onnx.ModelProto) -> None:

@@ -69,12 +69,19 @@ def finished_model(model: onnx.ModelProto, *, opset: int | None = None, static: 
             )
         if not dims[0].dim_param:
             dims[0].dim_param = ROWS
-    types = [(item.name, item.data_type) for item in model.graph.initializer]
-    types += [(item.name, item.type.tensor_type.elem_type) for item in model.graph.input]
-    for name, kind in types:
-        if kind in NARROW:
-            raise ModelError(
-                f"'{name}' is {NARROW[kind]}", expected="an FP32 model", fix="call model.float() before exporting it"
-            )
+    narrow = narrow_tensor(model)
+    if narrow is not None:
+        raise ModelError(narrow, expected="an FP32 model", fix="call model.float() before exporting it")
     drop_traces(model)
     return checked_model(model, opset=opset)
+
+
+def narrow_tensor(model: onnx.ModelProto) -> str | None:
+    """A weight, input or constant of the model in half precision, in words; None where there is none."""
+    graph = model.graph
+    types = [(item.name, item.data_type) for item in graph.initializer]
+    types += [(item.name, item.type.tensor_type.elem_type) for item in graph.input]
+    types += [
+        (node.output[0], item.t.data_type) for node in graph.node for item in node.attribute if item.HasField("t")
+    ]
+    return next((f"'{name}' is {NARROW[kind]}" for name, kind in types if kind in NARROW), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,18 +134,15 @@ def _external_files(path: Path) -> tuple[Path, ...]:
     """The files beside an ONNX file that hold weights of it."""
     import onnx
 
-    graph = onnx.load_model(path, load_external_data=False).graph
-    entries = (entry for tensor in _tensors(graph) for entry in tensor.external_data if entry.key == "location")
+    from edgefair.exporters.checked import parts_of
+
+    tensors: list[onnx.TensorProto] = []
+    for part in parts_of(onnx.load_model(path, load_external_data=False)):
+        tensors += part.initializer if isinstance(part, onnx.GraphProto) else ()
+        for attribute in (attribute for node in part.node for attribute in node.attribute):
+            tensors += (attribute.t, *attribute.tensors)
+    entries = (entry for tensor in tensors for entry in tensor.external_data if entry.key == "location")
     return tuple(path.parent / location for location in sorted({entry.value for entry in entries}))
-
-
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """The constants of a graph and of the branches and loops in it."""
-    yield from graph.initializer
-    for attribute in (attribute for node in graph.node for attribute in node.attribute):
-        yield from (attribute.t, *attribute.tensors)
-        for inner in (attribute.g, *attribute.graphs):
-            yield from _tensors(inner)
 
 
 def _hugging_face(model: ModelConfig, data: DataSet, folder: Path) -> _Converted:

@@ -10,7 +10,7 @@ from edgefair.compress.prepared import check_quantizable
 from edgefair.compress.search import Kind
 from edgefair.config import Config
 from edgefair.errors import ModelError, UsageError
-from edgefair.exporters.conversion import NARROW
+from edgefair.exporters.conversion import narrow_tensor
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.spec import ModelSpec
 from edgefair.targets import load_profile, open_target
@@ -57,19 +57,13 @@ def numerics_of(config: Config, dense: Dense) -> Numerics:
 
 def _check_wide(model: onnx.ModelProto, name: str) -> None:
     """Refuse a model in half precision: compressed further it is larger, and no reference for what compression did."""
-    graph = model.graph
-    types = [(item.name, item.data_type) for item in graph.initializer]
-    types += [(item.name, item.type.tensor_type.elem_type) for item in graph.input]
-    types += [
-        (node.output[0], item.t.data_type) for node in graph.node for item in node.attribute if item.HasField("t")
-    ]
-    for tensor, kind in types:
-        if kind in NARROW:
-            raise ModelError(
-                f"'{name}' is in half precision: '{tensor}' is {NARROW[kind]}",
-                expected="an FP32 model, from which INT8 and FP16 are made",
-                fix="export the model in FP32, or leave --int8 and --fp16 out",
-            )
+    narrow = narrow_tensor(model)
+    if narrow is not None:
+        raise ModelError(
+            f"'{name}' is in half precision: {narrow}",
+            expected="an FP32 model, from which INT8 and FP16 are made",
+            fix="export the model in FP32, or leave --int8 and --fp16 out",
+        )
 
 
 def _kind(config: Config, spec: ModelSpec) -> Kind | None:
