@@ -40,6 +40,11 @@ class DataSet:
     skipped: tuple[Skipped, ...] = ()
 
     @property
+    def shares(self) -> dict[str, int]:
+        """Rows of every split that was read."""
+        return {name: len(rows) for name, rows in self.splits.items()}
+
+    @property
     def train(self) -> TableRows:
         """Rows that train (and calibrate)."""
         return self.splits["train"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from edgefair.measure.clusters import Design
 from edgefair.measure.counts import GroupCounts
@@ -20,7 +22,8 @@ class Evidence:
         latency: of the candidate; None where it was not measured.
         size_bytes: of the model file; None where it is not known.
         design: effective sample sizes, where rows belong to subjects; None for independent rows.
-        not_measured: gate name -> why its evidence is lacking, in words.
+        not_measured: gate name -> why its evidence is lacking, in words; a gate of that name is not judged by what
+            there is.
     """
 
     counts: GroupCounts
@@ -33,3 +36,30 @@ class Evidence:
     def why_missing(self, gate: str, default: str) -> str:
         """Why the evidence of a gate is lacking."""
         return dict(self.not_measured).get(gate, default)
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the counts as plain JSON types, from which `from_json` makes what gives the same verdict."""
+        return {
+            "paired": None if self.paired is None else self.paired.to_json(),
+            "latency": None if self.latency is None else self.latency.to_json(),
+            "size_bytes": self.size_bytes,
+            "design": None if self.design is None else self.design.to_json(),
+            "not_measured": dict(self.not_measured),
+        }
+
+    @classmethod
+    def from_json(cls, counts: GroupCounts, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote, beside the counts.
+
+        Raises:
+            DataError: paired counts that cannot be.
+            KeyError, TypeError, ValueError: not such an object.
+        """
+        return cls(
+            counts=counts,
+            paired=None if data["paired"] is None else PairedCounts.from_json(data["paired"]),
+            latency=None if data["latency"] is None else LatencySummary(**data["latency"]),
+            size_bytes=data["size_bytes"],
+            design=None if data["design"] is None else Design.from_json(data["design"]),
+            not_measured=tuple(dict(data["not_measured"]).items()),
+        )

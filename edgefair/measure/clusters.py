@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,23 @@ class Effective:
         factor: Array = self.share * (ndtri(1 - level) / t) ** 2
         return factor
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"share": self.share.tolist(), "subjects": self.subjects.tolist()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: not such an object, or a share that cannot be.
+        """
+        share = np.asarray(data["share"], dtype=np.float64)
+        subjects = np.asarray(data["subjects"], dtype=np.int64)
+        if share.shape != subjects.shape or not bool(np.all((share > 0) & (share <= 1) & (subjects >= 0))):
+            raise ValueError("shares of effective rows that are not between 0 and 1")
+        return cls(share=share, subjects=subjects)
+
 
 @dataclass(frozen=True, eq=False)
 class Design:
@@ -50,6 +68,31 @@ class Design:
     lost: Mapping[str, Effective]
     mended: Effective | None = None
     spoiled: Effective | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        by_attribute = {"rates": self.rates, "gained": self.gained, "lost": self.lost}
+        overall = {"mended": self.mended, "spoiled": self.spoiled}
+        return {
+            **{key: {name: item.to_json() for name, item in part.items()} for key, part in by_attribute.items()},
+            **{key: None if item is None else item.to_json() for key, item in overall.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: not such an object.
+        """
+        rates, gained, lost = (
+            {str(name): Effective.from_json(item) for name, item in data[key].items()}
+            for key in ("rates", "gained", "lost")
+        )
+        mended, spoiled = (
+            None if data[key] is None else Effective.from_json(data[key]) for key in ("mended", "spoiled")
+        )
+        return cls(rates=rates, gained=gained, lost=lost, mended=mended, spoiled=spoiled)
 
 
 def effective(

@@ -139,13 +139,7 @@ class GroupCounts:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "schema": COUNTS_SCHEMA,
-            "attributes": list(self.attributes),
-            "groups": [list(group) for group in self.groups],
-            "classes": list(self.classes),
-            "table": self.table.tolist(),
-        }
+        return counts_json(self, COUNTS_SCHEMA)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GroupCounts:
@@ -154,14 +148,7 @@ class GroupCounts:
         Raises:
             DataError: another schema, or counts that are not whole numbers >= 0.
         """
-        if not isinstance(data, Mapping) or data.get("schema") != COUNTS_SCHEMA:
-            raise DataError("not counts: another schema or none", expected=COUNTS_SCHEMA)
-        return cls(
-            tuple(data["attributes"]),
-            tuple(tuple(group) for group in data["groups"]),
-            tuple(data["classes"]),
-            whole_numbers(data["table"]),
-        )
+        return cls(*parsed_counts(data, COUNTS_SCHEMA))
 
 
 class Table(Protocol):
@@ -175,6 +162,36 @@ class Table(Protocol):
     def classes(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def table(self) -> NDArray[np.int64]: ...  # noqa: D102
+
+
+def counts_json(counts: Table, schema: str) -> dict[str, Any]:
+    """Counts as plain JSON types."""
+    return {
+        "schema": schema,
+        "attributes": list(counts.attributes),
+        "groups": [list(group) for group in counts.groups],
+        "classes": list(counts.classes),
+        "table": counts.table.tolist(),
+    }
+
+
+def parsed_counts(
+    data: Mapping[str, Any], schema: str
+) -> tuple[tuple[str, ...], tuple[Group, ...], tuple[str, ...], NDArray[np.int64]]:
+    """Attributes, groups, classes and table of what `counts_json` made.
+
+    Raises:
+        DataError: another schema, or counts that are not whole numbers >= 0.
+    """
+    if not isinstance(data, Mapping) or data.get("schema") != schema:
+        raise DataError("not counts: another schema or none", expected=schema)
+    try:
+        attributes, classes = (tuple(str(name) for name in data[key]) for key in ("attributes", "classes"))
+        groups = tuple(tuple(str(value) for value in group) for group in data["groups"])
+        table = whole_numbers(data["table"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"these are no counts: {error!r}", expected=schema) from error
+    return attributes, groups, classes, table
 
 
 def count(

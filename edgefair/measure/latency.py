@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ MOST_ROUNDS = 4096
 LEAST_FOR_P90 = 64
 LEAST_FOR_P99 = 662
 DRIFT = 0.1
+# Share of the phase that its queries must fill: between them the probe reads its clock and keeps the time, no more.
+FILLED = 0.5
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,27 @@ def speed_up(reference: NDArray[np.int64], candidate: NDArray[np.int64], *, leve
     lower, upper = np.quantile(before / after, [level / 2, 1 - level / 2])
     ratio = float(np.median(reference[kept]) / np.median(candidate[kept]))
     return SpeedUp(ratio, float(lower), float(upper))
+
+
+def rule_unmet(
+    times: Mapping[str, NDArray[np.int64]], *, min_queries: int, min_seconds: float, max_seconds: float
+) -> str | None:
+    """Why query times are too few to judge by, as the rule of the measurement says; None where they are enough.
+
+    The rule is MLPerf's for a single stream: a least number of queries and a least duration, for each model.
+
+    Args:
+        times: nanoseconds of every query, int64 [queries], by model.
+    """
+    queries = min(len(taken) for taken in times.values())
+    seconds = sum(int(taken.sum()) for taken in times.values()) / 1e9 / len(times)
+    if queries >= min_queries and seconds >= FILLED * min_seconds:
+        return None
+    if queries < min_queries and seconds >= FILLED * max_seconds:
+        return f"{queries:,} queries in the {max_seconds:g} s that the profile allows, and it asks for {min_queries:,}"
+    return (
+        f"{queries:,} queries that took {seconds:.3g} s, and the profile asks for {min_queries:,} and {min_seconds:g} s"
+    )
 
 
 def _quantile_ranks(n: int, q: float, level: float) -> tuple[int, int]:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgefair.measure.counts import Coded, Group, GroupCounts, _check, count, marginal, merge
+from edgefair.measure.counts import (
+    Coded,
+    Group,
+    GroupCounts,
+    _check,
+    count,
+    counts_json,
+    marginal,
+    merge,
+    parsed_counts,
+)
+
+PAIRED_SCHEMA = "edgefair.paired-counts/1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +60,19 @@ class PairedCounts:
     def candidate(self) -> GroupCounts:
         """The candidate's own counts."""
         return GroupCounts(self.attributes, self.groups, self.classes, self.table.sum(axis=2))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return counts_json(self, PAIRED_SCHEMA)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PairedCounts:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            DataError: another schema, or counts that are not whole numbers >= 0.
+        """
+        return cls(*parsed_counts(data, PAIRED_SCHEMA))
 
     @classmethod
     def from_rows(

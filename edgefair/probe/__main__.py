@@ -54,7 +54,9 @@ class Server:
             return self.models[request["name"]].describe(), {}
         if do == "run":
             digest = digest_arrays(arrays)
-            return {"inputs": digest}, self.models[request["name"]].run(_prepared(request, arrays), request["outputs"])
+            return {"inputs": digest}, self.models[request["name"]].run(
+                _prepared(request, arrays), request["outputs"], request.get("one_by_one", False)
+            )
         if do == "latency":
             return self._latency(request, _prepared(request, arrays))
         raise ProbeError("bad_request", f"unknown request {do!r}")

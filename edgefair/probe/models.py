@@ -53,14 +53,16 @@ class Loaded:
             "providers": self.session.get_providers(),
         }
 
-    def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> Dict[str, np.ndarray]:
+    def run(
+        self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str], one_by_one: bool = False
+    ) -> Dict[str, np.ndarray]:
         """Run one batch.
 
         Raises:
             ProbeError: the runtime refuses the inputs or fails, or an output is not an array of numbers.
         """
         try:
-            results = self._run_rows(inputs, outputs) if self.row_by_row else self._run(inputs, outputs)
+            results = self._run_rows(inputs, outputs) if self.row_by_row or one_by_one else self._run(inputs, outputs)
         except Exception as error:
             raise ProbeError(_kind(error, "run_failed"), _first_line(error)) from error
         for name, result in results.items():

@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgefair.decision.verdict import Outcome, Verdict, worst
+from edgefair.files import sha256_json
 from edgefair.measure.bootstrap import GapBootstrap
 from edgefair.measure.disagreement import Disagreement
 from edgefair.measure.flips import CellFlips
 from edgefair.measure.latency import LatencySummary, SpeedUp
 
-REPORT_SCHEMA = "edgefair.report/1"
+REPORT_SCHEMA = "edgefair.report/2"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,24 @@ class AuditRows:
 
 
 @dataclass(frozen=True)
+class DataSection:
+    """How the rows were chosen, named and parted: what else than the model decides a verdict.
+
+    Attributes:
+        section: the config's `data:`, defaults written out.
+        rows: rows that each part took (train, validation, audit), and those that none did.
+    """
+
+    section: dict[str, Any]
+    rows: dict[str, int]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the section."""
+        return sha256_json(self.section)
+
+
+@dataclass(frozen=True)
 class LedgerCount:
     """Verdicts taken on one audit set, this one included, and the distinct models among them.
 
@@ -54,7 +73,8 @@ class TargetResult:
     Attributes:
         device: its fingerprint.
         budgets: what its profile lets a model cost there, under the policy's keys; gates beside the policy's.
-        counts: decisions by group and label, as `GroupCounts.to_json`: the verdict can be taken again from them.
+        counts: decisions by group and label, as `GroupCounts.to_json`.
+        evidence: what else the verdict rests on, as `Evidence.to_json`: with counts and policy it can be taken again.
         flips: decisions that compression changed, by group and label; empty without a reference.
         bootstrap: attribute -> interval of the gap by resampling; information beside the verdict.
         timings_s: seconds of each phase.
@@ -65,6 +85,7 @@ class TargetResult:
     budgets: dict[str, float]
     verdict: Verdict
     counts: dict[str, Any]
+    evidence: dict[str, Any]
     flips: tuple[CellFlips, ...]
     bootstrap: dict[str, GapBootstrap]
     latency: LatencySummary | None
@@ -81,6 +102,7 @@ class Report:
         command: `verify` or `export`.
         created: UTC, ISO 8601.
         reference: the model before compression, if one was measured beside it.
+        data: how the audit rows were chosen.
         policy: the policy, defaults written out.
         settings: how the model was made, as far as it is known.
         ledger: how often this audit set was used; None where it could not be kept.
@@ -94,6 +116,7 @@ class Report:
     model: ModelFile
     reference: ModelFile | None
     audit: AuditRows
+    data: DataSection
     policy: dict[str, Any]
     targets: tuple[TargetResult, ...]
     disagreements: tuple[Disagreement, ...]
@@ -119,4 +142,5 @@ class Report:
             {**entry, "verdict": item.verdict.to_json()}
             for entry, item in zip(body["targets"], self.targets, strict=True)
         ]
+        body["data"]["sha256"] = self.data.digest
         return {"schema": REPORT_SCHEMA, "outcome": self.outcome, "exit_code": self.exit_code, **body}

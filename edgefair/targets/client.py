@@ -233,6 +233,7 @@ class Probe:
         outputs: Sequence[str],
         *,
         inputs: Sequence[InputSpec] = (),
+        one_by_one: bool = False,
     ) -> Iterator[Arrays]:
         """Outputs of every batch, in order. The host encodes while the device works; at most `AHEAD` batches wait.
 
@@ -250,7 +251,13 @@ class Probe:
             Exception: whatever `batches` raises.
         """
         types = model.output_types(outputs)
-        header = {"do": "run", "name": model.name, "outputs": list(outputs), "prepare": _preparation(inputs)}
+        header = {
+            "do": "run",
+            "name": model.name,
+            "outputs": list(outputs),
+            "prepare": _preparation(inputs),
+            "one_by_one": one_by_one,
+        }
         stream = iter(batches)
         sender = Sender(self._connection, header, stream)
         refusals = {"bad_input": lambda why: _refused(model, why)}

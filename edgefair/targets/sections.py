@@ -30,6 +30,11 @@ class LatencyRules(BaseModel):
     min_seconds: float = Field(1.0, ge=0, description="Least duration per model.")
     max_seconds: float = Field(60.0, gt=0, description="Longest duration per model, even if queries are lacking.")
 
+    @property
+    def rule(self) -> dict[str, Any]:
+        """What query times must fulfil to be judged by."""
+        return self.model_dump(include={"min_queries", "min_seconds", "max_seconds"})
+
 
 class Budgets(BaseModel):
     """What a model may cost on this device: gates that hold here beside the policy's; the stricter of both decides."""

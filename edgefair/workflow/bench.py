@@ -24,7 +24,7 @@ from edgefair.decision.gates import LATENCY, SIZE
 from edgefair.decision.trial import is_kept, limit_stretch, shortfall
 from edgefair.decision.verdict import Verdict
 from edgefair.files import sha256_json
-from edgefair.measure.latency import summarize
+from edgefair.measure.latency import rule_unmet, summarize
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.spec import ModelSpec
 from edgefair.targets import Probe, TargetProfile, load_profile, open_target
@@ -216,7 +216,8 @@ class ValidationBench:
 
     def _decisions(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> NDArray[np.int64]:
         loaded = probe.load(path, name="candidate")
-        return decide_rows(probe, loaded, self._rows, spec_of(loaded, lambda _: spec), told)[0]
+        spec = spec_of(loaded, lambda _: spec, self._candidates.data.classes)
+        return decide_rows(probe, loaded, self._rows, spec, told).decisions
 
     def _verdict(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> Verdict:
         decisions = self._decisions(probe, path, spec, told)
@@ -226,7 +227,12 @@ class ValidationBench:
         if judged and probe.profile.latency.measured:
             pool = next(self._rows.inputs(spec, 256))
             times = probe.latency({"candidate": [spec.reading.output]}, pool, inputs=spec.inputs)
-            evidence = replace(evidence, latency=summarize(times["candidate"], level=policy.alpha))
+            unmet = rule_unmet(times, **probe.profile.latency.rule)
+            evidence = replace(
+                evidence,
+                latency=summarize(times["candidate"], level=policy.alpha),
+                not_measured=() if unmet is None else ((LATENCY, unmet),),
+            )
         return decide(evidence, policy, budget=budget, today=today())
 
     def _evidence(self, decisions: NDArray[np.int64], before: NDArray[np.int64], path: Path) -> Evidence:
@@ -239,7 +245,7 @@ class ValidationBench:
             subject=self._rows.subject,
             classes=self._candidates.data.classes,
             latency=None,
-            not_timed="",
+            not_timed=None,
             size_bytes=path.stat().st_size,
         )
 

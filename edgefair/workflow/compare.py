@@ -106,9 +106,9 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) 
     model = open_bundle(path).model if is_bundle(path) else path
     with open_target(load_profile(config.targets[0])) as probe:
         loaded = probe.load(model, name=path.name)
-        spec = spec_of(loaded, lambda found: foreign_spec(found, data, config.model))
-        decision, _ = decide_rows(probe, loaded, data.audit, spec, progress)
-    return Side(str(path), RecordedRows.of(data.audit, spec.classes, source=data.source), decision)
+        spec = spec_of(loaded, lambda found: foreign_spec(found, data, config.model), data.classes)
+        decided = decide_rows(probe, loaded, data.audit, spec, progress)
+    return Side(str(path), RecordedRows.of(data.audit, spec.classes, source=data.source), decided.decisions)
 
 
 def _why_unpaired(one: Side, other: Side) -> str:

@@ -20,7 +20,7 @@ from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.disagreement import disagreements
 from edgefair.measure.flips import cell_flips
 from edgefair.probe.device import slowed_down
-from edgefair.report.model import ModelFile, Report, TargetResult
+from edgefair.report.model import DataSection, ModelFile, Report, TargetResult
 from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.fleet import load_fleet, on_each
 from edgefair.workflow.intake import foreign_spec
@@ -61,7 +61,7 @@ def judge_file(
         ModelError, MeasurementError: see `workflow.measure`; nothing was judged.
     """
 
-    def on_target(profile: TargetProfile, told: Progress) -> tuple[TargetRecord, tuple[str, ...]]:
+    def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
         told(0, 0, f"starting {profile.name}")
         started = time.perf_counter()
         with open_target(profile) as probe:
@@ -70,16 +70,18 @@ def judge_file(
                 probe,
                 model,
                 data.audit,
+                classes=data.classes,
                 reference=reference,
                 fallback_spec=lambda loaded: foreign_spec(loaded, data, config.model),
                 with_latency=latency,
                 progress=told,
             )
         base = measured.reference
-        taken = TargetRecord(
+        return TargetRecord(
             target=profile.name,
             device=probe.device,
             budgets=profile.budgets,
+            rules=profile.latency,
             model=_file(measured.candidate, shown_as),
             reference=None if base is None else _file(base, base.path),
             decision=measured.decisions,
@@ -89,11 +91,17 @@ def judge_file(
             notes=measured.notes,
             timings_s={"reading": reading_s, "starting": ready - started, **measured.timings_s},
         )
-        return taken, measured.classes
 
-    targets, classes = zip(*on_each(load_fleet(config.targets), on_target, progress), strict=True)
-    rows = RecordedRows.of(data.audit, classes[0], source=data.source)
-    made = Record(str(shown_as), now(), rows, targets, settings, notes)
+    targets = tuple(on_each(load_fleet(config.targets), on_target, progress))
+    made = Record(
+        name=str(shown_as),
+        created=now(),
+        rows=RecordedRows.of(data.audit, data.classes, source=data.source),
+        data=DataSection(config.data.model_dump(mode="json"), data.shares),
+        targets=targets,
+        settings=settings,
+        notes=notes,
+    )
     if record is not None:
         save_record(record, made)
     return _judge(config, made, command=command, progress=progress)
@@ -144,6 +152,7 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
         model=files[0],
         reference=files[1],
         audit=record.rows.audit,
+        data=record.data,
         policy=config.policy.model_dump(mode="json"),
         targets=results,
         disagreements=disagreements(
@@ -169,7 +178,7 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord) -> TargetR
         subject=rows.subject,
         classes=rows.classes,
         latency=latency,
-        not_timed=target.not_timed,
+        not_timed=target.not_judged,
         size_bytes=target.model.bytes,
     )
     verdict = decide(evidence, policy, budget=target.budgets, today=today())
@@ -179,6 +188,7 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord) -> TargetR
         budgets=target.budgets.model_dump(exclude_none=True),
         verdict=verdict,
         counts=evidence.counts.to_json(),
+        evidence=evidence.to_json(),
         flips=() if evidence.paired is None else cell_flips(evidence.paired),
         bootstrap={
             attribute: gap_bootstrap(evidence.counts.by(*attribute.split(JOIN)), seed=config.seed)

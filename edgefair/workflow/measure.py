@@ -18,7 +18,7 @@ from edgefair.data.texts import Texts
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import LATENCY
 from edgefair.decision.policy import Policy
-from edgefair.errors import ModelError
+from edgefair.errors import ModelError, UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
 from edgefair.measure.paired import PairedCounts
@@ -54,7 +54,6 @@ class Measurement:
     reference: LoadedModel | None
     decisions: NDArray[np.int64]
     reference_decisions: NDArray[np.int64] | None
-    classes: tuple[str, ...]
     times: dict[str, NDArray[np.int64]]
     not_timed: str
     timings_s: dict[str, float]
@@ -66,6 +65,7 @@ def measure(
     model: Path,
     rows: TableRows,
     *,
+    classes: tuple[str, ...],
     reference: Path | None,
     fallback_spec: Fallback,
     with_latency: bool,
@@ -74,42 +74,59 @@ def measure(
     """Decide every row on the target, then time single queries of candidate and reference, interleaved.
 
     Args:
+        classes: of the data, in the order of the model's.
         fallback_spec: makes the spec of a model file that carries none.
 
     Raises:
+        UsageError: the reference is the candidate itself.
         ModelError: a file that cannot be loaded or does not fit the data.
         MeasurementError: the device was lost or its answers cannot be believed.
     """
     started = time.perf_counter()
     candidate = probe.load(model, name="candidate")
-    spec = spec_of(candidate, fallback_spec)
-    base = None if reference is None else probe.load(reference, name="reference")
+    spec = spec_of(candidate, fallback_spec, classes)
+    base = None if reference is None else _reference(probe, reference, candidate)
     loaded = time.perf_counter()
-    decisions, encoding = decide_rows(probe, candidate, rows, spec, progress)
-    decided = time.perf_counter()
+    decided = decide_rows(probe, candidate, rows, spec, progress)
+    done = time.perf_counter()
     before = None
     if base is not None:
-        before, _ = decide_rows(probe, base, rows, spec_of(base, lambda _: spec), progress)
+        before = decide_rows(probe, base, rows, spec_of(base, lambda _: spec, classes), progress)
     compared = time.perf_counter()
     times, why = _times(probe, candidate, base, rows, spec, with_latency, progress)
     finished = time.perf_counter()
     return Measurement(
         candidate=candidate,
         reference=base,
-        decisions=decisions,
-        reference_decisions=before,
-        classes=spec.classes,
+        decisions=decided.decisions,
+        reference_decisions=None if before is None else before.decisions,
         times=times,
         not_timed=why,
         timings_s={
             "loading": loaded - started,
-            "encoding": encoding,
-            "inference": decided - loaded - encoding,
-            "reference": compared - decided,
+            "encoding": decided.encoding_s,
+            "inference": done - loaded - decided.encoding_s,
+            "reference": compared - done,
             "latency": finished - compared,
         },
-        notes=_cut_texts(rows, spec),
+        notes=(*decided.notes, *(() if before is None else before.notes), *_cut_texts(rows, spec)),
     )
+
+
+def _reference(probe: Probe, path: Path, candidate: LoadedModel) -> LoadedModel:
+    """The model before compression, loaded.
+
+    Raises:
+        UsageError: it is the candidate: nothing would be compared.
+    """
+    base = probe.load(path, name="reference")
+    if base.sha256 == candidate.sha256:
+        raise UsageError(
+            f"the reference '{path}' is the candidate itself (sha256 {base.sha256[:16]})",
+            expected="the model before compression: against itself a model never loses anything",
+            fix="name another file with --reference, or none",
+        )
+    return base
 
 
 def evidence_of(
@@ -122,10 +139,14 @@ def evidence_of(
     subject: Categories | None,
     classes: tuple[str, ...],
     latency: LatencySummary | None,
-    not_timed: str,
+    not_timed: str | None,
     size_bytes: int,
 ) -> Evidence:
-    """What a verdict depends on, counted from decisions int64 [rows] of the candidate and of the reference, if any."""
+    """What a verdict depends on, counted from decisions int64 [rows] of the candidate and of the reference, if any.
+
+    Args:
+        not_timed: why latency cannot be judged, if it cannot.
+    """
     attributes = {name: sensitive[name] for name in policy.base_attributes}
     paired = None
     if reference is not None:
@@ -185,11 +206,14 @@ def _cut_texts(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:
     )
 
 
-def spec_of(model: LoadedModel, fallback: Fallback) -> ModelSpec:
-    """The spec in the file's metadata, else the fallback; checked against the graph.
+def spec_of(model: LoadedModel, fallback: Fallback, classes: tuple[str, ...]) -> ModelSpec:
+    """The spec in the file's metadata, else the fallback; checked against the graph and the data.
+
+    Args:
+        classes: of the data, in the order of the model's.
 
     Raises:
-        ModelError: no spec, an unreadable one, or one that the graph does not fit.
+        ModelError: no spec, an unreadable one, or one that the graph or the data does not fit.
     """
     text = model.metadata.get(SPEC_METADATA_KEY)
     if text is not None:
@@ -199,36 +223,99 @@ def spec_of(model: LoadedModel, fallback: Fallback) -> ModelSpec:
             raise ModelError(f"'{model.path}' carries a spec that cannot be read: {error}") from error
     else:
         spec = fallback(model)
+    check_classes(str(model.path), spec.classes, classes)
     check_binding(model, spec)
     return spec
 
 
-def decide_rows(
-    probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSpec, progress: Progress
-) -> tuple[NDArray[np.int64], float]:
-    """Decisions of every row and the seconds spent encoding (while the device was at work on the batch before).
+def check_classes(name: str, found: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    """The model's k-th class must be the data's k-th: a device answers with the model's names.
 
     Raises:
-        ModelError: the model's outputs are no decisions.
+        ModelError: other names, or the same names in another order.
+    """
+    if found == expected:
+        return
+    raise ModelError(
+        f"'{name}' has the classes {', '.join(found)} and the data {', '.join(expected)}",
+        expected="the same classes in the same order: else every decision would be read as another",
+        fix=f"set data.classes: [{', '.join(found)}]"
+        if set(found) == set(expected)
+        else "rename the values with data.merge, and list data.classes in the model's order",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """What a target decided of some rows.
+
+    Attributes:
+        decisions: int64 [rows].
+        encoding_s: seconds spent encoding, while the device was at work on the batch before.
+        notes: what a reader of the verdict must know of how the rows were asked.
+    """
+
+    decisions: NDArray[np.int64]
+    encoding_s: float
+    notes: tuple[str, ...] = ()
+
+
+def decide_rows(probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSpec, progress: Progress) -> Decided:
+    """Decide every row.
+
+    In batches; where a row of a sample is decided otherwise when it is asked alone, as a device is asked, all rows are
+    asked one by one.
+
+    Raises:
+        ModelError: the model's outputs are no decisions, or rows of one batch decide about each other.
         MeasurementError: the device was lost, contradicts itself, or returns outputs that the model cannot have.
     """
-    progress(0, 0, f"deciding {len(rows):,} rows on {probe.profile.name} ({model.name})")
+    again = SecondAsking(probe, model, rows, spec, rows.batch_rows(spec, BATCH_ROWS))
+    decisions, seconds = _decisions(probe, model, rows, spec, progress, heard=again.note)
+    changed = again.changed()
+    if not changed:
+        return Decided(decisions, seconds)
+    alone, more = _decisions(probe, model, rows, spec, progress, one_by_one=True)
+    again.confirm(alone)
+    note = (
+        f"target '{probe.profile.name}' decides {int(np.count_nonzero(alone != decisions)):,} of {len(rows):,} rows of "
+        f"{model.name} otherwise alone than in a batch (they lie on the edge of a decision): every row was asked alone"
+    )
+    return Decided(alone, seconds + more, (note,))
+
+
+def _decisions(
+    probe: Probe,
+    model: LoadedModel,
+    rows: TableRows,
+    spec: ModelSpec,
+    progress: Progress,
+    *,
+    one_by_one: bool = False,
+    heard: Callable[[int, NDArray[np.int64], NDArray[np.float32] | None], None] | None = None,
+) -> tuple[NDArray[np.int64], float]:
+    """Decisions int64 [rows] and the seconds spent encoding.
+
+    Args:
+        heard: gets the position of the first row of every batch, its decisions and its scores.
+    """
+    way = ", one row at a time" if one_by_one else ""
+    progress(0, 0, f"deciding {len(rows):,} rows on {probe.profile.name} ({model.name}){way}")
     size = rows.batch_rows(spec, BATCH_ROWS)
     clock = _Clock(rows.inputs(spec, size))
-    again = SecondAsking(probe, model, rows, spec)
     parts: list[NDArray[np.int64]] = []
     done = 0
-    for batch in probe.run(model, clock, outputs_of(spec), inputs=spec.inputs):
+    for batch in probe.run(model, clock, outputs_of(spec), inputs=spec.inputs, one_by_one=one_by_one):
         try:
             decision, score = read_decisions(batch, spec.reading, len(spec.classes))
         except ValueError as error:
             sent = next(itertools.islice(rows.inputs(spec, size), len(parts), None))
             raise unreadable(probe, model, spec, sent, error) from error
-        again.note(done, decision, score)
+        if heard is not None:
+            heard(done, decision, score)
         parts.append(decision)
         done += len(decision)
         progress(done, len(rows), f"deciding ({model.name})")
-    again.compare()
     return np.concatenate(parts), clock.seconds
 
 

@@ -17,11 +17,11 @@ from edgefair.errors import ModelError, UsageError
 from edgefair.files import sha256_file
 from edgefair.probe.models import ProbeError
 from edgefair.probe.models import load as load_session
-from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.probe.spec import ModelSpec
 from edgefair.targets import LoadedModel
-from edgefair.targets.binding import check_binding
 from edgefair.training.settings import ModelConfig, OutputConfig, PictureConfig
 from edgefair.workflow.intake import foreign_spec
+from edgefair.workflow.measure import check_classes, spec_of
 from edgefair.workflow.progress import Progress
 
 if TYPE_CHECKING:
@@ -93,12 +93,7 @@ def dense_model(
     to.parent.mkdir(parents=True, exist_ok=True)
     onnx.save_model(made.graph, to)
     loaded = _described(to, name)
-    text = loaded.metadata.get(SPEC_METADATA_KEY)
-    try:
-        spec = foreign_spec(loaded, data, made.config) if text is None else ModelSpec.from_json(text)
-    except ValueError as error:
-        raise ModelError(f"'{name}' carries a spec that cannot be read: {error}") from error
-    check_binding(loaded, spec)
+    spec = spec_of(loaded, lambda found: foreign_spec(found, data, made.config), data.classes)
     set_spec(made.graph, spec)
     onnx.save_model(made.graph, to)
     return Dense(spec, to, {"model": name, "files": made.digests()})
@@ -234,15 +229,9 @@ def _check_labels(name: str, labels: tuple[str, ...], classes: tuple[str, ...]) 
         ModelError: other names, or the same names in another order.
     """
     unnamed = [tuple(pattern.format(k) for k in range(len(classes))) for pattern in ("{}", "LABEL_{}")]
-    if labels == classes or labels in unnamed:
+    if labels in unnamed and set(labels) != set(classes):
         return
-    raise ModelError(
-        f"'{name}' has the classes {', '.join(labels)} and the data {', '.join(classes)}",
-        expected="the same classes in the same order: else every decision would be read as another",
-        fix=f"set data.classes: [{', '.join(labels)}]"
-        if set(labels) == set(classes)
-        else "rename the values with data.merge, and list data.classes in the model's order",
-    )
+    check_classes(name, labels, classes)
 
 
 def _described(path: Path, name: str) -> LoadedModel:

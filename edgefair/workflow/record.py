@@ -18,10 +18,12 @@ from edgefair.data.rows import TableRows
 from edgefair.data.table import Categories
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
-from edgefair.report.model import AuditRows, ModelFile
-from edgefair.targets.sections import Budgets
+from edgefair.measure.latency import rule_unmet
+from edgefair.report.model import AuditRows, DataSection, ModelFile
+from edgefair.targets.sections import Budgets, LatencyRules
+from edgefair.targets.timing import check_times
 
-RECORD_SCHEMA = "edgefair.record/3"
+RECORD_SCHEMA = "edgefair.record/4"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class TargetRecord:
     Attributes:
         device: its fingerprint.
         budgets: what a model may cost there, as the target's profile said.
+        rules: how long latency was to be measured, as the target's profile said.
         decision, reference_decision: int64 [rows].
         times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
         not_timed: why they were not; empty where they were.
@@ -41,6 +44,7 @@ class TargetRecord:
     target: str
     device: dict[str, Any]
     budgets: Budgets
+    rules: LatencyRules
     model: ModelFile
     reference: ModelFile | None
     decision: NDArray[np.int64]
@@ -56,6 +60,7 @@ class TargetRecord:
             "target": self.target,
             "device": self.device,
             "budgets": self.budgets.model_dump(),
+            "rules": self.rules.model_dump(),
             "model": asdict(self.model),
             "reference": None if self.reference is None else asdict(self.reference),
             "times": list(self.times),
@@ -63,6 +68,11 @@ class TargetRecord:
             "notes": list(self.notes),
             "timings_s": self.timings_s,
         }
+
+    @property
+    def not_judged(self) -> str | None:
+        """Why latency cannot be judged: not measured, or not as long as the profile asks for; None where it can."""
+        return self.not_timed or rule_unmet(self.times, **self.rules.rule)
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str) -> Self:
@@ -76,6 +86,7 @@ class TargetRecord:
             target=facts["target"],
             device=facts["device"],
             budgets=Budgets.model_validate(facts["budgets"]),
+            rules=LatencyRules.model_validate(facts["rules"]),
             model=ModelFile(**facts["model"]),
             reference=reference,
             decision=arrays[f"{prefix}decision"].astype(np.int64),
@@ -121,6 +132,7 @@ class Record:
     Attributes:
         name: the model's path or the record's.
         created: UTC, ISO 8601.
+        data: the config's `data:` section that chose the rows, and how many rows took which part.
         settings: how the model was made, as far as it is known.
         notes: facts that a reader must know beside the verdict.
     """
@@ -128,6 +140,7 @@ class Record:
     name: str
     created: str
     rows: RecordedRows
+    data: DataSection
     targets: tuple[TargetRecord, ...]
     settings: dict[str, Any]
     notes: tuple[str, ...]
@@ -144,6 +157,7 @@ def save_record(path: Path, record: Record) -> None:
         "created": record.created,
         "rows_digest": rows.digest,
         "audit": asdict(rows.audit),
+        "data": asdict(record.data),
         "classes": list(rows.classes),
         "attributes": list(rows.sensitive),
         "targets": [target.facts() for target in record.targets],
@@ -189,7 +203,13 @@ def load_record(path: Path) -> Record:
             TargetRecord.from_facts(item, arrays, f"{index}/") for index, item in enumerate(facts["targets"])
         )
         record = Record(
-            str(path), facts["created"], _rows(facts, arrays), targets, facts["settings"], tuple(facts["notes"])
+            name=str(path),
+            created=facts["created"],
+            rows=_rows(facts, arrays),
+            data=DataSection(**facts["data"]),
+            targets=targets,
+            settings=facts["settings"],
+            notes=tuple(facts["notes"]),
         )
         _check(record)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
@@ -235,3 +255,17 @@ def _check(record: Record) -> None:
     ]
     if any(column is not None and column.shape != (rows,) for column in columns):
         raise ValueError(f"its columns have not {rows} rows each")
+    for target in record.targets:
+        _check_times(target)
+
+
+def _check_times(target: TargetRecord) -> None:
+    """Query times are positive, as many of each model, of the candidate at least; or it is said why there are none.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if not target.times and not target.not_timed:
+        raise ValueError(f"it has no query times of target '{target.target}' and does not say why")
+    if target.times:
+        check_times(target.times, {"candidate", *target.times})

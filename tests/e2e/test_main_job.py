@@ -67,7 +67,7 @@ def test_the_same_file_is_judged_as_the_policy_says(shipped):
 def test_json_is_the_report_alone_and_fits_its_schema(shipped):
     result = run("verify", "-c", shipped / "edgefair.yaml", "--json")
     report = json.loads(result.stdout)
-    assert report["schema"] == "edgefair.report/1"
+    assert report["schema"] == "edgefair.report/2"
     jsonschema.validate(report, report_schema())
     assert report["targets"][0]["latency"]["queries"] >= 1024
     counts = edgefair.GroupCounts.from_json(report["targets"][0]["counts"])

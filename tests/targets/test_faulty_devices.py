@@ -321,8 +321,8 @@ import numpy as np
 import edgefair.probe.__main__ as probe
 from edgefair.probe.models import Loaded
 honest, turns, old = Loaded.run, itertools.count(), []
-def run(self, inputs, outputs):
-    found, turn = honest(self, inputs, outputs), next(turns)
+def run(self, inputs, outputs, one_by_one=False):
+    found, turn = honest(self, inputs, outputs, one_by_one), next(turns)
     old.append(found)
     return {name: np.asarray(LIE, dtype=array.dtype) for name, array in found.items()}
 Loaded.run = run
@@ -342,7 +342,7 @@ def decide(path, lie, spec=SPEC, size=64):
     with pytest.MonkeyPatch.context() as patch, scripted(DISHONEST.replace("LIE", lie)) as probe:
         patch.setattr(measure_rows, "BATCH_ROWS", size)
         loaded = probe.load(path, name="m")
-        return measure_rows.decide_rows(probe, loaded, rows(), spec, lambda *_: None)[0]
+        return measure_rows.decide_rows(probe, loaded, rows(), spec, lambda *_: None).decisions
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,7 @@ def decide(path, lie, spec=SPEC, size=64):
     ],
 )
 def test_answers_that_belong_to_other_rows_are_no_measurement(tmp_path, lie, spec):
-    with pytest.raises(MeasurementError, match=r"asked again for 48 rows of .* answered \d+ of them differently"):
+    with pytest.raises(MeasurementError, match=r"asked again for 100 rows of .* answered \d+ of them differently"):
         decide(classifier(tmp_path / "m.onnx"), lie, spec)
 
 

@@ -61,7 +61,8 @@ def _stricter(own: float | None, budget: float | None, judge: Callable[[float], 
 def latency_p90(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     """The 90th percentile of single-query latency."""
     latency = evidence.latency
-    if latency is None or latency.p90_ms is None:
+    lacking = LATENCY in dict(evidence.not_measured)
+    if lacking or latency is None or latency.p90_ms is None:
         default = "latency was not measured" if latency is None else f"{latency.queries} queries are too few for a p90"
         return unmeasured(LATENCY, "ms", threshold, evidence.why_missing(LATENCY, default))
     lower, upper = latency.p90_lower_ms, latency.p90_upper_ms

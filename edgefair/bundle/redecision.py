@@ -1,0 +1,107 @@
+"""Is the verdict in a report the one that its own evidence and policy give?"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from edgefair.decision.decide import decide
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.policy import Policy
+from edgefair.decision.verdict import Outcome, Verdict, worst
+from edgefair.errors import EdgefairError, ModelError
+from edgefair.measure.counts import GroupCounts
+from edgefair.targets.sections import Budgets
+
+# Between the same limits computed by two versions of the special functions.
+TOLERANCE = 1e-6
+NUMBERS = ("estimate", "lower", "upper", "threshold")
+
+
+def check_decision(report: Mapping[str, Any]) -> None:
+    """Decide again, from the counts and all other evidence of every target, on the day of the report.
+
+    Raises:
+        ModelError: no report that can be decided again, or one whose verdict is another.
+    """
+    try:
+        policy = Policy.model_validate(report["policy"])
+        day = datetime.datetime.fromisoformat(report["created"]).date()
+        verdicts = [_decided(report, target, policy, day) for target in report["targets"]]
+        for target, verdict in zip(report["targets"], verdicts, strict=True):
+            _compare(str(target["target"]), target["verdict"], verdict)
+        _compare_release(report, verdicts)
+    except ModelError:
+        raise
+    except (EdgefairError, ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"its report cannot be decided again: {str(error).splitlines()[0]}",
+            expected="a report of this version of edgefair with its evidence whole",
+            fix="export it again",
+        ) from error
+
+
+def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Policy, day: datetime.date) -> Verdict:
+    counts = GroupCounts.from_json(target["counts"])
+    rows = report["audit"]["rows"]
+    if counts.n != rows:
+        raise _contradiction(
+            f"the counts of target '{target['target']}' hold {counts.n:,} rows", f"{rows:,} audit rows"
+        )
+    evidence = Evidence.from_json(counts, target["evidence"])
+    for name, said, rests_on in (
+        ("size", report["model"]["bytes"], evidence.size_bytes),
+        ("latency", target["latency"], target["evidence"]["latency"]),
+    ):
+        if said != rests_on:
+            raise _contradiction(f"the {name} of target '{target['target']}' is {said}", f"{rests_on}, as its evidence")
+    return decide(evidence, policy, budget=Budgets.model_validate(target["budgets"]), today=day)
+
+
+def _compare(name: str, said: Mapping[str, Any], decided: Verdict) -> None:
+    """Every gate, and what follows from them."""
+    found = decided.to_json()
+    for key in ("outcome", "exit_code", "alpha", "policy_digest", "exceptions"):
+        expected = list(found[key]) if key == "exceptions" else found[key]
+        if said[key] != expected:
+            raise _contradiction(f"the {key} of target '{name}' is {said[key]}", f"{expected}")
+    gates, again = ({gate["name"]: gate for gate in part} for part in (said["gates"], found["gates"]))
+    if list(gates) != list(again):
+        raise _contradiction(f"target '{name}' was judged by {', '.join(gates)}", f"the gates {', '.join(again)}")
+    for gate, other in zip(gates.values(), again.values(), strict=True):
+        same = gate["outcome"] == other["outcome"] and all(_close(gate[key], other[key]) for key in NUMBERS)
+        if not same:
+            raise _contradiction(f"target '{name}': {_gate(gate)}", _gate(other))
+
+
+def _compare_release(report: Mapping[str, Any], verdicts: list[Verdict]) -> None:
+    """The worst target's verdict is the release's."""
+    codes = {verdict.exit_code for verdict in verdicts}
+    outcome = worst(verdict.outcome for verdict in verdicts)
+    code = 1 if 1 in codes else max(codes, default=3)
+    if (report["outcome"], report["exit_code"]) != (outcome, code):
+        raise _contradiction(
+            f"the report says {report['outcome']} (exit code {report['exit_code']})", f"{outcome} ({code})"
+        )
+
+
+def _close(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+
+
+def _gate(gate: Mapping[str, Any]) -> str:
+    return f"{gate['name']} {Outcome(gate['outcome'])} at " + ", ".join(f"{key} {gate[key]}" for key in NUMBERS)
+
+
+def _contradiction(found: str, expected: str) -> ModelError:
+    return ModelError(
+        f"its report contradicts itself: {found}",
+        expected=f"{expected}, by its own counts and policy",
+        fix="export it again: a report that was changed is no verdict",
+    )
