@@ -85,6 +85,12 @@ class Bundle:
         path = self.path / REFERENCE
         return path if path.is_file() else None
 
+    @property
+    def compressed_from(self) -> Path | None:
+        """The reference; None where the deployed model is that very file, as nothing was compressed."""
+        files = self.manifest.files
+        return None if REFERENCE in files and files[REFERENCE].sha256 == files[MODEL].sha256 else self.reference
+
 
 def is_bundle(path: Path) -> bool:
     """Whether a folder claims to be a bundle."""

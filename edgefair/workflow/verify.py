@@ -56,7 +56,7 @@ def verify(
             )
         bundle = open_bundle(path)
         settings = bundle.manifest.settings
-        reference = bundle.reference if reference is None else reference
+        reference = bundle.compressed_from if reference is None else reference
         model = bundle.model
     else:
         model = path
