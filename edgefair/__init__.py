@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgefair.report.model import Report
     from edgefair.workflow.compare import compare
     from edgefair.workflow.diagnose import diagnose
+    from edgefair.workflow.explain import explain
     from edgefair.workflow.export import export
     from edgefair.workflow.plan import plan
     from edgefair.workflow.train import train
@@ -47,6 +48,7 @@ _HOME = {
     "compare": "edgefair.workflow.compare",
     "decide": "edgefair.decision.decide",
     "diagnose": "edgefair.workflow.diagnose",
+    "explain": "edgefair.workflow.explain",
     "export": "edgefair.workflow.export",
     "load_config": "edgefair.config",
     "plan": "edgefair.workflow.plan",
@@ -69,6 +71,7 @@ __all__ = [
     "compare",
     "decide",
     "diagnose",
+    "explain",
     "export",
     "load_config",
     "plan",
@@ -82,3 +85,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'edgefair' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from edgefair.errors import MeasurementError
 from edgefair.files import sha256_json
 from edgefair.targets.base import Step
 from edgefair.targets.emulation import EmulatedCpu
+from edgefair.versions import versions_of
 
 SUITE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
@@ -160,7 +160,7 @@ def _apt(work: Path, architecture: str) -> list[str]:
 
 def _wheels() -> dict[str, str]:
     """The runtime's packages with this machine's versions: devices then differ by their processor alone."""
-    return {name: importlib.metadata.version(name) for name in WHEELS}
+    return versions_of(WHEELS)
 
 
 def _tool(command: Sequence[str], *, cwd: Path, what: str) -> None:

@@ -8,7 +8,6 @@ import secrets
 import shlex
 import signal
 import subprocess
-from importlib.metadata import version
 from typing import Any
 
 from edgefair.errors import MeasurementError
@@ -18,6 +17,7 @@ from edgefair.targets.bootstrap import ARGUMENTS, preamble
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.sections import SshSettings
 from edgefair.targets.streams import enlarge_pipes
+from edgefair.versions import version_of
 
 # Keys and hosts are never asked about, a machine that went away is noticed, and nothing else of the user's
 # configuration can get between (forwardings, a remote command, a terminal).
@@ -163,4 +163,4 @@ class SshTransport:
 
 def _own_versions() -> list[str]:
     """The runtime of this machine: devices then differ by their processor alone."""
-    return ["numpy", f"onnxruntime=={version('onnxruntime')}"]
+    return ["numpy", f"onnxruntime=={version_of('onnxruntime')}"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import time
 from pathlib import Path
@@ -23,6 +22,7 @@ from edgefair.errors import UsageError
 from edgefair.files import sha256_file, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.report.model import Report
+from edgefair.versions import versions_of
 from edgefair.workflow.calibration import idle_calibration
 from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.fleet import load_fleet
@@ -178,7 +178,7 @@ def _add_tokenizer(data: DataSet, folder: Path) -> None:
 
 def _manifest(folder: Path, report: Report, settings: dict[str, Any]) -> Manifest:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    versions = {name: importlib.metadata.version(name) for name in ("numpy", "onnx", "onnxruntime", "torch")}
+    versions = versions_of(("numpy", "onnx", "onnxruntime", "torch"))
     return Manifest(
         files={str(path.relative_to(folder)): FileEntry(sha256_file(path), path.stat().st_size) for path in paths},
         outcome=str(report.outcome),

@@ -9,5 +9,14 @@ from collections.abc import Callable
 Progress = Callable[[int, int, str], None]
 
 
-def silent(_done: int, _total: int, _what: str) -> None:
-    """Tell nobody."""
+class Silent:
+    """Tells nobody."""
+
+    def __call__(self, _done: int, _total: int, _what: str) -> None:
+        """Tell nobody."""
+
+    def __repr__(self) -> str:
+        return "silent"
+
+
+silent = Silent()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from pathlib import Path
 from typing import Any
 
+import edgefair
 from edgefair.compress.search import Choice, Moves, Repair, repair
 from edgefair.config import Config
 from edgefair.files import sha256_file, sha256_json
+from edgefair.versions import versions_of
 from edgefair.workflow.bench import ValidationBench
 from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.fleet import load_fleet
@@ -62,7 +63,7 @@ def _digest(config: Config, candidates: Candidates) -> str:
     """Of everything that a trial depends on, but for the devices themselves."""
     data = candidates.data
     recipes = (config.compress.calibration, *config.compress.repair.calibrations)
-    packages = ("edgefair", "onnx", "onnxruntime", *(("torch",) if config.compress.trains else ()))
+    packages = ("onnx", "onnxruntime", *(("torch",) if config.compress.trains else ()))
     return sha256_json(
         {
             "dense": sha256_file(candidates.dense.path),
@@ -71,7 +72,7 @@ def _digest(config: Config, candidates: Candidates) -> str:
             "recipes": [recipe_of(config, name).model_dump(mode="json") for name in recipes],
             "targets": [profile.model_dump(mode="json") for profile in load_fleet(config.targets)],
             "rows": [data.train.fingerprint, data.validation.fingerprint],
-            "versions": {name: importlib.metadata.version(name) for name in packages},
+            "versions": {"edgefair": edgefair.__version__, **versions_of(packages)},
             # A waiver ends on its day.
             "today": str(today()) if config.policy.waivers else None,
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.errors import UsageError
 from edgefair.files import sha256_json
+from edgefair.versions import version_of
 from edgefair.workflow.fit import fit, training_rows
 from edgefair.workflow.progress import Progress, silent
 
@@ -87,7 +87,7 @@ def _settings(config: Config, data: DataSet) -> dict[str, Any]:
         "train_rows": data.train.fingerprint,
         "validation_rows": data.validation.fingerprint,
         "features": list(data.features),
-        "torch": importlib.metadata.version("torch"),
+        "torch": version_of("torch"),
     }
 
 
