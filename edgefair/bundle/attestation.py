@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 from typing import Any
 
 from edgefair.bundle.manifest import MODEL, REPORT, Bundle, open_bundle
+from edgefair.bundle.redecision import check_decision
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import sha256_file, sha256_json
 from edgefair.probe.attestation import (
@@ -24,11 +26,14 @@ def statement(bundle: Bundle) -> dict[str, Any]:
     """What a signature says of a bundle, as JSON.
 
     The subjects are all its files, manifest.json among them. The predicate `urn:edgefair:verdict:v1` holds the
-    `outcome`, the digests of the `policy` and the `report`, the `targets` on which it was judged with the class of each
-    device (equal classes make equal decisions), and the version of `edgefair` that judged.
+    `outcome`, the digests of the `policy` and the `report`, the `data` section that chose the rows with its digest, the
+    `audit` rows with how many each group has, the `targets` on which it was judged with the class of each device (equal
+    classes make equal decisions), and the version of `edgefair` that judged.
 
     Raises:
-        ModelError: the bundle's verdict is that of another file, or not one that ships.
+        ModelError: the bundle's verdict is that of another file, not one that ships, or not the one that its own
+            evidence and policy give.
+        PolicyError: a waiver that it rests on has run out.
     """
     from edgefair.probe.runtime import BundleError, check_verdict
 
@@ -36,10 +41,13 @@ def statement(bundle: Bundle) -> dict[str, Any]:
     try:
         report = json.loads((bundle.path / REPORT).read_bytes())
         check_verdict(report, manifest.outcome, manifest.files[MODEL].sha256)
+        check_decision(report, today=datetime.datetime.now(datetime.UTC).date())
         predicate = {
             "outcome": manifest.outcome,
             "policy": {"digest": {"sha256": sha256_json(report["policy"])}},
             "report": {"name": REPORT, "digest": {"sha256": manifest.files[REPORT].sha256}},
+            "data": {"section": report["data"]["section"], "digest": {"sha256": report["data"]["sha256"]}},
+            "audit": {**report["audit"], "groups": _groups(report["targets"][0])},
             "targets": [_target(item) for item in report["targets"]],
             "edgefair": manifest.made_with["edgefair"],
         }
@@ -83,6 +91,12 @@ def _subjects(bundle: Bundle) -> dict[str, str]:
 
 def _digests(bundle: Bundle) -> dict[str, str]:
     return {name: entry.sha256 for name, entry in bundle.manifest.files.items()}
+
+
+def _groups(target: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Attribute -> group -> its audit rows."""
+    attributes = target["verdict"]["attributes"]
+    return {item["attribute"]: {group["group"]: group["rows"] for group in item["groups"]} for item in attributes}
 
 
 def _target(target: dict[str, Any]) -> dict[str, Any]:

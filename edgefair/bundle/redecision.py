@@ -9,11 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgefair.decision.decide import decide
+from edgefair.decision.decide import check_waivers, decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Outcome, Verdict, worst
-from edgefair.errors import EdgefairError, ModelError
+from edgefair.errors import EdgefairError, ModelError, PolicyError
+from edgefair.files import sha256_json
 from edgefair.measure.counts import GroupCounts
 from edgefair.targets.sections import Budgets
 
@@ -22,20 +23,26 @@ TOLERANCE = 1e-6
 NUMBERS = ("estimate", "lower", "upper", "threshold")
 
 
-def check_decision(report: Mapping[str, Any]) -> None:
+def check_decision(report: Mapping[str, Any], *, today: datetime.date) -> None:
     """Decide again, from the counts and all other evidence of every target, on the day of the report.
+
+    Args:
+        today: the day on which its waivers must still hold.
 
     Raises:
         ModelError: no report that can be decided again, or one whose verdict is another.
+        PolicyError: a waiver has run out since.
     """
     try:
         policy = Policy.model_validate(report["policy"])
         day = datetime.datetime.fromisoformat(report["created"]).date()
+        _check_data(report["data"])
         verdicts = [_decided(report, target, policy, day) for target in report["targets"]]
         for target, verdict in zip(report["targets"], verdicts, strict=True):
             _compare(str(target["target"]), target["verdict"], verdict)
         _compare_release(report, verdicts)
-    except ModelError:
+        check_waivers(policy, today)
+    except (ModelError, PolicyError):
         raise
     except (EdgefairError, ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
@@ -43,6 +50,11 @@ def check_decision(report: Mapping[str, Any]) -> None:
             expected="a report of this version of edgefair with its evidence whole",
             fix="export it again",
         ) from error
+
+
+def _check_data(data: Mapping[str, Any]) -> None:
+    if sha256_json(data["section"]) != data["sha256"]:
+        raise _contradiction("the digest of its data section is another", sha256_json(data["section"]))
 
 
 def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Policy, day: datetime.date) -> Verdict:
