@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help dev demo test test-long lint bench schema clean
+.PHONY: help dev demo test test-targets test-long lint bench schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ demo: $(VENV)/.ready ## An unfair model is blocked and a fair one shipped, on 29
 
 test: $(VENV)/.ready ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+
+test-targets: $(VENV)/.ready ## Run the tests that need QEMU, an OpenSSH server or a container engine
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'target and not long and not gpu'
 
 test-long: $(VENV)/.ready ## Run the tests and the long simulations
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'not gpu'

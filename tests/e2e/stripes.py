@@ -57,12 +57,18 @@ def _png(picture):
     return stream.getvalue()
 
 
-def write_haswell(folder, *, reduce_range):
-    """Path of a profile like `qemu:haswell` with its own say on 7-bit weights; skips where there is no QEMU."""
+def haswell():
+    """The shipped profile of the emulated processor; skips where there is no QEMU."""
     profile = load_profile("qemu:haswell")
     lacks = transport_of(profile).lacks()
     if lacks is not None:
         pytest.skip(lacks)
+    return profile
+
+
+def write_haswell(folder, *, reduce_range):
+    """Path of a profile like `qemu:haswell` with its own say on 7-bit weights; skips where there is no QEMU."""
+    profile = haswell()
     keys = profile.model_dump(mode="json", exclude_unset=True)
     path = folder / "haswell.yaml"
     path.write_text(yaml.safe_dump({**keys, "name": "haswell", "reduce_range": reduce_range}))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from commands import run
-from stripes import ROWS, gaps, outcomes, write_haswell, write_stripes
+from stripes import ROWS, gaps, haswell, outcomes, write_haswell, write_stripes
 
 from edgefair.bundle.manifest import open_bundle
 from edgefair.probe.device import fingerprint, saturates_int8
@@ -44,7 +44,7 @@ def test_without_repair_the_file_passes_here_and_the_processor_without_vnni_bloc
 
 
 def test_the_shipped_profile_asks_for_seven_bits_and_leaves_nothing_to_repair(stripes):
-    code, said = export("--target", "qemu:haswell", "--no-repair")
+    code, said = export("--target", haswell().name, "--no-repair")
     assert code == 0, said
     assert open_bundle(stripes / "dist/stripes").manifest.settings["reduce_range"] is True
     report = json.loads((stripes / "dist/stripes/report.json").read_text())
