@@ -13,11 +13,11 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.errors import EdgefairError
 from edgefair.files import sha256_json, write_atomic
+from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig, TrainConfig
 from edgefair.workflow.fit import count, fit, training_rows
 from edgefair.workflow.progress import Progress
-from edgefair.workflow.scratch import work_folder
 from edgefair.workflow.stages import Stage, student_of, teacher_digest, teacher_of, untrained
 from edgefair.workflow.timing import median_ms
 from edgefair.workflow.train import prepare_folder

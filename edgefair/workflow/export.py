@@ -23,6 +23,7 @@ from edgefair.errors import UsageError
 from edgefair.files import sha256_file, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.report.model import Report
+from edgefair.scratch import work_folder
 from edgefair.workflow.calibration import idle_calibration
 from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.fleet import load_fleet
@@ -32,7 +33,6 @@ from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.recipes import check_recipes
 from edgefair.workflow.repair import chosen
 from edgefair.workflow.runs import choose_run
-from edgefair.workflow.scratch import work_folder
 from edgefair.workflow.shrink import check_shrink
 from edgefair.workflow.verify import judge_file, notes_of, today
 

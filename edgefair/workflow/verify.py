@@ -13,10 +13,10 @@ from edgefair.data.overlap import check_overlap
 from edgefair.decision.decide import check_waivers
 from edgefair.errors import ModelError
 from edgefair.report.model import Report
+from edgefair.scratch import work_folder
 from edgefair.workflow.judge import judge_file, judge_record, today
 from edgefair.workflow.models import dense_model, names_foreign_model
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.scratch import work_folder
 
 __all__ = ["judge_file", "judge_record", "notes_of", "today", "verify"]
 
