@@ -133,6 +133,6 @@ def _write_exemplars(path: Path, one: Side, other: Side) -> None:
         groups = [column.values[column.codes[row]] for column in one.rows.sensitive.values()]
         writer.writerow([row, *identity, *decided, *groups])
     try:
-        write_atomic(path, text.getvalue().encode())
+        write_atomic(path, text.getvalue().encode(), private=True)
     except OSError as error:
         raise UsageError(f"the exemplars cannot be written to '{path}': {error.strerror}") from error

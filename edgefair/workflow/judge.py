@@ -128,6 +128,7 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
     ledger = spend(
         config.base,
         audit=record.rows.audit.fingerprint,
+        sketch=record.rows.sketch,
         model=files[0].sha256,
         outcome=str(outcome),
         created=created,
