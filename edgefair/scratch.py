@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgefair.locks import held_folder
 
-PREFIX = "edgefair-work-"
+PREFIX = "edgefair-scratch-"
 
 
 @contextmanager
