@@ -51,7 +51,20 @@ def shown(path: Path | str, base: Path) -> str:
     path = Path(path)
     if not path.is_absolute():
         return str(path)
-    return str(path.relative_to(base)) if path.is_relative_to(base) else path.name
+    inside = next((item for item in (path, path.resolve()) if item.is_relative_to(base)), None)
+    return path.name if inside is None else str(inside.relative_to(base))
+
+
+def shown_in(value: Any, base: Path) -> Any:
+    """A JSON value in which every text that is the absolute path of something is `shown`."""
+    if isinstance(value, dict):
+        return {key: shown_in(item, base) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [shown_in(item, base) for item in value]
+    # Not `Path.exists`, which raises where a text is too long to be a name.
+    if isinstance(value, str) and Path(value).is_absolute() and os.path.exists(value):  # noqa: PTH110
+        return shown(value, base)
+    return value
 
 
 def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
