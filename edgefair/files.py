@@ -1,13 +1,20 @@
-"""The one digest function and the one atomic write."""
+"""The one digest function, the one atomic write, and how a path is shown to others."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 from typing import Any
+
+from edgefair.locks import lock_new, remove_abandoned
+
+# What a name under way begins with: `.NAME.partial-`, and some letters of its own.
+PARTIAL = ".{}.partial-"
 
 
 def sha256_file(path: Path) -> str:
@@ -35,21 +42,78 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def shown(path: Path | str, base: Path) -> str:
+    """A path as whoever gets a report or a bundle may read it: never where it lay on the machine that made it.
+
+    A relative one stays as it was typed. An absolute one becomes relative to `base`, the project's folder; outside of
+    it only the name is left.
+    """
+    path = Path(path)
+    if not path.is_absolute():
+        return str(path)
+    inside = next((item for item in (path, path.resolve()) if item.is_relative_to(base)), None)
+    return path.name if inside is None else str(inside.relative_to(base))
+
+
+def shown_in(value: Any, base: Path) -> Any:
+    """A JSON value in which every text that is the absolute path of something is `shown`."""
+    if isinstance(value, dict):
+        return {key: shown_in(item, base) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [shown_in(item, base) for item in value]
+    # Not `Path.exists`, which raises where a text is too long to be a name.
+    if isinstance(value, str) and Path(value).is_absolute() and os.path.exists(value):  # noqa: PTH110
+        return shown(value, base)
+    return value
+
+
+def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
 
+    A file that exists keeps its permissions; a new one gets those of the umask. A symbolic link is replaced, and what
+    it points to stays as it is. What killed writers of the same file left beside it is removed.
+
+    Args:
+        private: a new file is for its owner alone, whatever the umask gives to others.
+
     Raises:
-        OSError: the folder cannot be written or the disk is full; the old file is untouched then.
+        OSError: the folder cannot be written, the disk is full, or what has the name is no file; it is untouched then.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    mode = _mode(path)
+    remove_abandoned(path.parent, PARTIAL.format(path.name))
+    descriptor, temporary = _new_file(path, 0o600 if private or mode is not None else 0o666)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+            if mode is not None:
+                os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+            temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     fsync_directory(path.parent)
+
+
+def _mode(path: Path) -> int | None:
+    """The permissions of a file that exists already; None for a link or where nothing is."""
+    try:
+        found = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISREG(found):
+        return stat.S_IMODE(found)
+    if stat.S_ISLNK(found):
+        return None
+    raise OSError(errno.EEXIST, "it is no file", str(path))
+
+
+def _new_file(path: Path, mode: int) -> tuple[int, Path]:
+    """A new, locked file beside `path`, with the permissions that the umask leaves of `mode`."""
+    while True:
+        temporary = path.with_name(PARTIAL.format(path.name) + secrets.token_hex(4))
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        if lock_new(descriptor):
+            return descriptor, temporary
+        os.close(descriptor)

@@ -61,8 +61,6 @@ def sign_bundle(path: Path, signer: CryptoSigner) -> None:
     payload = json.dumps(statement(open_bundle(path)), separators=(",", ":"), ensure_ascii=False).encode()
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     envelope.sign(signer)
-    for abandoned in path.glob(f".{ATTESTATION}.*"):
-        abandoned.unlink()
     write_atomic(path / ATTESTATION, json.dumps(envelope.to_dict(), indent=1).encode())
 
 

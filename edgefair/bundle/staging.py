@@ -5,18 +5,22 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from edgefair.bundle.manifest import is_bundle
 from edgefair.errors import UsageError
-from edgefair.files import fsync_directory
+from edgefair.files import PARTIAL, fsync_directory
+from edgefair.locks import abandoned, held_folder
+from edgefair.probe.attestation import MANIFEST
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
+# In the folder of one export: the bundle under way, and where the old one waits if the two cannot be exchanged.
+UNDER_WAY, OLD = "bundle", "old"
+# What a call on the destination meets where another export was published, or put a bundle aside, at this moment.
+OVERTAKEN = frozenset({errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST})
 
 
 @contextmanager
@@ -25,38 +29,37 @@ def staging(destination: Path) -> Iterator[Path]:
 
     Folders above it that had to be made are removed too where they are still empty.
 
-    Folders that killed exports left behind are removed first.
+    What killed exports left behind is removed first; an old bundle that one had just put aside gets its place again.
+    Exports to one destination do not disturb each other: the last one that is published stays.
 
     Raises:
         UsageError: the destination is not a place where a bundle can be written.
     """
     _check(destination)
-    parent = destination.parent
+    parent, prefix = destination.parent, PARTIAL.format(destination.name)
     made = [path for path in (parent, *parent.parents) if not path.exists()]
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(destination)
-        folder = parent / f".{destination.name}.partial-{os.getpid()}"
-        folder.mkdir()
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to '{parent}': {error.strerror}",
-            expected="a folder that can be written",
-            fix="choose another destination with -o",
-        ) from error
-    try:
+    with ExitStack() as stack:
+        stack.callback(_remove_empty, made)
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            for left in abandoned(parent, prefix):
+                _put_back(left / OLD, destination)
+            folder = stack.enter_context(held_folder(parent, prefix)) / UNDER_WAY
+            folder.mkdir()
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to '{parent}': {error.strerror}",
+                expected="a folder that can be written",
+                fix="choose another destination with -o",
+            ) from error
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        for path in made:
-            with suppress(OSError):  # it holds a bundle or a report by now
-                path.rmdir()
 
 
 def publish(folder: Path, destination: Path) -> None:
-    """Make `folder` the bundle at `destination`: afterwards, and after a crash at any moment, whole or not there.
+    """Make `folder`, of `staging`, the bundle at `destination`: afterwards, and after a crash, whole or not there.
 
-    An older bundle is exchanged in one system call where the file system can do that.
+    An older bundle is exchanged in one system call where the file system can do that. Elsewhere it is put aside for a
+    moment, and the next export puts it back if this one is killed right then.
 
     Raises:
         OSError: the disk is full or read-only; the destination is as it was.
@@ -68,14 +71,23 @@ def publish(folder: Path, destination: Path) -> None:
         else:
             fsync_directory(path)
     fsync_directory(folder)
-    if not destination.exists():
-        folder.rename(destination)
-    elif not _exchange(folder, destination):
-        aside = destination.parent / f".{destination.name}.old-{os.getpid()}"
-        destination.rename(aside)
-        folder.rename(destination)
-        aside.rename(folder)
+    while not _moved(folder, destination):
+        pass
     fsync_directory(destination.parent)
+
+
+def _moved(folder: Path, destination: Path) -> bool:
+    """Move the bundle to its place; False where another export came in between."""
+    try:
+        if not destination.exists():
+            folder.rename(destination)
+        elif not _exchange(folder, destination):
+            _replace(folder, destination)
+    except OSError as error:
+        if error.errno not in OVERTAKEN or not folder.is_dir():
+            raise
+        return False
+    return True
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -91,10 +103,35 @@ def _exchange(one: Path, other: Path) -> bool:
     raise OSError(code, os.strerror(code), str(other))
 
 
+def _replace(folder: Path, destination: Path) -> None:
+    """Put the old bundle aside, and the new one into its place."""
+    old = folder.with_name(OLD)
+    shutil.rmtree(old, ignore_errors=True)
+    destination.rename(old)
+    try:
+        folder.rename(destination)
+    except OSError:
+        _put_back(old, destination)
+        raise
+
+
+def _put_back(old: Path, destination: Path) -> None:
+    with suppress(OSError):  # there is none, or a newer one has the place
+        old.rename(destination)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for path in folders:
+        with suppress(OSError):  # it holds a bundle or a report by now
+            path.rmdir()
+
+
 def _check(destination: Path) -> None:
     if destination.is_file() or destination.is_symlink():
         raise UsageError(f"'{destination}' is a file", expected="a folder to write the bundle to", fix="choose -o OUT")
-    if destination.is_dir() and any(destination.iterdir()) and not is_bundle(destination):
+    # One look: another export may put its bundle there between two.
+    names = _names(destination)
+    if names and MANIFEST not in names:
         raise UsageError(
             f"'{destination}' holds other files",
             expected="an empty folder, an older bundle, or a path where nothing is",
@@ -102,19 +139,8 @@ def _check(destination: Path) -> None:
         )
 
 
-def _remove_abandoned(destination: Path) -> None:
-    pattern = re.compile(rf"\.{re.escape(destination.name)}\.(partial|old)-(\d+)")
-    for path in destination.parent.iterdir():
-        match = pattern.fullmatch(path.name)
-        if match and not _alive(int(match.group(2))):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
+def _names(folder: Path) -> list[str]:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        return [item.name for item in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

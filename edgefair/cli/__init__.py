@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
 
 import edgefair
+from edgefair.cli.streams import open_streams, settle
 from edgefair.errors import EXIT_MEASUREMENT, EXIT_USAGE, EdgefairError
 
 # Name -> one-line help. The table is data, so `edgefair --help` imports no command.
@@ -56,17 +57,21 @@ class EdgefairGroup(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         extra.pop("standalone_mode", None)
         try:
+            open_streams()
             code = super().main(arguments, standalone_mode=False, obj=arguments, **extra)
             sys.stdout.flush()
         except Exception as error:
             if "--debug" in arguments:
-                traceback.print_exc()
-            sys.exit(_explain(error))
+                with suppress(OSError):
+                    traceback.print_exc()
+            code = _explain(error)
         except KeyboardInterrupt:
-            sys.exit(_stop("interrupted", EXIT_INTERRUPTED))
+            code = _stop("interrupted", EXIT_INTERRUPTED)
         except SystemExit:
             # click leaves with 1, which would read as FAIL, where stdout's reader has gone.
-            sys.exit(_explain(BrokenPipeError()))
+            code = _explain(BrokenPipeError())
+        settle(sys.stdout)
+        settle(sys.stderr)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -76,16 +81,20 @@ def _explain(error: Exception) -> int:
         case EdgefairError():
             return _stop(str(error), error.exit_code)
         case click.UsageError():
-            error.show()
+            with suppress(OSError):
+                error.show()
             return EXIT_USAGE
         case click.ClickException():
             return _stop(error.format_message(), EXIT_USAGE)
         case click.Abort():
             return _stop("interrupted", EXIT_INTERRUPTED)
         case BrokenPipeError():
-            # What is still buffered has no reader, and the interpreter would complain at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_MEASUREMENT
+        case OSError() if error.filename is None and not settle(sys.stdout, "\n"):
+            # 0 would say that whoever waits for the result has it.
+            return _stop(
+                f"the result could not be printed: {error.strerror}; this exit code is no verdict", EXIT_MEASUREMENT
+            )
         case OSError():
             return _stop(f"{error.strerror}: '{error.filename}'" if error.filename else str(error), EXIT_USAGE)
         case _:
@@ -97,7 +106,8 @@ def _explain(error: Exception) -> int:
 
 
 def _stop(message: str, code: int) -> int:
-    click.echo(f"error: {message}", err=True)
+    with suppress(OSError):  # where nobody can be told, the exit code must still be right
+        click.echo(f"error: {message}", err=True)
     return code
 
 

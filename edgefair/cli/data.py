@@ -62,7 +62,7 @@ def describe_command(
         attribute = attribute or config.data.sensitive[0]
         cells = picture_samples(data, attribute, role=split, each=each)
         picture = contact_sheet(cells, title=f"{data.source}, {split} rows by {attribute} and label")
-        save_png(sheet, picture, "contact sheet")
+        save_png(sheet, picture, "contact sheet", private=True)
         click.echo(f"wrote {sheet}", err=True)
     summary = describe(data)
     if as_json:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import onnx
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgefair.errors import ModelError
 from edgefair.probe.models import ProbeError, load
+from edgefair.scratch import work_folder
 
 # Without fusion INT8 is simulated in float: the same values on every processor, whatever its INT8 kernels do.
 _AS_WRITTEN = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
@@ -34,8 +33,8 @@ def inner_values(
     del shown.graph.output[:]
     shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     try:
-        with tempfile.TemporaryDirectory(prefix="edgefair-inner-") as folder:
-            path = Path(folder) / "model.onnx"
+        with work_folder() as folder:
+            path = folder / "model.onnx"
             onnx.save_model(shown, path)
             loaded = load(str(path), _AS_WRITTEN)
         for batch in batches:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import Literal
 
 import onnx
@@ -15,6 +13,7 @@ from onnx import helper, inliner
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
 from edgefair.exporters.conversion import first_line, quietly
+from edgefair.scratch import work_folder
 
 # Everything else (scaling, one-hot, softmax, the decision) costs little and would lose precision for nothing.
 STATIC_OPS = ("Conv", "Gemm", "MatMul")
@@ -174,8 +173,8 @@ def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
 
     failure: Exception | None = None
     logging.getLogger("onnxruntime").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="edgefair-prepare-") as folder:
-        source, target = Path(folder) / "fp32.onnx", Path(folder) / "prepared.onnx"
+    with work_folder() as folder:
+        source, target = folder / "fp32.onnx", folder / "prepared.onnx"
         onnx.save_model(model, source)
         for skip in ({}, {"skip_symbolic_shape": True}, {"skip_symbolic_shape": True, "skip_optimization": True}):
             target.unlink(missing_ok=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -32,6 +30,7 @@ from edgefair.compress.weights import Codes, channel_axis, encode
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
 from edgefair.exporters.conversion import first_line, quietly
+from edgefair.scratch import work_folder
 
 
 @dataclass(frozen=True)
@@ -153,8 +152,8 @@ def quantize_dynamic(
     from onnxruntime import quantization as ort_quantization
 
     logging.getLogger("onnxruntime").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="edgefair-int8-") as folder:
-        source, target = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
+    with work_folder() as folder:
+        source, target = folder / "prepared.onnx", folder / "int8.onnx"
         onnx.save_model(prepare_graph(model), source)
         try:
             with quietly():

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import onnx
 from edgefair.errors import ModelError, UsageError
 from edgefair.exporters.checked import read_model
 from edgefair.exporters.conversion import OPSET, finished_model, first_line, quietly
+from edgefair.scratch import work_folder
 
 INSTALL = "pip install 'edgefair[optimum]'"
 SAVE_SAFE = "save it with model.save_pretrained(..., safe_serialization=True)"
@@ -308,8 +308,8 @@ def _export(folder: Path, model: Any, task: Task, picture: PictureSettings | Non
         shapes = {"height": picture.height, "width": picture.width}
         model.config.image_size = (picture.height, picture.width)
     try:
-        with quietly(), tempfile.TemporaryDirectory() as temporary:
-            path = Path(temporary) / "model.onnx"
+        with quietly(), work_folder() as temporary:
+            path = temporary / "model.onnx"
             settings = TasksManager.get_exporter_config_constructor(
                 "onnx", model, task=task, library_name="transformers"
             )(model.config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -58,9 +59,11 @@ def write(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}")
-        part.write_bytes(content)
-        part.replace(path)
+        # A name of its own: processes of other containers that share the folder may have the same id.
+        descriptor, part = tempfile.mkstemp(dir=str(path.parent), prefix=f"{path.name}.")
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        Path(part).replace(path)
     except OSError as error:
         raise ProbeError("bad_request", f"'{path}' cannot be written on the device: {error}") from error
 

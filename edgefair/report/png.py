@@ -38,11 +38,12 @@ def check_png(path: Path | None) -> None:
         raise UsageError(f"'{path}' is no name of a PNG file", expected="a name that ends in .png")
 
 
-def save_png(path: Path, picture: Image, what: str) -> None:
+def save_png(path: Path, picture: Image, what: str, *, private: bool = False) -> None:
     """Write a picture as PNG.
 
     Args:
         what: it is, as `heat map`.
+        private: it shows people: a new file is for its owner alone.
 
     Raises:
         UsageError: the file cannot be written.
@@ -50,6 +51,6 @@ def save_png(path: Path, picture: Image, what: str) -> None:
     stream = io.BytesIO()
     picture.save(stream, "PNG")
     try:
-        write_atomic(path, stream.getvalue())
+        write_atomic(path, stream.getvalue(), private=private)
     except OSError as error:
         raise UsageError(f"the {what} cannot be written to '{path}': {error.strerror}") from error

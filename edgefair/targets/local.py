@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import signal
@@ -16,6 +17,9 @@ from edgefair.targets.base import Ending, Step
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.streams import enlarge_pipes
 from edgefair.targets.zipapp import build_zipapp
+
+# Of files that are no standard streams.
+FIRST_NUMBER = 3
 
 
 class LocalTransport:
@@ -80,7 +84,7 @@ def start_zipapp(
         MeasurementError: it cannot be started.
     """
     try:
-        with os.fdopen(os.memfd_create("probe.pyz"), "wb") as zipapp:
+        with os.fdopen(_above_streams(os.memfd_create("probe.pyz")), "wb") as zipapp:
             zipapp.write(build_zipapp())
             zipapp.flush()
             process = subprocess.Popen(
@@ -97,6 +101,13 @@ def start_zipapp(
         raise MeasurementError(f"target '{target}': the probe cannot be started: {error}") from error
     enlarge_pipes(process)
     return process
+
+
+def _above_streams(descriptor: int) -> int:
+    """The same file under a number of no standard stream, which it gets where this process has closed its own."""
+    higher = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST_NUMBER)
+    os.close(descriptor)
+    return higher
 
 
 def process_ending(code: int, said: str) -> Ending:

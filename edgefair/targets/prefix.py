@@ -6,19 +6,18 @@ wheels, without root and without touching the host's package lists, once per ver
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
+import functools
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgefair.errors import MeasurementError
 from edgefair.files import sha256_json
+from edgefair.locks import held_folder, hold
 from edgefair.targets.base import Step
 from edgefair.targets.emulation import EmulatedCpu
 from edgefair.versions import versions_of
@@ -65,13 +64,13 @@ def open_prefix(cpu: EmulatedCpu) -> Path:
         return prefix
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=cache_folder(), prefix=f".{cpu.name}."))
-        made.chmod(0o755)
-        (made / "proc").mkdir()
-        (made / "proc" / "cpuinfo").write_text(cpu.cpuinfo)
-        for name, to in links.items():
-            (made / name).symlink_to(to)
-        _put_in_place(made, prefix)
+        with held_folder(cache_folder(), f".{cpu.name}.partial-") as work:
+            made = work / "prefix"
+            (made / "proc").mkdir(parents=True)
+            (made / "proc" / "cpuinfo").write_text(cpu.cpuinfo)
+            for name, to in links.items():
+                (made / name).symlink_to(to)
+            _put_in_place(made, prefix)
     except OSError as error:
         raise MeasurementError(f"target 'qemu:{cpu.name}': the cache cannot be written: {error}") from error
     return prefix
@@ -91,7 +90,9 @@ def build_system(machine: str, step: Step) -> Path:
     system = system_path(machine)
     work = system.with_name(f".{system.name}.partial")
     try:
-        with _locked(system.with_name(f".{system.name}.lock")):
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        waiting = functools.partial(step, 0, 3, "waiting for another `edgefair target prepare`")
+        with hold(system.with_name(f".{system.name}.lock"), waiting=waiting):
             if not system.is_dir():
                 work.mkdir(exist_ok=True)
                 _download_and_unpack(machine, work, step)
@@ -191,12 +192,3 @@ def _put_in_place(made: Path, path: Path) -> None:
         shutil.rmtree(made, ignore_errors=True)
         if not path.is_dir():
             raise
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock file; wait for whoever holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

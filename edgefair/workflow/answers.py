@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from edgefair.data.rows import TableRows
 from edgefair.probe.spec import ModelSpec
+from edgefair.scratch import work_folder
 from edgefair.targets import TargetProfile, open_target
-from edgefair.workflow.scratch import work_folder
 
 BATCH_ROWS = 1024
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair import jsonl
 from edgefair.compress.islands import Ranked
 from edgefair.compress.macs import node_macs
 from edgefair.compress.saturation import audit_saturation
@@ -97,7 +96,8 @@ class ValidationBench:
         self._progress = progress
         self._macs: dict[float | None, dict[str, int]] = {}
         self._fleet = load_fleet(config.targets)
-        self._known = {entry["key"]: entry["trial"] for entry in _read_log(log)}
+        logged = jsonl.entries(log.read_bytes() if log.exists() else b"")
+        self._known = {entry["key"]: entry["trial"] for entry in logged if entry.keys() >= {"key", "trial"}}
         self._devices = self._on_each(self._dense)
 
     def _on_each(self, work: Callable[[Probe, Progress], Result]) -> dict[str, Result]:
@@ -253,10 +253,8 @@ class ValidationBench:
         entry = trial.to_json()
         self._known[key] = entry
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        # A line that a killed process left half-written is ended first.
-        cut = self._log.exists() and not self._log.read_bytes().endswith(b"\n")
-        with self._log.open("a") as stream:
-            stream.write(("\n" if cut else "") + json.dumps({"key": key, "trial": entry}, allow_nan=False) + "\n")
+        with self._log.open("ab+", buffering=0) as stream:
+            jsonl.append(stream.fileno(), {"key": key, "trial": entry})
 
 
 def identity_of(device: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,15 +266,6 @@ def identity_of(device: Mapping[str, Any]) -> dict[str, Any]:
     engine = device.get("engine", {})
     found = {key: device.get(key) for key in (*IDENTITY, "container")}
     return found | {key: engine[key] for key in OF_ENGINE if key in engine}
-
-
-def _read_log(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a log; a line that a killed process left half-written is no trial."""
-    found = []
-    for line in path.read_text().splitlines() if path.exists() else ():
-        with contextlib.suppress(ValueError):
-            found.append(json.loads(line))
-    return found
 
 
 def _trial(choice: Choice, entry: dict[str, Any]) -> Trial:

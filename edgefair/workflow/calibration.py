@@ -14,6 +14,7 @@ from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
 from edgefair.data.own_rows import check_unjudged, feature_rows, unlike_training
 from edgefair.data.rows import TableRows
+from edgefair.files import shown
 from edgefair.targets import load_profile
 from edgefair.workflow.answers import TargetAnswers
 from edgefair.workflow.graph_inputs import GraphInputs
@@ -106,7 +107,9 @@ class CalibrationRows:
         audit = self._data.splits.get("audit")
         equal = () if audit is None else check_unjudged(own, audit, source)
         unlike = unlike_training(rows, self._data.train, seed=seed)
-        return rows, tuple(f"calibration rows of '{source}': {warning}" for warning in (*equal, *unlike))
+        return rows, tuple(
+            f"calibration rows of '{shown(source, self._config.base)}': {warning}" for warning in (*equal, *unlike)
+        )
 
     def _with_loss(self, recipe: CalibrationRecipe) -> tuple[TableRows, NDArray[np.float64]]:
         """Training rows of every cell, as many as the recipe could take from one, and their loss before compression."""

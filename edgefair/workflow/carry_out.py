@@ -13,11 +13,12 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.errors import EdgefairError
 from edgefair.files import sha256_json, write_atomic
+from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig, TrainConfig
 from edgefair.workflow.fit import count, fit, training_rows
 from edgefair.workflow.progress import Progress
-from edgefair.workflow.scratch import work_folder
+from edgefair.workflow.runs import hold_run
 from edgefair.workflow.stages import Stage, student_of, teacher_digest, teacher_of, untrained
 from edgefair.workflow.timing import median_ms
 from edgefair.workflow.train import prepare_folder
@@ -66,15 +67,24 @@ class Work:
     ) -> tuple[Classifier, str, dict[str, Learned], dict[str, Any]]:
         """The network after a stage, its digest, ranges learned by it, and what was done.
 
+        What another export carries out at this moment is waited for, and read.
+
         Args:
             previous: digest of the network that the stage begins with.
         """
-        from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
-        from edgefair.training.run import Run
-
         settings = self._settings(stage, previous)
         digest = sha256_json(settings)
         folder = self._run.folder / f"{stage.name}-{digest[:12]}"
+        with hold_run(folder, self._progress, wait=True):
+            classifier, ranges, record = self._carried_out(stage, classifier, folder, settings)
+        return classifier, digest, ranges, record
+
+    def _carried_out(
+        self, stage: Stage, classifier: Classifier, folder: Path, settings: dict[str, Any]
+    ) -> tuple[Classifier, dict[str, Learned], dict[str, Any]]:
+        from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
+        from edgefair.training.run import Run
+
         finished = prepare_folder(folder, settings)
         try:
             classifier, plan = self._decided(stage, classifier, folder)
@@ -83,7 +93,7 @@ class Work:
                 folder.rmdir()
             raise
         if finished is None:
-            checkpoint = Checkpoint(folder / "checkpoint.safetensors", digest)
+            checkpoint = Checkpoint(folder / "checkpoint.safetensors", sha256_json(settings))
             metrics = (
                 self._trained(stage, stage.train, classifier, checkpoint) if stage.train else self._as_it_is(classifier)
             )
@@ -102,7 +112,7 @@ class Work:
             "threads": finished.metrics.get("threads"),
         }
         record |= {name: [before, plan["after"][name]] for name, before in self._before.items() if "after" in plan}
-        return classifier, digest, ranges, record
+        return classifier, ranges, record
 
     def _trained(
         self, stage: Stage, settings: TrainConfig, classifier: Classifier, checkpoint: Checkpoint

@@ -15,7 +15,7 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.decision.compare import ComparisonReport, compare_paired, compare_unpaired
 from edgefair.errors import DataError, UsageError
-from edgefair.files import write_atomic
+from edgefair.files import shown, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
 from edgefair.targets import load_profile, open_target
@@ -108,7 +108,8 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) 
         loaded = probe.load(model, name=path.name)
         spec = spec_of(loaded, lambda found: foreign_spec(found, data, config.model), data.classes)
         decided = decide_rows(probe, loaded, data.audit, spec, progress)
-    return Side(str(path), RecordedRows.of(data.audit, spec.classes, source=data.source), decided.decisions)
+    rows = RecordedRows.of(data.audit, spec.classes, source=shown(data.source, config.base))
+    return Side(str(path), rows, decided.decisions)
 
 
 def _why_unpaired(one: Side, other: Side) -> str:
@@ -133,6 +134,6 @@ def _write_exemplars(path: Path, one: Side, other: Side) -> None:
         groups = [column.values[column.codes[row]] for column in one.rows.sensitive.values()]
         writer.writerow([row, *identity, *decided, *groups])
     try:
-        write_atomic(path, text.getvalue().encode())
+        write_atomic(path, text.getvalue().encode(), private=True)
     except OSError as error:
         raise UsageError(f"the exemplars cannot be written to '{path}': {error.strerror}") from error

@@ -18,6 +18,7 @@ from edgefair.data.rows import TableRows
 from edgefair.decision.policy import JOIN
 from edgefair.errors import DataError
 from edgefair.report.explanation import Cell, Cells, Explanation, Layer, Moved
+from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
 from edgefair.workflow.activations import ActivationHarm, activation_harm
 from edgefair.workflow.answers import TargetAnswers
@@ -25,7 +26,6 @@ from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.layers import Effects, Maker, layer_effects
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.runs import choose_run
-from edgefair.workflow.scratch import work_folder
 from edgefair.workflow.stratified import Drawn, cells_of, draw, sample_of
 from edgefair.workflow.subject import Subject, subject_of
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import edgefair
 from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SPEC, FileEntry, Manifest
@@ -19,9 +18,11 @@ from edgefair.decision.cells import declared_table
 from edgefair.decision.decide import check_waivers
 from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
-from edgefair.files import sha256_file, write_atomic
+from edgefair.files import sha256_file, shown, shown_in, write_atomic
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.spec import ModelSpec
 from edgefair.report.model import Report
+from edgefair.scratch import work_folder
 from edgefair.versions import versions_of
 from edgefair.workflow.calibration import idle_calibration
 from edgefair.workflow.candidates import Candidates
@@ -32,7 +33,6 @@ from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.recipes import check_recipes
 from edgefair.workflow.repair import chosen
 from edgefair.workflow.runs import choose_run
-from edgefair.workflow.scratch import work_folder
 from edgefair.workflow.shrink import check_shrink
 from edgefair.workflow.verify import judge_file, notes_of, today
 
@@ -82,7 +82,8 @@ def export(
     load_fleet(config.targets)
     if config.compress.trains:
         check_shrink(config, model, name)
-    destination = (config.bundle_path if output is None else output).absolute()
+    output = config.bundle_path if output is None else output
+    destination, shown_as = output.absolute(), Path(shown(output, config.base))
     blocked = destination.with_name(f"{destination.name}.blocked.json")
     with staging(destination) as folder, work_folder() as work:
         started = time.perf_counter()
@@ -109,10 +110,11 @@ def export(
             data,
             candidate,
             command="export",
-            shown_as=destination,
+            shown_as=shown_as,
             reference=dense.path if changed else None,
+            reference_as=shown_as / REFERENCE,
             latency=latency,
-            settings=settings,
+            settings=shown_in(settings, config.base),
             notes=notes,
             reading_s=reading_s,
             progress=progress,
@@ -123,11 +125,10 @@ def export(
             return report
         if not changed:
             (folder / MODEL).write_bytes(dense.path.read_bytes())
-        (folder / SPEC).write_text(spec.to_json())
-        _add_tokenizer(data, folder)
+        _add_reading(spec, data, folder)
         (folder / REPORT).write_bytes(text)
         progress(0, 0, "writing")
-        (folder / "manifest.json").write_text(_manifest(folder, report, settings).to_json())
+        (folder / "manifest.json").write_text(_manifest(folder, report).to_json())
         if signer is not None:
             sign_bundle(folder, signer)
         progress(0, 0, "publishing")
@@ -168,15 +169,16 @@ def trained_model(config: Config, name: str, to: Path, progress: Progress) -> De
     return Dense(run.spec, to, {"run": name, "training": run.settings})
 
 
-def _add_tokenizer(data: DataSet, folder: Path) -> None:
-    """A device that gets texts needs what cuts them."""
+def _add_reading(spec: ModelSpec, data: DataSet, folder: Path) -> None:
+    """How the model is fed and read; and a device that gets texts needs what cuts them."""
+    (folder / SPEC).write_text(spec.to_json())
     for name in data.features:
         column = data.train.table.columns[name]
         if isinstance(column, Texts):
             (folder / TOKENIZER).write_bytes(column.tokenizer.path.read_bytes())
 
 
-def _manifest(folder: Path, report: Report, settings: dict[str, Any]) -> Manifest:
+def _manifest(folder: Path, report: Report) -> Manifest:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     versions = versions_of(("numpy", "onnx", "onnxruntime", "torch"))
     return Manifest(
@@ -192,5 +194,5 @@ def _manifest(folder: Path, report: Report, settings: dict[str, Any]) -> Manifes
             for item in report.targets
         ),
         made_with={"edgefair": edgefair.__version__, **versions},
-        settings=settings,
+        settings=report.settings,
     )

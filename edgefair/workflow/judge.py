@@ -16,6 +16,7 @@ from edgefair.decision.decide import check_waivers, decide
 from edgefair.decision.policy import JOIN
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
+from edgefair.files import shown, shown_in
 from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.disagreement import disagreements
 from edgefair.measure.flips import cell_flips
@@ -42,6 +43,7 @@ def judge_file(
     command: str,
     shown_as: Path,
     reference: Path | None,
+    reference_as: Path | None = None,
     latency: bool,
     record: Path | None = None,
     settings: dict[str, Any],
@@ -52,7 +54,8 @@ def judge_file(
     """Measure and judge a model file on every target, with data that is read already.
 
     Args:
-        shown_as: the path that a reader of the report knows the model by.
+        shown_as, reference_as: the paths that a reader of the report knows the models by; default for the reference:
+            its own.
         record: also write the raw measurements here.
         reading_s: seconds that reading the data took.
 
@@ -83,7 +86,7 @@ def judge_file(
             budgets=profile.budgets,
             rules=profile.latency,
             model=_file(measured.candidate, shown_as),
-            reference=None if base is None else _file(base, base.path),
+            reference=None if base is None else _file(base, Path(shown(reference_as or base.path, config.base))),
             decision=measured.decisions,
             reference_decision=measured.reference_decisions,
             times=measured.times,
@@ -96,8 +99,8 @@ def judge_file(
     made = Record(
         name=str(shown_as),
         created=now(),
-        rows=RecordedRows.of(data.audit, data.classes, source=data.source),
-        data=DataSection(config.data.model_dump(mode="json"), data.shares),
+        rows=RecordedRows.of(data.audit, data.classes, source=shown(data.source, config.base)),
+        data=DataSection(shown_in(config.data.model_dump(mode="json"), config.base), dict(data.shares)),
         targets=targets,
         settings=settings,
         notes=notes,
@@ -123,7 +126,7 @@ def judge_record(config: Config, path: Path, *, progress: Progress = silent) -> 
                 expected=f"one of {', '.join(record.rows.sensitive)}",
                 fix="measure again with it under data.sensitive",
             )
-    note = f"judged from the record '{path}' of {record.created}: nothing was measured now"
+    note = f"judged from the record '{shown(path, config.base)}' of {record.created}: nothing was measured now"
     return _judge(config, dataclasses.replace(record, notes=(*record.notes, note)), command="verify", progress=progress)
 
 
@@ -136,6 +139,7 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
     ledger = spend(
         config.base,
         audit=record.rows.audit.fingerprint,
+        sketch=record.rows.sketch,
         model=files[0].sha256,
         outcome=str(outcome),
         created=created,

@@ -1,44 +1,110 @@
-"""How often an audit set was used: one line per verdict, kept beside the config."""
+"""How often audit rows were used: one line per verdict, kept beside the config."""
 
 from __future__ import annotations
 
 import fcntl
-import json
+import os
+import stat
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgefair import jsonl
+from edgefair.measure.sketch import shared
 from edgefair.report.model import LedgerCount
 
 LEDGER = "edgefair.ledger.jsonl"
+# Sets that share more of the smaller one's rows than this are taken for one audit set that was drawn again. Rows are
+# shared where features, label and groups are equal, so a few of them may be other people.
+SAME_ROWS = 0.02
+# Some 200,000 verdicts; what is larger is no ledger.
+MOST_BYTES = 64 << 20
+LOCK_TRIES, LOCK_WAIT_S = 20, 0.1
+HASH_DIGITS = 16
 
 
-def spend(folder: Path, *, audit: str, model: str, outcome: str, created: str, command: str) -> LedgerCount | None:
-    """Add a verdict to the ledger of a project, and count those on the same audit set.
+def spend(
+    folder: Path, *, audit: str, sketch: Sequence[int], model: str, outcome: str, created: str, command: str
+) -> LedgerCount | None:
+    """Add a verdict to the ledger of a project, and count those that were taken on these audit rows.
+
+    An earlier verdict counts if its audit set is the same, or shares more than SAME_ROWS of the smaller one's rows,
+    whatever split drew it. The sketch of an audit set stands in the first line of that set; older ledgers have none,
+    and their lines count where the set is the same.
 
     Args:
         folder: the project's folder.
         audit: fingerprint of the audit rows.
+        sketch: of their hashes (`measure.sketch`).
         model: sha256 of the model file.
 
     Returns:
-        The count, this verdict included; None where the folder cannot be written.
+        The count, this verdict included; None where the ledger cannot be read and written: no file, a link, too large,
+        or held by another process all the time.
     """
     entry = {"created": created, "command": command, "audit": audit, "model": model, "outcome": outcome}
     try:
-        with (folder / LEDGER).open("a+") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            stream.seek(0)
-            entries = [item for line in stream if (item := _entry(line)) and item.get("audit") == audit]
-            stream.write(json.dumps(entry) + "\n")
+        descriptor = os.open(folder / LEDGER, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     except OSError:
         return None
-    return LedgerCount(verdicts=len(entries) + 1, models=len({item.get("model") for item in entries} | {model}))
-
-
-def _entry(line: str) -> dict[str, Any] | None:
-    """A line of the ledger; None for one that a killed process left unfinished."""
     try:
-        item = json.loads(line)
-    except ValueError:
+        found = _read(descriptor)
+        sketches = _sketches(found)
+        used = {audit, *(name for name, known in sketches.items() if shared(known, sketch) > SAME_ROWS)}
+        jsonl.append(descriptor, entry if audit in sketches else entry | {"rows": _text(sketch)})
+    except OSError:
         return None
-    return item if isinstance(item, dict) else None
+    finally:
+        os.close(descriptor)
+    models = [item["model"] for item in found if item["audit"] in used]
+    return LedgerCount(verdicts=len(models) + 1, models=len({*models, model}))
+
+
+def _read(descriptor: int) -> list[dict[str, Any]]:
+    """The verdicts of a ledger, which is locked until its descriptor is closed.
+
+    Raises:
+        OSError: no file, too large, or another process does not let go of it.
+    """
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+        raise OSError
+    _lock(descriptor)
+    with os.fdopen(os.dup(descriptor), "rb") as stream:
+        content = stream.read(MOST_BYTES)
+    return [
+        item for item in jsonl.entries(content) if all(isinstance(item.get(key), str) for key in ("audit", "model"))
+    ]
+
+
+def _lock(descriptor: int) -> None:
+    for tries_left in reversed(range(LOCK_TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if tries_left == 0:
+                raise
+            time.sleep(LOCK_WAIT_S)
+        except OSError:  # a file system without locks: a line is one write
+            return
+        else:
+            return
+
+
+def _sketches(found: Sequence[dict[str, Any]]) -> dict[str, tuple[int, ...]]:
+    """Fingerprint of an audit set -> the sketch of its rows, where a whole one was written down."""
+    return {item["audit"]: sketch for item in found if (sketch := _sketch(item.get("rows")))}
+
+
+def _text(sketch: Sequence[int]) -> str:
+    return "".join(f"{row:0{HASH_DIGITS}x}" for row in sketch)
+
+
+def _sketch(text: object) -> tuple[int, ...]:
+    if not isinstance(text, str) or len(text) % HASH_DIGITS:
+        return ()
+    try:
+        return tuple(int(text[at : at + HASH_DIGITS], 16) for at in range(0, len(text), HASH_DIGITS))
+    except ValueError:
+        return ()

@@ -14,7 +14,7 @@ from edgefair.data.lazy import LazyColumn
 from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
 from edgefair.errors import ModelError, UsageError
-from edgefair.files import sha256_file
+from edgefair.files import sha256_file, shown
 from edgefair.probe.models import ProbeError
 from edgefair.probe.models import load as load_session
 from edgefair.probe.spec import ModelSpec
@@ -96,7 +96,12 @@ def dense_model(
     spec = spec_of(loaded, lambda found: foreign_spec(found, data, made.config), data.classes)
     set_spec(made.graph, spec)
     onnx.save_model(made.graph, to)
-    return Dense(spec, to, {"model": name, "files": made.digests()})
+    return Dense(spec, to, {"model": _shown(config, name), "files": made.digests()})
+
+
+def _shown(config: Config, name: str) -> str:
+    prefix = HUGGING_FACE if name.startswith(HUGGING_FACE) else ""
+    return prefix + shown(name.removeprefix(prefix), config.base)
 
 
 def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -> _Converted:

@@ -19,11 +19,11 @@ from edgefair.debias.post import Judge
 from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.spec import ModelSpec
+from edgefair.scratch import work_folder
 from edgefair.targets import load_profile, open_target
 from edgefair.training.selection import standing
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.progress import Progress
-from edgefair.workflow.scratch import work_folder
 
 ANSWER_ROWS = 4096
 

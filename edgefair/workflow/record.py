@@ -19,6 +19,7 @@ from edgefair.data.table import Categories
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
 from edgefair.measure.latency import rule_unmet
+from edgefair.measure.sketch import SKETCH_ROWS, sketch_of
 from edgefair.report.model import AuditRows, DataSection, ModelFile
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.targets.timing import check_times
@@ -107,6 +108,7 @@ class RecordedRows:
         label: int64 [rows].
         sensitive: attribute -> Categories [rows].
         ids, subject: declared identity of every row and its person, if any.
+        sketch: a few hashes of the rows (`measure.sketch`): what other audit sets have in common with these.
     """
 
     digest: str
@@ -116,13 +118,15 @@ class RecordedRows:
     sensitive: dict[str, Categories]
     ids: Categories | None
     subject: Categories | None
+    sketch: tuple[int, ...]
 
     @classmethod
     def of(cls, rows: TableRows, classes: tuple[str, ...], *, source: str) -> Self:
         """What a record keeps of the rows."""
         digest = hashlib.sha256(rows.row_hashes.astype("<u8").tobytes()).hexdigest()
         audit = AuditRows(source=source, rows=len(rows), fingerprint=rows.fingerprint)
-        return cls(digest, audit, classes, rows.label, dict(rows.sensitive), rows.ids, rows.subject)
+        sketch = sketch_of(rows.row_hashes)
+        return cls(digest, audit, classes, rows.label, dict(rows.sensitive), rows.ids, rows.subject, sketch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +151,7 @@ class Record:
 
 
 def save_record(path: Path, record: Record) -> None:
-    """Write a record as `.npz` (no pickle).
+    """Write a record as `.npz` (no pickle), for its owner alone: it tells of every person.
 
     Raises:
         UsageError: the file cannot be written.
@@ -168,6 +172,7 @@ def save_record(path: Path, record: Record) -> None:
         "schema": np.array(RECORD_SCHEMA),
         "facts": np.array(json.dumps(facts, ensure_ascii=False)),
         "label": rows.label.astype(np.int32),
+        "sketch": np.array(rows.sketch, dtype=np.uint64),
     }
     columns = {f"sensitive/{name}": column for name, column in rows.sensitive.items()}
     columns |= {name: column for name, column in (("ids", rows.ids), ("subject", rows.subject)) if column is not None}
@@ -182,7 +187,7 @@ def save_record(path: Path, record: Record) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     try:
-        write_atomic(path, buffer.getvalue())
+        write_atomic(path, buffer.getvalue(), private=True)
     except OSError as error:
         raise UsageError(f"the record cannot be written to '{path}': {error.strerror}") from error
 
@@ -235,6 +240,7 @@ def _rows(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Recor
         sensitive={name: columns[f"sensitive/{name}"] for name in facts["attributes"]},
         ids=columns.get("ids"),
         subject=columns.get("subject"),
+        sketch=tuple(arrays["sketch"].tolist()),
     )
 
 
@@ -242,7 +248,7 @@ def _check(record: Record) -> None:
     """Every array has the length that the record says.
 
     Raises:
-        ValueError: one has not, or there is no target.
+        ValueError: one has not, there is no target, or no sketch of the rows.
     """
     rows = record.rows.audit.rows
     if not record.targets:
@@ -255,6 +261,9 @@ def _check(record: Record) -> None:
     ]
     if any(column is not None and column.shape != (rows,) for column in columns):
         raise ValueError(f"its columns have not {rows} rows each")
+    sketch = record.rows.sketch
+    if not 0 < len(sketch) <= min(rows, SKETCH_ROWS) or not all(isinstance(row, int) and row >= 0 for row in sketch):
+        raise ValueError("it holds no sketch of its rows")
     for target in record.targets:
         _check_times(target)
 

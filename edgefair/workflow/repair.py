@@ -8,7 +8,7 @@ from typing import Any
 import edgefair
 from edgefair.compress.search import Choice, Moves, Repair, repair
 from edgefair.config import Config
-from edgefair.files import sha256_file, sha256_json
+from edgefair.files import sha256_file, sha256_json, shown
 from edgefair.versions import versions_of
 from edgefair.workflow.bench import ValidationBench
 from edgefair.workflow.candidates import Candidates
@@ -84,7 +84,7 @@ def _record(found: Repair, log: Path, config: Config) -> dict[str, Any]:
         "chosen": found.chosen.to_json(),
         "ended": found.ended,
         "trials": [trial.to_json() for trial in found.trials],
-        "log": str(log.relative_to(config.base)),
+        "log": shown(log, config.base),
     }
 
 

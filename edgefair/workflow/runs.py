@@ -1,9 +1,50 @@
-"""Which training run a command means."""
+"""Which training run a command means, and which command works on it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
 from edgefair.config import Config
 from edgefair.errors import UsageError, did_you_mean
+from edgefair.locks import hold
+from edgefair.workflow.progress import Progress
+
+
+@contextmanager
+def hold_run(folder: Path, progress: Progress, *, wait: bool = False) -> Iterator[None]:
+    """Keep the folder of a run, or of a step of one, to this command.
+
+    The lock lies beside the folder, which may be replaced meanwhile. Where the file system has no locks, a line of
+    progress says that nothing keeps others out.
+
+    Args:
+        wait: for another command that has it, which is told as progress, instead of giving up.
+
+    Raises:
+        UsageError: another command works there, or the folder above cannot be written.
+    """
+
+    def waiting() -> None:
+        progress(0, 0, f"waiting for another command that works in {folder.name}")
+
+    with ExitStack() as stack:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = folder.with_name(f".{folder.name}.lock")
+            held = stack.enter_context(hold(lock, waiting=waiting if wait else None))
+        except BlockingIOError as error:
+            raise UsageError(
+                f"another command works on '{folder}' at this moment",
+                expected="one command at a time for a run: the last one would replace what the other has written",
+                fix="wait until it has ended, or choose another --name",
+            ) from error
+        except OSError as error:
+            raise UsageError(f"cannot write to '{folder.parent}': {error.strerror}", fix="change `runs:`") from error
+        if not held:
+            progress(0, 0, f"no locks on this file system: let no other command work in {folder.name}")
+        yield
 
 
 def choose_run(config: Config, name: str | None) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +15,11 @@ from edgefair.files import sha256_json
 from edgefair.versions import version_of
 from edgefair.workflow.fit import fit, training_rows
 from edgefair.workflow.progress import Progress, silent
+from edgefair.workflow.runs import hold_run
 
 if TYPE_CHECKING:
+    from edgefair.debias import Debias
+    from edgefair.training.engine import Engine
     from edgefair.training.run import Run
 
 
@@ -22,22 +27,20 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
     """Train the configured network, with the configured treatments, into runs/NAME.
 
     An interrupted run with the same settings goes on after its last whole epoch; a finished one is returned as it is.
-    Where a launcher has started several processes, they share every batch and the first one writes.
+    Where a launcher has started several processes, they share every batch and the first one writes. No other command
+    may train into the folder at the same time.
 
     Args:
         name: name of the run.
         overwrite: replace a run of that name that has other settings.
 
     Raises:
-        UsageError: a run of that name has other settings; an unknown network or method.
+        UsageError: a run of that name has other settings, or is trained by another command; an unknown network or
+            method.
         DataError: rows that cannot be trained on.
     """
     from edgefair.debias import open_methods
-    from edgefair.training.build import build_classifier
-    from edgefair.training.checkpoint import Checkpoint, save_weights
     from edgefair.training.engine import open_engine
-    from edgefair.training.features import spec_for
-    from edgefair.training.run import Run
 
     methods = open_methods([(item.method, item.options) for item in config.debias.train])
     engine = open_engine()
@@ -45,15 +48,35 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
     data = load(config.data, base=config.base, roles=("train", "validation"))
     settings = _settings(config, data)
     folder = config.run_path(name)
-    finished = prepare_folder(folder, settings, overwrite=overwrite and engine.main)
-    engine.wait()
-    if finished is not None:
-        return finished
+    with hold_run(folder, progress) if engine.main else nullcontext():
+        if not engine.main:
+            engine.wait()  # until the first process has prepared the folder
+        finished = prepare_folder(folder, settings, overwrite=overwrite and engine.main)
+        if engine.main:
+            engine.wait()
+        if finished is not None:
+            return finished
+        progress(0, 0, f"training {name}")
+        return _train_into(folder, config, data, methods, settings, engine, progress)
+
+
+def _train_into(
+    folder: Path,
+    config: Config,
+    data: DataSet,
+    methods: Sequence[Debias],
+    settings: dict[str, Any],
+    engine: Engine,
+    progress: Progress,
+) -> Run:
+    from edgefair.training.build import build_classifier
+    from edgefair.training.checkpoint import Checkpoint, save_weights
+    from edgefair.training.features import spec_for
+    from edgefair.training.run import Run
 
     spec = spec_for(data, config.model)
     classifier = build_classifier(spec, config.model, data.array_shapes(), seed=config.seed)
     checkpoint = Checkpoint(folder / "checkpoint.safetensors", sha256_json(settings))
-    progress(0, 0, f"training {name}")
     metrics = fit(
         config,
         data,

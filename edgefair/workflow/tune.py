@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from edgefair.debias import open_method
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_json, write_atomic
 from edgefair.workflow.progress import Progress, silent
+from edgefair.workflow.runs import hold_run
 from edgefair.workflow.train import train
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
     interrupted search goes on with the trial, and the epoch, at which it stopped. More trials extend a search.
 
     Raises:
-        UsageError: Optuna is missing, a run of that name has other settings, or an unknown method.
+        UsageError: Optuna is missing, a run of that name has other settings or is trained by another command, or an
+            unknown method.
         DataError: rows that cannot be trained on, or every trial diverged.
     """
     try:
@@ -46,34 +49,48 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
         from optuna.storages.journal import JournalFileBackend
     except ImportError as error:
         raise UsageError(f"--tune needs Optuna: {error}", fix="pip install 'edgefair[tune]'") from error
-    from edgefair.training.loop import DivergedError
     from edgefair.training.run import load_run
 
     optuna.logging.set_verbosity(logging.WARNING)
     folder = config.run_path(name)
-    if overwrite:
-        shutil.rmtree(folder, ignore_errors=True)
-    of = sha256_json(config.model_dump(mode="json", exclude={"targets", "output", "compress", "finetune", "runs"}))
-    searched = {"tune": trials, "of": of}
-    if (folder / "run.json").exists():
-        found = load_run(folder)
-        before = found.settings.get("search", {})
-        if before == searched:
-            return found
-        if before.get("of") != of:
-            raise UsageError(
-                f"'{folder}' holds a finished run with other settings",
-                fix="choose another --name, or replace it with --overwrite",
-            )
-    place = folder / "trials"
-    place.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        study_name=of,
-        storage=JournalStorage(JournalFileBackend(str(place / "study.journal"))),
-        direction="maximize",
-        load_if_exists=True,
-    )
-    _take_up(study, config)
+    with hold_run(folder, progress):
+        if overwrite:
+            shutil.rmtree(folder, ignore_errors=True)
+        of = sha256_json(config.model_dump(mode="json", exclude={"targets", "output", "compress", "finetune", "runs"}))
+        searched = {"tune": trials, "of": of}
+        if (folder / "run.json").exists():
+            found = load_run(folder)
+            before = found.settings.get("search", {})
+            if before == searched:
+                return found
+            if before.get("of") != of:
+                raise UsageError(
+                    f"'{folder}' holds a finished run with other settings",
+                    fix="choose another --name, or replace it with --overwrite",
+                )
+        place = folder / "trials"
+        place.mkdir(parents=True, exist_ok=True)
+        study = optuna.create_study(
+            study_name=of,
+            storage=JournalStorage(JournalFileBackend(str(_mended(place / "study.journal")))),
+            direction="maximize",
+            load_if_exists=True,
+        )
+        _take_up(study, config)
+        _search(study, config, place, trials, progress)
+        return _keep(study, folder, searched)
+
+
+def _search(study: optuna.Study, config: Config, place: Path, trials: int, progress: Progress) -> None:
+    """Train until there are so many trials.
+
+    Raises:
+        DataError: every trial diverged.
+    """
+    import optuna
+
+    from edgefair.training.loop import DivergedError
+
     diverged: DataError | None = None
     while (number := len(_done(study))) < trials:
         study.sampler = optuna.samplers.TPESampler(seed=config.seed + number, n_startup_trials=5)
@@ -90,7 +107,16 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
         study.tell(trial, run.metrics["standing"]["rank"])
     if diverged is not None and study.best_value == DIVERGED:
         raise diverged
-    return _keep(study, folder, searched)
+
+
+def _mended(journal: Path) -> Path:
+    """The journal without what a killed search may have left: half a line, after which no other is read, and a lock."""
+    for left in journal.parent.glob(f"{journal.name}.lock*"):
+        left.unlink()
+    if journal.exists():
+        content = journal.read_bytes()
+        os.truncate(journal, content.rfind(b"\n") + 1)
+    return journal
 
 
 class _Within:

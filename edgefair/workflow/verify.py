@@ -12,11 +12,12 @@ from edgefair.data.dataset import DataSet, load
 from edgefair.data.overlap import check_overlap
 from edgefair.decision.decide import check_waivers
 from edgefair.errors import ModelError
+from edgefair.files import shown
 from edgefair.report.model import Report
+from edgefair.scratch import work_folder
 from edgefair.workflow.judge import judge_file, judge_record, today
 from edgefair.workflow.models import dense_model, names_foreign_model
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.scratch import work_folder
 
 __all__ = ["judge_file", "judge_record", "notes_of", "today", "verify"]
 
@@ -76,7 +77,7 @@ def verify(
             data,
             model,
             command="verify",
-            shown_as=path,
+            shown_as=Path(shown(path, config.base)),
             reference=reference,
             latency=latency,
             record=record,

@@ -73,7 +73,7 @@ def test_the_statement_names_every_file_with_its_digest_and_the_verdict_in_short
 
 def test_the_manifest_does_not_list_the_attestation_and_a_signed_bundle_opens_as_before(bundle):
     assert "attestation.dsse.json" not in open_bundle(bundle).manifest.files
-    (bundle / ".attestation.dsse.json.k1ll3d").write_text("half")
+    (bundle / ".attestation.dsse.json.partial-k1ll3d").write_text("half")
     open_bundle(bundle)
     (bundle / "attestation.dsse.json.so").write_text("other")
     with pytest.raises(ModelError, match=r"holds 'attestation\.dsse\.json\.so'"):
@@ -98,7 +98,7 @@ def test_the_encoding_that_is_signed_is_that_of_the_specification():
 
 def test_signing_again_replaces_the_signature_and_leaves_nothing(bundle, tmp_path):
     first = (bundle / "attestation.dsse.json").read_bytes()
-    (bundle / ".attestation.dsse.json.k1ll3d").write_text("half")
+    (bundle / ".attestation.dsse.json.partial-k1ll3d").write_text("half")
     other = write_key(tmp_path / "other.key", private_key(2))
     assert run("sign", bundle, "--key", other).exit_code == 0
     assert (bundle / "attestation.dsse.json").read_bytes() != first

@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import pytest
 
 from edgefair.bundle.manifest import FileEntry, Manifest, open_bundle
@@ -67,19 +63,6 @@ def test_an_error_while_building_leaves_the_old_bundle(tmp_path):
         fail()
     assert open_bundle(tmp_path / "out").model.read_bytes() == b"one"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-def test_what_a_killed_export_left_is_removed_and_a_living_one_is_left_alone(tmp_path):
-    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    dead = tmp_path / f".out.partial-{int(child.stdout)}"
-    living = tmp_path / f".out.partial-{os.getppid()}"
-    other = tmp_path / f".other.partial-{int(child.stdout)}"
-    for path in (dead, living, other):
-        path.mkdir()
-    ship(tmp_path / "out", b"one")
-    assert not dead.exists()
-    assert living.exists()
-    assert other.exists()
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

@@ -78,7 +78,7 @@ def test_a_kill_of_a_first_export_leaves_none_or_a_whole_bundle(project, stage):
 
 HOLDER = """
 import sys
-from edgefair.workflow.scratch import work_folder
+from edgefair.scratch import work_folder
 with work_folder() as folder:
     (folder / "model.onnx").touch()
     print(folder, flush=True)
