@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgefair.measure.counts import Coded, Group, GroupCounts, _check, count, marginal, merge
+from edgefair.joint import Group
+from edgefair.measure.counts import Coded, GroupCounts, _check, count, marginal, merge
 
 
 @dataclass(frozen=True, eq=False)
