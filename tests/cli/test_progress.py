@@ -29,7 +29,7 @@ def test_a_stage_that_is_told_for_every_batch_is_one_line(capsys):
 
 
 def test_names_from_users_files_bring_no_control_characters(capsys):
-    assert told(capsys, (0, 0, "group \x1b[31mä\r\n\x07")) == "group ?[31mä???\n"
+    assert told(capsys, (0, 0, "group \x1b[31mä\r\n\x07")) == "group \\x1b[31mä\\r\\n\\x07\n"
 
 
 def test_of_several_processes_the_first_one_speaks(capsys, monkeypatch):
