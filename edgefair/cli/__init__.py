@@ -66,7 +66,7 @@ class EdgefairGroup(click.Group):
             sys.stdout.flush()
         except Exception as error:
             if "--debug" in arguments:
-                say(*traceback.format_exc().splitlines())
+                say(*(f"  {line}" for line in traceback.format_exc().splitlines()))
             sys.exit(_explain(error))
         except KeyboardInterrupt:
             sys.exit(_stop(EXIT_INTERRUPTED, "interrupted"))

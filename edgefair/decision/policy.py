@@ -8,11 +8,11 @@ import math
 from statistics import NormalDist
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from edgefair.decision.intersections import declared_groups
 from edgefair.files import sha256_json
-from edgefair.joint import Group, group_name, split
+from edgefair.joint import Group, group_name, join, split
 
 MetricName = Literal[
     "equal_opportunity_difference",
@@ -23,12 +23,22 @@ MetricName = Literal[
 ]
 
 
+def _whole(text: str) -> str:
+    """YAML can write halves of letters, which no file and no device can hold."""
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("half a letter (a lone surrogate) is no text")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_whole)]
+
+
 class AttributePolicy(BaseModel):
     """One sensitive attribute, or one intersection of several."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    groups: tuple[str, ...] | None = Field(
+    groups: tuple[Name, ...] | None = Field(
         None,
         description="Every group that may occur. An intersection may leave it out (all combinations then) or list "
         "joined groups, as Female*old; a `*` or a backslash inside a value has a backslash before it there.",
@@ -66,9 +76,9 @@ class Waiver(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    comparison: str = Field(min_length=1, description='Name as reports print it: "sex: TPR, Female / Male".')
-    reason: str = Field(min_length=1, description="Why it may ship all the same.")
-    owner: str = Field(min_length=1, description="Who answers for it.")
+    comparison: Name = Field(min_length=1, description='Name as reports print it: "sex: TPR, Female / Male".')
+    reason: Name = Field(min_length=1, description="Why it may ship all the same.")
+    owner: Name = Field(min_length=1, description="Who answers for it.")
     expires: datetime.date = Field(description="Last day on which it holds, YYYY-MM-DD.")
 
 
@@ -78,7 +88,7 @@ class Policy(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_eo_gap: float = Field(0.05, ge=0, le=1, description="Largest equalized-odds gap that may ship.")
-    attributes: dict[str, AttributePolicy] = Field(
+    attributes: dict[Name, AttributePolicy] = Field(
         min_length=1,
         description="Sensitive attributes (sex) and intersections (sex*age) that are judged. A `*` or a backslash that "
         "belongs to a column's name has a backslash before it.",
@@ -135,7 +145,10 @@ class Policy(BaseModel):
         for name, parts in self._attributes_of.items():
             missing = [part for part in parts if part not in single]
             if missing:
-                raise ValueError(f"intersection '{name}' needs attribute '{missing[0]}' to be declared")
+                raise ValueError(
+                    f"intersection '{name}' needs attribute '{missing[0]}' to be declared "
+                    f"(one column of that name is written '{join([name])}')"
+                )
             self._groups[name] = declared_groups(name, self.attributes[name].groups, [single[part] for part in parts])
         return self
 
