@@ -19,11 +19,12 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from edgefair.report.console import PlainConsole
+    from edgefair.report.escape import one_line
 
     columns = (TextColumn("{task.description:<28}", markup=False), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=PlainConsole(stderr=True), transient=True) as bar:
         task = bar.add_task("")
-        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=one_line(what))
 
 
 class _Lines:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -71,7 +72,8 @@ def test_every_command_ends_as_with_tame_names_and_prints_nothing_but_letters(ki
     verified, shipped = results[:2]
     assert verified.stdout.startswith("PASS may ship  m.onnx\n")
     assert shipped.stdout.startswith("PASS may ship  ")
-    assert all(one_line(group) in verified.stdout for group in names["groups"] if group != FOLDED)
+    # In the table and in the comparison that binds.
+    assert all(verified.stdout.count(one_line(group)) >= 2 for group in names["groups"] if group != FOLDED)
     counts = json.loads((tmp_path / "report.json").read_text())["targets"][0]["counts"]
     assert (counts["attributes"], counts["classes"]) == ([names["attribute"]], list(names["classes"]))
     assert sorted(group for (group,) in counts["groups"]) == sorted(names["groups"])
@@ -123,36 +125,29 @@ def test_training_and_its_hints_print_hostile_names(tmp_path, monkeypatch):
         assert result.exit_code == 0, result.output
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 @pytest.mark.e2e
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_that_lacks_letters_loses_no_result(tmp_path, encoding):
-    make_project(
-        tmp_path, **TAME | {"groups": ("女", "größe\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"))}
-    )
+    make_project(tmp_path, **TAME | {"groups": ("\u5973", "gr\u00f6\u00dfe\U0001f600")})
     environment = os.environ | {"PYTHONIOENCODING": encoding}
-    for command in (commands()[1], ("plan",), (*commands()[0], "--json")):
-        done = subprocess.run(
-            [sys.executable, "-m", "edgefair", *command], cwd=tmp_path, env=environment, capture_output=True
-        )
+    for flags in ((), ("--json",)):
+        command = [sys.executable, "-m", "edgefair", "verify", "m.onnx", "--no-latency", *flags]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
         assert done.returncode == 0, done.stderr
-        assert b"internal error" not in done.stderr
-    json.loads(done.stdout)
+    report = json.loads(done.stdout)
+    assert report["targets"][0]["counts"]["groups"] == [["gr\u00f6\u00dfe\U0001f600"], ["\u5973"]]
 
 
 @pytest.mark.e2e
 def test_a_folder_whose_name_is_no_text_takes_a_bundle(tmp_path):
     """A name that is not UTF-8 reaches Python as lone surrogates."""
     make_project(tmp_path, **TAME)
-    for flags in ((), ("--json",)):
-        done = subprocess.run(
-            [sys.executable, "-m", "edgefair", *commands()[1][:-1], b"dist/\xff\x1b[31m", *flags],
-            cwd=tmp_path,
-            capture_output=True,
-        )
-        assert done.returncode == 0, done.stderr
-        assert b"\x1b" not in done.stdout + done.stderr
-        assert b"udcff" in done.stdout
-    assert os.path.exists(os.path.join(os.fsencode(tmp_path), b"dist/\xff\x1b[31m/manifest.json"))  # noqa: PTH110, PTH118
+    command = [sys.executable, "-m", "edgefair", "export", "m.onnx", "--no-latency", "-o", b"dist/\xff\x1b[31m"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert b"\x1b" not in done.stdout + done.stderr
+    assert rb"dist/\udcff\x1b[31m" in done.stdout
+    assert (Path(os.fsdecode(os.fsencode(tmp_path) + b"/dist/\xff\x1b[31m")) / "manifest.json").is_file()
 
 
 def test_a_lone_surrogate_in_the_policy_is_refused_before_anything_is_measured(tmp_path, monkeypatch):

@@ -62,10 +62,10 @@ class _Terminal(io.StringIO):
         return True
 
 
-def test_brackets_in_a_name_are_no_markup_of_the_bar(monkeypatch):
+def test_brackets_and_escapes_in_a_name_do_nothing_in_the_bar(monkeypatch):
     terminal = _Terminal()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal)
     with progress_bar() as progress:
-        progress(0, 0, "calibrating (a[/b]c)")
-    assert "a[/b]c" in terminal.getvalue()
+        progress(0, 0, "calibrating (a[/b]c\x1b]0;title\x07)")
+    assert r"a[/b]c\x1b]0;title" in terminal.getvalue()
