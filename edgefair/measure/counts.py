@@ -308,14 +308,20 @@ def _encode_text(name: str, array: NDArray[Any]) -> tuple[tuple[str, ...], NDArr
     if array.dtype.kind == "f":
         raise DataError(f"attribute '{name}' holds fractions", expected="text or whole numbers")
     if array.dtype.kind in "OUS":
-        texts = array.tolist()
-        if array.dtype.kind != "U" and not set(map(type, texts)) <= {str}:
-            texts = [_text(name, item) for item in texts]
-        index: dict[str, int] = {}
-        codes = np.fromiter((index.setdefault(text, len(index)) for text in texts), dtype=np.int64, count=len(texts))
-        return tuple(index), codes
+        items = array.tolist()
+        values, codes = _distinct(items)
+        if not all(isinstance(value, str) for value in values):
+            values, codes = _distinct([_text(name, item) for item in items])
+        return tuple(map(str, values)), codes
     unique, inverse = np.unique(array, return_inverse=True)
     return tuple(str(item) for item in unique.tolist()), inverse.astype(np.int64)
+
+
+def _distinct(items: list[Any]) -> tuple[tuple[Any, ...], NDArray[np.int64]]:
+    """The distinct items in the order of their first rows, and every row's."""
+    index: dict[Any, int] = {}
+    codes = np.fromiter((index.setdefault(item, len(index)) for item in items), dtype=np.int64, count=len(items))
+    return tuple(index), codes
 
 
 def _text(attribute: str, item: Any) -> str:
