@@ -29,13 +29,14 @@ class EdgefairError(Exception):
         self.expected = expected
         self.fix = fix
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was found, what was expected and the fix, for a line each."""
+        expected = (f"expected: {self.expected}",) if self.expected else ()
+        return (self.found, *expected, *((f"to fix: {self.fix}",) if self.fix else ()))
+
     def __str__(self) -> str:
-        lines = [self.found]
-        if self.expected:
-            lines.append(f"expected: {self.expected}")
-        if self.fix:
-            lines.append(f"to fix: {self.fix}")
-        return "\n".join(lines)
+        return "\n".join(self.lines)
 
 
 class UsageError(EdgefairError):

@@ -48,7 +48,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """The manifest as JSON text."""
-        return json.dumps({"schema": BUNDLE_SCHEMA, **asdict(self)}, indent=1, ensure_ascii=False)
+        return json.dumps({"schema": BUNDLE_SCHEMA, **asdict(self)}, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:

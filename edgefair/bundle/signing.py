@@ -58,7 +58,7 @@ def sign_bundle(path: Path, signer: CryptoSigner) -> None:
     """
     from securesystemslib.dsse import Envelope
 
-    payload = json.dumps(statement(open_bundle(path)), separators=(",", ":"), ensure_ascii=False).encode()
+    payload = json.dumps(statement(open_bundle(path)), separators=(",", ":")).encode()
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     envelope.sign(signer)
     write_atomic(path / ATTESTATION, json.dumps(envelope.to_dict(), indent=1).encode())

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
 
 import edgefair
+from edgefair.cli.say import say
 from edgefair.cli.streams import open_streams, settle
 from edgefair.errors import EXIT_MEASUREMENT, EXIT_USAGE, EdgefairError
 
@@ -55,6 +56,10 @@ class EdgefairGroup(click.Group):
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         """Run, and leave with 0 PASS, 1 FAIL, 2 usage, 3 INCONCLUSIVE, 4 failed measurement, 130 interrupted."""
         arguments = list(sys.argv[1:] if args is None else args)
+        for stream in (sys.stdout, sys.stderr):
+            # A letter that the terminal's encoding lacks is no reason to lose a result.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         extra.pop("standalone_mode", None)
         try:
             open_streams()
@@ -62,11 +67,10 @@ class EdgefairGroup(click.Group):
             sys.stdout.flush()
         except Exception as error:
             if "--debug" in arguments:
-                with suppress(OSError):
-                    traceback.print_exc()
+                say(*(f"  {line}" for line in traceback.format_exc().splitlines()))
             code = _explain(error)
         except KeyboardInterrupt:
-            code = _stop("interrupted", EXIT_INTERRUPTED)
+            code = _stop(EXIT_INTERRUPTED, "interrupted")
         except SystemExit:
             # click leaves with 1, which would read as FAIL, where stdout's reader has gone.
             code = _explain(BrokenPipeError())
@@ -79,35 +83,38 @@ def _explain(error: Exception) -> int:
     """Say what went wrong on stderr; the exit code. An error that is no verdict never exits with 1."""
     match error:
         case EdgefairError():
-            return _stop(str(error), error.exit_code)
+            return _stop(error.exit_code, *error.lines)
         case click.UsageError():
-            with suppress(OSError):
-                error.show()
+            usage = [] if error.ctx is None else [*error.ctx.get_usage().splitlines(), _hint(error.ctx), ""]
+            say(*usage, f"Error: {error.format_message()}")
             return EXIT_USAGE
         case click.ClickException():
-            return _stop(error.format_message(), EXIT_USAGE)
+            return _stop(EXIT_USAGE, error.format_message())
         case click.Abort():
-            return _stop("interrupted", EXIT_INTERRUPTED)
+            return _stop(EXIT_INTERRUPTED, "interrupted")
         case BrokenPipeError():
             return EXIT_MEASUREMENT
         case OSError() if error.filename is None and not settle(sys.stdout, "\n"):
             # 0 would say that whoever waits for the result has it.
             return _stop(
-                f"the result could not be printed: {error.strerror}; this exit code is no verdict", EXIT_MEASUREMENT
+                EXIT_MEASUREMENT, f"the result could not be printed: {error.strerror}; this exit code is no verdict"
             )
         case OSError():
-            return _stop(f"{error.strerror}: '{error.filename}'" if error.filename else str(error), EXIT_USAGE)
+            return _stop(EXIT_USAGE, f"{error.strerror}: '{error.filename}'" if error.filename else str(error))
         case _:
             return _stop(
-                f"internal error, no verdict: {type(error).__name__}: {error}\n"
-                "to fix: run again as `edgefair --debug ...` and report what it prints",
                 EXIT_MEASUREMENT,
+                f"internal error, no verdict: {type(error).__name__}: {error}",
+                "to fix: run again as `edgefair --debug ...` and report what it prints",
             )
 
 
-def _stop(message: str, code: int) -> int:
-    with suppress(OSError):  # where nobody can be told, the exit code must still be right
-        click.echo(f"error: {message}", err=True)
+def _hint(ctx: click.Context) -> str:
+    return f"Try '{ctx.command_path} {ctx.help_option_names[-1]}' for help."
+
+
+def _stop(code: int, found: str, *more: str) -> int:
+    say(f"error: {found}", *more)
     return code
 
 

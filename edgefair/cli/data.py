@@ -10,6 +10,7 @@ from typing import Literal
 import click
 
 from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.say import say
 
 
 @click.group("data")
@@ -63,7 +64,7 @@ def describe_command(
         cells = picture_samples(data, attribute, role=split, each=each)
         picture = contact_sheet(cells, title=f"{data.source}, {split} rows by {attribute} and label")
         save_png(sheet, picture, "contact sheet", private=True)
-        click.echo(f"wrote {sheet}", err=True)
+        say(f"wrote {sheet}")
     summary = describe(data)
     if as_json:
         sys.stdout.write(json.dumps(summary_json(summary), indent=1) + "\n")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from edgefair.report.escape import one_line
+
 
 @click.command("init")
 @click.option(
@@ -70,4 +72,4 @@ def command(
     }
     given = {name: value for name, value in wanted.items() if value is not None}
     write_config(output, source=source, given=given, project=project, force=force)
-    click.echo(f"wrote {output}")
+    click.echo(one_line(f"wrote {output}"))

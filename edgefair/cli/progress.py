@@ -6,8 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
-import click
-
+from edgefair.cli.say import say
 from edgefair.workflow.launch import is_first_process
 
 
@@ -17,13 +16,15 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
     if sys.stderr is None or not sys.stderr.isatty():
         yield _Lines()
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from edgefair.report.console import PlainConsole
+    from edgefair.report.escape import one_line
+
     columns = (TextColumn("{task.description:<28}", markup=False), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=PlainConsole(stderr=True), transient=True) as bar:
         task = bar.add_task("")
-        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=one_line(what))
 
 
 class _Lines:
@@ -36,7 +37,6 @@ class _Lines:
         if done or total or what == self._last or not is_first_process():
             return
         self._last = what
-        # Names come from users' files; and a log that nobody reads any more is no reason to stop.
-        plain = "".join(letter if letter.isprintable() else "?" for letter in what)
+        # A log that nobody reads any more is no reason to stop.
         with contextlib.suppress(OSError):
-            click.echo(plain, err=True)
+            say(what)

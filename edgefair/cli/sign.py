@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from edgefair.cli.say import say
+
 
 @click.command("sign")
 @click.argument("bundle", type=click.Path(path_type=Path))
@@ -34,4 +36,4 @@ def command(bundle: Path, key: Path) -> None:
 
     signer = load_signing_key(key)
     sign_bundle(bundle, signer)
-    click.echo(f"signed {bundle} (key {signer.public_key.keyid[:16]})", err=True)
+    say(f"signed {bundle} (key {signer.public_key.keyid[:16]})")

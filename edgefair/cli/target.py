@@ -11,6 +11,7 @@ import click
 
 from edgefair.cli.options import json_option
 from edgefair.cli.progress import progress_bar
+from edgefair.cli.say import say
 
 
 @click.group("target")
@@ -84,7 +85,7 @@ def loader_command(output: Path) -> None:
     from edgefair.workflow.targets import write_loader
 
     write_loader(output)
-    click.echo(f"wrote {output}", err=True)
+    say(f"wrote {output}")
 
 
 def _print(device: dict[str, Any], *, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from edgefair.data.groups import joint_groups
 from edgefair.data.rows import Rows
 from edgefair.data.skipped import Skipped
 from edgefair.errors import DataError, did_you_mean
+from edgefair.joint import group_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,8 @@ def cells(rows: Rows, attributes: Sequence[str], *, classes: tuple[str, ...]) ->
             )
     group, groups = joint_groups(rows.sensitive, attributes)
     counts = np.bincount(group * len(classes) + rows.label, minlength=len(groups) * len(classes))
-    return Cells(tuple(attributes), groups, classes, counts.reshape(len(groups), len(classes)).astype(np.int64))
+    names = tuple(map(group_name, groups))
+    return Cells(tuple(attributes), names, classes, counts.reshape(len(groups), len(classes)).astype(np.int64))
 
 
 def describe(data: DataSet) -> Summary:

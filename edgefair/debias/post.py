@@ -44,7 +44,7 @@ class Judge:
     cells: tuple[str, ...]
     cell: NDArray[np.int64]
     label: NDArray[np.int64]
-    attributes: Mapping[str, NDArray[np.str_]]
+    attributes: Mapping[str, NDArray[np.object_]]
     model_inputs: tuple[str, ...]
     rank: Rank
     seed: int

@@ -132,7 +132,7 @@ def _best_by_group(
 
 
 def _alike(
-    score: NDArray[np.float32], values: NDArray[np.str_], label: NDArray[np.int64], tried: dict[str, list[float]]
+    score: NDArray[np.float32], values: NDArray[np.object_], label: NDArray[np.int64], tried: dict[str, list[float]]
 ) -> Iterator[dict[str, float]]:
     """For every group and every threshold of it: those of the other groups whose rates on both labels are nearest."""
     rates = {

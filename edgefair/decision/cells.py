@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.decision.family import Cells, Limits
-from edgefair.decision.policy import JOIN, Policy
+from edgefair.decision.policy import Policy
 from edgefair.errors import PolicyError, did_you_mean
+from edgefair.joint import group_name, join
 from edgefair.measure.bounds import Array, clopper_pearson, mover
 from edgefair.measure.clusters import Design, Effective
 from edgefair.measure.counts import GroupCounts
@@ -25,20 +26,20 @@ def declared_table(counts: GroupCounts | PairedCounts, policy: Policy, name: str
     Raises:
         PolicyError: a group in the data that the policy does not declare.
     """
-    part = counts.by(*name.split(JOIN))
+    part = counts.by(*policy.attributes_of(name))
     declared = policy.groups(name)
     position = {group: index for index, group in enumerate(declared)}
     table = np.zeros((len(declared), *part.table.shape[1:]), dtype=np.int64)
     for index, group in enumerate(part.groups):
-        joined = JOIN.join(group)
-        if joined not in position:
+        if group not in position:
+            shown, names = group_name(group), policy.group_names(name)
             raise PolicyError(
-                f"group '{joined}' of attribute '{name}' has {int(part.table[index].sum())} rows and the policy does "
-                f"not declare it{did_you_mean(joined, declared)}",
-                expected=f"one of {', '.join(declared)}",
+                f"group '{shown}' of attribute '{name}' has {int(part.table[index].sum())} rows and the policy does "
+                f"not declare it{did_you_mean(shown, names)}",
+                expected=f"one of {', '.join(names)}",
                 fix=f"add it to policy.attributes.{name}.groups: people who are left out are not counted",
             )
-        table[position[joined]] = part.table[index]
+        table[position[group]] = part.table[index]
     return table
 
 
@@ -123,7 +124,7 @@ def _cells(
 ) -> Cells:
     return Cells(
         attribute=name,
-        groups=policy.groups(name),
+        groups=policy.group_names(name),
         measures=measures,
         n=n,
         limits=limits,
@@ -149,4 +150,4 @@ def measures(classes: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Names of the compared rates, [labels][decisions]."""
     if len(classes) == 2:
         return (("FPR",), ("TPR",))
-    return tuple(tuple(f"P({decision}|{label})" for decision in classes) for label in classes)
+    return tuple(tuple(f"P({join((decision, label), '|')})" for decision in classes) for label in classes)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgefair.decision.cells import compared, declared_table, limits_of, measures, shift_cells
 from edgefair.decision.family import Cells, FamilyResult, judge
-from edgefair.decision.policy import JOIN, Policy
+from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Comparison, Outcome
 from edgefair.errors import DataError
 from edgefair.measure.bounds import mover
@@ -79,7 +79,7 @@ def compare_paired(
     cells = [shift_cells(paired, policy, name, _threshold(policy), design) for name in policy.attributes]
     result = judge(cells, alpha=policy.alpha, rule=policy.rule)
     excess = {
-        name: _excess_loss(declared_table(paired, policy, name), policy.groups(name)) for name in policy.attributes
+        name: _excess_loss(declared_table(paired, policy, name), policy.group_names(name)) for name in policy.attributes
     }
     return _report(policy, paired.reference, paired.candidate, result, (before, after), "", cell_flips(paired), excess)
 
@@ -111,7 +111,7 @@ def _report(
     excess_loss: dict[str, dict[str, float | None]],
 ) -> ComparisonReport:
     gaps = tuple(
-        GapChange(name, *(equalized_odds_difference(item.by(*name.split(JOIN))) for item in (before, after)))
+        GapChange(name, *(equalized_odds_difference(item.by(*policy.attributes_of(name))) for item in (before, after)))
         for name in policy.attributes
     )
     return ComparisonReport(
@@ -141,7 +141,7 @@ def _independent_cells(one: GroupCounts, other: GroupCounts, policy: Policy, nam
     fewest = np.minimum(n[0], n[1])
     return Cells(
         attribute=name,
-        groups=policy.groups(name),
+        groups=policy.group_names(name),
         measures=tuple(tuple(f"change of {item}" for item in label) for label in measures(one.classes)),
         n=fewest,
         limits=lambda level: mover(

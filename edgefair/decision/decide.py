@@ -9,7 +9,7 @@ import numpy as np
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import ABSOLUTE, device, fairness, utility
 from edgefair.decision.gates.device import Limits
-from edgefair.decision.policy import JOIN, Policy
+from edgefair.decision.policy import Policy
 from edgefair.decision.summary import summarize
 from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, worst
 from edgefair.errors import DataError, PolicyError, did_you_mean
@@ -58,7 +58,7 @@ def decide(
         alpha=policy.alpha,
         gates=tuple(gates),
         attributes=tuple(summarize(counts, policy, name, evidence.design) for name in policy.attributes),
-        metrics={name: all_metrics(counts.by(*name.split(JOIN))) for name in policy.attributes},
+        metrics={name: all_metrics(counts.by(*policy.attributes_of(name))) for name in policy.attributes},
         failing=absolute.failing,
         failing_total=absolute.failing_total,
         comparisons=absolute.listed,

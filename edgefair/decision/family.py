@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.decision.verdict import LISTED, Comparison, Outcome, comparison_name, worst
-from edgefair.errors import PolicyError
+from edgefair.decision.waivers import named
 from edgefair.measure.bounds import Array, absolute, mover
 
 POWER = 0.8
@@ -100,7 +100,7 @@ def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset
         waived: names of comparisons that do not count for the outcome; they are listed all the same.
 
     Raises:
-        PolicyError: a waived name that is none of the comparisons.
+        PolicyError: a waived name that is none of the comparisons, or may be several.
     """
     parts = [_pairs(cells, alpha) for cells in family]
     total = sum(part.estimate.size for part in parts)
@@ -243,20 +243,20 @@ def _comparison(
 def _locate(parts: Sequence[_Pairs], names: frozenset[str]) -> list[NDArray[np.bool_]]:
     """Which comparisons of each attribute are named."""
     masks = [np.zeros(part.estimate.shape, dtype=bool) for part in parts]
-    missing = set(names)
-    for part, mask in zip(parts, masks, strict=True) if names else ():
-        cells = part.cells
-        for pair, label, measure in np.ndindex(mask.shape):
-            groups = (cells.groups[part.first[pair]], cells.groups[part.second[pair]])
-            name = comparison_name(cells.attribute, cells.measures[label][measure], *groups)
-            mask[pair, label, measure] = name in names
-            missing.discard(name)
-    if missing:
-        raise PolicyError(
-            f"a waiver names '{min(missing)}', which is no comparison of this policy",
-            expected="a name as reports print it, for example 'sex: TPR, Female / Male', groups in the policy's order",
-        )
+    if names:
+        for at, index in named(names, _names(parts)):
+            masks[at][index] = True
     return masks
+
+
+def _names(parts: Sequence[_Pairs]) -> Iterator[tuple[str, tuple[int, tuple[int, ...]]]]:
+    """Name of every comparison, the position of its attribute, and its own there."""
+    for at, part in enumerate(parts):
+        cells = part.cells
+        for index in np.ndindex(part.estimate.shape):
+            pair, label, measure = index
+            groups = (cells.groups[part.first[pair]], cells.groups[part.second[pair]])
+            yield comparison_name(cells.attribute, cells.measures[label][measure], *groups), (at, index)
 
 
 def _reason(cells: Cells, pair: tuple[int, int], label: int, estimate: float, outcome: Outcome) -> str:

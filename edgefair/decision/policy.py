@@ -8,12 +8,11 @@ import math
 from statistics import NormalDist
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from edgefair.decision.intersections import declared_groups
 from edgefair.files import sha256_json
-
-JOIN = "*"
-
+from edgefair.joint import Group, group_name, join, split
 
 MetricName = Literal[
     "equal_opportunity_difference",
@@ -24,13 +23,25 @@ MetricName = Literal[
 ]
 
 
+def _whole(text: str) -> str:
+    """YAML can write halves of letters, which no file and no device can hold."""
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("half a letter (a lone surrogate) is no text")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_whole)]
+
+
 class AttributePolicy(BaseModel):
     """One sensitive attribute, or one intersection of several."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    groups: tuple[str, ...] | None = Field(
-        None, description="Every group that may occur. An intersection may leave it out: all combinations then."
+    groups: tuple[Name, ...] | None = Field(
+        None,
+        description="Every group that may occur. An intersection may leave it out (all combinations then) or list "
+        "joined groups, as Female*old; a `*` or a backslash inside a value has a backslash before it there.",
     )
     max_eo_gap: float | None = Field(None, ge=0, le=1, description="Own threshold instead of policy.max_eo_gap.")
     metrics: dict[MetricName, Annotated[float, Field(ge=0, le=1)]] = Field(
@@ -45,7 +56,10 @@ class AttributePolicy(BaseModel):
     @field_validator("groups", mode="before")
     @classmethod
     def _texts(cls, value: Any) -> Any:
-        return [str(item) for item in value] if isinstance(value, list | tuple) else value
+        """Numbers, booleans and dates as the data's text; what else YAML can hold is no group."""
+        if not isinstance(value, list | tuple):
+            return value
+        return [str(item) if isinstance(item, int | float | datetime.date) else item for item in value]
 
     @field_validator("groups")
     @classmethod
@@ -62,9 +76,9 @@ class Waiver(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    comparison: str = Field(min_length=1, description='Name as reports print it: "sex: TPR, Female / Male".')
-    reason: str = Field(min_length=1, description="Why it may ship all the same.")
-    owner: str = Field(min_length=1, description="Who answers for it.")
+    comparison: Name = Field(min_length=1, description='Name as reports print it: "sex: TPR, Female / Male".')
+    reason: Name = Field(min_length=1, description="Why it may ship all the same.")
+    owner: Name = Field(min_length=1, description="Who answers for it.")
     expires: datetime.date = Field(description="Last day on which it holds, YYYY-MM-DD.")
 
 
@@ -74,8 +88,10 @@ class Policy(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_eo_gap: float = Field(0.05, ge=0, le=1, description="Largest equalized-odds gap that may ship.")
-    attributes: dict[str, AttributePolicy] = Field(
-        min_length=1, description="Sensitive attributes (sex) and intersections (sex*age) that are judged."
+    attributes: dict[Name, AttributePolicy] = Field(
+        min_length=1,
+        description="Sensitive attributes (sex) and intersections (sex*age) that are judged. A `*` or a backslash that "
+        "belongs to a column's name has a backslash before it.",
     )
     alpha: float = Field(0.05, gt=0, lt=0.5, description="Error probability of PASS, and of FAIL.")
     min_cell_rows: int | None = Field(
@@ -110,24 +126,50 @@ class Policy(BaseModel):
         "block", description="`warn` lets an INCONCLUSIVE release through; recorded as an exception."
     )
 
+    _attributes_of: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
+    _groups: dict[str, tuple[Group, ...]] = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="after")
     def _groups_are_known(self) -> Self:
+        single: dict[str, tuple[str, ...]] = {}
         for name, attribute in self.attributes.items():
-            parts = name.split(JOIN)
-            if len(parts) == 1 and attribute.groups is None:
-                raise ValueError(f"attribute '{name}' declares no groups")
-            missing = [part for part in parts if len(parts) > 1 and part not in self.attributes]
+            self._attributes_of[name] = parts = split(name)
+            if len(set(parts)) != len(parts):
+                raise ValueError(f"intersection '{name}' names an attribute twice")
+            if parts in list(self._attributes_of.values())[:-1]:
+                raise ValueError(f"'{name}' is declared twice, in two spellings")
+            if len(parts) == 1:
+                if attribute.groups is None:
+                    raise ValueError(f"attribute '{name}' declares no groups")
+                single[parts[0]] = attribute.groups
+        for name, parts in self._attributes_of.items():
+            missing = [part for part in parts if part not in single]
             if missing:
-                raise ValueError(f"intersection '{name}' needs attribute '{missing[0]}' to be declared")
+                raise ValueError(
+                    f"intersection '{name}' needs attribute '{missing[0]}' to be declared "
+                    f"(one column of that name is written '{join([name])}')"
+                )
+            self._groups[name] = declared_groups(name, self.attributes[name].groups, [single[part] for part in parts])
         return self
 
-    def groups(self, name: str) -> tuple[str, ...]:
+    def attributes_of(self, name: str) -> tuple[str, ...]:
+        """The sensitive attributes behind an entry of `attributes`: one, or those of an intersection."""
+        return self._attributes_of[name]
+
+    def groups(self, name: str) -> tuple[Group, ...]:
         """Declared groups of an attribute; all combinations of its parts for an intersection that lists none."""
-        declared = self.attributes[name].groups
-        if declared is not None:
-            return declared
-        parts = [self.attributes[part].groups or () for part in name.split(JOIN)]
-        return tuple(JOIN.join(combination) for combination in itertools.product(*parts))
+        return self._groups[name]
+
+    @property
+    def joint_groups(self) -> tuple[Group, ...]:
+        """All combinations of the groups of `base_attributes`, in their order."""
+        single = {parts[0]: name for name, parts in self._attributes_of.items() if len(parts) == 1}
+        values = [[value for (value,) in self._groups[single[part]]] for part in self.base_attributes]
+        return tuple(itertools.product(*values))
+
+    def group_names(self, name: str) -> tuple[str, ...]:
+        """The declared groups as the policy and reports write them."""
+        return tuple(group_name(group) for group in self._groups[name])
 
     def threshold(self, name: str) -> float:
         """The equalized-odds threshold of an attribute."""
@@ -155,7 +197,7 @@ class Policy(BaseModel):
     @property
     def base_attributes(self) -> tuple[str, ...]:
         """The attributes to count by: those declared, intersections taken apart, in the order of the policy."""
-        return tuple(dict.fromkeys(part for name in self.attributes for part in name.split(JOIN)))
+        return tuple(dict.fromkeys(part for name in self.attributes for part in self._attributes_of[name]))
 
     @property
     def digest(self) -> str:
@@ -164,5 +206,6 @@ class Policy(BaseModel):
 
     @property
     def model_inputs(self) -> tuple[str, ...]:
-        """Attributes that decisions may depend on."""
-        return tuple(name for name, own in self.attributes.items() if own.model_input)
+        """Attributes that decisions may depend on; an intersection is no attribute."""
+        parts = [self._attributes_of[name] for name, own in self.attributes.items() if own.model_input]
+        return tuple(names[0] for names in parts if len(names) == 1)

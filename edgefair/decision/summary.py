@@ -15,7 +15,7 @@ from edgefair.measure.counts import GroupCounts
 def summarize(counts: GroupCounts, policy: Policy, name: str, design: Design | None) -> AttributeSummary:
     """Rates of every declared group with two-sided intervals at 1 - alpha, and the largest differences."""
     table = declared_table(counts, policy, name)
-    groups = policy.groups(name)
+    groups = policy.group_names(name)
     parts = _parts(table, counts.classes)
     known = [value for value in parts.values() if value is not None]
     return AttributeSummary(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -30,8 +31,17 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return Outcome.PASS if found else Outcome.INCONCLUSIVE
 
 
+# What could be taken for the end of a part of a comparison's name, and the escape itself.
+_AMBIGUOUS = re.compile(r"\\|[:,](?![^ ])|(?<![^ ])/(?![^ ])")
+
+
 def comparison_name(attribute: str, measure: str, group_a: str, group_b: str) -> str:
-    """The name of a comparison, as reports print it and waivers use it."""
+    r"""The name of a comparison, as reports print it and waivers use it; no two comparisons have the same.
+
+    A `: `, `, ` or ` / ` inside a part, and a backslash, has a backslash before it: `sex: TPR, Female\, old / Male`.
+    """
+    parts = (attribute, measure, group_a, group_b)
+    attribute, measure, group_a, group_b = (_AMBIGUOUS.sub(r"\\\g<0>", part) for part in parts)
     return f"{attribute}: {measure}, {group_a} / {group_b}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgefair.errors import DataError, did_you_mean
 from edgefair.files import write_atomic
+from edgefair.joint import Group, group_name
 
 COUNTS_SCHEMA = "edgefair.counts/1"
 
@@ -24,9 +26,6 @@ class Coded(Protocol):
     def values(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def codes(self) -> NDArray[np.int32]: ...  # noqa: D102
-
-
-Group = tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,7 +308,11 @@ def _coded(name: str, column: Coded | ArrayLike) -> tuple[tuple[str, ...], NDArr
     if hasattr(column, "values") and hasattr(column, "codes"):
         values, codes = tuple(column.values), np.asarray(column.codes)
     else:
-        values, codes = _encode_text(name, np.asarray(column))
+        array = np.asarray(column)
+        if array.dtype.kind == "U" and not isinstance(column, np.ndarray):
+            # Arrays of text end at a NUL, and so make one group of two.
+            array = np.asarray(column, dtype=object)
+        values, codes = _encode_text(name, array)
     missing = int(np.count_nonzero(codes < 0))
     if missing:
         raise DataError(f"attribute '{name}' has no value in {missing} rows", expected="a group for every row")
@@ -322,14 +325,30 @@ def _encode_text(name: str, array: NDArray[Any]) -> tuple[tuple[str, ...], NDArr
     if array.dtype.kind == "f":
         raise DataError(f"attribute '{name}' holds fractions", expected="text or whole numbers")
     if array.dtype.kind in "OUS":
-        index: dict[Any, int] = {}
         items = array.tolist()
-        codes = np.fromiter((index.setdefault(item, len(index)) for item in items), dtype=np.int64, count=len(items))
-        if any(item is None or item != item for item in index):  # noqa: PLR0124
-            raise DataError(f"attribute '{name}' has rows without a value", expected="a group for every row")
-        return tuple(str(item) for item in index), codes
+        values, codes = _distinct(items)
+        if not all(isinstance(value, str) for value in values):
+            values, codes = _distinct([_text(name, item) for item in items])
+        return tuple(map(str, values)), codes
     unique, inverse = np.unique(array, return_inverse=True)
     return tuple(str(item) for item in unique.tolist()), inverse.astype(np.int64)
+
+
+def _distinct(items: list[Any]) -> tuple[tuple[Any, ...], NDArray[np.int64]]:
+    """The distinct items in the order of their first rows, and every row's."""
+    index: dict[Any, int] = {}
+    codes = np.fromiter((index.setdefault(item, len(index)) for item in items), dtype=np.int64, count=len(items))
+    return tuple(index), codes
+
+
+def _text(attribute: str, item: Any) -> str:
+    """The text of a value, which is the group: 1 and "1" are one group, 1 and True are two, as when a table is read."""
+    if item is None or item != item:  # noqa: PLR0124
+        raise DataError(f"attribute '{attribute}' has rows without a value", expected="a group for every row")
+    try:
+        return item.decode() if isinstance(item, bytes) else str(item)
+    except UnicodeDecodeError as error:
+        raise DataError(f"attribute '{attribute}' holds {item!r}", expected="text in UTF-8") from error
 
 
 def _name(code: int, values: list[tuple[str, ...]]) -> Group:
@@ -345,12 +364,15 @@ def _check(
 ) -> None:
     if len(set(attributes)) != len(attributes) or not attributes:
         raise DataError(f"attributes {list(attributes)}: name each once")
-    if len(set(groups)) != len(groups):
-        raise DataError("a group is named twice")
-    if len(set(classes)) != len(classes) or len(classes) < 2:
-        raise DataError(f"classes {list(classes)}: at least two, each named once")
     if any(len(group) != len(attributes) for group in groups):
         raise DataError("a group needs one value per attribute")
+    if not all(isinstance(value, str) for group in groups for value in group):
+        raise DataError("a group's value is no text", expected="for example [['Female', 'old'], ['Male', 'old']]")
+    twice = [group for group, uses in Counter(groups).items() if uses > 1]
+    if twice:
+        raise DataError(f"group '{group_name(twice[0])}' is named twice", expected="one row of counts per group")
+    if len(set(classes)) != len(classes) or len(classes) < 2:
+        raise DataError(f"classes {list(classes)}: at least two, each named once")
     shape = (len(groups), *[len(classes)] * (1 + decisions))
     if not isinstance(table, np.ndarray) or table.dtype != np.int64 or table.shape != shape:
         raise DataError(f"counts have shape {np.shape(table)}", expected=f"int64 {shape}")

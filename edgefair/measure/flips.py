@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from edgefair.measure.counts import Group
+from edgefair.joint import Group
 from edgefair.measure.paired import PairedCounts
 
 

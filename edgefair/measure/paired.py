@@ -9,17 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgefair.measure.counts import (
-    Coded,
-    Group,
-    GroupCounts,
-    _check,
-    count,
-    counts_json,
-    marginal,
-    merge,
-    parsed_counts,
-)
+from edgefair.joint import Group
+from edgefair.measure.counts import Coded, GroupCounts, _check, count, counts_json, marginal, merge, parsed_counts
 
 PAIRED_SCHEMA = "edgefair.paired-counts/1"
 

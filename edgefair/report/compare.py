@@ -7,6 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edgefair.decision.compare import ComparisonReport
+from edgefair.joint import group_name
+from edgefair.report.tables import plain_table
 from edgefair.report.terminal import COLOUR
 
 SHOWN = 12
@@ -14,41 +16,41 @@ SHOWN = 12
 
 def render(report: ComparisonReport) -> RenderableType:
     """Gaps before and after, the largest change with its limits, and who the changed decisions belong to."""
-    parts: list[RenderableType] = [Text(f"before  {report.before}"), Text(f"after   {report.after}")]
+    parts: list[RenderableType] = [f"before  {report.before}", f"after   {report.after}"]
     how = "paired: the same rows" if report.paired else f"UNPAIRED: {report.why_unpaired}"
     parts.append(Text(how, style="" if report.paired else "bold yellow"))
     parts += [
-        Text(f"{gap.attribute}: equalized-odds gap {_number(gap.before)} -> {_number(gap.after)}")
-        for gap in report.gaps
+        f"  {gap.attribute}: equalized-odds gap {_number(gap.before)} -> {_number(gap.after)}" for gap in report.gaps
     ]
     change = (
         f"largest change of a difference between groups {_number(report.increase)} "
         f"[{_number(report.lower)}, {_number(report.upper)}], confidence {1 - report.alpha:.0%}"
     )
     if report.outcome is None:
-        parts.append(Text(f"{change}; no threshold given (--max-eo-increase)"))
+        parts.append(f"{change}; no threshold given (--max-eo-increase)")
     else:
         verdict = (f"{report.outcome} ", COLOUR[report.outcome])
         parts.append(Text.assemble(verdict, f"{change}, threshold {report.threshold:g}"))
-    parts += [Text(f"  {item.name}: {_number(item.difference)}") for item in report.comparisons[:3]]
+    parts += [f"  {item.name}: {_number(item.difference)}" for item in report.comparisons[:3]]
     if report.flips:
         parts += ["", _flips(report)]
     for attribute, losses in report.excess_loss.items():
         shown = ", ".join(f"{group} {_number(value)}" for group, value in losses.items())
-        parts.append(Text(f"loss of accuracy beyond the average (psi), {attribute}: {shown}"))
+        parts.append(f"loss of accuracy beyond the average (psi), {attribute}: {shown}")
     return Group(*parts)
 
 
 def _flips(report: ComparisonReport) -> Table:
-    table = Table(box=None, pad_edge=False)
+    table = plain_table()
     for column in ("group", "label", "rows", "flipped", "mended", "spoiled", "p (Holm)", "over-represented"):
-        table.add_column(column, justify="left" if column in {"group", "label"} else "right")
+        named = column in {"group", "label"}
+        table.add_column(column, justify="left" if named else "right", overflow="fold" if named else "ellipsis")
     cells = sorted(report.flips, key=lambda cell: -(cell.over_representation or 0.0))
     for cell in cells[:SHOWN]:
         rate = "?" if cell.rate is None else f"{cell.flipped:,} ({cell.rate:.2%})"
         over = "?" if cell.over_representation is None else f"{cell.over_representation:.2f}x"
         table.add_row(
-            "*".join(cell.group),
+            group_name(cell.group),
             cell.label,
             f"{cell.rows:,}",
             rate,

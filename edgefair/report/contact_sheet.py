@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.report.escape import one_line
 from edgefair.report.png import headline
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def contact_sheet(cells: Sequence[SheetCell], *, title: str, side: int = 64, col
         for column, label in enumerate(shown_labels):
             cell = by_place.get((group, label), SheetCell(group, label, 0, ()))
             left, top = GAP + column * wide, 2 * GAP + LINE + row * high
-            caption = _fitting(pen, font, f"{group} / {label}", f", n = {cell.count:,}", wide - GAP)
+            caption = _fitting(pen, font, one_line(f"{group} / {label}"), f", n = {cell.count:,}", wide - GAP)
             pen.text((left, top), caption, fill=INK, font=font)
             if not cell.count:
                 pen.text((left, top + LINE), "no rows", fill=PALE, font=font)

@@ -9,13 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from edgefair.data.summary import Cells, Summary
+from edgefair.joint import join
+from edgefair.report.tables import plain_table
 
 DATA_SCHEMA = "edgefair.data/1"
 
 
 def render(summary: Summary) -> RenderableType:
     """One table per split and attribute: rows and base rate of every group and label."""
-    parts: list[RenderableType] = [Text(f"{summary.source}: {len(summary.features)} features")]
+    parts: list[RenderableType] = [f"data    {summary.source}: {len(summary.features)} features"]
     for split, cells in summary.cells.items():
         parts += ["", Text(f"{split}: {summary.rows[split]:,} rows", style="bold")]
         parts += [_table(item) for item in cells]
@@ -25,8 +27,8 @@ def render(summary: Summary) -> RenderableType:
 
 
 def _table(cells: Cells) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("*".join(cells.attributes), overflow="fold", min_width=10)
+    table = plain_table()
+    table.add_column(join(cells.attributes), overflow="fold", min_width=10)
     for label in cells.classes:
         table.add_column(f"label {label}", justify="right")
         table.add_column("share", justify="right")

@@ -10,6 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgefair.joint import join
+from edgefair.report.tables import plain_table
+
 DIAGNOSIS_SCHEMA = "edgefair.diagnosis/1"
 # A number that rests on fewer rows than this is remarked on.
 FEW_ROWS = 10
@@ -115,28 +118,28 @@ def who_loses_first(items: Sequence[Exposure]) -> tuple[Exposure, ...]:
 def render(report: Diagnosis) -> RenderableType:
     """The cells, the groups of every attribute, and what the columns mean."""
     parts: list[RenderableType] = [
-        Text(
+        (
             f"run     {report.run}: {report.source}, {report.rows:,} training rows, "
             f"at most {report.rows_per_cell:,} of each cell measured"
         ),
         Text(NO_VERDICT, style="bold yellow"),
         "",
-        _table(f"{'*'.join(report.attributes)}, who loses first", report.cells),
+        _table(f"{join(report.attributes)}, who loses first", report.cells),
     ]
     if len(report.cells) > SHOWN:
-        parts.append(Text(f"{len(report.cells) - SHOWN} more cells are not shown; --json lists them"))
+        parts.append(f"{len(report.cells) - SHOWN} more cells are not shown; --json lists them")
     for item in report.groups:
         parts += ["", _table(f"{item.attribute}: whole groups", item.groups)]
     everything = [*report.cells[:SHOWN], *(group for item in report.groups for group in item.groups[:SHOWN])]
-    remarks = dict.fromkeys(f"{item.name}: {note}" for item in everything for note in item.notes)
+    remarks = [f"{item.name}: {note}" for item in everything for note in item.notes]
     parts += ["", *_legend(report)]
-    parts += [Text(f"note: {note}") for note in (*report.notes, *remarks)]
+    parts += [f"note: {note}" for note in (*report.notes, *remarks)]
     return Group(*parts)
 
 
 def _table(title: str, items: Sequence[Exposure]) -> Table:
     labelled = any(item.label is not None for item in items)
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    table = plain_table(title)
     table.add_column("group", overflow="fold", min_width=8)
     if labelled:
         table.add_column("label", overflow="fold")
@@ -152,20 +155,20 @@ def _table(title: str, items: Sequence[Exposure]) -> Table:
             "?" if item.margin is None else f"{item.margin:+.2f}",
             _percent(item.label_noise),
         )
-        table.add_row(Text(item.group), *([Text(item.label or "")] if labelled else []), *numbers)
+        table.add_row(item.group, *([item.label or ""] if labelled else []), *numbers)
     return table
 
 
 def _legend(report: Diagnosis) -> list[RenderableType]:
     distance = report.extent * report.weight_norm
     return [
-        Text(
+        (
             f"bound: the most that the mean loss can grow, to second order, if all weights together move by "
             f"{report.extent:g} of their norm: |gradient| d + curvature d^2 / 2, d = {distance:.3g} "
             "(Tran et al., NeurIPS 2022)"
         ),
-        Text("curvature: largest eigenvalue of the loss's Hessian; margin: the label's logit minus the best other one"),
-        Text(
+        "curvature: largest eigenvalue of the loss's Hessian; margin: the label's logit minus the best other one",
+        (
             "label noise: share of the validation rows that the model confidently takes for another class (Northcutt "
             "et al., JAIR 2021); a model that is wrong about a whole group looks the same"
         ),

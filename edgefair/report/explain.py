@@ -8,8 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgefair.joint import join
 from edgefair.report.explanation import Cells, Explanation, largest
 from edgefair.report.heat_map import Panel, heat_map, shade
+from edgefair.report.tables import plain_table
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,18 +24,18 @@ def render(report: Explanation) -> RenderableType:
     low = report.precision
     kind = low if report.int8 is None else f"{report.int8} {low}"
     parts: list[RenderableType] = [
-        Text(
+        (
             f"model   {report.model}: {kind}, {report.source}, at most {report.rows_per_cell:,} validation "
             f"rows of each cell, answered by {report.target}"
         )
     ]
     if report.compared is not None and report.difference is not None:
-        parts.append(Text(f"gap     {report.compared}: {report.difference:.3f} apart in {low} on these rows"))
+        parts.append(f"gap     {report.compared}: {report.difference:.3f} apart in {low} on these rows")
     parts += ["", _layers(report)]
     if len(report.cells) <= MOST_CELLS:
         parts += ["", _cells(report)]
     else:
-        parts.append(Text(f"the loss of {len(report.cells)} cells does not fit here; --plot draws it, --json lists it"))
+        parts.append(f"the loss of {len(report.cells)} cells does not fit here; --plot draws it, --json lists it")
     if report.noticed("saturation"):
         parts += ["", _saturation(report)]
     if report.noticed("clipping"):
@@ -49,8 +51,8 @@ def render(report: Explanation) -> RenderableType:
             ),
         ]
     if len(report.layers) > SHOWN:
-        parts.append(Text(f"{len(report.layers) - SHOWN} more layers are not shown; --json lists them"))
-    parts += ["", *_legend(report), *(Text(f"note: {note}") for note in report.notes)]
+        parts.append(f"{len(report.layers) - SHOWN} more layers are not shown; --json lists them")
+    parts += ["", *_legend(report), *(f"note: {note}" for note in report.notes)]
     return Group(*parts)
 
 
@@ -75,7 +77,7 @@ def plot(report: Explanation) -> Image:
     if report.noticed("overflow"):
         panels.append(Panel("outputs beyond 65504", [item.overflow or absent for item in layers], ".2%"))
     return heat_map(
-        f"{report.model}: what each layer does to the {'*'.join(report.attributes)} cells "
+        f"{report.model}: what each layer does to the {join(report.attributes)} cells "
         "(red: worse, blue: better, grey: not measured)",
         [f"{item.node}  {_shortened(item.weight)}" for item in layers],
         [cell.name for cell in report.cells],
@@ -84,9 +86,7 @@ def plot(report: Explanation) -> Image:
 
 
 def _layers(report: Explanation) -> Table:
-    table = Table(
-        title=Text(f"layers, most harm by {report.precision} first"), title_justify="left", box=None, pad_edge=False
-    )
+    table = plain_table(f"layers, most harm by {report.precision} first")
     table.add_column("layer", overflow="fold", min_width=14)
     table.add_column("hurts most", overflow="fold", min_width=12)
     for name in ("its loss", "its flips", "alone", "worst group", "gap", "pruned"):
@@ -96,8 +96,8 @@ def _layers(report: Explanation) -> Table:
         at = item.hurt
         pruned = None if item.pruned is None else max((v for v in item.pruned.loss if v is not None), default=None)
         table.add_row(
-            Text(item.node),
-            Text("nobody" if at is None else report.cells[at].name),
+            item.node,
+            "nobody" if at is None else report.cells[at].name,
             _signed(None if at is None else item.within.loss[at]),
             _percent(None if at is None else item.within.flips[at]),
             _signed(None if at is None else item.alone.loss[at]),
@@ -110,12 +110,7 @@ def _layers(report: Explanation) -> Table:
 
 
 def _saturation(report: Explanation) -> Table:
-    table = Table(
-        title=Text("saturation on x86 without VNNI; none elsewhere"),
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
+    table = plain_table("saturation on x86 without VNNI; none elsewhere")
     for name in ("layer", "most in"):
         table.add_column(name, overflow="fold", min_width=14)
     for name in ("sums beyond 16 bits", "output lost"):
@@ -124,8 +119,8 @@ def _saturation(report: Explanation) -> Table:
         at = largest(item.saturation or ())
         if at is not None and item.saturation is not None and item.saturation_error is not None:
             table.add_row(
-                Text(item.node),
-                Text(report.cells[at].name),
+                item.node,
+                report.cells[at].name,
                 _percent(item.saturation[at], 2),
                 _percent(item.saturation_error[at]),
                 style="red",
@@ -134,7 +129,7 @@ def _saturation(report: Explanation) -> Table:
 
 
 def _shares(report: Explanation, values: Literal["clipping", "overflow"], title: str, column: str) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    table = plain_table(title)
     for name in ("layer", "most in"):
         table.add_column(name, overflow="fold", min_width=14)
     for name in (column, "between groups"):
@@ -144,23 +139,16 @@ def _shares(report: Explanation, values: Literal["clipping", "overflow"], title:
         at = largest(found)
         if at is not None:
             between = report.between_groups(found)
-            difference = Text("?") if between is None else Text(f"{between[0]:.2%} more in {between[1]}")
-            table.add_row(
-                Text(item.node), Text(report.cells[at].name), _percent(found[at], 2), difference, style="yellow"
-            )
+            difference = "?" if between is None else f"{between[0]:.2%} more in {between[1]}"
+            table.add_row(item.node, report.cells[at].name, _percent(found[at], 2), difference, style="yellow")
     return table
 
 
 def _cells(report: Explanation) -> Table:
-    table = Table(
-        title=Text(f"growth of the loss by {report.precision}, cell by cell"),
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
+    table = plain_table(f"growth of the loss by {report.precision}, cell by cell")
     table.add_column("layer", overflow="fold", min_width=12)
     for cell in report.cells:
-        table.add_column(Text(cell.name), justify="right", overflow="fold", min_width=7)
+        table.add_column(cell.name, justify="right", overflow="fold", min_width=7)
     known = [abs(value) for item in report.layers for value in item.within.loss if value is not None]
     top = max(known, default=0.0)
     for item in report.layers[:SHOWN]:
@@ -172,7 +160,7 @@ def _cells(report: Explanation) -> Table:
                 ink = "white" if red + green + blue < 400 else "black"
                 text.stylize(f"{ink} on rgb({red},{green},{blue})")
             squares.append(text)
-        table.add_row(Text(item.node), *squares)
+        table.add_row(item.node, *squares)
     return table
 
 
@@ -181,18 +169,16 @@ def _legend(report: Explanation) -> list[RenderableType]:
     static = report.int8 == "static"
     cure = "7-bit or unsigned weights in these layers" if static else "7-bit weights (reduce_range of the target)"
     return [
-        Text(
+        (
             f"its loss, worst group: growth of the mean loss (nats) by {low} in this layer while all others are {low}; "
             "alone: while all others are float"
         ),
-        Text(
-            "gap: growth of the compared rates' difference, smoothed: rows near the boundary count as far as they move"
-        ),
-        Text(
+        "gap: growth of the compared rates' difference, smoothed: rows near the boundary count as far as they move",
+        (
             f"pruned: largest growth of a cell's loss when the weakest {report.prune_share:.0%} of the output channels "
             "give zero, without any training after it"
         ),
-        *([Text(f"sums beyond 16 bits: {cure} prevent them")] if report.noticed("saturation") else []),
+        *([f"sums beyond 16 bits: {cure} prevent them"] if report.noticed("saturation") else []),
     ]
 
 

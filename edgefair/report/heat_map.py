@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgefair.report.escape import one_line
 from edgefair.report.png import headline
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], panels: Se
     from PIL import Image, ImageDraw, ImageFont
 
     font, small = ImageFont.load_default(size=12), ImageFont.load_default(size=10)
-    shown_rows, shown_columns = rows[:MAX_ROWS], columns[:MAX_COLUMNS]
+    shown_rows = [one_line(name) for name in rows[:MAX_ROWS]]
+    shown_columns = [one_line(name) for name in columns[:MAX_COLUMNS]]
     numbered = len(shown_columns) <= NUMBERED_COLUMNS
     square = WIDE if numbered else NARROW
     pen = ImageDraw.Draw(Image.new("RGB", (1, 1)))

@@ -14,7 +14,7 @@ from edgefair.report.model import Report
 
 def report_json(report: Report) -> str:
     """The report as JSON text."""
-    return json.dumps(report.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(report.to_json(), indent=1, allow_nan=False)
 
 
 def print_result(report: Report, *, as_json: bool) -> None:

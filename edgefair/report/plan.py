@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgefair.decision.plan import AttributePlan, Plan
+from edgefair.report.tables import plain_table
 
 BAR = 30
 
@@ -14,10 +15,8 @@ BAR = 30
 def print_plan(plan: Plan, console: Console) -> None:
     """Cells, smallest threshold, and power as bars."""
     console.print(
-        Text(
-            f"audit   {plan.source}: {plan.rows:,} rows; planned for TPR {plan.assumed_tpr:g}, "
-            f"FPR {plan.assumed_fpr:g}, confidence {1 - plan.alpha:.0%}"
-        )
+        f"audit   {plan.source}: {plan.rows:,} rows; planned for TPR {plan.assumed_tpr:g}, "
+        f"FPR {plan.assumed_fpr:g}, confidence {1 - plan.alpha:.0%}"
     )
     for item in plan.attributes:
         console.print()
@@ -30,8 +29,8 @@ def print_plan(plan: Plan, console: Console) -> None:
 
 
 def _cells(item: AttributePlan, labels: tuple[str, ...], counted: str) -> Table:
-    table = Table(title=f"{item.attribute}: {counted} per cell", title_justify="left", box=None, pad_edge=False)
-    table.add_column("group")
+    table = plain_table(f"{item.attribute}: {counted} per cell")
+    table.add_column("group", overflow="fold", min_width=10)
     for label in labels:
         table.add_column(f"label {label}", justify="right")
     for cell in item.cells:
@@ -43,17 +42,17 @@ def _verdict(item: AttributePlan, console: Console, counted: str) -> None:
     if item.lacking:
         console.print(Text(f"can only be INCONCLUSIVE: a cell needs {item.least_rows} {counted}", style="bold yellow"))
         for text in item.lacking:
-            console.print(Text(f"  {text}"))
+            console.print(f"  {text}")
     elif item.can_pass:
         console.print(Text(f"can PASS at {item.threshold:g}", style="bold green"))
     else:
         console.print(Text(f"too small to PASS reliably at {item.threshold:g}", style="bold yellow"))
     if item.smallest_threshold is not None:
-        console.print(Text(f"smallest threshold it could ever pass: {item.smallest_threshold:.4f}"))
+        console.print(f"smallest threshold it could ever pass: {item.smallest_threshold:.4f}")
 
 
 def _power_by_rows(item: AttributePlan) -> Table:
-    table = Table(box=None, pad_edge=False)
+    table = plain_table()
     table.add_column("rows", justify="right")
     table.add_column("chance of PASS at a true gap of 0", justify="right")
     table.add_column("")
@@ -66,13 +65,11 @@ def _paired(item: AttributePlan, console: Console) -> None:
     plan = item.paired
     chance = "no cell may lack rows" if plan.power is None else f"{plan.power:.0%} chance of PASS with these rows"
     rows = "no set is large enough" if plan.rows_per_cell is None else f"{plan.rows_per_cell:,} rows per cell for 80 %"
-    console.print(
-        Text(f"paired gate at {plan.threshold:g} with {plan.flip_rate:.1%} of decisions flipped: {chance}; {rows}")
-    )
+    console.print(f"paired gate at {plan.threshold:g} with {plan.flip_rate:.1%} of decisions flipped: {chance}; {rows}")
 
 
 def _power(item: AttributePlan) -> Table:
-    table = Table(box=None, pad_edge=False)
+    table = plain_table()
     table.add_column("true gap", justify="right")
     table.add_column("chance of PASS", justify="right")
     table.add_column("")

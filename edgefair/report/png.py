@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
+from edgefair.report.escape import one_line
 from edgefair.report.output import check_folders
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def headline(title: str, parts: Iterable[tuple[int, int, str]]) -> str:
         parts: how many there are, how many are shown at most, and what they are, as `groups`.
     """
     left_out = [f"{there - most} more {what} are not shown" for there, most, what in parts if there > most]
-    return "; ".join([title, *left_out])
+    return one_line("; ".join([title, *left_out]))
 
 
 def check_png(path: Path | None) -> None:

@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
+from edgefair.report.tables import plain_table
 from edgefair.targets import TargetProfile
 from edgefair.targets.sections import Budgets
 
 
 def render_targets(targets: Sequence[tuple[TargetProfile, str | None]]) -> Table:
     """One line per profile, with its budgets, and what it lacks on this machine, if anything."""
-    table = Table(box=None, pad_edge=False)
+    table = plain_table()
     for column in ("target", "about", "budgets", "on this machine"):
         table.add_column(column, overflow="fold")
     for profile, lacks in targets:
         ready = "ready" if profile.ssh is None else "not asked: `edgefair target probe` does"
         cells = (profile.name, profile.about, _budgets(profile.budgets), ready if lacks is None else lacks)
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*cells)
     return table
 
 
@@ -35,9 +35,9 @@ def _budgets(budgets: Budgets) -> str:
 
 def render_device(device: Mapping[str, Any]) -> Table:
     """The fingerprint, one fact a line."""
-    table = Table(box=None, pad_edge=False, show_header=False)
+    table = plain_table(show_header=False)
     for name, value in device.items():
-        table.add_row(name, Text(_fact(value)))
+        table.add_row(name, _fact(value))
     return table
 
 

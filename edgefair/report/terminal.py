@@ -8,9 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from edgefair.decision.verdict import AttributeSummary, CellRate, Gate, Outcome
+from edgefair.joint import group_name
 from edgefair.measure.flips import CellFlips
 from edgefair.report.model import Report, TargetResult
-from edgefair.report.timing import device_line, latency_text
+from edgefair.report.tables import plain_table
+from edgefair.report.timing import device_line, latency_lines
 
 COLOUR = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "bold yellow"}
 
@@ -22,10 +24,10 @@ def render(report: Report) -> RenderableType:
         parts += ["", *_target(target, several=len(report.targets) > 1)]
     if report.disagreements:
         parts += ["", *_fleet(report)]
-    parts += [Text(f"note: {note}") for note in report.notes]
+    parts += [f"note: {note}" for note in report.notes]
     if report.ledger is not None:
         parts.append(
-            Text(f"ledger: verdict {report.ledger.verdicts} on this audit set, {report.ledger.models} models so far")
+            f"ledger: verdict {report.ledger.verdicts} on this audit set, {report.ledger.models} models so far"
         )
     exceptions = {item for target in report.targets for item in target.verdict.exceptions}
     parts += [Text(f"EXCEPTION {item}", style="bold yellow") for item in sorted(exceptions)]
@@ -43,8 +45,8 @@ def _facts(report: Report) -> list[RenderableType]:
         size += f", {report.reference.bytes / report.model.bytes:.2f}x smaller than the reference"
     confidence = 1 - report.policy["alpha"]
     return [
-        Text(f"model   sha256 {report.model.sha256[:16]}  {size}"),
-        Text(
+        f"model   sha256 {report.model.sha256[:16]}  {size}",
+        (
             f"audit   {report.audit.source}: {report.audit.rows:,} rows (digest {report.audit.fingerprint[:12]}), "
             f"confidence {confidence:.0%}"
         ),
@@ -60,20 +62,20 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
     parts += [_groups(summary) for summary in verdict.attributes]
     parts += ["", *_gates(verdict.gates)]
     if verdict.accuracy is not None:
-        parts.append(Text(f"accuracy {verdict.accuracy:.4f} over all rows"))
+        parts.append(f"accuracy {verdict.accuracy:.4f} over all rows")
     flipped = sum(cell.flipped for cell in target.flips)
     if flipped:
         parts.append(_flips(target.flips, flipped))
     if verdict.failing_total > 1:
-        parts.append(Text(f"{verdict.failing_total} comparisons are shown to exceed their threshold (Holm):"))
-        parts += [Text(f"  {item.name}") for item in verdict.failing[:10]]
-    parts.append(latency_text(target))
+        parts.append(f"{verdict.failing_total} comparisons are shown to exceed their threshold (Holm):")
+        parts += [f"  {item.name}" for item in verdict.failing[:10]]
+    parts += latency_lines(target)
     return parts
 
 
 def _fleet(report: Report) -> list[RenderableType]:
     """Where devices differ on the same bytes: rows and the group most concerned, per pair, and their verdicts."""
-    table = Table(title="devices", title_justify="left", box=None, pad_edge=False)
+    table = plain_table("devices")
     for column in ("devices", "decide differently", "most in group", "verdicts"):
         table.add_column(column, overflow="fold")
     outcomes = {target.target: target.verdict.outcome for target in report.targets}
@@ -85,11 +87,11 @@ def _fleet(report: Report) -> list[RenderableType]:
             else f"{most.attribute} = {most.group}: {most.differing:,} of {most.rows:,} ({most.share:.2%})"
         )
         one, other = outcomes[pair.first], outcomes[pair.second]
-        verdicts = Text(f"both {one}") if one == other else Text(f"{one} and {other}: THEY DISAGREE", style="bold red")
+        verdicts = f"both {one}" if one == other else Text(f"{one} and {other}: THEY DISAGREE", style="bold red")
         table.add_row(
-            Text(f"{pair.first} and {pair.second}"),
-            Text(f"{pair.differing:,} of {pair.rows:,} rows"),
-            Text(concerned),
+            f"{pair.first} and {pair.second}",
+            f"{pair.differing:,} of {pair.rows:,} rows",
+            concerned,
             verdicts,
         )
     return [table]
@@ -98,14 +100,14 @@ def _fleet(report: Report) -> list[RenderableType]:
 def _groups(summary: AttributeSummary) -> Table:
     gap = "no gap: a cell has no rows" if summary.gap is None else f"equalized-odds gap {summary.gap:.4f}"
     split = ", ".join(f"{name} {'?' if value is None else f'{value:.4f}'}" for name, value in summary.parts.items())
-    table = Table(title=f"{summary.attribute}: {gap} ({split})", title_justify="left", box=None, pad_edge=False)
+    table = plain_table(f"{summary.attribute}: {gap} ({split})")
     table.add_column("group", overflow="fold", min_width=10)
     for rate in summary.groups[0].rates:
-        table.add_column(f"{rate.measure} \\[interval] of rows", no_wrap=True)
+        table.add_column(f"{rate.measure} [interval] of rows", no_wrap=True)
     table.add_column("balanced acc.", justify="right", no_wrap=True)
     for group in summary.groups:
         balanced = "?" if group.balanced_accuracy is None else f"{group.balanced_accuracy:.4f}"
-        table.add_row(group.group, *(Text(_rate(rate)) for rate in group.rates), balanced)
+        table.add_row(group.group, *(_rate(rate) for rate in group.rates), balanced)
     return table
 
 
@@ -126,15 +128,15 @@ def _gates(gates: tuple[Gate, ...]) -> list[RenderableType]:
                 f" {_number(gate.estimate)}{limits}, threshold {_number(gate.threshold)} ({gate.unit})",
             )
         )
-        lines.append(Padding(Text(gate.reason), (0, 0, 0, 13)))
+        lines.append(Padding(gate.reason, (0, 0, 0, 13)))
     return lines
 
 
-def _flips(cells: tuple[CellFlips, ...], flipped: int) -> Text:
+def _flips(cells: tuple[CellFlips, ...], flipped: int) -> str:
     """Who the changed decisions belong to: the cell that is most over-represented among them."""
     most = max(cells, key=lambda cell: cell.over_representation or 0.0)
-    return Text(
-        f"compression changed {flipped:,} decisions; most over-represented: {'*'.join(most.group)} with label "
+    return (
+        f"compression changed {flipped:,} decisions; most over-represented: {group_name(most.group)} with label "
         f"'{most.label}', {most.over_representation:.1f}x its share ({most.mended:,} mended, {most.spoiled:,} spoiled, "
         f"McNemar p {most.p_holm:.2g} after Holm)"
     )

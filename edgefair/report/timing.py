@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.text import Text
-
 from edgefair.measure.latency import LatencySummary
 from edgefair.report.model import TargetResult
 
-INDENT = "\n        "
+INDENT = "        "
 
 
 def device_line(device: Mapping[str, Any]) -> str:
@@ -21,22 +19,22 @@ def device_line(device: Mapping[str, Any]) -> str:
     return text if box is None else f"{text}, in {box['engine']} image {box['image']} ({box['id'][:19]})"
 
 
-def latency_text(target: TargetResult) -> Text:
+def latency_lines(target: TargetResult) -> list[str]:
     """Latency of candidate and reference, the cores that it was measured on, and the energy of a query."""
     if target.latency is None:
-        return Text("latency not measured")
-    text = (
+        return ["latency not measured"]
+    lines = [
         f"latency {_percentiles(target.latency)}; {target.latency.queries:,} queries, batch 1, "
         f"{_cores(target.device.get('pinned'))}"
-    )
+    ]
     if target.reference_latency is not None and target.speed_up is not None:
         speed = target.speed_up
-        text += (
+        lines.append(
             f"{INDENT}reference {_percentiles(target.reference_latency)}: "
             f"{speed.ratio:.2f}x as fast as the reference [{speed.lower:.2f}, {speed.upper:.2f}]"
         )
     energy = target.device.get("energy")
-    return Text(text if energy is None else f"{text}\n{_energy(energy)}")
+    return lines if energy is None else [*lines, *_energy(energy)]
 
 
 def _cores(pinned: list[int] | None) -> str:
@@ -45,12 +43,12 @@ def _cores(pinned: list[int] | None) -> str:
     return f"pinned to cpu {', '.join(str(core) for core in pinned)}"
 
 
-def _energy(energy: Mapping[str, Any]) -> str:
+def _energy(energy: Mapping[str, Any]) -> list[str]:
     of = energy["mj_per_query"]
     text = f"energy  {of['candidate']:.3g} mJ a query"
     if "reference" in of:
         text += f", the reference {of['reference']:.3g} mJ"
-    return f"{text}{INDENT}of {energy['covers']} ({energy['source']})"
+    return [text, f"{INDENT}of {energy['covers']} ({energy['source']})"]
 
 
 def _percentiles(latency: LatencySummary) -> str:

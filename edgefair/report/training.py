@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
 
 SHOWN_TRIALS = 5
@@ -20,13 +21,12 @@ def print_run(run: Run, *, as_json: bool) -> None:
         content = {"schema": "edgefair.run/1", "folder": str(run.folder), "settings": run.settings, **run.metrics}
         sys.stdout.write(json.dumps(content, indent=1) + "\n")
         return
-    from rich.table import Table
-
     from edgefair.report.console import stdout_console
+    from edgefair.report.tables import plain_table
 
     counts = GroupCounts.from_json(run.metrics["validation"])
-    table = Table(box=None, pad_edge=False)
-    table.add_column("group")
+    table = plain_table()
+    table.add_column("group", overflow="fold")
     table.add_column("rows", justify="right")
     labels = ("FPR", "TPR") if len(counts.classes) == 2 else tuple(f"recall of {name}" for name in counts.classes)
     for name in labels:
@@ -34,7 +34,7 @@ def print_run(run: Run, *, as_json: bool) -> None:
     for group, x in zip(counts.groups, counts.table, strict=True):
         hits = x[:, 1] if len(counts.classes) == 2 else x.diagonal()
         rates = [f"{hit / n:.4f}" if n else "no rows" for hit, n in zip(hits, x.sum(axis=1), strict=True)]
-        table.add_row("*".join(group), f"{int(x.sum()):,}", *rates)
+        table.add_row(group_name(group), f"{int(x.sum()):,}", *rates)
     console = stdout_console()
     console.print(f"trained {run.folder}; on its validation rows (estimates, no verdict):", soft_wrap=True)
     console.print(table)
@@ -48,20 +48,19 @@ def print_run(run: Run, *, as_json: bool) -> None:
     if "trials" in run.metrics:
         _print_trials(run)
     for note in run.metrics["notes"]:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
+        console.print(f"note: {note}", soft_wrap=True)
 
 
 def _print_trials(run: Run) -> None:
     """The best trials of a search, with what they were set to."""
-    from rich.table import Table
-
     from edgefair.report.console import stdout_console
+    from edgefair.report.tables import plain_table
 
     trials = sorted(run.metrics["trials"], key=lambda trial: -trial["value"])
-    table = Table(title=f"best of {len(trials)} trials", title_justify="left", box=None, pad_edge=False)
+    table = plain_table(f"best of {len(trials)} trials")
     table.add_column("balanced acc.", justify="right")
     table.add_column("gap and floor")
-    table.add_column("settings")
+    table.add_column("settings", overflow="fold")
     for trial in trials[:SHOWN_TRIALS]:
         stage, value = divmod(trial["value"], 10)
         settings = ", ".join(f"{name} {value:.3g}" for name, value in trial["settings"].items())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision.policy import JOIN, Policy
+from edgefair.decision.policy import Policy
 from edgefair.measure.counts import GroupCounts
 
 # A rate of a small cell is drawn towards that of its label as if this many rows had been added.
@@ -69,7 +69,7 @@ def standing(counts: GroupCounts, policy: Policy, *, aim: float) -> Standing:
     total = counts.table.sum(axis=0)
     worst, gap, excess = 1.0, 0.0, -np.inf
     for name in policy.attributes:
-        rates = shrunk_rates(counts.by(*name.split(JOIN)).table)
+        rates = shrunk_rates(counts.by(*policy.attributes_of(name)).table)
         own = float(np.ptp(rates, axis=0).max())
         gap = max(gap, own)
         excess = max(excess, own - aim * policy.threshold(name))

@@ -18,6 +18,7 @@ from edgefair.errors import DataError, UsageError
 from edgefair.files import shown, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
+from edgefair.report.escape import csv_cell
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.design import design_of
 from edgefair.workflow.intake import foreign_spec
@@ -127,13 +128,14 @@ def _write_exemplars(path: Path, one: Side, other: Side) -> None:
     changed = np.flatnonzero(one.decision != other.decision)
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["row", *(["id"] if one.rows.ids else []), "label", "before", "after", *one.rows.sensitive])
+    header = ["row", *(["id"] if one.rows.ids else []), "label", "before", "after", *one.rows.sensitive]
+    writer.writerow(map(csv_cell, header))
     for row in changed.tolist():
         identity = [one.rows.ids.values[one.rows.ids.codes[row]]] if one.rows.ids else []
         decided = [one.rows.classes[part[row]] for part in (one.rows.label, one.decision, other.decision)]
         groups = [column.values[column.codes[row]] for column in one.rows.sensitive.values()]
-        writer.writerow([row, *identity, *decided, *groups])
+        writer.writerow([row, *map(csv_cell, (*identity, *decided, *groups))])
     try:
-        write_atomic(path, text.getvalue().encode(), private=True)
+        write_atomic(path, text.getvalue().encode(errors="backslashreplace"), private=True)
     except OSError as error:
         raise UsageError(f"the exemplars cannot be written to '{path}': {error.strerror}") from error

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.groups import joint_groups
 from edgefair.data.table import Categories
-from edgefair.decision.policy import JOIN, Policy
+from edgefair.decision.policy import Policy
 from edgefair.measure.clusters import Design, Effective, effective
 
 
@@ -62,9 +62,9 @@ def design_of(
 
 def _declared_index(sensitive: Mapping[str, Categories], policy: Policy, name: str) -> NDArray[np.int64]:
     """Position of every row's group among the policy's groups; rows of undeclared groups are refused by `decide`."""
-    index, names = joint_groups(sensitive, name.split(JOIN))
+    index, groups = joint_groups(sensitive, policy.attributes_of(name))
     declared = {group: position for position, group in enumerate(policy.groups(name))}
-    return np.array([declared.get(group, 0) for group in names], dtype=np.int64)[index]
+    return np.array([declared.get(group, 0) for group in groups], dtype=np.int64)[index]
 
 
 def _by_class(

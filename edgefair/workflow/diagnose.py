@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
-from edgefair.decision.policy import JOIN
 from edgefair.errors import ModelError, UsageError
+from edgefair.joint import Group, group_name
 from edgefair.report.diagnose import FEW_ROWS, AttributeExposure, Diagnosis, Exposure, who_loses_first
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.runs import choose_run
@@ -43,7 +43,7 @@ class _Groups:
         validation: likewise.
     """
 
-    names: tuple[str, ...]
+    values: tuple[Group, ...]
     train: Ints
     validation: Ints
 
@@ -95,12 +95,14 @@ def diagnose(
         )
     classifier = load_classifier(finished)
     base = config.policy.base_attributes
-    declared = [JOIN.join(item) for item in itertools.product(*(config.policy.groups(part) for part in base))]
-    joint = _groups(data, base, declared)
+    joint = _groups(data, base, config.policy.joint_groups)
     sample = _sample(joint, data, rows, config.seed)
     norm = weight_norm(classifier)
     noisy = _confidently_other(classifier, data.validation, finished.spec, progress)
-    parted = [(item, _groups(data, item.split(JOIN), config.policy.groups(item))) for item in config.policy.attributes]
+    parted = [
+        (item, _groups(data, config.policy.attributes_of(item), config.policy.groups(item)))
+        for item in config.policy.attributes
+    ]
     filled = len(np.unique(np.stack([joint.train, data.train.label]), axis=1).T)
     units = filled + sum(len(np.unique(item.train)) for _, item in parted)
     measure = _measure(classifier, data.train, finished.spec, config.seed, units * (ITERATIONS + 1), progress)
@@ -108,7 +110,7 @@ def diagnose(
     def exposures(groups: _Groups, labels: tuple[int, ...]) -> tuple[Exposure, ...]:
         found = [
             _exposure(groups, g, y, data, sample, noisy, measure, extent * norm)
-            for g in range(len(groups.names))
+            for g in range(len(groups.values))
             for y in labels
         ]
         return who_loses_first(found)
@@ -129,20 +131,20 @@ def diagnose(
     )
 
 
-def _groups(data: DataSet, attributes: tuple[str, ...] | list[str], declared: tuple[str, ...] | list[str]) -> _Groups:
+def _groups(data: DataSet, attributes: tuple[str, ...], declared: tuple[Group, ...]) -> _Groups:
     train, of_train = joint_groups(data.train.sensitive, attributes)
     validation, of_validation = joint_groups(data.validation.sensitive, attributes)
-    names = tuple(dict.fromkeys([*declared, *of_train, *of_validation]))
-    position = {name: index for index, name in enumerate(names)}
+    values = tuple(dict.fromkeys([*declared, *of_train, *of_validation]))
+    position = {group: index for index, group in enumerate(values)}
     places = [np.array([position[item] for item in found], dtype=np.int64) for found in (of_train, of_validation)]
-    return _Groups(names, places[0][train], places[1][validation])
+    return _Groups(values, places[0][train], places[1][validation])
 
 
 def _sample(joint: _Groups, data: DataSet, most: int, seed: int) -> _Sample:
     """Up to `most` rows of every cell, drawn by the seed."""
     label = data.train.label
     chosen, stands_for = [], []
-    for g in range(len(joint.names)):
+    for g in range(len(joint.values)):
         for y in range(len(data.classes)):
             members = np.flatnonzero((joint.train == g) & (label == y))
             if len(members) == 0:
@@ -177,7 +179,7 @@ def _exposure(
     if checked < FEW_ROWS:
         notes.append(f"{checked or 'no'} validation rows" + (": no label noise" if checked == 0 else ""))
     item = Exposure(
-        group=groups.names[g],
+        group=group_name(groups.values[g]),
         label=None if y == ANY else data.classes[y],
         rows=rows,
         share=rows / len(data.train),

@@ -15,8 +15,9 @@ from edgefair.config import Config, with_compress
 from edgefair.data.dataset import load
 from edgefair.data.groups import joint_groups
 from edgefair.data.rows import TableRows
-from edgefair.decision.policy import JOIN
+from edgefair.decision.policy import Policy
 from edgefair.errors import DataError
+from edgefair.joint import group_name
 from edgefair.report.explanation import Cell, Cells, Explanation, Layer, Moved
 from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
@@ -26,6 +27,7 @@ from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.layers import Effects, Maker, layer_effects
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.runs import choose_run
+from edgefair.workflow.stratified import Cells as StratifiedCells
 from edgefair.workflow.stratified import Drawn, cells_of, draw, sample_of
 from edgefair.workflow.subject import Subject, subject_of
 
@@ -89,10 +91,10 @@ def explain(
         rows_per_cell=rows,
         prune_share=prune_share,
         attributes=config.policy.base_attributes,
-        compared=None if comparison is None else _said(comparison, held.rows, data.classes),
+        compared=None if comparison is None else _said(config.policy, comparison, held.rows, data.classes),
         difference=None if comparison is None else comparison.difference,
         cells=tuple(
-            Cell(group, label, int(held.counts[index]), int(seen.counts[index]))
+            Cell(group_name(group), label, int(held.counts[index]), int(seen.counts[index]))
             for index, (group, label) in enumerate(cells)
         ),
         layers=tuple(_layer(item, by_name[item.node], weights_of, harm) for item in effects),
@@ -139,16 +141,17 @@ def _plain(values: Iterable[float]) -> Cells:
     return tuple(None if math.isnan(value) else float(value) for value in values)
 
 
-def _said(comparison: Comparison, rows: TableRows, classes: tuple[str, ...]) -> str:
-    _, groups = joint_groups(rows.sensitive, comparison.attribute.split(JOIN))
+def _said(policy: Policy, comparison: Comparison, rows: TableRows, classes: tuple[str, ...]) -> str:
+    _, groups = joint_groups(rows.sensitive, policy.attributes_of(comparison.attribute))
+    high, low = (group_name(groups[at]) for at in (comparison.high, comparison.low))
     return (
-        f"{comparison.attribute}: {groups[comparison.high]} against {groups[comparison.low]}, decided "
+        f"{comparison.attribute}: {high} against {low}, decided "
         f"{classes[comparison.choice]} where {classes[comparison.label]} is right"
     )
 
 
-def _notes(subject: Subject, maker: Maker, cells: tuple[tuple[str, str], ...], held: Drawn) -> tuple[str, ...]:
-    empty = [f"{g}, {y}" for (g, y), rows in zip(cells, held.counts.tolist(), strict=True) if rows == 0]
+def _notes(subject: Subject, maker: Maker, cells: StratifiedCells, held: Drawn) -> tuple[str, ...]:
+    empty = [f"{group_name(g)}, {y}" for (g, y), rows in zip(cells, held.counts.tolist(), strict=True) if rows == 0]
     return (
         *(
             [

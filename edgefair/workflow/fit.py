@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
+from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
 from edgefair.workflow.progress import Progress
 
@@ -119,7 +120,9 @@ def training_rows(
     from edgefair.training.loop import TrainingRows
 
     group, groups = joint_groups(data.train.sensitive, attributes)
-    cells = Cells(torch.from_numpy(group), torch.from_numpy(data.train.label), groups, data.classes)
+    cells = Cells(
+        torch.from_numpy(group), torch.from_numpy(data.train.label), tuple(map(group_name, groups)), data.classes
+    )
     names = [item.name for item in spec.inputs]
     if any(item.picture is not None or item.tokens is not None for item in spec.inputs):
 

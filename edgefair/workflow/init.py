@@ -14,6 +14,8 @@ from edgefair.data.dataset import load
 from edgefair.data.glyphs import GlyphConfig
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
+from edgefair.joint import join
+from edgefair.report.escape import one_line
 
 # Floor of the worst group's balanced accuracy: clearly better than chance, below what a useful model reaches.
 FLOOR = 0.7
@@ -100,7 +102,7 @@ def write_config(
         )
     name = project or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)
     sensitive = section.get("sensitive") or BUILT_IN.get(source, {}).get("sensitive") or ["unnamed"]
-    placeholder = {"attributes": {sensitive[0]: {"groups": ["a", "b"]}}}
+    placeholder = {"attributes": {join(sensitive[:1]): {"groups": ["a", "b"]}}}
     draft = parse_config({"project": name, "data": section, "policy": placeholder}, base=path.parent.resolve())
     data = load(draft.data, base=draft.base, roles=["audit"])
     gated = draft.data.sensitive[0]
@@ -152,7 +154,7 @@ def render_config(
         project=project,
         data="\n".join(f"  {key}: {_flow(value)}" for key, value in data.items()),
         attributes="\n".join(
-            f"    {_flow(name)}: {{groups: {_flow(list(values))}}}" for name, values in groups.items()
+            f"    {_flow(join([name]))}: {{groups: {_flow(list(values))}}}" for name, values in groups.items()
         ),
         floor=floor,
         model=MODELS[kind].replace("SIZE", str(size)),
@@ -161,5 +163,5 @@ def render_config(
 
 
 def _flow(value: Any) -> str:
-    """A value on one line: JSON is YAML."""
-    return json.dumps(value, ensure_ascii=False)
+    """A value on one line: JSON is YAML, and so are the escapes of what YAML forbids."""
+    return one_line(json.dumps(value, ensure_ascii=False))

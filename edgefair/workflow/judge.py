@@ -13,7 +13,6 @@ import edgefair
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.decision.decide import check_waivers, decide
-from edgefair.decision.policy import JOIN
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
 from edgefair.files import shown, shown_in
@@ -195,7 +194,7 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord) -> TargetR
         evidence=evidence.to_json(),
         flips=() if evidence.paired is None else cell_flips(evidence.paired),
         bootstrap={
-            attribute: gap_bootstrap(evidence.counts.by(*attribute.split(JOIN)), seed=config.seed)
+            attribute: gap_bootstrap(evidence.counts.by(*policy.attributes_of(attribute)), seed=config.seed)
             for attribute in policy.attributes
         },
         latency=latency,

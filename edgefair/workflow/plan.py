@@ -12,7 +12,6 @@ from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.decision.cells import declared_table
 from edgefair.decision.plan import WANTED_POWER, AttributePlan, CellPlan, PairedPlan, Plan
-from edgefair.decision.policy import JOIN
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.planning import power_absolute, power_paired, rows_for_power, smallest_threshold
 from edgefair.workflow.progress import Progress, silent
@@ -65,7 +64,7 @@ def _cell_counts(config: Config, data: DataSet, name: str) -> NDArray[np.int64]:
     """Rows of each declared group and label, or subjects where they are declared: int64 [groups, labels]."""
     audit, base = data.audit, config.policy.base_attributes
     if audit.subject is not None:
-        group, _ = joint_groups(audit.sensitive, name.split(JOIN))
+        group, _ = joint_groups(audit.sensitive, config.policy.attributes_of(name))
         cell = np.stack([audit.subject.codes, group, audit.label])
         audit = audit.take(np.sort(np.unique(cell, axis=1, return_index=True)[1]))
     counts = GroupCounts.from_rows(
@@ -78,7 +77,7 @@ def _cell_counts(config: Config, data: DataSet, name: str) -> NDArray[np.int64]:
 def _attribute(
     config: Config, name: str, rows: Any, rates: Any, labels: tuple[str, ...], flip_rate: float, counted: str
 ) -> AttributePlan:
-    policy, groups = config.policy, config.policy.groups(name)
+    policy, groups = config.policy, config.policy.group_names(name)
     threshold, alpha, seed = policy.threshold(name), policy.alpha, config.seed
     least = policy.cell_rows(threshold)
     lacking = tuple(

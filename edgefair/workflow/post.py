@@ -17,6 +17,7 @@ from edgefair.data.rows import TableRows
 from edgefair.debias import open_post_method
 from edgefair.debias.post import Judge
 from edgefair.errors import UsageError
+from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.spec import ModelSpec
 from edgefair.scratch import work_folder
@@ -118,7 +119,7 @@ class _Answers:
 def _judge(config: Config, held: TableRows, classes: tuple[str, ...]) -> Judge:
     group, groups = joint_groups(held.sensitive, config.policy.base_attributes)
     texts = {
-        name: np.array(held.sensitive[name].values)[held.sensitive[name].codes]
+        name: np.array(held.sensitive[name].values, dtype=object)[held.sensitive[name].codes]
         for name in config.policy.base_attributes
     }
 
@@ -133,7 +134,7 @@ def _judge(config: Config, held: TableRows, classes: tuple[str, ...]) -> Judge:
         return standing(counts, config.policy, aim=config.train.aim).rank
 
     return Judge(
-        cells=tuple(f"group '{name}' and label '{label}'" for name in groups for label in classes),
+        cells=tuple(f"group '{group_name(item)}' and label '{label}'" for item in groups for label in classes),
         cell=group * len(classes) + held.label,
         label=held.label,
         attributes=texts,

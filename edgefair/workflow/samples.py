@@ -34,7 +34,7 @@ def picture_samples(data: DataSet, attribute: str, *, role: Role, each: int) -> 
     spec = InputSpec("picture", "uint8", picture=PictureSpec(data.features[0], SIDE, SIDE))
     group, groups = joint_groups(rows.sensitive, [attribute])
     cells = []
-    for g, name in enumerate(groups):
+    for g, (name,) in enumerate(groups):
         for y, label in enumerate(data.classes):
             members = np.flatnonzero((group == g) & (rows.label == y))
             chosen = members[np.unique(np.linspace(0, len(members) - 1, min(each, len(members))).astype(np.int64))]

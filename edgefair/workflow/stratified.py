@@ -13,9 +13,11 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
 from edgefair.data.rows import TableRows
-from edgefair.decision.policy import JOIN
+from edgefair.joint import Group
 
 Ints = NDArray[np.int64]
+# (joint group of the policy's attributes, label) of every cell, labels fastest.
+Cells = tuple[tuple[Group, str], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +36,12 @@ class Drawn:
     counts: Ints
 
 
-def draw(rows: TableRows, config: Config, cells: tuple[tuple[str, str], ...], most: int, seed: int) -> Drawn:
-    """Up to `most` rows of every cell, drawn by the seed, in the order of the split.
-
-    Args:
-        cells: (joint group of the policy's attributes, label) of every cell, labels fastest.
-    """
-    group, names = joint_groups(rows.sensitive, config.policy.base_attributes)
-    place = {name: index for index, name in enumerate(dict.fromkeys(name for name, _ in cells))}
+def draw(rows: TableRows, config: Config, cells: Cells, most: int, seed: int) -> Drawn:
+    """Up to `most` rows of every cell, drawn by the seed, in the order of the split."""
+    index, groups = joint_groups(rows.sensitive, config.policy.base_attributes)
+    place = {group: at for at, group in enumerate(dict.fromkeys(group for group, _ in cells))}
     labels = len(cells) // len(place)
-    cell = np.array([place[name] for name in names], dtype=np.int64)[group] * labels + rows.label
+    cell = np.array([place[group] for group in groups], dtype=np.int64)[index] * labels + rows.label
     chosen = []
     for index in np.unique(cell).tolist():
         members = np.flatnonzero(cell == index)
@@ -60,14 +58,16 @@ def sample_of(drawn: Drawn, config: Config) -> Sample:
         label=drawn.rows.label,
         cell=drawn.cell,
         cells=len(drawn.counts),
-        groups={name: joint_groups(drawn.rows.sensitive, name.split(JOIN))[0] for name in config.policy.attributes},
+        groups={
+            name: joint_groups(drawn.rows.sensitive, config.policy.attributes_of(name))[0]
+            for name in config.policy.attributes
+        },
         weight=drawn.weight,
     )
 
 
-def cells_of(config: Config, data: DataSet) -> tuple[tuple[str, str], ...]:
+def cells_of(config: Config, data: DataSet) -> Cells:
     """Every declared (joint group, label), and those that have rows."""
     attributes = config.policy.base_attributes
-    declared = [JOIN.join(item) for item in itertools.product(*(config.policy.groups(name) for name in attributes))]
-    found = [name for rows in data.splits.values() for name in joint_groups(rows.sensitive, attributes)[1]]
-    return tuple(itertools.product(dict.fromkeys([*declared, *found]), data.classes))
+    found = [group for rows in data.splits.values() for group in joint_groups(rows.sensitive, attributes)[1]]
+    return tuple(itertools.product(dict.fromkeys([*config.policy.joint_groups, *found]), data.classes))

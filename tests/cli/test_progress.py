@@ -29,7 +29,7 @@ def test_a_stage_that_is_told_for_every_batch_is_one_line(capsys):
 
 
 def test_names_from_users_files_bring_no_control_characters(capsys):
-    assert told(capsys, (0, 0, "group \x1b[31mä\r\n\x07")) == "group ?[31mä???\n"
+    assert told(capsys, (0, 0, "group \x1b[31mä\r\n\x07")) == "group \\x1b[31mä\\r\\n\\x07\n"
 
 
 def test_of_several_processes_the_first_one_speaks(capsys, monkeypatch):
@@ -62,10 +62,10 @@ class _Terminal(io.StringIO):
         return True
 
 
-def test_brackets_in_a_name_are_no_markup_of_the_bar(monkeypatch):
+def test_brackets_and_escapes_in_a_name_do_nothing_in_the_bar(monkeypatch):
     terminal = _Terminal()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal)
     with progress_bar() as progress:
-        progress(0, 0, "calibrating (a[/b]c)")
-    assert "a[/b]c" in terminal.getvalue()
+        progress(0, 0, "calibrating (a[/b]c\x1b]0;title\x07)")
+    assert r"a[/b]c\x1b]0;title" in terminal.getvalue()

@@ -321,9 +321,9 @@ def test_swapping_the_values_of_two_columns_changes_the_hash():
     assert one != other
 
 
-def test_joint_groups_are_named_in_one_order_whatever_the_coding():
+def test_joint_groups_have_one_order_whatever_the_coding():
     sex = Categories(("M", "F"), np.array([0, 1, 0], dtype=np.int32))
     age = Categories(("young", "old"), np.array([0, 1, 1], dtype=np.int32))
-    index, names = joint_groups({"sex": sex, "age": age}, ("sex", "age"))
-    assert names == ("F*old", "M*old", "M*young")
+    index, groups = joint_groups({"sex": sex, "age": age}, ("sex", "age"))
+    assert groups == (("F", "old"), ("M", "old"), ("M", "young"))
     assert index.tolist() == [2, 0, 1]

@@ -32,7 +32,8 @@ def test_a_policy_that_contradicts_itself_is_refused(changes):
 
 def test_an_intersection_that_lists_no_groups_means_all_combinations():
     policy = Policy.model_validate({"attributes": SEX | {"age": {"groups": [1, 2]}, "sex*age": {}}})
-    assert policy.groups("sex*age") == ("F*1", "F*2", "M*1", "M*2")
+    assert policy.group_names("sex*age") == ("F*1", "F*2", "M*1", "M*2")
+    assert policy.groups("sex*age") == policy.joint_groups == (("F", "1"), ("F", "2"), ("M", "1"), ("M", "2"))
     assert policy.base_attributes == ("sex", "age")
 
 

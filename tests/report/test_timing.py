@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from edgefair.measure.latency import LatencySummary, SpeedUp
-from edgefair.report.timing import device_line, latency_text
+from edgefair.report.timing import device_line, latency_lines
 
 LATENCY = LatencySummary(1024, 1.0, 2.0, 3.0, 1.9, 2.1, 0.0)
 METER = {"source": "INA3221 VDD_IN", "covers": "the whole module, idle included"}
@@ -14,7 +14,7 @@ METER = {"source": "INA3221 VDD_IN", "covers": "the whole module, idle included"
 def shown(device, reference=LATENCY):
     speed = None if reference is None else SpeedUp(2.0, 1.9, 2.1)
     target = SimpleNamespace(latency=LATENCY, reference_latency=reference, speed_up=speed, device=device)
-    return latency_text(target).plain
+    return "\n".join(latency_lines(target))
 
 
 def test_the_cores_are_named_or_it_is_said_that_there_were_none():
@@ -32,7 +32,7 @@ def test_energy_is_shown_with_its_meter_and_not_mentioned_without_one():
 
 
 def test_without_a_clock_nothing_is_said_of_time():
-    assert latency_text(SimpleNamespace(latency=None)).plain == "latency not measured"
+    assert latency_lines(SimpleNamespace(latency=None)) == ["latency not measured"]
 
 
 @pytest.mark.parametrize(

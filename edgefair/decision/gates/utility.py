@@ -182,7 +182,7 @@ def _worst_group(
 
     PASS claims that all groups hold it, with limits at alpha; FAIL that one does not, at alpha / groups.
     """
-    groups = [(attribute, group) for attribute in policy.attributes for group in policy.groups(attribute)]
+    groups = [(attribute, group) for attribute in policy.attributes for group in policy.group_names(attribute)]
     value, *bounds = limits(policy.alpha)
     corrected = limits(policy.alpha / len(groups))[1:]
     far, near = (bounds[1], corrected[0]) if sign > 0 else (bounds[0], corrected[1])

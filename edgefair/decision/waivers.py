@@ -1,0 +1,49 @@
+"""Which comparison a waiver names: one, or none is let through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TypeVar
+
+from edgefair.errors import PolicyError
+
+Place = TypeVar("Place")
+
+
+def named(names: frozenset[str], comparisons: Iterable[tuple[str, Place]]) -> list[Place]:
+    """Places of the comparisons that are named: as reports print them, or without escapes if one fits alone.
+
+    Args:
+        comparisons: name and place of each; no name twice.
+
+    Raises:
+        PolicyError: a name that is none of the comparisons, or may be several.
+    """
+    fitting: dict[str, dict[str, Place]] = {name: {} for name in names}
+    for own, place in comparisons:
+        for name in {own, _unescaped(own), _unescaped(_unescaped(own))} & names:
+            fitting[name][own] = place
+    return [_one(name, fitting[name]) for name in sorted(names)]
+
+
+def _unescaped(name: str) -> str:
+    """A name without its escapes: what several comparisons may share. A joint group is escaped in itself, too."""
+    return re.sub(r"\\(.)", r"\1", name, flags=re.DOTALL)
+
+
+def _one(name: str, fitting: dict[str, Place]) -> Place:
+    if name in fitting:
+        return fitting[name]
+    if len(fitting) == 1:
+        return next(iter(fitting.values()))
+    if not fitting:
+        raise PolicyError(
+            f"a waiver names '{name}', which is no comparison of this policy",
+            expected="a name as reports print it, for example 'sex: TPR, Female / Male', groups in the policy's order",
+        )
+    raise PolicyError(
+        f"a waiver names '{name}', which may be {len(fitting)} comparisons, and it lets one through",
+        expected=" or ".join(f"'{item}'" for item in sorted(fitting)),
+        fix="name the one that is meant as reports print it, backslashes included",
+    )
