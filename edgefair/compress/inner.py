@@ -11,7 +11,8 @@ import onnx
 from numpy.typing import NDArray
 
 from edgefair.errors import ModelError
-from edgefair.probe.models import ProbeError, load
+from edgefair.probe.errors import ProbeError
+from edgefair.probe.models import load
 
 # Without fusion INT8 is simulated in float: the same values on every processor, whatever its INT8 kernels do.
 _AS_WRITTEN = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}

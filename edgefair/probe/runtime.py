@@ -24,7 +24,8 @@ import numpy as np
 
 from edgefair.probe.attestation import MANIFEST, AttestationError, Attested, PublicKey, attested, is_attestation
 from edgefair.probe.device import fingerprint, saturates_int8
-from edgefair.probe.models import Loaded, ProbeError
+from edgefair.probe.errors import ProbeError
+from edgefair.probe.models import Loaded
 from edgefair.probe.models import load as load_model
 from edgefair.probe.pictures import fit
 from edgefair.probe.prepare import TEXT, prepare
