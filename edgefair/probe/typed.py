@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Dict, Mapping, Tuple, Type, TypeVar, Union, get_type_hints
 
@@ -36,14 +36,15 @@ def typed(kind: Type[Made], data: Any, where: str = "it") -> Made:
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
-    origin, arguments = getattr(hint, "__origin__", None), getattr(hint, "__args__", ())
+    origin: Any = getattr(hint, "__origin__", None)
+    arguments: Tuple[Any, ...] = getattr(hint, "__args__", ())
     if origin is Union:
         return None if value is None else _value(arguments[0], value, where)
     if origin is tuple:
         return _items(arguments, value, where)
-    if is_dataclass(hint):
-        return typed(hint, value, where)  # type: ignore[arg-type]
-    if hint is float and type(value) in (int, float) and math.isfinite(value):
+    if isinstance(hint, type) and is_dataclass(hint):
+        return typed(hint, value, where)
+    if hint is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
     if type(value) is not hint or hint is float or (hint is str and len(value) > LONGEST):
         raise ValueError(f"{where} is {_shown(value)}, not {'a finite number' if hint is float else hint.__name__}")

@@ -46,6 +46,7 @@ def export(
     int8: Int8 | None = None,
     output: Path | None = None,
     sign: Path | None = None,
+    counter: int | None = None,
     latency: bool = True,
     progress: Progress = silent,
 ) -> Report:
@@ -66,6 +67,7 @@ def export(
             else static).
         output: the bundle's folder; default: the project's.
         sign: PEM file of the private ed25519 key that signs what ships.
+        counter: number of this release, which a device can demand to be no less than one that it has seen.
 
     Raises:
         UsageError: the destination cannot be written; a key that cannot sign; unknown recipe, target or method; steps
@@ -127,7 +129,7 @@ def export(
         _add_tokenizer(data, folder)
         (folder / REPORT).write_bytes(text)
         progress(0, 0, "writing")
-        (folder / "manifest.json").write_text(_manifest(folder, report, settings).to_json())
+        (folder / "manifest.json").write_text(_manifest(folder, config, report, settings, counter).to_json())
         if signer is not None:
             sign_bundle(folder, signer)
         progress(0, 0, "publishing")
@@ -176,7 +178,7 @@ def _add_tokenizer(data: DataSet, folder: Path) -> None:
             (folder / TOKENIZER).write_bytes(column.tokenizer.path.read_bytes())
 
 
-def _manifest(folder: Path, report: Report, settings: dict[str, Any]) -> Manifest:
+def _manifest(folder: Path, config: Config, report: Report, settings: dict[str, Any], counter: int | None) -> Manifest:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     versions = {name: importlib.metadata.version(name) for name in ("numpy", "onnx", "onnxruntime", "torch")}
     return Manifest(
@@ -193,4 +195,7 @@ def _manifest(folder: Path, report: Report, settings: dict[str, Any]) -> Manifes
         ),
         made_with={"edgefair": edgefair.__version__, **versions},
         settings=settings,
+        project=config.project,
+        created=report.created,
+        counter=counter,
     )
