@@ -11,6 +11,7 @@ by the owner of that key, is refused before the first answer; so is another rele
 """
 
 import argparse
+import contextlib
 import http.server
 import json
 import pathlib
@@ -43,8 +44,10 @@ def handler(model):
                 found = model.predict(raw)
             except (ValueError, RecursionError) as error:
                 return self.answer(400, {"error": str(error)})
-            except ImportError as error:
-                return self.answer(500, {"error": str(error)})
+            except OSError:
+                raise  # the connection broke: there is nobody to answer
+            except Exception as error:
+                return self.answer(500, {"error": f"{type(error).__name__}: {error}"})
             score = None if found.score is None else found.score.tolist()
             return self.answer(200, {"decision": found.decision, "score": score, "classes": list(model.classes)})
 
@@ -84,7 +87,7 @@ class Server(http.server.ThreadingHTTPServer):
     def process_request(self, request, client_address):
         """Start a thread, or close the connection where there are too many."""
         if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
+            self.close_request(request)
             return
         try:
             super().process_request(request, client_address)
@@ -105,26 +108,22 @@ class Server(http.server.ThreadingHTTPServer):
 
     def shutdown_request(self, request):
         """Say that there is no more to come, and take what the sender has under way."""
-        try:
+        with contextlib.suppress(OSError):
             request.shutdown(socket.SHUT_WR)
             request.settimeout(LEFTOVER_S)
             left = LEFTOVER
             while left > 0 and (part := request.recv(min(left, 1 << 16))):
                 left -= len(part)
-        except OSError:
-            pass
         self.close_request(request)
 
-    def handle_error(self, request, client_address):
+    def handle_error(self, request, client_address):  # noqa: ARG002
         """A connection that broke is its own affair."""
         print(f"{client_address[0]}: {sys.exc_info()[1]!r}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _cut(request):
-    try:
+    with contextlib.suppress(OSError):
         request.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
 
 
 def main():

@@ -131,13 +131,15 @@ def open_bundle(path: Path) -> Bundle:
             if name in OPTIONAL:
                 continue
             raise ModelError(f"bundle '{path}' lacks '{name}'", fix="copy the bundle again, or export it again")
-        if not stat.S_ISREG((path / name).lstat().st_mode):
+        status = (path / name).lstat()
+        if not stat.S_ISREG(status.st_mode):
             raise ModelError(f"'{name}' in bundle '{path}' is no regular file", fix="copy the bundle again")
-        digest = sha256_file(path / name)
-        if digest != entry.sha256:
+        same_size = status.st_size == entry.bytes
+        if not same_size or sha256_file(path / name) != entry.sha256:
+            found = f"its sha256 is {sha256_file(path / name)}" if same_size else f"it has {status.st_size:,} bytes"
             raise ModelError(
-                f"'{name}' in bundle '{path}' was changed: its sha256 is {digest}",
-                expected=f"{entry.sha256}, as the manifest says",
+                f"'{name}' in bundle '{path}' was changed: {found}",
+                expected=f"sha256 {entry.sha256} and {entry.bytes:,} bytes, as the manifest says",
                 fix="copy the bundle again, or export it again; a changed file has no verdict",
             )
     if SPEC in manifest.files:

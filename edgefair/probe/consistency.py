@@ -68,6 +68,8 @@ def check_report(
         except ContradictionError as error:
             raise ContradictionError(f"on target '{target['target']}' {error}") from None
     _equal("its outcome", report["outcome"], worst([target["verdict"]["outcome"] for target in targets]))
+    codes = {target["verdict"]["exit_code"] for target in targets}
+    _equal("its exit code", report["exit_code"], EXIT_CODES[FAIL] if EXIT_CODES[FAIL] in codes else max(codes))
 
 
 def policy_digest(policy: Any) -> str:
