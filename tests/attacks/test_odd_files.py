@@ -1,5 +1,6 @@
 """Files that are none, names that lead elsewhere, JSON that runs away: a bundle error at once, whatever they are."""
 
+import hashlib
 import json
 import os
 import signal
@@ -14,7 +15,8 @@ from edgefair.probe.runtime import BundleError, load
 from tests.bundle.small_bundle import private_key, public_pem, write_bundle, write_key
 
 PUBLIC = public_pem(private_key())
-NAMES = ["manifest.json", "attestation.dsse.json", "model.onnx", "report.json", "spec.json", "reference/model.onnx"]
+ATTESTATION = "attestation.dsse.json"
+NAMES = ["manifest.json", ATTESTATION, "model.onnx", "report.json", "spec.json", "reference/model.onnx"]
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +49,6 @@ def endless(path):
     path.symlink_to("/dev/zero")
 
 
-def elsewhere(path):
-    kept = path.parent.parent / "elsewhere"
-    kept.write_bytes(path.kept)
-    path.symlink_to(kept)
-
-
 def nowhere(path):
     path.symlink_to("nowhere")
 
@@ -76,11 +72,11 @@ def test_a_file_that_is_no_regular_one_of_its_size_is_refused_at_once(bundle, na
     (bundle / name).unlink()
     kind(bundle / name)
     for key in (PUBLIC, None):
-        if key is None and name == "attestation.dsse.json":
+        if key is None and name == ATTESTATION:
             continue
         with pytest.raises(BundleError):
             load(bundle, key)
-    if kind is not huge:
+    if name != ATTESTATION and (kind, name) != (folder, "reference/model.onnx"):
         with pytest.raises(ModelError):
             open_bundle(bundle)
 
@@ -113,7 +109,7 @@ def test_the_public_key_may_be_a_link_and_nothing_odd(bundle, tmp_path):
     load(bundle, tmp_path / "link.pub")
     for number, kind in enumerate((pipe, endless, nowhere, circle, folder, huge)):
         kind(tmp_path / f"{number}.pub")
-        with pytest.raises(BundleError, match="the public key .* cannot be read"):
+        with pytest.raises(BundleError, match=r"the public key .* cannot be read"):
             load(bundle, tmp_path / f"{number}.pub")
     with pytest.raises(BundleError, match="cannot be read"):
         load(bundle, "no\0path")
@@ -136,17 +132,15 @@ def test_the_public_key_may_be_a_link_and_nothing_odd(bundle, tmp_path):
     ],
     ids=["deep list", "deep object", "digits", "NaN", "utf-16", "bom", "text", "number", "null", "empty", "cut"],
 )
-@pytest.mark.parametrize("name", ["manifest.json", "attestation.dsse.json", "report.json"])
+@pytest.mark.parametrize("name", ["manifest.json", ATTESTATION, "report.json"])
 def test_json_that_is_no_object_or_runs_away_is_refused(bundle, name, text):
     (bundle / name).write_bytes(text)
     if name == "report.json":
         manifest = json.loads((bundle / "manifest.json").read_text())
-        import hashlib
-
         manifest["files"][name] = {"sha256": hashlib.sha256(text).hexdigest(), "bytes": len(text)}
         (bundle / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError):
-        load(bundle, PUBLIC if name == "attestation.dsse.json" else None)
+        load(bundle, PUBLIC if name == ATTESTATION else None)
 
 
 WRONG = [None, 7, -1, 1.5, True, "x", "", [], ["x"], {}, {"x": 1}, [[]], "\0", 1 << 70]
@@ -188,8 +182,6 @@ def test_every_wrong_type_at_every_place_of_the_manifest_and_the_report_is_a_bun
 
 
 def write_report(bundle, manifest, report):
-    import hashlib
-
     content = json.dumps(report).encode()
     (bundle / "report.json").write_bytes(content)
     listed = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
@@ -222,13 +214,6 @@ def test_a_name_that_leads_out_of_the_bundle_or_cannot_be_seen_is_refused(bundle
 
 
 def test_a_folder_with_more_than_any_bundle_holds_is_not_walked_to_its_end(bundle):
-    deep = bundle
-    for _ in range(1500):
-        deep = deep / "d"
-        try:
-            deep.mkdir()
-        except OSError:
-            break
     for number in range(1001):
         (bundle / f"{number}").touch()
     with pytest.raises(BundleError, match="it holds more than 1000 files"):
