@@ -47,10 +47,15 @@ class Prediction:
 
 
 class Model:
-    """A judged model, ready for raw features. classes: their names; report: what was measured, and the verdict."""
+    """A judged model, ready for raw features.
+
+    classes: their names. features: names of what it takes; of a text and the ready tokens of it one will do. report:
+    what was measured, and the verdict.
+    """
 
     def __init__(self, loaded: Loaded, spec: ModelSpec, report: Dict[str, Any], cutter: Cutter) -> None:
         self.classes = spec.classes
+        self.features = tuple(dict.fromkeys(name for item in spec.inputs for name in _features(item)))
         self.report = report
         self._loaded = loaded
         self._spec = spec
@@ -89,13 +94,12 @@ class Model:
         """The number of rows of features that are all known and of one length."""
         if not isinstance(raw, Mapping):
             raise ValueError(f"features are a {type(raw).__name__}, not a mapping of names to values")
-        known = [name for item in self._spec.inputs for name in _features(item)]
-        unknown = sorted(str(name) for name in raw if name not in known)
+        unknown = sorted(str(name) for name in raw if name not in self.features)
         if unknown:
-            raise ValueError(f"feature '{unknown[0]}' is none that the model takes: {', '.join(dict.fromkeys(known))}")
+            raise ValueError(f"feature '{unknown[0]}' is none that the model takes: {', '.join(self.features)}")
         rows = {name: len(column(name, values)) for name, values in raw.items()}
         if not rows:
-            raise ValueError(f"feature '{known[0]}' is missing")
+            raise ValueError(f"feature '{self.features[0]}' is missing")
         same_length(rows)
         if not min(rows.values()):
             raise ValueError("the features have no row")
