@@ -136,9 +136,9 @@ def open_bundle(path: Path) -> Bundle:
             raise ModelError(f"'{name}' in bundle '{path}' is no regular file", fix="copy the bundle again")
         same_size = status.st_size == entry.bytes
         if not same_size or sha256_file(path / name) != entry.sha256:
-            found = f"its sha256 is {sha256_file(path / name)}" if same_size else f"it has {status.st_size:,} bytes"
+            why = f"its sha256 is {sha256_file(path / name)}" if same_size else f"it has {status.st_size:,} bytes"
             raise ModelError(
-                f"'{name}' in bundle '{path}' was changed: {found}",
+                f"'{name}' in bundle '{path}' was changed: {why}",
                 expected=f"sha256 {entry.sha256} and {entry.bytes:,} bytes, as the manifest says",
                 fix="copy the bundle again, or export it again; a changed file has no verdict",
             )

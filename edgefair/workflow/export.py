@@ -189,7 +189,7 @@ def _manifest(folder: Path, config: Config, report: Report, settings: dict[str, 
                 "name": item.target,
                 "machine": item.device.get("machine"),
                 "cpu": item.device.get("cpu"),
-                **{key: item.device[key] for key in ("engine", "container") if item.device.get(key)},
+                **{key: item.device[key] for key in ("session", "engine", "container") if item.device.get(key)},
             }
             for item in report.targets
         ),

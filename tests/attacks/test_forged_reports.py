@@ -7,10 +7,14 @@ import pytest
 
 from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.signing import load_signing_key, sign_bundle
+from edgefair.decision import gates
 from edgefair.decision.decide import decide
 from edgefair.decision.policy import Policy
+from edgefair.decision.trial import AT_LEAST
+from edgefair.decision.verdict import EXIT_CODES
 from edgefair.errors import ModelError
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe import consistency
 from edgefair.probe.consistency import check_report
 from edgefair.probe.runtime import BundleError, load
 from edgefair.report.model import AuditRows, ModelFile, Report, TargetResult
@@ -224,3 +228,14 @@ def test_a_verdict_about_other_classes_than_the_models_is_refused(tmp_path):
     swapped = GroupCounts(COUNTS.attributes, COUNTS.groups, ("yes", "no"), COUNTS.table)
     with pytest.raises(BundleError, match=r"the classes is \['yes', 'no'\], where \['no', 'yes'\] follows"):
         load(write_bundle(tmp_path / "b", counts=swapped))
+
+
+def test_the_gates_that_a_device_knows_are_those_of_the_decision():
+    """The device has them by name, as it has nothing else of edgefair."""
+    named = {name for name in vars(gates) if name.isupper()} - {"NO_REFERENCE"}
+    assert {getattr(gates, name) for name in named} == {*consistency.ALWAYS, *consistency.ASKED.values()}
+    assert consistency.AT_LEAST == AT_LEAST
+    assert set(consistency.ASKED) <= set(Policy.model_fields)
+    limits = {key for key in Policy.model_fields if key.startswith(("max_", "min_"))}
+    assert limits - set(consistency.ASKED) == {"max_eo_gap", "min_cell_rows"}
+    assert {str(code): number for code, number in EXIT_CODES.items()} == consistency.EXIT_CODES
