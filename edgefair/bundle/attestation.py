@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import json
 from pathlib import Path
 from typing import Any
 
 from edgefair.bundle.manifest import MODEL, REPORT, Bundle, open_bundle
 from edgefair.bundle.redecision import check_decision
 from edgefair.errors import ModelError, UsageError
-from edgefair.files import sha256_file, sha256_json
+from edgefair.files import sha256_file
 from edgefair.probe.attestation import (
     MANIFEST,
     PREDICATE_TYPE,
@@ -20,40 +19,57 @@ from edgefair.probe.attestation import (
     PublicKeyError,
     attested,
 )
+from edgefair.probe.consistency import ContradictionError, check_report, policy_digest
+from edgefair.probe.demands import DemandError, Demands, Release
+from edgefair.probe.files import read_json
+from edgefair.probe.settings import Session, device_class
 
 
-def statement(bundle: Bundle) -> dict[str, Any]:
+def statement(bundle: Bundle, counter: int | None = None) -> dict[str, Any]:
     """What a signature says of a bundle, as JSON.
 
     The subjects are all its files, manifest.json among them. The predicate `urn:edgefair:verdict:v1` holds the
-    `outcome`, the digests of the `policy` and the `report`, the `data` section that chose the rows with its digest, the
-    `audit` rows with how many each group has, the `targets` on which it was judged with the class of each device (equal
-    classes make equal decisions), and the version of `edgefair` that judged.
+    `outcome`, the `project`, when it was `created`, the `counter` of the release if it has one, the digests of the
+    `policy` and the `report`, the `data` section that chose the rows with its digest, the `audit` rows with how many
+    each group has, the `targets` on which it was judged with the class of each device (equal classes make equal
+    decisions), and the version of `edgefair` that judged.
+
+    Args:
+        counter: number of the release, where the manifest has none.
 
     Raises:
-        ModelError: the bundle's verdict is that of another file, not one that ships, or not the one that its own
-            evidence and policy give.
+        UsageError: another counter than the manifest's.
+        ModelError: the bundle's verdict is that of another file, contradicts itself, is not one that ships, or not the
+            one that its own evidence and policy give.
         PolicyError: a waiver that it rests on has run out.
     """
-    from edgefair.probe.runtime import BundleError, check_verdict
-
     manifest = bundle.manifest
+    if None not in {counter, manifest.counter} and counter != manifest.counter:
+        raise UsageError(
+            f"bundle '{bundle.path}' was exported as release {manifest.counter}, and --counter is {counter}",
+            fix="leave --counter out, or export it again",
+        )
+    number = manifest.counter if counter is None else counter
+    model = manifest.files[MODEL]
     try:
-        report = json.loads((bundle.path / REPORT).read_bytes())
-        check_verdict(report, manifest.outcome, manifest.files[MODEL].sha256)
+        report = read_json((bundle.path / REPORT).read_bytes())
+        check_report(report, outcome=manifest.outcome, sha256=model.sha256, size=model.bytes)
         check_decision(report, today=datetime.datetime.now(datetime.UTC).date())
         predicate = {
             "outcome": manifest.outcome,
-            "policy": {"digest": {"sha256": sha256_json(report["policy"])}},
+            "project": manifest.project,
+            "created": manifest.created,
+            **({} if number is None else {"counter": number}),
+            "policy": {"digest": {"sha256": policy_digest(report["policy"])}},
             "report": {"name": REPORT, "digest": {"sha256": manifest.files[REPORT].sha256}},
             "data": {"section": report["data"]["section"], "digest": {"sha256": report["data"]["sha256"]}},
             "audit": {**report["audit"], "groups": _groups(report["targets"][0])},
             "targets": [_target(item) for item in report["targets"]],
             "edgefair": manifest.made_with["edgefair"],
         }
-    except BundleError as error:
+    except ContradictionError as error:
         raise ModelError(f"bundle '{bundle.path}' cannot be signed: {error}", fix="export it again") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ModelError(f"'{REPORT}' in bundle '{bundle.path}' is no report: {error!r}") from error
     return {
         "_type": STATEMENT_TYPE,
@@ -63,17 +79,20 @@ def statement(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def open_signed(path: Path, public_key: PublicKey) -> Bundle:
-    """Read a bundle that the owner of a key signed: first the signature, then every file.
+def open_release(path: Path, public_key: PublicKey | None, demands: Demands) -> Bundle:
+    """Read a bundle that is a certain release; with a public key first the signature, then every file.
 
     Raises:
         UsageError: a public key that cannot be read, or is no ed25519 key.
-        ModelError: no signature by that key over exactly these files, or a bundle that `open_bundle` refuses.
+        ModelError: no signature by that key over exactly these files, another release than was demanded, or a bundle
+            that `open_bundle` refuses.
     """
     try:
-        signed = attested(path, public_key)
+        signed = None if public_key is None else attested(path, public_key)
         bundle = open_bundle(path)
-        signed.check((path / MANIFEST).read_bytes(), _digests(bundle), bundle.manifest.outcome)
+        if signed is not None:
+            signed.check((path / MANIFEST).read_bytes(), _digests(bundle), bundle.manifest.outcome)
+        demands.check(_release(bundle) if signed is None else signed.release)
     except PublicKeyError as error:
         raise UsageError(str(error), expected="the public ed25519 key in PEM") from error
     except AttestationError as error:
@@ -82,7 +101,24 @@ def open_signed(path: Path, public_key: PublicKey) -> Bundle:
             expected="a bundle that was signed with the private key of this public key",
             fix="copy the bundle again, or sign it with `edgefair sign`",
         ) from error
+    except DemandError as error:
+        raise ModelError(f"bundle '{path}' is not what was demanded: {error}") from error
     return bundle
+
+
+def open_signed(path: Path, public_key: PublicKey) -> Bundle:
+    """Read a bundle that the owner of a key signed: see `open_release`."""
+    return open_release(path, public_key, Demands())
+
+
+def _release(bundle: Bundle) -> Release:
+    """Which release a bundle says it is, signed or not."""
+    manifest = bundle.manifest
+    try:
+        policy = policy_digest(read_json((bundle.path / REPORT).read_bytes())["policy"])
+    except (ValueError, KeyError) as error:
+        raise ModelError(f"'{REPORT}' in bundle '{bundle.path}' is no report: {error!r}") from error
+    return Release(manifest.project, policy, manifest.created, manifest.counter)
 
 
 def _subjects(bundle: Bundle) -> dict[str, str]:
@@ -100,10 +136,18 @@ def _groups(target: dict[str, Any]) -> dict[str, dict[str, int]]:
 
 
 def _target(target: dict[str, Any]) -> dict[str, Any]:
-    from edgefair.probe.runtime import device_class
-
-    machine, saturates, runs_on = device_class(target["device"])
+    device = target["device"]
+    own, session = device_class(device), Session.of(device)
     return {
         "name": target["target"],
-        "deviceClass": {"machine": machine, "saturatesInt8": saturates, "runsOn": runs_on},
+        "deviceClass": {
+            "machine": own.machine,
+            "saturatesInt8": own.saturates_int8,
+            "runsOn": device["runs_on"],
+            "runtime": own.runtime,
+            "providers": list(own.providers),
+            "optimization": own.optimization,
+            "config": dict(own.config),
+        },
+        "threads": session.threads,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,11 @@ from typing import Any
 from edgefair.errors import ModelError
 from edgefair.files import sha256_file
 from edgefair.probe.attestation import MANIFEST, is_attestation
+from edgefair.probe.bundle import MOST_MANIFEST, entries
+from edgefair.probe.demands import Release
+from edgefair.probe.files import files_below, read_json, read_regular
+from edgefair.probe.onnx_file import read_onnx
+from edgefair.probe.spec import SPEC_METADATA_KEY
 
 BUNDLE_SCHEMA = "edgefair.bundle/1"
 MODEL = "model.onnx"
@@ -38,6 +44,9 @@ class Manifest:
         targets: the devices on which the outcome was measured.
         made_with: versions of edgefair and of the libraries that made the model.
         settings: compression recipe, seed and training run.
+        project: its name in the config.
+        created: when it was judged, UTC, ISO 8601.
+        counter: number of the release, where the export was given one.
     """
 
     files: dict[str, FileEntry]
@@ -45,26 +54,37 @@ class Manifest:
     targets: tuple[dict[str, Any], ...]
     made_with: dict[str, str]
     settings: dict[str, Any]
+    project: str
+    created: str
+    counter: int | None = None
 
     def to_json(self) -> str:
         """The manifest as JSON text."""
         return json.dumps({"schema": BUNDLE_SCHEMA, **asdict(self)}, indent=1)
 
     @classmethod
-    def from_json(cls, text: str) -> Manifest:
+    def from_json(cls, content: bytes) -> Manifest:
         """Read back what `to_json` wrote.
 
         Raises:
-            ValueError: not a manifest of this schema.
+            ValueError: not a manifest of this schema, or a field of another type.
         """
+        data = read_json(content)
+        if data.pop("schema", None) != BUNDLE_SCHEMA:
+            raise ValueError(f"not {BUNDLE_SCHEMA}")
+        Release.of(data, "")
+        files = {name: FileEntry(entry.sha256, entry.bytes) for name, entry in entries(data.pop("files", None)).items()}
+        targets = data.pop("targets", None)
+        if not isinstance(targets, list) or not all(isinstance(item, dict) for item in targets):
+            raise ValueError("it lists no targets")
+        kinds = {"outcome": str, "made_with": dict, "settings": dict}
+        wrong = [name for name, kind in kinds.items() if not isinstance(data.get(name), kind)]
+        if wrong or not all(isinstance(version, str) for version in data["made_with"].values()):
+            raise ValueError(f"its {(wrong or ['made_with'])[0]} is missing or of another type")
         try:
-            data = json.loads(text)
-            if data.pop("schema") != BUNDLE_SCHEMA:
-                raise ValueError(f"not {BUNDLE_SCHEMA}")
-            files = {name: FileEntry(**entry) for name, entry in data.pop("files").items()}
-            return cls(files=files, targets=tuple(data.pop("targets")), **data)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a manifest: {error!r}") from error
+            return cls(files=files, targets=tuple(targets), **data)
+        except TypeError as error:
+            raise ValueError(f"not a manifest: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -98,18 +118,18 @@ def is_bundle(path: Path) -> bool:
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Read a bundle and compare every file with its digest.
+    """Read a bundle, compare every file with its digest, and the spec beside the model with the one that it carries.
 
     Raises:
-        ModelError: no manifest, a file missing, changed or not listed.
+        ModelError: no manifest, a file missing, changed, not listed or no regular file, another spec than the model's.
     """
     try:
-        manifest = Manifest.from_json((path / MANIFEST).read_text())
+        manifest = Manifest.from_json(read_regular(path / MANIFEST, MOST_MANIFEST))
+        found = {name for name in files_below(path) if name != MANIFEST}
     except (OSError, ValueError) as error:
         raise ModelError(
             f"'{path}' is not a bundle: {error}", expected="a folder that `edgefair export` wrote"
         ) from error
-    found = {str(item.relative_to(path)) for item in path.rglob("*") if item.is_file()} - {MANIFEST}
     if unlisted := sorted(name for name in found - manifest.files.keys() if not is_attestation(name)):
         raise ModelError(f"bundle '{path}' holds '{unlisted[0]}', which its manifest does not list")
     for name, entry in manifest.files.items():
@@ -117,11 +137,29 @@ def open_bundle(path: Path) -> Bundle:
             if name in OPTIONAL:
                 continue
             raise ModelError(f"bundle '{path}' lacks '{name}'", fix="copy the bundle again, or export it again")
-        digest = sha256_file(path / name)
-        if digest != entry.sha256:
+        status = (path / name).lstat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"'{name}' in bundle '{path}' is no regular file", fix="copy the bundle again")
+        same_size = status.st_size == entry.bytes
+        if not same_size or sha256_file(path / name) != entry.sha256:
+            why = f"its sha256 is {sha256_file(path / name)}" if same_size else f"it has {status.st_size:,} bytes"
             raise ModelError(
-                f"'{name}' in bundle '{path}' was changed: its sha256 is {digest}",
-                expected=f"{entry.sha256}, as the manifest says",
+                f"'{name}' in bundle '{path}' was changed: {why}",
+                expected=f"sha256 {entry.sha256} and {entry.bytes:,} bytes, as the manifest says",
                 fix="copy the bundle again, or export it again; a changed file has no verdict",
             )
+    if SPEC in manifest.files:
+        _check_spec(path)
     return Bundle(path=path, manifest=manifest)
+
+
+def _check_spec(path: Path) -> None:
+    try:
+        carried = read_onnx((path / MODEL).read_bytes()).metadata.get(SPEC_METADATA_KEY)
+    except ValueError as error:
+        raise ModelError(f"'{MODEL}' in bundle '{path}' is no ONNX model: {error}", fix="export it again") from error
+    if carried is None or carried.encode() != (path / SPEC).read_bytes():
+        raise ModelError(
+            f"'{SPEC}' in bundle '{path}' is not the spec that '{MODEL}' carries, by which it is fed and read",
+            fix="export it again",
+        )

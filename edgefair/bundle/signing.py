@@ -49,16 +49,20 @@ def load_signing_key(path: Path) -> CryptoSigner:
     return CryptoSigner(key)
 
 
-def sign_bundle(path: Path, signer: CryptoSigner) -> None:
+def sign_bundle(path: Path, signer: CryptoSigner, *, counter: int | None = None) -> None:
     """Check a bundle and write its attestation, instead of an older one; a kill leaves the old one or the new.
 
+    Args:
+        counter: number of the release, where the bundle was exported without one.
+
     Raises:
+        UsageError: the bundle was exported with another counter.
         ModelError: a bundle that `open_bundle` refuses, or whose verdict is another file's or not one that ships.
         OSError: the bundle cannot be written; it is as it was.
     """
     from securesystemslib.dsse import Envelope
 
-    payload = json.dumps(statement(open_bundle(path)), separators=(",", ":")).encode()
+    payload = json.dumps(statement(open_bundle(path), counter), separators=(",", ":")).encode()
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     envelope.sign(signer)
     write_atomic(path / ATTESTATION, json.dumps(envelope.to_dict(), indent=1).encode())

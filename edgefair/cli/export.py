@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgefair.cli.compress_options import RecipeCommand, compress_options
-from edgefair.cli.options import config_options, gate_options, json_option, overrides, weights_option
+from edgefair.cli.options import config_options, counter_option, gate_options, json_option, overrides, weights_option
 from edgefair.cli.progress import progress_bar
 
 
@@ -28,6 +28,7 @@ from edgefair.cli.progress import progress_bar
     metavar="KEY.pem",
     help="Sign what ships with this private ed25519 key; see `edgefair sign --help`.",
 )
+@counter_option
 @compress_options
 @gate_options
 @json_option
@@ -41,6 +42,7 @@ def command(
     weights: Path | None,
     output: Path | None,
     sign: Path | None,
+    counter: int | None,
     latency: bool,
     as_json: bool,
     config_path: Path,
@@ -68,7 +70,7 @@ def command(
       edgefair export --int8 --calibration int8-entropy --no-repair
       edgefair export hf:models/my-vit --int8
       edgefair export my_package.net:build --weights model.safetensors --int8 static
-      edgefair export --int8 --sign edgefair.key
+      edgefair export --int8 --sign edgefair.key --counter 7
     """
     if model is not None and run_name is not None:
         raise click.UsageError("MODEL and --run are both given: which of them shall be exported?")
@@ -85,6 +87,7 @@ def command(
             weights=weights,
             output=output,
             sign=sign,
+            counter=counter,
             latency=latency,
             progress=progress,
         )

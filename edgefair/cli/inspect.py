@@ -16,16 +16,33 @@ import click
     default=None,
     help="Demand a signature over exactly these files by the owner of this ed25519 key (PEM).",
 )
-def command(bundle: Path, public_key: Path | None) -> None:
-    """Check a bundle's digests, and its signature, and print its manifest as JSON.
+@click.option("--project", default=None, help="Demand a release of this project.")
+@click.option("--policy", default=None, metavar="SHA256", help="Demand that this policy judged it.")
+@click.option("--not-before", default=None, metavar="DATE", help="Demand that it was not judged before (ISO 8601).")
+@click.option("--counter", type=click.IntRange(min=0), default=None, help="Demand this release or a later one.")
+def command(
+    bundle: Path,
+    public_key: Path | None,
+    project: str | None,
+    policy: str | None,
+    not_before: str | None,
+    counter: int | None,
+) -> None:
+    """Check a bundle's digests, its signature, and which release it is, and print its manifest as JSON.
+
+    With --public-key only what was signed counts for the demands.
 
     \b
     Examples:
       edgefair inspect dist/people
       edgefair inspect dist/people --public-key edgefair.pub
+      edgefair inspect dist/people --public-key edgefair.pub --project people --counter 7
     """
-    from edgefair.bundle.attestation import open_signed
-    from edgefair.bundle.manifest import open_bundle
+    from edgefair.bundle.attestation import open_release
+    from edgefair.probe.demands import Demands
 
-    found = open_bundle(bundle) if public_key is None else open_signed(bundle, public_key)
-    sys.stdout.write(found.manifest.to_json() + "\n")
+    try:
+        demands = Demands(project, policy, not_before, counter)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    sys.stdout.write(open_release(bundle, public_key, demands).manifest.to_json() + "\n")

@@ -65,6 +65,16 @@ def weights_option(command: Decorated) -> Decorated:
     )(command)
 
 
+def counter_option(command: Decorated) -> Decorated:
+    """`--counter`."""
+    return click.option(
+        "--counter",
+        type=click.IntRange(min=0),
+        default=None,
+        help="Number of this release: a device that demands it takes no earlier one.",
+    )(command)
+
+
 def overrides(settings: tuple[str, ...], **flags: Any) -> dict[str, Any]:
     """Dotted config keys to override: from `--set` first, then from flags that were given.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgefair.cli.options import counter_option
 from edgefair.cli.say import say
 
 
@@ -19,7 +20,8 @@ from edgefair.cli.say import say
     show_envvar=True,
     help="Private ed25519 key (PEM). The passphrase of an encrypted one: EDGEFAIR_SIGNING_PASSPHRASE.",
 )
-def command(bundle: Path, key: Path) -> None:
+@counter_option
+def command(bundle: Path, key: Path, counter: int | None) -> None:
     """Sign a bundle whose files and verdict hold; an older signature is replaced.
 
     Whoever has the public key can then tell that BUNDLE was released by you, file by file:
@@ -30,10 +32,11 @@ def command(bundle: Path, key: Path) -> None:
       openssl genpkey -algorithm ed25519 -out edgefair.key
       openssl pkey -in edgefair.key -pubout -out edgefair.pub
       edgefair sign dist/people --key edgefair.key
+      edgefair sign dist/people --key edgefair.key --counter 7
       edgefair inspect dist/people --public-key edgefair.pub
     """
     from edgefair.bundle.signing import load_signing_key, sign_bundle
 
     signer = load_signing_key(key)
-    sign_bundle(bundle, signer)
+    sign_bundle(bundle, signer, counter=counter)
     say(f"signed {bundle} (key {signer.public_key.keyid[:16]})")

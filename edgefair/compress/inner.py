@@ -9,7 +9,8 @@ import onnx
 from numpy.typing import NDArray
 
 from edgefair.errors import ModelError
-from edgefair.probe.models import ProbeError, load
+from edgefair.probe.errors import ProbeError
+from edgefair.probe.models import load
 from edgefair.scratch import work_folder
 
 # Without fusion INT8 is simulated in float: the same values on every processor, whatever its INT8 kernels do.

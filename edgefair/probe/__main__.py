@@ -22,7 +22,8 @@ import numpy as np  # noqa: E402
 from edgefair.probe import latency  # noqa: E402
 from edgefair.probe.device import conditions, fingerprint  # noqa: E402
 from edgefair.probe.energy import find_meter, per_query  # noqa: E402
-from edgefair.probe.models import Loaded, ProbeError, load  # noqa: E402
+from edgefair.probe.errors import ProbeError  # noqa: E402
+from edgefair.probe.models import Loaded, load  # noqa: E402
 from edgefair.probe.pinning import pinned  # noqa: E402
 from edgefair.probe.prepare import prepare  # noqa: E402
 from edgefair.probe.spec import input_from_json  # noqa: E402
@@ -54,9 +55,8 @@ class Server:
             return self.models[request["name"]].describe(), {}
         if do == "run":
             digest = digest_arrays(arrays)
-            return {"inputs": digest}, self.models[request["name"]].run(
-                _prepared(request, arrays), request["outputs"], request.get("one_by_one", False)
-            )
+            model, rows = self.models[request["name"]], _prepared(request, arrays)
+            return {"inputs": digest}, model.run(rows, request["outputs"], one_by_one=request.get("one_by_one", False))
         if do == "latency":
             return self._latency(request, _prepared(request, arrays))
         raise ProbeError("bad_request", f"unknown request {do!r}")

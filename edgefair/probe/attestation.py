@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Mapping, Union
+
+from edgefair.probe.demands import Release
+from edgefair.probe.files import read_json, read_regular
 
 ATTESTATION = "attestation.dsse.json"
 MANIFEST = "manifest.json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:edgefair:verdict:v1"
+MOST_ATTESTATION, MOST_KEY = 16 << 20, 64 << 10
 PEM = "-----BEGIN "
 # The path of a PEM file, or its content.
 PublicKey = Union[str, bytes, Path]
@@ -32,10 +35,14 @@ class PublicKeyError(AttestationError):
 
 @dataclass(frozen=True)
 class Attested:
-    """What a signature covers. files: path inside the bundle -> sha256; outcome: of the verdict."""
+    """What a signature covers.
+
+    files: path inside the bundle -> sha256. outcome: of the verdict. release: which one it is.
+    """
 
     files: Dict[str, str]
     outcome: str
+    release: Release
 
     def check(self, manifest: bytes, files: Mapping[str, str], outcome: str) -> None:
         """Refuse a bundle of other files, or another verdict, than was signed.
@@ -79,14 +86,14 @@ def attested(folder: Path, public_key: PublicKey) -> Attested:
     """
     key = _ed25519(public_key)
     try:
-        envelope = json.loads((folder / ATTESTATION).read_bytes())
+        envelope = read_json(read_regular(folder / ATTESTATION, MOST_ATTESTATION))
         payload = _base64(envelope["payload"])
         payload_type = envelope["payloadType"]
         signed = pae(payload_type, payload)
         signatures = [_base64(item["sig"]) for item in envelope["signatures"]]
     except OSError as error:
         raise AttestationError(f"bundle '{folder}' is not signed: {ATTESTATION}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AttestationError(f"'{ATTESTATION}' of '{folder}' is damaged: {error!r}") from error
     if not any(_is_by(key, signature, signed) for signature in signatures):
         raise AttestationError(
@@ -100,15 +107,17 @@ def _statement(folder: Path, payload_type: str, payload: bytes) -> Attested:
     try:
         if payload_type != PAYLOAD_TYPE:
             raise ValueError(f"its payload is {payload_type}, not {PAYLOAD_TYPE}")
-        statement = json.loads(payload)
+        statement = read_json(payload)
         for key, expected in (("_type", STATEMENT_TYPE), ("predicateType", PREDICATE_TYPE)):
             if statement[key] != expected:
                 raise ValueError(f"its {key} is {statement[key]}, not {expected}")
         subjects = [(str(item["name"]), str(item["digest"]["sha256"])) for item in statement["subject"]]
         if len(dict(subjects)) != len(subjects):
             raise ValueError("it names a file twice")
-        return Attested(dict(subjects), str(statement["predicate"]["outcome"]))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        predicate = statement["predicate"]
+        release = Release.of(predicate, predicate["policy"]["digest"]["sha256"])
+        return Attested(dict(subjects), str(predicate["outcome"]), release)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AttestationError(f"'{ATTESTATION}' of '{folder}' attests no verdict: {error}") from error
 
 
@@ -152,6 +161,8 @@ def _pem(public_key: PublicKey) -> bytes:
     if isinstance(public_key, str) and PEM in public_key:
         return public_key.encode()
     try:
-        return Path(public_key).read_bytes()
+        return read_regular(public_key, MOST_KEY, follow=True)
     except OSError as error:
         raise PublicKeyError(f"the public key '{public_key}' cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise PublicKeyError(f"the public key '{str(public_key)[:100]}' cannot be read: {error}") from error

@@ -13,8 +13,8 @@ import numpy as np
 
 from edgefair.probe.cuda import CudaError, Device
 from edgefair.probe.engine_build import Build, open_log, start, write
-from edgefair.probe.external import metadata
-from edgefair.probe.models import ProbeError
+from edgefair.probe.errors import ProbeError
+from edgefair.probe.onnx_file import read_onnx
 
 MAJORS = ("10", "11")
 INSTALL = (
@@ -79,7 +79,7 @@ def open_engine(content: bytes, options: Mapping[str, Any]) -> "Engine":
         "cuda_driver": device.driver,
         "max_rows": int(rows),
     }
-    return Engine(engine, (runtime, log), device, metadata(content), facts)
+    return Engine(engine, (runtime, log), device, read_onnx(content).metadata, facts)
 
 
 def _tensorrt() -> Any:

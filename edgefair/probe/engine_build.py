@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from edgefair.probe.external import metadata
-from edgefair.probe.models import ProbeError
+from edgefair.probe.errors import ProbeError
+from edgefair.probe.onnx_file import read_onnx
 from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
 
 
@@ -138,7 +138,7 @@ class Build:
 def _row_shapes(content: bytes) -> Dict[str, Optional[Tuple[int, ...]]]:
     """The shape of one row of each input, where the model's spec fixes it."""
     try:
-        spec = ModelSpec.from_json(metadata(content)[SPEC_METADATA_KEY])
+        spec = ModelSpec.from_json(read_onnx(content).metadata[SPEC_METADATA_KEY])
     except (KeyError, ValueError):
         return {}
     return {item.name: item.row_shape for item in spec.inputs}

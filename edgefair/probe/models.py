@@ -9,23 +9,13 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from edgefair.probe.external import external_tensor
+from edgefair.probe.errors import ProbeError, error_kind, first_line
+from edgefair.probe.external import kept_elsewhere
+from edgefair.probe.session import open_session
 from edgefair.probe.wire import DTYPES
 
 # What the names of the operators that quantize while they run begin with.
 DYNAMIC = b"DynamicQuantize"
-
-
-class ProbeError(Exception):
-    """Something the host must know, with a kind that it can act on.
-
-    kind: `not_found`, `no_runtime`, `invalid_graph`, `bad_input`, `bad_output`, `run_failed`, `out_of_memory`,
-    `bad_request`.
-    """
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 @dataclass
@@ -58,16 +48,20 @@ class Loaded:
     ) -> Dict[str, np.ndarray]:
         """Run one batch.
 
+        one_by_one: each row as a batch of its own, whatever the model is.
+
         Raises:
             ProbeError: the runtime refuses the inputs or fails, or an output is not an array of numbers.
         """
+        rows = self.row_by_row or one_by_one
         try:
-            results = self._run_rows(inputs, outputs) if self.row_by_row or one_by_one else self._run(inputs, outputs)
+            results = self._run_rows(inputs, outputs) if rows else self._run(inputs, outputs)
+        except ProbeError:
+            raise
         except Exception as error:
-            raise ProbeError(_kind(error, "run_failed"), _first_line(error)) from error
+            raise ProbeError(error_kind(error, "run_failed"), first_line(error)) from error
         for name, result in results.items():
-            if not isinstance(result, np.ndarray) or result.dtype.name not in DTYPES:
-                raise ProbeError("bad_output", f"output '{name}' is no array of numbers")
+            _check_numbers(name, result)
         return results
 
     def _run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> Dict[str, Any]:
@@ -77,21 +71,49 @@ class Loaded:
         """Each row as a batch of its own, as it will be on the device."""
         rows = len(next(iter(inputs.values())))
         each = [self._run({name: x[row : row + 1] for name, x in inputs.items()}, outputs) for row in range(rows)]
+        for result in each:
+            for name, array in result.items():
+                _check_numbers(name, array)
+                if array.shape[:1] != (1,):
+                    raise ProbeError("bad_output", f"output '{name}' has shape {list(array.shape)} for one row")
         return {name: np.concatenate([result[name] for result in each]) for name in outputs}
+
+
+def _check_numbers(name: str, result: Any) -> None:
+    if not isinstance(result, np.ndarray) or result.dtype.name not in DTYPES:
+        raise ProbeError("bad_output", f"output '{name}' is no array of numbers")
 
 
 def load(path: str, options: Mapping[str, Any]) -> Loaded:
     """Read a model file once, hash those bytes, and make a session from the same bytes.
 
+    options: see `open_model`.
+
+    Raises:
+        ProbeError: no such file, or as `open_model`.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ProbeError("not_found", f"{path}: {error.strerror}") from error
+    return open_model(content, options)
+
+
+def open_model(content: bytes, options: Mapping[str, Any]) -> Loaded:
+    """A session of a model's bytes, and of nothing else.
+
     options: runtime (onnxruntime, if absent, or tensorrt: see `probe.engine`), threads (int), providers (list of
     names), optimization (disable | basic | extended | all), config (session config entries).
 
     Raises:
-        ProbeError: no such file, a runtime or provider that is not there, or not a model that this runtime can load.
+        ProbeError: a runtime or provider that is not there, or not a model that this runtime can load.
     """
-    content = _read(path)
+    try:
+        check_whole(content)
+    except ValueError as error:
+        raise ProbeError("invalid_graph", str(error)) from error
     built = options.get("runtime", "onnxruntime") == "tensorrt"
-    session = _engine(content, options) if built else _session(content, options)
+    session = _engine(content, options) if built else open_session(content, options)
     return Loaded(
         session=session,
         sha256=hashlib.sha256(content).hexdigest(),
@@ -101,24 +123,23 @@ def load(path: str, options: Mapping[str, Any]) -> Loaded:
     )
 
 
-def _read(path: str) -> bytes:
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise ProbeError("not_found", f"{path}: {error.strerror}") from error
+def check_whole(content: bytes) -> None:
+    """Refuse what is no model, or not all of one: its digest would not cover the rest.
+
+    Raises:
+        ValueError: empty, no ONNX file in protobuf's canonical spelling, or one that other files belong to.
+    """
     if not content:
-        raise ProbeError("invalid_graph", f"{path} is empty")
+        raise ValueError("it is empty")
     try:
-        external = external_tensor(content)
+        elsewhere = kept_elsewhere(content)
     except ValueError as error:
-        raise ProbeError("invalid_graph", f"{path} is damaged: {error}") from error
-    if external is not None:
-        raise ProbeError(
-            "invalid_graph",
-            f"it keeps its weights in other files ('{external}' is external data), which the digest would not cover; "
-            "save it in one file with onnx.save_model(..., save_as_external_data=False)",
+        raise ValueError(f"it is damaged: {error}") from error
+    if elsewhere is not None:
+        raise ValueError(
+            f"{elsewhere}, which the digest would not cover; save the model in one file with "
+            "onnx.save_model(..., save_as_external_data=False)"
         )
-    return content
 
 
 def _engine(content: bytes, options: Mapping[str, Any]) -> Any:
@@ -129,45 +150,7 @@ def _engine(content: bytes, options: Mapping[str, Any]) -> Any:
     except ProbeError:
         raise
     except Exception as error:
-        raise ProbeError(_kind(error, "invalid_graph"), _first_line(error)) from error
-
-
-def _session(content: bytes, options: Mapping[str, Any]) -> Any:
-    """A session of onnxruntime's on exactly the providers that were asked for: it only warns about absent ones."""
-    import onnxruntime
-
-    providers, available = list(options["providers"]), onnxruntime.get_available_providers()
-    absent = [name for name in providers if name not in available]
-    if absent:
-        raise ProbeError(
-            "no_runtime",
-            f"onnxruntime {onnxruntime.__version__} on the device has no {', '.join(absent)}, only "
-            f"{', '.join(available)}: install a build that has it (onnxruntime-gpu for CUDA and TensorRT), or change "
-            "`providers` in the profile",
-        )
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = int(options["threads"])
-    settings.inter_op_num_threads = 1
-    settings.log_severity_level = 3
-    settings.graph_optimization_level = getattr(
-        onnxruntime.GraphOptimizationLevel, "ORT_" + {"disable": "DISABLE_ALL", "basic": "ENABLE_BASIC",
-        "extended": "ENABLE_EXTENDED", "all": "ENABLE_ALL"}[options["optimization"]]
-    )  # fmt: skip
-    for key, value in options["config"].items():
-        settings.add_session_config_entry(key, value)
-    try:
-        session = onnxruntime.InferenceSession(content, settings, providers=providers)
-    except Exception as error:
-        raise ProbeError(_kind(error, "invalid_graph"), _first_line(error)) from error
-    dropped = [name for name in providers if name not in session.get_providers()]
-    if dropped:
-        raise ProbeError(
-            "no_runtime",
-            f"onnxruntime could not start {', '.join(dropped)} and went on with {', '.join(session.get_providers())}: "
-            "its libraries (CUDA, cuDNN, TensorRT) are missing or of another version than this build of onnxruntime "
-            "needs",
-        )
-    return session
+        raise ProbeError(error_kind(error, "invalid_graph"), first_line(error)) from error
 
 
 def _signature(item: Any) -> Dict[str, Any]:
@@ -176,16 +159,3 @@ def _signature(item: Any) -> Dict[str, Any]:
 
 def _shape(shape: List[Any]) -> List[Any]:
     return [size if isinstance(size, int) else None for size in shape]
-
-
-def _kind(error: Exception, otherwise: str) -> str:
-    """The kind of an error of the runtime, whose exceptions tell apart less than their messages."""
-    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "bad_alloc" in str(error):
-        return "out_of_memory"
-    if otherwise == "run_failed" and type(error).__name__ in ("InvalidArgument", "ValueError"):
-        return "bad_input"
-    return otherwise
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,9 +7,9 @@ from typing import Dict, Mapping, Sequence
 import numpy as np
 
 from edgefair.probe.pictures import normalized
-from edgefair.probe.spec import InputSpec
+from edgefair.probe.spec import TEXT, InputSpec
 
-TEXT = "str"
+__all__ = ["TEXT", "needs_preparation", "prepare"]
 
 
 def needs_preparation(item: InputSpec) -> bool:

@@ -52,6 +52,8 @@ def _labels(output: np.ndarray, name: str, classes: int) -> np.ndarray:
 def _probabilities(output: np.ndarray, name: str, kind: str, classes: int) -> np.ndarray:
     if output.dtype.kind != "f":
         raise ValueError(f"output '{name}' is {output.dtype}, not {kind}")
+    if not np.isfinite(output).all():
+        raise ValueError(f"output '{name}' is NaN or infinite: no decision")
     if kind in ("logit", "probability"):
         column = output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output
         if classes != 2 or column.ndim != 1:

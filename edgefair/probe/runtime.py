@@ -14,33 +14,28 @@ A public key needs the package cryptography there, and raw texts need tokenizers
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
-from edgefair.probe.attestation import MANIFEST, AttestationError, Attested, PublicKey, attested, is_attestation
-from edgefair.probe.device import fingerprint, saturates_int8
-from edgefair.probe.models import Loaded, ProbeError
-from edgefair.probe.models import load as load_model
+from edgefair.probe.attestation import PublicKey
+from edgefair.probe.bundle import MODEL, REPORT, SPEC, TOKENIZER, BundleError, Manifest, check_files, open_manifest
+from edgefair.probe.consistency import ContradictionError, check_report, policy_digest
+from edgefair.probe.demands import DemandError, Demands
+from edgefair.probe.device import fingerprint
+from edgefair.probe.errors import ProbeError
+from edgefair.probe.features import column, same_length
+from edgefair.probe.files import read_json
+from edgefair.probe.models import Loaded, open_model
+from edgefair.probe.onnx_file import read_onnx
 from edgefair.probe.pictures import fit
-from edgefair.probe.prepare import TEXT, prepare
+from edgefair.probe.prepare import prepare
 from edgefair.probe.reading import read_decisions
-from edgefair.probe.spec import SPEC_METADATA_KEY, InputSpec, ModelSpec, category_codes, encode
+from edgefair.probe.settings import session_for
+from edgefair.probe.spec import SPEC_METADATA_KEY, InputSpec, ModelSpec, encode
 from edgefair.probe.texts import Cutter
-
-BUNDLE_SCHEMA = "edgefair.bundle/1"
-MODEL, REPORT, TOKENIZER = "model.onnx", "report.json", "tokenizer.json"
-PROVIDER = "CPUExecutionProvider"
-# Evidence that a device can do without.
-OPTIONAL = "reference/"
-
-
-class BundleError(Exception):
-    """A bundle that must not run here, and why."""
 
 
 @dataclass(frozen=True)
@@ -52,173 +47,160 @@ class Prediction:
 
 
 class Model:
-    """A judged model, ready for raw features. classes: their names; report: what was measured, and the verdict."""
+    """A judged model, ready for raw features.
+
+    classes: their names. features: names of what it takes; of a text and the ready tokens of it one will do. report:
+    what was measured, and the verdict.
+    """
 
     def __init__(self, loaded: Loaded, spec: ModelSpec, report: Dict[str, Any], cutter: Cutter) -> None:
         self.classes = spec.classes
+        self.features = tuple(dict.fromkeys(name for item in spec.inputs for name in _features(item)))
         self.report = report
         self._loaded = loaded
         self._spec = spec
         self._cutter = cutter
 
     def predict(self, raw: Mapping[str, Any]) -> Prediction:
-        """Decide rows.
+        """Decide rows, each by itself.
 
-        raw: feature -> one value per row: numbers, texts, pictures (uint8 [height, width, channels] of any size), or a
-        ready array [rows, ...]; ready tokens are given under the name of the graph's input.
+        raw: exactly the features that the model takes, each with one value per row: numbers, texts, pictures (uint8
+        [height, width, channels] of any size), or a ready array [rows, ...]; ready tokens are given under the name of
+        the graph's input.
 
         Raises:
-            ValueError: a feature is missing, or is not what the model takes.
+            ValueError: a feature is missing, unknown, or not what the model takes; features of unequal length, or
+                without a row.
             ImportError: raw texts for a model that takes tokens, and the package tokenizers is missing.
         """
+        rows = self._rows(raw)
         try:
             sent = {item.name: _input(raw, item) for item in self._spec.inputs if item.tokens is None}
             sent.update(self._cutter.arrays(raw))
         except KeyError as error:
             raise ValueError(f"feature {error} is missing") from error
-        lengths = {len(array) for array in sent.values()}
-        if len(lengths) != 1:
-            raise ValueError(f"features of {sorted(lengths)} rows")
         reading = self._spec.reading
         outputs = [name for name in (reading.output, reading.score) if name is not None]
         try:
-            found = self._loaded.run(prepare(sent, self._spec.inputs), outputs)
+            found = self._loaded.run(prepare(sent, self._spec.inputs), outputs, one_by_one=True)
         except ProbeError as error:
             raise ValueError(str(error)) from error
         decision, score = read_decisions(found, reading, len(self.classes))
+        if len(decision) != rows:
+            raise ValueError(f"the model made {len(decision)} decisions of {rows} rows")
         return Prediction([self.classes[index] for index in decision.tolist()], score)
 
+    def _rows(self, raw: Mapping[str, Any]) -> int:
+        """The number of rows of features that are all known and of one length."""
+        if not isinstance(raw, Mapping):
+            raise ValueError(f"features are a {type(raw).__name__}, not a mapping of names to values")
+        unknown = sorted(str(name) for name in raw if name not in self.features)
+        if unknown:
+            raise ValueError(f"feature '{unknown[0]}' is none that the model takes: {', '.join(self.features)}")
+        rows = {name: len(column(name, values)) for name, values in raw.items()}
+        if not rows:
+            raise ValueError(f"feature '{self.features[0]}' is missing")
+        same_length(rows)
+        if not min(rows.values()):
+            raise ValueError("the features have no row")
+        return min(rows.values())
 
-def load(bundle: Union[str, Path], public_key: Optional[PublicKey] = None, *, threads: int = 1) -> Model:
-    """Check a bundle's signature, its digests, its verdict and this device, and load its model.
+
+def load(
+    bundle: Union[str, Path],
+    public_key: Optional[PublicKey] = None,
+    *,
+    project: Optional[str] = None,
+    policy: Optional[str] = None,
+    not_before: Optional[str] = None,
+    counter: Optional[int] = None,
+    threads: Optional[int] = None,
+) -> Model:
+    """Check a bundle's signature, its digests, its verdict and this device, and load its model as it was judged.
 
     public_key: of whoever may sign bundles for this device (ed25519, the path of a PEM file or its content); None
     takes unsigned bundles too, whose digests show damage but not tampering.
+    project, policy (sha256), not_before (a date or moment, ISO 8601), counter (the least): which release is demanded;
+    with a public key only what was signed counts.
+    threads: of one inference; None for as many as it was judged with, and it must have been judged with any other.
 
     Raises:
-        BundleError: with a public key, no signature by it over exactly these files; a file is missing or was changed,
-            the verdict is not one that ships or is that of another file, or no device like this one was judged.
+        BundleError: with a public key, no signature by it over exactly these files; a file is missing, was changed or
+            is none; another release than was demanded; the verdict is not one that ships, is that of another file or
+            contradicts its own numbers; no device like this one was judged, or under settings that do not exist here.
+        ValueError: a demand that cannot be read.
     """
+    demands = Demands(project, policy, not_before, counter)
     folder = Path(bundle)
+    manifest = open_manifest(folder, public_key)
+    check_files(manifest)
+    content = manifest.read(REPORT)
+    model = manifest.read(MODEL)
+    spec = _spec(manifest, model)
+    report = _report(manifest, content, spec)
     try:
-        signed = None if public_key is None else attested(folder, public_key)
-        files, outcome = _manifest(folder, signed)
-    except AttestationError as error:
-        raise BundleError(str(error)) from error
-    device = fingerprint()
+        demands.check(manifest.release(policy_digest(report["policy"])))
+        judged = [dict(target["device"]) for target in report["targets"]]
+        options = session_for(fingerprint(), judged, threads).options
+    except DemandError as error:
+        raise BundleError(f"bundle '{folder}' is not what was demanded: {error}") from error
+    except (ValueError, TypeError) as error:
+        raise BundleError(f"bundle '{folder}' cannot be loaded: {error}") from error
     try:
-        report = json.loads(_checked(folder, REPORT, files))
-        check_verdict(report, outcome, files[MODEL])
-        judged = [dict(item["device"]) for item in report["targets"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"'{REPORT}' of '{folder}' is no report: {error!r}") from error
-    if device_class(device) not in [device_class(item) for item in judged]:
-        raise BundleError(
-            f"this device is {_described(device)}, and the model was judged on "
-            f"{', '.join(sorted({_described(item) for item in judged}))}: its decisions may differ here"
-        )
-    options = {"threads": threads, "providers": [PROVIDER], "optimization": "all", "config": {}}
-    try:
-        loaded = load_model(str(folder / MODEL), options)
-        spec = ModelSpec.from_json(loaded.describe()["metadata"][SPEC_METADATA_KEY])
-    except (ProbeError, KeyError, ValueError) as error:
+        loaded = open_model(model, options)
+    except ProbeError as error:
         raise BundleError(f"the model of '{folder}' cannot be loaded here: {error}") from error
-    if loaded.sha256 != files[MODEL]:
-        raise BundleError(f"'{MODEL}' was changed: its sha256 is {loaded.sha256}, not {files[MODEL]}")
-    return Model(loaded, spec, report, _cutter(folder, spec, files))
+    return Model(loaded, spec, report, _cutter(manifest, spec))
 
 
-def _manifest(folder: Path, signed: Optional[Attested]) -> Tuple[Dict[str, str], str]:
-    """Digests of the bundle's files, each of them checked, and its outcome."""
+def _spec(manifest: Manifest, model: bytes) -> ModelSpec:
+    """The spec that the model carries, and that the bundle repeats beside it."""
     try:
-        content = (folder / MANIFEST).read_bytes()
-        manifest = json.loads(content)
-        if manifest["schema"] != BUNDLE_SCHEMA:
-            raise ValueError(f"its schema is {manifest['schema']}, not {BUNDLE_SCHEMA}")
-        files = {str(name): str(entry["sha256"]) for name, entry in manifest["files"].items()}
-        outcome = str(manifest["outcome"])
-        missing = {MODEL, REPORT} - set(files)
-        if missing:
-            raise ValueError(f"it does not list {', '.join(sorted(missing))}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"'{folder}' is no bundle: {error}") from error
-    if signed is not None:
-        signed.check(content, files, outcome)
-        _check_nothing_else(folder, files)
-    for name in files:
-        if not (name.startswith(OPTIONAL) and not (folder / name).exists()):
-            _checked(folder, name, files)
-    return files, outcome
+        text = read_onnx(model).metadata[SPEC_METADATA_KEY]
+        spec = ModelSpec.from_json(text)
+    except (KeyError, ValueError) as error:
+        raise BundleError(f"the model of '{manifest.folder}' does not say how it is fed and read: {error}") from error
+    if SPEC in manifest.files and manifest.read(SPEC) != text.encode():
+        raise BundleError(f"'{SPEC}' of '{manifest.folder}' is not the spec that its model carries")
+    return spec
 
 
-def _check_nothing_else(folder: Path, files: Mapping[str, str]) -> None:
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    unsigned = sorted(name for name in found - set(files) - {MANIFEST} if not is_attestation(name))
-    if unsigned:
-        raise BundleError(f"bundle '{folder}' holds '{unsigned[0]}', which was not signed")
-
-
-def _checked(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
-    """The content of a file whose digest is the manifest's."""
+def _report(manifest: Manifest, content: bytes, spec: ModelSpec) -> Dict[str, Any]:
+    entry = manifest.files[MODEL]
     try:
-        content = (folder / name).read_bytes()
-    except OSError as error:
-        raise BundleError(f"bundle '{folder}' lacks '{name}': {error.strerror}") from error
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != files[name]:
-        raise BundleError(f"'{name}' was changed: its sha256 is {digest}, not {files[name]}")
-    return content
+        report = read_json(content)
+        check_report(report, outcome=manifest.outcome, sha256=entry.sha256, size=entry.bytes, classes=spec.classes)
+    except ContradictionError as error:
+        raise BundleError(f"'{REPORT}' of '{manifest.folder}' does not hold: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        raise BundleError(f"'{REPORT}' of '{manifest.folder}' is no report: {error!r}") from error
+    return report
 
 
-def _cutter(folder: Path, spec: ModelSpec, files: Mapping[str, str]) -> Cutter:
+def _cutter(manifest: Manifest, spec: ModelSpec) -> Cutter:
     """What makes the model's tokens, of the tokenizer that the audit used."""
-    if TOKENIZER not in files:
+    if TOKENIZER not in manifest.files:
         return Cutter(spec.inputs, None)
-    if any(item.tokens is not None and item.tokens.tokenizer != files[TOKENIZER] for item in spec.inputs):
-        raise BundleError(f"'{TOKENIZER}' of '{folder}' is not the one that the model was judged with")
+    digest = manifest.files[TOKENIZER].sha256
+    if any(item.tokens is not None and item.tokens.tokenizer != digest for item in spec.inputs):
+        raise BundleError(f"'{TOKENIZER}' of '{manifest.folder}' is not the one that the model was judged with")
     try:
-        return Cutter(spec.inputs, _checked(folder, TOKENIZER, files))
+        return Cutter(spec.inputs, manifest.read(TOKENIZER))
     except ValueError as error:
-        raise BundleError(f"'{TOKENIZER}' of '{folder}' cannot be used: {error}") from error
+        raise BundleError(f"'{TOKENIZER}' of '{manifest.folder}' cannot be used: {error}") from error
 
 
-def check_verdict(report: Mapping[str, Any], outcome: str, model: str) -> None:
-    """Refuse a report that is not the verdict of a model file, or does not ship.
-
-    outcome: as the manifest says. model: sha256 of the file.
-
-    Raises:
-        BundleError: another outcome, one that blocks, or another file's.
-        KeyError, TypeError: not a report.
-    """
-    if report["outcome"] != outcome or report["exit_code"] != 0:
-        raise BundleError(f"its verdict is {report['outcome']} and its manifest says {outcome}: not one that ships")
-    if report["model"]["sha256"] != model:
-        raise BundleError("its verdict is that of another model file")
-
-
-def device_class(device: Mapping[str, Any]) -> Tuple[Any, bool, Any]:
-    """Machine, whether it saturates INT8 sums, and what runs the model there.
-
-    It decides the numerics of INT8 kernels: devices of one class make the same decisions.
-    """
-    return device.get("machine"), saturates_int8(device), device.get("runs_on", PROVIDER)
-
-
-def _described(device: Mapping[str, Any]) -> str:
-    machine, saturates, runs_on = device_class(device)
-    return f"{machine}{' without VNNI' if saturates else ''} with {runs_on}"
+def _features(item: InputSpec) -> Sequence[str]:
+    """Names of the raw features that fill an input."""
+    if item.picture is not None:
+        return (item.picture.column,)
+    if item.tokens is not None:
+        return (item.tokens.column, item.name)
+    return [feature.name for feature in item.columns] if item.array is None else (item.array,)
 
 
 def _input(raw: Mapping[str, Any], item: InputSpec) -> np.ndarray:
     """One graph input as `prepare` takes it."""
     if item.picture is not None:
         return np.stack([fit(np.asarray(picture), item.picture) for picture in raw[item.picture.column]])
-    if item.dtype == TEXT:
-        return np.stack([_codes(raw[column.name], column.vocabulary or ()) for column in item.columns], axis=1)
-    columns = [column.name for column in item.columns] if item.array is None else [item.array]
-    return encode({name: np.asarray(raw[name]) for name in columns}, item)
-
-
-def _codes(values: Any, vocabulary: Sequence[str]) -> np.ndarray:
-    return category_codes(np.asarray(values, dtype=str).tolist(), vocabulary)
+    return encode(raw, item)

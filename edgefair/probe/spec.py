@@ -11,9 +11,14 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from edgefair.probe.features import category_texts, numbers, same_length
+from edgefair.probe.typed import typed
+
 SPEC_SCHEMA = "edgefair.spec/1"
 SPEC_METADATA_KEY = "edgefair.spec"
 UNSEEN = -1
+# The type of an input that takes texts; they travel as codes.
+TEXT = "str"
 
 
 @dataclass(frozen=True)
@@ -122,20 +127,20 @@ class ModelSpec:
         """Read back what `to_json` wrote.
 
         Raises:
-            ValueError: not JSON, another schema, or a field missing or unknown.
+            ValueError: not JSON, another schema, a field missing, unknown or of another type, or a model that there
+                cannot be.
         """
+        from edgefair.probe.spec_check import check_spec
+
         try:
             data = json.loads(text)
-            if data.pop("schema") != SPEC_SCHEMA:
+            if not isinstance(data, dict) or data.pop("schema", None) != SPEC_SCHEMA:
                 raise ValueError("not " + SPEC_SCHEMA)
-            return cls(
-                inputs=tuple(input_from_json(item) for item in data.pop("inputs")),
-                reading=Reading(**data.pop("reading")),
-                classes=tuple(data.pop("classes")),
-                **data,
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a model spec: {error!r}") from error
+            spec = typed(cls, data, "the spec")
+            check_spec(spec)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"not a model spec: {error}") from error
+        return spec
 
 
 def input_json(item: InputSpec) -> Dict[str, Any]:
@@ -147,50 +152,41 @@ def input_from_json(item: Mapping[str, Any]) -> InputSpec:
     """Read back what `input_json` made.
 
     Raises:
-        KeyError, TypeError, AttributeError: a field missing or unknown.
+        ValueError: a field missing, unknown or of another type, or an input that there cannot be.
     """
-    fields = dict(item)
-    columns = tuple(
-        Column(c["name"], None if c["vocabulary"] is None else tuple(c["vocabulary"])) for c in fields.pop("columns")
-    )
-    picture = fields.pop("picture", None)
-    tokens = fields.pop("tokens", None)
-    if picture is not None:
-        scales = {key: None if picture.get(key) is None else tuple(picture[key]) for key in ("mean", "std")}
-        picture = PictureSpec(**{**picture, **scales})
-    return InputSpec(columns=columns, picture=picture, tokens=None if tokens is None else TokenSpec(**tokens), **fields)
+    from edgefair.probe.spec_check import check_input
+
+    found = typed(InputSpec, item, "an input")
+    check_input(found)
+    return found
 
 
-def category_codes(values: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
-    """Position of each value in the vocabulary, `UNSEEN` where it is not there: int32 [values]."""
+def category_codes(values: Sequence[Optional[str]], vocabulary: Sequence[str]) -> np.ndarray:
+    """Position of each value in the vocabulary, `UNSEEN` where it is missing or not there: int32 [values]."""
     index = {value: code for code, value in enumerate(vocabulary)}
-    return np.fromiter((index.get(value, UNSEEN) for value in values), dtype=np.int32, count=len(values))
+    codes = (UNSEEN if value is None else index.get(value, UNSEEN) for value in values)
+    return np.fromiter(codes, dtype=np.int32, count=len(values))
 
 
 def encode(raw: Mapping[str, Any], spec: InputSpec) -> np.ndarray:
-    """Raw feature columns -> the graph input [rows, columns] (C-contiguous).
+    """Raw feature columns -> the graph input [rows, columns] (C-contiguous); codes int32 where the graph takes texts.
 
     Args:
-        raw: feature name -> array [rows] of numbers (for numeric columns) or of text (for categorical ones);
-            for `spec.array`, the ready array.
+        raw: feature name -> one value per row: numbers for numeric columns, texts (or what stands for them; None where
+            there is none) for categorical ones; for `spec.array`, the ready array.
 
     Raises:
         KeyError: a feature that the spec needs is not in `raw`.
-        ValueError: a number that is NaN or infinite, or columns of unequal length.
+        ValueError: not one value per row, columns of unequal length, or numbers that the graph cannot take as they are.
     """
-    dtype = np.dtype(spec.dtype)
+    dtype = np.dtype(np.int32 if spec.dtype == TEXT else spec.dtype)
     if spec.array is not None:
-        return np.ascontiguousarray(raw[spec.array], dtype=dtype)
-    rows = len(raw[spec.columns[0].name])
-    out = np.empty((rows, len(spec.columns)), dtype=dtype)
-    for position, column in enumerate(spec.columns):
-        values = raw[column.name]
+        return numbers(spec.array, raw[spec.array], dtype)
+    columns = []
+    for column in spec.columns:
         if column.vocabulary is None:
-            out[:, position] = values
+            columns.append(numbers(column.name, raw[column.name], dtype, ndim=1))
         else:
-            unique, inverse = np.unique(np.asarray(values, dtype=str), return_inverse=True)
-            out[:, position] = category_codes(unique.tolist(), column.vocabulary)[inverse]
-    if out.dtype.kind == "f" and not np.isfinite(out).all():
-        bad = spec.columns[int(np.argmax(~np.isfinite(out).all(axis=0)))].name
-        raise ValueError(f"feature '{bad}' holds NaN or an infinite number")
-    return out
+            columns.append(category_codes(category_texts(column.name, raw[column.name]), column.vocabulary))
+    same_length({column.name: len(values) for column, values in zip(spec.columns, columns)})
+    return np.stack(columns, axis=1).astype(dtype, order="C", copy=False)

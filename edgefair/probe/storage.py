@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 import numpy as np
 
 from edgefair.probe.boot import PARTIAL
-from edgefair.probe.models import ProbeError
+from edgefair.probe.errors import ProbeError
 
 # A search brings many models and comes back to few of them: a memory card need not hold them all.
 MOST_FILES = 4

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from edgefair.probe.features import column, numbers
 from edgefair.probe.spec import InputSpec, TokenSpec
 
 # What a tokenizer's encoding calls the parts of a `TokenSpec`.
@@ -58,7 +59,7 @@ class Cutter:
                 rows = [getattr(encoding, PARTS[tokens.part]) for encoding in cut[key]]
                 found[item.name] = np.array(rows, dtype=item.dtype).reshape(-1, tokens.length)
             elif item.name in raw:
-                found[item.name] = np.ascontiguousarray(raw[item.name], dtype=item.dtype)
+                found[item.name] = _tokens(item, tokens, raw[item.name])
             else:
                 raise KeyError(tokens.column)
         return found
@@ -89,13 +90,27 @@ class Cutter:
 
 def _ready(item: InputSpec, tokens: TokenSpec, raw: Mapping[str, Any]) -> bool:
     """Whether a feature that has the same name as the graph's input holds its array."""
-    return tokens.column == item.name and np.asarray(raw[item.name]).dtype.kind in "iu"
+    return tokens.column == item.name and _whole(raw[item.name])
 
 
-def _texts(values: Any, column: str) -> List[str]:
-    if isinstance(values, str):
-        raise ValueError(f"feature '{column}' is one text, not a list of one text per row")
-    wrong = [type(value).__name__ for value in values if not isinstance(value, str)]
+def _whole(values: Any) -> bool:
+    try:
+        return np.asarray(values).dtype.kind in "iu"
+    except ValueError:
+        return False
+
+
+def _tokens(item: InputSpec, tokens: TokenSpec, values: Any) -> np.ndarray:
+    ready = numbers(item.name, values, np.dtype(item.dtype), ndim=2)
+    if ready.shape[1] != tokens.length:
+        raise ValueError(f"feature '{item.name}' has {ready.shape[1]} tokens per row, and the model {tokens.length}")
+    return ready
+
+
+def _texts(values: Any, name: str) -> List[str]:
+    given = column(name, values)
+    texts = given.tolist() if isinstance(given, np.ndarray) else list(given)
+    wrong = [type(value).__name__ for value in texts if not isinstance(value, str)]
     if wrong:
-        raise ValueError(f"feature '{column}' holds a {wrong[0]}, not only texts")
-    return [str(value) for value in values]
+        raise ValueError(f"feature '{name}' holds a {wrong[0]}, not only texts")
+    return texts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import re
 import time
@@ -16,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import EdgefairError, MeasurementError, ModelError, UsageError
-from edgefair.files import sha256_file
+from edgefair.probe.device import checked_fingerprint
 from edgefair.probe.prepare import needs_preparation
 from edgefair.probe.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
 from edgefair.targets.base import Transport
 from edgefair.targets.connection import Arrays, Connection, DroppedError
-from edgefair.targets.loaded import LoadedModel, untrustworthy
+from edgefair.targets.loaded import LoadedModel, UnlikeFileError, read_model, unloadable, untrustworthy
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.sending import Sender, send_file
 from edgefair.targets.timing import check_times, circumstances, timing_request
@@ -33,6 +34,8 @@ RESTART_AFTER_S = 1.0
 # How long building an engine may take, once per model and again for each new size of a batch.
 BUILD_S = 3600.0
 SLEEP_BETWEEN_RUNS = {"session.force_spinning_stop": "1"}
+# What onnxruntime always has at hand for operators that no provider of the profile takes.
+FALLBACK = "CPUExecutionProvider"
 # What may not change when the device comes back.
 IDENTITY = ("machine", "cpu", "flags", "onnxruntime")
 
@@ -43,7 +46,8 @@ class Probe:
     A connection that breaks is made anew and the work goes on where it was; a device that fails is not asked again.
 
     Attributes:
-        device: fingerprint of the machine, and what runs the models there with how many threads, after entering; after
+        device: fingerprint of the machine, what runs the models there with how many threads (`runs_on`, `threads`) and
+            with which settings (`session`: runtime, providers, optimization, config, threads), after entering; after
             `latency` also `pinned` (the cores that ran the queries), `before_timing` and `after_timing` (temperature,
             clock and throttling) and `energy`, as far as the device can tell them.
     """
@@ -54,15 +58,12 @@ class Probe:
         self._transport = transport
         self._timeout_s = timeout_s
         self._connection: Connection
-        self._files: dict[str, Path] = {}
+        self._models: dict[str, LoadedModel] = {}
         self._waits_s = iter([RESTART_AFTER_S * 2**attempt for attempt in range(RESTARTS)])
 
     def __enter__(self) -> Self:
         try:
-            profile = self.profile
-            runs_on = profile.providers[0] if profile.runtime == "onnxruntime" else profile.runtime
-            image = {} if profile.container is None else {"container": profile.container.identity}
-            self.device = {**self._connect(), **image, "runs_on": runs_on, "threads": profile.threads}
+            self.device = {**self._connect(), **self.profile.facts}
         except BaseException:
             self._transport.stop()
             raise
@@ -88,11 +89,14 @@ class Probe:
         self._connection = Connection(process, target=name, timeout_s=self._timeout_s, ended=self._transport.ended)
         try:
             reply, _ = self._connection.ask({"do": "hello", "emulated": self.profile.emulated})
-            device = reply.get("device")
-            if reply.get("protocol") != PROTOCOL or not isinstance(device, dict):
+            if reply.get("protocol") != PROTOCOL:
                 raise self._connection.failed(
                     f"the probe speaks protocol {reply.get('protocol')}", expected=f"protocol {PROTOCOL}"
                 )
+            try:
+                device = checked_fingerprint(reply.get("device"))
+            except ValueError as error:
+                raise self._connection.failed(f"the device describes itself as nothing known: {error}") from error
             if self.profile.runtime == "onnxruntime" and "onnxruntime" not in device:
                 raise self._connection.failed(
                     "the Python that runs the probe has no onnxruntime",
@@ -120,11 +124,16 @@ class Probe:
             time.sleep(wait_s)
             try:
                 device = self._connect()
-                for name, path in self._files.items():
-                    self._load(path, name)
-            except DroppedError as again:
-                error = again
+                again = {name: self._load(model.path, name) for name, model in self._models.items()}
+            except DroppedError as dropped:
+                error = dropped
                 continue
+            for name, model in again.items():
+                if model.sha256 != self._models[name].sha256:
+                    raise self._connection.failed(
+                        f"'{model.path}' was changed while it was measured: its sha256 is {model.sha256}",
+                        expected=self._models[name].sha256,
+                    )
             changed = [key for key in IDENTITY if device.get(key) != self.device.get(key)]
             if changed:
                 raise self._connection.failed(
@@ -150,15 +159,15 @@ class Probe:
             except DroppedError as error:
                 self._reconnect(error)
             else:
-                self._files[name] = path
+                self._models[name] = model
                 return model
 
     def _load(self, path: Path, name: str) -> LoadedModel:
-        digest, size = sha256_file(path), path.stat().st_size
+        content = read_model(path)
         if self._transport.shares_files:
             place = str(path.resolve())
         else:
-            place = send_file(self._connection, path, sha256=digest, size=size)
+            place = send_file(self._connection, path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
         options = {
             "runtime": self.profile.runtime,
             "threads": self.profile.threads,
@@ -176,24 +185,31 @@ class Probe:
             extra_s=self._build_s,
         )
         try:
-            model = LoadedModel.from_reply(reply, name=name, path=path)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._connection.failed(f"the probe describes the model as nothing known: {error!r}") from error
-        if (model.sha256, model.bytes) != (digest, size):
-            raise self._connection.failed(
-                f"the device loaded sha256 {model.sha256} ({model.bytes} bytes)",
-                expected=f"{digest} ({size} bytes), the file '{path}'",
-            )
+            model = LoadedModel.of(content, reply, name=name, path=path)
+        except UnlikeFileError as error:
+            raise self._connection.failed(str(error), expected=error.expected) from error
+        except ValueError as error:
+            raise unloadable(path, str(error)) from error
+        self._check_runner(model)
+        if model.engine:
+            # Of the first model of a session, which is the one that is judged; others are measured beside it.
+            self.device = {"engine": model.engine, **self.device}
+        return model
+
+    def _check_runner(self, model: LoadedModel) -> None:
+        """Refuse a device that runs a model by something else than the profile says."""
+        if self.profile.runtime != "onnxruntime":
+            if not model.engine:
+                raise self._connection.failed("the device built no engine", expected="one, as the profile says")
+            return
         absent = [provider for provider in self.profile.providers if provider not in model.providers]
-        if absent and self.profile.runtime == "onnxruntime":
+        others = [provider for provider in model.providers if provider not in {*self.profile.providers, FALLBACK}]
+        if absent or others or model.engine:
             raise self._connection.failed(
-                f"the runtime runs '{path}' on {', '.join(model.providers)}",
-                expected=f"{', '.join(absent)}, as the profile says",
+                f"the runtime runs '{model.path}' on {', '.join(model.providers) or 'nothing'}",
+                expected=f"{', '.join(self.profile.providers)}, as the profile says",
                 fix="install an onnxruntime that has it on the device, or change `providers` in the profile",
             )
-        if "engine" in reply:
-            self.device = {**self.device, "engine": reply["engine"]}
-        return model
 
     @property
     def _build_s(self) -> float:
@@ -220,11 +236,7 @@ class Probe:
                 expected="a graph of TensorRT's operators, with symmetric INT8 if any",
                 fix=f"export it with --target {self.profile.name}, so that it is made for TensorRT",
             )
-        return ModelError(
-            f"'{path}' cannot be loaded by {self.profile.runtime}: {why}",
-            expected="a valid ONNX file in one piece",
-            fix="export or copy it again",
-        )
+        return unloadable(path, why)
 
     def run(
         self,
@@ -239,6 +251,7 @@ class Probe:
 
         Args:
             inputs: of the model's spec; the device prepares those that take something else than what travels.
+            one_by_one: the device runs every row as a batch of its own, as queries come to it later.
 
         A run that is left before its end, by an error or by the caller, ends the probe: answers are under way that
         nobody will read.

@@ -1,8 +1,9 @@
-"""What a device says of a model that it has loaded, and what may be believed of its outputs."""
+"""A model that a device has loaded: what its file says of it, and what may be believed of the device's answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import ModelError
+from edgefair.probe.models import check_whole
+from edgefair.probe.onnx_file import read_onnx
 
 # The runtime's names of the types that the protocol carries.
 NUMPY_TYPES = {
@@ -29,15 +32,41 @@ NUMPY_TYPES = {
 }
 
 
+# What a device says of an engine that it built, and the types of it.
+ENGINE_FACTS = {
+    "sha256": str,
+    "bytes": int,
+    "tensorrt": str,
+    "device": str,
+    "compute_capability": str,
+    "cuda_driver": str,
+    "max_rows": int,
+}
+
+
+# `bytes` is a field of a loaded model.
+Content = bytes
+
+
+class UnlikeFileError(Exception):
+    """A device describes a model otherwise than its file does: what it said, and what the file says."""
+
+    def __init__(self, found: str, expected: str | None = None) -> None:
+        super().__init__(found)
+        self.expected = expected
+
+
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model on the device.
+    """A model on the device, as its file describes it.
 
     Attributes:
-        sha256: digest of the bytes that the device made its session from, equal to the host's file.
-        inputs, outputs: name, type and shape (None for a dynamic size) as the runtime reports them.
+        sha256, bytes: digest and size of the host's file, from whose bytes the device made its session.
+        inputs, outputs: name, type and shape (None for a dynamic size). The device's runtime fills in only sizes that
+            the file leaves open.
         metadata: the model's own metadata.
         providers: execution providers that are really active.
+        engine: of TensorRT, what the device built and what that is bound to; empty for onnxruntime.
     """
 
     name: str
@@ -48,24 +77,40 @@ class LoadedModel:
     outputs: tuple[dict[str, Any], ...]
     metadata: dict[str, str]
     providers: tuple[str, ...]
+    engine: dict[str, Any]
 
     @classmethod
-    def from_reply(cls, reply: Mapping[str, Any], *, name: str, path: Path) -> LoadedModel:
-        """The device's description of the model at `path`.
+    def of(cls, content: Content, reply: Mapping[str, Any], *, name: str, path: Path) -> LoadedModel:
+        """The model whose file holds `content`, where the device's description of it says the same.
 
         Raises:
-            KeyError, TypeError, ValueError: the reply is not a description.
+            ValueError: the content is no ONNX model in one file.
+            UnlikeFileError: the device describes another model, or none.
         """
-        return cls(
-            name=name,
-            path=path,
-            sha256=str(reply["sha256"]),
-            bytes=int(reply["bytes"]),
-            inputs=tuple(_signature(item) for item in reply["inputs"]),
-            outputs=tuple(_signature(item) for item in reply["outputs"]),
-            metadata={str(key): str(text) for key, text in reply["metadata"].items()},
-            providers=tuple(str(item) for item in reply["providers"]),
-        )
+        check_whole(content)
+        file = read_onnx(content)
+        digest = hashlib.sha256(content).hexdigest()
+        try:
+            said = (str(reply["sha256"]), int(reply["bytes"]))
+            inputs = _filled(file.inputs, reply["inputs"], "inputs")
+            outputs = _filled(file.outputs, reply["outputs"], "outputs")
+            metadata = {str(key): str(text) for key, text in reply["metadata"].items()}
+            providers = tuple(str(item) for item in reply["providers"])
+            engine = {key: kind(reply["engine"][key]) for key, kind in ENGINE_FACTS.items() if "engine" in reply}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UnlikeFileError(f"the probe describes the model as nothing known: {error!r}") from error
+        if said != (digest, len(content)):
+            raise UnlikeFileError(
+                f"the device loaded sha256 {said[0]} ({said[1]} bytes)",
+                f"{digest} ({len(content)} bytes), the file '{path}'",
+            )
+        other = sorted(key for key in metadata.keys() | file.metadata if metadata.get(key) != file.metadata.get(key))
+        if other:
+            raise UnlikeFileError(
+                f"the device says another '{other[0]}' in the model's metadata than the file '{path}'",
+                "what the file says, whose digest it loaded",
+            )
+        return cls(name, path, digest, len(content), inputs, outputs, file.metadata, providers, engine)
 
     def output_types(self, names: Sequence[str]) -> dict[str, np.dtype[Any]]:
         """The numpy type of each named output.
@@ -88,6 +133,29 @@ class LoadedModel:
         return {name: np.dtype(NUMPY_TYPES[known[name]]) for name in names}
 
 
+def read_model(path: Path) -> Content:
+    """The bytes of a file that holds a whole model.
+
+    Raises:
+        ModelError: it cannot be read, or does not.
+    """
+    try:
+        content = path.read_bytes()
+        check_whole(content)
+    except OSError as error:
+        raise ModelError(f"model file '{path}' cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise unloadable(path, str(error)) from error
+    return content
+
+
+def unloadable(path: Path, why: str) -> ModelError:
+    """The error for a file that is no model, or not all of one."""
+    return ModelError(
+        f"'{path}' cannot be loaded: {why}", expected="a valid ONNX file in one piece", fix="export or copy it again"
+    )
+
+
 def untrustworthy(
     arrays: Mapping[str, NDArray[Any]], types: Mapping[str, np.dtype[Any]], rows: int
 ) -> tuple[str, str] | None:
@@ -96,6 +164,9 @@ def untrustworthy(
     Args:
         types: the numpy type of every output that was asked for.
     """
+    unasked = sorted(arrays.keys() - types.keys())
+    if unasked:
+        return f"the device returned output '{unasked[0]}'", "the outputs that were asked for, and no other"
     for name, dtype in types.items():
         array = arrays.get(name)
         if array is None:
@@ -123,9 +194,28 @@ def shape_text(shape: Sequence[int | None]) -> str:
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
 
 
-def _signature(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": str(item["name"]),
-        "type": str(item["type"]),
-        "shape": [None if size is None else int(size) for size in item["shape"]],
-    }
+def _filled(
+    file: Sequence[Mapping[str, Any]], said: Sequence[Mapping[str, Any]], what: str
+) -> tuple[dict[str, Any], ...]:
+    """Inputs or outputs of the file; the device's shape where the file says nothing of a size."""
+    told = {str(item["name"]): item for item in said}
+    names = sorted((item["name"], item["type"]) for item in file)
+    if names != sorted((str(item["name"]), str(item["type"])) for item in said):
+        raise UnlikeFileError(
+            f"the device says that the model's {what} are {_named((name, told[name]['type']) for name in told)}",
+            f"{_named(names)}, as the file says",
+        )
+    return tuple({**item, "shape": _shape(item["shape"], told[item["name"]]["shape"])} for item in file)
+
+
+def _named(items: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in items) or "none"
+
+
+def _shape(file: Sequence[int | None] | None, said: Sequence[Any]) -> list[int | None]:
+    sizes = [None if size is None else int(size) for size in said]
+    if file is None:
+        return sizes
+    if len(sizes) != len(file):
+        return list(file)
+    return [own if own is not None else other for own, other in zip(file, sizes, strict=True)]

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgefair.errors import UsageError, did_you_mean
+from edgefair.probe.session import check_entries
 from edgefair.resources import named_file
 from edgefair.targets.emulation import emulated_cpu
 from edgefair.targets.sections import Budgets, ContainerSettings, DeviceClass, LatencyRules, SshSettings
@@ -39,7 +40,7 @@ class TargetProfile(BaseModel):
     threads: int = Field(1, ge=1, description="Threads of one inference.")
     providers: tuple[str, ...] = Field(("CPUExecutionProvider",), description="Execution providers, in order.")
     optimization: Literal["disable", "basic", "extended", "all"] = Field("all", description="Graph optimization.")
-    config: dict[str, str] = Field(default_factory=dict, description="onnxruntime session config entries.")
+    config: dict[str, str] = Field(default_factory=dict, description="onnxruntime session entries that read no file.")
     device: DeviceClass = Field(default_factory=DeviceClass, description="What the device must be.")
     reduce_range: Literal["auto"] | bool = Field("auto", description="7-bit INT8 weights for this processor.")
     latency: LatencyRules = Field(default_factory=LatencyRules, description="How latency is measured.")
@@ -53,6 +54,8 @@ class TargetProfile(BaseModel):
             raise ValueError("`ssh` belongs to transport ssh, and transport ssh needs it")
         if (self.transport == "container") != (self.container is not None):
             raise ValueError("`container` belongs to transport container, and transport container needs it")
+        if self.runtime == "onnxruntime":
+            check_entries(self.config)
         if self.emulated is not None and self.latency.measured:
             raise ValueError("an emulator's clock says nothing about a device: set `latency: {measured: false}`")
         return self
@@ -68,6 +71,24 @@ class TargetProfile(BaseModel):
         if self.container is not None and self.container.foreign:
             return f"this machine, for a container of {self.container.architecture}"
         return None if self.cpu is None else f"QEMU, -cpu {self.cpu}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a fingerprint holds of a target that the host knows, whatever the device says."""
+        found: dict[str, Any] = {
+            "runs_on": self.providers[0] if self.runtime == "onnxruntime" else self.runtime,
+            "threads": self.threads,
+            "session": {
+                "runtime": self.runtime,
+                "providers": list(self.providers),
+                "optimization": self.optimization,
+                "config": dict(self.config),
+                "threads": self.threads,
+            },
+        }
+        if self.container is not None:
+            found["container"] = self.container.identity
+        return found if self.emulated is None else {**found, "emulated": self.emulated}
 
 
 def load_profile(name_or_path: str) -> TargetProfile:

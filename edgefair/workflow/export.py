@@ -46,6 +46,7 @@ def export(
     int8: Int8 | None = None,
     output: Path | None = None,
     sign: Path | None = None,
+    counter: int | None = None,
     latency: bool = True,
     progress: Progress = silent,
 ) -> Report:
@@ -66,6 +67,7 @@ def export(
             else static).
         output: the bundle's folder; default: the project's.
         sign: PEM file of the private ed25519 key that signs what ships.
+        counter: number of this release, which a device can demand to be no less than one that it has seen.
 
     Raises:
         UsageError: the destination cannot be written; a key that cannot sign; unknown recipe, target or method; steps
@@ -128,7 +130,7 @@ def export(
         _add_reading(spec, data, folder)
         (folder / REPORT).write_bytes(text)
         progress(0, 0, "writing")
-        (folder / "manifest.json").write_text(_manifest(folder, report).to_json())
+        (folder / "manifest.json").write_text(_manifest(folder, config, report, counter).to_json())
         if signer is not None:
             sign_bundle(folder, signer)
         progress(0, 0, "publishing")
@@ -178,7 +180,7 @@ def _add_reading(spec: ModelSpec, data: DataSet, folder: Path) -> None:
             (folder / TOKENIZER).write_bytes(column.tokenizer.path.read_bytes())
 
 
-def _manifest(folder: Path, report: Report) -> Manifest:
+def _manifest(folder: Path, config: Config, report: Report, counter: int | None) -> Manifest:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     versions = versions_of(("numpy", "onnx", "onnxruntime", "torch"))
     return Manifest(
@@ -189,10 +191,13 @@ def _manifest(folder: Path, report: Report) -> Manifest:
                 "name": item.target,
                 "machine": item.device.get("machine"),
                 "cpu": item.device.get("cpu"),
-                **{key: item.device[key] for key in ("engine", "container") if item.device.get(key)},
+                **{key: item.device[key] for key in ("session", "engine", "container") if item.device.get(key)},
             }
             for item in report.targets
         ),
         made_with={"edgefair": edgefair.__version__, **versions},
         settings=report.settings,
+        project=config.project,
+        created=report.created,
+        counter=counter,
     )

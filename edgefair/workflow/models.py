@@ -15,10 +15,11 @@ from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import sha256_file, shown
-from edgefair.probe.models import ProbeError
-from edgefair.probe.models import load as load_session
+from edgefair.probe.errors import ProbeError
+from edgefair.probe.models import open_model
 from edgefair.probe.spec import ModelSpec
 from edgefair.targets import LoadedModel
+from edgefair.targets.loaded import UnlikeFileError
 from edgefair.training.settings import ModelConfig, OutputConfig, PictureConfig
 from edgefair.workflow.intake import foreign_spec
 from edgefair.workflow.measure import check_classes, spec_of
@@ -240,8 +241,9 @@ def _check_labels(name: str, labels: tuple[str, ...], classes: tuple[str, ...]) 
 
 
 def _described(path: Path, name: str) -> LoadedModel:
-    """What onnxruntime says of the file's inputs and outputs."""
+    """A file that onnxruntime here can load, as it describes itself."""
     try:
-        return LoadedModel.from_reply(load_session(str(path), READ_ONLY).describe(), name="model", path=Path(name))
-    except ProbeError as error:
+        content = path.read_bytes()
+        return LoadedModel.of(content, open_model(content, READ_ONLY).describe(), name="model", path=Path(name))
+    except (ProbeError, UnlikeFileError, ValueError) as error:
         raise ModelError(f"'{name}' cannot be loaded by onnxruntime: {error}") from error

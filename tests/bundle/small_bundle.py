@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -14,14 +15,23 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from onnx_models import classifier
+from onnx_models import SPEC, classifier
 
 from edgefair.bundle.manifest import FileEntry, Manifest
+from edgefair.decision.decide import decide
+from edgefair.decision.policy import Policy
 from edgefair.files import sha256_file
+from edgefair.measure.counts import GroupCounts
 from edgefair.probe.device import fingerprint
+from edgefair.report.model import AuditRows, ModelFile, Report, TargetResult
+from edgefair.targets import load_profile
 
 RAW = {"a": [1.0, -1.0], "b": [0.0, 0.0]}
-POLICY = {"max_eo_gap": 0.05, "alpha": 0.05}
+POLICY = Policy(max_eo_gap=0.1, attributes={"sex": {"groups": ["F", "M"]}})
+COUNTS = GroupCounts(
+    ("sex",), (("F",), ("M",)), ("no", "yes"), np.array([[[900, 100], [100, 900]], [[910, 90], [95, 905]]])
+)
+CREATED = "2026-11-01T12:00:00+00:00"
 
 
 def private_key(number=1):
@@ -43,28 +53,69 @@ def write_key(path, key=None, *, passphrase=None, mode=0o600):
     return path
 
 
-def write_manifest(folder, outcome="PASS"):
+def judged(device=None, **settings):
+    """The fingerprint of a device, this one if no other is named, that ran a model with the settings of a profile."""
+    profile = load_profile("local").model_copy(update=settings)
+    return {**(device or fingerprint()), **profile.facts}
+
+
+def report_of(model, *, devices=None, counts=COUNTS, policy=POLICY):
+    """The report of a model file whose decisions were counted on each of the devices."""
+    verdict = decide(counts, policy)
+    targets = [
+        TargetResult(
+            target=f"device {number}",
+            device=device,
+            budgets={},
+            verdict=verdict,
+            counts=counts.to_json(),
+            flips=(),
+            bootstrap={},
+            latency=None,
+            reference_latency=None,
+            speed_up=None,
+            timings_s={},
+        )
+        for number, device in enumerate(devices or [judged()])
+    ]
+    report = Report(
+        command="export",
+        version="0.1.0",
+        created=CREATED,
+        model=ModelFile("model.onnx", sha256_file(model), model.stat().st_size),
+        reference=None,
+        audit=AuditRows("rows", counts.n, "0" * 64),
+        policy=policy.model_dump(mode="json"),
+        targets=tuple(targets),
+        disagreements=(),
+        settings={},
+        ledger=None,
+        notes=(),
+    )
+    return report.to_json()
+
+
+def write_manifest(folder, outcome="PASS", **release):
     """List every file that is there, as whoever tampers with a bundle would."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     kept = [path for path in paths if path.name not in {"manifest.json", "attestation.dsse.json"}]
     files = {str(path.relative_to(folder)): FileEntry(sha256_file(path), path.stat().st_size) for path in kept}
-    manifest = Manifest(files, outcome, ({"name": "local"},), {"edgefair": "0.1.0"}, {"seed": 0})
+    said = {"project": "people", "created": CREATED, **release}
+    manifest = Manifest(files, outcome, ({"name": "local"},), {"edgefair": "0.1.0"}, {"seed": 0}, **said)
     (folder / "manifest.json").write_text(manifest.to_json())
 
 
-def write_bundle(folder, *, weights=((1.0, -1.0), (0.5, -0.5)), **report):
+def write_bundle(
+    folder, *, weights=((1.0, -1.0), (0.5, -0.5)), reference=True, devices=None, counts=COUNTS, by=POLICY, **report
+):
+    """A bundle of `classifier`; what stands in `report` takes the place of what would be there."""
     folder.mkdir(exist_ok=True)
-    (folder / "reference").mkdir(exist_ok=True)
     classifier(folder / "model.onnx", weights=weights)
-    classifier(folder / "reference/model.onnx", weights=weights)
-    content = {
-        "outcome": "PASS",
-        "exit_code": 0,
-        "model": {"sha256": sha256_file(folder / "model.onnx")},
-        "policy": POLICY,
-        "targets": [{"target": "local", "device": fingerprint()}],
-        **report,
-    }
-    (folder / "report.json").write_text(json.dumps(content))
+    if reference:
+        (folder / "reference").mkdir(exist_ok=True)
+        classifier(folder / "reference/model.onnx", weights=weights)
+    (folder / "spec.json").write_text(SPEC.to_json())
+    made = report_of(folder / "model.onnx", devices=devices, counts=counts, policy=by)
+    (folder / "report.json").write_text(json.dumps({**made, **report}))
     write_manifest(folder)
     return folder

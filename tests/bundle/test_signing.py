@@ -17,10 +17,10 @@ from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.cli import main
 from edgefair.errors import ModelError, UsageError
-from edgefair.files import sha256_file, sha256_json
+from edgefair.files import sha256_file
 from edgefair.probe.attestation import attested, pae
 from edgefair.probe.device import fingerprint, saturates_int8
-from tests.bundle.small_bundle import POLICY, private_key, public_pem, write_bundle, write_key, write_manifest
+from tests.bundle.small_bundle import CREATED, POLICY, private_key, public_pem, write_bundle, write_key, write_manifest
 
 PUBLIC = public_pem(private_key())
 
@@ -49,22 +49,29 @@ def test_the_statement_names_every_file_with_its_digest_and_the_verdict_in_short
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     assert {item["name"]: item["digest"] for item in statement["subject"]} == {
         name: {"sha256": sha256_file(bundle / name)}
-        for name in ("manifest.json", "model.onnx", "reference/model.onnx", "report.json")
+        for name in ("manifest.json", "model.onnx", "reference/model.onnx", "report.json", "spec.json")
     }
     device = fingerprint()
     assert statement["predicateType"] == "urn:edgefair:verdict:v1"
     assert statement["predicate"] == {
         "outcome": "PASS",
-        "policy": {"digest": {"sha256": sha256_json(POLICY)}},
+        "project": "people",
+        "created": CREATED,
+        "policy": {"digest": {"sha256": POLICY.digest}},
         "report": {"name": "report.json", "digest": {"sha256": sha256_file(bundle / "report.json")}},
         "targets": [
             {
-                "name": "local",
+                "name": "device 0",
                 "deviceClass": {
                     "machine": device["machine"],
                     "saturatesInt8": saturates_int8(device),
                     "runsOn": "CPUExecutionProvider",
+                    "runtime": "onnxruntime",
+                    "providers": ["CPUExecutionProvider"],
+                    "optimization": "all",
+                    "config": {},
                 },
+                "threads": 1,
             }
         ],
         "edgefair": "0.1.0",
@@ -121,7 +128,8 @@ def test_signing_again_replaces_the_signature_and_leaves_nothing(bundle, tmp_pat
         (lambda bundle: write_bundle(bundle, exit_code=3), "not one that ships"),
         (lambda bundle: write_bundle(bundle, model={"sha256": "0" * 64}), "that of another model file"),
         (lambda bundle: write_bundle(bundle, policy=float("nan")), "is no report"),
-        (lambda bundle: write_bundle(bundle, targets=None), "is no report"),
+        (lambda bundle: write_bundle(bundle, targets=None), "it was judged on no target"),
+        (lambda bundle: write_bundle(bundle, targets=[{"target": "x"}]), "is no report"),
     ],
 )
 def test_a_bundle_whose_digests_or_verdict_do_not_hold_is_not_signed(bundle, tmp_path, damage, message):

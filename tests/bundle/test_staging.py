@@ -8,14 +8,14 @@ from edgefair.files import sha256_file, write_atomic
 
 def write_bundle(folder, content):
     (folder / "reference").mkdir()
-    for name in ("model.onnx", "spec.json", "report.json", "reference/model.onnx"):
+    for name in ("model.onnx", "notes.json", "report.json", "reference/model.onnx"):
         (folder / name).write_bytes(content)
     files = {
         str(path.relative_to(folder)): FileEntry(sha256_file(path), path.stat().st_size)
         for path in folder.rglob("*")
         if path.is_file()
     }
-    manifest = Manifest(files, "PASS", ({"name": "local"},), {"edgefair": "0"}, {"seed": 0})
+    manifest = Manifest(files, "PASS", ({"name": "local"},), {"edgefair": "0"}, {"seed": 0}, "p", "2026-11-01")
     write_atomic(folder / "manifest.json", manifest.to_json().encode())
 
 
@@ -91,7 +91,7 @@ def test_a_bundle_that_was_tampered_with_is_refused(tmp_path, change):
     if change == "edit":
         (out / "model.onnx").write_bytes(b"two")
     elif change == "remove":
-        (out / "spec.json").unlink()
+        (out / "notes.json").unlink()
     elif change == "add":
         (out / "extra.so").write_bytes(b"x")
     else:

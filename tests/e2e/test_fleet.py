@@ -194,5 +194,6 @@ def test_a_shipped_bundle_decides_on_its_device_as_it_was_judged(shipped, tmp_pa
     judged = load_record(record)
     table = pyarrow.parquet.read_table(shipped / "people.parquet")
     audit = table.filter(pyarrow.compute.equal(table["part"], "test")).to_pydict()
-    found = load(shipped / "dist/small").predict(audit).decision
+    model = load(shipped / "dist/small")
+    found = model.predict({name: audit[name] for name in model.features}).decision
     assert found == [judged.rows.classes[index] for index in judged.targets[0].decision]

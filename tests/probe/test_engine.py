@@ -9,7 +9,6 @@ import sys
 import types
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from small_networks import PRECISIONS, small_network
@@ -17,10 +16,10 @@ from tensorrt_double import STREAM, Driver, tensorrt
 
 from edgefair.probe import latency
 from edgefair.probe.cuda import CudaError, Device
-from edgefair.probe.external import metadata
-from edgefair.probe.models import ProbeError, load
+from edgefair.probe.errors import ProbeError
+from edgefair.probe.models import load
 from edgefair.probe.spec import InputSpec, ModelSpec, Reading, TokenSpec
-from tests.targets.onnx_models import SPEC, classifier, save, value
+from tests.targets.onnx_models import classifier, save, value
 
 OUTPUTS = ["decision", "score"]
 CPU = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "all", "config": {}}
@@ -297,15 +296,6 @@ def test_a_full_device_is_out_of_memory(model, gpu):
 def test_settings_that_mean_nothing_are_refused(model, gpu, config, message):
     gpu()
     assert refused(model, **config) == ("bad_request", message)
-
-
-def test_the_metadata_read_by_hand_is_onnxs_own():
-    made = helper.make_model(helper.make_graph([], "g", [], []))
-    expected = {"edgefair.spec": SPEC.to_json(), "empty": "", "grün": "…" * 200}
-    for key, text in expected.items():
-        made.metadata_props.add(key=key, value=text)
-    assert metadata(made.SerializeToString()) == expected
-    assert metadata(onnx.ModelProto(ir_version=10).SerializeToString()) == {}
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,15 @@
 """What a device loads a bundle with: only what was judged, only on devices like those it was judged on."""
 
 import contextlib
-import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from onnx_models import classifier
 
 from edgefair.probe.device import fingerprint
 from edgefair.probe.pictures import fit
@@ -24,35 +19,7 @@ from edgefair.probe.spec import Column, InputSpec, PictureSpec
 from edgefair.resources import shipped_path
 from edgefair.targets import load_profile, transport_of
 from edgefair.targets.zipapp import build_runtime
-
-RAW = {"a": [1.0, -1.0], "b": [0.0, 0.0]}
-
-
-def write_bundle(folder, *, device=None, **report):
-    """A bundle as `edgefair export` lays it out, judged on `device`."""
-    folder.mkdir(exist_ok=True)
-    classifier(folder / "model.onnx")
-    digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
-    content = {
-        "outcome": "PASS",
-        "exit_code": 0,
-        "model": {"sha256": digest},
-        "targets": [{"device": device or fingerprint()}],
-        **report,
-    }
-    (folder / "report.json").write_text(json.dumps(content))
-    write_manifest(folder)
-    return folder
-
-
-def write_manifest(folder, outcome="PASS"):
-    files = {
-        str(path.relative_to(folder)): {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": 1}
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != "manifest.json"
-    }
-    manifest = {"schema": "edgefair.bundle/1", "files": files, "outcome": outcome}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+from tests.bundle.small_bundle import RAW, judged, write_bundle, write_manifest
 
 
 def test_raw_features_become_decisions_by_name(tmp_path):
@@ -67,8 +34,24 @@ def test_raw_features_become_decisions_by_name(tmp_path):
     ("raw", "message"),
     [
         ({"a": [1.0]}, "feature 'b' is missing"),
+        ({}, "feature 'a' is missing"),
+        ([1.0, 2.0], "features are a list, not a mapping"),
         ({"a": [1.0], "b": [float("nan")]}, "'b' holds NaN"),
-        ({"a": ["x"], "b": [1.0]}, "could not convert"),
+        ({"a": [1.0], "b": [1e308]}, "'b' holds NaN or an infinite number"),
+        ({"a": ["x"], "b": [1.0]}, "'a' holds a str, not only numbers"),
+        ({"a": ["1.5"], "b": [1.0]}, "'a' holds a str, not only numbers"),
+        ({"a": [None], "b": [1.0]}, "'a' holds a NoneType"),
+        ({"a": [10**400], "b": [1.0]}, "'a' holds numbers beyond every type"),
+        ({"a": [[1.0]], "b": [1.0]}, r"'a' has shape \[1, 1\]"),
+        ({"a": [[1.0], [1.0, 2.0]], "b": [1.0, 2.0]}, "'a' is no array of numbers"),
+        ({"a": 1.0, "b": 0.0}, "'a' is one float, not a list"),
+        ({"a": np.float32(1.0), "b": [0.0]}, "'a' is one float32, not a list"),
+        ({"a": "11", "b": [0.0, 0.0]}, "'a' is one str, not a list"),
+        ({"a": {"x": 1.0}, "b": [0.0]}, "'a' is one dict, not a list"),
+        ({"a": [1.0, 2.0, 3.0], "b": [0.0]}, "'b' has 1 rows, and 'a' has 3"),
+        ({"a": [1.0], "b": [0.0, 0.0]}, "'b' has 2 rows, and 'a' has 1"),
+        ({"a": [], "b": []}, "have no row"),
+        ({"a": [1.0], "b": [0.0], "B": [0.0]}, "'B' is none that the model takes: a, b"),
     ],
 )
 def test_raw_features_that_the_model_does_not_take_are_a_value_error(tmp_path, raw, message):
@@ -99,7 +82,6 @@ def test_a_changed_missing_or_unlisted_file_is_refused(tmp_path):
 
 def test_the_reference_may_be_left_behind_and_is_checked_where_it_is_there(tmp_path):
     bundle = write_bundle(tmp_path / "b")
-    (bundle / "reference").mkdir()
     (bundle / "reference" / "model.onnx").write_bytes(b"dense")
     write_manifest(bundle)
     (bundle / "reference" / "model.onnx").write_bytes(b"other")
@@ -114,7 +96,8 @@ def test_the_reference_may_be_left_behind_and_is_checked_where_it_is_there(tmp_p
         ({"outcome": "FAIL", "exit_code": 1}, "its verdict is FAIL"),
         ({"exit_code": 1}, "not one that ships"),
         ({"model": {"sha256": "0" * 64}}, "that of another model file"),
-        ({"targets": None}, "is no report"),
+        ({"targets": []}, "judged on no target"),
+        ({"targets": 7}, "is no report"),
         ({"model": {}}, "is no report"),
     ],
 )
@@ -127,11 +110,10 @@ def test_a_verdict_that_does_not_ship_or_belongs_to_another_file_is_refused(tmp_
     [
         {"machine": "sparc64", "flags": []},
         {"machine": "x86_64", "flags": ["avx2"]} if "avx512_vnni" in fingerprint()["flags"] else {"machine": "aarch64"},
-        {**fingerprint(), "runs_on": "tensorrt"},
     ],
 )
 def test_a_model_that_was_judged_on_other_devices_is_refused(tmp_path, device):
-    refused(write_bundle(tmp_path / "b", device=device), "its decisions may differ here")
+    refused(write_bundle(tmp_path / "b", devices=[judged(device)]), "its decisions may differ here")
 
 
 def test_pictures_of_any_size_and_texts_become_what_the_audit_fed():
@@ -200,11 +182,9 @@ def test_the_example_serves_on_a_board_what_was_judged_on_such_a_board_and_nothi
     if lacks is not None:
         pytest.skip(lacks)
     python, environment = transport.python()
-    write_bundle(device / "model", device={"machine": "aarch64", "flags": ["asimd"]})
+    write_bundle(device / "model", devices=[judged({"machine": "aarch64", "flags": ["asimd"]})])
     with serving(device, python=python, environment=environment) as address:
         assert ask(address, json.dumps(RAW).encode())["decision"] == ["no", "yes"]
-    write_bundle(device / "model", device={"machine": "x86_64", "flags": ["avx2"]})
+    write_bundle(device / "model", devices=[judged({"machine": "x86_64", "flags": ["avx2"]})])
     with serving(device, python=python, environment=environment) as said:
-        assert (
-            "this device is aarch64 with CPUExecutionProvider, and the model was judged on x86_64 without VNNI" in said
-        )
+        assert "this device is aarch64, and the model was judged on x86_64 without VNNI" in said

@@ -18,6 +18,7 @@ from tests.bundle.small_bundle import RAW, private_key, private_pem, public_pem,
 
 PUBLIC = public_pem(private_key())
 ATTESTATION = "attestation.dsse.json"
+RELEASE = {"project": "people", "created": "2026-11-01", "policy": {"digest": {"sha256": "0" * 64}}}
 
 
 @pytest.fixture
@@ -172,7 +173,13 @@ def test_a_damaged_envelope_is_refused_as_such(bundle, damage):
         ({"subject": [{"name": "a", "digest": {"sha256": "0"}}, {"name": "a", "digest": {"sha256": "1"}}]}, "twice"),
         ({"predicate": {}}, "attests no verdict"),
         ({"subject": []}, "is not what was signed"),
-        ({"predicate": {"outcome": "FAIL"}}, "the signed verdict is FAIL, and the manifest says PASS"),
+        (
+            {"predicate": {"outcome": "FAIL", **RELEASE}},
+            "the signed verdict is FAIL, and the manifest says PASS",
+        ),
+        ({"predicate": {"outcome": "PASS", **RELEASE, "project": 7}}, "does not say its project"),
+        ({"predicate": {"outcome": "PASS", **RELEASE, "created": "yesterday"}}, "no date or moment"),
+        ({"predicate": {"outcome": "PASS", **RELEASE, "counter": -1}}, "its counter is -1"),
     ],
 )
 def test_what_the_same_key_signed_for_another_purpose_is_no_verdict(bundle, changes, message):

@@ -15,10 +15,11 @@ from onnx_models import save, value
 
 from edgefair.data.table import Categories
 from edgefair.data.texts import Texts, open_tokenizer
-from edgefair.probe.device import fingerprint
+from edgefair.measure.counts import GroupCounts
 from edgefair.probe.runtime import BundleError, load
 from edgefair.probe.spec import SPEC_METADATA_KEY, InputSpec, ModelSpec, Reading
 from edgefair.probe.texts import Cutter
+from tests.bundle.small_bundle import COUNTS, report_of, write_manifest
 
 ROOT = Path(__file__).parent.parent.parent
 REAL = [
@@ -128,7 +129,7 @@ def test_a_feature_that_has_the_name_of_the_graphs_input_is_a_text_or_an_array(t
 @pytest.mark.parametrize(
     ("raw", "error", "message"),
     [
-        ({"comment": "one text"}, ValueError, "is one text, not a list"),
+        ({"comment": "one text"}, ValueError, "is one str, not a list"),
         ({"comment": ["a", None]}, ValueError, "holds a NoneType"),
         ({"comment": [b"a"]}, ValueError, "holds a bytes"),
         ({"comment": ["\ud800"]}, ValueError, "cannot be cut"),
@@ -168,19 +169,10 @@ def write_bundle(folder, tokenizer, *, shipped=True):
     )
     if shipped:
         (folder / "tokenizer.json").write_bytes(tokenizer.path.read_bytes())
-    digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
-    device = {"device": fingerprint()}
-    report = {"outcome": "PASS", "exit_code": 0, "model": {"sha256": digest}, "targets": [device]}
-    (folder / "report.json").write_text(json.dumps(report))
+    counts = GroupCounts(COUNTS.attributes, COUNTS.groups, spec.classes, COUNTS.table)
+    (folder / "report.json").write_text(json.dumps(report_of(folder / "model.onnx", counts=counts)))
     write_manifest(folder)
     return folder
-
-
-def write_manifest(folder):
-    paths = [path for path in folder.iterdir() if path.name != "manifest.json"]
-    files = {path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": 1} for path in paths}
-    manifest = {"schema": "edgefair.bundle/1", "files": files, "outcome": "PASS"}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_texts_are_decided_on_by_a_loaded_bundle(tmp_path, tokenizer):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgefair.probe import boot
-from edgefair.probe.models import ProbeError
+from edgefair.probe.errors import ProbeError
 from edgefair.probe.storage import Storage
 
 CONTENT = bytes(range(256)) * 40

@@ -16,7 +16,7 @@ from small_networks import PRECISIONS, compressed, exported
 
 from edgefair.probe.engine import TYPES
 from edgefair.probe.engine_build import Build, open_log
-from edgefair.probe.models import ProbeError
+from edgefair.probe.errors import ProbeError
 
 DOUBLES = {
     name: item

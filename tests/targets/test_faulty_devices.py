@@ -138,21 +138,24 @@ def scripted(script, *, timeout_s=60):
 # A probe that answers as `LIES` (header key or array name -> Python expression, by request) says.
 LYING = """
 import numpy as np
+from edgefair.probe.onnx_file import read_onnx
 from edgefair.probe.wire import PROTOCOL, digest_arrays, encode_frame, read_frame, write_frame
 METER = {"source": "RAPL", "covers": "it"}
-def signature(name, kind):
-    return {"name": name, "type": kind, "shape": [None]}
+file = read_onnx(CONTENT)
+def shaped(item, **changes):
+    return {**item, "shape": item["shape"] or [], **changes}
 truth = {
     "hello": ({"protocol": PROTOCOL, "device": {"onnxruntime": "1"}}, {}),
-    "load": ({"sha256": DIGEST, "bytes": SIZE, "inputs": [],
-              "outputs": [signature("decision", "tensor(int64)"), signature("p", "tensor(float)")],
-              "metadata": {}, "providers": ["CPUExecutionProvider"]}, {}),
-    "run": ({}, {"decision": np.zeros(10, dtype=np.int64), "p": np.zeros(10, dtype=np.float32)}),
+    "load": ({"sha256": DIGEST, "bytes": len(CONTENT), "inputs": [shaped(item) for item in file.inputs],
+              "outputs": [shaped(item) for item in file.outputs], "metadata": file.metadata,
+              "providers": ["CPUExecutionProvider"]}, {}),
+    "run": ({}, {"decision": np.zeros(10, dtype=np.int64), "score": np.zeros(10, dtype=np.float32)}),
     "latency": ({}, {"m": np.ones(100, dtype=np.int64)}),
 }
 while (frame := read_frame(sys.stdin.buffer)) is not None:
     do = frame[0]["do"]
     header, arrays = truth[do]
+    arrays = {name: array for name, array in arrays.items() if do != "run" or name in frame[0]["outputs"]}
     header = {"ok": True, "id": frame[0]["id"], "inputs": digest_arrays(frame[1]), **header}
     for lied, key, lie in LIES:
         if lied == do:
@@ -163,14 +166,14 @@ while (frame := read_frame(sys.stdin.buffer)) is not None:
 
 def lying(path, lies):
     told = "[" + ", ".join(f"({do!r}, {key!r}, {lie})" for do, key, lie in lies) + "]"
-    script = LYING.replace("DIGEST", repr(sha256_file(path))).replace("SIZE", str(path.stat().st_size))
+    script = LYING.replace("DIGEST", repr(sha256_file(path))).replace("CONTENT", repr(path.read_bytes()))
     return scripted(script.replace("LIES", told))
 
 
 def measure(path, lies=()):
     with lying(path, lies) as probe:
         loaded = probe.load(path, name="m")
-        answers = list(probe.run(loaded, iter(batches(20, 10)[1]), ["decision", "p"]))
+        answers = list(probe.run(loaded, iter(batches(20, 10)[1]), ["decision", "score"]))
         return answers, probe.latency({"m": ["decision"]}, {"x": np.zeros((1, 2), dtype=np.float32)})
 
 
@@ -184,21 +187,33 @@ def test_the_scripted_device_is_believed_as_long_as_it_does_not_lie(tmp_path):
     ("lie", "message"),
     [
         (("hello", "protocol", "99"), "protocol 99"),
-        (("hello", "device", "None"), "expected: protocol"),
+        (("hello", "device", "None"), "describes itself as nothing known: NoneType, not an object"),
         (("hello", "protocol", "PROTOCOL - 1"), "expected: protocol"),
         (("hello", "device", "{}"), "has no onnxruntime"),
+        (("hello", "device", "{'onnxruntime': 1}"), "describes itself as nothing known: its onnxruntime is 1"),
+        (("hello", "device", "{'onnxruntime': '1', 'flags': 'avx2'}"), "its flags is 'avx2'"),
+        (("hello", "device", "{'onnxruntime': '1', 'cores': True}"), "its cores is True"),
         (("load", "sha256", "'0' * 64"), "loaded sha256 0000"),
         (("load", "bytes", "1"), r"\(1 bytes\)"),
         (("load", "outputs", "3"), "describes the model as nothing known"),
         (("load", "inputs", "[{}]"), "describes the model as nothing known"),
         (("load", "providers", "[]"), "expected: CPUExecutionProvider"),
+        (("load", "providers", "['CUDAExecutionProvider', 'CPUExecutionProvider']"), "on CUDAExecutionProvider, CPU"),
+        (("load", "engine", "{'sha256': '0'}"), "describes the model as nothing known"),
+        (("load", "inputs", "[]"), "the model's inputs are none\nexpected: x tensor"),
+        (("load", "inputs", "[shaped(file.inputs[0], type='tensor(double)')]"), "inputs are x tensor.double"),
+        (("load", "outputs", "[shaped(item) for item in file.outputs[:1]]"), "outputs are decision tensor.int64.\nexp"),
+        (("load", "outputs", "[shaped(item, name='d') for item in file.outputs]"), "outputs are d tensor"),
+        (("load", "metadata", "{}"), "another 'edgefair.spec' in the model's metadata"),
+        (("load", "metadata", "{**file.metadata, 'more': 'x'}"), "another 'more' in the model's metadata"),
+        (("load", "metadata", "None"), "describes the model as nothing known"),
         (("load", "id", "0"), "answered request 0\nexpected: the answer to request 2"),
         (("run", "id", "3"), "answered request 3\nexpected: the answer to request 4"),
         (("run", "decision", "np.zeros(5, dtype=np.int64)"), r"shape \(5,\)\nexpected: 10 rows"),
         (("run", "decision", "np.int64(3)[...]"), r"shape \(\)"),
         (("run", "decision", "np.zeros(10, dtype=np.float32)"), "'decision' is float32\nexpected: int64"),
-        (("run", "p", "np.full(10, np.nan, dtype=np.float32)"), "NaN or infinite in 10 of 10 rows"),
-        (("run", "p", "np.full(10, np.inf, dtype=np.float32)"), "NaN or infinite in 10 of 10 rows"),
+        (("run", "score", "np.full(10, np.nan, dtype=np.float32)"), "NaN or infinite in 10 of 10 rows"),
+        (("run", "score", "np.full(10, np.inf, dtype=np.float32)"), "NaN or infinite in 10 of 10 rows"),
         (("run", "ok", "False"), "answered None"),
         (("run", "inputs", "'0' * 64"), "ran other inputs than it was sent"),
         (("run", "inputs", "None"), "ran other inputs than it was sent"),
@@ -215,6 +230,43 @@ def test_the_scripted_device_is_believed_as_long_as_it_does_not_lie(tmp_path):
 def test_a_device_that_lies_is_not_believed(tmp_path, lie, message):
     with pytest.raises(MeasurementError, match=message):
         measure(classifier(tmp_path / "m.onnx"), [lie])
+
+
+def test_what_the_host_knows_of_a_target_no_device_can_say_otherwise(tmp_path):
+    path = classifier(tmp_path / "m.onnx")
+    told = {"onnxruntime": "1", "emulated": "no", "threads": 8, "session": {}, "runs_on": "x", "engine": 1, "other": 2}
+    with lying(path, [("hello", "device", repr(told))]) as probe:
+        assert probe.device == {
+            "onnxruntime": "1",
+            "threads": 1,
+            "runs_on": "CPUExecutionProvider",
+            "session": {
+                "runtime": "onnxruntime",
+                "providers": ["CPUExecutionProvider"],
+                "optimization": "all",
+                "config": {},
+                "threads": 1,
+            },
+        }
+
+
+def test_sizes_that_the_file_leaves_open_and_nothing_else_are_the_devices_word(tmp_path):
+    path = classifier(tmp_path / "m.onnx", rows=None)
+    said = "[shaped(file.inputs[0], shape=[7, 9])]"
+    with lying(
+        path, [("load", "inputs", said), ("load", "outputs", "[shaped(i, shape=[5]) for i in file.outputs]")]
+    ) as probe:
+        loaded = probe.load(path, name="m")
+    assert [item["shape"] for item in loaded.inputs] == [[7, 2]]
+    assert [item["shape"] for item in loaded.outputs] == [[5], [None, 2]]
+
+
+def test_an_output_that_nobody_asked_for_is_no_answer(tmp_path):
+    path = classifier(tmp_path / "m.onnx")
+    probe = lying(path, [])
+    probe._transport.script = probe._transport.script.replace('if do != "run" or', "if True or")
+    with probe, pytest.raises(MeasurementError, match="returned output 'score'"):
+        list(probe.run(probe.load(path, name="m"), iter(batches(10, 10)[1]), ["decision"]))
 
 
 def test_what_a_device_says_of_its_timing_is_kept_and_what_it_cannot_say_is_absent(tmp_path):
@@ -245,9 +297,9 @@ def test_what_a_device_says_of_its_timing_is_kept_and_what_it_cannot_say_is_abse
 def test_an_output_that_is_missing_is_not_made_up(tmp_path):
     path = classifier(tmp_path / "m.onnx")
     probe = lying(path, [])
-    probe._transport.script = probe._transport.script.replace('"p": np.zeros', '"q": np.zeros')
-    with probe, pytest.raises(MeasurementError, match="returned no output 'p'"):
-        list(probe.run(probe.load(path, name="m"), iter(batches(10, 10)[1]), ["decision", "p"]))
+    probe._transport.script = probe._transport.script.replace('"score": np.zeros', '"q": np.zeros')
+    with probe, pytest.raises(MeasurementError, match="returned no output 'score'"):
+        list(probe.run(probe.load(path, name="m"), iter(batches(10, 10)[1]), ["decision", "score"]))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +343,9 @@ def test_a_device_that_hangs_is_given_up_after_the_timeout():
 
 def test_a_device_that_builds_an_engine_may_be_silent_for_longer(tmp_path):
     path = classifier(tmp_path / "m.onnx")
-    probe = lying(path, [("load", "providers", "['TensorRT 10']")])
+    facts = dict.fromkeys(("tensorrt", "device", "compute_capability", "cuda_driver"), "1")
+    built = {"sha256": "0" * 64, "bytes": 1, "max_rows": 64, **facts}
+    probe = lying(path, [("load", "providers", "['TensorRT 10']"), ("load", "engine", repr(built))])
     probe.profile = load_profile("tensorrt")
     with probe:
         probe._connection.timeout_s = 0.0
@@ -321,8 +375,8 @@ import numpy as np
 import edgefair.probe.__main__ as probe
 from edgefair.probe.models import Loaded
 honest, turns, old = Loaded.run, itertools.count(), []
-def run(self, inputs, outputs, one_by_one=False):
-    found, turn = honest(self, inputs, outputs, one_by_one), next(turns)
+def run(self, inputs, outputs, **how):
+    found, turn = honest(self, inputs, outputs, **how), next(turns)
     old.append(found)
     return {name: np.asarray(LIE, dtype=array.dtype) for name, array in found.items()}
 Loaded.run = run

@@ -81,7 +81,7 @@ def test_two_threads_decide_what_one_does(tmp_path):
 def test_a_corrupt_empty_or_truncated_model_is_a_model_error(probe, tmp_path, content):
     path = classifier(tmp_path / "m.onnx")
     path.write_bytes(path.read_bytes()[:-30] if content is None else content)
-    with pytest.raises(ModelError, match=r"m\.onnx' cannot be loaded by onnxruntime"):
+    with pytest.raises(ModelError, match=r"m\.onnx' cannot be loaded"):
         probe.load(path, name="m")
 
 

@@ -1,0 +1,218 @@
+"""Does a report say one thing throughout? A verdict that its own numbers do not carry ships nothing.
+
+The verdict is not taken again here, which needs more than numpy: nothing may claim more than the limits beside it show,
+and the gap must be that of the counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+import numpy as np
+
+PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
+EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3}
+GAP, COLLAPSE, FLOOR, LATENCY, SIZE = (
+    "equalized-odds gap", "decisions vary", "worst-group balanced accuracy", "latency p90", "size",
+)  # fmt: skip
+# Gates by the key of the policy that asks for them; the first three are always there.
+ALWAYS = (GAP, COLLAPSE, FLOOR)
+ASKED = {
+    "min_balanced_accuracy": FLOOR,
+    "max_eo_increase": "equalized-odds increase",
+    "min_group_accuracy": "worst-group accuracy",
+    "max_accuracy_drop": "accuracy drop",
+    "max_group_accuracy_drop": "worst-group accuracy drop",
+    "max_excess_loss": "worst-group excess loss",
+    "max_latency_p90_ms": LATENCY,
+    "max_size_bytes": SIZE,
+}
+# Gates that want a number to be large, and those of numbers that are known without limits.
+AT_LEAST = frozenset([FLOOR, COLLAPSE, "worst-group accuracy"])
+EXACT = frozenset([COLLAPSE, SIZE])
+JOIN = "*"
+# Of a rate that was computed twice.
+TOLERANCE = 1e-9
+
+
+class ContradictionError(Exception):
+    """A report that does not carry its verdict, and where it breaks."""
+
+
+def check_report(
+    report: Mapping[str, Any], *, outcome: str, sha256: str, size: int, classes: Optional[Sequence[str]] = None
+) -> None:
+    """Refuse a report that contradicts itself, does not ship, or is another file's.
+
+    outcome: as the manifest says. sha256, size: of the model file. classes: of the model's spec, if it is known.
+
+    Raises:
+        ContradictionError: the first thing that does not fit.
+        KeyError, TypeError, ValueError, AttributeError: not a report.
+    """
+    if report["outcome"] != outcome or report["exit_code"] != 0:
+        raise ContradictionError(
+            f"its verdict is {report['outcome']} (exit code {report['exit_code']}) and its manifest says {outcome}: "
+            "not one that ships"
+        )
+    if report["model"]["sha256"] != sha256 or report["model"]["bytes"] != size:
+        raise ContradictionError("its verdict is that of another model file")
+    policy, targets = report["policy"], report["targets"]
+    if not targets:
+        raise ContradictionError("it was judged on no target")
+    for target in targets:
+        try:
+            _check_target(target, report, policy, classes)
+        except ContradictionError as error:
+            raise ContradictionError(f"on target '{target['target']}' {error}") from None
+    _equal("its outcome", report["outcome"], worst([target["verdict"]["outcome"] for target in targets]))
+    codes = {target["verdict"]["exit_code"] for target in targets}
+    _equal("its exit code", report["exit_code"], EXIT_CODES[FAIL] if EXIT_CODES[FAIL] in codes else max(codes))
+
+
+def policy_digest(policy: Any) -> str:
+    """SHA-256 of a policy as a report holds it, in one canonical spelling."""
+    text = json.dumps(policy, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def worst(outcomes: Sequence[str]) -> str:
+    """FAIL before INCONCLUSIVE before PASS; nothing at all has shown nothing."""
+    unknown = [outcome for outcome in outcomes if outcome not in EXIT_CODES]
+    if unknown:
+        raise ContradictionError(f"an outcome is {unknown[0]!r}")
+    for outcome in (FAIL, INCONCLUSIVE):
+        if outcome in outcomes:
+            return outcome
+    return PASS if outcomes else INCONCLUSIVE
+
+
+def _check_target(
+    target: Mapping[str, Any], report: Mapping[str, Any], policy: Mapping[str, Any], classes: Optional[Sequence[str]]
+) -> None:
+    verdict, counts = target["verdict"], target["counts"]
+    gates: Dict[str, Any] = {gate["name"]: gate for gate in verdict["gates"]}
+    if len(gates) != len(verdict["gates"]):
+        raise ContradictionError("a gate is there twice")
+    _equal("the verdict", verdict["outcome"], worst([gate["outcome"] for gate in gates.values()]))
+    through = verdict["outcome"] == INCONCLUSIVE and policy["on_inconclusive"] == "warn"
+    _equal("the exit code", verdict["exit_code"], 0 if through else EXIT_CODES[verdict["outcome"]])
+    _equal("alpha", verdict["alpha"], policy["alpha"])
+    _equal("the policy's digest", verdict["policy_digest"], policy_digest(policy))
+    for name, threshold in _thresholds(policy, target["budgets"]).items():
+        if name not in gates:
+            raise ContradictionError(f"the policy asks for the gate '{name}', which was not judged")
+        if threshold is not None:
+            _equal(f"the threshold of '{name}'", gates[name]["threshold"], threshold)
+    for gate in gates.values():
+        _check_gate(gate, policy["rule"])
+    table = _table(counts)
+    if classes is not None:
+        _equal("the classes", list(counts["classes"]), list(classes))
+    _equal("the number of rows", int(table.sum()), report["audit"]["rows"])
+    _equal("the number of classes decided", int(table.sum(axis=(0, 1)).astype(bool).sum()), gates[COLLAPSE]["estimate"])
+    if SIZE in gates:
+        _equal("the size", gates[SIZE]["estimate"], report["model"]["bytes"])
+    _check_gap(gates[GAP], counts, table, policy)
+
+
+def _thresholds(policy: Mapping[str, Any], budgets: Mapping[str, Any]) -> Dict[str, Optional[float]]:
+    """Gates that must be there, and their thresholds where one key says them."""
+    found: Dict[str, Optional[float]] = dict.fromkeys(ALWAYS)
+    for key, name in ASKED.items():
+        asked = [value for value in (policy[key], budgets.get(key)) if value is not None]
+        if asked:
+            found[name] = min(asked)
+    own = [attribute.get("metrics", {}) for attribute in policy["attributes"].values()]
+    found.update(dict.fromkeys(name for metrics in (policy["metrics"], *own) for name in metrics))
+    return found
+
+
+def _check_gate(gate: Mapping[str, Any], rule: str) -> None:
+    """No gate claims more than its limits show; a gate of comparisons no more than the comparison that decided."""
+    binding = gate["binding"]
+    if gate["outcome"] == FAIL:
+        return
+    judged = gate if binding is None else {**binding, "estimate": _magnitude(binding["difference"])}
+    if binding is not None and not binding["waived"]:
+        _equal(f"the outcome of '{gate['name']}'", gate["outcome"], binding["outcome"])
+    sign = -1.0 if gate["name"] in AT_LEAST else 1.0
+    near, far = (judged["lower"], judged["upper"]) if sign > 0 else (judged["upper"], judged["lower"])
+    if rule == "point" or gate["name"] in EXACT:
+        near = far = judged["estimate"]
+    if gate["outcome"] == PASS:
+        if far is None or not sign * _number(far) <= sign * _number(judged["threshold"]):
+            raise ContradictionError(f"'{gate['name']}' is PASS, with {far} at a threshold of {judged['threshold']}")
+    elif near is not None and not _undecided(binding) and sign * _number(near) > sign * _number(judged["threshold"]):
+        raise ContradictionError(f"'{gate['name']}' is {gate['outcome']}, with {near} beyond {judged['threshold']}")
+
+
+def _undecided(binding: Optional[Mapping[str, Any]]) -> bool:
+    """Whether the rows of the comparison that decided are too few to judge it."""
+    return binding is not None and binding["reason"].startswith(("too_few", "undefined_cell"))
+
+
+def _check_gap(
+    gate: Mapping[str, Any], counts: Mapping[str, Any], table: np.ndarray, policy: Mapping[str, Any]
+) -> None:
+    """The gap of the counts is the gate's, and a PASS keeps the threshold of every attribute."""
+    gaps = {name: _gap(counts, table, name) for name in policy["attributes"]}
+    known = [gap for gap in gaps.values() if gap is not None]
+    found, said = max(known, default=None), gate["estimate"]
+    if (found is None) != (said is None) or (found is not None and abs(found - _number(said)) > TOLERANCE):
+        raise ContradictionError(f"'{GAP}' is {said}, and {found} by the counts")
+    if gate["outcome"] != PASS or policy["waivers"]:
+        return
+    for name, gap in gaps.items():
+        own = policy["attributes"][name].get("max_eo_gap")
+        threshold = _number(policy["max_eo_gap"] if own is None else own)
+        if gap is not None and gap > threshold + TOLERANCE:
+            raise ContradictionError(f"'{GAP}' is PASS, and '{name}' has {gap:.4f} by the counts, beyond {threshold}")
+
+
+def _gap(counts: Mapping[str, Any], table: np.ndarray, name: str) -> Optional[float]:
+    """Largest difference of P(decision | label) between two groups of an attribute that have such rows."""
+    attributes: List[str] = list(counts["attributes"])
+    parts = [name] if name in attributes else name.split(JOIN)
+    chosen = [attributes.index(part) for part in parts]
+    joint = [tuple(group[index] for index in chosen) for group in counts["groups"]]
+    position = {group: index for index, group in enumerate(sorted(set(joint)))}
+    merged = np.zeros((len(position), *table.shape[1:]), dtype=np.int64)
+    np.add.at(merged, [position[group] for group in joint], table)
+    rows = merged.sum(axis=2)
+    decisions = merged[:, :, 1:2] if table.shape[2] == 2 else merged
+    gaps = [
+        float(np.ptp(decisions[filled, label] / rows[filled, label, None], axis=0).max())
+        for label, filled in enumerate((rows > 0).T)
+        if filled.sum() > 1
+    ]
+    return max(gaps, default=None)
+
+
+def _table(counts: Mapping[str, Any]) -> np.ndarray:
+    """Counts int64 [groups, labels, decisions].
+
+    Raises:
+        ValueError: they are none.
+    """
+    table, classes = np.asarray(counts["table"]), len(counts["classes"])
+    if table.shape != (len(counts["groups"]), classes, classes) or table.dtype.kind not in "iu" or (table < 0).any():
+        raise ValueError(f"counts of shape {table.shape}")
+    return table.astype(np.int64)
+
+
+def _magnitude(value: Any) -> Any:
+    return None if value is None else abs(_number(value))
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
+def _equal(what: str, said: Any, other: Any) -> None:
+    if said != other:
+        raise ContradictionError(f"{what} is {said}, where {other} follows from the rest of the report")

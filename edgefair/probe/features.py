@@ -1,0 +1,80 @@
+"""Raw features as a caller on the device gives them: one value per row, and nothing stretched to fit."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional
+
+import numpy as np
+
+
+def column(name: str, values: Any) -> Any:
+    """A feature that has rows: a list, a tuple, or an array of at least one dimension.
+
+    Raises:
+        ValueError: one value, a text or a mapping, which would stand for every row or for none.
+    """
+    if hasattr(values, "__array__") and np.ndim(values):
+        return np.asarray(values)
+    if not isinstance(values, (list, tuple)):
+        raise ValueError(f"feature '{name}' is one {type(values).__name__}, not a list of one value per row")
+    return values
+
+
+def numbers(name: str, values: Any, dtype: np.dtype, ndim: Optional[int] = None) -> np.ndarray:
+    """A feature of numbers [rows, ...] in the type of the graph's input (C-contiguous).
+
+    ndim: dimensions that it must have, if that is known.
+
+    Raises:
+        ValueError: not numbers, rows of unequal shape, or numbers that the type cannot hold: NaN, infinite, too large,
+            fractions for whole numbers.
+    """
+    try:
+        given = np.asarray(column(name, values))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"feature '{name}' is no array of numbers: {error}") from error
+    if given.dtype.kind not in "biuf":
+        raise ValueError(f"feature '{name}' holds {_shown(given)}, not only numbers")
+    if ndim is not None and given.ndim != ndim:
+        raise ValueError(f"feature '{name}' has shape {list(given.shape)}, not {ndim} dimensions")
+    with np.errstate(all="ignore"):
+        taken = np.ascontiguousarray(given, dtype=dtype)
+    if dtype.kind == "f" and not np.isfinite(taken).all():
+        raise ValueError(f"feature '{name}' holds NaN or an infinite number")
+    if dtype.kind != "f" and not np.array_equal(taken, given):
+        raise ValueError(f"feature '{name}' holds a number that is no {dtype.name}")
+    return taken
+
+
+def category_texts(name: str, values: Any) -> List[Optional[str]]:
+    """A categorical feature as texts [rows]; None where a value is missing, as in the audit: None, NaN, the empty text.
+
+    Raises:
+        ValueError: a value that is neither a text nor a number.
+    """
+    given = column(name, values)
+    found: List[Optional[str]] = []
+    for item in given.tolist() if isinstance(given, np.ndarray) else given:
+        if item is not None and not isinstance(item, (str, bool, int, float)):
+            raise ValueError(f"feature '{name}' holds a {type(item).__name__}, not one text or number per row")
+        found.append(None if item is None or item != item else str(item) or None)  # noqa: PLR0124
+    return found
+
+
+def same_length(rows: Mapping[str, int]) -> None:
+    """Refuse features of unequal length; none is stretched to the length of another.
+
+    rows: feature -> number of its rows.
+
+    Raises:
+        ValueError: two features of different lengths.
+    """
+    first, *others = rows.items()
+    for name, count in others:
+        if count != first[1]:
+            raise ValueError(f"feature '{name}' has {count} rows, and '{first[0]}' has {first[1]}")
+
+
+def _shown(given: np.ndarray) -> str:
+    wrong = [item for item in given.ravel().tolist() if type(item) not in (bool, int, float)]
+    return f"a {type(wrong[0]).__name__}" if wrong else "numbers beyond every type"

@@ -1,0 +1,92 @@
+"""Files that somebody else wrote: only regular ones, only as much as was announced, and JSON that cannot run away."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Union
+
+# Digits of a whole number in JSON: Python reads long ones in quadratic time.
+MOST_DIGITS = 400
+# Entries of a bundle's folder. An export makes less than ten.
+MOST_FILES = 1000
+
+
+def read_regular(path: Union[str, Path], most: int, *, follow: bool = False) -> bytes:
+    """The content of a regular file of at most `most` bytes. A pipe, a device or a folder is not waited for.
+
+    follow: whether the path may be a symbolic link.
+
+    Raises:
+        OSError: it cannot be opened, is a symbolic link or no regular file.
+        ValueError: it is larger.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    descriptor = os.open(str(path), flags if follow else flags | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "it is no regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            content = b"" if status.st_size > most else stream.read(status.st_size + 1)
+    finally:
+        os.close(descriptor)
+    if max(status.st_size, len(content)) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content
+
+
+def read_json(content: bytes) -> Dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ValueError: another type, not JSON, or nested or written so that reading it would not end well.
+    """
+    try:
+        found = json.loads(content, parse_constant=_no_number, parse_int=_whole)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"it holds a {type(found).__name__}, not an object")
+    return found
+
+
+def inside(name: str) -> bool:
+    """Whether a name is that of a file in a folder: relative, with no way out of it, of letters that can be seen."""
+    parts = name.split("/")
+    return name.isprintable() and not {"", ".", ".."} & set(parts)
+
+
+def files_below(folder: Path) -> Iterator[str]:
+    """Names of everything below a folder that is no folder itself, links among them, from the folder on.
+
+    Raises:
+        OSError: it cannot be listed.
+        ValueError: there is more than any bundle holds.
+    """
+    waiting: List[str] = [""]
+    seen = 0
+    while waiting:
+        at = waiting.pop()
+        with os.scandir(folder / at) as entries:
+            for entry in entries:
+                seen += 1
+                if seen > MOST_FILES:
+                    raise ValueError(f"it holds more than {MOST_FILES} files")
+                name = f"{at}/{entry.name}" if at else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(name)
+                else:
+                    yield name
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"it holds {text}, which is no number of JSON's")
+
+
+def _whole(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"it holds a number of {len(text)} digits")
+    return int(text)

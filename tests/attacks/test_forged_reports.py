@@ -1,0 +1,241 @@
+"""A report that does not carry its own verdict is neither signed nor loaded, however well its digests agree."""
+
+import json
+
+import numpy as np
+import pytest
+
+from edgefair.bundle.manifest import open_bundle
+from edgefair.bundle.signing import load_signing_key, sign_bundle
+from edgefair.decision import gates
+from edgefair.decision.decide import decide
+from edgefair.decision.policy import Policy
+from edgefair.decision.trial import AT_LEAST
+from edgefair.decision.verdict import EXIT_CODES
+from edgefair.errors import ModelError
+from edgefair.measure.counts import GroupCounts
+from edgefair.probe import consistency
+from edgefair.probe.consistency import check_report
+from edgefair.probe.runtime import BundleError, load
+from edgefair.report.model import AuditRows, ModelFile, Report, TargetResult
+from edgefair.workflow.judge import today
+from tests.bundle.small_bundle import COUNTS, POLICY, judged, write_bundle, write_key, write_manifest
+
+
+def verdict(report):
+    return report["targets"][0]["verdict"]
+
+
+def gate(report, name="equalized-odds gap"):
+    (found,) = (item for item in verdict(report)["gates"] if item["name"] == name)
+    return found
+
+
+def forged(folder, change, **how):
+    """A bundle whose report was changed by whoever also wrote the manifest."""
+    write_bundle(folder, **how)
+    report = json.loads((folder / "report.json").read_text())
+    change(report)
+    (folder / "report.json").write_text(json.dumps(report))
+    write_manifest(folder)
+    return folder
+
+
+def refused(bundle, tmp_path, message):
+    """By the device, and by whoever would sign it."""
+    with pytest.raises(BundleError, match=message):
+        load(bundle)
+    with pytest.raises(ModelError, match=message):
+        sign_bundle(bundle, load_signing_key(write_key(tmp_path / "key.pem")))
+
+
+def gates_fail(report):
+    for item in verdict(report)["gates"]:
+        item["outcome"] = "FAIL"
+    verdict(report).update(outcome="FAIL", exit_code=1)
+
+
+def unfair_counts(report):
+    report["targets"][0]["counts"]["table"] = [[[1000, 0], [900, 100]], [[0, 1000], [0, 1000]]]
+
+
+def fewer_counts(report):
+    report["targets"][0]["counts"]["table"][0][0][0] -= 1
+
+
+def loose_threshold(report):
+    gate(report)["threshold"] = gate(report)["binding"]["threshold"] = 0.9
+    report["policy"]["max_eo_gap"] = 0.9
+
+
+def limits_beyond(report):
+    gate(report)["binding"]["upper"] = gate(report)["upper"] = 0.2
+
+
+def floor_missed(report):
+    gate(report, "worst-group balanced accuracy")["lower"] = 0.4
+
+
+def collapsed(report):
+    gate(report, "decisions vary")["estimate"] = 1.0
+
+
+def gate_left_out(report):
+    verdict(report)["gates"] = [item for item in verdict(report)["gates"] if "balanced" not in item["name"]]
+
+
+def budget_left_out(report):
+    report["targets"][0]["budgets"] = {"max_size_bytes": 10}
+
+
+def another_gap(report):
+    gate(report)["estimate"] = 0.001
+
+
+def added_target(report):
+    report["targets"].append(json.loads(json.dumps(report["targets"][0])))
+    report["targets"][1]["verdict"].update(outcome="INCONCLUSIVE", exit_code=3)
+
+
+FORGERIES = [
+    (gates_fail, "its outcome is PASS, where FAIL follows"),
+    (unfair_counts, "'equalized-odds gap' is 0.01.*, and 1.0 by the counts"),
+    (fewer_counts, "the number of rows is 3999, where 4000 follows"),
+    (loose_threshold, "the policy's digest"),
+    (limits_beyond, "'equalized-odds gap' is PASS, with 0.2 at a threshold of 0.1"),
+    (floor_missed, "balanced accuracy' is PASS, with 0.4 at a threshold of 0.5"),
+    (collapsed, "'decisions vary' is PASS, with 1.0 at a threshold of 2"),
+    (gate_left_out, "asks for the gate 'worst-group balanced accuracy', which was not judged"),
+    (budget_left_out, "asks for the gate 'size', which was not judged"),
+    (another_gap, "'equalized-odds gap' is 0.001, and"),
+    (added_target, "the verdict is INCONCLUSIVE, where PASS follows"),
+    (lambda report: report.update(targets=[]), "judged on no target"),
+    (lambda report: report["model"].update(bytes=1), "that of another model file"),
+    (lambda report: verdict(report).update(outcome="FAIL"), "the verdict is FAIL, where PASS follows"),
+    (lambda report: verdict(report).update(exit_code=1), "the exit code is 1, where 0 follows"),
+    (lambda report: verdict(report).update(alpha=0.4), "alpha is 0.4, where 0.05 follows"),
+    (lambda report: gate(report).update(outcome="FINE"), "an outcome is 'FINE'"),
+    (lambda report: gate(report).update(outcome="INCONCLUSIVE"), "the verdict is PASS, where INCONCLUSIVE follows"),
+    (lambda report: gate(report)["binding"].update(outcome="FAIL"), "the outcome of 'equalized-odds gap' is PASS, wh"),
+    (lambda report: verdict(report)["gates"].append(gate(report)), "a gate is there twice"),
+    (lambda report: report["audit"].update(rows=1), "the number of rows is 4000, where 1 follows"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), FORGERIES)
+def test_a_report_that_contradicts_itself_is_not_signed_and_not_loaded(tmp_path, change, message):
+    refused(forged(tmp_path / "b", change), tmp_path, message)
+
+
+def test_the_same_bundle_unforged_is_signed_and_loaded(tmp_path):
+    bundle = forged(tmp_path / "b", lambda _: None)
+    sign_bundle(bundle, load_signing_key(write_key(tmp_path / "key.pem")))
+    load(bundle)
+
+
+def test_a_manifest_of_another_outcome_than_the_report_is_refused(tmp_path):
+    bundle = write_bundle(tmp_path / "b")
+    write_manifest(bundle, "INCONCLUSIVE")
+    refused(bundle, tmp_path, "its manifest says INCONCLUSIVE: not one that ships")
+
+
+def test_an_outcome_fail_with_exit_code_0_does_not_ship(tmp_path):
+    bundle = forged(tmp_path / "b", lambda report: report.update(outcome="FAIL"))
+    write_manifest(bundle, "FAIL")
+    refused(bundle, tmp_path, "its outcome is FAIL, where PASS follows")
+
+
+FEW = GroupCounts(COUNTS.attributes, COUNTS.groups, COUNTS.classes, COUNTS.table // 20)
+
+
+def test_what_the_policy_lets_through_as_inconclusive_is_loaded_and_no_more(tmp_path):
+    warn = Policy(**{**POLICY.model_dump(), "on_inconclusive": "warn"})
+    bundle = write_bundle(tmp_path / "warn", counts=FEW, by=warn, outcome="INCONCLUSIVE", exit_code=0)
+    write_manifest(bundle, "INCONCLUSIVE")
+    assert load(bundle).report["outcome"] == "INCONCLUSIVE"
+
+    def beyond(report):
+        gate(report)["binding"].update(lower=0.2, upper=0.3)
+
+    bundle = forged(tmp_path / "beyond", beyond, counts=FEW, by=warn, outcome="INCONCLUSIVE", exit_code=0)
+    write_manifest(bundle, "INCONCLUSIVE")
+    refused(bundle, tmp_path, "is INCONCLUSIVE, with 0.2 beyond 0.1")
+    bundle = write_bundle(tmp_path / "block", counts=FEW, outcome="INCONCLUSIVE", exit_code=0)
+    write_manifest(bundle, "INCONCLUSIVE")
+    refused(bundle, tmp_path, "its exit code is 0, where 3 follows")
+
+
+def test_honest_reports_of_every_kind_of_gate_are_loaded(tmp_path):
+    """Intersections, own thresholds, waivers, other metrics, three classes, the point rule, thin cells."""
+    rng = np.random.default_rng(0)
+
+    def counts(groups, attributes, classes, right=0.9, n=4000):
+        size = len(classes)
+        rates = np.full((size, size), (1 - right) / (size - 1)) + np.eye(size) * (right - (1 - right) / (size - 1))
+        table = np.stack([np.stack([rng.multinomial(n, rate) for rate in rates]) for _ in groups])
+        return GroupCounts(attributes, groups, classes, table)
+
+    two = counts((("F", "old"), ("F", "young"), ("M", "old"), ("M", "young")), ("sex", "age"), ("no", "yes"))
+    own = {
+        "sex": {"groups": ["F", "M"], "max_eo_gap": 0.2, "metrics": {"accuracy_difference": 0.2}},
+        "age": {"groups": ["old", "young"]},
+        "sex*age": {"max_eo_gap": 0.3},
+    }
+    waived = {"sex": {"groups": ["F", "M"], "max_eo_gap": 0.0001}}
+    waivers = [
+        {"comparison": f"sex: {rate}, F / M", "reason": "r", "owner": "o", "expires": "2999-01-01"}
+        for rate in ("FPR", "TPR")
+    ]
+    limits = {"metrics": {"demographic_parity_difference": 0.2}, "min_group_accuracy": 0.5}
+    three = counts((("F",), ("M",)), ("sex",), ("a", "b", "c"))
+    for number, (found, policy) in enumerate([
+        (two, Policy(max_eo_gap=0.1, attributes=own, min_balanced_accuracy=0.7, **limits)),
+        (two, Policy(max_eo_gap=0.1, attributes=own, rule="point")),
+        (three, Policy(max_eo_gap=0.1, attributes={"sex": {"groups": ["F", "M"]}})),
+    ]):  # fmt: skip
+        assert_consistent(found, policy)
+        if found is two:
+            load(write_bundle(tmp_path / str(number), counts=found, by=policy))
+    assert_consistent(two, Policy(attributes=waived, waivers=waivers[:1], on_inconclusive="warn"))
+    assert_consistent(two, Policy(attributes=waived, waivers=waivers, on_inconclusive="warn"))
+    assert_consistent(
+        GroupCounts(("sex",), (("F",),), ("no", "yes"), COUNTS.table[:1]),
+        Policy(attributes={"sex": {"groups": ["F", "M"]}}, on_inconclusive="warn"),
+    )
+
+
+def assert_consistent(counts, policy):
+    made = decide(counts, policy, today=today())
+    result = TargetResult("t", judged(), {}, made, counts.to_json(), (), {}, None, None, None, {})
+    report = json.loads(json.dumps(Report(
+        "verify", "0", "now", ModelFile("m", "0", 1), None, AuditRows("s", counts.n, "0"),
+        policy.model_dump(mode="json"), (result,), (), {}, None, (),
+    ).to_json()))  # fmt: skip
+    check_report(report, outcome=report["outcome"], sha256="0", size=1, classes=counts.classes)
+
+
+def test_a_spec_beside_the_model_that_is_not_the_models_is_refused(tmp_path):
+    bundle = write_bundle(tmp_path / "b")
+    (bundle / "spec.json").write_text((bundle / "spec.json").read_text().replace('"no","yes"', '"yes","no"'))
+    write_manifest(bundle)
+    with pytest.raises(BundleError, match=r"'spec\.json' of .* is not the spec that its model carries"):
+        load(bundle)
+    with pytest.raises(ModelError, match=r"'spec\.json' in bundle .* is not the spec that 'model\.onnx' carries"):
+        open_bundle(bundle)
+
+
+def test_a_verdict_about_other_classes_than_the_models_is_refused(tmp_path):
+    swapped = GroupCounts(COUNTS.attributes, COUNTS.groups, ("yes", "no"), COUNTS.table)
+    with pytest.raises(BundleError, match=r"the classes is \['yes', 'no'\], where \['no', 'yes'\] follows"):
+        load(write_bundle(tmp_path / "b", counts=swapped))
+
+
+def test_the_gates_that_a_device_knows_are_those_of_the_decision():
+    """The device has them by name, as it has nothing else of edgefair."""
+    named = {name for name in vars(gates) if name.isupper()} - {"NO_REFERENCE"}
+    assert {getattr(gates, name) for name in named} == {*consistency.ALWAYS, *consistency.ASKED.values()}
+    assert consistency.AT_LEAST == AT_LEAST
+    assert set(consistency.ASKED) <= set(Policy.model_fields)
+    limits = {key for key in Policy.model_fields if key.startswith(("max_", "min_"))}
+    assert limits - set(consistency.ASKED) == {"max_eo_gap", "min_cell_rows"}
+    assert {str(code): number for code, number in EXIT_CODES.items()} == consistency.EXIT_CODES
