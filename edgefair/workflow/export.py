@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import edgefair
-from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SPEC, FileEntry, Manifest
+from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SEEN_ROWS, SPEC, FileEntry, Manifest
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.bundle.staging import publish, staging
 from edgefair.compress.settings import Int8
 from edgefair.config import Config, with_compress
 from edgefair.data.dataset import DataSet, load
+from edgefair.data.seen import united
 from edgefair.data.texts import TOKENIZER, Texts
 from edgefair.decision.cells import declared_table
 from edgefair.decision.decide import check_waivers
@@ -22,6 +23,7 @@ from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
 from edgefair.files import sha256_file, write_atomic
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.spec import ModelSpec
 from edgefair.report.model import Report
 from edgefair.workflow.calibration import idle_calibration
 from edgefair.workflow.candidates import Candidates
@@ -33,6 +35,7 @@ from edgefair.workflow.recipes import check_recipes
 from edgefair.workflow.repair import chosen
 from edgefair.workflow.runs import choose_run
 from edgefair.workflow.scratch import work_folder
+from edgefair.workflow.seen import Seen
 from edgefair.workflow.shrink import check_shrink
 from edgefair.workflow.verify import judge_file, notes_of, today
 
@@ -89,13 +92,14 @@ def export(
         progress(0, 0, "reading")
         data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
         _check_groups(config.policy, data)
-        notes = notes_of(data)
         reading_s = time.perf_counter() - started
         if name is not None:
             dense = trained_model(config, name, folder / REFERENCE, progress)
         else:
             dense = dense_model(config, data, str(model), weights=weights, to=folder / REFERENCE, progress=progress)
         spec, settings, candidate = dense.spec, dense.settings, dense.path
+        seen = Seen.by_run(config, data, spec, name)
+        notes = notes_of(config, data, seen)
         candidates = Candidates(config, data, dense, name, work, progress)
         notes = (*notes, *idle_calibration(config, candidates.kind))
         if candidates.changes:
@@ -123,8 +127,7 @@ def export(
             return report
         if not changed:
             (folder / MODEL).write_bytes(dense.path.read_bytes())
-        (folder / SPEC).write_text(spec.to_json())
-        _add_tokenizer(data, folder)
+        _add_descriptions(data, spec, seen, folder)
         (folder / REPORT).write_bytes(text)
         progress(0, 0, "writing")
         (folder / "manifest.json").write_text(_manifest(folder, report, settings).to_json())
@@ -168,8 +171,10 @@ def trained_model(config: Config, name: str, to: Path, progress: Progress) -> De
     return Dense(run.spec, to, {"run": name, "training": run.settings})
 
 
-def _add_tokenizer(data: DataSet, folder: Path) -> None:
-    """A device that gets texts needs what cuts them."""
+def _add_descriptions(data: DataSet, spec: ModelSpec, seen: Seen, folder: Path) -> None:
+    """What the model takes and what it has seen; a device that gets texts needs what cuts them."""
+    (folder / SPEC).write_text(spec.to_json())
+    (folder / SEEN_ROWS).write_bytes(united(seen.parts).content_bytes)
     for name in data.features:
         column = data.train.table.columns[name]
         if isinstance(column, Texts):

@@ -93,15 +93,29 @@ def dense_model(
     to.parent.mkdir(parents=True, exist_ok=True)
     onnx.save_model(made.graph, to)
     loaded = _described(to, name)
-    text = loaded.metadata.get(SPEC_METADATA_KEY)
-    try:
-        spec = foreign_spec(loaded, data, made.config) if text is None else ModelSpec.from_json(text)
-    except ValueError as error:
-        raise ModelError(f"'{name}' carries a spec that cannot be read: {error}") from error
+    spec = _spec_of(loaded, data, made.config, name)
     check_binding(loaded, spec)
     set_spec(made.graph, spec)
     onnx.save_model(made.graph, to)
     return Dense(spec, to, {"model": name, "files": made.digests()})
+
+
+def spec_here(config: Config, data: DataSet, path: Path) -> ModelSpec:
+    """How an .onnx file is fed and read, as this machine's onnxruntime sees it.
+
+    Raises:
+        ModelError: it cannot be loaded, or nothing says how it is fed.
+    """
+    return _spec_of(_described(path, str(path)), data, config.model, str(path))
+
+
+def _spec_of(loaded: LoadedModel, data: DataSet, config: ModelConfig, name: str) -> ModelSpec:
+    """The spec in the file's metadata, else the config's reading of the graph."""
+    text = loaded.metadata.get(SPEC_METADATA_KEY)
+    try:
+        return foreign_spec(loaded, data, config) if text is None else ModelSpec.from_json(text)
+    except ValueError as error:
+        raise ModelError(f"'{name}' carries a spec that cannot be read: {error}") from error
 
 
 def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -> _Converted:

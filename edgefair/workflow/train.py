@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
+from edgefair.data.seen import SeenRows, columns_of
 from edgefair.errors import UsageError
 from edgefair.files import sha256_json
 from edgefair.workflow.fit import fit, training_rows
@@ -69,7 +70,7 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
     run = Run(folder, spec, config.model, data.array_shapes(), settings, metrics)
     if engine.main:
         save_weights(classifier, run.weights)
-        run.save()
+        run.save(SeenRows.of([data.train, data.validation], columns_of(spec)))
         checkpoint.path.unlink(missing_ok=True)
     engine.wait()
     return run
