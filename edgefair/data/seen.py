@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,74 +66,83 @@ class SeenRows:
             arrays=np.sort(np.concatenate(arrays)) if arrays else None,
         )
 
-    @cached_property
-    def content_bytes(self) -> bytes:
-        """The file: an uncompressed .npz without pickle, the same bytes for the same rows."""
-        facts = json.dumps({"schema": SEEN_SCHEMA, "columns": list(self.columns)}, ensure_ascii=False).encode()
-        hashes = {"content": self.content, "ids": self.ids, "arrays": self.arrays}
-        members: dict[str, Any] = {"facts": np.frombuffer(facts, dtype=np.uint8)}
-        members |= {name: array.astype("<u8") for name, array in hashes.items() if array is not None}
-        buffer = io.BytesIO()
-        np.savez(buffer, **members)
-        return buffer.getvalue()
+    def same(self, other: SeenRows) -> bool:
+        """Whether both are of the same rows."""
+        pairs = zip(self._arrays.values(), other._arrays.values(), strict=True)
+        return self.columns == other.columns and all(
+            one is two or (one is not None and two is not None and np.array_equal(one, two)) for one, two in pairs
+        )
 
     @property
-    def sha256(self) -> str:
-        """Of the file."""
-        return hashlib.sha256(self.content_bytes).hexdigest()
+    def _arrays(self) -> dict[str, Hashes | None]:
+        return {"content": self.content, "ids": self.ids, "arrays": self.arrays}
 
 
-def united(parts: Sequence[SeenRows]) -> SeenRows:
-    """What a model has seen that has seen each of these: a hash as often as where it occurs most.
+def distinct(parts: Sequence[SeenRows]) -> tuple[SeenRows, ...]:
+    """The parts without repetitions, in order.
+
+    They are not made one: how often chance puts equal rows on both sides of a split is known for each draw of people.
+    """
+    found: list[SeenRows] = []
+    for part in parts:
+        if not any(part.same(other) for other in found):
+            found.append(part)
+    return tuple(found)
+
+
+def seen_bytes(parts: Sequence[SeenRows]) -> bytes:
+    """The file of what one model has seen: an uncompressed .npz without pickle, the same bytes for the same rows.
 
     Raises:
         ModelError: they are of models that see other features.
     """
-    first = parts[0]
-    if other := [item.columns for item in parts if item.columns != first.columns]:
-        raise ModelError(f"models of one bundle see other features: {first.columns} and {other[0]}")
-    return SeenRows(
-        columns=first.columns,
-        content=_union([item.content for item in parts]),
-        ids=_union_of_some([item.ids for item in parts]),
-        arrays=_union_of_some([item.arrays for item in parts]),
-    )
+    different = distinct(parts)
+    columns = different[0].columns
+    if other := [part.columns for part in different if part.columns != columns]:
+        raise ModelError(f"one model sees other features than the other: {', '.join(columns)}; {', '.join(other[0])}")
+    facts = {"schema": SEEN_SCHEMA, "columns": list(columns), "parts": len(different)}
+    members: dict[str, Any] = {"facts": np.frombuffer(json.dumps(facts, ensure_ascii=False).encode(), dtype=np.uint8)}
+    for number, part in enumerate(different):
+        members |= {
+            f"{number}-{name}": found.astype("<u8") for name, found in part._arrays.items() if found is not None
+        }
+    buffer = io.BytesIO()
+    np.savez(buffer, **members)
+    return buffer.getvalue()
 
 
-def _union_of_some(parts: Sequence[Hashes | None]) -> Hashes | None:
-    found = [part for part in parts if part is not None]
-    return _union(found) if found else None
-
-
-def _union(parts: Sequence[Hashes]) -> Hashes:
-    values = np.unique(np.concatenate(parts))
-    most = np.zeros(len(values), dtype=np.int64)
-    for part in parts:
-        own, times = np.unique(part, return_counts=True)
-        place = np.searchsorted(values, own)
-        most[place] = np.maximum(most[place], times)
-    return np.repeat(values, most)
-
-
-def read_seen(path: Path) -> SeenRows:
-    """Read such a file; nothing larger than the file is ever held.
+def read_seen(path: Path) -> tuple[SeenRows, ...]:
+    """The parts of such a file; nothing much larger than the file is ever held.
 
     Raises:
-        ModelError: it cannot be read, or is not what `SeenRows` writes.
+        ModelError: it cannot be read, or is not what `seen_bytes` makes.
     """
     try:
         members = _members(path.read_bytes())
         facts = json.loads(members.pop("facts").tobytes())
-        columns = facts["columns"]
-        if facts["schema"] != SEEN_SCHEMA or set(facts) != {"schema", "columns"}:
+        if set(facts) != {"schema", "columns", "parts"} or facts["schema"] != SEEN_SCHEMA:
             raise ValueError(f"not {SEEN_SCHEMA}")
+        columns, parts = facts["columns"], facts["parts"]
         if not columns or not all(isinstance(name, str) for name in columns) or columns != sorted(set(columns)):
             raise ValueError("its columns are no names")
+        if type(parts) is not int or not 0 < parts <= len(members):
+            raise ValueError(f"it has {parts} parts")
         for name, array in members.items():
             if array.dtype != np.dtype("<u8") or not bool(np.all(array[1:] >= array[:-1])):
                 raise ValueError(f"'{name}' is not sorted 64-bit hashes")
         hashes = {name: array.astype(np.uint64) for name, array in members.items()}
-        return SeenRows(tuple(columns), hashes.pop("content"), **hashes)
+        found = tuple(
+            SeenRows(
+                tuple(columns),
+                hashes.pop(f"{number}-content"),
+                hashes.pop(f"{number}-ids", None),
+                hashes.pop(f"{number}-arrays", None),
+            )
+            for number in range(parts)
+        )
+        if hashes:
+            raise ValueError(f"it holds '{min(hashes)}'")
+        return found
     except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         raise ModelError(
             f"'{path}' cannot be read: {error}",
@@ -147,12 +154,12 @@ def read_seen(path: Path) -> SeenRows:
 def _members(content: bytes) -> dict[str, NDArray[Any]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
-        if len(entries) != len(archive.infolist()) or not {"facts", "content"} <= set(entries) <= {
-            *("facts", "content", "ids", "arrays")
-        }:
-            raise ValueError(f"it holds {', '.join(sorted(entries)) or 'nothing'}")
+        if len(entries) != len(archive.infolist()):
+            raise ValueError("a name is in it twice")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
             raise ValueError("it is compressed")
+        if sum(entry.file_size for entry in entries.values()) > len(content):
+            raise ValueError("its members overlap")
         return {name: _array(archive.read(entry)) for name, entry in entries.items()}
 
 

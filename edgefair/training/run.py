@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgefair.data.seen import SEEN, SeenRows, read_seen
+from edgefair.data.seen import SEEN, SeenRows, read_seen, seen_bytes
 from edgefair.errors import ModelError
 from edgefair.files import sha256_file, write_atomic
 from edgefair.probe.spec import ModelSpec
@@ -45,7 +46,7 @@ class Run:
         return self.folder / WEIGHTS
 
     @property
-    def seen(self) -> SeenRows:
+    def seen(self) -> tuple[SeenRows, ...]:
         """The rows that the weights have seen: training and validation.
 
         Raises:
@@ -53,9 +54,9 @@ class Run:
         """
         return read_seen(self.folder / SEEN)
 
-    def save(self, seen: SeenRows) -> None:
+    def save(self, seen: Sequence[SeenRows]) -> None:
         """Write the seen rows and then `run.json`, the last file of a run: a folder without it is unfinished."""
-        write_atomic(self.folder / SEEN, seen.content_bytes)
+        write_atomic(self.folder / SEEN, seen_bytes(seen))
         content = {
             "schema": RUN_SCHEMA,
             "files": {name: sha256_file(self.folder / name) for name in FILES},

@@ -90,7 +90,7 @@ class Work:
             )
             finished = Run(folder, self._run.spec, self._run.model, self._run.array_shapes, settings, metrics)
             save_weights(classifier, finished.weights)
-            finished.save(SeenRows.of([self._data.train, self._data.validation], columns_of(self._run.spec)))
+            finished.save([SeenRows.of([self._data.train, self._data.validation], columns_of(self._run.spec))])
             checkpoint.path.unlink(missing_ok=True)
         load_weights(finished.weights, classifier)
         ranges = _plain(stage.name, classifier)

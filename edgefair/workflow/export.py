@@ -15,7 +15,7 @@ from edgefair.bundle.staging import publish, staging
 from edgefair.compress.settings import Int8
 from edgefair.config import Config, with_compress
 from edgefair.data.dataset import DataSet, load
-from edgefair.data.seen import united
+from edgefair.data.seen import seen_bytes
 from edgefair.data.texts import TOKENIZER, Texts
 from edgefair.decision.cells import declared_table
 from edgefair.decision.decide import check_waivers
@@ -174,7 +174,7 @@ def trained_model(config: Config, name: str, to: Path, progress: Progress) -> De
 def _add_descriptions(data: DataSet, spec: ModelSpec, seen: Seen, folder: Path) -> None:
     """What the model takes and what it has seen; a device that gets texts needs what cuts them."""
     (folder / SPEC).write_text(spec.to_json())
-    (folder / SEEN_ROWS).write_bytes(united(seen.parts).content_bytes)
+    (folder / SEEN_ROWS).write_bytes(seen_bytes(seen.parts))
     for name in data.features:
         column = data.train.table.columns[name]
         if isinstance(column, Texts):

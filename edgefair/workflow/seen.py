@@ -9,7 +9,7 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.data.equal_rows import check_equal_rows
 from edgefair.data.overlap import check_overlap
-from edgefair.data.seen import SeenRows, columns_of, read_seen
+from edgefair.data.seen import SeenRows, columns_of, distinct, read_seen
 from edgefair.errors import ModelError
 from edgefair.probe.spec import ModelSpec
 from edgefair.workflow.runs import choose_run
@@ -57,7 +57,8 @@ class Seen:
 
         distill = config.compress.distill
         runs = [name, *([] if distill is None else [choose_run(config, distill.teacher)])]
-        return replace(own, parts=(*own.parts, *(load_run(config.run_path(run)).seen for run in runs)), notes=())
+        known = [part for run in runs for part in load_run(config.run_path(run)).seen]
+        return replace(own, parts=(*own.parts, *known), notes=())
 
     @classmethod
     def by_bundle(cls, bundle: Bundle, data: DataSet) -> Seen:
@@ -71,13 +72,13 @@ class Seen:
         if bundle.seen_rows is None:
             return replace(own, notes=(f"'{SEEN_ROWS}' is not in the bundle: {UNKNOWN}",))
         brought = read_seen(bundle.seen_rows)
-        if brought.columns != own.columns:
+        if brought[0].columns != own.columns:
             raise ModelError(
-                f"'{bundle.seen_rows}' is of a model that sees {', '.join(brought.columns)}",
+                f"'{bundle.seen_rows}' is of a model that sees {', '.join(brought[0].columns)}",
                 expected=f"the features of '{bundle.model}': {', '.join(own.columns)}",
                 fix="export the bundle again",
             )
-        return replace(own, parts=(*own.parts, brought), notes=trained)
+        return replace(own, parts=(*own.parts, *brought), notes=trained)
 
 
 def bundle_spec(bundle: Bundle) -> ModelSpec:
@@ -98,8 +99,7 @@ def check_rows(config: Config, data: DataSet, seen: Seen) -> tuple[str, ...]:
     Raises:
         DataError: audit rows that the model has seen, or that are counted several times.
     """
-    different = {part.sha256: part for part in seen.parts}.values()
-    shared = [check_overlap(part, data.audit).note for part in different]
+    shared = dict.fromkeys(check_overlap(part, data.audit).note for part in distinct(seen.parts))
     equal = check_equal_rows(
         data.audit,
         features=seen.columns,

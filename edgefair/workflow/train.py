@@ -70,7 +70,7 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
     run = Run(folder, spec, config.model, data.array_shapes(), settings, metrics)
     if engine.main:
         save_weights(classifier, run.weights)
-        run.save(SeenRows.of([data.train, data.validation], columns_of(spec)))
+        run.save([SeenRows.of([data.train, data.validation], columns_of(spec))])
         checkpoint.path.unlink(missing_ok=True)
     engine.wait()
     return run
