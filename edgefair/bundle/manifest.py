@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgefair.data.seen import SEEN
 from edgefair.errors import ModelError
 from edgefair.files import sha256_file
 from edgefair.probe.attestation import MANIFEST, is_attestation
@@ -21,9 +22,10 @@ BUNDLE_SCHEMA = "edgefair.bundle/1"
 MODEL = "model.onnx"
 SPEC = "spec.json"
 REPORT = "report.json"
-REFERENCE = "reference/model.onnx"
-# A device needs the model; the reference is evidence, and may be left behind when the bundle is copied to one.
-OPTIONAL = frozenset({REFERENCE})
+# A device needs the model; what lies here is evidence, and may be left behind when the bundle is copied to one.
+OPTIONAL = "reference/"
+REFERENCE = f"{OPTIONAL}model.onnx"
+SEEN_ROWS = f"{OPTIONAL}{SEEN}"
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,23 @@ class Bundle:
         return self.path / MODEL
 
     @property
+    def spec(self) -> Path:
+        """What the deployed model takes and how it is read."""
+        return self.path / SPEC
+
+    @property
     def reference(self) -> Path | None:
         """The FP32 model that the deployed one was compressed from, where it is still in the bundle."""
-        path = self.path / REFERENCE
-        return path if path.is_file() else None
+        return self._optional(REFERENCE)
+
+    @property
+    def seen_rows(self) -> Path | None:
+        """Hashes of the rows that the model has seen, where they are still in the bundle."""
+        return self._optional(SEEN_ROWS)
+
+    def _optional(self, name: str) -> Path | None:
+        path = self.path / name
+        return path if name in self.manifest.files and path.is_file() else None
 
     @property
     def compressed_from(self) -> Path | None:
@@ -134,7 +149,7 @@ def open_bundle(path: Path) -> Bundle:
         raise ModelError(f"bundle '{path}' holds '{unlisted[0]}', which its manifest does not list")
     for name, entry in manifest.files.items():
         if name not in found:
-            if name in OPTIONAL:
+            if name.startswith(OPTIONAL):
                 continue
             raise ModelError(f"bundle '{path}' lacks '{name}'", fix="copy the bundle again, or export it again")
         status = (path / name).lstat()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgefair.data.glyphs import SHAPES, GlyphConfig
 from edgefair.data.layouts import LAYOUTS, PICTURE
 from edgefair.errors import did_you_mean
+
+# What equal rows are: nobody has said, different people who share their answers, or copies of one.
+EqualRowsRule = Literal["refuse", "people", "once"]
 
 # What a built-in set fills in where the user says nothing.
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
@@ -26,6 +29,8 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
             "year",
         ],
         "split": {"column": "split", "train": ["train"], "audit": ["test"]},
+        # Every record is another person of the survey.
+        "equal_rows": "people",
     },
     "emoji-people": {
         "label": "presentation",
@@ -84,7 +89,7 @@ class SplitConfig(BaseModel):
     validation: tuple[str, ...] = Field((), description="Its values for validation rows; else they come out of train.")
     audit: tuple[str, ...] = Field(("test",), description="Its values for audit rows.")
     unused: tuple[str, ...] = Field((), description="Its values for rows that no split takes; others are an error.")
-    audit_fraction: float = Field(0.3, gt=0, lt=1, description="Without a column: share of the rows that audits.")
+    audit_fraction: float = Field(0.3, gt=0, lt=1, description="Without a column: about this share of the rows audits.")
     seed: int = Field(0, ge=0, description="Draws the rows of a split that no column names, whatever seed a run has.")
 
     @field_validator("train", "validation", "audit", "unused", mode="before")
@@ -161,10 +166,16 @@ class DataConfig(BaseModel):
     features: tuple[str, ...] | None = Field(None, description="Columns that the model sees; default: all others.")
     exclude: tuple[str, ...] = Field((), description="Columns that the model never sees (ids, survey weights).")
     categorical: tuple[str, ...] = Field((), description="Columns of numbers that are codes, not quantities.")
-    id: str | None = Field(None, description="Column that identifies a row; an id in two splits is an error.")
+    id: str | None = Field(None, description="Column that identifies a row; an id of two rows is an error.")
     subject: str | None = Field(None, description="Column that identifies a person with several rows.")
+    equal_rows: EqualRowsRule = Field(
+        "refuse",
+        description="What audit rows are that repeat another one in every feature, label and group: `people` "
+        "(different people who share their answers), `once` (copies: one of each is judged), or `refuse` (an error "
+        "where they are more than 5 % of a group and label).",
+    )
     split: SplitConfig = Field(default_factory=SplitConfig, description="Which rows train and which decide.")
-    validation: float = Field(0.1, gt=0, lt=1, description="Share of the training rows kept for validation.")
+    validation: float = Field(0.1, gt=0, lt=1, description="About this share of the training rows is for validation.")
 
     @model_validator(mode="before")
     @classmethod

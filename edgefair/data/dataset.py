@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig
+from edgefair.data.equal_rows import check_equal_rows, one_of_each
+from edgefair.data.identity import check_ids
 from edgefair.data.rows import TableRows
 from edgefair.data.skipped import Skipped
 from edgefair.data.sources import as_categories, named_columns, open_source
@@ -31,6 +33,8 @@ class DataSet:
         features: columns that a model may see, in the order of the file.
         classes: labels in the order of the model's classes.
         skipped: rows and files that were left out because they cannot be used.
+        shares: rows of every role, and of those that have none: `unused` (by the split), `thinned_out`,
+            `copies_left_out` (of the audit split) and `left_out_by_where`.
     """
 
     source: str
@@ -38,11 +42,7 @@ class DataSet:
     classes: tuple[str, ...]
     splits: dict[Role, TableRows]
     skipped: tuple[Skipped, ...] = ()
-
-    @property
-    def shares(self) -> dict[str, int]:
-        """Rows of every split that was read."""
-        return {name: len(rows) for name, rows in self.splits.items()}
+    shares: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def train(self) -> TableRows:
@@ -76,7 +76,8 @@ def load(config: DataConfig, *, base: Path, roles: Collection[Role]) -> DataSet:
         base: folder that a relative `source` starts from.
 
     Raises:
-        DataError: a column, label, group, number, picture or text that is not as the config says.
+        DataError: a column, label, group, number, picture or text that is not as the config says; an id of two rows;
+            audit rows that are counted several times.
     """
     source = open_source(config, base)
     table = source.table
@@ -98,21 +99,40 @@ def load(config: DataConfig, *, base: Path, roles: Collection[Role]) -> DataSet:
         subject=subject,
         content=(*(name for name in features if name not in sensitive), config.label, *config.sensitive),
     )
-    positions = split_rows(
-        config,
-        rows=table.rows,
-        column=_optional(table, config.split.column),
-        subject=subject,
-        twins=everything.array_hashes if config.split.column is None else None,
-    )
-    positions["train"] = thinned(config, table, positions["train"])
+    positions = split_rows(config, everything, column=_optional(table, config.split.column))
+    drawn = {role: len(chosen) for role, chosen in positions.items()}
+    if everything.ids is not None:
+        check_ids(everything.ids.take(np.concatenate([*positions.values()])))
+    if config.thin:
+        positions["train"] = thinned(config, table, positions["train"], everything.row_hashes)
     _check_learnable(config, label[positions["train"]], label[positions["audit"]], classes)
+    audit = everything.take(positions["audit"])
+    if config.equal_rows == "once":
+        audit = audit.take(one_of_each(audit))
+    check_equal_rows(
+        audit,
+        features=features,
+        attributes=config.sensitive,
+        label=config.label,
+        classes=classes,
+        rule=config.equal_rows,
+    )
+    train = len(positions["train"])
     return DataSet(
         source=config.source,
         features=features,
         classes=classes,
-        splits={role: everything.take(positions[role]) for role in roles},
+        splits={role: audit if role == "audit" else everything.take(positions[role]) for role in roles},
         skipped=source.skipped,
+        shares={
+            "train": train,
+            "validation": drawn["validation"],
+            "audit": len(audit),
+            "unused": table.rows - sum(drawn.values()),
+            "thinned_out": drawn["train"] - train,
+            "copies_left_out": drawn["audit"] - len(audit),
+            "left_out_by_where": source.elsewhere,
+        },
     )
 
 

@@ -24,6 +24,34 @@ def hash_rows(columns: Mapping[str, Column], *, rows: int) -> NDArray[np.uint64]
     return _mix(total)
 
 
+def drawn(keys: NDArray[np.uint64], share: float, *, seed: int, salt: str) -> NDArray[np.bool_]:
+    """Which keys a draw takes, bool [rows]: about `share` of those that differ.
+
+    A key is taken iff hash(seed, salt, key) / 2^64 < share, whatever other keys there are and in whatever order.
+
+    Args:
+        keys: hashes, uint64 [rows].
+        salt: what the draw is for; draws with other salts are independent.
+    """
+    taken: NDArray[np.bool_] = _mix(keys + text_hash(f"{seed} {salt}")) < np.uint64(int(share * 2**64))
+    return taken
+
+
+def numbered(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Other hashes, of each hash and of how many equal ones stand before it: equal ones become different."""
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+    before = np.empty(len(hashes), dtype=np.uint64)
+    before[order] = np.arange(len(hashes)) - np.repeat(starts, np.diff(np.append(starts, len(hashes))))
+    return joint(hashes, before)
+
+
+def joint(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A hash of each pair, uint64 [rows]."""
+    return _mix(one + _mix(other ^ text_hash("joint")))
+
+
 def _values(column: Column) -> NDArray[np.uint64]:
     if isinstance(column, LazyColumn):
         return column.hashes

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
+from edgefair.data.hashing import hash_categories
 from edgefair.data.rows import Rows
+from edgefair.data.seen import SeenRows
 from edgefair.data.table import Categories
 from edgefair.errors import DataError
 
@@ -19,7 +20,7 @@ CONFIDENCE = 0.999
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many audit rows have a twin (equal features, label and sensitive attributes) among the training rows.
+    """How many audit rows have a twin (equal features) among the training rows.
 
     Attributes:
         audit_rows: rows of the audit split.
@@ -42,12 +43,10 @@ class Overlap:
             return None
         found = (
             f"{self.shared:,} of {self.audit_rows:,} audit rows ({self.shared / self.audit_rows:.1%}) equal a training "
-            "row in every column; "
+            "row in every feature; "
         )
         if not self.train_twins:
-            return (
-                f"{found}training rows never equal each other, but so few cannot be told from chance: declare data.id"
-            )
+            return f"{found}training rows never equal each other, but so few cannot be told from chance"
         return (
             f"{found}{self.train_twins:.1%} of training rows equal another training row, and {self.both_sides:,} "
             f"repeated rows are on both sides of the split where chance puts {self.by_chance:,.0f}, so this is how "
@@ -55,41 +54,32 @@ class Overlap:
         )
 
 
-def check_overlap(seen: Sequence[Rows], audit: Rows) -> Overlap:
-    """Compare audit rows with the rows that the model has seen: training (and so calibration) and validation.
+def check_overlap(seen: SeenRows, audit: Rows) -> Overlap:
+    """Compare audit rows with the rows that a model has seen: training (and so calibration) and validation.
 
     A declared id on both sides is a leak. So are equal pictures or signals (arrays [rows, ., ., ...]), whatever their
-    ids and labels: they are never equal by chance. In a table people can share every column; where ids tell them apart
-    they are no leak, else chance must explain them, as `_twins` says.
+    ids and labels: they are never equal by chance. In a table people can share every feature, whatever their ids say:
+    chance must explain how often they do, as `_twins` says.
 
     Raises:
-        DataError: audit rows are in the training split, or a row has no id.
+        DataError: audit rows are among those that the model has seen, or lack a feature of the model.
     """
-    if audit.ids is not None:
-        _check_ids(seen, audit.ids)
-    arrays = audit.array_hashes
-    if arrays is not None:
-        known = [rows.array_hashes for rows in seen]
-        equal = np.flatnonzero(np.isin(arrays, np.concatenate([part for part in known if part is not None])))
+    if seen.ids is not None and audit.ids is not None:
+        _check_ids(seen.ids, audit.ids)
+    arrays = audit.array_hashes_of(seen.columns)
+    if arrays is not None and seen.arrays is not None:
+        equal = np.flatnonzero(np.isin(arrays, seen.arrays))
         if len(equal):
             where = ", ".join(str(row) for row in equal[:3])
             raise _leak(f"{len(equal)} of {len(audit)} audit rows are byte for byte training rows (audit rows {where})")
-    if arrays is not None or audit.ids is not None:
         return Overlap(len(audit))
-    return _twins(np.concatenate([rows.row_hashes for rows in seen]), audit.row_hashes)
+    return _twins(seen.content, audit.hashes_of(seen.columns))
 
 
-def _check_ids(seen: Sequence[Rows], ids: Categories) -> None:
-    known = [rows.ids for rows in seen if rows.ids is not None]
-    missing = sum(column.missing() for column in (*known, ids))
-    if missing:
-        raise DataError(
-            f"{missing} rows have no id",
-            expected="an id in every row",
-            fix="fill the column, or leave data.id out: rows are compared by content then",
-        )
-    both = sorted(set(ids.present) & {name for column in known for name in column.present})
-    if both:
+def _check_ids(seen: NDArray[np.uint64], ids: Categories) -> None:
+    known = np.isin(hash_categories(ids), seen)
+    if known.any():
+        both = sorted({ids.values[code] for code in ids.codes[known]})
         some = ", ".join(f"'{name}'" for name in both[:3])
         raise _leak(f"{len(both)} row ids are in the training and the audit split, for example {some}")
 
@@ -103,7 +93,8 @@ def _twins(known: NDArray[np.uint64], audit: NDArray[np.uint64]) -> Overlap:
     both sides always. It is a leak if for some c an exact binomial lower limit (Clopper-Pearson; the confidence is
     shared out over the c) exceeds the share that chance explains. Ten copied rows show in a table without twins.
 
-    Rows that were duplicated before the split was drawn look like people who answer alike: only ids tell them apart.
+    Rows that were duplicated before the split was drawn look like people who answer alike; `data.equal_rows` says what
+    they are.
 
     Args:
         known: hashes of the rows that the model has seen, uint64 [rows].
@@ -130,8 +121,8 @@ def _twins(known: NDArray[np.uint64], audit: NDArray[np.uint64]) -> Overlap:
     both_sides, by_chance = int(found.sum()), float((n * explained).sum())
     if (lower > explained).any():
         raise _leak(
-            f"{shared} of {len(audit)} audit rows equal a training row in every column: {both_sides} repeated rows are "
-            f"on both sides of the split, where chance puts {by_chance:.0f}"
+            f"{shared} of {len(audit)} audit rows equal a training row in every feature: {both_sides} repeated rows "
+            f"are on both sides of the split, where chance puts {by_chance:.0f}"
         )
     train_twins = float(in_train[in_train > 1].sum() / len(known))
     return Overlap(len(audit), shared, train_twins, both_sides, by_chance)
@@ -141,6 +132,6 @@ def _leak(found: str) -> DataError:
     return DataError(
         found,
         expected="audit rows that the model has never seen",
-        fix="mend the split, or declare data.id if these are different people; a verdict on training rows says nothing "
-        "about people the model will meet",
+        fix="mend the split, and judge a model by the data.split that it was trained with; a verdict on training rows "
+        "says nothing about people the model will meet",
     )

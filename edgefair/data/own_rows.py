@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from edgefair.data.dataset import DataSet, as_declared, finite
 from edgefair.data.lazy import LazyColumn
 from edgefair.data.overlap import check_overlap
 from edgefair.data.rows import TableRows
+from edgefair.data.seen import SeenRows
 from edgefair.data.sources import MissingColumnError, as_categories, open_source
 from edgefair.data.table import Categories, Column, Table
 from edgefair.data.texts import Texts
@@ -93,11 +93,10 @@ def check_unjudged(rows: TableRows, audit: TableRows, source: str) -> tuple[str,
     Raises:
         DataError: more rows are equal than chance explains.
     """
-    judged = replace(audit, sensitive={}, ids=None, content=audit.features)
     try:
-        shared = check_overlap([rows], judged).shared
+        shared = check_overlap(SeenRows.of([rows], audit.features), audit).shared
     except DataError as error:
-        equal = np.isin(_compared(judged), _compared(rows))
+        equal = np.isin(_compared(audit), _compared(rows))
         raise DataError(
             f"'{source}' holds audit rows: {int(equal.sum()):,} of {len(audit):,} equal a row of it in every feature, "
             "and chance does not explain that",
@@ -152,12 +151,12 @@ def _notable(outside: NDArray[np.bool_]) -> bool:
 
 def _compared(rows: TableRows) -> NDArray[np.uint64]:
     """The hashes that `check_overlap` compares."""
-    return rows.row_hashes if rows.array_hashes is None else rows.array_hashes
+    return rows.hashes_of(rows.features) if rows.array_hashes is None else rows.array_hashes
 
 
 def _different(rows: TableRows) -> int:
     """How many rows differ from each other in a feature."""
-    return len(np.unique(replace(rows, content=rows.features).row_hashes))
+    return len(np.unique(rows.hashes_of(rows.features)))
 
 
 def _alike(name: str, own: Column, known: Column, source: str) -> Column:

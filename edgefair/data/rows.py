@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -64,6 +64,14 @@ class Rows(Protocol):
     @property
     def row_hashes(self) -> NDArray[np.uint64]:
         """A hash of each row's features, label and sensitive attributes, uint64 [rows]."""
+        ...
+
+    def hashes_of(self, columns: Collection[str]) -> NDArray[np.uint64]:
+        """A hash of each row's values of some columns, uint64 [rows]."""
+        ...
+
+    def array_hashes_of(self, columns: Collection[str]) -> NDArray[np.uint64] | None:
+        """A hash of each row's pictures or signals among some features, uint64 [rows]; None without any."""
         ...
 
     @property
@@ -197,6 +205,9 @@ class TableRows:
             )
         return self.table.columns[name]
 
+    def _column(self, name: str) -> Column:
+        return self.table.columns[name] if name in self.table.columns else self._feature(name)
+
     @cached_property
     def row_hashes(self) -> NDArray[np.uint64]:
         """A 64-bit hash of each row's content, uint64 [rows]; the same in every run and for every row order."""
@@ -208,8 +219,26 @@ class TableRows:
 
         A matrix [rows, columns] is left out: it may be a table of answers, which people can share.
         """
-        columns = {name: self.table.columns[name] for name in self.features}
-        arrays = {name: column for name, column in columns.items() if _never_equal_by_chance(column)}
+        return self.array_hashes_of(self.features)
+
+    def hashes_of(self, columns: Collection[str]) -> NDArray[np.uint64]:
+        """A 64-bit hash of each row's values of some columns (features, label, sensitive), uint64 [rows].
+
+        Raises:
+            DataError: a column that the data does not offer.
+        """
+        if set(columns) == set(self.content):
+            return self.row_hashes
+        return hash_rows({name: self._column(name) for name in columns}, rows=len(self))
+
+    def array_hashes_of(self, columns: Collection[str]) -> NDArray[np.uint64] | None:
+        """As `array_hashes`, of some features alone.
+
+        Raises:
+            DataError: a feature that the data does not offer.
+        """
+        found = {name: self._column(name) for name in columns}
+        arrays = {name: column for name, column in found.items() if _never_equal_by_chance(column)}
         return hash_rows(arrays, rows=len(self)) if arrays else None
 
     @cached_property

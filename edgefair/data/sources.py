@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +32,13 @@ class Source:
     Attributes:
         subject: the column of the person: the declared one, or the layout's own.
         skipped: rows and files that were left out.
+        elsewhere: rows that `data.where` left out.
     """
 
     table: Table
     subject: str | None
     skipped: tuple[Skipped, ...]
+    elsewhere: int = 0
 
 
 class MissingColumnError(DataError):
@@ -59,13 +61,11 @@ def open_source(config: DataConfig, base: Path) -> Source:
         _check_names(config, names, folder)
         own = LAYOUTS[config.layout].subject
         subject = config.subject or (own if own in names else None)
-        source = _picture_rows(
-            config, _chosen(config, table), subject, FileBlobs(folder, _paths(config, table)), skipped
-        )
+        source = _picture_rows(config, table, subject, FileBlobs(folder, _paths(config, table)), skipped)
     elif config.source == "glyphs":
         table = glyph_table(config.glyphs or GlyphConfig())
         _check_names(config, [*table.columns], Path("glyphs"))
-        source = Source(_chosen(config, table), config.subject, ())
+        source = _plain_rows(config, table)
     else:
         source = _from_file(config, base)
     if not source.table.rows:
@@ -77,22 +77,19 @@ def _from_file(config: DataConfig, base: Path) -> Source:
     path = _path(config.source, base)
     inside = None if config.picture is None else read_blobs(path, config.picture)
     table = read_table(path, lambda names: _columns(config, names, path) - ({config.picture} if inside else set()))
-    if config.text is not None:
-        return Source(_with_texts(config, _chosen(config, table), base), config.subject, ())
     if config.picture is None:
-        return Source(_chosen(config, table), config.subject, ())
+        source = _plain_rows(config, table)
+        return source if config.text is None else replace(source, table=_with_texts(config, source.table, base))
     if inside is not None:
         table = Table({**table.columns, config.picture: np.arange(len(inside))})
-        return _picture_rows(config, _chosen(config, table), config.subject, inside, ())
+        return _picture_rows(config, table, config.subject, inside, ())
     paths = _paths(config, table)
     check_paths(paths, column=config.picture)
     folder = path.parent if config.folder is None else base / config.folder
     if not folder.is_dir():
         raise DataError(f"no folder '{folder}'", expected="the folder that data.picture's paths start from")
     table = Table({**table.columns, config.picture: np.arange(len(paths))})
-    return _picture_rows(
-        config, _chosen(config, table), config.subject, FileBlobs(folder, paths), not_in_table(folder, paths)
-    )
+    return _picture_rows(config, table, config.subject, FileBlobs(folder, paths), not_in_table(folder, paths))
 
 
 def _path(source: str, base: Path) -> Path:
@@ -202,11 +199,19 @@ def _paths(config: DataConfig, table: Table) -> list[str]:
     return [text or "" for text in column.text()]
 
 
+def _plain_rows(config: DataConfig, table: Table) -> Source:
+    """The chosen rows of a table without pictures."""
+    chosen = _chosen(config, table)
+    return Source(chosen, config.subject, (), table.rows - chosen.rows)
+
+
 def _picture_rows(
-    config: DataConfig, table: Table, subject: str | None, blobs: Blobs, skipped: tuple[Skipped, ...]
+    config: DataConfig, whole: Table, subject: str | None, blobs: Blobs, skipped: tuple[Skipped, ...]
 ) -> Source:
-    """The table with its pictures, without the rows whose picture cannot be read."""
+    """The chosen rows of a table with their pictures, without those whose picture cannot be read."""
     name = config.picture or ""
+    table = _chosen(config, whole)
+    elsewhere = whole.rows - table.rows
     numbers = table.columns[name]
     rows = np.asarray(numbers.codes if isinstance(numbers, Categories) else numbers, dtype=np.int64)
     pictures, reasons = stored_pictures(blobs, rows)
@@ -214,7 +219,7 @@ def _picture_rows(
     skipped = (*skipped, *count_skipped(reasons, lambda row: blobs.name(int(rows[row]))))
     bad = np.array([reason is not None for reason in reasons])
     _check_share(config, table, bad, skipped)
-    return Source(table.take(np.flatnonzero(~bad)), subject, skipped)
+    return Source(table.take(np.flatnonzero(~bad)), subject, skipped, elsewhere)
 
 
 def _check_share(config: DataConfig, table: Table, bad: NDArray[np.bool_], skipped: tuple[Skipped, ...]) -> None:

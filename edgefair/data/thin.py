@@ -6,22 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig
+from edgefair.data.hashing import drawn, numbered
 from edgefair.data.sources import rows_where
 from edgefair.data.table import Table
 
 
-def thinned(config: DataConfig, table: Table, train: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions of the training rows that are kept, sorted: of each `data.thin`, the share that it keeps.
+def thinned(
+    config: DataConfig, table: Table, train: NDArray[np.int64], hashes: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """Positions of the training rows that are kept, sorted: of each `data.thin`, about the share that it keeps.
 
-    The draw uses the seed of the split: the same rows in every run.
+    The draw uses the seed of the split and the content of each row: the same rows in every run.
+
+    Args:
+        hashes: of the content of every row of the table, uint64 [rows].
 
     Raises:
         DataError: a value that a column does not have.
     """
-    kept = np.zeros(table.rows, dtype=bool)
-    kept[train] = True
+    kept = np.ones(len(train), dtype=bool)
+    keys = numbered(hashes[train])
     for position, item in enumerate(config.thin):
-        chosen = np.flatnonzero(kept & rows_where(table, item.where))
-        rng = np.random.default_rng([config.split.seed, 3, position])
-        kept[rng.permutation(chosen)[round(item.keep * len(chosen)) :]] = False
-    return np.flatnonzero(kept)
+        chosen = rows_where(table, item.where)[train]
+        kept &= ~chosen | drawn(keys, item.keep, seed=config.split.seed, salt=f"thin {position}")
+    return train[kept]

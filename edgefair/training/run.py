@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgefair.data.seen import SEEN, SeenRows, read_seen, seen_bytes
 from edgefair.errors import ModelError
-from edgefair.files import write_atomic
+from edgefair.files import sha256_file, write_atomic
 from edgefair.probe.spec import ModelSpec
 from edgefair.training.settings import ModelConfig
 
-RUN_SCHEMA = "edgefair.run/1"
+RUN_SCHEMA = "edgefair.run/2"
 WEIGHTS = "model.safetensors"
+# Whose digests `run.json` holds.
+FILES = (WEIGHTS, SEEN)
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Run:
     """A finished run.
 
     Attributes:
-        folder: holds `run.json` and the weights.
+        folder: holds `run.json`, the weights and hashes of the rows that they have seen.
         spec: inputs, classes and reading of the model.
         model: network, options and threshold.
         array_shapes: shape of one row of each array input.
@@ -41,10 +45,21 @@ class Run:
         """The trained weights."""
         return self.folder / WEIGHTS
 
-    def save(self) -> None:
-        """Write `run.json`, the last file of a run: a folder without it is unfinished."""
+    @property
+    def seen(self) -> tuple[SeenRows, ...]:
+        """The rows that the weights have seen: training and validation.
+
+        Raises:
+            ModelError: the file cannot be read.
+        """
+        return read_seen(self.folder / SEEN)
+
+    def save(self, seen: Sequence[SeenRows]) -> None:
+        """Write the seen rows and then `run.json`, the last file of a run: a folder without it is unfinished."""
+        write_atomic(self.folder / SEEN, seen_bytes(seen))
         content = {
             "schema": RUN_SCHEMA,
+            "files": {name: sha256_file(self.folder / name) for name in FILES},
             "spec": json.loads(self.spec.to_json()),
             "model": self.model.model_dump(mode="json"),
             "array_shapes": self.array_shapes,
@@ -55,17 +70,22 @@ class Run:
 
 
 def load_run(folder: Path) -> Run:
-    """Read a finished run.
+    """Read a finished run, and compare its files with their digests.
 
     Raises:
-        ModelError: the folder is not a finished run.
+        ModelError: the folder is not a finished run, or a file was changed.
     """
     path = folder / "run.json"
     try:
         content = json.loads(path.read_text())
         if content["schema"] != RUN_SCHEMA:
-            raise ValueError(f"schema {content['schema']}")
-        return Run(
+            raise ModelError(
+                f"'{path}' has the schema {content['schema']}",
+                expected=f"{RUN_SCHEMA}, which says which rows the weights have seen",
+                fix=f"train it again: `edgefair train --name {folder.name} --overwrite`",
+            )
+        digests = {name: str(content["files"][name]) for name in FILES}
+        run = Run(
             folder=folder,
             spec=ModelSpec.from_json(json.dumps(content["spec"])),
             model=ModelConfig.model_validate(content["model"]),
@@ -81,3 +101,20 @@ def load_run(folder: Path) -> Run:
         ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"'{path}' cannot be read: {error}", expected=f"schema {RUN_SCHEMA}") from error
+    for name, digest in digests.items():
+        _check_digest(folder / name, digest)
+    return run
+
+
+def _check_digest(path: Path, expected: str) -> None:
+    again = "train it again, or copy the whole folder again"
+    try:
+        found = sha256_file(path)
+    except OSError as error:
+        raise ModelError(f"'{path}' cannot be read: {error.strerror}", fix=again) from error
+    if found != expected:
+        raise ModelError(
+            f"'{path}' was changed since it was trained: its sha256 is {found}",
+            expected=f"{expected}, as run.json says",
+            fix=again,
+        )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgefair.compress.settings import CompressConfig
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
+from edgefair.data.seen import SeenRows, columns_of
 from edgefair.errors import EdgefairError
 from edgefair.files import sha256_json, write_atomic
 from edgefair.scratch import work_folder
@@ -99,7 +100,7 @@ class Work:
             )
             finished = Run(folder, self._run.spec, self._run.model, self._run.array_shapes, settings, metrics)
             save_weights(classifier, finished.weights)
-            finished.save()
+            finished.save([SeenRows.of([self._data.train, self._data.validation], columns_of(self._run.spec))])
             checkpoint.path.unlink(missing_ok=True)
         load_weights(finished.weights, classifier)
         ranges = _plain(stage.name, classifier)

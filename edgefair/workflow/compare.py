@@ -23,8 +23,10 @@ from edgefair.targets import load_profile, open_target
 from edgefair.workflow.design import design_of
 from edgefair.workflow.intake import foreign_spec
 from edgefair.workflow.measure import decide_rows, spec_of
+from edgefair.workflow.models import spec_here
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.record import RecordedRows, load_record
+from edgefair.workflow.seen import Seen, check_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +49,14 @@ def compare(
             decisions and groups (compression-identified exemplars, Hooker et al. 2019).
 
     Raises:
-        DataError, ModelError, MeasurementError, PolicyError: see the message.
+        DataError: also for audit rows that a model has seen, or that are counted several times.
+        ModelError, MeasurementError, PolicyError: see the message.
         UsageError: exemplars of measurements on different rows.
     """
     data: DataSet | None = None
     if any(path.suffix != ".npz" for path in (before, after)):
         progress(0, 0, "reading")
-        data = load(config.data, base=config.base, roles=["audit"])
+        data = load(config.data, base=config.base, roles=["train", "validation", "audit"])
     one, other = (_side(config, path, data, progress) for path in (before, after))
     attributes = config.policy.base_attributes
     for record in (one, other):
@@ -104,7 +107,10 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) 
     if data is None or path.suffix == ".npz":
         record = load_record(path)
         return Side(record.name, record.rows, record.targets[0].decision)
-    model = open_bundle(path).model if is_bundle(path) else path
+    bundle = open_bundle(path) if is_bundle(path) else None
+    model = path if bundle is None else bundle.model
+    seen = Seen.by_config(data, spec_here(config, data, path)) if bundle is None else Seen.by_bundle(bundle, data)
+    check_rows(config, data, seen)
     with open_target(load_profile(config.targets[0])) as probe:
         loaded = probe.load(model, name=path.name)
         spec = spec_of(loaded, lambda found: foreign_spec(found, data, config.model), data.classes)

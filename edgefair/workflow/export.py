@@ -7,12 +7,13 @@ import time
 from pathlib import Path
 
 import edgefair
-from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SPEC, FileEntry, Manifest
+from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SEEN_ROWS, SPEC, FileEntry, Manifest
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.bundle.staging import publish, staging
 from edgefair.compress.settings import Int8
 from edgefair.config import Config, with_compress
 from edgefair.data.dataset import DataSet, load
+from edgefair.data.seen import seen_bytes
 from edgefair.data.texts import TOKENIZER, Texts
 from edgefair.decision.cells import declared_table
 from edgefair.decision.decide import check_waivers
@@ -20,6 +21,7 @@ from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
 from edgefair.files import sha256_file, shown, shown_in, write_atomic
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.attestation import MANIFEST
 from edgefair.probe.spec import ModelSpec
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
@@ -33,6 +35,7 @@ from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.recipes import check_recipes
 from edgefair.workflow.repair import chosen
 from edgefair.workflow.runs import choose_run
+from edgefair.workflow.seen import Seen
 from edgefair.workflow.shrink import check_shrink
 from edgefair.workflow.verify import judge_file, notes_of, today
 
@@ -78,12 +81,7 @@ def export(
         config = with_compress(config, int8=int8)
     name = None if model is not None else choose_run(config, run)
     signer = None if sign is None else load_signing_key(sign)
-    check_waivers(config.policy, today())
-    check_post(config.debias.post)
-    check_recipes(config)
-    load_fleet(config.targets)
-    if config.compress.trains:
-        check_shrink(config, model, name)
+    _check_plan(config, model, name)
     output = config.bundle_path if output is None else output
     destination, shown_as = output.absolute(), Path(shown(output, config.base))
     blocked = destination.with_name(f"{destination.name}.blocked.json")
@@ -92,15 +90,16 @@ def export(
         progress(0, 0, "reading")
         data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
         _check_groups(config.policy, data)
-        notes = notes_of(data)
         reading_s = time.perf_counter() - started
         if name is not None:
             dense = trained_model(config, name, folder / REFERENCE, progress)
         else:
             dense = dense_model(config, data, str(model), weights=weights, to=folder / REFERENCE, progress=progress)
-        spec, settings, candidate = dense.spec, dense.settings, dense.path
+        seen = Seen.by_run(config, data, dense.spec, name)
+        notes = notes_of(config, data, seen)
         candidates = Candidates(config, data, dense, name, work, progress)
         notes = (*notes, *idle_calibration(config, candidates.kind))
+        spec, settings, candidate = dense.spec, dense.settings, dense.path
         if candidates.changes:
             choice, searched, said = chosen(config, candidates, work, progress)
             made = candidates.make(choice, folder / MODEL)
@@ -127,10 +126,10 @@ def export(
             return report
         if not changed:
             (folder / MODEL).write_bytes(dense.path.read_bytes())
-        _add_reading(spec, data, folder)
-        (folder / REPORT).write_bytes(text)
         progress(0, 0, "writing")
-        (folder / "manifest.json").write_text(_manifest(folder, config, report, counter).to_json())
+        _add_descriptions(data, spec, seen, folder)
+        (folder / REPORT).write_bytes(text)
+        _add_manifest(folder, config, report, counter)
         if signer is not None:
             sign_bundle(folder, signer)
         progress(0, 0, "publishing")
@@ -138,6 +137,16 @@ def export(
     blocked.unlink(missing_ok=True)
     progress(0, 0, "published")
     return report
+
+
+def _check_plan(config: Config, model: str | None, name: str | None) -> None:
+    """Refuse what cannot work, or would not be let through, before anything is read (UsageError, PolicyError)."""
+    check_waivers(config.policy, today())
+    check_post(config.debias.post)
+    check_recipes(config)
+    load_fleet(config.targets)
+    if config.compress.trains:
+        check_shrink(config, model, name)
 
 
 def _check_groups(policy: Policy, data: DataSet) -> None:
@@ -171,19 +180,20 @@ def trained_model(config: Config, name: str, to: Path, progress: Progress) -> De
     return Dense(run.spec, to, {"run": name, "training": run.settings})
 
 
-def _add_reading(spec: ModelSpec, data: DataSet, folder: Path) -> None:
-    """How the model is fed and read; and a device that gets texts needs what cuts them."""
+def _add_descriptions(data: DataSet, spec: ModelSpec, seen: Seen, folder: Path) -> None:
+    """What the model takes and what it has seen; a device that gets texts needs what cuts them."""
     (folder / SPEC).write_text(spec.to_json())
+    (folder / SEEN_ROWS).write_bytes(seen_bytes(seen.parts))
     for name in data.features:
         column = data.train.table.columns[name]
         if isinstance(column, Texts):
             (folder / TOKENIZER).write_bytes(column.tokenizer.path.read_bytes())
 
 
-def _manifest(folder: Path, config: Config, report: Report, counter: int | None) -> Manifest:
+def _add_manifest(folder: Path, config: Config, report: Report, counter: int | None) -> None:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     versions = versions_of(("numpy", "onnx", "onnxruntime", "torch"))
-    return Manifest(
+    manifest = Manifest(
         files={str(path.relative_to(folder)): FileEntry(sha256_file(path), path.stat().st_size) for path in paths},
         outcome=str(report.outcome),
         targets=tuple(
@@ -201,3 +211,4 @@ def _manifest(folder: Path, config: Config, report: Report, counter: int | None)
         created=report.created,
         counter=counter,
     )
+    (folder / MANIFEST).write_text(manifest.to_json())

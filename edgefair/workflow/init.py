@@ -103,7 +103,9 @@ def write_config(
     name = project or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)
     sensitive = section.get("sensitive") or BUILT_IN.get(source, {}).get("sensitive") or ["unnamed"]
     placeholder = {"attributes": {join(sensitive[:1]): {"groups": ["a", "b"]}}}
-    draft = parse_config({"project": name, "data": section, "policy": placeholder}, base=path.parent.resolve())
+    # Nothing is judged here: the first command that reads the rows asks what equal ones are.
+    read = {"equal_rows": "people", **section}
+    draft = parse_config({"project": name, "data": read, "policy": placeholder}, base=path.parent.resolve())
     data = load(draft.data, base=draft.base, roles=["audit"])
     gated = draft.data.sensitive[0]
     named = {"source": source, "label": draft.data.label, "positive": draft.data.positive}

@@ -105,6 +105,16 @@ def _shown(config: Config, name: str) -> str:
     return prefix + shown(name.removeprefix(prefix), config.base)
 
 
+def spec_here(config: Config, data: DataSet, path: Path) -> ModelSpec:
+    """How an .onnx file is fed and read, as this machine's onnxruntime sees it.
+
+    Raises:
+        ModelError: it cannot be loaded, or nothing says how it is fed.
+    """
+    loaded = _described(path, str(path))
+    return spec_of(loaded, lambda found: foreign_spec(found, data, config.model), data.classes)
+
+
 def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -> _Converted:
     path = Path(name)
     if weights is not None and path.suffix in SUFFIXES:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
+from edgefair.data.seen import SeenRows, columns_of
 from edgefair.errors import UsageError
 from edgefair.files import sha256_json
 from edgefair.versions import version_of
@@ -92,7 +93,7 @@ def _train_into(
     run = Run(folder, spec, config.model, data.array_shapes(), settings, metrics)
     if engine.main:
         save_weights(classifier, run.weights)
-        run.save()
+        run.save([SeenRows.of([data.train, data.validation], columns_of(spec))])
         checkpoint.path.unlink(missing_ok=True)
     engine.wait()
     return run

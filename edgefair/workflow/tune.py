@@ -194,5 +194,5 @@ def _keep(study: optuna.Study, folder: Path, searched: dict[str, Any]) -> Run:
         metrics={**best.metrics, "trials": table, "chosen": study.best_params},
     )
     write_atomic(run.weights, best.weights.read_bytes())
-    run.save()
+    run.save(best.seen)
     return run

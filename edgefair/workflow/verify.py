@@ -6,18 +6,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgefair.bundle.manifest import is_bundle, open_bundle
+from edgefair.bundle.manifest import Bundle, is_bundle, open_bundle
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
-from edgefair.data.overlap import check_overlap
 from edgefair.decision.decide import check_waivers
 from edgefair.errors import ModelError
 from edgefair.files import shown
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
 from edgefair.workflow.judge import judge_file, judge_record, today
-from edgefair.workflow.models import dense_model, names_foreign_model
+from edgefair.workflow.models import dense_model, names_foreign_model, spec_here
 from edgefair.workflow.progress import Progress, silent
+from edgefair.workflow.seen import Seen, check_rows
 
 __all__ = ["judge_file", "judge_record", "notes_of", "today", "verify"]
 
@@ -50,6 +50,7 @@ def verify(
     started = time.perf_counter()
     path = config.bundle_path if path is None else path
     settings: dict[str, Any] = {}
+    bundle: Bundle | None = None
     if path.is_dir():
         if not is_bundle(path):
             raise ModelError(
@@ -72,6 +73,11 @@ def verify(
             to = folder / "model.onnx"
             dense = dense_model(config, data, str(path), weights=weights, to=to, progress=progress)
             model, settings = dense.path, dense.settings
+            seen = Seen.by_config(data, dense.spec)
+        elif bundle is not None:
+            seen = Seen.by_bundle(bundle, data)
+        else:
+            seen = Seen.by_config(data, spec_here(config, data, path))
         return judge_file(
             config,
             data,
@@ -82,17 +88,16 @@ def verify(
             latency=latency,
             record=record,
             settings=settings,
-            notes=notes_of(data),
+            notes=notes_of(config, data, seen),
             reading_s=time.perf_counter() - started,
             progress=progress,
         )
 
 
-def notes_of(data: DataSet) -> tuple[str, ...]:
+def notes_of(config: Config, data: DataSet, seen: Seen) -> tuple[str, ...]:
     """What a reader of the verdict must know of the rows.
 
     Raises:
-        DataError: audit rows that the model has seen.
+        DataError: audit rows that the model has seen, or that are counted several times.
     """
-    shared = check_overlap([data.train, data.validation], data.audit).note
-    return (*([] if shared is None else [shared]), *(f"left out: {item}" for item in data.skipped))
+    return (*check_rows(config, data, seen), *(f"left out: {item}" for item in data.skipped))

@@ -10,6 +10,7 @@ from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
 from edgefair.data.glyphs import SHAPES, GlyphConfig, draw, glyph_rows
 from edgefair.data.overlap import check_overlap
+from edgefair.data.seen import SeenRows
 from edgefair.probe.spec import InputSpec, ModelSpec, PictureSpec, Reading
 
 
@@ -99,8 +100,8 @@ def test_the_set_is_read_like_any_other_and_drawn_at_the_size_of_the_model():
     config = DataConfig.model_validate({"source": "glyphs", "glyphs": {"rows": 400, "audit_rows": 40, "size": 20}})
     data = load(config, base=None, roles=("train", "validation", "audit"))
     assert data.classes == SHAPES[:2]
-    assert (len(data.train), len(data.validation), len(data.audit)) == (360, 40, 40)
-    assert check_overlap([data.train, data.validation], data.audit).shared == 0
+    assert (len(data.train) + len(data.validation), len(data.audit)) == (400, 40)
+    assert check_overlap(SeenRows.of([data.train, data.validation], data.features), data.audit).shared == 0
     for side in (20, 32):
         item = InputSpec("picture", "uint8", picture=PictureSpec("picture", side, side, channels=1))
         spec = ModelSpec((item,), Reading("decision", "label"), data.classes)

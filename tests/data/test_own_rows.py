@@ -153,7 +153,8 @@ def people(folder, *, alike):
         "y": rng.choice(["no", "yes"], 3000),
     }
     np.savez(folder / "all.npz", **rows)
-    return config(), load(config(), base=folder, roles=("train", "audit"))
+    settings = config(equal_rows="people")
+    return settings, load(settings, base=folder, roles=("train", "audit"))
 
 
 def test_people_who_are_alike_by_chance_are_told_and_not_refused(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
 from edgefair.data.overlap import check_overlap
+from edgefair.data.seen import SeenRows
 from edgefair.errors import DataError
 from edgefair.probe.spec import InputSpec, ModelSpec, PictureSpec, Reading
 from tests.data.pictures import jpeg, make_tokenizer, write_faces
@@ -52,7 +53,7 @@ def test_pictures_are_decoded_batch_by_batch_in_the_order_of_the_rows(tmp_path):
 
 def test_names_with_spaces_and_other_letters_are_read(tmp_path):
     write_faces(tmp_path, rows=20, name="Jürgen 日本 {}.jpg")
-    assert everything(read(tmp_path)) == 20
+    assert everything(read(tmp_path, validation=0.4)) == 20
 
 
 def test_broken_pictures_are_counted_and_left_out(tmp_path):
@@ -118,9 +119,9 @@ def test_equal_pictures_in_training_and_audit_are_a_leak(tmp_path):
     split = {"column": "part", "train": "a", "audit": "b"}
     data = read(tmp_path, source="faces.parquet", folder=None, split=split)
     with pytest.raises(DataError, match="byte for byte training rows"):
-        check_overlap([data.train, data.validation], data.audit)
+        check_overlap(SeenRows.of([data.train, data.validation], data.features), data.audit)
     drawn = read(tmp_path, source="faces.parquet", folder=None)
-    assert check_overlap([drawn.train, drawn.validation], drawn.audit).shared == 0
+    assert check_overlap(SeenRows.of([drawn.train, drawn.validation], drawn.features), drawn.audit).shared == 0
     assert everything(drawn) == 80
 
 
@@ -130,7 +131,7 @@ def test_the_fingerprint_changes_with_a_picture_and_not_with_its_name(tmp_path):
     write_faces(other, rows=20, name="other {}.jpg")
     paths = write_faces(third, rows=20)
     (third / "pictures" / paths[2]).write_bytes(jpeg(99))
-    prints = [load(config(split={"audit_fraction": 0.5}), base=f, roles=ROLES) for f in (one, other, third)]
+    prints = [load(config(validation=0.4), base=f, roles=ROLES) for f in (one, other, third)]
     first, second, last = ({r: d.splits[r].fingerprint for r in ROLES} for d in prints)
     assert first == second
     assert first != last
@@ -173,7 +174,14 @@ def test_where_merge_and_thin_choose_rows(tmp_path):
              for role, rows in data.splits.items()}  # fmt: skip
     assert count["audit"] == {"dark": 100, "light": 150}
     assert count["train"]["light"] > 120
-    assert 6 <= count["train"]["dark"] <= 10
+    assert 2 <= count["train"]["dark"] <= 20
+    assert data.shares == {role: len(rows) for role, rows in data.splits.items()} | {
+        "unused": 0, "thinned_out": 1000 - 500 - everything(data), "copies_left_out": 0, "left_out_by_where": 500,
+    }  # fmt: skip
+    mixed = np.random.default_rng(0).permutation(1000)
+    pyarrow.parquet.write_table(
+        pyarrow.table({k: np.array(v)[mixed] for k, v in table.items()}), tmp_path / "t.parquet"
+    )
     again = load(DataConfig.model_validate(raw), base=tmp_path, roles=ROLES)
     assert again.train.fingerprint == data.train.fingerprint
 
@@ -184,7 +192,7 @@ def test_texts_become_tokens_of_a_fixed_number(tmp_path):
     table = {"comment": words * 20, "toxic": ["no", "yes"] * 40, "sex": ["F", "F", "M", "M"] * 20}
     pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "c.parquet")
     raw = {"source": "c.parquet", "label": "toxic", "positive": "yes", "sensitive": ["sex"], "text": "comment",
-           "tokenizer": "tok"}  # fmt: skip
+           "tokenizer": "tok", "equal_rows": "people"}  # fmt: skip
     data = load(DataConfig.model_validate(raw), base=tmp_path, roles=ROLES)
     column = data.audit.table.columns["comment"]
     inputs = tuple(
@@ -265,7 +273,7 @@ def test_paths_may_be_in_parquet_too(tmp_path):
 
 def test_pictures_for_a_model_of_numbers_are_an_error(tmp_path):
     write_faces(tmp_path, rows=20)
-    data = read(tmp_path)
+    data = read(tmp_path, validation=0.4)
     spec = ModelSpec((InputSpec("x", "float32", array="path"),), SPEC.reading, SPEC.classes)
     with pytest.raises(DataError, match="holds pictures"):
         next(data.audit.inputs(spec, 5))

@@ -1,5 +1,6 @@
 """Every bad input: one clear message on stderr, the right exit code, nothing written."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import torch
 from commands import ROWS, change, edit, refused, run
 
+from edgefair.files import sha256_file
 from edgefair.probe.spec import SPEC_METADATA_KEY
 
 
@@ -34,7 +36,7 @@ def every_n(values, n, value):
         ),
         ({"skill": lambda t: every_n(t["skill"], 1000, np.nan)}, "feature 'skill' is NaN, empty or infinite"),
         ({"skill": lambda t: every_n(t["skill"], 1000, np.inf)}, "feature 'skill' is NaN, empty or infinite"),
-        ({"skill": None}, "feature 'skill', which the data does not offer"),
+        ({"talent": lambda t: t["skill"], "skill": None}, "feature 'skill', which the data does not offer"),
         ({"skill": lambda t: t["skill"].astype(str)}, "holds text and the model was trained on numbers"),
         ({"part": np.full(ROWS, "train")}, "never is 'test'"),
     ],
@@ -58,13 +60,13 @@ def test_audit_rows_that_trained_the_model_are_an_error(project, shipped):
     copied = np.where((rows % 2 == 1) & (rows < 2000), rows - 1, rows)
     change(project, **{name: lambda t, name=name: t[name][copied] for name in ("skill", "age", "job", "sex", "fair")})
     message = refused(project, "verify", shipped / "dist/small", "--no-latency")
-    assert "1000 of 8000 audit rows equal a training row in every column" in message
+    assert "1000 of 8000 audit rows equal a training row in every feature" in message
 
 
 def test_declared_ids_in_both_splits_are_an_error(project, shipped):
     change(project, row=np.arange(ROWS) // 2)
     edit(project, data__id="row")
-    assert "row ids are in the training and the audit split" in refused(project, "verify", shipped / "dist/small")
+    assert "8,000 ids of data.id occur more than once" in refused(project, "verify", shipped / "dist/small")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,11 @@ def test_weights_that_need_unpickling_are_not_loaded(project):
         def __reduce__(self):
             return (os.mkdir, (str(project / "unpickled"),))
 
-    torch.save({"x": Boom()}, project / "runs/plain/model.safetensors")
+    weights, run = project / "runs/plain/model.safetensors", project / "runs/plain/run.json"
+    torch.save({"x": Boom()}, weights)
+    content = json.loads(run.read_text())
+    content["files"]["model.safetensors"] = sha256_file(weights)
+    run.write_text(json.dumps(content))
     assert "cannot be read as tensors" in refused(project, "export", "--int8")
 
 

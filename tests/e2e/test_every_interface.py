@@ -38,6 +38,7 @@ data:
   label: y
   positive: "1"
   sensitive: [g]
+  equal_rows: people
   features: [d]
   id: row
   split: {column: part, train: [train], audit: [test]}

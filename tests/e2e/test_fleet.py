@@ -33,6 +33,7 @@ data:
   label: person
   positive: "yes"
   sensitive: [tone]
+  equal_rows: people
   split: {column: part, train: [train], audit: [audit]}
 model:
   output: {name: decision, kind: label}
