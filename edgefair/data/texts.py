@@ -16,6 +16,7 @@ from edgefair.data.lazy import LazyColumn
 from edgefair.data.table import Categories
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_file
+from edgefair.probe.regular import read_regular
 from edgefair.probe.spec import InputSpec, TokenSpec
 from edgefair.probe.texts import PARTS, cut_and_pad
 
@@ -90,7 +91,8 @@ def open_tokenizer(folder: Path) -> Tokenizer:
 def _pad_token(folder: Path, fast: Any) -> str | None:
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         if (folder / name).is_file():
-            token = json.loads((folder / name).read_text()).get("pad_token")
+            content = json.loads(read_regular(folder / name))
+            token = content.get("pad_token")
             if token is not None:
                 return str(token["content"] if isinstance(token, dict) else token)
     if fast.padding:
