@@ -14,8 +14,8 @@ import numpy as np
 
 from edgefair.probe.spec import PictureSpec
 
-# Of a picture, of what one pass of resizing makes of it, and of that pass's weights: far above any photograph that a small
-# model sees, and below what fills a device's memory. A file of 1 KB can claim more.
+# Of a picture, of what one pass of resizing makes of it, and of that pass's weights: far above any photograph that a
+# small model sees, and below what fills a device's memory. A file of 1 KB can claim more.
 MAX_PIXELS = 1 << 26
 # Of a pass, in memory as float64 at one time.
 VALUES_AT_ONCE = 1 << 22

@@ -22,6 +22,7 @@ from edgefair.probe.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
 from edgefair.targets.base import Transport
 from edgefair.targets.connection import Arrays, Connection, DroppedError
+from edgefair.targets.fingerprint import checked_fingerprint
 from edgefair.targets.loaded import LoadedModel, untrustworthy
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.sending import Sender, send_file
@@ -98,6 +99,10 @@ class Probe:
                     "the Python that runs the probe has no onnxruntime",
                     fix="install it there, or name another Python or image in the profile",
                 )
+            try:
+                device = checked_fingerprint(device)
+            except ValueError as error:
+                raise self._connection.failed(f"the probe describes its machine as nothing known: {error}") from error
             mismatch = self.profile.device.mismatch(device)
             if mismatch is not None:
                 raise self._connection.failed(

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgefair.errors import ModelError
 from edgefair.files import write_atomic
+from edgefair.probe.regular import read_regular
 from edgefair.probe.spec import ModelSpec
 from edgefair.training.settings import ModelConfig
 
@@ -62,9 +63,12 @@ def load_run(folder: Path) -> Run:
     """
     path = folder / "run.json"
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_regular(path))
         if content["schema"] != RUN_SCHEMA:
             raise ValueError(f"schema {content['schema']}")
+        for key in ("settings", "metrics"):
+            if not isinstance(content[key], dict):
+                raise ValueError(f"{key} is a {type(content[key]).__name__}")
         return Run(
             folder=folder,
             spec=ModelSpec.from_json(json.dumps(content["spec"])),
@@ -79,5 +83,5 @@ def load_run(folder: Path) -> Run:
             expected="a folder that `edgefair train` has written to the end",
             fix=f"run `edgefair train --name {folder.name}` (an interrupted one goes on where it stopped)",
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"'{path}' cannot be read: {error}", expected=f"schema {RUN_SCHEMA}") from error

@@ -1,0 +1,77 @@
+"""What a device may say of itself: known keys of known types. Reports, gates and loaders read nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+
+class _Said(BaseModel):
+    """Facts by name; one that is not known here is left out."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
+
+
+class Energy(_Said):
+    """As `targets.timing.circumstances` makes it."""
+
+    source: str
+    covers: str
+    mj_per_query: dict[str, float]
+    blocks_mj_per_query: dict[str, list[float]]
+
+
+class Container(_Said):
+    """As `ContainerSettings.identity` makes it."""
+
+    image: str
+    engine: str
+    id: str
+    architecture: str = ""
+    cpus: float = 0.0
+    memory: str = ""
+
+
+class Fingerprint(_Said):
+    """See `probe.device.fingerprint` and `Probe.device`. What is not said is absent."""
+
+    emulated: str = ""
+    machine: str = ""
+    cpu: str = ""
+    flags: list[str] = []
+    cores: int = 0
+    governor: str = ""
+    temperature_c: float = 0.0
+    system: str = ""
+    python: str = ""
+    numpy: str = ""
+    onnxruntime: str = ""
+    tensorrt: str = ""
+    providers: list[str] = []
+    runs_on: str = ""
+    threads: int = 0
+    engine: dict[str, JsonValue] = {}
+    container: Container | None = None
+    pinned: list[int] = []
+    before_timing: dict[str, float | bool] = {}
+    after_timing: dict[str, float | bool] = {}
+    energy: Energy | None = None
+
+
+def checked_fingerprint(said: Any) -> dict[str, Any]:
+    """The facts that are known, of a fingerprint from a device or a record; others are left out.
+
+    Raises:
+        ValueError: a fact of another type than it has.
+    """
+    try:
+        return Fingerprint.model_validate(said).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        raise ValueError(first_mistake(error)) from error
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Where the first value stands that cannot be, and why."""
+    first = error.errors(include_url=False)[0]
+    return ": ".join(part for part in (".".join(str(part) for part in first["loc"]), first["msg"]) if part)
