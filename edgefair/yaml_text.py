@@ -34,6 +34,8 @@ def parse_yaml(text: str) -> Any:
     """
     if len(text) > MAX_BYTES:
         raise YamlTextError(f"it has {len(text):,} characters, more than {MAX_BYTES:,}")
+    if not _is_unicode(text):
+        raise YamlTextError("it is not Unicode")
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader makes plain values alone
     except yaml.MarkedYAMLError as error:

@@ -18,7 +18,7 @@ from edgefair.probe.regular import open_regular
 # What a damaged archive makes zipfile and numpy raise: the sizes, names and types in it are all the file's own.
 _DAMAGED = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError),
-    *(RuntimeError, SyntaxError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error),
+    *(RuntimeError, SyntaxError, SystemError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 # A deflated file grows by 1,032 at most; beyond this share and size an array is a bomb rather than many zeros.
 GROWTH, LARGE = 200, 1 << 28
