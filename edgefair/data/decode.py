@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # What is opened. Formats that run other programs or that are documents are not pictures of a data set.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+TOO_LARGE = f"more than {MAX_PIXELS:,} pixels"
 BUDGET = PixelBudget(MAX_PIXELS)
 BAND_PIXELS = 1 << 22
 # What Pillow raises on damaged files of one format or another.
@@ -127,10 +128,12 @@ def _open(content: bytes) -> Image:
             # Its size is judged below; damaged EXIF does not damage the picture.
             warnings.simplefilter("ignore")
             picture = Image.open(io.BytesIO(content), formats=FORMATS)
-    except (Image.DecompressionBombError, *DAMAGED) as error:
+    except Image.DecompressionBombError as error:
+        raise UnreadableError(TOO_LARGE) from error
+    except DAMAGED as error:
         raise UnreadableError("not a readable picture") from error
     if picture.width * picture.height > MAX_PIXELS:
-        raise UnreadableError(f"more than {MAX_PIXELS:,} pixels")
+        raise UnreadableError(TOO_LARGE)
     return picture
 
 

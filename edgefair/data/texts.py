@@ -141,12 +141,21 @@ class Texts(LazyColumn):
 
         def encode(start: int, stop: int) -> NDArray[Any]:
             texts = [self.texts.values[code] for code in self.texts.codes[start:stop]]
-            return np.array([getattr(encoding, part) for encoding in fast.encode_batch(texts)], dtype=dtype)
+            return np.array([getattr(encoding, part) for encoding in self._cut(fast, texts)], dtype=dtype)
 
         return encode
 
     def longer_than(self, length: int) -> NDArray[np.bool_]:
         """Which texts have more tokens than the model takes, bool [rows]: their ends are never seen."""
         fast = self.tokenizer.open(None)
-        long = np.array([len(item.ids) > length for item in fast.encode_batch(list(self.texts.values))], dtype=bool)
+        long = np.array([len(item.ids) > length for item in self._cut(fast, list(self.texts.values))], dtype=bool)
         return long[self.texts.codes]
+
+    def _cut(self, fast: Any, texts: list[str]) -> Any:
+        try:
+            return fast.encode_batch(texts)
+        except Exception as error:
+            raise DataError(
+                f"the tokenizer '{self.tokenizer.path}' cannot cut the texts: {error}",
+                fix="save it again with save_pretrained",
+            ) from error

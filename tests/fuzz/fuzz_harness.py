@@ -9,6 +9,7 @@ finding prints these, and its files are kept. A worker that is silent for longer
 import argparse
 import itertools
 import json
+import os
 import queue
 import shutil
 import subprocess
@@ -80,7 +81,8 @@ def _one_worker(tallies, folder, inputs, seed, base, kept):
     """Run a worker until it ends; how many of the inputs are done with."""
     arguments = [sys.executable, str(HERE / "fuzz_worker.py"), str(base), str(folder), str(seed)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(arguments, text=True, **pipes)
+    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.Popen(arguments, text=True, env=environment, **pipes)
     process.stdin.write("".join(f"{surface} {number}\n" for surface, number in inputs))
     process.stdin.close()
     said, errors = queue.SimpleQueue(), []

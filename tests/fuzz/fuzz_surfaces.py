@@ -25,7 +25,9 @@ from fuzz_mutations import NUMBERS, TEXTS, change_bytes, change_text, change_val
 from edgefair.cli import COMMANDS, main
 from edgefair.errors import EdgefairError
 
-REFUSED, FAILED = 2, 4
+REFUSED = 2
+# What a shell cannot give to a command: a NUL; and what it gives for bytes that are no UTF-8.
+NOT_IN_ARGUMENTS = {0: "0", 0xD800: "\udcff"}
 RECORD = ("verify", "--from-record", "raw.npz")
 FAIR = ("verify", "fair.onnx", "--no-latency")
 
@@ -105,7 +107,7 @@ def settings(rng, base, here):
         value = rng.choice(
             (*NUMBERS, *TEXTS, "[f, m]", "{f: [m]}", "[[a]]", "null", "{a: {b: c}}", "{sex: {groups: [f]}}")
         )
-        text = str(value).replace("\0", "0") if rng.random() < 0.8 else json.dumps(odd_flat(rng))
+        text = str(value).translate(NOT_IN_ARGUMENTS) if rng.random() < 0.8 else json.dumps(odd_flat(rng))
         arguments += ["--set", f"{rng.choice(KEYS)}{rng.choice(('=',) * 9 + ('',))}{text}"]
     return command(*rng.choice((RECORD, ("data", "describe", "--json"), ("plan",))), *arguments)
 
@@ -155,6 +157,8 @@ PATHS = (
         "glyphs",
     ),
 )
+# Parameters that are written to: they get no path outside of the case's own folder (`fuzz_guard` refuses it, too).
+WRITTEN = frozenset({"output", "report_path", "record", "sheet", "exemplars", "plot_path"})
 # Commands that train or look for devices take longer than an input may; what they are given is damaged all the same.
 FIRST = {
     "verify": [RECORD, FAIR, ("verify",)], "export": [("export", "fair.onnx", "--no-latency", "--no-repair")],
@@ -172,7 +176,10 @@ def options(rng, base, here):
     found = main.get_command(None, name)
     found = found.commands[arguments[1]] if hasattr(found, "commands") else found
     for parameter in rng.sample(found.params, k=min(len(found.params), rng.choice((1, 1, 2, 3)))):
-        value = rng.choice((rng.choice(PATHS), str(rng.choice((*NUMBERS, *TEXTS))).replace("\0", "0")))
+        inside = [path for path in PATHS if not path.startswith("/")]
+        paths = inside if parameter.name in WRITTEN else PATHS
+        text = str(rng.choice((*NUMBERS, *TEXTS))).translate(NOT_IN_ARGUMENTS)
+        value = rng.choice((rng.choice(paths), text if not text.startswith("/") else "text"))
         if not parameter.opts[0].startswith("-"):
             place = 1 + hasattr(main.get_command(None, name), "commands")
             arguments[place:] = [value, *arguments[place + 1 :]] if name in FIRST else arguments[place:]

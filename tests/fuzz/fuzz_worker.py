@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -20,6 +21,7 @@ os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 import fuzz_surfaces  # noqa: E402
 from fuzz_device import damage_with, replace_local  # noqa: E402
+from fuzz_guard import allow_only  # noqa: E402
 
 from edgefair.targets import open_target  # noqa: E402
 
@@ -78,6 +80,8 @@ def give(surface, number, seed, base, folder):
 
 def main():
     base, folder, seed = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    tempfile.tempdir = str(folder.parent)
+    allow_only(base, folder.parent)
     if (base / "raw.npz").exists():
         replace_local()
     else:
