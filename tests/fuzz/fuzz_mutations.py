@@ -61,10 +61,11 @@ def _places(holder):
         for key, value in item.items() if isinstance(item, dict) else enumerate(item):
             yield item, key
             if isinstance(value, dict | list) and len(str(key)) < 100 and value:
-                waiting.append(value) if not _is_deep(value) else None
+                waiting.append(value) if not is_deep(value) else None
 
 
-def _is_deep(value):
+def is_deep(value):
+    """Whether a value is one of several thousand levels."""
     for _ in range(20):
         if not isinstance(value, list) or not value:
             return False

@@ -20,7 +20,7 @@ import onnx
 import yaml
 from click.testing import CliRunner
 from fuzz_device import damage_with, replace_local
-from fuzz_mutations import NUMBERS, TEXTS, change_bytes, change_text, change_value, odd_value, to_json
+from fuzz_mutations import NUMBERS, TEXTS, change_bytes, change_text, change_value, is_deep, odd_value, to_json
 
 from edgefair.cli import COMMANDS, main
 from edgefair.errors import EdgefairError
@@ -115,7 +115,7 @@ def settings(rng, base, here):
 def odd_flat(rng):
     """An odd value that is not thousands of levels deep."""
     value = odd_value(rng)
-    return value if not isinstance(value, list) or len(str(value)) < 100 else [value]
+    return [] if is_deep(value) else value
 
 
 PATHS = (

@@ -187,6 +187,12 @@ def test_the_scripted_device_is_believed_as_long_as_it_does_not_lie(tmp_path):
         (("hello", "device", "None"), "expected: protocol"),
         (("hello", "protocol", "PROTOCOL - 1"), "expected: protocol"),
         (("hello", "device", "{}"), "has no onnxruntime"),
+        (("hello", "device", "{'onnxruntime': '1', 'flags': 3}"), "describes its machine as nothing known: flags"),
+        (
+            ("hello", "device", "{'onnxruntime': '1', 'machine': ['x']}"),
+            "describes its machine as nothing known: machine",
+        ),
+        (("hello", "device", "{'onnxruntime': 1}"), "describes its machine as nothing known: onnxruntime"),
         (("load", "sha256", "'0' * 64"), "loaded sha256 0000"),
         (("load", "bytes", "1"), r"\(1 bytes\)"),
         (("load", "outputs", "3"), "describes the model as nothing known"),
@@ -210,6 +216,7 @@ def test_the_scripted_device_is_believed_as_long_as_it_does_not_lie(tmp_path):
         (("latency", "energy", "METER | {'mj': {'m': []}}"), "impossible energies"),
         (("latency", "energy", "METER | {'mj': {'n': [1.0]}}"), "impossible energies"),
         (("latency", "energy", "METER"), "energy of its queries as nothing known"),
+        (("latency", "energy", "METER | {'mj': {'m': [10**400]}}"), "energy of its queries as nothing known"),
     ],
 )
 def test_a_device_that_lies_is_not_believed(tmp_path, lie, message):
@@ -221,7 +228,7 @@ def test_what_a_device_says_of_its_timing_is_kept_and_what_it_cannot_say_is_abse
     path = classifier(tmp_path / "m.onnx")
     said = [
         ("latency", "pinned", "[3]"),
-        ("latency", "before", "{'temperature_c': 41.5, 'note': 'x'}"),
+        ("latency", "before", "{'temperature_c': 41.5, 'note': 'x', 'mhz': 10**400, 'cold': float('nan')}"),
         ("latency", "energy", "METER | {'mj': {'m': [2.0, 9.0, 3.0]}}"),
     ]
     for lies, expected in (
