@@ -97,7 +97,7 @@ def read_frame(stream: BinaryIO) -> Optional[Tuple[Dict[str, Any], Dict[str, np.
         raise WireError(f"malformed header: {error}") from error
     arrays: Dict[str, np.ndarray] = {}
     for name, dtype, shape in described:
-        if not all(isinstance(size, int) and size >= 0 for size in shape):
+        if not all(type(size) is int and size >= 0 for size in shape):
             raise WireError(f"array '{name}' has shape {shape}")
         count = 1
         for size in shape:

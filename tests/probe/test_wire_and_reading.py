@@ -200,6 +200,7 @@ def framed(header, payload=b""):
          "two arrays have one name"),
         (b'{"arrays": [{"name": "x", "dtype": ["int8"], "shape": [0]}]}', "malformed header"),
         (b"[]", "malformed header"),
+        (b'{"arrays": [{"name": "x", "dtype": "int8", "shape": [true]}]}', "has shape"),
     ],
 )  # fmt: skip
 def test_a_header_of_another_form_is_no_frame(header, message):
