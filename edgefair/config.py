@@ -7,17 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from edgefair.compress.settings import CompressConfig
 from edgefair.data.config import DataConfig
 from edgefair.decision.policy import Policy
 from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean
+from edgefair.probe.regular import read_regular
 from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
+from edgefair.yaml_text import MAX_BYTES, YamlTextError, parse_yaml
 
 # Epochs of a fine-tune without a better one, after which it ends.
 PATIENCE = 3
+# Of a value that is shown in a message.
+SHOWN = 200
 
 
 class Config(BaseModel):
@@ -102,17 +105,15 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
         UsageError: no such file, not YAML, or a key or value that cannot be (PolicyError, DataError by section).
     """
     try:
-        text = path.read_text()
+        raw = parse_yaml(read_regular(path, most=MAX_BYTES).decode())
     except FileNotFoundError as error:
         raise UsageError(
             f"no config '{path}'", expected="a project's edgefair.yaml", fix="write one with `edgefair init`"
         ) from error
+    except YamlTextError as error:
+        raise UsageError(f"config '{path}' is not YAML: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"config '{path}' cannot be read: {error}") from error
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"config '{path}' is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise UsageError(f"config '{path}' holds no keys", fix="write one with `edgefair init`")
     for key, value in (overrides or {}).items():
@@ -149,6 +150,8 @@ def with_compress(config: Config, **changes: Any) -> Config:
 
 def _put(raw: dict[str, Any], key: str, value: Any) -> None:
     *sections, last = key.split(".")
+    if not all([*sections, last]):
+        raise UsageError(f"cannot set '{key}': a part of it is empty", expected="a key as policy.alpha")
     place = raw
     for section in sections:
         inner = place.setdefault(section, {})
@@ -171,7 +174,7 @@ def _explained(error: ValidationError, source: str) -> EdgefairError:
         return kind(f"{source}: key '{key}' is missing", fix="`edgefair init` writes a config with every key explained")
     found = first.get("input")
     message = first["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(found, dict | list) else f" (found {found!r})"
+    shown = "" if isinstance(found, dict | list) else f" (found {repr(found)[:SHOWN]})"
     return kind(": ".join(part for part in (source, key, f"{message}{shown}") if part))
 
 

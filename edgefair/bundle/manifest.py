@@ -14,8 +14,9 @@ from edgefair.files import sha256_file
 from edgefair.probe.attestation import MANIFEST, is_attestation
 from edgefair.probe.bundle import MOST_MANIFEST, entries
 from edgefair.probe.demands import Release
-from edgefair.probe.files import files_below, read_json, read_regular
+from edgefair.probe.files import files_below, read_json
 from edgefair.probe.onnx_file import read_onnx
+from edgefair.probe.regular import read_regular
 from edgefair.probe.spec import SPEC_METADATA_KEY
 
 BUNDLE_SCHEMA = "edgefair.bundle/1"
@@ -139,7 +140,7 @@ def open_bundle(path: Path) -> Bundle:
         ModelError: no manifest, a file missing, changed, not listed or no regular file, another spec than the model's.
     """
     try:
-        manifest = Manifest.from_json(read_regular(path / MANIFEST, MOST_MANIFEST))
+        manifest = Manifest.from_json(read_regular(path / MANIFEST, most=MOST_MANIFEST, follow=False))
         found = {name for name in files_below(path) if name != MANIFEST}
     except (OSError, ValueError) as error:
         raise ModelError(

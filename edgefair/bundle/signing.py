@@ -13,11 +13,13 @@ from edgefair.bundle.manifest import open_bundle
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
 from edgefair.probe.attestation import ATTESTATION, PAYLOAD_TYPE
+from edgefair.probe.regular import read_regular
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
 
 PASSPHRASE = "EDGEFAIR_SIGNING_PASSPHRASE"  # noqa: S105
+MAX_KEY_BYTES = 1 << 16
 GENERATE = "openssl genpkey -algorithm ed25519 -out edgefair.key"
 
 
@@ -71,9 +73,8 @@ def sign_bundle(path: Path, signer: CryptoSigner, *, counter: int | None = None)
 def _private(path: Path) -> bytes:
     """The content of a file that not everyone may read."""
     try:
-        with path.open("rb") as stream:
-            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            content = stream.read()
+        content = read_regular(path, most=MAX_KEY_BYTES)
+        mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as error:
         raise UsageError(f"the signing key '{path}' cannot be read: {error.strerror}", fix=GENERATE) from error
     if mode & stat.S_IRWXO and b"PRIVATE KEY" in content:

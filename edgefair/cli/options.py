@@ -81,16 +81,19 @@ def overrides(settings: tuple[str, ...], **flags: Any) -> dict[str, Any]:
     A flag's name is its key with `__` for the dot (`policy__max_eo_gap`); None means that it was not given.
 
     Raises:
-        UsageError: a `--set` that is not KEY=VALUE.
+        UsageError: a `--set` that is not KEY=VALUE, or whose value is not YAML.
     """
-    import yaml
+    from edgefair.yaml_text import YamlTextError, parse_yaml
 
     result: dict[str, Any] = {}
     for item in settings:
         key, separator, value = item.partition("=")
         if not separator or not key:
             raise UsageError(f"--set '{item}' is not KEY=VALUE", expected="for example --set policy.alpha=0.01")
-        result[key] = yaml.safe_load(value)
+        try:
+            result[key] = parse_yaml(value)
+        except YamlTextError as error:
+            raise UsageError(f"the value of --set '{item}' is not YAML: {error}") from error
     result |= {name.replace("__", "."): value for name, value in flags.items() if value is not None}
     return result
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_file
+from edgefair.probe.regular import read_regular
 from edgefair.resources import named_file
+from edgefair.yaml_text import MAX_BYTES, parse_yaml
 
 # With fewer rows a range is an accident; with fewer of one cell it is that cell's.
 LEAST_ROWS = 16
@@ -79,7 +80,7 @@ def open_recipe(name_or_path: str, *, base: Path = Path()) -> CalibrationRecipe:
     place = str(base / name_or_path) if Path(name_or_path).suffix else name_or_path
     path = named_file("calibration", place, what="calibration recipe")
     try:
-        recipe = CalibrationRecipe.model_validate(yaml.safe_load(path.read_text()))
+        recipe = CalibrationRecipe.model_validate(parse_yaml(read_regular(path, most=MAX_BYTES).decode()))
     except FileNotFoundError as error:
         raise UsageError(
             f"no calibration recipe '{path}'", expected="a .yaml file, relative to the folder of edgefair.yaml"
@@ -89,7 +90,7 @@ def open_recipe(name_or_path: str, *, base: Path = Path()) -> CalibrationRecipe:
         key = "".join(f"{part}: " for part in first["loc"])
         said = first["msg"].removeprefix("Value error, ")
         raise UsageError(f"calibration recipe '{path}' cannot be used: {key}{said}") from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"calibration recipe '{path}' cannot be used: {error}") from error
     return _readable(recipe, base)
 

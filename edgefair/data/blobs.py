@@ -11,6 +11,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.probe.regular import read_regular
+
+# Of one picture's file: above the largest that is decoded, stored without compression.
+MAX_FILE_BYTES = 1 << 28
+
 
 class Blobs(Protocol):
     """Many byte strings by number. Reading is safe from several threads."""
@@ -42,7 +47,7 @@ class FileBlobs:
 
     def read(self, index: int) -> bytes:
         """The whole file."""
-        return (self.folder / self.paths[index]).read_bytes()
+        return read_regular(self.folder / self.paths[index], most=MAX_FILE_BYTES)
 
     def name(self, index: int) -> str:
         """Its path as the table gives it."""

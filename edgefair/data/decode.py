@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.probe.pictures import centre, resized
+from edgefair.data.pixel_budget import PixelBudget
+from edgefair.probe.pictures import MAX_PIXELS, centre, resized
 from edgefair.probe.spec import PictureSpec
 
 if TYPE_CHECKING:
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
 
 # What is opened. Formats that run other programs or that are documents are not pictures of a data set.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-# Far above any photograph; a small file can claim to be larger and fill the memory.
-MAX_PIXELS = 200_000_000
+TOO_LARGE = f"more than {MAX_PIXELS:,} pixels"
+BUDGET = PixelBudget(MAX_PIXELS)
+BAND_PIXELS = 1 << 22
 # What Pillow raises on damaged files of one format or another.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, struct.error)
 JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
@@ -30,7 +33,7 @@ class UnreadableError(Exception):
 
 
 def examine(content: bytes) -> None:
-    """Find what can be found without decoding: checksums of PNG, the end marker of JPEG; others are decoded.
+    """Find what can be found without decoding: its size, checksums of PNG, the end marker of JPEG; others are decoded.
 
     Raises:
         UnreadableError: empty, truncated, corrupt, or not a picture.
@@ -43,7 +46,8 @@ def examine(content: bytes) -> None:
                 if content.rfind(JPEG_END) < content.rfind(JPEG_SCAN):
                     raise UnreadableError("truncated picture")
             else:
-                picture.load()
+                with BUDGET.taken(picture.width * picture.height):
+                    picture.load()
         except DAMAGED as error:
             raise UnreadableError("truncated or corrupt picture") from error
 
@@ -57,7 +61,15 @@ def decode(content: bytes, spec: PictureSpec) -> NDArray[np.uint8]:
     Raises:
         UnreadableError: it cannot be decoded, or is too small for the part that the spec cuts out.
     """
-    return _fit(decoded(content, spec.channels), spec)
+    with _open(content) as picture:
+        try:
+            # Turning it upright, as EXIF may say, changes its sides: the larger of both cases is judged.
+            resized(picture.height, picture.width, spec)
+            resized(picture.width, picture.height, spec)
+        except ValueError as error:
+            raise UnreadableError(str(error)) from error
+        with BUDGET.taken(picture.width * picture.height):
+            return _fit(_upright(picture, spec.channels), spec)
 
 
 def resized_pixels(pixels: NDArray[np.uint8], spec: PictureSpec) -> NDArray[np.uint8]:
@@ -68,8 +80,8 @@ def resized_pixels(pixels: NDArray[np.uint8], spec: PictureSpec) -> NDArray[np.u
 
 
 def _fit(picture: Image, spec: PictureSpec) -> NDArray[np.uint8]:
-    height, width = resized(picture.height, picture.width, spec)
     try:
+        height, width = resized(picture.height, picture.width, spec)
         top, left = centre(height, width, spec)
     except ValueError as error:
         raise UnreadableError(str(error)) from error
@@ -89,15 +101,21 @@ def decoded(content: bytes, channels: int) -> Image:
     Raises:
         UnreadableError: it cannot be decoded.
     """
+    with _open(content) as picture, BUDGET.taken(picture.width * picture.height):
+        return _upright(picture, channels)
+
+
+def _upright(picture: Image, channels: int) -> Image:
+    """A picture that was opened, decoded, turned and without transparency."""
     from PIL import ImageOps
 
-    with _open(content) as picture:
-        try:
-            picture.load()
-            upright = ImageOps.exif_transpose(picture)
-            return _opaque(upright).convert("RGB" if channels == 3 else "L")
-        except DAMAGED as error:
-            raise UnreadableError("truncated or corrupt picture") from error
+    try:
+        picture.load()
+        ImageOps.exif_transpose(picture, in_place=True)
+        plain, mode = _opaque(picture), "RGB" if channels == 3 else "L"
+        return plain if plain.mode == mode else plain.convert(mode)
+    except DAMAGED as error:
+        raise UnreadableError("truncated or corrupt picture") from error
 
 
 def _open(content: bytes) -> Image:
@@ -110,27 +128,40 @@ def _open(content: bytes) -> Image:
             # Its size is judged below; damaged EXIF does not damage the picture.
             warnings.simplefilter("ignore")
             picture = Image.open(io.BytesIO(content), formats=FORMATS)
-    except (Image.DecompressionBombError, *DAMAGED) as error:
+    except Image.DecompressionBombError as error:
+        raise UnreadableError(TOO_LARGE) from error
+    except DAMAGED as error:
         raise UnreadableError("not a readable picture") from error
     if picture.width * picture.height > MAX_PIXELS:
-        raise UnreadableError(f"more than {MAX_PIXELS:,} pixels")
+        raise UnreadableError(TOO_LARGE)
     return picture
 
 
 def _opaque(picture: Image) -> Image:
-    """Without transparency and with 8 bits per channel."""
+    """Without transparency and with 8 bits per channel, band by band: a whole picture has room for few copies."""
     from PIL import Image
 
     if picture.mode.startswith("I"):
-        deep = np.asarray(picture)
-        return Image.fromarray((deep.astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+        deep = np.empty((picture.height, picture.width), dtype=np.uint8)
+        for top, band in _bands(picture):
+            deep[top : top + band.height] = (np.asarray(band) >> 8).clip(0, 255)
+        return Image.fromarray(deep)
     if picture.mode == "F":
         raise UnreadableError("pixels are fractions without a known range")
     if picture.has_transparency_data:
-        pixels = picture.convert("RGBA")
-        white = Image.new("RGBA", pixels.size, "white")
-        return Image.alpha_composite(white, pixels)
+        opaque = Image.new("RGB", picture.size)
+        for top, band in _bands(picture):
+            white = Image.new("RGBA", band.size, "white")
+            opaque.paste(Image.alpha_composite(white, band.convert("RGBA")).convert("RGB"), (0, top))
+        return opaque
     return picture
+
+
+def _bands(picture: Image) -> Iterator[tuple[int, Image]]:
+    """Parts of a picture with a few rows each: the number of the first, and the part."""
+    rows = max(1, BAND_PIXELS // picture.width)
+    for top in range(0, picture.height, rows):
+        yield top, picture.crop((0, top, picture.width, min(top + rows, picture.height)))
 
 
 def _resampling(name: str) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.blobs import SpilledBlobs
+from edgefair.data.npz import read_npz
 from edgefair.data.table import MISSING, Categories, Column, Table
 from edgefair.errors import DataError, did_you_mean
 
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 # Rows of pictures that are in memory at one time while a table is read.
 BLOBS_AT_ONCE = 256
 
+# Beyond so many rows a file needs a byte for every so many of them.
+MANY_ROWS, ROWS_OF_A_BYTE = 10_000_000, 100
+
 # Decides, from a file's column names, which of them are read.
 Choose = Callable[[list[str]], Collection[str]]
 
@@ -30,7 +32,7 @@ def read_table(path: Path, choose: Choose) -> Table:
     """Read the chosen columns of a table.
 
     Raises:
-        DataError: no such file, an unknown format, or a file that is corrupt or empty.
+        DataError: no such file, an unknown format, or a file that is corrupt, empty or not UTF-8.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
@@ -57,9 +59,10 @@ def _read_parquet(path: Path, choose: Choose) -> Table:
         stream = pyarrow.parquet.ParquetFile(path)
         names = list(stream.schema_arrow.names)
         _check_names(path, names)
+        _check_rows(path, stream.metadata.num_rows)
         wanted = set(choose(names))
         return _from_arrow(stream.read(columns=[name for name in names if name in wanted]))
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from error
 
 
@@ -86,7 +89,7 @@ def read_blobs(path: Path, column: str) -> SpilledBlobs | None:
         batches = (batch.column(0) for batch in stream.iter_batches(BLOBS_AT_ONCE, columns=[column]))
         cells = (cell for part in batches for cell in (part.field("bytes") if nested else part))
         return SpilledBlobs((cell.as_py() for cell in cells), column=column)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from error
 
 
@@ -105,17 +108,13 @@ def _read_csv(path: Path, choose: Choose) -> Table:
             auto_dict_max_cardinality=10**6,
         )
         return _from_arrow(pyarrow.csv.read_csv(path, convert_options=options))
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from error
 
 
 def _read_npz(path: Path, choose: Choose) -> Table:
-    if not zipfile.is_zipfile(path):
-        raise _unreadable(path, zipfile.BadZipFile("it is no zip archive"))
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            wanted = set(choose(list(archive.files)))
-            return Table({name: _from_numpy(path, name, archive[name]) for name in archive.files if name in wanted})
+        return Table({name: _from_numpy(path, name, array) for name, array in read_npz(path, choose).items()})
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise DataError(
@@ -124,13 +123,12 @@ def _read_npz(path: Path, choose: Choose) -> Table:
                 fix="save text with array.astype(str) before numpy.savez",
             ) from error
         raise _unreadable(path, error) from error
-    except (OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise _unreadable(path, error) from error
 
 
-def _from_numpy(path: Path, name: str, array: Any) -> Column:
-    if not isinstance(array, np.ndarray) or array.ndim == 0:
-        found = "no array" if not isinstance(array, np.ndarray) else "a single value"
+def _from_numpy(path: Path, name: str, array: NDArray[Any]) -> Column:
+    kind = array.dtype.kind
+    if array.ndim == 0 or (kind in "USb" and array.ndim > 1):
+        found = f"{'text' if kind in 'US' else 'booleans'} {array.shape}" if array.ndim else "a single value"
         raise DataError(f"'{path}': '{name}' is {found}", expected="an array [rows, ...]", fix="exclude it")
     return Categories.of(array) if array.dtype.kind in "USb" else array
 
@@ -144,6 +142,8 @@ READERS: Mapping[str, Callable[[Path, Choose], Table]] = {
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        reason = f"its text is not UTF-8 ({reason})"
     return DataError(f"'{path}' cannot be read as {path.suffix[1:].upper()}: {reason}", fix="write or copy it again")
 
 
@@ -151,6 +151,16 @@ def _check_names(path: Path, names: list[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"'{path}' has {names.count(twice[0])} columns named '{twice[0]}'", expected="one of each name")
+
+
+def _check_rows(path: Path, rows: int) -> None:
+    """Refuse a file that says it has more rows than its bytes can tell apart: they would fill the memory."""
+    if rows > max(MANY_ROWS, ROWS_OF_A_BYTE * path.stat().st_size):
+        raise DataError(
+            f"'{path}' says that it has {rows:,} rows in {path.stat().st_size:,} bytes",
+            expected="rows that differ",
+            fix="write it again",
+        )
 
 
 def _from_arrow(table: pyarrow.Table) -> Table:

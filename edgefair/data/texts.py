@@ -16,6 +16,7 @@ from edgefair.data.lazy import LazyColumn
 from edgefair.data.table import Categories
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_file
+from edgefair.probe.regular import read_regular
 from edgefair.probe.spec import InputSpec, TokenSpec
 from edgefair.probe.texts import PARTS, cut_and_pad
 
@@ -90,7 +91,8 @@ def open_tokenizer(folder: Path) -> Tokenizer:
 def _pad_token(folder: Path, fast: Any) -> str | None:
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         if (folder / name).is_file():
-            token = json.loads((folder / name).read_text()).get("pad_token")
+            content = json.loads(read_regular(folder / name))
+            token = content.get("pad_token")
             if token is not None:
                 return str(token["content"] if isinstance(token, dict) else token)
     if fast.padding:
@@ -139,12 +141,21 @@ class Texts(LazyColumn):
 
         def encode(start: int, stop: int) -> NDArray[Any]:
             texts = [self.texts.values[code] for code in self.texts.codes[start:stop]]
-            return np.array([getattr(encoding, part) for encoding in fast.encode_batch(texts)], dtype=dtype)
+            return np.array([getattr(encoding, part) for encoding in self._cut(fast, texts)], dtype=dtype)
 
         return encode
 
     def longer_than(self, length: int) -> NDArray[np.bool_]:
         """Which texts have more tokens than the model takes, bool [rows]: their ends are never seen."""
         fast = self.tokenizer.open(None)
-        long = np.array([len(item.ids) > length for item in fast.encode_batch(list(self.texts.values))], dtype=bool)
+        long = np.array([len(item.ids) > length for item in self._cut(fast, list(self.texts.values))], dtype=bool)
         return long[self.texts.codes]
+
+    def _cut(self, fast: Any, texts: list[str]) -> Any:
+        try:
+            return fast.encode_batch(texts)
+        except Exception as error:
+            raise DataError(
+                f"the tokenizer '{self.tokenizer.path}' cannot cut the texts: {error}",
+                fix="save it again with save_pretrained",
+            ) from error

@@ -93,7 +93,8 @@ class Policy(BaseModel):
         description="Sensitive attributes (sex) and intersections (sex*age) that are judged. A `*` or a backslash that "
         "belongs to a column's name has a backslash before it.",
     )
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="Error probability of PASS, and of FAIL.")
+    # Quantiles at less than that are not told apart from 0 and 1.
+    alpha: float = Field(0.05, ge=1e-9, lt=0.5, description="Error probability of PASS, and of FAIL.")
     min_cell_rows: int | None = Field(
         None, ge=1, description="Rows below which a (group, label) cell is not judged; default from the threshold."
     )
@@ -106,7 +107,9 @@ class Policy(BaseModel):
     max_eo_increase: float | None = Field(
         None, ge=0, le=1, description="Largest growth of the gap by compression, on the same rows."
     )
-    max_latency_p90_ms: float | None = Field(None, gt=0, description="Largest 90th percentile of latency, batch 1.")
+    max_latency_p90_ms: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Largest 90th percentile of latency, batch 1."
+    )
     max_size_bytes: int | None = Field(None, ge=1, description="Largest model file.")
     max_group_accuracy_drop: float | None = Field(
         None, ge=0, le=1, description="Largest loss of accuracy that compression may cause any one group."

@@ -11,8 +11,11 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from edgefair.errors import ModelError
+from edgefair.probe.regular import open_regular
 from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
 
+# Of an error of the libraries.
+SHOWN = 300
 # What the domains begin with whose operators onnxruntime brings along.
 SHIPPED = ("ai.onnx", "com.microsoft", "com.ms.internal")
 
@@ -26,7 +29,7 @@ def checked_model(model: onnx.ModelProto, *, opset: int | None = None) -> onnx.M
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:
-        raise ModelError(f"the ONNX graph is not valid: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"the ONNX graph is not valid: {' '.join(str(error).split())[:SHOWN]}") from error
     found = next((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), None)
     if opset is not None and found != opset:
         raise ModelError(f"the exporter wrote opset {found}", expected=f"opset {opset}")
@@ -40,14 +43,17 @@ def read_model(path: Path) -> onnx.ModelProto:
         ModelError: missing, empty, truncated, not ONNX, or not valid.
     """
     try:
-        if path.stat().st_size == 0:
+        with open_regular(path) as stream:
+            empty = not stream.read(1)
+        if empty:
             raise ModelError(f"'{path}' is empty", expected="an ONNX file")
         model = onnx.load_model(path)
     except FileNotFoundError as error:
         raise ModelError(f"no file '{path}'", expected="an ONNX file") from error
-    except (DecodeError, OSError, onnx.checker.ValidationError) as error:
+    except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
         raise ModelError(
-            f"'{path}' is not a readable ONNX file: {str(error).splitlines()[0]}", fix="export or copy it again"
+            f"'{path}' is not a readable ONNX file: {' '.join(str(error).split())[:SHOWN]}",
+            fix="export or copy it again",
         ) from error
     weights = {item.name for item in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in weights]

@@ -34,9 +34,9 @@ def open_factory(name: str) -> Callable[..., Any]:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
-            f"factory '{name}' cannot be imported: {error}",
+            f"factory '{name}' cannot be imported: {first_line(error)}",
             expected="package.module:factory, importable from the current folder",
         ) from error
     if not callable(factory):
@@ -49,7 +49,7 @@ def call_factory(name: str, options: Mapping[str, Any]) -> Any:
     """What the factory returns for these keyword arguments. What it prints goes to stderr.
 
     Raises:
-        UsageError: no such factory, or it does not take these options.
+        UsageError: no such factory, it does not take these options, or it fails.
     """
     factory = open_factory(name)
     try:
@@ -59,8 +59,15 @@ def call_factory(name: str, options: Mapping[str, Any]) -> Any:
             f"factory '{name}' cannot be called with the options {sorted(options)}: {error}",
             expected="options that are the factory's keyword arguments",
         ) from error
-    with contextlib.redirect_stdout(sys.stderr):
-        return factory(**options)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return factory(**options)
+    except (Exception, SystemExit) as error:
+        raise UsageError(
+            f"factory '{name}' failed: {type(error).__name__}: {first_line(error)}",
+            expected="a function that returns the model",
+            fix="run again as `edgefair --debug ...`, which prints where",
+        ) from error
 
 
 def export_network(network: nn.Module, example: tuple[Tensor, ...], input_names: tuple[str, ...]) -> onnx.ModelProto:

@@ -18,6 +18,7 @@ import onnx
 from edgefair.errors import ModelError, UsageError
 from edgefair.exporters.checked import read_model
 from edgefair.exporters.conversion import OPSET, finished_model, first_line, quietly
+from edgefair.probe.regular import read_regular
 from edgefair.scratch import work_folder
 
 INSTALL = "pip install 'edgefair[optimum]'"
@@ -47,6 +48,8 @@ PROCESSORS = (
 UNKNOWN_STEPS = ("do_flip_channel_order", "do_pad", "include_top", "rescale_offset")
 # ConvNext crops below this size and stretches from it on.
 CONVNEXT_STRETCHES = 384
+# Of a file of settings; id2label of 20,000 classes has 1 MB.
+MAX_JSON_BYTES = 1 << 24
 # The largest difference of a logit between torch and the graph.
 TOLERANCE = 1e-3
 
@@ -115,10 +118,10 @@ def from_hugging_face(folder: Path) -> HubModel:
 
 def _read_json(path: Path, expected: str) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path, most=MAX_JSON_BYTES))
     except FileNotFoundError as error:
         raise ModelError(f"no file '{path}'", expected=expected) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"'{path}' is not readable JSON: {first_line(error)}", expected=expected) from error
     if not isinstance(content, dict):
         raise ModelError(f"'{path}' holds a {type(content).__name__}", expected=expected)
@@ -133,11 +136,12 @@ def _task(folder: Path, config: Mapping[str, Any]) -> Task:
         )
     if config.get("quantization_config"):
         raise ModelError(f"'{folder}' is quantized already (quantization_config)", expected="the FP32 model")
-    if config.get("problem_type") in {"regression", "multi_label_classification"}:
+    if str(config.get("problem_type")) in {"regression", "multi_label_classification"}:
         raise ModelError(
             f"'{folder}' is a {config['problem_type']} model (problem_type)", expected="one label out of several"
         )
-    architectures = config.get("architectures") or ["unknown"]
+    said = config.get("architectures")
+    architectures = said if isinstance(said, list) and said else ["unknown"]
     for ending, task in TASKS.items():
         if str(architectures[0]).endswith(ending):
             return task

@@ -21,6 +21,7 @@ import torch
 
 from edgefair.errors import ModelError
 from edgefair.exporters.conversion import OPSET, finished_model, first_line, quietly
+from edgefair.probe.regular import read_regular
 
 DYNAMIC = "export it with torch.export.export(..., dynamic_shapes=...), dimension 0 of every input being dynamic"
 SAVE = "save it with torch.export.save(program, 'model.pt2')"
@@ -62,7 +63,7 @@ def from_pt2(path: Path) -> onnx.ModelProto:
             of its own; a program with a fixed batch, exported in training mode, or that ONNX cannot express.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise ModelError(f"'{path}' cannot be read: {error.strerror}", expected="a .pt2 file", fix=SAVE) from error
     with quietly():
@@ -183,7 +184,7 @@ def _is_plain_expression(text: Any) -> bool:
     """Whether a shape's expression only applies known functions to symbols and numbers."""
     try:
         nodes = list(ast.walk(ast.parse(text, mode="eval")))
-    except (SyntaxError, ValueError, TypeError, MemoryError):
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         return False
     allowed: set[ast.AST] = set()
     for node in nodes:
@@ -204,7 +205,7 @@ def _is_plain_tree(text: Any) -> bool:
     """Whether a tree of arguments is made of standard containers: others import what the file names."""
     try:
         return _is_plain_node(json.loads(text)[1])
-    except (ValueError, TypeError, KeyError, IndexError):
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         return False
 
 

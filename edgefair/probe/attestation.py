@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Union
 
 from edgefair.probe.demands import Release
-from edgefair.probe.files import read_json, read_regular
+from edgefair.probe.files import read_json
+from edgefair.probe.regular import read_regular
 
 ATTESTATION = "attestation.dsse.json"
 MANIFEST = "manifest.json"
@@ -86,15 +87,15 @@ def attested(folder: Path, public_key: PublicKey) -> Attested:
     """
     key = _ed25519(public_key)
     try:
-        envelope = read_json(read_regular(folder / ATTESTATION, MOST_ATTESTATION))
+        envelope = read_json(read_regular(folder / ATTESTATION, most=MOST_ATTESTATION, follow=False))
         payload = _base64(envelope["payload"])
         payload_type = envelope["payloadType"]
         signed = pae(payload_type, payload)
         signatures = [_base64(item["sig"]) for item in envelope["signatures"]]
-    except OSError as error:
-        raise AttestationError(f"bundle '{folder}' is not signed: {ATTESTATION}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AttestationError(f"'{ATTESTATION}' of '{folder}' is damaged: {error!r}") from error
+    except OSError as error:
+        raise AttestationError(f"bundle '{folder}' is not signed: {ATTESTATION}: {error.strerror}") from error
     if not any(_is_by(key, signature, signed) for signature in signatures):
         raise AttestationError(
             f"none of the {len(signatures)} signatures in '{ATTESTATION}' of '{folder}' is by this public key: another "
@@ -161,7 +162,7 @@ def _pem(public_key: PublicKey) -> bytes:
     if isinstance(public_key, str) and PEM in public_key:
         return public_key.encode()
     try:
-        return read_regular(public_key, MOST_KEY, follow=True)
+        return read_regular(public_key, most=MOST_KEY)
     except OSError as error:
         raise PublicKeyError(f"the public key '{public_key}' cannot be read: {error.strerror}") from error
     except ValueError as error:

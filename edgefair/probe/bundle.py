@@ -16,7 +16,8 @@ from edgefair.probe.attestation import (
     is_attestation,
 )
 from edgefair.probe.demands import Release
-from edgefair.probe.files import files_below, inside, read_json, read_regular
+from edgefair.probe.files import files_below, inside, read_json
+from edgefair.probe.regular import LargerError, read_regular
 
 SCHEMA = "edgefair.bundle/1"
 MODEL, REPORT, SPEC, TOKENIZER = "model.onnx", "report.json", "spec.json", "tokenizer.json"
@@ -55,11 +56,11 @@ class Manifest:
         """
         entry = self.files[name]
         try:
-            content = read_regular(self.folder / name, entry.bytes)
+            content = read_regular(self.folder / name, most=entry.bytes, follow=False)
+        except LargerError as error:
+            raise BundleError(f"'{name}' was changed: {error.strerror}, as the manifest lists") from error
         except OSError as error:
             raise BundleError(f"bundle '{self.folder}' lacks '{name}': {error.strerror}") from error
-        except ValueError as error:
-            raise BundleError(f"'{name}' was changed: {error}, and the manifest lists {entry.bytes:,}") from error
         digest = hashlib.sha256(content).hexdigest()
         if digest != entry.sha256:
             raise BundleError(f"'{name}' was changed: its sha256 is {digest}, not {entry.sha256}")
@@ -89,7 +90,7 @@ def open_manifest(folder: Path, public_key: Optional[PublicKey]) -> Manifest:
     """
     try:
         signed = None if public_key is None else attested(folder, public_key)
-        content = read_regular(folder / MANIFEST, MOST_MANIFEST)
+        content = read_regular(folder / MANIFEST, most=MOST_MANIFEST, follow=False)
         data = read_json(content)
         if data.get("schema") != SCHEMA:
             raise ValueError(f"its schema is {data.get('schema')}, not {SCHEMA}")

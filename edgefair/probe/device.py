@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import platform
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 import numpy as np
 
@@ -16,15 +16,6 @@ DECISIVE = (
     "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16",
     "avx_vnni", "amx_int8", "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2",
 )  # fmt: skip
-
-
-# What a device may say of itself, and the types of it; some are lists of such. What emulates it, the host knows.
-FINGERPRINT: Dict[str, Tuple[type, ...]] = {
-    "machine": (str,), "cpu": (str,), "flags": (str,), "cores": (int,), "governor": (str,),
-    "temperature_c": (int, float), "system": (str,), "python": (str,), "numpy": (str,), "onnxruntime": (str,),
-    "providers": (str,), "tensorrt": (str,),
-}  # fmt: skip
-LISTS = frozenset(["flags", "providers"])
 
 SYS = Path("/sys")
 # Bits of the Raspberry Pi firmware's get_throttled: frequency capped, throttled, soft temperature limit; now, and at
@@ -64,23 +55,6 @@ def fingerprint(emulated: Optional[str] = None) -> Dict[str, Any]:
     }
     hidden = () if emulated is None else OF_THE_HOST
     return {name: value for name, value in found.items() if value is not None and name not in hidden}
-
-
-def checked_fingerprint(said: Any) -> Dict[str, Any]:
-    """What a device says of itself, as far as a fingerprint holds it.
-
-    Raises:
-        ValueError: not a fingerprint, or one whose parts have other types.
-    """
-    if not isinstance(said, dict):
-        raise ValueError(f"{type(said).__name__}, not an object")
-    found = {name: said[name] for name in FINGERPRINT if said.get(name) is not None}
-    for name, value in found.items():
-        kind, several = FINGERPRINT[name], name in LISTS
-        items = value if several and isinstance(value, list) else [value]
-        if several != isinstance(value, list) or not all(type(item) in kind for item in items):
-            raise ValueError(f"its {name} is {value!r}")
-    return found
 
 
 def conditions(core: int = 0, root: Path = SYS) -> Dict[str, Any]:

@@ -1,41 +1,16 @@
-"""Files that somebody else wrote: only regular ones, only as much as was announced, and JSON that cannot run away."""
+"""What somebody else wrote into a folder: names that stay in it, and JSON that cannot run away."""
 
 from __future__ import annotations
 
 import json
 import os
-import stat
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Union
+from typing import Any, Dict, Iterator, List
 
 # Digits of a whole number in JSON: Python reads long ones in quadratic time.
 MOST_DIGITS = 400
 # Entries of a bundle's folder. An export makes less than ten.
 MOST_FILES = 1000
-
-
-def read_regular(path: Union[str, Path], most: int, *, follow: bool = False) -> bytes:
-    """The content of a regular file of at most `most` bytes. A pipe, a device or a folder is not waited for.
-
-    follow: whether the path may be a symbolic link.
-
-    Raises:
-        OSError: it cannot be opened, is a symbolic link or no regular file.
-        ValueError: it is larger.
-    """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    descriptor = os.open(str(path), flags if follow else flags | os.O_NOFOLLOW)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "it is no regular file")
-        with os.fdopen(descriptor, "rb", closefd=False) as stream:
-            content = b"" if status.st_size > most else stream.read(status.st_size + 1)
-    finally:
-        os.close(descriptor)
-    if max(status.st_size, len(content)) > most:
-        raise ValueError(f"it has more than {most:,} bytes")
-    return content
 
 
 def read_json(content: bytes) -> Dict[str, Any]:

@@ -14,6 +14,11 @@ import numpy as np
 
 from edgefair.probe.spec import PictureSpec
 
+# Of a picture, of what one pass of resizing makes of it, and of that pass's weights: far above any photograph that a
+# small model sees, and below what fills a device's memory. A file of 1 KB can claim more.
+MAX_PIXELS = 1 << 26
+# Of a pass, in memory as float64 at one time.
+VALUES_AT_ONCE = 1 << 22
 # Pillow sums 8-bit values in fixed point with so many bits behind the point.
 PRECISION_BITS = 22
 
@@ -54,7 +59,7 @@ def fit(picture: np.ndarray, spec: PictureSpec) -> np.ndarray:
     """uint8 [any height, any width, channels] -> uint8 [spec.height, spec.width, channels].
 
     Raises:
-        ValueError: not a picture of as many channels as the spec says, or smaller than its centre.
+        ValueError: not a picture of as many channels as the spec says, smaller than its centre, or far too large.
     """
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != spec.channels:
         raise ValueError(
@@ -68,11 +73,23 @@ def fit(picture: np.ndarray, spec: PictureSpec) -> np.ndarray:
 
 
 def resized(height: int, width: int, spec: PictureSpec) -> Tuple[int, int]:
-    """Height and width of the whole picture after resizing."""
-    if spec.shorter is None:
-        return spec.height, spec.width
-    short = min(height, width)
-    return max(1, height * spec.shorter // short), max(1, width * spec.shorter // short)
+    """Height and width of the whole picture after resizing.
+
+    Raises:
+        ValueError: it has no pixels, or would need more than `MAX_PIXELS` on the way.
+    """
+    if not height or not width:
+        raise ValueError("the picture has no pixels")
+    to_height, to_width = spec.height, spec.width
+    if spec.shorter is not None:
+        short = min(height, width)
+        to_height, to_width = (max(1, side * spec.shorter // short) for side in (height, width))
+    for rows, columns in ((height, width), (height, to_width), (to_height, to_width)):
+        if rows * columns > MAX_PIXELS:
+            raise ValueError(f"the picture is {height} x {width}, and resizing makes more than {MAX_PIXELS:,} pixels")
+    if max(height * to_height, width * to_width) > MAX_PIXELS:
+        raise ValueError(f"the picture is {height} x {width}: too long to be made {to_height} x {to_width}")
+    return to_height, to_width
 
 
 def centre(height: int, width: int, spec: PictureSpec) -> Tuple[int, int]:
@@ -97,9 +114,15 @@ def resize(picture: np.ndarray, height: int, width: int, resample: str) -> np.nd
 
 def _pass(weights: np.ndarray, picture: np.ndarray) -> np.ndarray:
     """Weigh the first axis. float64 holds these whole numbers exactly, so the order of summing does not matter."""
-    sums = np.tensordot(weights, picture.astype(np.float64), axes=1)
-    values = np.floor((sums + 2.0 ** (PRECISION_BITS - 1)) * 2.0**-PRECISION_BITS)
-    return np.clip(values, 0.0, 255.0).astype(np.uint8)
+    after, (before, *rest) = len(weights), picture.shape
+    flat = picture.reshape(before, -1)
+    result = np.empty((after, flat.shape[1]), dtype=np.uint8)
+    step = max(1, VALUES_AT_ONCE // max(before, after))
+    for start in range(0, flat.shape[1], step):
+        sums = weights @ flat[:, start : start + step].astype(np.float64)
+        values = np.floor((sums + 2.0 ** (PRECISION_BITS - 1)) * 2.0**-PRECISION_BITS)
+        result[:, start : start + step] = np.clip(values, 0.0, 255.0)
+    return result.reshape(after, *rest)
 
 
 @lru_cache(maxsize=64)

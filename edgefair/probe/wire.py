@@ -19,6 +19,8 @@ PROTOCOL = 4
 MAGIC = b"EFP1"
 _HEAD = struct.Struct("<4sIQ")
 MAX_HEADER_BYTES = 1 << 24
+# Of one batch, its outputs or a part of a file.
+MAX_PAYLOAD_BYTES = 1 << 29
 DTYPES = frozenset(
     ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64"]
 )
@@ -85,16 +87,17 @@ def read_frame(stream: BinaryIO) -> Optional[Tuple[Dict[str, Any], Dict[str, np.
     if len(head) < _HEAD.size:
         raise TruncatedError(f"the stream ended inside a frame: {head!r}")
     _, header_bytes, payload_bytes = _HEAD.unpack(head)
-    if header_bytes > MAX_HEADER_BYTES:
+    if header_bytes > MAX_HEADER_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
         raise WireError(f"not a frame: {head!r}")
     try:
         header = json.loads(_exactly(stream, header_bytes))
         described = [(item["name"], _dtype(item["dtype"]), tuple(item["shape"])) for item in header.pop("arrays")]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _check_names([name for name, _, _ in described])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WireError(f"malformed header: {error}") from error
     arrays: Dict[str, np.ndarray] = {}
     for name, dtype, shape in described:
-        if not all(isinstance(size, int) and size >= 0 for size in shape):
+        if not all(type(size) is int and size >= 0 for size in shape):
             raise WireError(f"array '{name}' has shape {shape}")
         count = 1
         for size in shape:
@@ -111,6 +114,13 @@ def read_frame(stream: BinaryIO) -> Optional[Tuple[Dict[str, Any], Dict[str, np.
     if payload_bytes:
         raise WireError(f"{payload_bytes} bytes of the frame belong to no array")
     return header, arrays
+
+
+def _check_names(names: List[Any]) -> None:
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("the name of an array is no text")
+    if len(set(names)) < len(names):
+        raise ValueError("two arrays have one name")
 
 
 def _dtype(name: str) -> np.dtype:

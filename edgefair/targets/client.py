@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import EdgefairError, MeasurementError, ModelError, UsageError
-from edgefair.probe.device import checked_fingerprint
 from edgefair.probe.prepare import needs_preparation
 from edgefair.probe.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
 from edgefair.targets.base import Transport
 from edgefair.targets.connection import Arrays, Connection, DroppedError
+from edgefair.targets.fingerprint import checked_machine
 from edgefair.targets.loaded import LoadedModel, UnlikeFileError, read_model, unloadable, untrustworthy
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.sending import Sender, send_file
@@ -94,7 +94,7 @@ class Probe:
                     f"the probe speaks protocol {reply.get('protocol')}", expected=f"protocol {PROTOCOL}"
                 )
             try:
-                device = checked_fingerprint(reply.get("device"))
+                device = checked_machine(reply.get("device"))
             except ValueError as error:
                 raise self._connection.failed(f"the device describes itself as nothing known: {error}") from error
             if self.profile.runtime == "onnxruntime" and "onnxruntime" not in device:

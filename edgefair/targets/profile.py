@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgefair.errors import UsageError, did_you_mean
+from edgefair.probe.regular import read_regular
 from edgefair.probe.session import check_entries
 from edgefair.resources import named_file
 from edgefair.targets.emulation import emulated_cpu
 from edgefair.targets.sections import Budgets, ContainerSettings, DeviceClass, LatencyRules, SshSettings
+from edgefair.yaml_text import MAX_BYTES, parse_yaml
 
 # Execution providers of onnxruntime that hand the graph to TensorRT.
 TENSORRT_PROVIDERS = frozenset({"TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
@@ -110,9 +111,9 @@ def load_profile(name_or_path: str) -> TargetProfile:
         emulated_cpu(name_or_path.removeprefix(QEMU))
     path = named_file("deploy/targets", name_or_path.replace(QEMU, "qemu-", 1), what="target")
     try:
-        raw = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"target profile '{path}' cannot be read: {' '.join(str(error).split())}") from error
+        raw = parse_yaml(read_regular(path, most=MAX_BYTES).decode())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"target profile '{path}' cannot be read: {error}") from error
     try:
         return TargetProfile.model_validate(raw)
     except ValidationError as error:

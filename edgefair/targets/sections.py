@@ -22,7 +22,7 @@ ARCHITECTURES: Mapping[str, str] = {"x86_64": "amd64", "aarch64": "arm64"}
 class LatencyRules(BaseModel):
     """How long latency is measured (MLPerf single stream: a minimum duration and a minimum count)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     measured: bool = Field(True, description="False for emulated devices: their clock says nothing.")
     warmup: int = Field(50, ge=0, description="Queries before the first that counts.")

@@ -14,6 +14,9 @@ from edgefair.errors import MeasurementError
 from edgefair.probe.energy import BLOCK_S, BLOCKS, SETTLING_S
 from edgefair.targets.profile import TargetProfile
 
+# What no machine has more of, and no sensor shows: beyond it a number is no measurement.
+MOST_CORES, LARGEST = 1 << 20, 1e300
+
 
 def timing_request(
     profile: TargetProfile, outputs: Mapping[str, Sequence[str]], *, energy: bool
@@ -66,23 +69,27 @@ def circumstances(reply: Mapping[str, Any], models: set[str]) -> dict[str, Any]:
     """
     said: dict[str, Any] = {}
     cores = reply.get("pinned")
-    if isinstance(cores, list) and cores and all(isinstance(core, int) for core in cores):
+    if isinstance(cores, list) and cores and all(type(core) is int and 0 <= core < MOST_CORES for core in cores):
         said["pinned"] = cores
     for moment in ("before", "after"):
         read = reply.get(moment)
         if isinstance(read, dict):
-            numbers = {name: value for name, value in read.items() if isinstance(value, int | float)}
+            numbers = {name: value for name, value in read.items() if _is_finite(value)}
             said[f"{moment}_timing"] = numbers
     if reply.get("energy") is not None:
         said["energy"] = _energy(reply["energy"], models)
     return said
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, bool | int | float) and abs(value) <= LARGEST
+
+
 def _energy(said: Any, models: set[str]) -> dict[str, Any]:
     try:
         blocks = {str(name): [float(value) for value in values] for name, values in said["mj"].items()}
         source, covers = str(said["source"]), str(said["covers"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError(f"the device describes the energy of its queries as nothing known: {error!r}") from error
     values = [value for block in blocks.values() for value in block]
     if set(blocks) != models or not all(blocks.values()) or not all(0 < value < math.inf for value in values):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from edgefair.debias import Debias
 from edgefair.errors import ModelError
 from edgefair.files import write_atomic
+from edgefair.probe.regular import open_regular
 from edgefair.training.selection import Standing
 
 
@@ -114,6 +115,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
         ModelError: unreadable, needs unpickling, or does not fit the network.
     """
     try:
+        open_regular(path).close()
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:

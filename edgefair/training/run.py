@@ -11,6 +11,7 @@ from typing import Any
 from edgefair.data.seen import SEEN, SeenRows, read_seen, seen_bytes
 from edgefair.errors import ModelError
 from edgefair.files import sha256_file, write_atomic
+from edgefair.probe.regular import read_regular
 from edgefair.probe.spec import ModelSpec
 from edgefair.training.settings import ModelConfig
 
@@ -77,13 +78,16 @@ def load_run(folder: Path) -> Run:
     """
     path = folder / "run.json"
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_regular(path))
         if content["schema"] != RUN_SCHEMA:
             raise ModelError(
                 f"'{path}' has the schema {content['schema']}",
                 expected=f"{RUN_SCHEMA}, which says which rows the weights have seen",
                 fix=f"train it again: `edgefair train --name {folder.name} --overwrite`",
             )
+        for key in ("settings", "metrics"):
+            if not isinstance(content[key], dict):
+                raise ValueError(f"{key} is a {type(content[key]).__name__}")
         digests = {name: str(content["files"][name]) for name in FILES}
         run = Run(
             folder=folder,
@@ -99,7 +103,7 @@ def load_run(folder: Path) -> Run:
             expected="a folder that `edgefair train` has written to the end",
             fix=f"run `edgefair train --name {folder.name}` (an interrupted one goes on where it stopped)",
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"'{path}' cannot be read: {error}", expected=f"schema {RUN_SCHEMA}") from error
     for name, digest in digests.items():
         _check_digest(folder / name, digest)

@@ -15,7 +15,6 @@ from edgefair.data.glyphs import GlyphConfig
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
 from edgefair.joint import join
-from edgefair.report.escape import one_line
 
 # Floor of the worst group's balanced accuracy: clearly better than chance, below what a useful model reaches.
 FLOOR = 0.7
@@ -75,6 +74,7 @@ TRAIN = {
     "texts": "{epochs: 4, batch_rows: 32, learning_rate: 0.001}",
 }
 PICTURE_SIZE = 64
+ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def write_config(
@@ -100,7 +100,7 @@ def write_config(
             f"nothing says which column of '{source}' is the {lacking[0]} one",
             fix=f"name it with --{lacking[0]}; for two classes also the --positive label",
         )
-    name = project or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)
+    name = project or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("._-") or "model"
     sensitive = section.get("sensitive") or BUILT_IN.get(source, {}).get("sensitive") or ["unnamed"]
     placeholder = {"attributes": {join(sensitive[:1]): {"groups": ["a", "b"]}}}
     # Nothing is judged here: the first command that reads the rows asks what equal ones are.
@@ -165,5 +165,5 @@ def render_config(
 
 
 def _flow(value: Any) -> str:
-    """A value on one line: JSON is YAML, and so are the escapes of what YAML forbids."""
-    return one_line(json.dumps(value, ensure_ascii=False))
+    """A value on one line: JSON is YAML, but for characters that YAML takes for line breaks or does not take at all."""
+    return ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))

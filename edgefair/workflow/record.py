@@ -5,22 +5,24 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from edgefair.data.npz import read_npz
 from edgefair.data.rows import TableRows
-from edgefair.data.table import Categories
+from edgefair.data.table import MISSING, Categories
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
 from edgefair.measure.latency import rule_unmet
 from edgefair.measure.sketch import SKETCH_ROWS, sketch_of
 from edgefair.report.model import AuditRows, DataSection, ModelFile
+from edgefair.targets.fingerprint import checked_fingerprint, first_mistake
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.targets.timing import check_times
 
@@ -80,18 +82,18 @@ class TargetRecord:
         """Read back `facts` and the arrays whose names begin with `prefix`.
 
         Raises:
-            KeyError, TypeError, ValueError: not the facts of a target.
+            KeyError, ValueError: not the facts of a target.
         """
-        reference = None if facts["reference"] is None else ModelFile(**facts["reference"])
+        reference = facts["reference"]
         return cls(
             target=facts["target"],
-            device=facts["device"],
-            budgets=Budgets.model_validate(facts["budgets"]),
-            rules=LatencyRules.model_validate(facts["rules"]),
-            model=ModelFile(**facts["model"]),
+            device=checked_fingerprint(facts["device"]),
+            budgets=facts["budgets"],
+            rules=facts["rules"],
+            model=facts["model"],
             reference=reference,
-            decision=arrays[f"{prefix}decision"].astype(np.int64),
-            reference_decision=None if reference is None else arrays[f"{prefix}reference"].astype(np.int64),
+            decision=_integers(arrays, f"{prefix}decision"),
+            reference_decision=None if reference is None else _integers(arrays, f"{prefix}reference"),
             times={name: arrays[f"{prefix}times/{name}"] for name in facts["times"]},
             not_timed=facts["not_timed"],
             notes=tuple(facts["notes"]),
@@ -199,63 +201,119 @@ def load_record(path: Path) -> Record:
         DataError: not a record.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
-            if str(content["schema"]) != RECORD_SCHEMA:
-                raise ValueError(f"schema {content['schema']}")
-            arrays = {name: content[name] for name in content.files}
-        facts = json.loads(str(arrays["facts"]))
+        arrays = read_npz(path, lambda names: names)
+        if str(arrays["schema"]) != RECORD_SCHEMA:
+            raise ValueError(f"schema {arrays['schema']}")
+        facts = _facts(str(arrays["facts"]))
         targets = tuple(
-            TargetRecord.from_facts(item, arrays, f"{index}/") for index, item in enumerate(facts["targets"])
+            TargetRecord.from_facts(dict(item), arrays, f"{index}/") for index, item in enumerate(facts["targets"])
         )
         record = Record(
             name=str(path),
             created=facts["created"],
             rows=_rows(facts, arrays),
-            data=DataSection(**facts["data"]),
+            data=facts["data"],
             targets=targets,
             settings=facts["settings"],
             notes=tuple(facts["notes"]),
         )
         _check(record)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise DataError(
-            f"'{path}' is no record: {error}", expected="a file that `edgefair verify --record` wrote"
+            f"'{path}' is no record: {' '.join(str(error).split())}",
+            expected="a file that `edgefair verify --record` wrote",
         ) from error
     return record
 
 
+class _TargetFacts(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    target: str
+    device: dict[str, Any]
+    budgets: Budgets
+    rules: LatencyRules
+    model: ModelFile
+    reference: ModelFile | None
+    times: list[str]
+    not_timed: str
+    notes: list[str]
+    timings_s: dict[str, float]
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    created: str
+    rows_digest: str
+    audit: AuditRows
+    data: DataSection
+    classes: list[str]
+    attributes: list[str]
+    targets: list[_TargetFacts]
+    settings: dict[str, Any]
+    notes: list[str]
+
+
+def _facts(text: str) -> dict[str, Any]:
+    """The facts of `save_record`, each of the type that it has.
+
+    Raises:
+        ValueError: one is of another type, or a number that is none.
+    """
+    json.loads(text, parse_constant=_no_number)
+    try:
+        return dict(_Facts.model_validate_json(text))
+    except ValidationError as error:
+        raise ValueError(first_mistake(error)) from error
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"it holds {constant}, which is no number")
+
+
+def _integers(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.int64]:
+    if arrays[name].dtype.kind != "i":
+        raise ValueError(f"'{name}' is {arrays[name].dtype}, not whole numbers")
+    return arrays[name].astype(np.int64)
+
+
+def _column(arrays: Mapping[str, NDArray[Any]], name: str, *, least: int) -> Categories:
+    """A column of text, whose codes are `least` at least and have a value each."""
+    codes, values = _integers(arrays, f"codes/{name}"), arrays[f"values/{name}"]
+    texts = tuple(values.tolist()) if values.dtype.kind == "U" and values.ndim == 1 else ()
+    if len(set(texts)) < len(values.ravel()) or not ((codes >= least) & (codes < len(texts))).all():
+        raise ValueError(f"'{name}' is no column of text")
+    return Categories(texts, codes.astype(np.int32))
+
+
 def _rows(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> RecordedRows:
-    columns = {
-        name.removeprefix("codes/"): Categories(
-            tuple(arrays[name.replace("codes/", "values/", 1)].tolist()), arrays[name]
-        )
-        for name in arrays
-        if name.startswith("codes/")
-    }
+    optional = {name: _column(arrays, name, least=MISSING) for name in ("ids", "subject") if f"codes/{name}" in arrays}
     return RecordedRows(
         digest=facts["rows_digest"],
-        audit=AuditRows(**facts["audit"]),
+        audit=facts["audit"],
         classes=tuple(facts["classes"]),
-        label=arrays["label"].astype(np.int64),
-        sensitive={name: columns[f"sensitive/{name}"] for name in facts["attributes"]},
-        ids=columns.get("ids"),
-        subject=columns.get("subject"),
+        label=_integers(arrays, "label"),
+        sensitive={name: _column(arrays, f"sensitive/{name}", least=0) for name in facts["attributes"]},
+        ids=optional.get("ids"),
+        subject=optional.get("subject"),
         sketch=tuple(arrays["sketch"].tolist()),
     )
 
 
 def _check(record: Record) -> None:
-    """Every array has the length that the record says.
+    """Every array has the length that the record says, decisions and labels are classes, and times are times.
 
     Raises:
-        ValueError: one has not, there is no target, or no sketch of the rows.
+        ValueError: one has not or is not, there is no target, or no sketch of the rows.
     """
-    rows = record.rows.audit.rows
-    if not record.targets:
-        raise ValueError("it holds no target")
+    rows, classes = record.rows.audit.rows, len(record.rows.classes)
+    if not record.targets or not rows or len(set(record.rows.classes)) < max(2, classes):
+        raise ValueError("it holds no target, no rows, or not two different classes")
     columns: Sequence[NDArray[Any] | None] = [
         record.rows.label,
         *(column.codes for column in record.rows.sensitive.values()),
+        *(column.codes for column in (record.rows.ids, record.rows.subject) if column is not None),
         *(target.decision for target in record.targets),
         *(target.reference_decision for target in record.targets),
     ]
@@ -264,7 +322,13 @@ def _check(record: Record) -> None:
     sketch = record.rows.sketch
     if not 0 < len(sketch) <= min(rows, SKETCH_ROWS) or not all(isinstance(row, int) and row >= 0 for row in sketch):
         raise ValueError("it holds no sketch of its rows")
+    if len({target.target for target in record.targets}) < len(record.targets):
+        raise ValueError("two of its targets have one name")
     for target in record.targets:
+        decided = [record.rows.label, target.decision]
+        decided += [] if target.reference_decision is None else [target.reference_decision]
+        if any(column.min() < 0 or column.max() >= classes for column in decided):
+            raise ValueError(f"a label or a decision is none of {classes} classes")
         _check_times(target)
 
 

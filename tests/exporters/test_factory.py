@@ -183,3 +183,21 @@ def test_a_factory_that_cannot_be_used_is_named(folder, name, options, message):
 
 def test_open_factory_finds_a_module_of_the_current_folder(folder):
     assert open_factory("user_nets:number")() == 3
+
+
+@pytest.mark.parametrize(("body", "message"), [("1 / 0", "ZeroDivisionError"), ("sys.exit(3)", "SystemExit")])
+def test_a_factory_that_fails_or_leaves_is_to_blame_and_not_this_program(tmp_path, monkeypatch, body, message):
+    monkeypatch.chdir(tmp_path)
+    name = f"failing_{message.lower()}"
+    (tmp_path / f"{name}.py").write_text(f"import sys\n\n\ndef build():\n    {body}\n")
+    with pytest.raises(UsageError, match=f"failed: {message}"):
+        call_factory(f"{name}:build", {})
+
+
+@pytest.mark.parametrize("source", ["def f(:", "raise TypeError('x')", "import sys; sys.exit(0)"])
+def test_a_module_that_cannot_be_imported_is_to_blame_and_not_this_program(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    name = f"broken_{abs(hash(source))}"
+    (tmp_path / f"{name}.py").write_text(source)
+    with pytest.raises(UsageError, match="cannot be imported"):
+        open_factory(f"{name}:build")

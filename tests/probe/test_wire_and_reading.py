@@ -184,3 +184,30 @@ def test_raw_values_are_encoded_by_name_and_unknown_ones_are_unseen():
 def test_a_number_that_is_not_finite_is_not_encoded():
     with pytest.raises(ValueError, match="feature 'b' holds NaN"):
         encode({"a": [1.0], "b": [float("nan")]}, InputSpec("n", "float32", (Column("a"), Column("b"))))
+
+
+def framed(header, payload=b""):
+    return io.BytesIO(struct.pack("<4sIQ", b"EFP1", len(header), len(payload)) + header + payload)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"[" * 100_000, "malformed header"),
+        (b'{"arrays": [{"name": ["x"], "dtype": "int8", "shape": [0]}]}', "name of an array is no text"),
+        (b'{"arrays": [{"name": 1, "dtype": "int8", "shape": [0]}]}', "name of an array is no text"),
+        (b'{"arrays": [{"name": "x", "dtype": "int8", "shape": [0]}, {"name": "x", "dtype": "int8", "shape": [0]}]}',
+         "two arrays have one name"),
+        (b'{"arrays": [{"name": "x", "dtype": ["int8"], "shape": [0]}]}', "malformed header"),
+        (b"[]", "malformed header"),
+        (b'{"arrays": [{"name": "x", "dtype": "int8", "shape": [true]}]}', "has shape"),
+    ],
+)  # fmt: skip
+def test_a_header_of_another_form_is_no_frame(header, message):
+    with pytest.raises(WireError, match=message):
+        read_frame(framed(header))
+
+
+def test_a_frame_that_claims_more_than_a_batch_can_have_is_refused_before_it_is_read():
+    with pytest.raises(WireError, match="not a frame"):
+        read_frame(io.BytesIO(struct.pack("<4sIQ", b"EFP1", 2, 1 << 40) + b"{}"))

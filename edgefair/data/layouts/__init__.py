@@ -17,6 +17,7 @@ from edgefair.data.readers import read_table
 from edgefair.data.skipped import Skipped
 from edgefair.data.table import Categories, Table
 from edgefair.errors import DataError, did_you_mean
+from edgefair.probe.regular import read_regular
 
 # Column: path of the picture, relative to the folder that was read, with forward slashes.
 PICTURE = "picture"
@@ -134,7 +135,8 @@ def lines_of(path: Path) -> list[str]:
     require(path)
     try:
         # Not splitlines: that also breaks at characters that a file name may hold.
-        return path.read_text(encoding="utf-8-sig").rstrip().split("\n")
+        text = read_regular(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        return text.rstrip().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}' cannot be read as text: {error}", expected="UTF-8") from error
 

@@ -33,6 +33,8 @@ LIST_FOLDERS = ("", "Anno", "Eval")
 # Kaggle's archive nests the folder in itself.
 PICTURE_FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
 NO_YES = ("no", "yes")
+# Of a number of pictures.
+DIGITS = 12
 SPLITS = ("train", "val", "test")
 
 
@@ -76,7 +78,7 @@ def _find(folder: Path, name: str) -> Path:
 def _attributes_txt(path: Path) -> tuple[list[str], list[str], NDArray[np.uint8]]:
     """File names, attribute names, and 1 for yes and 0 for no [files, attributes]."""
     lines = lines_of(path)
-    if not lines[0].strip().isdecimal():
+    if not (lines[0].strip().isdecimal() and len(lines[0]) <= DIGITS):
         raise malformed(path, 1, f"'{lines[0]}'", "the number of pictures")
     attributes = lines[1].split() if len(lines) > 1 else []
     if not attributes or len(set(attributes)) < len(attributes):

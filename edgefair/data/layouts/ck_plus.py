@@ -27,6 +27,7 @@ from edgefair.data.layouts import (
 from edgefair.data.readers import read_table
 from edgefair.data.table import MISSING, Categories, Column, Table
 from edgefair.errors import DataError
+from edgefair.probe.regular import read_regular
 
 IMAGES, LABELS = "cohn-kanade-images", "Emotion"
 EMOTIONS = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
@@ -90,7 +91,7 @@ def _peak(folder: Path, sequence: str) -> tuple[int, str] | str:
     if len(files) > 1:
         return "more than one emotion file"
     try:
-        emotion = float(files[0].read_text(encoding="utf-8"))
+        emotion = float(read_regular(files[0]).decode())
     except (OSError, ValueError):
         return "the emotion file is malformed"
     if emotion not in range(len(EMOTIONS)):

@@ -22,6 +22,7 @@ from edgefair.data.layouts import (
     skips,
 )
 from edgefair.data.table import Table
+from edgefair.probe.regular import read_regular
 
 EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 # The last lines of an annotation, in this order, each a position in the values.
@@ -90,7 +91,7 @@ def _read_list(path: Path) -> tuple[list[str], list[int], list[int]]:
 def _annotation(path: Path) -> list[int] | str:
     """The codes of `ATTRIBUTES`, or what is wrong with the file."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_regular(path).decode().split("\n")
     except FileNotFoundError:
         return "no manual annotation"
     except (OSError, UnicodeDecodeError):
