@@ -11,9 +11,12 @@ from edgefair.decision.verdict import AttributeSummary, CellRate, Gate, Outcome
 from edgefair.joint import group_name
 from edgefair.measure.flips import CellFlips
 from edgefair.report.model import Report, TargetResult
+from edgefair.report.rows import data_line
 from edgefair.report.tables import plain_table
 from edgefair.report.timing import device_line, latency_lines
 
+# Rates of a group that fit beside each other, and those that are shown below each other.
+WIDE, LONG = 2, 10
 COLOUR = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "bold yellow"}
 
 
@@ -50,6 +53,7 @@ def _facts(report: Report) -> list[RenderableType]:
             f"audit   {report.audit.source}: {report.audit.rows:,} rows (digest {report.audit.fingerprint[:12]}), "
             f"confidence {confidence:.0%}"
         ),
+        f"data    {data_line(report.data)}",
     ]
 
 
@@ -59,7 +63,7 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
     if several:
         title.append(f"  {verdict.outcome}", style=COLOUR[verdict.outcome])
     parts: list[RenderableType] = [title]
-    parts += [_groups(summary) for summary in verdict.attributes]
+    parts += [item for summary in verdict.attributes for item in _groups(summary)]
     parts += ["", *_gates(verdict.gates)]
     if verdict.accuracy is not None:
         parts.append(f"accuracy {verdict.accuracy:.4f} over all rows")
@@ -97,18 +101,58 @@ def _fleet(report: Report) -> list[RenderableType]:
     return [table]
 
 
-def _groups(summary: AttributeSummary) -> Table:
+def _groups(summary: AttributeSummary) -> list[RenderableType]:
+    """An attribute's gap and its groups; of more classes than two, the rates in which the groups differ most."""
     gap = "no gap: a cell has no rows" if summary.gap is None else f"equalized-odds gap {summary.gap:.4f}"
-    split = ", ".join(f"{name} {'?' if value is None else f'{value:.4f}'}" for name, value in summary.parts.items())
-    table = plain_table(f"{summary.attribute}: {gap} ({split})")
+    title = f"{summary.attribute}: {gap} ({_parts(summary.parts)})"
+    if len(summary.groups[0].rates) <= WIDE:
+        return [_wide(summary, title)]
+    return [_long(summary, title)]
+
+
+def _parts(parts: dict[str, float | None]) -> str:
+    """The largest differences by measure, and how many others there are."""
+    ordered = sorted(parts.items(), key=lambda item: -1.0 if item[1] is None else -item[1])
+    said = ", ".join(f"{name} {'?' if value is None else f'{value:.4f}'}" for name, value in ordered[:WIDE])
+    return said if len(ordered) <= WIDE else f"{said} and {len(ordered) - WIDE:,} smaller differences"
+
+
+def _wide(summary: AttributeSummary, title: str) -> Table:
+    table = plain_table(title)
     table.add_column("group", overflow="fold", min_width=10)
     for rate in summary.groups[0].rates:
         table.add_column(f"{rate.measure} [interval] of rows", no_wrap=True)
     table.add_column("balanced acc.", justify="right", no_wrap=True)
     for group in summary.groups:
-        balanced = "?" if group.balanced_accuracy is None else f"{group.balanced_accuracy:.4f}"
-        table.add_row(group.group, *(_rate(rate) for rate in group.rates), balanced)
+        table.add_row(group.group, *(_rate(rate) for rate in group.rates), _optional(group.balanced_accuracy))
     return table
+
+
+def _long(summary: AttributeSummary, title: str) -> Table:
+    """A row for every group and rate, of at most `LONG` rates."""
+    table = plain_table(title)
+    table.add_column("group", overflow="fold", min_width=10)
+    table.add_column("balanced acc.", justify="right", no_wrap=True)
+    table.add_column("rate", overflow="fold", min_width=10)
+    table.add_column("[interval] of rows", no_wrap=True)
+
+    def spread(index: int) -> float:
+        known = [rate for group in summary.groups if (rate := group.rates[index].rate) is not None]
+        return max(known, default=0.0) - min(known, default=0.0)
+
+    every = range(len(summary.groups[0].rates))
+    chosen = sorted(sorted(every, key=spread, reverse=True)[:LONG])
+    for group in summary.groups:
+        for number, index in enumerate(chosen):
+            first = (group.group, _optional(group.balanced_accuracy)) if number == 0 else ("", "")
+            table.add_row(*first, group.rates[index].measure, _rate(group.rates[index]))
+    if len(every) > LONG:
+        table.add_row("", "", f"and {len(every) - LONG:,} rates in which groups differ less", "")
+    return table
+
+
+def _optional(value: float | None) -> str:
+    return "?" if value is None else f"{value:.4f}"
 
 
 def _rate(rate: CellRate) -> str:

@@ -9,14 +9,27 @@ from edgefair.measure.latency import LatencySummary
 from edgefair.report.model import TargetResult
 
 INDENT = "        "
+USUAL = ["CPUExecutionProvider"]
 
 
 def device_line(device: Mapping[str, Any]) -> str:
-    """The processor and what ran the model on it, with its version, and the image where it was in a container."""
+    """The processor, what ran the model on it with its version and settings, and the image of a container."""
     runtime = "tensorrt" if device.get("runs_on") == "tensorrt" else "onnxruntime"
     text = f"{device.get('cpu', device.get('machine', '?'))}, {runtime} {device.get(runtime, '?')}"
+    text += _settings(device.get("session", {}))
     box = device.get("container")
     return text if box is None else f"{text}, in {box['engine']} image {box['image']} ({box['id'][:19]})"
+
+
+def _settings(session: Mapping[str, Any]) -> str:
+    """What the profile sets otherwise than usual: the device's loader sets it too."""
+    parts = [
+        " then ".join(session["providers"]) if session.get("providers", USUAL) != USUAL else "",
+        f"optimization {session['optimization']}" if session.get("optimization", "all") != "all" else "",
+        *(f"{key}={value}" for key, value in session.get("config", {}).items()),
+        f"{session['threads']} threads" if session.get("threads", 1) != 1 else "",
+    ]
+    return "".join(f", {part}" for part in parts if part)
 
 
 def latency_lines(target: TargetResult) -> list[str]:

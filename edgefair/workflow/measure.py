@@ -194,15 +194,15 @@ def _cut_texts(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:
     if not cut.any():
         return ()
     shares = {
-        f"{name} = {value}": float(cut[values.codes == code].mean())
+        (name, value): float(cut[values.codes == code].mean())
         for name, values in rows.sensitive.items()
         for code, value in enumerate(values.values)
         if value in values.present
     }
-    most = max(shares, key=lambda name: shares[name])
+    (attribute, group), share = max(shares.items(), key=lambda item: item[1])
     return (
         f"{int(cut.sum()):,} of {len(cut):,} audit texts are longer than the model's {tokens.length} tokens and were "
-        f"cut there; most of the rows with {most} ({shares[most]:.1%})",
+        f"cut there; most of the rows with {attribute} = {group} ({share:.1%})",
     )
 
 

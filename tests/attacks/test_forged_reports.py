@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from edgefair.bundle.manifest import open_bundle
+from edgefair.bundle.redecision import check_decision
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.decision import gates
-from edgefair.decision.decide import decide
 from edgefair.decision.policy import Policy
 from edgefair.decision.trial import AT_LEAST
 from edgefair.decision.verdict import EXIT_CODES
@@ -17,9 +17,8 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.probe import consistency
 from edgefair.probe.consistency import check_report
 from edgefair.probe.runtime import BundleError, load
-from edgefair.report.model import AuditRows, ModelFile, Report, TargetResult
 from edgefair.workflow.judge import today
-from tests.bundle.small_bundle import COUNTS, POLICY, judged, write_bundle, write_key, write_manifest
+from tests.bundle.small_bundle import COUNTS, POLICY, report_on, write_bundle, write_key, write_manifest
 
 
 def verdict(report):
@@ -205,13 +204,9 @@ def test_honest_reports_of_every_kind_of_gate_are_loaded(tmp_path):
 
 
 def assert_consistent(counts, policy):
-    made = decide(counts, policy, today=today())
-    result = TargetResult("t", judged(), {}, made, counts.to_json(), (), {}, None, None, None, {})
-    report = json.loads(json.dumps(Report(
-        "verify", "0", "now", ModelFile("m", "0", 1), None, AuditRows("s", counts.n, "0"),
-        policy.model_dump(mode="json"), (result,), (), {}, None, (),
-    ).to_json()))  # fmt: skip
-    check_report(report, outcome=report["outcome"], sha256="0", size=1, classes=counts.classes)
+    report = json.loads(json.dumps(report_on(counts, policy)))
+    check_report(report, outcome=report["outcome"], sha256="0" * 64, size=1, classes=counts.classes)
+    check_decision(report, today=today())
 
 
 def test_a_spec_beside_the_model_that_is_not_the_models_is_refused(tmp_path):

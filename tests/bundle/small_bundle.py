@@ -1,5 +1,6 @@
 """A small real bundle, as `edgefair export` lays it out, and keys to sign it with."""
 
+import datetime
 import json
 import sys
 from pathlib import Path
@@ -18,12 +19,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
 from onnx_models import SPEC, classifier
 
 from edgefair.bundle.manifest import FileEntry, Manifest
+from edgefair.data.config import DataConfig
 from edgefair.decision.decide import decide
+from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.files import sha256_file
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.device import fingerprint
-from edgefair.report.model import AuditRows, ModelFile, Report, TargetResult
+from edgefair.report.model import AuditRows, DataSection, ModelFile, Report, TargetResult
 from edgefair.targets import load_profile
 
 RAW = {"a": [1.0, -1.0], "b": [0.0, 0.0]}
@@ -31,6 +34,7 @@ POLICY = Policy(max_eo_gap=0.1, attributes={"sex": {"groups": ["F", "M"]}})
 COUNTS = GroupCounts(
     ("sex",), (("F",), ("M",)), ("no", "yes"), np.array([[[900, 100], [100, 900]], [[910, 90], [95, 905]]])
 )
+DATA = DataConfig(source="people.csv", label="hired", positive="yes", sensitive=("sex",))
 CREATED = "2026-11-01T12:00:00+00:00"
 
 
@@ -59,9 +63,15 @@ def judged(device=None, **settings):
     return {**(device or fingerprint()), **profile.facts}
 
 
-def report_of(model, *, devices=None, counts=COUNTS, policy=POLICY):
+def report_of(model, *, counts=COUNTS, policy=POLICY, devices=None):
     """The report of a model file whose decisions were counted on each of the devices."""
-    verdict = decide(counts, policy)
+    return report_on(counts, policy, sha256=sha256_file(model), size=model.stat().st_size, devices=devices)
+
+
+def report_on(counts, policy, *, sha256="0" * 64, size=1, devices=None):
+    """The report of a file of that digest and size."""
+    evidence = Evidence(counts, size_bytes=size)
+    verdict = decide(evidence, policy, today=datetime.date.fromisoformat(CREATED[:10]))
     targets = [
         TargetResult(
             target=f"device {number}",
@@ -69,6 +79,7 @@ def report_of(model, *, devices=None, counts=COUNTS, policy=POLICY):
             budgets={},
             verdict=verdict,
             counts=counts.to_json(),
+            evidence=evidence.to_json(),
             flips=(),
             bootstrap={},
             latency=None,
@@ -82,9 +93,10 @@ def report_of(model, *, devices=None, counts=COUNTS, policy=POLICY):
         command="export",
         version="0.1.0",
         created=CREATED,
-        model=ModelFile("model.onnx", sha256_file(model), model.stat().st_size),
+        model=ModelFile("model.onnx", sha256, size),
         reference=None,
         audit=AuditRows("rows", counts.n, "0" * 64),
+        data=DataSection(DATA.model_dump(mode="json"), {"audit": counts.n}),
         policy=policy.model_dump(mode="json"),
         targets=tuple(targets),
         disagreements=(),

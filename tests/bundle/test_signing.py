@@ -17,7 +17,7 @@ from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.cli import main
 from edgefair.errors import ModelError, UsageError
-from edgefair.files import sha256_file
+from edgefair.files import sha256_file, sha256_json
 from edgefair.probe.attestation import attested, pae
 from edgefair.probe.device import fingerprint, saturates_int8
 from tests.bundle.small_bundle import CREATED, POLICY, private_key, public_pem, write_bundle, write_key, write_manifest
@@ -53,12 +53,20 @@ def test_the_statement_names_every_file_with_its_digest_and_the_verdict_in_short
     }
     device = fingerprint()
     assert statement["predicateType"] == "urn:edgefair:verdict:v1"
+    data = json.loads((bundle / "report.json").read_text())["data"]
     assert statement["predicate"] == {
         "outcome": "PASS",
         "project": "people",
         "created": CREATED,
         "policy": {"digest": {"sha256": POLICY.digest}},
         "report": {"name": "report.json", "digest": {"sha256": sha256_file(bundle / "report.json")}},
+        "data": {"section": data["section"], "digest": {"sha256": sha256_json(data["section"])}},
+        "audit": {
+            "source": "rows",
+            "rows": 4000,
+            "fingerprint": "0" * 64,
+            "groups": {"sex": {"F": 2000, "M": 2000}},
+        },
         "targets": [
             {
                 "name": "device 0",
