@@ -41,6 +41,18 @@ def test_without_a_clock_nothing_is_said_of_time():
         ({"cpu": "Cortex-A76", "onnxruntime": "1.32.0"}, "Cortex-A76, onnxruntime 1.32.0"),
         ({"machine": "aarch64", "runs_on": "tensorrt", "tensorrt": "10.3.0"}, "aarch64, tensorrt 10.3.0"),
         ({"machine": "aarch64", "runs_on": "tensorrt"}, "aarch64, tensorrt ?"),
+        (
+            {"cpu": "x", "onnxruntime": "1", "session": {"providers": ["CPUExecutionProvider"], "optimization": "all"}},
+            "x, onnxruntime 1",
+        ),
+        (
+            {
+                "cpu": "x",
+                "onnxruntime": "1",
+                "session": {"providers": ["A", "B"], "optimization": "disable", "config": {"k": "v"}, "threads": 4},
+            },
+            "x, onnxruntime 1, A then B, optimization disable, k=v, 4 threads",
+        ),
     ],
 )
 def test_a_device_is_named_with_what_ran_the_model(device, line):
