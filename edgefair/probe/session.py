@@ -26,8 +26,8 @@ ENTRIES = frozenset(
         "disable_kleidiai", "enable_gemm_fastmath_arm64_bfloat16", "qnbit.force_fp32", "use_lut_gemm",
     )]
 )  # fmt: skip
-# A folder in which no file can be, for weights outside of the model (onnxruntime 1.22 and newer; older ones know no
-# such setting, and `probe.external` stands alone there); and the one format that `probe.external` reads.
+# A folder in which no file can be, for weights outside of the model, and the one format that `probe.external` reads.
+# Before 1.22 onnxruntime does not look at the folder, and what `probe.external` finds is all there is.
 WALLS = {
     "session.model_external_initializers_file_folder_path": "/dev/null",
     "session.load_model_format": "ONNX",

@@ -103,7 +103,7 @@ PICTURE, TOKENS = ("inputs", 0, "picture"), ("inputs", 0, "tokens")
         (2, (*TOKENS, "part"), "words", "part is 'words'"),
         (2, (*TOKENS, "vocabulary"), 0, "vocabulary is 0"),
         (2, (*TOKENS, "pad"), 100, "pad is 100, not 0 to 99"),
-        (2, (*TOKENS, "tokenizer"), "x" * 64, "no sha256"),
+        (2, (*TOKENS, "tokenizer"), None, "tokenizer is None, not str"),
     ],
 )
 def test_what_no_model_can_be_is_refused_by_name(number, path, value, message):
