@@ -63,7 +63,7 @@ def test_export_signs_what_ships_before_it_appears(here):
 
     def look(_done, _total, what):
         if what == "publishing":
-            (folder,) = here.glob(".out.partial-*")
+            (folder,) = here.glob(".out.partial-*/bundle")
             seen.append((folder / "attestation.dsse.json").is_file())
 
     config = edgefair.load_config(here / "edgefair.yaml")
