@@ -20,6 +20,7 @@ _DAMAGED = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError),
     *(RuntimeError, SyntaxError, SystemError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error),
 )
+LAST_CHARACTER, SURROGATES = 0x10FFFF, 0xD800 >> 11
 # A deflated file grows by 1,032 at most; beyond this share and size an array is a bomb rather than many zeros.
 GROWTH, LARGE = 200, 1 << 28
 
@@ -62,6 +63,8 @@ def _array(arrays: Any, name: str, member: zipfile.ZipInfo | None) -> NDArray[An
     if array.dtype.kind not in "biufUSM":
         raise NpzError(f"'{name}' is an array of {array.dtype}, not of numbers, booleans or text")
     if array.dtype.kind == "U":
-        # Text is checked here, where its file is known: half of a pair of surrogates cannot be written anywhere.
-        "".join(array.ravel().tolist()).encode()
+        # numpy makes text of any four bytes, and Python fails later and elsewhere on what is no character.
+        codes = np.frombuffer(array.tobytes(), dtype=np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+        if ((codes > LAST_CHARACTER) | ((codes >> 11) == SURROGATES)).any():
+            raise NpzError(f"'{name}' holds text that is not Unicode")
     return array
