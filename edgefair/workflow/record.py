@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from edgefair.data.hashing import hash_categories
 from edgefair.data.npz import read_npz
 from edgefair.data.rows import TableRows
 from edgefair.data.table import MISSING, Categories
@@ -127,7 +128,8 @@ class RecordedRows:
         """What a record keeps of the rows."""
         digest = hashlib.sha256(rows.row_hashes.astype("<u8").tobytes()).hexdigest()
         audit = AuditRows(source=source, rows=len(rows), fingerprint=rows.fingerprint)
-        sketch = sketch_of(rows.row_hashes)
+        # An id stays what it is where other columns are left out or coded anew.
+        sketch = sketch_of(rows.row_hashes if rows.ids is None else hash_categories(rows.ids))
         return cls(digest, audit, classes, rows.label, dict(rows.sensitive), rows.ids, rows.subject, sketch)
 
 

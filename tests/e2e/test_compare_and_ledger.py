@@ -93,7 +93,7 @@ def test_the_ledger_counts_verdicts_and_models_on_the_same_rows(project, bundle)
     assert ledger(bundle) == {"verdicts": 1, "models": 1}
     assert ledger(bundle) == {"verdicts": 2, "models": 1}
     assert ledger(bundle / "reference/model.onnx") == {"verdicts": 3, "models": 2}
-    assert "verdict 4 on this audit set, 2 models" in verify(project, bundle).stdout
+    assert "verdict 4 on these rows, 2 models" in verify(project, bundle).stdout
     with (project / "edgefair.ledger.jsonl").open("a") as stream:
         stream.write('{"audit": "unfini')
     judge_fewer(project)
