@@ -29,9 +29,7 @@ def render(report: Report) -> RenderableType:
         parts += ["", *_fleet(report)]
     parts += [f"note: {note}" for note in report.notes]
     if report.ledger is not None:
-        parts.append(
-            f"ledger: verdict {report.ledger.verdicts} on these rows, {report.ledger.models} models so far"
-        )
+        parts.append(f"ledger: verdict {report.ledger.verdicts} on these rows, {report.ledger.models} models so far")
     exceptions = {item for target in report.targets for item in target.verdict.exceptions}
     parts += [Text(f"EXCEPTION {item}", style="bold yellow") for item in sorted(exceptions)]
     return Group(*parts)

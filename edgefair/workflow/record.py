@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgefair.data.hashing import hash_categories
+from edgefair.data.identity import check_ids
 from edgefair.data.npz import read_npz
 from edgefair.data.rows import TableRows
 from edgefair.data.table import MISSING, Categories
@@ -200,7 +201,7 @@ def load_record(path: Path) -> Record:
     """Read a record.
 
     Raises:
-        DataError: not a record.
+        DataError: not a record, or one in which an id stands twice.
     """
     try:
         arrays = read_npz(path, lambda names: names)
@@ -220,6 +221,8 @@ def load_record(path: Path) -> Record:
             notes=tuple(facts["notes"]),
         )
         _check(record)
+        if record.rows.ids is not None:
+            check_ids(record.rows.ids)
     except (ValueError, KeyError, RecursionError) as error:
         raise DataError(
             f"'{path}' is no record: {' '.join(str(error).split())}",

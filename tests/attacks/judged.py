@@ -52,18 +52,18 @@ def write_project(folder, config=CONFIG, rows=None):
     return folder
 
 
-def spec(classes=("no", "yes"), **reading):
+def spec(classes=("no", "yes"), columns=3, **reading):
     """How a graph `features` -> `logits` is fed and read."""
     read = Reading("logits", "logits", **reading)
-    return ModelSpec((InputSpec("features", "float32", columns=FEATURES),), read, classes)
+    return ModelSpec((InputSpec("features", "float32", columns=FEATURES[:columns]),), read, classes)
 
 
-def save(path, nodes, constants, said=None):
-    """A graph from `features` [rows, 3] to `logits` [rows, 2], with a spec in its metadata if one is given."""
+def save(path, nodes, constants, said=None, columns=3):
+    """A graph from `features` [rows, columns] to `logits` [rows, 2], with a spec in its metadata if one is given."""
     graph = helper.make_graph(
         nodes,
         "g",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["rows", 3])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["rows", columns])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", 2])],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
@@ -78,7 +78,8 @@ def save(path, nodes, constants, said=None):
 def linear(path, weights=(2.0, 0.0, 0.0), said=None):
     """logits = (-w x, w x): decides by `a` unless other weights are given."""
     both = np.array([[-weight, weight] for weight in weights], dtype=np.float32)
-    return save(path, [helper.make_node("MatMul", ["features", "w"], ["logits"])], {"w": both}, said)
+    product = helper.make_node("MatMul", ["features", "w"], ["logits"])
+    return save(path, [product], {"w": both}, said, columns=len(weights))
 
 
 def run(command, project, *arguments):

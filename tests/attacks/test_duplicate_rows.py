@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from judged import run
 from repeated import judge, people
 
 ID, PEOPLE, ONCE = (
@@ -130,3 +131,15 @@ def test_people_who_share_their_answers_are_told_which_key_to_set_and_are_judged
     assert "`data.equal_rows: people` if different people share their answers" in said
     code, _ = judge(tmp_path, answers, *PEOPLE)
     assert code in (0, 1, 3)
+
+
+def test_a_record_in_which_an_id_stands_twice_is_refused(tmp_path):
+    """As one would be that was saved by an older version, or put together from two."""
+    code, _ = judge(tmp_path, named(people()), *ID, "--record", str(tmp_path / "raw.npz"))
+    assert code in {0, 3}
+    with np.load(tmp_path / "raw.npz") as content:
+        arrays = {name: content[name] for name in content.files}
+    arrays["codes/ids"][1] = arrays["codes/ids"][0]
+    np.savez(tmp_path / "twice.npz", **arrays)
+    done = run("verify", tmp_path, "--from-record", tmp_path / "twice.npz")
+    assert (done.exit_code, "occur more than once" in done.stderr) == (2, True)
