@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from click.testing import CliRunner
+
 from edgefair.cli import main
 from edgefair.errors import EdgefairError
 

@@ -5,7 +5,6 @@ import struct
 import zlib
 
 import numpy as np
-
 from fuzz_case import library
 from fuzz_mutations import change_bytes, change_value, to_json
 

@@ -5,7 +5,6 @@ import json
 
 import onnx
 import yaml
-
 from fuzz_case import command, library
 from fuzz_mutations import change_bytes, change_text, change_value, to_json
 
@@ -95,9 +94,10 @@ def _list_again(folder, name, content):
 
 
 def run_folder(rng, base, here):
+    from torch import nn
+
     from edgefair.training.checkpoint import load_weights, save_weights
     from edgefair.training.run import load_run
-    from torch import nn
 
     network = nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 2))
     run = here / "runs" / "r"

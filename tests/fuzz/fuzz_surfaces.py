@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 
 import onnx
-
 from fuzz_arguments import config, options, settings
 from fuzz_case import invoke
 from fuzz_cells import pictures, tokenizer

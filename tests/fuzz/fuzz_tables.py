@@ -6,7 +6,6 @@ import struct
 import zipfile
 
 import numpy as np
-
 from fuzz_case import RECORD, command, library
 from fuzz_mutations import change_bytes, change_text, change_value, to_json
 

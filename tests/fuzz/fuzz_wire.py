@@ -5,7 +5,6 @@ import json
 import struct
 
 import numpy as np
-
 from fuzz_case import command, library
 from fuzz_device import damage_with
 from fuzz_mutations import change_bytes, change_value, to_json

@@ -19,12 +19,12 @@ from pathlib import Path
 reports = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
-from edgefair.targets import open_target  # noqa: E402
-
 import fuzz_surfaces  # noqa: E402
 from fuzz_case import FAIR, RECORD, command  # noqa: E402
 from fuzz_device import damage_with, replace_local  # noqa: E402
 from fuzz_guard import allow_only  # noqa: E402
+
+from edgefair.targets import open_target  # noqa: E402
 
 LONGEST_S, MOST_MIB = 5.0, 1024
 # A device that is silent is given up after so long; a real one is given minutes.

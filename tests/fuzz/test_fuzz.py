@@ -4,7 +4,6 @@ import re
 import sys
 
 import pytest
-
 from fuzz_harness import fuzz, surfaces, table
 
 INPUTS = 400
