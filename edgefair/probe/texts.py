@@ -71,9 +71,9 @@ class Cutter:
             return
         try:
             tokenizer = Tokenizer.from_str(content.decode())
+            cut_and_pad(tokenizer, tokens.length, tokens.pad)
         except Exception as error:
             raise ValueError(f"the package tokenizers here cannot read it: {error}") from error
-        cut_and_pad(tokenizer, tokens.length, tokens.pad)
         self._tokenizers[tokens.length] = tokenizer
 
     def _cut(self, texts: Any, tokens: TokenSpec) -> Any:

@@ -148,6 +148,8 @@ def _matrix(model: LoadedModel, name: str, data: DataSet) -> InputSpec:
 
 def _reading(model: LoadedModel, classes: int, config: OutputConfig | None) -> Reading:
     by_name = {item["name"]: item for item in model.outputs}
+    if not by_name:
+        raise ModelError(f"'{model.path}' has no outputs", expected="an output that decisions are read from")
     if config is not None:
         name = config.name or next(iter(by_name))
         if config.name is None and len(by_name) > 1:

@@ -8,11 +8,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgefair.data.hashing import hash_categories
 from edgefair.data.identity import check_ids
@@ -24,9 +23,10 @@ from edgefair.files import write_atomic
 from edgefair.measure.latency import rule_unmet
 from edgefair.measure.sketch import SKETCH_ROWS, sketch_of
 from edgefair.report.model import AuditRows, DataSection, ModelFile
-from edgefair.targets.fingerprint import checked_fingerprint, first_mistake
+from edgefair.targets.fingerprint import checked_fingerprint
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.targets.timing import check_times
+from edgefair.workflow.recorded import integers, record_facts, text_column
 
 RECORD_SCHEMA = "edgefair.record/4"
 
@@ -94,8 +94,8 @@ class TargetRecord:
             rules=facts["rules"],
             model=facts["model"],
             reference=reference,
-            decision=_integers(arrays, f"{prefix}decision"),
-            reference_decision=None if reference is None else _integers(arrays, f"{prefix}reference"),
+            decision=integers(arrays, f"{prefix}decision"),
+            reference_decision=None if reference is None else integers(arrays, f"{prefix}reference"),
             times={name: arrays[f"{prefix}times/{name}"] for name in facts["times"]},
             not_timed=facts["not_timed"],
             notes=tuple(facts["notes"]),
@@ -207,7 +207,7 @@ def load_record(path: Path) -> Record:
         arrays = read_npz(path, lambda names: names)
         if str(arrays["schema"]) != RECORD_SCHEMA:
             raise ValueError(f"schema {arrays['schema']}")
-        facts = _facts(str(arrays["facts"]))
+        facts = record_facts(str(arrays["facts"]))
         targets = tuple(
             TargetRecord.from_facts(dict(item), arrays, f"{index}/") for index, item in enumerate(facts["targets"])
         )
@@ -231,75 +231,16 @@ def load_record(path: Path) -> Record:
     return record
 
 
-class _TargetFacts(BaseModel):
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    target: str
-    device: dict[str, Any]
-    budgets: Budgets
-    rules: LatencyRules
-    model: ModelFile
-    reference: ModelFile | None
-    times: list[str]
-    not_timed: str
-    notes: list[str]
-    timings_s: dict[str, float]
-
-
-class _Facts(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    created: str
-    rows_digest: str
-    audit: AuditRows
-    data: DataSection
-    classes: list[str]
-    attributes: list[str]
-    targets: list[_TargetFacts]
-    settings: dict[str, Any]
-    notes: list[str]
-
-
-def _facts(text: str) -> dict[str, Any]:
-    """The facts of `save_record`, each of the type that it has.
-
-    Raises:
-        ValueError: one is of another type, or a number that is none.
-    """
-    json.loads(text, parse_constant=_no_number)
-    try:
-        return dict(_Facts.model_validate_json(text))
-    except ValidationError as error:
-        raise ValueError(first_mistake(error)) from error
-
-
-def _no_number(constant: str) -> NoReturn:
-    raise ValueError(f"it holds {constant}, which is no number")
-
-
-def _integers(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.int64]:
-    if arrays[name].dtype.kind != "i":
-        raise ValueError(f"'{name}' is {arrays[name].dtype}, not whole numbers")
-    return arrays[name].astype(np.int64)
-
-
-def _column(arrays: Mapping[str, NDArray[Any]], name: str, *, least: int) -> Categories:
-    """A column of text, whose codes are `least` at least and have a value each."""
-    codes, values = _integers(arrays, f"codes/{name}"), arrays[f"values/{name}"]
-    texts = tuple(values.tolist()) if values.dtype.kind == "U" and values.ndim == 1 else ()
-    if len(set(texts)) < len(values.ravel()) or not ((codes >= least) & (codes < len(texts))).all():
-        raise ValueError(f"'{name}' is no column of text")
-    return Categories(texts, codes.astype(np.int32))
-
-
 def _rows(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> RecordedRows:
-    optional = {name: _column(arrays, name, least=MISSING) for name in ("ids", "subject") if f"codes/{name}" in arrays}
+    optional = {
+        name: text_column(arrays, name, least=MISSING) for name in ("ids", "subject") if f"codes/{name}" in arrays
+    }
     return RecordedRows(
         digest=facts["rows_digest"],
         audit=facts["audit"],
         classes=tuple(facts["classes"]),
-        label=_integers(arrays, "label"),
-        sensitive={name: _column(arrays, f"sensitive/{name}", least=0) for name in facts["attributes"]},
+        label=integers(arrays, "label"),
+        sensitive={name: text_column(arrays, f"sensitive/{name}", least=0) for name in facts["attributes"]},
         ids=optional.get("ids"),
         subject=optional.get("subject"),
         sketch=tuple(arrays["sketch"].tolist()),

@@ -1,5 +1,6 @@
 """Damage: the same seed gives the same damage."""
 
+import copy
 import json
 import math
 import string
@@ -22,7 +23,7 @@ def odd_value(rng):
         for _ in range(DEEP):
             value = [value]
         return value
-    return rng.choice(ODD)
+    return copy.deepcopy(rng.choice(ODD))
 
 
 def change_value(rng, value, *, times=None):

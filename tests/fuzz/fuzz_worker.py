@@ -20,6 +20,7 @@ reports = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 import fuzz_surfaces  # noqa: E402
+from fuzz_case import FAIR, RECORD, command  # noqa: E402
 from fuzz_device import damage_with, replace_local  # noqa: E402
 from fuzz_guard import allow_only  # noqa: E402
 
@@ -87,8 +88,8 @@ def main():
     else:
         fuzz_surfaces.finish_project(base)
     copy(base, folder)
-    for usual in (fuzz_surfaces.RECORD, fuzz_surfaces.FAIR):
-        fuzz_surfaces.command(*usual).run()  # imports what is imported late, before the clock runs
+    for usual in (RECORD, FAIR):
+        command(*usual).run()  # imports what is imported late, before the clock runs
     tell(ready=True)
     for line in sys.stdin:
         surface, number = line.split()
