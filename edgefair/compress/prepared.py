@@ -9,9 +9,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import onnx
-from onnx import helper, inliner
+from onnx import helper, inliner, numpy_helper
 
+from edgefair.debias.names import Names
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
 from edgefair.exporters.conversion import first_line, quietly
@@ -116,11 +118,33 @@ def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def quantizable_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the Conv, Gemm and MatMul nodes with a constant FP32 weight, in graph order."""
-    constant = {item.name for item in prepared.graph.initializer if item.data_type == onnx.TensorProto.FLOAT}
-    return tuple(
-        node.name for node in prepared.graph.node if node.op_type in STATIC_OPS and weight_name(node) in constant
-    )
+    """Names of the Conv, Gemm and MatMul nodes with a constant weight that has codes, in graph order."""
+    return tuple(name for name, lacking in _layers(prepared).items() if lacking is None)
+
+
+def unquantizable_nodes(prepared: onnx.ModelProto) -> dict[str, str]:
+    """Name of each Conv, Gemm and MatMul node with a constant weight that has no codes -> why, in words."""
+    return {name: lacking for name, lacking in _layers(prepared).items() if lacking is not None}
+
+
+def _layers(prepared: onnx.ModelProto) -> dict[str, str | None]:
+    """Name of each node with a constant weight -> what keeps it in float, if anything."""
+    constant = {item.name: item for item in prepared.graph.initializer}
+    return {
+        node.name: _lacking(node, constant[weight_name(node)])
+        for node in prepared.graph.node
+        if node.op_type in STATIC_OPS and weight_name(node) in constant
+    }
+
+
+def _lacking(node: onnx.NodeProto, weight: onnx.TensorProto) -> str | None:
+    if weight.data_type != onnx.TensorProto.FLOAT:
+        return f"its weight is {onnx.TensorProto.DataType.Name(weight.data_type).lower()}"
+    if node.op_type == "MatMul" and len(weight.dims) < 2:
+        return "its weight has one dimension"
+    if 0 in weight.dims:
+        return "its weight is empty"
+    return None if np.isfinite(numpy_helper.to_array(weight)).all() else "its weight is not finite"
 
 
 def embedding_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
@@ -140,10 +164,13 @@ def embedding_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
 
 
 def dynamic_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the Gemm, MatMul and Gather nodes with a constant FP32 weight or table, in graph order."""
+    """Names of the Gemm, MatMul and Gather nodes with a constant weight or table that has codes, in graph order."""
     constant = {item.name for item in prepared.graph.initializer if item.data_type == onnx.TensorProto.FLOAT}
+    left = unquantizable_nodes(prepared)
     return tuple(
-        node.name for node in prepared.graph.node if node.op_type in DYNAMIC_OPS and weight_name(node) in constant
+        node.name
+        for node in prepared.graph.node
+        if node.op_type in DYNAMIC_OPS and weight_name(node) in constant and node.name not in left
     )
 
 
@@ -193,12 +220,7 @@ def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
 def _name_nodes(model: onnx.ModelProto) -> None:
     """Give every node a name of its own: the one it has, if no other node has it, else operator and number."""
     uses = Counter(node.name for node in model.graph.node)
-    taken = set(uses)
-    numbers: Counter[str] = Counter()
+    names = Names(uses)
     for node in model.graph.node:
-        if node.name and uses[node.name] == 1:
-            continue
-        while (name := f"{node.op_type}_{numbers[node.op_type]}") in taken:
-            numbers[node.op_type] += 1
-        node.name = name
-        taken.add(name)
+        if not node.name or uses[node.name] > 1:
+            node.name = names.numbered(node.op_type)

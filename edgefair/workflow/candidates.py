@@ -100,7 +100,7 @@ class Candidates:
         source = self.source(choice.prune)
         model, settings = self._graphs.make(choice)
         onnx.save_model(model, to)
-        spec, notes = self.dense.spec, source.notes
+        spec, notes = self.dense.spec, (*source.notes, *self._graphs.notes(choice))
         if self.kind == "static":
             notes = (*notes, *self.calibration_rows(self.recipe(choice))[1])
         post = (*self.config.debias.post, *(MethodConfig(method=name) for name in choice.post))
