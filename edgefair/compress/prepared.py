@@ -6,6 +6,7 @@ import logging
 import math
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, inliner, numpy_helper
 
+from edgefair.compress.gemm import without_factors
 from edgefair.debias.names import Names
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
@@ -93,7 +95,7 @@ def _check_opset(model: onnx.ModelProto, oldest: int, needed_by: str) -> None:
 
 
 def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Infer shapes, fold constants, fuse batch normalizations; name every node; twice is as good as once.
+    """Infer shapes, fold constants, factors and batch normalizations; name every node; twice is as good as once.
 
     Equal models give equal graphs, so node names can be stored and used again.
 
@@ -109,6 +111,7 @@ def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
         check_quantizable(model, "static")
     prepared = _optimized(_inlined(model))
     drop_unused_domains(prepared)
+    without_factors(prepared)
     _name_nodes(prepared)
     del prepared.metadata_props[:]
     prepared.metadata_props.extend(item for item in model.metadata_props if item.key not in MARKS)
@@ -131,17 +134,23 @@ def _layers(prepared: onnx.ModelProto) -> dict[str, str | None]:
     """Name of each node with a constant weight -> what keeps it in float, if anything."""
     constant = {item.name: item for item in prepared.graph.initializer}
     return {
-        node.name: _lacking(node, constant[weight_name(node)])
+        node.name: _lacking(node, constant)
         for node in prepared.graph.node
         if node.op_type in STATIC_OPS and weight_name(node) in constant
     }
 
 
-def _lacking(node: onnx.NodeProto, weight: onnx.TensorProto) -> str | None:
+def _lacking(node: onnx.NodeProto, constant: Mapping[str, onnx.TensorProto]) -> str | None:
+    weight = constant[weight_name(node)]
     if weight.data_type != onnx.TensorProto.FLOAT:
         return f"its weight is {onnx.TensorProto.DataType.Name(weight.data_type).lower()}"
-    if node.op_type == "MatMul" and len(weight.dims) < 2:
-        return "its weight has one dimension"
+    if node.op_type == "MatMul" and len(weight.dims) != 2:
+        # onnxruntime's integer kernels take no vector, and of several matrices no scale for each column.
+        return f"its weight has {len(weight.dims)} dimension{'s' * (len(weight.dims) > 1)}"
+    bias = constant.get(node.input[2]) if len(node.input) > 2 else None
+    if bias is not None and math.prod(bias.dims) > (bias.dims[-1] if bias.dims else 1):
+        # onnxruntime would quantize it by itself.
+        return "its bias has several rows"
     if 0 in weight.dims:
         return "its weight is empty"
     return None if np.isfinite(numpy_helper.to_array(weight)).all() else "its weight is not finite"

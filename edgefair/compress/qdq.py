@@ -199,15 +199,12 @@ class Writer:
         return self._weights[id(codes)][1]
 
     def _bias(self, node: onnx.NodeProto) -> NDArray[np.float32] | None:
-        """The bias, if it can be integers: constant, one number per output, not scaled by the layer."""
-        if len(node.input) < 3 or self._recipe.runtime == "tensorrt":
+        """The bias, if it can be integers: constant, one number per output."""
+        constant = self._graph.constant.get(node.input[2]) if len(node.input) > 2 else None
+        if constant is None or self._recipe.runtime == "tensorrt":
             return None
-        constant = self._graph.constant.get(node.input[2])
-        scaled = any(item.name in {"alpha", "beta"} and item.f != 1 for item in node.attribute)
-        if constant is None or scaled:
-            return None
-        value = numpy_helper.to_array(constant)
-        return value if value.ndim and value.shape[-1] == value.size else None
+        value = np.atleast_1d(numpy_helper.to_array(constant))
+        return value if value.shape[-1] == value.size else None
 
     def _scale(self, name: str) -> NDArray[np.float32]:
         low, high = self._limits(name)
