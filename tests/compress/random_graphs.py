@@ -7,8 +7,8 @@ from onnx import TensorProto, helper, numpy_helper
 LENGTH = (1, 2, 3, 5, 7)
 WIDTH = (1, 2, 3, 4, 6, 8)
 # Limits of clamps: one-sided, both, without zero, of nothing, of one point.
-LIMITS = ((0, 6), (None, 1), (1, None), (-0.3, None), (None, -0.2), (-1, 1), (0.2, 0.9), (-0.7, -0.1), (None, None),
-          (0, None), (None, 0), (0, 0), (0.1, 0.1), (-1e-3, 1e-3))  # fmt: skip
+LIMITS = ((0, 6), (0, 0.3), (None, 1), (0.4, None), (1, None), (-0.3, None), (None, -0.2), (None, -1), (-1, 1),
+          (0.2, 0.9), (-0.7, -0.1), (None, None), (0, None), (None, 0), (0, 0), (0.1, 0.1), (-1e-3, 1e-3))  # fmt: skip
 # What is put behind the name of something that is there already.
 ENDINGS = ("/scale", "/zero", "/codes", "/float", "/dequantized", "/bias", "/bias/scale", "/quantize", "/by_channel",
            "_scale", "_quantized", "_zero_point")  # fmt: skip
@@ -76,9 +76,9 @@ class Builder:
         return [name for name, row in self.values.items() if len(row) in ranks]
 
     def source(self, *ranks):
-        """One of the newest values of a rank; None where there is none."""
+        """One of the newest values of a rank, most often the last; None where there is none."""
         found = self.of_rank(*ranks)
-        return self.pick(found[-3:]) if found else None
+        return self.pick([found[-1], found[-1], *found[-3:]]) if found else None
 
     # Each of these adds some nodes, or nothing where they do not fit.
 
@@ -167,8 +167,8 @@ class Builder:
     def either(self, a, b):
         return [a, b] if self.yes() else [b, a]
 
-    def clamp(self):
-        x = self.source(0, 1, 2, 3, 4)
+    def clamp(self, x=None):
+        x = x or self.source(0, 1, 2, 3, 4)
         row = self.values[x]
         kind = self.pick(("Relu", "Relu", "Clip", "Clip", "Clip", "Clip", "computed", "Max", "Min"))
         if kind == "Relu":
@@ -331,8 +331,12 @@ def networks(draw):
              build.product, build.clamp, build.clamp, build.clamp, build.activation, build.sum, build.sum, build.join,
              build.pool, build.move, build.move, build.normalization, build.split, build.attention,
              build.transposed_convolution)  # fmt: skip
-    for _ in range(draw(st.integers(1, 12))):
-        draw(st.sampled_from(steps))()
+    layers = (build.convolution, build.dense, build.product, build.sum, build.pool, build.join)
+    for _ in range(draw(st.integers(2, 12))):
+        step = draw(st.sampled_from(steps))
+        step()
+        if step in layers and build.yes():
+            build.clamp(list(build.values)[-1])
         if int(np.prod(list(build.values.values())[-1])) > 4096:
             break
     extra = build.end()
