@@ -5,7 +5,6 @@ import onnx
 import onnxruntime
 
 from edgefair.compress.agreement import disagreements
-from edgefair.compress.inner import inner_values
 from edgefair.compress.pairing import Pairing
 from edgefair.compress.placement import small_layers
 from edgefair.compress.prepared import prepare_graph, quantizable_nodes

@@ -314,8 +314,7 @@ class Builder:
         size = int(np.prod(row))
         inputs = [x, self.weight(size, 2)] + ([self.weight(2, stem="b")] if self.yes() else [])
         self.nodes.append(helper.make_node("Gemm" if len(inputs) == 3 else "MatMul", inputs, ["y"], "end"))
-        extra = [self.pick(list(self.values)[1:])] if len(self.values) > 1 and self.yes(4) else []
-        return extra
+        return [self.pick(list(self.values)[1:])] if len(self.values) > 1 and self.yes(4) else []
 
 
 @st.composite
