@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edgefair.debias.graph import Editor
+from edgefair.debias.names import Names
 from edgefair.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -64,18 +65,20 @@ def _shifted(model: onnx.ModelProto, logits: str, shift: NDArray[np.float32]) ->
     """The model with a constant added to its logits: in the bias where there is one, else by one more node."""
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
-    graph = changed.graph
+    graph, names = changed.graph, Names.of(changed)
     at, node = next((at, item) for at, item in enumerate(graph.node) if logits in item.output)
-    if not _shift_bias(graph, node, shift):
-        raw, constant = f"{logits}/uncorrected", f"{logits}/shift"
+    if not _shift_bias(graph, node, shift, names):
+        raw, constant = names.fresh(f"{logits}/uncorrected"), names.fresh(f"{logits}/shift")
         node.output[:] = [raw if name == logits else name for name in node.output]
         graph.initializer.append(numpy_helper.from_array(shift, constant))
-        graph.node.insert(at + 1, helper.make_node("Add", [raw, constant], [logits], f"{logits}/corrected"))
+        graph.node.insert(
+            at + 1, helper.make_node("Add", [raw, constant], [logits], names.fresh(f"{logits}/corrected"))
+        )
     onnx.checker.check_model(changed)
     return changed
 
 
-def _shift_bias(graph: onnx.GraphProto, node: onnx.NodeProto, shift: NDArray[np.float32]) -> bool:
+def _shift_bias(graph: onnx.GraphProto, node: onnx.NodeProto, shift: NDArray[np.float32], names: Names) -> bool:
     """Shift the constant that a node adds, float or 32-bit integers with a scale; whether it has one."""
     constants = {item.name: item for item in graph.initializer}
     if node.op_type == "Gemm" and len(node.input) == 3 and not any(item.name == "beta" for item in node.attribute):
@@ -97,7 +100,7 @@ def _shift_bias(graph: onnx.GraphProto, node: onnx.NodeProto, shift: NDArray[np.
         value, reader, added = moved.astype(integers.dtype), source, source.input[0]
     else:
         return False
-    name = f"{node.name}/corrected"
+    name = names.fresh(f"{node.name}/corrected")
     graph.initializer.append(numpy_helper.from_array(value, name))
     reader.input[:] = [name if item == added else item for item in reader.input]
     if not any(added in item.input for item in graph.node):

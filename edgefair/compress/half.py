@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from edgefair.compress.half_rewrite import Conversion
+from edgefair.debias.names import Names
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
 
@@ -47,7 +48,7 @@ def to_float16(model: onnx.ModelProto, *, float_nodes: frozenset[str] = frozense
     _check(result, float_nodes)
     _constants_as_initializers(result.graph)
     types = _types(result)
-    Conversion(result.graph, types, _half_inputs(result, types, float_nodes)).rewrite()
+    Conversion(result.graph, types, _half_inputs(result, types, float_nodes), Names.of(result)).rewrite()
     return checked_model(result)
 
 

@@ -8,23 +8,28 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from edgefair.debias.names import Names
+
 
 class Conversion:
     """Rewrites the nodes in order, with a Cast wherever a value is needed in the other type.
 
     Args:
         types: element type of every value.
+        names: of the model whose graph it is.
         half: by position, of every node that becomes half, the inputs that it takes as half.
     """
 
-    def __init__(self, graph: onnx.GraphProto, types: dict[str, int], half: dict[int, frozenset[int]]) -> None:
+    def __init__(
+        self, graph: onnx.GraphProto, types: dict[str, int], half: dict[int, frozenset[int]], names: Names
+    ) -> None:
         self._graph = graph
         self._types = types
         self._half = half
         overridable = {item.name for item in graph.input}
         self._weights = {item.name: item for item in graph.initializer if item.name not in overridable}
         self._nodes: list[NodeProto] = []
-        self._names = set(types)
+        self._names = names
         # Names under which a value is there in half and in FP32. What is in neither is as it always was.
         self._as_half: dict[str, str] = {}
         self._as_float: dict[str, str] = {}
@@ -54,13 +59,15 @@ class Conversion:
                 continue
             self._as_half[name] = name
             if name in outputs:
-                made = node.output[index] = self._as_half[name] = self._fresh(name, "half")
-                self._nodes.append(helper.make_node("Cast", [made], [name], f"{made}_out", to=TensorProto.FLOAT))
+                made = node.output[index] = self._as_half[name] = self._names.fresh(f"{name}_half")
+                self._nodes.append(
+                    helper.make_node("Cast", [made], [name], self._names.fresh(f"{made}_out"), to=TensorProto.FLOAT)
+                )
                 self._as_float[name] = name
 
     def _in_half(self, name: str) -> str:
         if name not in self._as_half:
-            made = self._as_half[name] = self._fresh(name, "half")
+            made = self._as_half[name] = self._names.fresh(f"{name}_half")
             weight = self._weights.get(name)
             if weight is None:
                 self._nodes.append(helper.make_node("Cast", [name], [made], made, to=TensorProto.FLOAT16))
@@ -74,13 +81,6 @@ class Conversion:
         if half is None or name in self._weights or half != name:
             return self._as_float.get(name, name)
         if name not in self._as_float:
-            made = self._as_float[name] = self._fresh(name, "float")
+            made = self._as_float[name] = self._names.fresh(f"{name}_float")
             self._nodes.append(helper.make_node("Cast", [half], [made], made, to=TensorProto.FLOAT))
         return self._as_float[name]
-
-    def _fresh(self, name: str, kind: str) -> str:
-        made = f"{name}_{kind}"
-        while made in self._names:
-            made += "_"
-        self._names.add(made)
-        return made

@@ -56,6 +56,7 @@ class Graph:
             for node in self.nodes
             if node.op_type in CLAMPS and self._alone(node.input[0]) and self._holds_zero(node)
         }
+        self._clamps = {node.output[0]: node for node in self.clamp.values()}
 
     def values(self, node: onnx.NodeProto) -> list[str]:
         """What a node reads that is not constant: of a linear layer its rows, of a move what is moved."""
@@ -78,13 +79,27 @@ class Graph:
     def _alone(self, name: str) -> bool:
         return len(self.readers[name]) == 1 and name not in self.outputs
 
+    def limits(self, value: str) -> tuple[float, float]:
+        """Between which numbers the clamp that gives a value leaves it; nothing is known of any other value."""
+        clamp = self._clamps.get(value)
+        return (-math.inf, math.inf) if clamp is None else self._limits(clamp)
+
     def _holds_zero(self, clamp: onnx.NodeProto) -> bool:
-        """Whether its range holds zero, as every range of codes does."""
+        """Whether its range holds zero, as every range of codes does, and something beside it."""
+        low, high = self._limits(clamp)
+        return low <= 0 <= high and low < high
+
+    def _limits(self, clamp: onnx.NodeProto) -> tuple[float, float]:
+        """Between which numbers a clamp leaves what it reads; NaN where that is computed."""
         if clamp.op_type == "Relu":
-            return True
-        limits = [self.constant.get(name) for name in clamp.input[1:] if name]
-        known = [float(numpy_helper.to_array(item)) for item in limits if item is not None]
-        return len(known) == len(limits) and (len(limits) < 2 or known[0] <= 0 <= known[1])
+            return 0.0, math.inf
+        found = [-math.inf, math.inf]
+        for side, name in enumerate(clamp.input[1:]):
+            if name:
+                limit = self.constant.get(name)
+                number = None if limit is None else numpy_helper.to_array(limit)
+                found[side] = math.nan if number is None or number.size != 1 else float(number.item())
+        return found[0], found[1]
 
 
 def small_layers(prepared: onnx.ModelProto) -> frozenset[str]:
@@ -101,7 +116,7 @@ def small_layers(prepared: onnx.ModelProto) -> frozenset[str]:
     )
 
 
-def place_for_cpu(graph: Graph, quantized: Set[str]) -> Placement:
+def place_for_cpu(graph: Graph, quantized: Set[str], held: Set[str] = frozenset()) -> Placement:
     """For onnxruntime on a CPU: INT8 goes on through sums, pools and moves as long as an INT8 layer follows.
 
     A convolution gives INT8 always (its kernel cannot give float), and so does a layer with a clamp behind it (without
@@ -111,8 +126,9 @@ def place_for_cpu(graph: Graph, quantized: Set[str]) -> Placement:
 
     Args:
         quantized: names of the linear layers in INT8.
+        held: names of other nodes that compute in float even between INT8 layers.
     """
-    carried = _carried(graph, quantized)
+    carried = _carried(graph, quantized, held)
     placement = Placement()
     inside: set[str] = set()
     for node in graph.nodes:
@@ -135,28 +151,28 @@ def place_for_cpu(graph: Graph, quantized: Set[str]) -> Placement:
 def pairable(graph: Graph) -> tuple[str, ...]:
     """Values that a placement may put a pair on, whatever layers are in float, in the order in which they are met."""
     names: dict[str, None] = {}
-    for node in _able(graph, graph.layers):
+    for node in _able(graph, graph.layers, frozenset()):
         names |= dict.fromkeys([*graph.values(node), graph.result(node)])
     return tuple(names)
 
 
-def _able(graph: Graph, quantized: Set[str]) -> list[onnx.NodeProto]:
+def _able(graph: Graph, quantized: Set[str], held: Set[str]) -> list[onnx.NodeProto]:
     """Nodes that can give INT8: layers, and others if all they read is INT8."""
     available: set[str] = set()
     able = []
     for node in graph.nodes:
         passing = node.op_type in ARITHMETIC | MOVES and all(name in available for name in graph.values(node))
-        if node.name in quantized or passing:
+        if node.name in quantized or (passing and node.name not in held):
             available.add(graph.result(node))
             able.append(node)
     return able
 
 
-def _carried(graph: Graph, quantized: Set[str]) -> set[str]:
+def _carried(graph: Graph, quantized: Set[str], held: Set[str]) -> set[str]:
     """The nodes that can give INT8 and whose result an INT8 layer reads, or another such node."""
     wanted: set[str] = set()
     carried: set[str] = set()
-    for node in reversed(_able(graph, quantized)):
+    for node in reversed(_able(graph, quantized, held)):
         if graph.result(node) in wanted:
             carried.add(node.name)
         if node.name in quantized or node.name in carried:
@@ -164,7 +180,7 @@ def _carried(graph: Graph, quantized: Set[str]) -> set[str]:
     return carried
 
 
-def place_for_tensorrt(graph: Graph, quantized: Set[str]) -> Placement:
+def place_for_tensorrt(graph: Graph, quantized: Set[str], held: Set[str] = frozenset()) -> Placement:
     """For TensorRT: a pair in front of every INT8 layer, and on what a sum adds to a layer's result.
 
     TensorRT fuses a layer, the sum and clamp behind it and the next layer's quantizer by itself; pairs behind layers
@@ -172,6 +188,7 @@ def place_for_tensorrt(graph: Graph, quantized: Set[str]) -> Placement:
 
     Args:
         quantized: names of the linear layers in INT8.
+        held: names of other nodes that read float.
     """
     made_by = {name: node for node in graph.nodes for name in node.output}
     placement = Placement()
@@ -179,7 +196,11 @@ def place_for_tensorrt(graph: Graph, quantized: Set[str]) -> Placement:
         if node.name in quantized:
             placement.read.setdefault(node.input[0], []).append(node.name)
     for node in graph.nodes:
-        if node.op_type == "Add" and any(_made_in(made_by, name, quantized) for name in node.input):
+        if (
+            node.op_type == "Add"
+            and node.name not in held
+            and any(_made_in(made_by, name, quantized) for name in node.input)
+        ):
             for name in node.input:
                 if name in placement.read:
                     placement.read[name].append(node.name)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
 import onnx
-from onnx import helper, inliner
+from onnx import helper, inliner, numpy_helper
 
+from edgefair.compress.gemm import without_factors
+from edgefair.debias.names import Names
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
 from edgefair.exporters.conversion import first_line, quietly
@@ -90,7 +94,7 @@ def _check_opset(model: onnx.ModelProto, oldest: int, needed_by: str) -> None:
 
 
 def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Infer shapes, fold constants, fuse batch normalizations; name every node; twice is as good as once.
+    """Infer shapes, fold constants, factors and batch normalizations; name every node; twice is as good as once.
 
     Equal models give equal graphs, so node names can be stored and used again.
 
@@ -106,6 +110,7 @@ def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
         check_quantizable(model, "static")
     prepared = _optimized(_inlined(model))
     drop_unused_domains(prepared)
+    without_factors(prepared)
     _name_nodes(prepared)
     del prepared.metadata_props[:]
     prepared.metadata_props.extend(item for item in model.metadata_props if item.key not in MARKS)
@@ -115,11 +120,39 @@ def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def quantizable_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the Conv, Gemm and MatMul nodes with a constant FP32 weight, in graph order."""
-    constant = {item.name for item in prepared.graph.initializer if item.data_type == onnx.TensorProto.FLOAT}
-    return tuple(
-        node.name for node in prepared.graph.node if node.op_type in STATIC_OPS and weight_name(node) in constant
-    )
+    """Names of the Conv, Gemm and MatMul nodes with a constant weight that has codes, in graph order."""
+    return tuple(name for name, lacking in _layers(prepared).items() if lacking is None)
+
+
+def unquantizable_nodes(prepared: onnx.ModelProto) -> dict[str, str]:
+    """Name of each Conv, Gemm and MatMul node with a constant weight that has no codes -> why, in words."""
+    return {name: lacking for name, lacking in _layers(prepared).items() if lacking is not None}
+
+
+def _layers(prepared: onnx.ModelProto) -> dict[str, str | None]:
+    """Name of each node with a constant weight -> what keeps it in float, if anything."""
+    constant = {item.name: item for item in prepared.graph.initializer}
+    return {
+        node.name: _lacking(node, constant)
+        for node in prepared.graph.node
+        if node.op_type in STATIC_OPS and weight_name(node) in constant
+    }
+
+
+def _lacking(node: onnx.NodeProto, constant: Mapping[str, onnx.TensorProto]) -> str | None:
+    weight = constant[weight_name(node)]
+    if weight.data_type != onnx.TensorProto.FLOAT:
+        return f"its weight is {onnx.TensorProto.DataType.Name(weight.data_type).lower()}"
+    if node.op_type == "MatMul" and len(weight.dims) != 2:
+        # onnxruntime's integer kernels take no vector, and of several matrices no scale for each column.
+        return f"its weight has {len(weight.dims)} dimension{'s' * (len(weight.dims) > 1)}"
+    bias = constant.get(node.input[2]) if len(node.input) > 2 else None
+    if bias is not None and math.prod(bias.dims) > (bias.dims[-1] if bias.dims else 1):
+        # onnxruntime would quantize it by itself.
+        return "its bias has several rows"
+    if 0 in weight.dims:
+        return "its weight is empty"
+    return None if np.isfinite(numpy_helper.to_array(weight)).all() else "its weight is not finite"
 
 
 def embedding_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
@@ -139,10 +172,13 @@ def embedding_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
 
 
 def dynamic_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the Gemm, MatMul and Gather nodes with a constant FP32 weight or table, in graph order."""
+    """Names of the Gemm, MatMul and Gather nodes with a constant weight or table that has codes, in graph order."""
     constant = {item.name for item in prepared.graph.initializer if item.data_type == onnx.TensorProto.FLOAT}
+    left = unquantizable_nodes(prepared)
     return tuple(
-        node.name for node in prepared.graph.node if node.op_type in DYNAMIC_OPS and weight_name(node) in constant
+        node.name
+        for node in prepared.graph.node
+        if node.op_type in DYNAMIC_OPS and weight_name(node) in constant and node.name not in left
     )
 
 
@@ -192,12 +228,7 @@ def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
 def _name_nodes(model: onnx.ModelProto) -> None:
     """Give every node a name of its own: the one it has, if no other node has it, else operator and number."""
     uses = Counter(node.name for node in model.graph.node)
-    taken = set(uses)
-    numbers: Counter[str] = Counter()
+    names = Names(uses)
     for node in model.graph.node:
-        if node.name and uses[node.name] == 1:
-            continue
-        while (name := f"{node.op_type}_{numbers[node.op_type]}") in taken:
-            numbers[node.op_type] += 1
-        node.name = name
-        taken.add(name)
+        if not node.name or uses[node.name] > 1:
+            node.name = names.numbered(node.op_type)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -109,6 +109,40 @@ class Qat:
             simulate(classifier.network.get_submodule(name), Grid(**plan["grid"]), low, high)
 
 
+def exportable(
+    plan: Mapping[str, Any], classifier: Classifier, export: Callable[[Classifier], onnx.ModelProto]
+) -> Plan:
+    """A plan of `Qat` without the layers whose weight an exported graph does not hold; these are named in `whole`.
+
+    A layer that is used twice with another normalization behind each use becomes two, each with a normalization in its
+    weight; one that is scaled behind becomes one with other numbers. Nothing that they learned could be given to them.
+
+    Args:
+        classifier: before `apply`; it is not changed.
+        export: makes the prepared graph of a network.
+
+    Raises:
+        ModelError: no layer is left, or the network cannot be exported.
+    """
+    other = copy.deepcopy(classifier)
+    fold(other.network, plan["folded"])
+    weights = {name: other.network.get_submodule(name).get_parameter("weight").detach() for name in plan["ranges"]}
+    learned = {
+        f"{EXPORTED}{name}.weight": Learned(*limits, _digest(weights[name].cpu().numpy()))
+        for name, limits in plan["ranges"].items()
+    }
+    found = {name for _, names in _layers_of(export(other.eval()), learned) for name in names}
+    whole = [name for name in plan["ranges"] if f"{EXPORTED}{name}.weight" not in found]
+    if len(whole) == len(plan["ranges"]):
+        raise ModelError(
+            f"no layer can be trained in INT8: the exported graph has other weights in place of {', '.join(whole[:5])}",
+            expected="a layer whose weight is exported as it is",
+            fix="leave qat out: int8 alone calibrates what training cannot simulate",
+        )
+    ranges = {name: limits for name, limits in plan["ranges"].items() if name not in whole}
+    return {**plan, "ranges": ranges, "whole": whole}
+
+
 @dataclass(frozen=True)
 class Learned:
     """The range of what one layer reads, after training.
@@ -152,16 +186,10 @@ def ranges_of(prepared: onnx.ModelProto, learned: Mapping[str, Learned]) -> Rang
     Raises:
         ModelError: a layer that was trained is not in the graph.
     """
-    constant = {item.name: numpy_helper.to_array(item) for item in prepared.graph.initializer}
     made_by = {name: node for node in prepared.graph.node for name in node.output}
     readers = [name for node in prepared.graph.node for name in set(node.input)]
     missing, ranges = set(learned), Ranges()
-    for node in prepared.graph.node:
-        if node.op_type not in STATIC_OPS or weight_name(node) not in constant:
-            continue
-        weight = constant[weight_name(node)]
-        digests = {_digest(weight), _digest(weight.T)}
-        found = {name for name, item in learned.items() if name == weight_name(node) or item.weight in digests}
+    for node, found in _layers_of(prepared, learned):
         missing -= found
         for name in found:
             for value in _moved(node.input[0], made_by, readers):
@@ -173,6 +201,16 @@ def ranges_of(prepared: onnx.ModelProto, learned: Mapping[str, Learned]) -> Rang
             expected="the exported graph of the trained network, its weights unchanged",
         )
     return ranges
+
+
+def _layers_of(prepared: onnx.ModelProto, learned: Mapping[str, Learned]) -> Iterator[tuple[onnx.NodeProto, set[str]]]:
+    """Every layer of the graph, and the names in `learned` that its weight has, or that are of the same numbers."""
+    constant = {item.name: numpy_helper.to_array(item) for item in prepared.graph.initializer}
+    for node in prepared.graph.node:
+        if node.op_type in STATIC_OPS and weight_name(node) in constant:
+            weight = constant[weight_name(node)]
+            digests = {_digest(weight), _digest(weight.T)}
+            yield node, {name for name, item in learned.items() if name == weight_name(node) or item.weight in digests}
 
 
 def _moved(value: str, made_by: Mapping[str, onnx.NodeProto], readers: list[str]) -> Iterator[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from edgefair.compress.agreement import check_agreement, disagreements
 from edgefair.compress.layer_norm import keep_sums_apart
 from edgefair.compress.placement import Graph, place_for_cpu, place_for_tensorrt
 from edgefair.compress.prepared import (
@@ -21,12 +24,15 @@ from edgefair.compress.prepared import (
     embedding_nodes,
     prepare_graph,
     quantizable_nodes,
+    unquantizable_nodes,
     weight_name,
 )
 from edgefair.compress.qdq import Writer
 from edgefair.compress.ranges import Ranges
 from edgefair.compress.recipe import CalibrationRecipe
+from edgefair.compress.stems import clear_stems, rename_values
 from edgefair.compress.weights import Codes, channel_axis, encode
+from edgefair.debias.names import Names
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
 from edgefair.exporters.conversion import first_line, quietly
@@ -59,6 +65,8 @@ def quantize_static(
 class Quantizer:
     """FP32 graph and ranges -> INT8 graphs of any precision; codes of weights are kept between them.
 
+    What an INT8 graph must not compute as codes is found by `hold`, and is then in float whatever the precision.
+
     Args:
         prepared: a graph of `prepare_graph`.
         ranges: of `calibrate`, on the same graph.
@@ -76,28 +84,43 @@ class Quantizer:
             raise ModelError("no layer of the graph has a constant FP32 weight", expected="an FP32 model")
         self._tables = frozenset(embedding_nodes(prepared))
         self.embeddings = embedding_nodes(prepared) if recipe.runtime == "onnxruntime-cpu" else ()
+        self.held: dict[str, str] = {}
         self._graph = Graph(prepared)
         self._codes: dict[tuple[str, int | None, int, bool], Codes] = {}
 
+    def hold(self, precision: Precision, rows: Mapping[str, NDArray[Any]]) -> None:
+        """Keep in float what its codes do not compute rightly on some rows: node -> what was found, in `held`.
+
+        Args:
+            rows: a few, as graph inputs.
+
+        Raises:
+            ModelError: as `quantize`; or a node that is wrong in float too.
+        """
+        while found := disagreements(self.prepared, self.quantize(precision), rows):
+            check_agreement([item for item in found if item.node in self.held])
+            self.held |= {item.node: item.found for item in found}
+
     def quantize(self, precision: Precision) -> onnx.ModelProto:
-        """The INT8 graph, of equal bytes for equal arguments.
+        """The INT8 graph, of equal bytes for equal arguments and for equal rows of `hold`.
 
         Raises:
             ModelError: names that are not the graph's, or nothing left to quantize.
         """
         reduced = frozenset(self.nodes) if precision.reduced_nodes is None else precision.reduced_nodes
-        embeddings = frozenset(self.embeddings) - precision.float_nodes
+        embeddings = frozenset(self.embeddings) - precision.float_nodes - self.held.keys()
         unknown = ((precision.float_nodes - self._tables) | reduced | precision.unsigned_nodes) - set(self.nodes)
         if unknown:
             raise ModelError(
                 f"the graph has no quantizable node '{min(unknown)}'",
                 expected=f"names among {', '.join(self.nodes[:5])}{', ...' if len(self.nodes) > 5 else ''}",
             )
-        quantized = frozenset(self.nodes) - precision.float_nodes
+        quantized = frozenset(self.nodes) - precision.float_nodes - self.held.keys()
         if not quantized and not embeddings:
             raise ModelError("every layer stays in float", expected="at least one in INT8")
         place = place_for_cpu if self.recipe.runtime == "onnxruntime-cpu" else place_for_tensorrt
-        writer = Writer(self._graph, place(self._graph, quantized), self.ranges, self.recipe)
+        placement = place(self._graph, quantized, self.held.keys())
+        writer = Writer(self._graph, placement, self.ranges, self.recipe, Names.of(self.prepared))
         for node in self._graph.nodes:
             if node.name in quantized:
                 bits = self.recipe.weight_bits if self.recipe.weight_bits < 8 else 7 if node.name in reduced else 8
@@ -154,7 +177,11 @@ def quantize_dynamic(
     logging.getLogger("onnxruntime").setLevel(logging.ERROR)
     with work_folder() as folder:
         source, target = folder / "prepared.onnx", folder / "int8.onnx"
-        onnx.save_model(prepare_graph(model), source)
+        prepared = onnx.ModelProto()
+        prepared.CopyFrom(prepare_graph(model))
+        left = float_nodes | unquantizable_nodes(prepared).keys()
+        renamed = clear_stems(prepared)
+        onnx.save_model(prepared, source)
         try:
             with quietly():
                 ort_quantization.quantize_dynamic(
@@ -162,7 +189,7 @@ def quantize_dynamic(
                     str(target),
                     op_types_to_quantize=list(DYNAMIC_OPS),
                     # The quantizer first makes a MatMul of every Gemm, under a name of its own.
-                    nodes_to_exclude=sorted(float_nodes | {f"{name}_MatMul" for name in float_nodes}),
+                    nodes_to_exclude=sorted(left | {f"{name}_MatMul" for name in left}),
                     per_channel=True,
                     reduce_range=reduce_range,
                     weight_type=ort_quantization.QuantType.QInt8,
@@ -170,6 +197,8 @@ def quantize_dynamic(
             result = onnx.load_model(target)
         except Exception as error:
             raise ModelError(f"INT8 quantization failed: {first_line(error)}") from error
+    ends = {item.name for item in (*result.graph.input, *result.graph.output)}
+    rename_values(result, {new: old for new, old in renamed.items() if new in ends})
     if not any(node.op_type in QUANTIZED or node.op_type.endswith("Integer") for node in result.graph.node):
         raise ModelError("the quantizer left the graph as it was", expected="nodes with 8-bit weights")
     del result.metadata_props[:]

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 
 from edgefair.compress.histogram import Histogram
 from edgefair.compress.placement import Graph, pairable
+from edgefair.compress.prepared import unquantizable_nodes
 from edgefair.errors import DataError, ModelError
 from edgefair.exporters.conversion import first_line
 
@@ -56,24 +57,30 @@ def calibrate(
     names = pairable(Graph(prepared))
     if not names:
         raise ModelError(
-            "the graph has nothing to quantize: no Conv, Gemm or MatMul has a constant FP32 weight",
-            expected="an FP32 model, whose weights stand on the right of a product",
+            "the graph has nothing to quantize: no Conv, Gemm or MatMul has a constant FP32 weight"
+            + "".join(f"; '{name}': {why}" for name, why in list(unquantizable_nodes(prepared).items())[:3]),
+            expected="an FP32 model, whose weights are matrices on the right of a product",
             fix="leave --int8 out",
         )
     runner = _Runner(prepared, names)
     seen = {name: _Extremes() for name in names}
+    runs = 0
     for values in runner.values(batches):
+        runs += 1
         for name, value in zip(names, values, strict=True):
             if value.size:
                 _add_extremes(seen[name], name, value)
-    if not all(item.values for item in seen.values()):
+    if not runs:
         raise DataError("there is no calibration row", expected="rows that the ranges of activations are taken from")
+    # An activation with an axis of length 0 has no values, whatever the rows.
+    empty = {name: (0.0, 0.0) for name, item in seen.items() if not item.values}
     if method == "minmax":
-        return {name: (item.low, item.high) for name, item in seen.items()}
-    counted = {name: Histogram(item.low, item.high) for name, item in seen.items()}
+        return empty | {name: (item.low, item.high) for name, item in seen.items() if name not in empty}
+    counted = {name: Histogram(item.low, item.high) for name, item in seen.items() if name not in empty}
     for values in runner.values(batches):
         for name, value in zip(names, values, strict=True):
-            counted[name].add(value)
+            if name in counted:
+                counted[name].add(value)
     for name, item in counted.items():
         if item.values != seen[name].values:
             raise DataError(
@@ -82,7 +89,7 @@ def calibrate(
                 expected="batches that are the same whenever they are iterated over",
                 fix="give a list, or an object whose __iter__ starts anew, instead of a generator",
             )
-    return {
+    return empty | {
         name: item.percentile(percentile) if method == "percentile" else item.entropy()
         for name, item in counted.items()
     }

@@ -8,6 +8,7 @@ from onnx import numpy_helper
 
 from edgefair.compress.prepared import quantizable_nodes, weight_name
 from edgefair.compress.weights import channel_axis
+from edgefair.debias.names import Names
 from edgefair.errors import ModelError
 
 
@@ -59,6 +60,6 @@ def _zero(model: onnx.ModelProto, node: onnx.NodeProto, index: int, weak: np.nda
     if not value.ndim or weak.max(initial=0) >= value.shape[axis]:
         return
     np.moveaxis(value, axis, 0)[weak] = 0
-    name = f"{node.name}/{index}/pruned"
+    name = Names.of(model).fresh(f"{node.name}/{index}/pruned")
     model.graph.initializer.append(numpy_helper.from_array(value, name))
     node.input[index] = name

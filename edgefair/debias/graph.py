@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edgefair.debias.names import Names
 from edgefair.errors import ModelError
 from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec, Reading
 
@@ -43,7 +44,7 @@ class Editor:
         self.model.CopyFrom(model)
         self.spec = spec
         self._graph = self.model.graph
-        self._names = {name for node in self._graph.node for name in [*node.output, *node.input]}
+        self._names = Names.of(self.model)
 
     def score(self) -> str:
         """The value that holds P(class), float32 [rows, classes]; made where the graph ends before it.
@@ -105,13 +106,13 @@ class Editor:
 
     def constant(self, value: NDArray[Any]) -> str:
         """A new initializer; its name."""
-        name = self._fresh("constant")
+        name = self._names.numbered("post_constant")
         self._graph.initializer.append(numpy_helper.from_array(value, name))
         return name
 
     def add(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
         """A new node at the end; the name of its output."""
-        name = self._fresh(operator.lower())
+        name = self._names.numbered(f"post_{operator.lower()}")
         self._graph.node.append(helper.make_node(operator, list(inputs), [name], **attributes))
         return name
 
@@ -125,17 +126,24 @@ class Editor:
     def finished(self, decision: str, score: str, threshold: float | None) -> tuple[onnx.ModelProto, ModelSpec]:
         """The model that gives `decision` int64 [rows] and `score` float32 [rows, classes], and its spec.
 
-        What only the old outputs needed is gone.
+        Where an input has one of these names, the output has a number behind it. What only the old outputs needed is
+        gone.
         """
-        self._rename({decision: DECISION, score: SCORE})
+        inputs = {item.name for item in self._graph.input}
+        given = {
+            value: self._names.fresh(name) if name in inputs else name
+            for value, name in ((decision, DECISION), (score, SCORE))
+        }
+        self._rename(given)
+        decision, score = given[decision], given[score]
         _set_outputs(
             self.model,
             [
-                helper.make_tensor_value_info(DECISION, TensorProto.INT64, ["rows"]),
-                helper.make_tensor_value_info(SCORE, TensorProto.FLOAT, ["rows", len(self.spec.classes)]),
+                helper.make_tensor_value_info(decision, TensorProto.INT64, ["rows"]),
+                helper.make_tensor_value_info(score, TensorProto.FLOAT, ["rows", len(self.spec.classes)]),
             ],
         )
-        spec = replace(self.spec, reading=Reading(output=DECISION, kind="label", threshold=threshold, score=SCORE))
+        spec = replace(self.spec, reading=Reading(output=decision, kind="label", threshold=threshold, score=score))
         kept = [item for item in self.model.metadata_props if item.key != SPEC_METADATA_KEY]
         del self.model.metadata_props[:]
         self.model.metadata_props.extend(kept)
@@ -145,18 +153,13 @@ class Editor:
 
     def _rename(self, names: dict[str, str]) -> None:
         """Give values their final names; an older value of such a name makes room."""
-        away = {new: self._fresh(f"{new}_before") for new in names.values() if new not in names}
+        away = {new: self._names.numbered(f"post_{new}_before") for new in names.values() if new not in names}
         table = {**away, **names}
         for node in self._graph.node:
             node.input[:] = [table.get(name, name) for name in node.input]
             node.output[:] = [table.get(name, name) for name in node.output]
-
-    def _fresh(self, stem: str) -> str:
-        number = 0
-        while (name := f"post_{stem}_{number}") in self._names:
-            number += 1
-        self._names.add(name)
-        return name
+        for item in self._graph.initializer:
+            item.name = table.get(item.name, item.name)
 
 
 # What leaves values as they are, but for rounding.

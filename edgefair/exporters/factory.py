@@ -14,6 +14,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from edgefair.debias.names import Names
 from edgefair.errors import ModelError, UsageError
 from edgefair.exporters.conversion import OPSET, ROWS, finished_model, first_line, quietly
 
@@ -78,8 +79,8 @@ def export_network(network: nn.Module, example: tuple[Tensor, ...], input_names:
         input_names: the graph's inputs, in the order of `example`.
 
     Returns:
-        A graph with the output `output`, or `output_0`, `output_1`, ... where forward returns several tensors. Of a
-        result with `.logits`, the logits alone.
+        A graph with the output `output`, or `output_0`, `output_1`, ... where forward returns several tensors, with
+        other numbers where inputs have these names. Of a result with `.logits`, the logits alone.
 
     Raises:
         ModelError: forward returns no tensors, or the network cannot be exported with any number of rows.
@@ -87,7 +88,7 @@ def export_network(network: nn.Module, example: tuple[Tensor, ...], input_names:
     plain = _Plain(network).eval().float()
     # A batch of one would be specialised away.
     example = tuple(torch.cat([item, item]) if len(item) == 1 else item for item in example)
-    rows = torch.export.Dim(ROWS, min=1)
+    rows, names = torch.export.Dim(ROWS, min=1), Names(input_names)
     try:
         with quietly():
             with torch.no_grad():
@@ -98,7 +99,7 @@ def export_network(network: nn.Module, example: tuple[Tensor, ...], input_names:
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=list(input_names),
-                output_names=[OUTPUT] if count == 1 else [f"{OUTPUT}_{index}" for index in range(count)],
+                output_names=[names.fresh(OUTPUT)] if count == 1 else [names.numbered(OUTPUT) for _ in range(count)],
                 dynamic_shapes=(tuple({0: rows} for _ in example),),
                 external_data=False,
                 verbose=False,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 OPSET = 20
 # Two rows, because a batch of one is specialised away, and any number beside it is promised by the dynamic shape.
 EXAMPLE_ROWS = 2
+SCORE = "score"
 
 
 def export_classifier(
@@ -27,8 +28,8 @@ def export_classifier(
 ) -> onnx.ModelProto:
     """Export preprocessing, network and decision as one graph with a dynamic number of rows.
 
-    Inputs are the spec's, in its order; outputs are `decision` int64 [rows] and `score` float32 [rows, classes]. The
-    spec is written into the file's metadata.
+    Inputs are the spec's, in its order; outputs are its decision, int64 [rows], and its score, float32 [rows, classes].
+    The spec is written into the file's metadata.
 
     Raises:
         ModelError: the network cannot be exported, or the exported graph does not give the network's decisions.
@@ -46,7 +47,7 @@ def export_classifier(
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=[item.name for item in spec.inputs],
-                output_names=["decision", "score"],
+                output_names=[spec.reading.output, spec.reading.score or SCORE],
                 dynamic_shapes=(tuple({0: rows} for _ in example),),
                 external_data=False,
                 verbose=False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgefair.data.lazy import LazyColumn
 from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
+from edgefair.debias.names import Names
 from edgefair.probe.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading
 from edgefair.training.settings import ModelConfig, PictureConfig
 
@@ -19,7 +20,8 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
 
     Pictures become the graph input `picture` (uint8, scaled inside the graph) and texts the input `input_ids`. Numbers
     become the input `numeric`, categories the input `categorical` with the vocabulary of the training split, and an
-    array feature an input of its own name. Vocabularies are sorted, so equal data gives an equal spec.
+    array feature an input of its own name; where that is one of these, the other gets a number. Vocabularies are
+    sorted, so equal data gives an equal spec.
     """
     numbers: list[Column] = []
     categories: list[Column] = []
@@ -38,15 +40,20 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
             arrays.append(InputSpec(name=name, dtype="float32", array=name))
         else:
             numbers.append(Column(name))
-    inputs = arrays
+    inputs, names = arrays, Names(item.name for item in arrays)
     if numbers:
-        inputs = [*inputs, InputSpec(name="numeric", dtype="float32", columns=tuple(numbers))]
+        inputs = [*inputs, InputSpec(name=names.fresh("numeric"), dtype="float32", columns=tuple(numbers))]
     if categories:
-        inputs = [*inputs, InputSpec(name="categorical", dtype="int32", columns=tuple(categories))]
+        inputs = [*inputs, InputSpec(name=names.fresh("categorical"), dtype="int32", columns=tuple(categories))]
     binary = len(data.classes) == 2
     return ModelSpec(
         inputs=tuple(inputs),
-        reading=Reading(output="decision", kind="label", threshold=model.threshold if binary else None, score="score"),
+        reading=Reading(
+            output=names.fresh("decision"),
+            kind="label",
+            threshold=model.threshold if binary else None,
+            score=names.fresh("score"),
+        ),
         classes=tuple(data.classes),
     )
 

@@ -98,9 +98,9 @@ class Candidates:
     def make(self, choice: Choice, to: Path) -> Made:
         """Write the model file of a choice."""
         source = self.source(choice.prune)
-        model, settings = self._graphs.make(choice)
+        model, settings = self._graphs.make(choice, compared=True)
         onnx.save_model(model, to)
-        spec, notes = self.dense.spec, source.notes
+        spec, notes = self.dense.spec, (*source.notes, *self._graphs.notes(choice))
         if self.kind == "static":
             notes = (*notes, *self.calibration_rows(self.recipe(choice))[1])
         post = (*self.config.debias.post, *(MethodConfig(method=name) for name in choice.post))
@@ -111,8 +111,8 @@ class Candidates:
         return Made(to, spec, source.settings | settings, notes)
 
     def graph(self, choice: Choice) -> onnx.ModelProto:
-        """The compressed graph of a choice, before treatments."""
-        return self._graphs.make(choice)[0]
+        """The compressed graph of a choice, before treatments: to be looked at, not shipped."""
+        return self._graphs.make(choice, compared=False)[0]
 
     def nodes(self, prune: float | None) -> tuple[str, ...]:
         """Names of the nodes that are INT8 or half unless a choice leaves them in float, embeddings among them."""

@@ -27,6 +27,8 @@ from edgefair.workflow.train import prepare_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import onnx
+
     from edgefair.compress.base import Plan
     from edgefair.compress.qat import Learned
     from edgefair.training.checkpoint import Checkpoint
@@ -189,12 +191,25 @@ class Work:
             self._progress(0, 0, f"step {stage.name}")
             context = Context(self._rows, self._config.seed, self._progress, self._latency_ms)
             plan = step.plan(classifier, context)
+            if stage.name == "qat":
+                from edgefair.compress.qat import exportable
+
+                plan = exportable(plan, classifier, self._exported)
             save_weights(classifier, folder / START)
             write_atomic(folder / PLAN, json.dumps(plan).encode())
         if "before" in plan:
             self._before = self._before or plan["before"]
         step.apply(classifier, plan)
         return classifier, plan
+
+    def _exported(self, classifier: Classifier) -> onnx.ModelProto:
+        """The prepared graph of a network."""
+        from edgefair.compress.prepared import prepare_graph
+        from edgefair.exporters.torch_module import export_classifier
+
+        with work_folder() as folder:
+            run = self._run
+            return prepare_graph(export_classifier(classifier, run.spec, run.array_shapes, folder / "model.onnx"))
 
     def _teacher(self, stage: Stage) -> Distill | None:
         if self.compress.distill is None or not stage.taught:

@@ -8,10 +8,17 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgefair.compress.agreement import check_agreement, check_prepared, disagreements
 from edgefair.compress.bias_correction import correct_bias
 from edgefair.compress.half import half_products, to_float16
 from edgefair.compress.placement import small_layers
-from edgefair.compress.prepared import MARKS, dynamic_nodes, embedding_nodes, quantizable_nodes
+from edgefair.compress.prepared import (
+    MARKS,
+    dynamic_nodes,
+    embedding_nodes,
+    quantizable_nodes,
+    unquantizable_nodes,
+)
 from edgefair.compress.quantize import Precision, Quantizer, quantize_dynamic
 from edgefair.compress.ranges import Ranges, calibrate
 from edgefair.compress.recipe import CalibrationRecipe
@@ -30,6 +37,10 @@ from edgefair.workflow.stratified import cells_of, draw
 
 # Training rows of every cell that correct a bias, at most.
 BIAS_ROWS = 64
+# Calibration rows on which every node of an INT8 graph is compared with the FP32 graph's.
+COMPARED_ROWS = 4
+# Layers that a note names at most.
+NAMED = 5
 
 
 class Graphs:
@@ -60,12 +71,17 @@ class Graphs:
         self._progress = progress
         self._ranges: dict[tuple[float | None, str], Ranges] = {}
         self._quantizers: dict[tuple[float | None, str], Quantizer] = {}
+        self._compared: dict[tuple[float | None, str], dict[str, NDArray[Any]]] = {}
 
-    def make(self, choice: Choice) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    def make(self, choice: Choice, *, compared: bool) -> tuple[onnx.ModelProto, dict[str, Any]]:
         """The graph, and what was done, for the manifest.
 
+        Args:
+            compared: whether every node of a static INT8 graph is compared with the FP32 graph's.
+
         Raises:
-            DataError, ModelError: rows or a graph that cannot be calibrated or quantized.
+            DataError, ModelError: rows or a graph that cannot be calibrated or quantized; an INT8 graph that differs by
+                more than its codes explain.
             MeasurementError: a bias is corrected, and the first target gave no answers that can be believed.
         """
         if self._kind is None:
@@ -75,9 +91,23 @@ class Graphs:
         if floats and floats >= set(self.nodes(choice.prune)):
             float_graph = onnx.load_model(self._sources.source(choice.prune).path)
             return float_graph, {"float_nodes": sorted(floats | _layers_in_float(prepared, prepared))}
-        graph, settings = self._low_precision(choice, prepared, floats)
+        graph, settings = self._low_precision(choice, prepared, floats, compared)
         floats |= _layers_in_float(prepared, graph)
         return graph, ({"float_nodes": sorted(floats)} if floats else {}) | settings
+
+    def notes(self, choice: Choice) -> tuple[str, ...]:
+        """What of the graph stays in float although low precision was asked for, and why."""
+        if self._kind not in {"static", "dynamic"}:
+            return ()
+        left = unquantizable_nodes(self._sources.prepared(choice.prune))
+        quantizer = self._quantizers.get((choice.prune, choice.calibration))
+        held = {} if quantizer is None else quantizer.held
+        said = [f"'{name}' stays in float: {why}" for name, why in list(left.items())[:NAMED]]
+        said += [
+            f"'{name}' stays in float, as its INT8 form is wrong: {why}. Please report this error of edgefair's"
+            for name, why in list(held.items())[:NAMED]
+        ]
+        return tuple(said)
 
     def nodes(self, prune: float | None) -> tuple[str, ...]:
         """Names of the nodes that are INT8 or half unless a choice leaves them in float, embeddings among them."""
@@ -114,17 +144,17 @@ class Graphs:
         return self._ranges[key]
 
     def _low_precision(
-        self, choice: Choice, prepared: onnx.ModelProto, floats: frozenset[str]
+        self, choice: Choice, prepared: onnx.ModelProto, floats: frozenset[str], compared: bool
     ) -> tuple[onnx.ModelProto, dict[str, Any]]:
         if self._kind == "fp16":
             return _unmarked(to_float16(prepared, float_nodes=floats)), {"fp16": True}
         settings: dict[str, Any] = {"int8": self._kind, "reduce_range": self._reduce_range}
         if self._kind == "dynamic":
             return quantize_dynamic(prepared, reduce_range=self._reduce_range, float_nodes=floats), settings
-        graph, made = self._static(choice)
+        graph, made = self._static(choice, compared)
         return graph, settings | made
 
-    def _static(self, choice: Choice) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    def _static(self, choice: Choice, compared: bool) -> tuple[onnx.ModelProto, dict[str, Any]]:
         recipe = self.recipe(choice)
         floats = frozenset(choice.float_nodes) | self._too_small(choice.prune)
         precision = Precision(
@@ -132,7 +162,10 @@ class Graphs:
             reduced_nodes=None if self._reduce_range else frozenset(choice.seven_bit) - floats,
             unsigned_nodes=frozenset(choice.unsigned) - floats,
         )
-        graph = self._quantizer(choice).quantize(precision)
+        quantizer = self._quantizer(choice)
+        graph = quantizer.quantize(precision)
+        if compared:
+            check_agreement(disagreements(quantizer.prepared, graph, self._few(choice)))
         settings: dict[str, Any] = {
             "calibration": recipe.model_dump(mode="json"),
             "calibration_rows": len(self._calibration.rows(recipe)[0]),
@@ -150,8 +183,23 @@ class Graphs:
         key = (choice.prune, choice.calibration)
         if key not in self._quantizers:
             prepared = self._sources.prepared(choice.prune)
-            self._quantizers[key] = Quantizer(prepared, self.ranges(choice), self.recipe(choice))
+            quantizer = Quantizer(prepared, self.ranges(choice), self.recipe(choice))
+            few = self._few(choice)
+            check_prepared(onnx.load_model(self._sources.source(choice.prune).path), prepared, few)
+            quantizer.hold(Precision(float_nodes=self._too_small(choice.prune)), few)
+            self._quantizers[key] = quantizer
         return self._quantizers[key]
+
+    def _few(self, choice: Choice) -> dict[str, NDArray[Any]]:
+        """Some calibration rows from all over, as many as the graph takes at once, as graph inputs."""
+        key = (choice.prune, choice.calibration)
+        if key not in self._compared:
+            rows, _ = self._calibration.rows(self.recipe(choice))
+            dims = self._sources.prepared(choice.prune).graph.input[0].type.tensor_type.shape.dim
+            count = (dims[0].dim_value if dims else 0) or COMPARED_ROWS
+            chosen = np.linspace(0, len(rows) - 1, count).astype(np.int64)
+            self._compared[key] = next(iter(self._calibration.batches(rows.take(chosen))))
+        return self._compared[key]
 
     def _too_small(self, prune: float | None) -> frozenset[str]:
         """Layers that are no faster in INT8: they stay in float, unless all are."""

@@ -145,7 +145,7 @@ def _external_files(path: Path) -> tuple[Path, ...]:
     """The files beside an ONNX file that hold weights of it."""
     import onnx
 
-    from edgefair.exporters.checked import parts_of
+    from edgefair.debias.names import parts_of
 
     tensors: list[onnx.TensorProto] = []
     for part in parts_of(onnx.load_model(path, load_external_data=False)):

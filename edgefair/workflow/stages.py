@@ -206,6 +206,13 @@ def said_of(stage: Stage, done: dict[str, Any]) -> tuple[str, ...]:
             what = "weights in clusters (smaller when packed, no faster)"
         case "qat":
             what = "trained with INT8 simulated"
+            if plan.get("whole"):
+                named = _named(plan["whole"])
+                return (
+                    f"{what}; {trained}",
+                    "not simulated in training, because the exported graph has other weights in their place (a layer "
+                    f"used several times with a normalization behind it): {named}; INT8 calibrates them",
+                )
         case _:
             return ()
     return (f"{what}; {trained}",)
@@ -213,5 +220,9 @@ def said_of(stage: Stage, done: dict[str, Any]) -> tuple[str, ...]:
 
 def _whole(layers: Sequence[str]) -> str:
     """That layers could not lose channels."""
-    named = ", ".join(layers[:WHOLE_NAMED]) + (f" and {len(layers) - WHOLE_NAMED} more" * (len(layers) > WHOLE_NAMED))
-    return f"pruning left whole, because the forward pass expects all of their channels: {named}"
+    return f"pruning left whole, because the forward pass expects all of their channels: {_named(layers)}"
+
+
+def _named(layers: Sequence[str]) -> str:
+    """The first layers by name, and how many more there are."""
+    return ", ".join(layers[:WHOLE_NAMED]) + f" and {len(layers) - WHOLE_NAMED} more" * (len(layers) > WHOLE_NAMED)

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.compress.pruning.cut import Cut, cut, has_heads
+from edgefair.compress.pruning.recurrent import stand_in
 from edgefair.errors import EdgefairError, ModelError, UsageError
 
 # What tracing and running a network of any kind may raise.
 _FAILURES = (RuntimeError, ValueError, KeyError, AttributeError, TypeError, IndexError, AssertionError, EdgefairError)
 TRIAL_ROWS = 2
+ONE_LAYER = "it has one layer"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,8 @@ def find_units(network: nn.Module, example: Tensor) -> tuple[list[Unit], list[st
     Channels that depend on each other (residual sums, depthwise and grouped convolutions, attention heads) leave
     together (Fang et al., "DepGraph: towards any structural pruning", CVPR 2023, through torch-pruning's tracing). All
     are tried: an atom is removed from a copy, which must still give logits. Where it does not, as before a view with a
-    fixed number of channels, and in the layer that gives the logits, the unit stays whole.
+    fixed number of channels, and in the layer that gives the logits, the unit stays whole; so does what a recurrent
+    layer reads, and what only some groups of a grouped convolution would lose.
 
     Args:
         example: one row of features [1, ...].
@@ -102,6 +105,7 @@ def find_units(network: nn.Module, example: Tensor) -> tuple[list[Unit], list[st
     except ImportError as error:
         raise UsageError(f"pruning needs torch-pruning: {error}", fix="pip install 'edgefair[torch]'") from error
     traced = copy.deepcopy(network).eval().requires_grad_(True)
+    recurrent = stand_in(traced)
     try:
         logits = traced(example.repeat(TRIAL_ROWS, *[1] * (example.dim() - 1)))
         if logits.dim() != 2 or len(logits) != TRIAL_ROWS:
@@ -112,7 +116,7 @@ def find_units(network: nn.Module, example: Tensor) -> tuple[list[Unit], list[st
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             graph = torch_pruning.DependencyGraph().build_dependency(traced, example_inputs=example, verbose=False)
-            units = list(_units(traced, graph))
+            traced_units = list(_units(traced, graph))
     except EdgefairError:
         raise
     except _FAILURES as error:
@@ -120,15 +124,35 @@ def find_units(network: nn.Module, example: Tensor) -> tuple[list[Unit], list[st
             f"the network cannot be pruned: {type(error).__name__}: {str(error).splitlines()[0]}",
             expected="a forward that torch can trace from features to logits, its layers torch.nn modules",
         ) from error
-    found, whole = _tried(network, example, units, logits.shape)
+    units = [unit for unit in traced_units if not recurrent & {member.path for member in unit.members}]
+    apart = [unit for unit in units if _splits_groups(network, unit)]
+    found, broken = _tried(network, example, [unit for unit in units if unit not in apart], logits.shape)
+    kept = [unit.name for unit in traced_units if unit not in units and unit.name not in recurrent]
+    whole = [*kept, *(unit.name for unit in apart), *broken]
     if not found:
         raise ModelError(
             "the network cannot be pruned: "
-            + (f"its forward breaks where {', '.join(whole[:5])} loses a channel" if whole else "it has one layer"),
-            expected="layers before the last one, and no view with a fixed number of channels",
-            fix="write views with -1 or flatten() in place of numbers of channels",
+            + (f"{', '.join(whole[:5])} must stay whole, as other parts count on all channels" if whole else ONE_LAYER),
+            expected="layers before the last one whose channels can leave: nothing behind them that recurs, joins them "
+            "in groups, takes them apart into equal parts, or has a fixed number of channels",
+            fix="write views with -1 or flatten() in place of numbers of channels; or compress by low_rank or int8",
         )
     return found, whole
+
+
+def _splits_groups(network: nn.Module, unit: Unit) -> bool:
+    """Whether an atom would leave some groups of a grouped convolution and not others."""
+    for member in unit.members:
+        layer = dict(network.named_modules()).get(member.path)
+        groups = 1 if not isinstance(layer, nn.Conv2d | nn.Conv1d | nn.Conv3d) else _groups(layer)
+        if groups == 1:
+            continue
+        part = (layer.out_channels if member.side == "out" else layer.in_channels) // groups  # type: ignore[union-attr]
+        places = torch.zeros(unit.atoms, part, dtype=torch.int64)
+        places.index_put_((member.atom, member.index % part), torch.tensor(1), accumulate=True)
+        if not bool(((places == 0) | (places == groups)).all()):
+            return True
+    return False
 
 
 def _tried(network: nn.Module, example: Tensor, units: list[Unit], shape: torch.Size) -> tuple[list[Unit], list[str]]:
