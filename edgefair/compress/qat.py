@@ -128,8 +128,8 @@ def exportable(
     fold(other.network, plan["folded"])
     weights = {name: other.network.get_submodule(name).get_parameter("weight").detach() for name in plan["ranges"]}
     learned = {
-        f"{EXPORTED}{name}.weight": Learned(*limits, _digest(weights[name].cpu().numpy()))
-        for name, limits in plan["ranges"].items()
+        f"{EXPORTED}{name}.weight": Learned(low, high, _digest(weights[name].cpu().numpy()))
+        for name, (low, high) in plan["ranges"].items()
     }
     found = {name for _, names in _layers_of(export(other.eval()), learned) for name in names}
     whole = [name for name in plan["ranges"] if f"{EXPORTED}{name}.weight" not in found]
