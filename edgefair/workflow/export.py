@@ -30,6 +30,7 @@ from edgefair.workflow.calibration import idle_calibration
 from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.fleet import load_fleet
 from edgefair.workflow.models import Dense, dense_model
+from edgefair.workflow.original import is_original
 from edgefair.workflow.post import check_post
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.recipes import check_recipes
@@ -114,6 +115,7 @@ def export(
             shown_as=shown_as,
             reference=dense.path if changed else None,
             reference_as=shown_as / REFERENCE,
+            own_reference=not changed and is_original(dense.path),
             latency=latency,
             settings=shown_in(settings, config.base),
             notes=notes,

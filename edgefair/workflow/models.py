@@ -70,6 +70,13 @@ def names_foreign_model(name: str) -> bool:
     return ":" in name and not Path(name).exists()
 
 
+def names_factory(name: str) -> bool:
+    """Whether a name is that of a function, whose module gets its weights from a file of its own."""
+    path = Path(name)
+    foreign = names_foreign_model(name)
+    return foreign and not name.startswith(HUGGING_FACE) and path.suffix not in SUFFIXES
+
+
 def dense_model(
     config: Config, data: DataSet, name: str, *, weights: Path | None, to: Path, progress: Progress
 ) -> Dense:
