@@ -45,4 +45,4 @@ def without_pairs(evidence: Evidence, name: str, unit: str, threshold: float) ->
     """
     if evidence.own_reference:
         return Gate(name, Outcome.PASS, unit, 0.0, 0.0, 0.0, threshold, UNCHANGED)
-    return unmeasured(name, unit, threshold, NO_REFERENCE)
+    return unmeasured(name, unit, threshold, evidence.why_missing(name, NO_REFERENCE))
