@@ -56,7 +56,7 @@ def compare(
     data: DataSet | None = None
     if any(path.suffix != ".npz" for path in (before, after)):
         progress(0, 0, "reading")
-        data = load(config.data, base=config.base, roles=["train", "validation", "audit"])
+        data = load(config.data, base=config.base, roles=["audit"], optional=("train", "validation"))
     one, other = (_side(config, path, data, progress) for path in (before, after))
     attributes = config.policy.base_attributes
     for record in (one, other):

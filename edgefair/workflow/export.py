@@ -89,8 +89,9 @@ def export(
     with staging(destination) as folder, work_folder() as work:
         started = time.perf_counter()
         progress(0, 0, "reading")
-        data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
+        data = load(config.data, base=config.base, roles=["audit"], optional=("train", "validation"))
         _check_groups(config.policy, data)
+        _check_rows(config, data)
         reading_s = time.perf_counter() - started
         if name is not None:
             dense = trained_model(config, name, folder / REFERENCE, progress)
@@ -158,6 +159,18 @@ def _check_groups(policy: Policy, data: DataSet) -> None:
         counts = GroupCounts.from_rows(attributes, label=rows.label, decision=rows.label, classes=data.classes)
         for name in policy.attributes:
             declared_table(counts, policy, name)
+
+
+def _check_rows(config: Config, data: DataSet) -> None:
+    """Refuse steps whose rows are not there, before anything is compressed (DataError).
+
+    Calibration says itself what it lacks.
+    """
+    if config.compress.trains:
+        data.rows_for("a compression that trains", "train")
+        data.rows_for("a compression that trains", "validation")
+    if config.debias.post:
+        data.rows_for("debias.post", "validation")
 
 
 def trained_model(config: Config, name: str, to: Path, progress: Progress) -> Dense:

@@ -60,7 +60,7 @@ def verify(
     path = config.bundle_path if path is None else path
     _check_files(path, reference, uncompressed)
     progress(0, 0, "reading")
-    data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
+    data = load(config.data, base=config.base, roles=["audit"], optional=("train", "validation"))
     with work_folder() as folder:
         judged = _judged(config, data, path, weights=weights, uncompressed=uncompressed, to=folder, progress=progress)
         own = judged.own_reference and reference is None
