@@ -42,6 +42,11 @@ def build(outputs=2):
     return Line(outputs)
 
 
+def build_by_contract(*, features, classes, bias=True):
+    """As the docs promise that training, export and verification call it."""
+    return nn.Sequential(nn.Linear(*features, classes, bias=bias))
+
+
 def fitted():
     from sklearn.linear_model import LogisticRegression
 
@@ -120,6 +125,51 @@ def test_a_factory_with_its_weights(table):
     assert bundle.manifest.settings["files"].keys() == {"w.safetensors"}
     again = run("verify", "--no-latency", "--on-inconclusive", "warn")
     assert again.exit_code == 0, again.output
+
+
+TEMPLATE = {"network": "mlp", "options": {"hidden": [128, 64]}}
+
+
+def write_model(table, model):
+    raw = yaml.safe_load((table / "edgefair.yaml").read_text())
+    (table / "edgefair.yaml").write_text(yaml.safe_dump({**raw, "model": model}))
+
+
+def save_contract(table, **options):
+    from safetensors.torch import save_file
+
+    network = build_by_contract(features=(2,), classes=2, **options)
+    with torch.no_grad():
+        network[0].weight.copy_(torch.tensor([[-4.0, 0.0], [4.0, 0.0]]))
+    save_file(network.state_dict(), table / "w.safetensors")
+
+
+@pytest.mark.parametrize("command", ["verify", "export"])
+def test_verify_and_export_call_a_factory_as_training_does(table, command):
+    write_model(table, TEMPLATE)
+    save_contract(table)
+    name = f"{__name__}:build_by_contract"
+    done = run(command, name, "--weights", "w.safetensors", "--no-latency", "--max-accuracy-drop", "0.02")
+    assert done.exit_code == 0, done.output
+
+
+def test_one_factory_is_trained_and_verified_with_its_options(table):
+    name = f"{__name__}:build_by_contract"
+    write_model(table, {"network": name, "options": {"bias": False}})
+    done = run("train", "--name", "own", "--set", "train.epochs=1")
+    assert done.exit_code == 0, done.output
+    save_contract(table, bias=False)
+    done = run("verify", name, "--weights", "w.safetensors", "--no-latency")
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("command", [["train"], ["verify", f"{__name__}:build_by_contract", "--weights", "w"]])
+def test_an_option_that_a_factory_does_not_take_is_named(table, command):
+    write_model(table, {"network": f"{__name__}:build_by_contract", "options": {"bais": False}})
+    done = run(*command)
+    assert done.exit_code == 2
+    assert "has no option 'bais'" in done.stderr
+    assert "bias" in done.stderr.partition("bais")[2]
 
 
 def test_a_factory_without_weights_says_so(table):
