@@ -142,7 +142,7 @@ def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -
         if path.suffix == ".skops":
             from edgefair.exporters.scikit import read_skops
 
-            return _scikit(config.model, data, read_skops(path), files=(path,))
+            return _scikit(config.model, data, read_skops(path, trusted=config.model.trust), files=(path,))
         if ":" in name:
             return _factory(config.model, data, name, weights)
     except ImportError as error:

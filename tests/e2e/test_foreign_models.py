@@ -55,6 +55,14 @@ def fitted():
     return LogisticRegression().fit(x, np.where(x[:, 0] > 0, "yes", "no"))
 
 
+def fitted_otherwise():
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(60, 2)).astype(np.float32)
+    return LogisticRegression(C=0.1).fit(x, np.where(x[:, 0] > 0, "yes", "no"))
+
+
 def fitted_on_columns():
     import pandas
     from sklearn.compose import ColumnTransformer
@@ -224,6 +232,46 @@ def test_a_skops_file(table):
     (table / "m.skops").write_bytes(b"\x80\x04pickle")
     with pytest.raises(ModelError, match="never loaded"):
         exported_raw("m.skops")
+
+
+def test_gradient_boosting_is_judged_from_its_skops_file_and_is_its_own_reference(table):
+    import skops.io
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 2)).astype(np.float32)
+    skops.io.dump(GradientBoostingClassifier(n_estimators=5).fit(x, np.where(x[:, 0] > 0, "yes", "no")), "m.skops")
+    for command in ("verify", "export"):
+        done = run(command, "m.skops", "--no-latency", "--max-accuracy-drop", "0.0", "--on-inconclusive", "block")
+        assert done.exit_code == 0, done.output
+    done = run("export", "m.skops", "--int8", "--no-latency")
+    assert done.exit_code == 2
+    assert "nothing to quantize" in done.stderr
+
+
+def test_a_reference_is_converted_like_a_model(table):
+    import skops.io
+
+    skops.io.dump(fitted(), "before.skops")
+    exported(f"{__name__}:fitted_otherwise", "-o", "other")
+    done = run(
+        "verify", "other/model.onnx", "--reference", "before.skops", "--no-latency", "--json",
+        "--max-accuracy-drop", "0.2",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    judged = json.loads(done.stdout)
+    assert judged["reference"]["path"] == "before.skops"
+    (drop,) = (item for item in judged["targets"][0]["verdict"]["gates"] if item["name"] == "accuracy drop")
+    assert drop["upper"] > 0
+
+
+def test_logistic_regression_on_columns_says_what_it_lacks_and_not_to_export_again(table):
+    write(table, data={"source": "people.parquet", "label": "hired", "positive": "yes", "sensitive": ["sex"],
+                       "features": ["skill", "job"]}, attributes={"sex": {"groups": ["F", "M"]}})  # fmt: skip
+    done = run("export", f"{__name__}:fitted_on_columns", "--int8", "--no-latency")
+    assert done.exit_code == 2
+    assert "opset" not in done.stderr
+    assert "nothing to quantize" in done.stderr
 
 
 def test_classes_in_another_order_are_refused(table):
