@@ -19,7 +19,7 @@ from edgefair.decision.cells import declared_table
 from edgefair.decision.decide import check_waivers
 from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
-from edgefair.files import sha256_file, shown, shown_in, write_atomic
+from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.attestation import MANIFEST
 from edgefair.probe.spec import ModelSpec
@@ -45,11 +45,11 @@ def export(
     config: Config,
     *,
     run: str | None = None,
-    model: str | None = None,
-    weights: Path | None = None,
+    model: str | Path | None = None,
+    weights: str | Path | None = None,
     int8: Int8 | None = None,
-    output: Path | None = None,
-    sign: Path | None = None,
+    output: str | Path | None = None,
+    sign: str | Path | None = None,
     counter: int | None = None,
     latency: bool = True,
     progress: Progress = silent,
@@ -78,12 +78,14 @@ def export(
             that contradict.
         DataError, ModelError, PolicyError, MeasurementError: nothing was judged and nothing written.
     """
+    model = None if model is None else str(model)
+    weights, sign = as_path(weights), as_path(sign)
     if int8 is not None:
         config = with_compress(config, int8=int8)
     name = None if model is not None else choose_run(config, run)
     signer = None if sign is None else load_signing_key(sign)
     _check_plan(config, model, name)
-    output = config.bundle_path if output is None else output
+    output = config.bundle_path if output is None else Path(output)
     destination, shown_as = output.absolute(), Path(shown(output, config.base))
     blocked = destination.with_name(f"{destination.name}.blocked.json")
     with staging(destination) as folder, work_folder() as work:

@@ -112,13 +112,14 @@ def judge_file(
     return _judge(config, made, command=command, progress=progress)
 
 
-def judge_record(config: Config, path: Path, *, progress: Progress = silent) -> Report:
+def judge_record(config: Config, path: str | Path, *, progress: Progress = silent) -> Report:
     """Judge a record of `verify --record` by the config's policy: no device, model or data is needed.
 
     Raises:
         DataError: not a record, or one without an attribute that the policy judges.
         PolicyError: a waiver has run out.
     """
+    path = Path(path)
     check_waivers(config.policy, today())
     record = load_record(path)
     for name in config.policy.base_attributes:

@@ -12,7 +12,7 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.decision.decide import check_waivers
 from edgefair.errors import ModelError, UsageError
-from edgefair.files import shown
+from edgefair.files import as_path, shown
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
 from edgefair.workflow.judge import judge_file, judge_record, today
@@ -28,13 +28,13 @@ DECLARED = "--uncompressed: that this model never was compressed is what the use
 
 def verify(
     config: Config,
-    path: Path | None = None,
+    path: str | Path | None = None,
     *,
-    weights: Path | None = None,
-    reference: Path | None = None,
+    weights: str | Path | None = None,
+    reference: str | Path | None = None,
     uncompressed: bool = False,
     latency: bool = True,
-    record: Path | None = None,
+    record: str | Path | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Judge a bundle or a model file on every target of the config.
@@ -57,7 +57,8 @@ def verify(
     """
     check_waivers(config.policy, today())
     started = time.perf_counter()
-    path = config.bundle_path if path is None else path
+    path = config.bundle_path if path is None else Path(path)
+    weights, reference, record = as_path(weights), as_path(reference), as_path(record)
     _check_files(path, reference, uncompressed)
     progress(0, 0, "reading")
     data = load(config.data, base=config.base, roles=["audit"], optional=("train", "validation"))
