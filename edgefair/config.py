@@ -98,12 +98,13 @@ class Config(BaseModel):
 _ERROR_OF_SECTION: Mapping[str, type[EdgefairError]] = {"policy": PolicyError, "data": DataError}
 
 
-def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read edgefair.yaml, put the overrides (dotted key -> value) over it, and validate the result.
 
     Raises:
         UsageError: no such file, not YAML, or a key or value that cannot be (PolicyError, DataError by section).
     """
+    path = Path(path)
     try:
         raw = parse_yaml(read_regular(path, most=MAX_BYTES).decode())
     except FileNotFoundError as error:

@@ -9,7 +9,7 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from edgefair.locks import lock_new, remove_abandoned
 
@@ -40,6 +40,17 @@ def fsync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@overload
+def as_path(value: str | Path) -> Path: ...
+@overload
+def as_path(value: None) -> None: ...
+@overload
+def as_path(value: str | Path | None) -> Path | None: ...
+def as_path(value: str | Path | None) -> Path | None:
+    """The path that a caller of the Python interface names, as text or as a path; None stays None."""
+    return None if value is None else Path(value)
 
 
 def shown(path: Path | str, base: Path) -> str:

@@ -6,7 +6,7 @@ import datetime
 from pathlib import Path
 from typing import Any
 
-from edgefair.bundle.manifest import MODEL, REPORT, Bundle, open_bundle
+from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, Bundle, Manifest, open_bundle
 from edgefair.bundle.redecision import check_decision
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import sha256_file
@@ -55,6 +55,7 @@ def statement(bundle: Bundle, counter: int | None = None) -> dict[str, Any]:
         report = read_json((bundle.path / REPORT).read_bytes())
         check_report(report, outcome=manifest.outcome, sha256=model.sha256, size=model.bytes)
         check_decision(report, today=datetime.datetime.now(datetime.UTC).date())
+        _check_reference(report, manifest)
         predicate = {
             "outcome": manifest.outcome,
             "project": manifest.project,
@@ -109,6 +110,13 @@ def open_release(path: Path, public_key: PublicKey | None, demands: Demands) -> 
 def open_signed(path: Path, public_key: PublicKey) -> Bundle:
     """Read a bundle that the owner of a key signed: see `open_release`."""
     return open_release(path, public_key, Demands())
+
+
+def _check_reference(report: dict[str, Any], manifest: Manifest) -> None:
+    """The model that the decisions were compared with is the one that the bundle brings along."""
+    said, entry = report["reference"], manifest.files.get(REFERENCE)
+    if said is not None and entry is not None and said["sha256"] != entry.sha256:
+        raise ContradictionError(f"its verdict compares with another model than '{REFERENCE}'")
 
 
 def _release(bundle: Bundle) -> Release:

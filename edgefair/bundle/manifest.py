@@ -124,8 +124,13 @@ class Bundle:
     @property
     def compressed_from(self) -> Path | None:
         """The reference; None where the deployed model is that very file, as nothing was compressed."""
+        return None if self.uncompressed else self.reference
+
+    @property
+    def uncompressed(self) -> bool:
+        """Whether the deployed model is the reference itself, by the manifest."""
         files = self.manifest.files
-        return None if REFERENCE in files and files[REFERENCE].sha256 == files[MODEL].sha256 else self.reference
+        return REFERENCE in files and files[REFERENCE].sha256 == files[MODEL].sha256
 
 
 def is_bundle(path: Path) -> bool:

@@ -55,7 +55,7 @@ def describe_command(
 
     config = load_config(config_path, overrides(settings))
     check_png(sheet)
-    data = load(config.data, base=config.base, roles=["train", "validation", "audit"])
+    data = load(config.data, base=config.base, roles=["audit"], optional=["train", "validation"])
     if sheet is not None:
         from edgefair.report.contact_sheet import contact_sheet
         from edgefair.workflow.samples import picture_samples

@@ -17,7 +17,12 @@ from edgefair.cli.progress import progress_bar
     "--reference",
     type=click.Path(path_type=Path),
     default=None,
-    help="The model before compression.  [default: the one in the bundle]",
+    help="The model before compression, of the same kinds as PATH.  [default: the one in the bundle]",
+)
+@click.option(
+    "--uncompressed",
+    is_flag=True,
+    help="This .onnx file never was compressed: it is its own reference. The report says that you said so.",
 )
 @click.option(
     "--report", "report_path", type=click.Path(path_type=Path), default=None, help="Also write the report as JSON here."
@@ -44,6 +49,7 @@ def command(
     path: Path | None,
     weights: Path | None,
     reference: Path | None,
+    uncompressed: bool,
     report_path: Path | None,
     record: Path | None,
     from_record: Path | None,
@@ -62,6 +68,7 @@ def command(
     Examples:
       edgefair verify --max-eo-gap 0.05
       edgefair verify model.onnx --reference fp32.onnx --max-accuracy-drop 0.01 --json
+      edgefair verify bought.onnx --uncompressed
       edgefair verify --target local --target qemu:haswell --record raw.npz
       edgefair verify --from-record raw.npz --max-eo-gap 0.03
     """
@@ -72,14 +79,24 @@ def command(
 
     config = load_config(config_path, overrides(settings, **gates))
     check_folders(report_path, record)
-    if from_record is not None and any(item is not None for item in (path, weights, reference, record)):
-        raise UsageError("--from-record judges what was measured", expected="no PATH and no other file beside it")
+    beside = any(item is not None for item in (path, weights, reference, record)) or uncompressed
+    if from_record is not None and beside:
+        raise UsageError(
+            "--from-record judges what was measured", expected="no PATH, no --uncompressed and no other file beside it"
+        )
     with progress_bar() as progress:
         if from_record is not None:
             report = judge_record(config, from_record, progress=progress)
         else:
             report = verify(
-                config, path, weights=weights, reference=reference, latency=latency, record=record, progress=progress
+                config,
+                path,
+                weights=weights,
+                reference=reference,
+                uncompressed=uncompressed,
+                latency=latency,
+                record=record,
+                progress=progress,
             )
     if report_path is not None:
         write_report(report, report_path)

@@ -85,11 +85,13 @@ class SplitConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     column: str | None = Field(None, description="Column that says to which split a row belongs.")
-    train: tuple[str, ...] = Field(("train",), description="Its values for training rows.")
+    train: tuple[str, ...] = Field(("train",), description="Its values for training rows; [] for none.")
     validation: tuple[str, ...] = Field((), description="Its values for validation rows; else they come out of train.")
     audit: tuple[str, ...] = Field(("test",), description="Its values for audit rows.")
     unused: tuple[str, ...] = Field((), description="Its values for rows that no split takes; others are an error.")
-    audit_fraction: float = Field(0.3, gt=0, lt=1, description="Without a column: about this share of the rows audits.")
+    audit_fraction: float = Field(
+        0.3, gt=0, le=1, description="Without a column: about this share of the rows audits; 1: every row, none trains."
+    )
     seed: int = Field(0, ge=0, description="Draws the rows of a split that no column names, whatever seed a run has.")
 
     @field_validator("train", "validation", "audit", "unused", mode="before")

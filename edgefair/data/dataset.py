@@ -59,6 +59,20 @@ class DataSet:
         """Rows that decide, and nothing else."""
         return self.splits["audit"]
 
+    def rows_for(self, step: str, role: Role, *, fix: str | None = None) -> TableRows:
+        """The rows of a role that may be empty, for a step that needs some.
+
+        Raises:
+            DataError: there are none.
+        """
+        rows = self.splits[role]
+        if not len(rows):
+            raise DataError(
+                f"{step} needs {role} rows, and '{self.source}' has none by data.split",
+                fix=fix or f"add such rows to the data, and name them under data.split.{role}",
+            )
+        return rows
+
     def array_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of one row of every feature that is an array."""
         columns = {name: self.train.table.columns[name] for name in self.features}
@@ -69,11 +83,13 @@ class DataSet:
         }
 
 
-def load(config: DataConfig, *, base: Path, roles: Collection[Role]) -> DataSet:
+def load(config: DataConfig, *, base: Path, roles: Collection[Role], optional: Collection[Role] = ()) -> DataSet:
     """Read the rows of the given roles.
 
     Args:
         base: folder that a relative `source` starts from.
+        roles: each must have rows.
+        optional: roles that are read too, and may have none: see `DataSet.rows_for`.
 
     Raises:
         DataError: a column, label, group, number, picture or text that is not as the config says; an id of two rows;
@@ -99,7 +115,7 @@ def load(config: DataConfig, *, base: Path, roles: Collection[Role]) -> DataSet:
         subject=subject,
         content=(*(name for name in features if name not in sensitive), config.label, *config.sensitive),
     )
-    positions = split_rows(config, everything, column=_optional(table, config.split.column))
+    positions = split_rows(config, everything, column=_optional(table, config.split.column), needed=roles)
     drawn = {role: len(chosen) for role, chosen in positions.items()}
     if everything.ids is not None:
         check_ids(everything.ids.take(np.concatenate([*positions.values()])))
@@ -122,7 +138,7 @@ def load(config: DataConfig, *, base: Path, roles: Collection[Role]) -> DataSet:
         source=config.source,
         features=features,
         classes=classes,
-        splits={role: audit if role == "audit" else everything.take(positions[role]) for role in roles},
+        splits={role: audit if role == "audit" else everything.take(positions[role]) for role in (*optional, *roles)},
         skipped=source.skipped,
         shares={
             "train": train,
@@ -212,7 +228,12 @@ def _classes(config: DataConfig, labels: Categories) -> tuple[str, ...]:
 def _check_learnable(
     config: DataConfig, train: NDArray[np.int64], audit: NDArray[np.int64], classes: tuple[str, ...]
 ) -> None:
-    """Refuse a class that audits and that no training row has: nobody can decide for what was never shown."""
+    """Refuse a class that audits and that no training row has: nobody can decide for what was never shown.
+
+    Where no row trains, other rows did, elsewhere.
+    """
+    if not len(train):
+        return
     for index in np.setdiff1d(audit, train).tolist():
         raise DataError(
             f"label '{config.label}' is '{classes[index]}' in {int((audit == index).sum())} audit rows and in no "

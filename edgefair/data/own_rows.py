@@ -117,7 +117,9 @@ def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[st
     arrays: rows whose mean or spread is outside of that of training rows, of which a sample is drawn. Running text is
     not looked at.
     """
-    found = []
+    found: list[str] = []
+    if not len(train):
+        return ()
     different = _different(rows)
     if different < DIFFERENT and different < _different(train):
         found.append(f"only {different} different among {len(rows)}, and ranges of so few cut other rows off")

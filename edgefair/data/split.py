@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +14,12 @@ from edgefair.data.table import Categories
 from edgefair.data.units import unit_keys
 from edgefair.errors import DataError
 
+ROLES = ("train", "validation", "audit")
 
-def split_rows(config: DataConfig, rows: TableRows, *, column: Categories | None) -> dict[str, NDArray[np.int64]]:
+
+def split_rows(
+    config: DataConfig, rows: TableRows, *, column: Categories | None, needed: Collection[str] = ROLES
+) -> dict[str, NDArray[np.int64]]:
     """Positions of the rows of each role, sorted: int64 [rows of the role].
 
     A column, where declared, decides; else a draw does. Validation rows come out of the training rows unless the
@@ -23,10 +29,11 @@ def split_rows(config: DataConfig, rows: TableRows, *, column: Categories | None
 
     Args:
         column: the split of every row, where it is given.
+        needed: roles that must have rows; a model that is only judged needs none that train.
 
     Raises:
         DataError: a value of the column that is not in the data or that no split takes, a row without a split or
-            without a subject, a subject in two splits, or a split without rows.
+            without a subject, a subject in two splits, or a needed split without rows.
     """
     subject = rows.subject
     if subject is not None and subject.missing():
@@ -38,7 +45,8 @@ def split_rows(config: DataConfig, rows: TableRows, *, column: Categories | None
     keys = unit_keys(config, rows)
     seed = config.split.seed
     if column is None:
-        audited = drawn(keys, config.split.audit_fraction, seed=seed, salt="audit")
+        share = config.split.audit_fraction
+        audited = drawn(keys, share, seed=seed, salt="audit") if share < 1 else np.ones(len(rows), dtype=bool)
         train, audit = np.flatnonzero(~audited), np.flatnonzero(audited)
         validation = np.zeros(0, dtype=np.int64)
     else:
@@ -51,7 +59,7 @@ def split_rows(config: DataConfig, rows: TableRows, *, column: Categories | None
         train, validation = train[~held_out], train[held_out]
     roles = {"train": train, "validation": validation, "audit": audit}
     for role, positions in roles.items():
-        if not len(positions):
+        if role in needed and not len(positions):
             units = len(np.unique(keys))
             together = (
                 f"; {units} units of equal rows, subjects or pictures are drawn as a whole (`data.equal_rows: people` "
@@ -60,7 +68,7 @@ def split_rows(config: DataConfig, rows: TableRows, *, column: Categories | None
                 else ""
             )
             raise DataError(
-                f"no rows are left for the {role} split of {len(rows)} rows",
+                f"no rows are left for the {role} split of {len(rows)} rows, and this command needs some",
                 fix="change data.split or data.validation: a draw decides about every row without looking at others, "
                 f"so of few rows it may take none{together}",
             )
@@ -78,7 +86,7 @@ def _check_column(config: DataConfig, column: Categories) -> None:
             raise DataError(
                 f"split column '{split.column}' never is '{value}'",
                 expected=f"one of its values: {', '.join(present[:20])}",
-                fix="set data.split.train and data.split.audit",
+                fix="set data.split.train and data.split.audit ([] where no row is for that)",
             )
     for value in present:
         if value not in listed:

@@ -22,6 +22,8 @@ class Evidence:
         latency: of the candidate; None where it was not measured.
         size_bytes: of the model file; None where it is not known.
         design: effective sample sizes, where rows belong to subjects; None for independent rows.
+        own_reference: whether nothing was compressed: the model before compression is this very file, so it lost
+            nothing, whatever the rows are.
         not_measured: gate name -> why its evidence is lacking, in words; a gate of that name is not judged by what
             there is.
     """
@@ -32,6 +34,7 @@ class Evidence:
     size_bytes: int | None = None
     design: Design | None = None
     not_measured: tuple[tuple[str, str], ...] = ()
+    own_reference: bool = False
 
     def why_missing(self, gate: str, default: str) -> str:
         """Why the evidence of a gate is lacking."""
@@ -45,6 +48,7 @@ class Evidence:
             "size_bytes": self.size_bytes,
             "design": None if self.design is None else self.design.to_json(),
             "not_measured": dict(self.not_measured),
+            "own_reference": self.own_reference,
         }
 
     @classmethod
@@ -62,4 +66,5 @@ class Evidence:
             size_bytes=data["size_bytes"],
             design=None if data["design"] is None else Design.from_json(data["design"]),
             not_measured=tuple(dict(data["not_measured"]).items()),
+            own_reference=bool(data.get("own_reference", False)),
         )

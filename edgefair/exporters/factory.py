@@ -1,74 +1,16 @@
-"""The user's own torch network, made by `package.module:factory` -> one checked FP32 ONNX graph."""
+"""The user's own torch network, made by a factory -> one checked FP32 ONNX graph."""
 
 from __future__ import annotations
-
-import contextlib
-import importlib
-import inspect
-import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
 
 import onnx
 import torch
 from torch import Tensor, nn
 
 from edgefair.debias.names import Names
-from edgefair.errors import ModelError, UsageError
+from edgefair.errors import ModelError
 from edgefair.exporters.conversion import OPSET, ROWS, finished_model, first_line, quietly
 
 OUTPUT = "output"
-
-
-def open_factory(name: str) -> Callable[..., Any]:
-    """The function behind `package.module:factory`, importable from the current folder.
-
-    Raises:
-        UsageError: not such a name, or it cannot be imported or called.
-    """
-    module_name, separator, attribute = name.partition(":")
-    if not separator or not module_name or not attribute:
-        raise UsageError(f"'{name}' does not name a factory", expected="package.module:factory")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            factory = getattr(importlib.import_module(module_name), attribute)
-    except (Exception, SystemExit) as error:
-        raise UsageError(
-            f"factory '{name}' cannot be imported: {first_line(error)}",
-            expected="package.module:factory, importable from the current folder",
-        ) from error
-    if not callable(factory):
-        raise UsageError(f"'{name}' is a {type(factory).__name__}", expected="a function that returns the model")
-    made: Callable[..., Any] = factory
-    return made
-
-
-def call_factory(name: str, options: Mapping[str, Any]) -> Any:
-    """What the factory returns for these keyword arguments. What it prints goes to stderr.
-
-    Raises:
-        UsageError: no such factory, it does not take these options, or it fails.
-    """
-    factory = open_factory(name)
-    try:
-        inspect.signature(factory).bind(**options)
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"factory '{name}' cannot be called with the options {sorted(options)}: {error}",
-            expected="options that are the factory's keyword arguments",
-        ) from error
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            return factory(**options)
-    except (Exception, SystemExit) as error:
-        raise UsageError(
-            f"factory '{name}' failed: {type(error).__name__}: {first_line(error)}",
-            expected="a function that returns the model",
-            fix="run again as `edgefair --debug ...`, which prints where",
-        ) from error
 
 
 def export_network(network: nn.Module, example: tuple[Tensor, ...], input_names: tuple[str, ...]) -> onnx.ModelProto:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import onnx
+from onnx import version_converter
 
 from edgefair.errors import ModelError, UsageError, did_you_mean
 from edgefair.exporters.conversion import OPSET, finished_model, first_line, quietly
@@ -15,6 +17,33 @@ from edgefair.exporters.conversion import OPSET, finished_model, first_line, qui
 INSTALL = "pip install 'edgefair[sklearn]'"
 MATRIX = "X"
 PICKLED = {".pkl", ".pickle", ".joblib"}
+# skl2onnx declares the oldest opset whose operators it used; INT8 needs 13.
+LEAST_OPSET = 13
+# Compiled types of scikit-learn itself, which skops fills with arrays and numbers: no code that a file brings runs.
+HARMLESS = frozenset(
+    {
+        "sklearn._loss._loss.CyExponentialLoss",
+        "sklearn._loss._loss.CyHalfBinomialLoss",
+        "sklearn._loss._loss.CyHalfMultinomialLoss",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.link.MultinomialLogit",
+        "sklearn._loss.loss.ExponentialLoss",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn._loss.loss.HalfMultinomialLoss",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.metrics._dist_metrics.EuclideanDistance",
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.metrics._dist_metrics.MinkowskiDistance64",
+        "sklearn.neighbors._ball_tree.BallTree",
+        "sklearn.neighbors._ball_tree.BallTree64",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neighbors._kd_tree.KDTree64",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.tree._tree.Tree",
+    }
+)
 
 
 def from_estimator(estimator: Any, columns: Sequence[tuple[str, Literal["number", "text"]]]) -> onnx.ModelProto:
@@ -65,6 +94,8 @@ def from_estimator(estimator: Any, columns: Sequence[tuple[str, Literal["number"
                 options={id(estimator): {"zipmap": False}},
                 target_opset=OPSET,
             )
+            if any(item.domain == "" and item.version < LEAST_OPSET for item in model.opset_import):
+                model = version_converter.convert_version(model, OPSET)
     except Exception as error:
         raise ModelError(f"the {kind} cannot be expressed in ONNX: {first_line(error)}") from error
     return finished_model(model, static="use a classifier with one label per row")
@@ -113,8 +144,11 @@ def _check_names(selected: Sequence[str], columns: Sequence[tuple[str, str]]) ->
             )
 
 
-def read_skops(path: Path) -> Any:
-    """The object of a `.skops` file, made only of types that skops itself trusts.
+def read_skops(path: Path, *, trusted: Collection[str] = ()) -> Any:
+    """The object of a `.skops` file, made only of types that skops trusts, of `HARMLESS` ones, and of those named.
+
+    Args:
+        trusted: full names of types that the user trusts, importable from the current folder: their code runs.
 
     Raises:
         UsageError: skops is not installed.
@@ -138,13 +172,16 @@ def read_skops(path: Path) -> Any:
         )
     try:
         with quietly():
-            untrusted = skops.io.get_untrusted_types(file=path)
+            found = skops.io.get_untrusted_types(file=path)
+            untrusted = set(found) - HARMLESS - set(trusted)
             if not untrusted:
-                return skops.io.load(path, trusted=[])
+                if trusted and str(Path.cwd()) not in sys.path:
+                    sys.path.insert(0, str(Path.cwd()))
+                return skops.io.load(path, trusted=found)
     except Exception as error:
         raise ModelError(f"'{path}' is not a readable .skops file: {first_line(error)}") from error
     raise ModelError(
         f"'{path}' holds types that are not trusted: {', '.join(sorted(untrusted))}",
-        expected="types of scikit-learn and numpy that skops trusts",
-        fix="name a package.module:factory that returns the fitted model instead of the file",
+        expected="types of scikit-learn and numpy that hold numbers and run no code of the file's",
+        fix="if you know whose they are, name them under model.trust: loading the file runs their code",
     )

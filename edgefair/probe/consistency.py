@@ -116,6 +116,8 @@ def _check_target(
     if SIZE in gates:
         _equal("the size", gates[SIZE]["estimate"], report["model"]["bytes"])
     _check_gap(gates[GAP], counts, table, policy)
+    if target["evidence"].get("own_reference") and report["reference"]["sha256"] != report["model"]["sha256"]:
+        raise ContradictionError("it says that nothing was compressed, and its reference is another file")
 
 
 def _thresholds(policy: Mapping[str, Any], budgets: Mapping[str, Any]) -> Dict[str, Optional[float]]:

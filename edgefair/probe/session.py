@@ -32,6 +32,16 @@ WALLS = {
     "session.model_external_initializers_file_folder_path": "/dev/null",
     "session.load_model_format": "ONNX",
 }
+# The package whose build of onnxruntime has a provider, from https://onnxruntime.ai/docs/execution-providers/
+BUILDS = {
+    "CUDAExecutionProvider": "onnxruntime-gpu",
+    "TensorrtExecutionProvider": "onnxruntime-gpu",
+    "DmlExecutionProvider": "onnxruntime-directml",
+    "MIGraphXExecutionProvider": "onnxruntime-migraphx",
+    "OpenVINOExecutionProvider": "onnxruntime-openvino",
+    "QNNExecutionProvider": "onnxruntime-qnn",
+    "ROCMExecutionProvider": "onnxruntime-rocm",
+}
 LEVELS = {"disable": "DISABLE_ALL", "basic": "ENABLE_BASIC", "extended": "ENABLE_EXTENDED", "all": "ENABLE_ALL"}
 
 
@@ -47,6 +57,14 @@ def check_entries(config: Mapping[str, str]) -> None:
             f"session entry '{unknown[0]}' is not known to keep to the model file and the profile's other settings: "
             f"known are {', '.join(sorted(ENTRIES))}"
         )
+
+
+def _build_with(provider: str) -> str:
+    """What to install for a provider: a package where one is known to have it."""
+    if provider == "CoreMLExecutionProvider":
+        return "onnxruntime on macOS, whose package has it"
+    package = BUILDS.get(provider)
+    return "a build that has it" + ("" if package is None else f" ({package})")
 
 
 def open_session(content: bytes, options: Mapping[str, Any]) -> Any:
@@ -69,8 +87,7 @@ def open_session(content: bytes, options: Mapping[str, Any]) -> Any:
         raise ProbeError(
             "no_runtime",
             f"onnxruntime {onnxruntime.__version__} on the device has no {', '.join(absent)}, only "
-            f"{', '.join(available)}: install a build that has it (onnxruntime-gpu for CUDA and TensorRT), or change "
-            "`providers` in the profile",
+            f"{', '.join(available)}: install {_build_with(absent[0])}, or change `providers` in the profile",
         )
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = int(options["threads"])

@@ -43,7 +43,12 @@ def _headline(report: Report) -> Text:
 def _facts(report: Report) -> list[RenderableType]:
     size = f"{report.model.bytes:,} bytes"
     if report.reference is not None:
-        size += f", {report.reference.bytes / report.model.bytes:.2f}x smaller than the reference"
+        same = report.reference.sha256 == report.model.sha256
+        size += (
+            ", not compressed"
+            if same
+            else f", {report.reference.bytes / report.model.bytes:.2f}x smaller than the reference"
+        )
     confidence = 1 - report.policy["alpha"]
     return [
         f"model   sha256 {report.model.sha256[:16]}  {size}",

@@ -24,7 +24,8 @@ def build_classifier(
         model.network,
         features=preprocess.features,
         classes=len(spec.classes),
-        options={**_of_tokenizer(spec), **model.options},
+        options=model.options,
+        **_of_tokenizer(spec),
     )
     return Classifier(preprocess, network)
 
@@ -41,7 +42,7 @@ def load_classifier(run: Run) -> Classifier:
 
 
 def _of_tokenizer(spec: ModelSpec) -> dict[str, int]:
-    """What a network of texts must know of its tokenizer, as options of its factory."""
+    """What a network of texts must know of its tokenizer, for its factory."""
     for item in spec.inputs:
         if item.tokens is not None:
             return {"vocabulary": item.tokens.vocabulary, "pad": item.tokens.pad}

@@ -66,6 +66,10 @@ class ModelConfig(BaseModel):
 
     network: str = Field("mlp", description="A built-in network, or package.module:factory from the current folder.")
     options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the factory.")
+    trust: tuple[str, ...] = Field(
+        (),
+        description="Full names of types in a .skops file that may be loaded beside scikit-learn's: their code runs.",
+    )
     threshold: float = Field(
         0.5, ge=0, le=1, description="Two classes: decide class 1 where P(class 1) >= threshold. Exported in the graph."
     )

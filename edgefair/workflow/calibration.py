@@ -64,7 +64,8 @@ class CalibrationRows:
         if recipe.source is not None:
             self.rows(recipe)
         else:
-            self._choose(recipe, self._data.train, np.zeros(len(self._data.train)))
+            train = self._train(recipe)
+            self._choose(recipe, train, np.zeros(len(train)))
 
     def rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
         """The rows that a recipe takes, and what to warn of.
@@ -83,9 +84,16 @@ class CalibrationRows:
 
     def _training_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
         worst = recipe.balance == "group-worst"
-        train, loss = self._with_loss(recipe) if worst else (self._data.train, None)
+        train, loss = self._with_loss(recipe) if worst else (self._train(recipe), None)
         chosen, group = self._choose(recipe, train, loss)
         return train.take(chosen), check_calibration(recipe, chosen, group=group, label=train.label)
+
+    def _train(self, recipe: CalibrationRecipe) -> TableRows:
+        return self._data.rows_for(
+            f"calibration '{recipe.name}'",
+            "train",
+            fix="name a file of rows like those that the model will meet, which needs no labels: --calibration FILE",
+        )
 
     def _choose(
         self, recipe: CalibrationRecipe, rows: TableRows, loss: NDArray[np.float64] | None
@@ -113,7 +121,7 @@ class CalibrationRows:
 
     def _with_loss(self, recipe: CalibrationRecipe) -> tuple[TableRows, NDArray[np.float64]]:
         """Training rows of every cell, as many as the recipe could take from one, and their loss before compression."""
-        drawn = draw(self._data.train, self._config, cells_of(self._config, self._data), recipe.rows, 31)
+        drawn = draw(self._train(recipe), self._config, cells_of(self._config, self._data), recipe.rows, 31)
         model, spec = onnx.load_model(self._dense.path), self._dense.spec
         with TargetAnswers(load_profile("local"), drawn.rows, spec) as answers:
             return drawn.rows, scores(model, answers, spec).loss(drawn.rows.label)

@@ -76,8 +76,8 @@ class Candidates:
     def _check_calibration(self) -> None:
         """Refuse rows that cannot calibrate: those of the recipe, and files of rows that the repair may try."""
         self._calibration.check(recipe_of(self.config, self.config.compress.calibration))
-        repair = self.config.compress.repair
-        for recipe in (recipe_of(self.config, name) for name in repair.calibrations if repair.enabled):
+        names = self.config.compress.repair.calibrations if self.repairs else ()
+        for recipe in (recipe_of(self.config, name) for name in names):
             if recipe.source is not None:
                 self._calibration.check(recipe)
 
@@ -85,6 +85,11 @@ class Candidates:
     def changes(self) -> bool:
         """Whether anything is compressed or treated."""
         return self.config.compress.trains or self.kind is not None or bool(self.config.debias.post)
+
+    @property
+    def repairs(self) -> bool:
+        """Whether a choice that fails may be repaired: that is asked for, and there are rows to search with."""
+        return self.config.compress.repair.enabled and len(self.data.train) > 0 and len(self.data.validation) > 0
 
     @functools.cached_property
     def corrects_bias(self) -> bool:

@@ -15,7 +15,7 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.decision.compare import ComparisonReport, compare_paired, compare_unpaired
 from edgefair.errors import DataError, UsageError
-from edgefair.files import shown, write_atomic
+from edgefair.files import as_path, shown, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
 from edgefair.report.escape import csv_cell
@@ -39,7 +39,12 @@ class Side:
 
 
 def compare(
-    config: Config, before: Path, after: Path, *, exemplars: Path | None = None, progress: Progress = silent
+    config: Config,
+    before: str | Path,
+    after: str | Path,
+    *,
+    exemplars: str | Path | None = None,
+    progress: Progress = silent,
 ) -> ComparisonReport:
     """What changes from one model to another.
 
@@ -53,10 +58,11 @@ def compare(
         ModelError, MeasurementError, PolicyError: see the message.
         UsageError: exemplars of measurements on different rows.
     """
+    before, after, exemplars = Path(before), Path(after), as_path(exemplars)
     data: DataSet | None = None
     if any(path.suffix != ".npz" for path in (before, after)):
         progress(0, 0, "reading")
-        data = load(config.data, base=config.base, roles=["train", "validation", "audit"])
+        data = load(config.data, base=config.base, roles=["audit"], optional=("train", "validation"))
     one, other = (_side(config, path, data, progress) for path in (before, after))
     attributes = config.policy.base_attributes
     for record in (one, other):

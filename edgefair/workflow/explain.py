@@ -17,6 +17,7 @@ from edgefair.data.groups import joint_groups
 from edgefair.data.rows import TableRows
 from edgefair.decision.policy import Policy
 from edgefair.errors import DataError
+from edgefair.files import as_path
 from edgefair.joint import group_name
 from edgefair.report.explanation import Cell, Cells, Explanation, Layer, Moved
 from edgefair.scratch import work_folder
@@ -35,9 +36,9 @@ from edgefair.workflow.subject import Subject, subject_of
 def explain(
     config: Config,
     *,
-    model: str | None = None,
+    model: str | Path | None = None,
     run: str | None = None,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
     rows: int = 64,
     prune_share: float = 0.5,
     progress: Progress = silent,
@@ -61,6 +62,7 @@ def explain(
         DataError: no validation rows, or rows that the model does not fit.
         MeasurementError: the target gave no answers that can be believed.
     """
+    model, weights = None if model is None else str(model), as_path(weights)
     name = None if model is not None else choose_run(config, run)
     progress(0, 0, "reading")
     data = load(config.data, base=config.base, roles=("train", "validation"))

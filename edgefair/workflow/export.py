@@ -19,7 +19,7 @@ from edgefair.decision.cells import declared_table
 from edgefair.decision.decide import check_waivers
 from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
-from edgefair.files import sha256_file, shown, shown_in, write_atomic
+from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.attestation import MANIFEST
 from edgefair.probe.spec import ModelSpec
@@ -30,6 +30,7 @@ from edgefair.workflow.calibration import idle_calibration
 from edgefair.workflow.candidates import Candidates
 from edgefair.workflow.fleet import load_fleet
 from edgefair.workflow.models import Dense, dense_model
+from edgefair.workflow.original import is_original
 from edgefair.workflow.post import check_post
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.recipes import check_recipes
@@ -44,11 +45,11 @@ def export(
     config: Config,
     *,
     run: str | None = None,
-    model: str | None = None,
-    weights: Path | None = None,
+    model: str | Path | None = None,
+    weights: str | Path | None = None,
     int8: Int8 | None = None,
-    output: Path | None = None,
-    sign: Path | None = None,
+    output: str | Path | None = None,
+    sign: str | Path | None = None,
     counter: int | None = None,
     latency: bool = True,
     progress: Progress = silent,
@@ -77,19 +78,22 @@ def export(
             that contradict.
         DataError, ModelError, PolicyError, MeasurementError: nothing was judged and nothing written.
     """
+    model = None if model is None else str(model)
+    weights, sign = as_path(weights), as_path(sign)
     if int8 is not None:
         config = with_compress(config, int8=int8)
     name = None if model is not None else choose_run(config, run)
     signer = None if sign is None else load_signing_key(sign)
     _check_plan(config, model, name)
-    output = config.bundle_path if output is None else output
+    output = config.bundle_path if output is None else Path(output)
     destination, shown_as = output.absolute(), Path(shown(output, config.base))
     blocked = destination.with_name(f"{destination.name}.blocked.json")
     with staging(destination) as folder, work_folder() as work:
         started = time.perf_counter()
         progress(0, 0, "reading")
-        data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
+        data = load(config.data, base=config.base, roles=["audit"], optional=("train", "validation"))
         _check_groups(config.policy, data)
+        _check_rows(config, data)
         reading_s = time.perf_counter() - started
         if name is not None:
             dense = trained_model(config, name, folder / REFERENCE, progress)
@@ -114,6 +118,7 @@ def export(
             shown_as=shown_as,
             reference=dense.path if changed else None,
             reference_as=shown_as / REFERENCE,
+            own_reference=not changed and is_original(dense.path),
             latency=latency,
             settings=shown_in(settings, config.base),
             notes=notes,
@@ -156,6 +161,18 @@ def _check_groups(policy: Policy, data: DataSet) -> None:
         counts = GroupCounts.from_rows(attributes, label=rows.label, decision=rows.label, classes=data.classes)
         for name in policy.attributes:
             declared_table(counts, policy, name)
+
+
+def _check_rows(config: Config, data: DataSet) -> None:
+    """Refuse steps whose rows are not there, before anything is compressed (DataError).
+
+    Calibration says itself what it lacks.
+    """
+    if config.compress.trains:
+        data.rows_for("a compression that trains", "train")
+        data.rows_for("a compression that trains", "validation")
+    if config.debias.post:
+        data.rows_for("debias.post", "validation")
 
 
 def trained_model(config: Config, name: str, to: Path, progress: Progress) -> Dense:

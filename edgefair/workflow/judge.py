@@ -43,6 +43,7 @@ def judge_file(
     shown_as: Path,
     reference: Path | None,
     reference_as: Path | None = None,
+    own_reference: bool = False,
     latency: bool,
     record: Path | None = None,
     settings: dict[str, Any],
@@ -55,6 +56,7 @@ def judge_file(
     Args:
         shown_as, reference_as: the paths that a reader of the report knows the models by; default for the reference:
             its own.
+        own_reference: whether nothing was compressed: the model stands as its own reference, and is measured once.
         record: also write the raw measurements here.
         reading_s: seconds that reading the data took.
 
@@ -62,6 +64,7 @@ def judge_file(
         UsageError: an unknown target, or two with one name.
         ModelError, MeasurementError: see `workflow.measure`; nothing was judged.
     """
+    before_as = shown_as if own_reference and reference_as is None else reference_as
 
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
         told(0, 0, f"starting {profile.name}")
@@ -78,16 +81,16 @@ def judge_file(
                 with_latency=latency,
                 progress=told,
             )
-        base = measured.reference
+        base = measured.candidate if own_reference else measured.reference
         return TargetRecord(
             target=profile.name,
             device=probe.device,
             budgets=profile.budgets,
             rules=profile.latency,
             model=_file(measured.candidate, shown_as),
-            reference=None if base is None else _file(base, Path(shown(reference_as or base.path, config.base))),
+            reference=None if base is None else _file(base, before_as or Path(shown(base.path, config.base))),
             decision=measured.decisions,
-            reference_decision=measured.reference_decisions,
+            reference_decision=measured.decisions if own_reference else measured.reference_decisions,
             times=measured.times,
             not_timed=measured.not_timed,
             notes=measured.notes,
@@ -109,13 +112,14 @@ def judge_file(
     return _judge(config, made, command=command, progress=progress)
 
 
-def judge_record(config: Config, path: Path, *, progress: Progress = silent) -> Report:
+def judge_record(config: Config, path: str | Path, *, progress: Progress = silent) -> Report:
     """Judge a record of `verify --record` by the config's policy: no device, model or data is needed.
 
     Raises:
         DataError: not a record, or one without an attribute that the policy judges.
         PolicyError: a waiver has run out.
     """
+    path = Path(path)
     check_waivers(config.policy, today())
     record = load_record(path)
     for name in config.policy.base_attributes:
@@ -175,7 +179,7 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord) -> TargetR
     evidence = evidence_of(
         policy,
         decision=target.decision,
-        reference=target.reference_decision,
+        reference=None if target.own_reference else target.reference_decision,
         label=rows.label,
         sensitive=rows.sensitive,
         subject=rows.subject,
@@ -183,6 +187,7 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord) -> TargetR
         latency=latency,
         not_timed=target.not_judged,
         size_bytes=target.model.bytes,
+        own_reference=target.own_reference,
     )
     verdict = decide(evidence, policy, budget=target.budgets, today=today())
     return TargetResult(

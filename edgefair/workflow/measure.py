@@ -141,11 +141,13 @@ def evidence_of(
     latency: LatencySummary | None,
     not_timed: str | None,
     size_bytes: int,
+    own_reference: bool = False,
 ) -> Evidence:
     """What a verdict depends on, counted from decisions int64 [rows] of the candidate and of the reference, if any.
 
     Args:
         not_timed: why latency cannot be judged, if it cannot.
+        own_reference: whether nothing was compressed, and so there is no other model to compare with.
     """
     attributes = {name: sensitive[name] for name in policy.base_attributes}
     paired = None
@@ -168,6 +170,7 @@ def evidence_of(
             classes=len(classes),
         ),
         not_measured=((LATENCY, not_timed),) if not_timed else (),
+        own_reference=own_reference,
     )
 
 

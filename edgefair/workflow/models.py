@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from edgefair.probe.models import open_model
 from edgefair.probe.spec import ModelSpec
 from edgefair.targets import LoadedModel
 from edgefair.targets.loaded import UnlikeFileError
+from edgefair.training.factories import call_factory
 from edgefair.training.settings import ModelConfig, OutputConfig, PictureConfig
 from edgefair.workflow.intake import foreign_spec
 from edgefair.workflow.measure import check_classes, spec_of
@@ -68,6 +70,13 @@ def names_foreign_model(name: str) -> bool:
     if name.startswith(HUGGING_FACE) or Path(name).suffix in SUFFIXES[1:]:
         return True
     return ":" in name and not Path(name).exists()
+
+
+def names_factory(name: str) -> bool:
+    """Whether a name is that of a function, whose module gets its weights from a file of its own."""
+    path = Path(name)
+    foreign = names_foreign_model(name)
+    return foreign and not name.startswith(HUGGING_FACE) and path.suffix not in SUFFIXES
 
 
 def dense_model(
@@ -133,7 +142,7 @@ def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -
         if path.suffix == ".skops":
             from edgefair.exporters.scikit import read_skops
 
-            return _scikit(config.model, data, read_skops(path), files=(path,))
+            return _scikit(config.model, data, read_skops(path, trusted=config.model.trust), files=(path,))
         if ":" in name:
             return _factory(config.model, data, name, weights)
     except ImportError as error:
@@ -197,34 +206,49 @@ def _picture_config(folder: Path, settings: dict[str, Any]) -> PictureConfig:
 
 
 def _factory(model: ModelConfig, data: DataSet, name: str, weights: Path | None) -> _Converted:
-    from torch import nn
+    input_name, shape, dtype = _input(model, data)
+    facts: dict[str, Any] = {"features": shape, "classes": len(data.classes)}
+    column = next(iter(data.splits.values())).table.columns[data.features[0]]
+    if isinstance(column, Texts):
+        facts |= {"vocabulary": column.tokenizer.vocabulary, "pad": column.tokenizer.pad}
+    made = call_factory(name, _options(model, name), facts=facts)
+    if not _is_torch(made):
+        return _scikit(model, data, made, files=())
+    import torch
 
-    from edgefair.exporters.factory import call_factory, export_network
+    from edgefair.exporters.factory import export_network
     from edgefair.training.checkpoint import load_weights
 
-    made = call_factory(name, model.options)
-    if not isinstance(made, nn.Module):
-        return _scikit(model, data, made, files=())
     if weights is None:
         raise UsageError(f"'{name}' makes a torch module, and nothing says which weights it has", fix="give --weights")
     load_weights(weights, made)
-    names, example = _example(model, data)
-    return _Converted(export_network(made, example, names), model, files=(weights,))
+    example = torch.zeros((2, *shape), dtype=getattr(torch, dtype))
+    return _Converted(export_network(made, (example,), (input_name,)), model, files=(weights,))
 
 
-def _example(model: ModelConfig, data: DataSet) -> tuple[tuple[str, ...], tuple[Any, ...]]:
-    """Name and two rows of the input that a torch module takes for this data."""
-    import torch
+def _options(model: ModelConfig, name: str) -> dict[str, Any]:
+    """The options of a factory: those of the config, unless the config says that they are another network's."""
+    other = "network" in model.model_fields_set and model.network != name
+    return {} if other else model.options
 
+
+def _is_torch(made: Any) -> bool:
+    """Whether a factory made a torch module; where torch was never imported, it did not."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(made, torch.nn.Module)
+
+
+def _input(model: ModelConfig, data: DataSet) -> tuple[str, tuple[int, ...], str]:
+    """Name, shape of one row and type of the input that a torch module takes for this data."""
     rows = next(iter(data.splits.values()))
     column = rows.table.columns[data.features[0]]
     if isinstance(column, Texts):
-        return ("input_ids",), (torch.zeros((2, model.text_length), dtype=torch.int64),)
+        return "input_ids", (model.text_length,), "int64"
     if isinstance(column, LazyColumn):
-        return ("picture",), (torch.zeros((2, model.picture.channels, model.picture.height, model.picture.width)),)
+        return "picture", (model.picture.channels, model.picture.height, model.picture.width), "float32"
     if len(data.features) == 1 and not isinstance(column, Categories) and column.ndim > 1:
-        return (data.features[0],), (torch.zeros((2, *column.shape[1:])),)
-    return ("features",), (torch.zeros((2, len(data.features))),)
+        return data.features[0], tuple(column.shape[1:]), "float32"
+    return "features", (len(data.features),), "float32"
 
 
 def _scikit(model: ModelConfig, data: DataSet, estimator: Any, *, files: tuple[Path, ...]) -> _Converted:

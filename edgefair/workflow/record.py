@@ -75,6 +75,11 @@ class TargetRecord:
         }
 
     @property
+    def own_reference(self) -> bool:
+        """Whether nothing was compressed: the reference is the model's own file."""
+        return self.reference is not None and self.reference.sha256 == self.model.sha256
+
+    @property
     def not_judged(self) -> str | None:
         """Why latency cannot be judged: not measured, or not as long as the profile asks for; None where it can."""
         return self.not_timed or rule_unmet(self.times, **self.rules.rule)
@@ -275,6 +280,8 @@ def _check(record: Record) -> None:
         decided += [] if target.reference_decision is None else [target.reference_decision]
         if any(column.min() < 0 or column.max() >= classes for column in decided):
             raise ValueError(f"a label or a decision is none of {classes} classes")
+        if target.own_reference and not np.array_equal(target.decision, decided[-1]):
+            raise ValueError(f"target '{target.target}' decided otherwise with the reference, which is the same file")
         _check_times(target)
 
 

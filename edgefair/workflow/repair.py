@@ -18,6 +18,7 @@ from edgefair.workflow.recipes import recipe_of
 from edgefair.workflow.stages import teacher_digest
 from edgefair.workflow.verify import today
 
+NO_ROWS = "the recipe was judged as it is: a repair needs training and validation rows, and the data has not both"
 FOLDER, LOG = "repair", "trials.jsonl"
 
 
@@ -33,9 +34,8 @@ def chosen(
         work: a folder for files that nobody needs afterwards.
     """
     start = Choice(config.compress.prune, config.compress.calibration)
-    settings = config.compress.repair
-    if not settings.enabled:
-        return start, {}, ()
+    if not candidates.repairs:
+        return start, {}, (NO_ROWS,) if config.compress.repair.enabled else ()
     moves = moves_of(config, corrects_bias=candidates.corrects_bias)
     log = config.base / config.runs / FOLDER / _digest(config, candidates)[:16] / LOG
     bench = ValidationBench(config, candidates, log, work, progress, recipe=start)

@@ -18,6 +18,9 @@ UNKNOWN = (
     "which rows trained this model is not known beyond the training rows of this config: the audit rows were compared "
     "with those alone"
 )
+NONE_KNOWN = (
+    "which rows trained this model is not known, and this config has no training rows to compare the audit rows with"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,9 @@ class Seen:
     def by_config(cls, data: DataSet, spec: ModelSpec) -> Seen:
         """By a model that was there already: the config's training and validation rows, and perhaps others."""
         columns = columns_of(spec)
-        return cls(columns, (SeenRows.of([data.train, data.validation], columns),), (UNKNOWN,))
+        known = len(data.train) + len(data.validation)
+        parts = (SeenRows.of([data.train, data.validation], columns),)
+        return cls(columns, parts, (UNKNOWN if known else NONE_KNOWN,))
 
     @classmethod
     def by_run(cls, config: Config, data: DataSet, spec: ModelSpec, name: str | None) -> Seen:

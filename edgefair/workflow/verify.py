@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgefair.bundle.manifest import Bundle, is_bundle, open_bundle
+from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.decision.decide import check_waivers
-from edgefair.errors import ModelError
-from edgefair.files import shown
+from edgefair.errors import ModelError, UsageError
+from edgefair.files import as_path, shown
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
 from edgefair.workflow.judge import judge_file, judge_record, today
-from edgefair.workflow.models import dense_model, names_foreign_model, spec_here
+from edgefair.workflow.models import dense_model, names_factory, names_foreign_model, spec_here
+from edgefair.workflow.original import is_original
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.seen import Seen, check_rows
 
 __all__ = ["judge_file", "judge_record", "notes_of", "today", "verify"]
 
+DECLARED = "--uncompressed: that this model never was compressed is what the user said, and nothing that was measured"
+
 
 def verify(
     config: Config,
-    path: Path | None = None,
+    path: str | Path | None = None,
     *,
-    weights: Path | None = None,
-    reference: Path | None = None,
+    weights: str | Path | None = None,
+    reference: str | Path | None = None,
+    uncompressed: bool = False,
     latency: bool = True,
-    record: Path | None = None,
+    record: str | Path | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Judge a bundle or a model file on every target of the config.
@@ -39,59 +44,105 @@ def verify(
             writes the project's bundle.
         weights: of the torch module that a factory makes.
         reference: the model before compression; default: the one in the bundle.
+        uncompressed: whether an .onnx file never was compressed, which nobody else can know: what compares it with the
+            model before compression finds no change then. A model that is converted here is known to be its own
+            original.
         latency: whether to measure it.
         record: also write the raw measurements here, for `compare` and `judge_record`.
 
     Raises:
+        UsageError: `uncompressed` of a model that was compressed, or beside a reference.
         DataError, ModelError, PolicyError: see the message; nothing was judged.
         MeasurementError: a target gave no measurement that can be believed.
     """
     check_waivers(config.policy, today())
     started = time.perf_counter()
-    path = config.bundle_path if path is None else path
-    settings: dict[str, Any] = {}
-    bundle: Bundle | None = None
-    if path.is_dir():
-        if not is_bundle(path):
-            raise ModelError(
-                f"'{path}' is a folder and no bundle", expected="a bundle of `edgefair export`, or an .onnx file"
-            )
-        bundle = open_bundle(path)
-        settings = bundle.manifest.settings
-        reference = bundle.compressed_from if reference is None else reference
-        model = bundle.model
-    else:
-        model = path
-        if not path.exists() and not names_foreign_model(str(path)):
-            raise ModelError(
-                f"no bundle and no model file '{path}'", fix="run `edgefair export --int8` first, or name a file"
-            )
+    path = config.bundle_path if path is None else Path(path)
+    weights, reference, record = as_path(weights), as_path(reference), as_path(record)
+    _check_files(path, reference, uncompressed)
     progress(0, 0, "reading")
-    data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
+    data = load(config.data, base=config.base, roles=["audit"], optional=("train", "validation"))
     with work_folder() as folder:
-        if names_foreign_model(str(path)):
-            to = folder / "model.onnx"
-            dense = dense_model(config, data, str(path), weights=weights, to=to, progress=progress)
-            model, settings = dense.path, dense.settings
-            seen = Seen.by_config(data, dense.spec)
-        elif bundle is not None:
-            seen = Seen.by_bundle(bundle, data)
-        else:
-            seen = Seen.by_config(data, spec_here(config, data, path))
+        judged = _judged(config, data, path, weights=weights, uncompressed=uncompressed, to=folder, progress=progress)
+        own = judged.own_reference and reference is None
+        before, before_as = judged.compressed_from, None
+        if reference is not None:
+            before, before_as = reference, Path(shown(reference, config.base))
+            if names_foreign_model(str(reference)):
+                given = None if names_factory(str(path)) else weights
+                to = folder / "reference.onnx"
+                before = dense_model(config, data, str(reference), weights=given, to=to, progress=progress).path
         return judge_file(
             config,
             data,
-            model,
+            judged.model,
             command="verify",
             shown_as=Path(shown(path, config.base)),
-            reference=reference,
+            reference=before,
+            reference_as=before_as,
+            own_reference=own,
             latency=latency,
             record=record,
-            settings=settings,
-            notes=notes_of(config, data, seen),
+            settings=judged.settings,
+            notes=(*notes_of(config, data, judged.seen), *((DECLARED,) if uncompressed else ())),
             reading_s=time.perf_counter() - started,
             progress=progress,
         )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A model file, and what is known of how it came to be."""
+
+    model: Path
+    seen: Seen
+    settings: dict[str, Any]
+    compressed_from: Path | None
+    own_reference: bool
+
+
+def _check_files(path: Path, reference: Path | None, uncompressed: bool) -> None:
+    """Refuse what is no model, before the data is read (UsageError, ModelError)."""
+    if uncompressed and reference is not None:
+        raise UsageError(
+            "--uncompressed and --reference are both given", expected="one: what was not compressed has no other origin"
+        )
+    if path.is_dir() and not is_bundle(path):
+        raise ModelError(
+            f"'{path}' is a folder and no bundle", expected="a bundle of `edgefair export`, or an .onnx file"
+        )
+    if not path.exists() and not names_foreign_model(str(path)):
+        raise ModelError(
+            f"no bundle and no model file '{path}'", fix="run `edgefair export --int8` first, or name a file"
+        )
+
+
+def _judged(
+    config: Config, data: DataSet, path: Path, *, weights: Path | None, uncompressed: bool, to: Path, progress: Progress
+) -> _Judged:
+    """The file to judge: of a bundle, as it is, or converted into the folder `to`.
+
+    Raises:
+        UsageError: it is said to be uncompressed, and was compressed.
+        DataError, ModelError: it cannot be opened or converted, or does not fit the data.
+    """
+    if path.is_dir():
+        bundle = open_bundle(path)
+        if uncompressed and not bundle.uncompressed:
+            raise UsageError(
+                f"'{path}' was compressed, as its manifest says",
+                fix="leave --uncompressed out: it brings its reference",
+            )
+        own = bundle.uncompressed and is_original(bundle.model, claimed=uncompressed)
+        seen = Seen.by_bundle(bundle, data)
+        return _Judged(bundle.model, seen, bundle.manifest.settings, bundle.compressed_from, own)
+    if names_foreign_model(str(path)):
+        onnx_file = to / "model.onnx"
+        dense = dense_model(config, data, str(path), weights=weights, to=onnx_file, progress=progress)
+        own = is_original(dense.path, claimed=uncompressed)
+        return _Judged(dense.path, Seen.by_config(data, dense.spec), dense.settings, None, own)
+    seen = Seen.by_config(data, spec_here(config, data, path))
+    return _Judged(path, seen, {}, None, uncompressed and is_original(path, claimed=True))
 
 
 def notes_of(config: Config, data: DataSet, seen: Seen) -> tuple[str, ...]:

@@ -109,12 +109,26 @@ def other_data(report, _):
     report["data"]["section"]["where"] = {"sex": ["f"]}
 
 
+def compressed_and_not_said(report, manifest):
+    """The gates of compression as for a model that was not compressed, which loses exactly nothing."""
+    target = report["targets"][0]
+    target["evidence"].update(paired=None, own_reference=True)
+    report["reference"]["sha256"] = report["model"]["sha256"]
+    for gate in target["verdict"]["gates"]:
+        if gate["name"] in {"equalized-odds increase", "accuracy drop"}:
+            gate.update(estimate=0.0, lower=0.0, upper=0.0, binding=None)
+
+
+def own_reference_of_another_file(report, manifest):
+    report["targets"][0]["evidence"]["own_reference"] = True
+
+
 @pytest.mark.parametrize(
     "edit",
     [
         gates_fail, target_fails, fails_with_exit_code_0, unfair_counts, counts_of_other_rows, swapped_groups,
         lax_policy, another_alpha, a_gate_left_out, limits_moved, slower_than_said, larger_than_said,
-        an_exception_hidden, other_data,
+        an_exception_hidden, other_data, compressed_and_not_said, own_reference_of_another_file,
     ],
 )  # fmt: skip
 def test_a_verdict_that_its_own_report_contradicts_is_not_signed(shipped, tmp_path, edit):

@@ -42,12 +42,25 @@ def build(outputs=2):
     return Line(outputs)
 
 
+def build_by_contract(*, features, classes, bias=True):
+    """As the docs promise that training, export and verification call it."""
+    return nn.Sequential(nn.Linear(*features, classes, bias=bias))
+
+
 def fitted():
     from sklearn.linear_model import LogisticRegression
 
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 2)).astype(np.float32)
     return LogisticRegression().fit(x, np.where(x[:, 0] > 0, "yes", "no"))
+
+
+def fitted_otherwise():
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(60, 2)).astype(np.float32)
+    return LogisticRegression(C=0.1).fit(x, np.where(x[:, 0] > 0, "yes", "no"))
 
 
 def fitted_on_columns():
@@ -122,6 +135,51 @@ def test_a_factory_with_its_weights(table):
     assert again.exit_code == 0, again.output
 
 
+TEMPLATE = {"network": "mlp", "options": {"hidden": [128, 64]}}
+
+
+def write_model(table, model):
+    raw = yaml.safe_load((table / "edgefair.yaml").read_text())
+    (table / "edgefair.yaml").write_text(yaml.safe_dump({**raw, "model": model}))
+
+
+def save_contract(table, **options):
+    from safetensors.torch import save_file
+
+    network = build_by_contract(features=(2,), classes=2, **options)
+    with torch.no_grad():
+        network[0].weight.copy_(torch.tensor([[-4.0, 0.0], [4.0, 0.0]]))
+    save_file(network.state_dict(), table / "w.safetensors")
+
+
+@pytest.mark.parametrize("command", ["verify", "export"])
+def test_verify_and_export_call_a_factory_as_training_does(table, command):
+    write_model(table, TEMPLATE)
+    save_contract(table)
+    name = f"{__name__}:build_by_contract"
+    done = run(command, name, "--weights", "w.safetensors", "--no-latency", "--max-accuracy-drop", "0.02")
+    assert done.exit_code == 0, done.output
+
+
+def test_one_factory_is_trained_and_verified_with_its_options(table):
+    name = f"{__name__}:build_by_contract"
+    write_model(table, {"network": name, "options": {"bias": False}})
+    done = run("train", "--name", "own", "--set", "train.epochs=1")
+    assert done.exit_code == 0, done.output
+    save_contract(table, bias=False)
+    done = run("verify", name, "--weights", "w.safetensors", "--no-latency")
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("command", [["train"], ["verify", f"{__name__}:build_by_contract", "--weights", "w"]])
+def test_an_option_that_a_factory_does_not_take_is_named(table, command):
+    write_model(table, {"network": f"{__name__}:build_by_contract", "options": {"bais": False}})
+    done = run(*command)
+    assert done.exit_code == 2
+    assert "has no option 'bais'" in done.stderr
+    assert "bias" in done.stderr.partition("bais")[2]
+
+
 def test_a_factory_without_weights_says_so(table):
     with pytest.raises(UsageError, match="--weights"):
         exported_raw(f"{__name__}:build")
@@ -174,6 +232,46 @@ def test_a_skops_file(table):
     (table / "m.skops").write_bytes(b"\x80\x04pickle")
     with pytest.raises(ModelError, match="never loaded"):
         exported_raw("m.skops")
+
+
+def test_gradient_boosting_is_judged_from_its_skops_file_and_is_its_own_reference(table):
+    import skops.io
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 2)).astype(np.float32)
+    skops.io.dump(GradientBoostingClassifier(n_estimators=5).fit(x, np.where(x[:, 0] > 0, "yes", "no")), "m.skops")
+    for command in ("verify", "export"):
+        done = run(command, "m.skops", "--no-latency", "--max-accuracy-drop", "0.0", "--on-inconclusive", "block")
+        assert done.exit_code == 0, done.output
+    done = run("export", "m.skops", "--int8", "--no-latency")
+    assert done.exit_code == 2
+    assert "nothing to quantize" in done.stderr
+
+
+def test_a_reference_is_converted_like_a_model(table):
+    import skops.io
+
+    skops.io.dump(fitted(), "before.skops")
+    exported(f"{__name__}:fitted_otherwise", "-o", "other")
+    done = run(
+        "verify", "other/model.onnx", "--reference", "before.skops", "--no-latency", "--json",
+        "--max-accuracy-drop", "0.2",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    judged = json.loads(done.stdout)
+    assert judged["reference"]["path"] == "before.skops"
+    (drop,) = (item for item in judged["targets"][0]["verdict"]["gates"] if item["name"] == "accuracy drop")
+    assert drop["upper"] > 0
+
+
+def test_logistic_regression_on_columns_says_what_it_lacks_and_not_to_export_again(table):
+    write(table, data={"source": "people.parquet", "label": "hired", "positive": "yes", "sensitive": ["sex"],
+                       "features": ["skill", "job"]}, attributes={"sex": {"groups": ["F", "M"]}})  # fmt: skip
+    done = run("export", f"{__name__}:fitted_on_columns", "--int8", "--no-latency")
+    assert done.exit_code == 2
+    assert "opset" not in done.stderr
+    assert "nothing to quantize" in done.stderr
 
 
 def test_classes_in_another_order_are_refused(table):

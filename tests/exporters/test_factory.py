@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from edgefair.errors import ModelError, UsageError
-from edgefair.exporters.factory import call_factory, export_network, open_factory
+from edgefair.exporters.factory import export_network
 from edgefair.training.checkpoint import load_weights
+from edgefair.training.factories import call_factory, open_factory
 
 SOURCE = """
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def folder(tmp_path, monkeypatch):
 
 def network(folder, suffix=".safetensors", **options):
     torch.manual_seed(0)
-    made = call_factory("user_nets:net", options).train()
+    made = call_factory("user_nets:net", options, facts={}).train()
     made(torch.rand(50, 4))
     path = folder / f"weights{suffix}"
     if suffix == ".pt":
@@ -79,7 +80,7 @@ def network(folder, suffix=".safetensors", **options):
 
 
 def exported(name, weights, example, input_names, options):
-    made = call_factory(name, options)
+    made = call_factory(name, options, facts={})
     load_weights(weights, made)
     return export_network(made, example, input_names)
 
@@ -178,7 +179,7 @@ def test_weights_of_another_network_are_refused(folder):
 )
 def test_a_factory_that_cannot_be_used_is_named(folder, name, options, message):
     with pytest.raises(UsageError, match=message):
-        call_factory(name, options)
+        call_factory(name, options, facts={})
 
 
 def test_open_factory_finds_a_module_of_the_current_folder(folder):
@@ -191,7 +192,7 @@ def test_a_factory_that_fails_or_leaves_is_to_blame_and_not_this_program(tmp_pat
     name = f"failing_{message.lower()}"
     (tmp_path / f"{name}.py").write_text(f"import sys\n\n\ndef build():\n    {body}\n")
     with pytest.raises(UsageError, match=f"failed: {message}"):
-        call_factory(f"{name}:build", {})
+        call_factory(f"{name}:build", {}, facts={})
 
 
 @pytest.mark.parametrize("source", ["def f(:", "raise TypeError('x')", "import sys; sys.exit(0)"])

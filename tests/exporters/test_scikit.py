@@ -16,12 +16,17 @@ pytest.importorskip("skl2onnx")
 
 from sklearn.compose import ColumnTransformer  # noqa: E402
 from sklearn.ensemble import (  # noqa: E402
+    AdaBoostClassifier,
     GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier  # noqa: E402
+from sklearn.neighbors import KNeighborsClassifier  # noqa: E402
+from sklearn.neural_network import MLPClassifier  # noqa: E402
 from sklearn.pipeline import Pipeline, make_pipeline  # noqa: E402
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler  # noqa: E402
+from sklearn.tree import DecisionTreeClassifier  # noqa: E402
 
 COLUMNS = [("age", "number"), ("job", "text"), ("pay", "number")]
 
@@ -172,6 +177,31 @@ def test_types_that_skops_does_not_trust_are_listed(tmp_path):
     skops_io.dump(numbers(Own()), tmp_path / "model.skops")
     with pytest.raises(ModelError, match=r"not trusted: .*Own"):
         read_skops(tmp_path / "model.skops")
+
+
+def test_types_that_the_user_names_are_loaded(tmp_path):
+    skops_io.dump(numbers(Own()), tmp_path / "model.skops")
+    name = f"{Own.__module__}.Own"
+    assert isinstance(read_skops(tmp_path / "model.skops", trusted=[name]), Own)
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        GradientBoostingClassifier(n_estimators=4),
+        HistGradientBoostingClassifier(max_iter=4),
+        RandomForestClassifier(4),
+        AdaBoostClassifier(n_estimators=4),
+        DecisionTreeClassifier(),
+        MLPClassifier((4,), max_iter=20),
+        KNeighborsClassifier(),
+    ],
+)
+def test_scikit_learns_own_trees_and_networks_need_no_trust(tmp_path, classifier):
+    fitted = numbers(classifier)
+    skops_io.dump(fitted, tmp_path / "model.skops")
+    rows = np.random.default_rng(1).normal(size=(20, fitted.n_features_in_))
+    assert np.array_equal(read_skops(tmp_path / "model.skops").predict(rows), fitted.predict(rows))
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "model.joblib", "model.skops"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
 
@@ -16,7 +17,11 @@ EXCESS_LOSS = "worst-group excess loss"
 LATENCY = "latency p90"
 SIZE = "size"
 
-NO_REFERENCE = "no reference model was measured on the same rows; name one with --reference"
+NO_REFERENCE = (
+    "no reference model was measured on the same rows: name the model before compression with `edgefair verify "
+    "--reference`, or say --uncompressed there if this file never was compressed"
+)
+UNCHANGED = "nothing was compressed: the model before compression is this very file, so the change is exactly 0"
 
 
 def judge_bounds(policy: Policy, estimate: float, lower: float, upper: float, threshold: float) -> Outcome:
@@ -31,3 +36,13 @@ def judge_bounds(policy: Policy, estimate: float, lower: float, upper: float, th
 def unmeasured(name: str, unit: str, threshold: float, why: str) -> Gate:
     """A gate whose evidence is lacking."""
     return Gate(name, Outcome.INCONCLUSIVE, unit, None, None, None, threshold, f"not_measured: {why}")
+
+
+def without_pairs(evidence: Evidence, name: str, unit: str, threshold: float) -> Gate:
+    """A gate that compares with the model before compression, where no pairs of decisions were counted.
+
+    A model that is its own reference changed by 0, which is no estimate and has no limits to be wider than that.
+    """
+    if evidence.own_reference:
+        return Gate(name, Outcome.PASS, unit, 0.0, 0.0, 0.0, threshold, UNCHANGED)
+    return unmeasured(name, unit, threshold, evidence.why_missing(name, NO_REFERENCE))

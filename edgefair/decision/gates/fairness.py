@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgefair.decision.cells import metric_cells, rate_cells, shift_cells
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.family import FamilyResult, judge
-from edgefair.decision.gates import NO_REFERENCE, PAIRED, unmeasured
+from edgefair.decision.gates import PAIRED, without_pairs
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Comparison, Gate, Outcome
 
@@ -20,7 +20,7 @@ def absolute(evidence: Evidence, policy: Policy) -> FamilyResult:
 def paired(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     """Growth of the differences by compression, on the same rows."""
     if evidence.paired is None:
-        return unmeasured(PAIRED, "rate", threshold, evidence.why_missing(PAIRED, NO_REFERENCE))
+        return without_pairs(evidence, PAIRED, "rate", threshold)
     cells = [shift_cells(evidence.paired, policy, name, threshold, evidence.design) for name in policy.attributes]
     return family_gate(PAIRED, judge(cells, alpha=policy.alpha, rule=policy.rule), threshold)
 

@@ -16,9 +16,8 @@ from edgefair.decision.gates import (
     FLOOR,
     GROUP_ACCURACY,
     GROUP_DROP,
-    NO_REFERENCE,
     judge_bounds,
-    unmeasured,
+    without_pairs,
 )
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
@@ -95,7 +94,7 @@ def accuracy_floor(evidence: Evidence, policy: Policy, floor: float) -> Gate:
 def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     """Accuracy of the reference minus that of the candidate on the same rows, with paired limits."""
     if evidence.paired is None:
-        return unmeasured(ACCURACY_DROP, "accuracy", threshold, evidence.why_missing(ACCURACY_DROP, NO_REFERENCE))
+        return without_pairs(evidence, ACCURACY_DROP, "accuracy", threshold)
     mended, spoiled, n = (part.sum(keepdims=True) for part in _flips(evidence.paired.table))
     design = evidence.design
 
@@ -122,7 +121,7 @@ def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
 def group_accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     """Loss of accuracy by compression of the group that loses most."""
     if evidence.paired is None:
-        return unmeasured(GROUP_DROP, "accuracy", threshold, evidence.why_missing(GROUP_DROP, NO_REFERENCE))
+        return without_pairs(evidence, GROUP_DROP, "accuracy", threshold)
     table = np.concatenate([declared_table(evidence.paired, policy, name) for name in policy.attributes])
     mended, spoiled, n = _flips(table)
     wanted = f"wanted at most {threshold:g}"
@@ -137,7 +136,7 @@ def excess_loss(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     psi_g = loss_g - loss = (1 - n_g / n) (loss_g - loss of all others): two independent samples, so MOVER applies.
     """
     if evidence.paired is None:
-        return unmeasured(EXCESS_LOSS, "accuracy", threshold, evidence.why_missing(EXCESS_LOSS, NO_REFERENCE))
+        return without_pairs(evidence, EXCESS_LOSS, "accuracy", threshold)
     tables = [declared_table(evidence.paired, policy, name) for name in policy.attributes]
     own = [_flips(table) for table in tables]
     rest = [tuple(part.sum() - part for part in parts) for parts in own]

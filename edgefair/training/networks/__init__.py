@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import sys
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgefair.errors import UsageError, did_you_mean
+from edgefair.training.factories import call_factory, open_factory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +26,9 @@ NETWORKS: Mapping[str, str] = {
 ZOOS = ("timm", "torchvision")
 
 
-def open_network(name: str, *, features: tuple[int, ...], classes: int, options: Mapping[str, Any]) -> nn.Module:
+def open_network(
+    name: str, *, features: tuple[int, ...], classes: int, options: Mapping[str, Any], **facts: Any
+) -> nn.Module:
     """Build a network float32 [rows, *features] (token ids int64) -> logits float32 [rows, classes].
 
     Args:
@@ -37,6 +37,7 @@ def open_network(name: str, *, features: tuple[int, ...], classes: int, options:
         features: shape of one row as the network receives it, after preprocessing.
         classes: number of columns of the logits.
         options: keyword arguments of the factory.
+        facts: what else the data says: see `training.factories`.
 
     Raises:
         UsageError: no such network, a factory that cannot be imported or does not take these arguments.
@@ -44,15 +45,7 @@ def open_network(name: str, *, features: tuple[int, ...], classes: int, options:
     from torch import nn
 
     factory = _factory(name)
-    known = inspect.signature(factory).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-        for option in options:
-            if option not in known:
-                raise UsageError(
-                    f"network '{name}' has no option '{option}'{did_you_mean(option, known)}",
-                    expected=f"options among: {', '.join(set(known) - {'features', 'classes'})}",
-                )
-    network = factory(features=features, classes=classes, **options)
+    network = call_factory(name, options, facts={"features": features, "classes": classes, **facts}, factory=factory)
     if not isinstance(network, nn.Module):
         raise UsageError(f"network factory '{name}' returned a {type(network).__name__}", expected="a torch.nn.Module")
     return network
@@ -63,18 +56,9 @@ def _factory(name: str) -> Any:
     if zoo in ZOOS:
         return partial(getattr(importlib.import_module("edgefair.training.networks.zoos"), zoo), model)
     path = NETWORKS.get(name, name)
-    module_name, separator, attribute = path.partition(":")
-    if not separator:
+    if ":" not in path:
         raise UsageError(
             f"unknown network '{name}'{did_you_mean(name, NETWORKS)}",
             expected=f"one of {', '.join(NETWORKS)}, or package.module:factory",
         )
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"network factory '{name}' cannot be imported: {error}",
-            expected="package.module:factory, importable from the current folder",
-        ) from error
+    return open_factory(path)

@@ -1,0 +1,25 @@
+"""A provider that is not there: the advice fits the provider."""
+
+import pytest
+
+from edgefair.probe.errors import ProbeError
+from edgefair.probe.session import open_session
+
+
+@pytest.mark.parametrize(
+    ("provider", "advice", "other"),
+    [
+        ("OpenVINOExecutionProvider", "onnxruntime-openvino", "onnxruntime-gpu"),
+        ("DmlExecutionProvider", "onnxruntime-directml", "onnxruntime-gpu"),
+        ("CoreMLExecutionProvider", "macOS", "onnxruntime-gpu"),
+        ("CUDAExecutionProvider", "onnxruntime-gpu", "openvino"),
+        ("NobodysExecutionProvider", "a build that has it,", "onnxruntime-"),
+    ],
+)
+def test_what_is_advised_has_the_provider(provider, advice, other):
+    options = {"threads": 1, "providers": [provider], "optimization": "all", "config": {}}
+    with pytest.raises(ProbeError) as caught:
+        open_session(b"", options)
+    advised = str(caught.value).partition("install ")[2]
+    assert advice in advised
+    assert other not in advised
