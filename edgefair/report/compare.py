@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgefair.decision.compare import ComparisonReport
+from edgefair.decision.policy import not_judged_note
 from edgefair.joint import group_name
 from edgefair.report.tables import plain_table
 from edgefair.report.terminal import COLOUR
@@ -37,6 +38,8 @@ def render(report: ComparisonReport) -> RenderableType:
     for attribute, losses in report.excess_loss.items():
         shown = ", ".join(f"{group} {_number(value)}" for group, value in losses.items())
         parts.append(f"loss of accuracy beyond the average (psi), {attribute}: {shown}")
+    if report.not_judged:
+        parts.append(Text(not_judged_note(report.not_judged), style="bold yellow"))
     return Group(*parts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,7 @@ def compare(
         lacking = [name for name in attributes if name not in record.rows.sensitive]
         if lacking:
             raise DataError(f"'{record.name}' holds no attribute '{lacking[0]}'", fix="record it again")
+    unjudged = config.policy.not_judged(dict.fromkeys([*one.rows.sensitive, *other.rows.sensitive]))
     names = {"before": str(before), "after": str(after)}
     why = _why_unpaired(one, other)
     if why:
@@ -79,7 +80,8 @@ def compare(
             )
             for item in (one, other)
         ]
-        return compare_unpaired(counts[0], counts[1], config.policy, why=why, **names)
+        independent = compare_unpaired(counts[0], counts[1], config.policy, why=why, **names)
+        return replace(independent, not_judged=unjudged)
     paired = PairedCounts.from_rows(
         {name: one.rows.sensitive[name] for name in attributes},
         label=one.rows.label,
@@ -96,7 +98,7 @@ def compare(
         reference=one.decision,
         classes=len(one.rows.classes),
     )
-    report = compare_paired(paired, config.policy, design=design, **names)
+    report = replace(compare_paired(paired, config.policy, design=design, **names), not_judged=unjudged)
     if exemplars is not None:
         _write_exemplars(exemplars, one, other)
     return report
