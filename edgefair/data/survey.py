@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,26 @@ class ColumnFacts:
     def constant(self) -> bool:
         """Whether it says the same of every row."""
         return self.distinct is not None and self.distinct + bool(self.missing) < 2
+
+    @property
+    def remark(self) -> str:
+        """What makes it a doubtful feature; empty where nothing does."""
+        if self.constant:
+            return "says the same of every row"
+        if self.kind == "dates":
+            return "each date is learned as a word"
+        return "names rows: learned by heart, and shipped" if self.names_rows else ""
+
+
+def facts_over(name: str, parts: Sequence[Column]) -> ColumnFacts:
+    """Look at one column whose rows are in several splits, all of one kind."""
+    first = parts[0]
+    if isinstance(first, Categories):
+        codes = np.concatenate([part.codes for part in parts if isinstance(part, Categories)])
+        return facts_of(name, Categories(first.values, codes))
+    if isinstance(first, np.ndarray):
+        return facts_of(name, np.concatenate([part for part in parts if isinstance(part, np.ndarray)]))
+    return ColumnFacts(name, "pictures or texts", sum(map(len, parts)), 0, None)
 
 
 def facts_of(name: str, column: Column) -> ColumnFacts:
