@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -118,11 +118,16 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
         raise UsageError(f"config '{path}' holds no keys", fix="write one with `edgefair init`")
     for key, value in (overrides or {}).items():
         _put(raw, key, value)
-    return parse_config(raw, base=path.parent.resolve(), source=str(path))
+    return parse_config(raw, base=path.parent.resolve(), source=str(path), overridden=overrides or {})
 
 
-def parse_config(raw: Mapping[str, Any], *, base: Path, source: str = "config") -> Config:
+def parse_config(
+    raw: Mapping[str, Any], *, base: Path, source: str = "config", overridden: Collection[str] = ()
+) -> Config:
     """Validate a config that is a mapping already.
+
+    Args:
+        overridden: dotted keys that do not come from the source, but from a flag or `--set`.
 
     Raises:
         UsageError: a key or value that cannot be (PolicyError, DataError by section), the first one found.
@@ -130,7 +135,7 @@ def parse_config(raw: Mapping[str, Any], *, base: Path, source: str = "config") 
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        raise _explained(error, source) from error
+        raise _explained(error, source, overridden) from error
     config._base = base
     return config
 
@@ -161,10 +166,12 @@ def _put(raw: dict[str, Any], key: str, value: Any) -> None:
     place[last] = value
 
 
-def _explained(error: ValidationError, source: str) -> EdgefairError:
+def _explained(error: ValidationError, source: str, overridden: Collection[str] = ()) -> EdgefairError:
     first = error.errors(include_url=False)[0]
     location = [str(part) for part in first["loc"]]
     key = ".".join(location)
+    if any(f"{key}.".startswith(f"{item}.") for item in overridden):
+        source = "flag or --set"
     kind = _ERROR_OF_SECTION.get(location[0] if location else "", UsageError)
     if first["type"] == "extra_forbidden":
         known = _keys_beside(location)

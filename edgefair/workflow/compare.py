@@ -23,7 +23,7 @@ from edgefair.targets import load_profile, open_target
 from edgefair.workflow.design import design_of
 from edgefair.workflow.intake import foreign_spec
 from edgefair.workflow.measure import decide_rows, spec_of
-from edgefair.workflow.models import spec_here
+from edgefair.workflow.models import check_no_rows, spec_here
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.record import RecordedRows, load_record
 from edgefair.workflow.seen import Seen, check_rows
@@ -45,8 +45,8 @@ def compare(
 
     Args:
         before, after: a bundle, an `.onnx` file, or a record of `edgefair verify --record`.
-        exemplars: also write the rows whose decision changed to this CSV file: position or declared id, label, both
-            decisions and groups (compression-identified exemplars, Hooker et al. 2019).
+        exemplars: also write the rows whose decision changed to this CSV file: position among the audit rows, declared
+            id and subject, label, both decisions and groups (compression-identified exemplars, Hooker et al. 2019).
 
     Raises:
         DataError: also for audit rows that a model has seen, or that are counted several times.
@@ -109,6 +109,7 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) 
     if data is None or path.suffix == ".npz":
         record = load_record(path)
         return Side(record.name, record.rows, record.targets[0].decision)
+    check_no_rows(path)
     bundle = open_bundle(path) if is_bundle(path) else None
     model = path if bundle is None else bundle.model
     seen = Seen.by_config(data, spec_here(config, data, path)) if bundle is None else Seen.by_bundle(bundle, data)
@@ -136,10 +137,13 @@ def _write_exemplars(path: Path, one: Side, other: Side) -> None:
     changed = np.flatnonzero(one.decision != other.decision)
     text = io.StringIO()
     writer = csv.writer(text)
-    header = ["row", *(["id"] if one.rows.ids else []), "label", "before", "after", *one.rows.sensitive]
+    told = {
+        name: column for name, column in (("id", one.rows.ids), ("subject", one.rows.subject)) if column is not None
+    }
+    header = ["row", *told, "label", "before", "after", *one.rows.sensitive]
     writer.writerow(map(csv_cell, header))
     for row in changed.tolist():
-        identity = [one.rows.ids.values[one.rows.ids.codes[row]]] if one.rows.ids else []
+        identity = [column.values[column.codes[row]] for column in told.values()]
         decided = [one.rows.classes[part[row]] for part in (one.rows.label, one.decision, other.decision)]
         groups = [column.values[column.codes[row]] for column in one.rows.sensitive.values()]
         writer.writerow([row, *map(csv_cell, (*identity, *decided, *groups))])

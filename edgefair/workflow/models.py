@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.data.lazy import LazyColumn
+from edgefair.data.readers import READERS
 from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
 from edgefair.errors import ModelError, UsageError
@@ -68,6 +70,20 @@ def names_foreign_model(name: str) -> bool:
     if name.startswith(HUGGING_FACE) or Path(name).suffix in SUFFIXES[1:]:
         return True
     return ":" in name and not Path(name).exists()
+
+
+def check_no_rows(path: Path) -> None:
+    """Refuse a table where a model is asked for.
+
+    Raises:
+        ModelError: the file's name is that of a table.
+    """
+    if path.suffix.lower() in READERS and path.is_file():
+        raise ModelError(
+            f"'{path}' holds rows, and no model",
+            expected=f"a bundle, or {KINDS}",
+            fix=f"name the model, and the rows with --data {shlex.quote(str(path))}",
+        )
 
 
 def dense_model(

@@ -15,7 +15,7 @@ from edgefair.files import shown
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
 from edgefair.workflow.judge import judge_file, judge_record, today
-from edgefair.workflow.models import dense_model, names_foreign_model, spec_here
+from edgefair.workflow.models import check_no_rows, dense_model, names_foreign_model, spec_here
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.seen import Seen, check_rows
 
@@ -61,6 +61,7 @@ def verify(
         reference = bundle.compressed_from if reference is None else reference
         model = bundle.model
     else:
+        check_no_rows(path)
         model = path
         if not path.exists() and not names_foreign_model(str(path)):
             raise ModelError(
