@@ -14,11 +14,13 @@ from edgefair.data.config import DataConfig
 from edgefair.decision.policy import Policy
 from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean
 from edgefair.probe.regular import read_regular
-from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
+from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig, TrainPlan
 from edgefair.yaml_text import MAX_BYTES, YamlTextError, parse_yaml
 
 # Epochs of a fine-tune without a better one, after which it ends.
 PATIENCE = 3
+# Training rows for which default budgets no longer change.
+MANY_ROWS = 1 << 30
 # Of a value that is shown in a message.
 SHOWN = 200
 
@@ -58,14 +60,15 @@ class Config(BaseModel):
         return self
 
     @property
-    def finetune_settings(self) -> TrainConfig:
-        """The training after pruning."""
+    def finetune_settings(self) -> TrainPlan:
+        """The training after pruning; what is left open is that of many rows until `with_budget` knows them."""
         if self.finetune is not None:
-            return self.finetune
-        return self.train.model_copy(
+            return self.finetune.for_rows(MANY_ROWS)
+        train = self.train.for_rows(MANY_ROWS)
+        return train.model_copy(
             update={
-                "epochs": max(1, self.train.epochs // 2),
-                "learning_rate": self.train.learning_rate / 2,
+                "epochs": max(1, train.epochs // 2),
+                "learning_rate": train.learning_rate / 2,
                 "keep": "best",
                 "patience": PATIENCE,
             }
@@ -151,6 +154,17 @@ def with_compress(config: Config, **changes: Any) -> Config:
         return config.model_copy(update={"compress": CompressConfig.model_validate(raw)})
     except ValidationError as error:
         raise _explained(error, "compress") from error
+
+
+def with_budget(config: Config, rows: int) -> Config:
+    """The config with the training budgets that it leaves to the number of training rows."""
+    finetune = config.finetune
+    return config.model_copy(
+        update={
+            "train": config.train.for_rows(rows),
+            "finetune": None if finetune is None else finetune.for_rows(rows),
+        }
+    )
 
 
 def _put(raw: dict[str, Any], key: str, value: Any) -> None:

@@ -37,7 +37,7 @@ model:
 {model}
   threshold: 0.5            # decide the positive class at this probability; part of the exported file
 
-train: {train}
+{train}
 
 debias:
   train: []                 # for example [reweigh, eo-penalty]; `edgefair train --debias ...` overrides it
@@ -72,9 +72,9 @@ MODELS = {
   text_length: 128          # tokens that the model sees; longer texts are cut, and the report counts them""",
 }
 TRAIN = {
-    "table": "{epochs: 4}",
-    "pictures": "{epochs: 8, batch_rows: 64, learning_rate: 0.003}",
-    "texts": "{epochs: 4, batch_rows: 32, learning_rate: 0.001}",
+    "table": "train: {}                   # epochs and batch_rows follow the number of rows unless they are set here",
+    "pictures": "train: {epochs: 8, batch_rows: 64, learning_rate: 0.003}",
+    "texts": "train: {epochs: 4, batch_rows: 32, learning_rate: 0.001}",
 }
 PICTURE_SIZE = 64
 ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
