@@ -20,7 +20,7 @@ def test_init_and_train_without_a_setting_learn_from_1797_rows_and_too_few_steps
     rng = np.random.default_rng(0)
     x = rng.normal(size=(ROWS, 6))
     label = np.where(np.sin(2 * x[:, 0]) + x[:, 1] * x[:, 2] + 0.1 * rng.normal(size=ROWS) > 0, "yes", "no")
-    with open("people.csv", "w", newline="") as stream:
+    with (tmp_path / "people.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow([*"abcdef", "sex", "hired"])
         writer.writerows([*row, sex, y] for row, sex, y in zip(x, rng.choice(["F", "M"], ROWS), label, strict=True))
