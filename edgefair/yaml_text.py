@@ -19,7 +19,7 @@ MAX_DEPTH = 32
 # PyYAML's parser in C where it was built with it: the same values, ten times faster.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
-# What is no text without quotes, as YAML 1.2 has it. In YAML 1.1, which PyYAML follows, yes and NO (Norway) are booleans,
+# What is no text without quotes, as YAML 1.2 has it. In YAML 1.1, PyYAML's, yes and NO (Norway) are booleans,
 # 010 is 8, 1_0 is 10 and 1:30 is 90: labels and groups that no row of the data has.
 _PLAIN = {
     f"{_TAG}bool": re.compile(r"(true|True|TRUE|false|False|FALSE)$"),

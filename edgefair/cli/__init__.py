@@ -138,7 +138,7 @@ def main(debug: bool) -> None:
 
     \b
     A project's life:
-      edgefair init --data census-income     write edgefair.yaml
+      edgefair init --data census-income --sensitive sex
       edgefair plan                          can the audit set decide?
       edgefair train --debias reweigh        train and debias
       edgefair export --int8                 compress, measure, gate, ship or block

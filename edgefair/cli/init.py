@@ -66,7 +66,7 @@ def command(
 
     \b
     Examples:
-      edgefair init --data census-income
+      edgefair init --data census-income --sensitive sex
       edgefair init --data loans.csv --label repaid --positive yes --sensitive gender --id customer_id
       edgefair init --data people.csv --label hired --positive 1 --sensitive sex --sensitive age --bin age=30,45,60 \
         --sensitive sex*age --split part

@@ -57,8 +57,13 @@ def test_exemplars_tell_whose_rows_they_are(project):
     text = (project / "edgefair.yaml").read_text().replace("  id: id\n", "  id: id\n  subject: person\n")
     write_project(project, text, rows)
     linear(project / "other.onnx", (0.0, 2.0, 0.0), said=spec())
-    assert run("compare", "m.onnx", "other.onnx", "--exemplars", "changed.csv").exit_code == 0
+    told = run("compare", "m.onnx", "other.onnx", "--exemplars", "changed.csv")
+    assert told.exit_code == 0
+    assert "position among the audit rows" not in told.stderr
     header, first, *_ = Path("changed.csv").read_text().splitlines()
     assert header == "row,id,subject,label,before,after,sex"
     row, subject = (first.split(",")[place] for place in (1, 2))
     assert int(subject[1:]) == int(row[1:]) // 2
+    (project / "edgefair.yaml").write_text(text.replace("  id: id\n", ""))
+    nameless = run("compare", "m.onnx", "other.onnx", "--exemplars", "changed.csv")
+    assert "changed.csv: `row` is a position among the audit rows; name data.id" in nameless.stderr
