@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,11 +14,13 @@ from edgefair.data.config import DataConfig
 from edgefair.decision.policy import Policy
 from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean
 from edgefair.probe.regular import read_regular
-from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
+from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig, TrainPlan
 from edgefair.yaml_text import MAX_BYTES, YamlTextError, parse_yaml
 
 # Epochs of a fine-tune without a better one, after which it ends.
 PATIENCE = 3
+# Training rows for which default budgets no longer change.
+MANY_ROWS = 1 << 30
 # Of a value that is shown in a message.
 SHOWN = 200
 
@@ -58,14 +60,15 @@ class Config(BaseModel):
         return self
 
     @property
-    def finetune_settings(self) -> TrainConfig:
-        """The training after pruning."""
+    def finetune_settings(self) -> TrainPlan:
+        """The training after pruning; what is left open is that of many rows until `with_budget` knows them."""
         if self.finetune is not None:
-            return self.finetune
-        return self.train.model_copy(
+            return self.finetune.for_rows(MANY_ROWS)
+        train = self.train.for_rows(MANY_ROWS)
+        return train.model_copy(
             update={
-                "epochs": max(1, self.train.epochs // 2),
-                "learning_rate": self.train.learning_rate / 2,
+                "epochs": max(1, train.epochs // 2),
+                "learning_rate": train.learning_rate / 2,
                 "keep": "best",
                 "patience": PATIENCE,
             }
@@ -119,11 +122,16 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
         raise UsageError(f"config '{path}' holds no keys", fix="write one with `edgefair init`")
     for key, value in (overrides or {}).items():
         _put(raw, key, value)
-    return parse_config(raw, base=path.parent.resolve(), source=str(path))
+    return parse_config(raw, base=path.parent.resolve(), source=str(path), overridden=overrides or {})
 
 
-def parse_config(raw: Mapping[str, Any], *, base: Path, source: str = "config") -> Config:
+def parse_config(
+    raw: Mapping[str, Any], *, base: Path, source: str = "config", overridden: Collection[str] = ()
+) -> Config:
     """Validate a config that is a mapping already.
+
+    Args:
+        overridden: dotted keys that do not come from the source, but from a flag or `--set`.
 
     Raises:
         UsageError: a key or value that cannot be (PolicyError, DataError by section), the first one found.
@@ -131,7 +139,7 @@ def parse_config(raw: Mapping[str, Any], *, base: Path, source: str = "config") 
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        raise _explained(error, source) from error
+        raise _explained(error, source, overridden) from error
     config._base = base
     return config
 
@@ -149,6 +157,17 @@ def with_compress(config: Config, **changes: Any) -> Config:
         raise _explained(error, "compress") from error
 
 
+def with_budget(config: Config, rows: int) -> Config:
+    """The config with the training budgets that it leaves to the number of training rows."""
+    finetune = config.finetune
+    return config.model_copy(
+        update={
+            "train": config.train.for_rows(rows),
+            "finetune": None if finetune is None else finetune.for_rows(rows),
+        }
+    )
+
+
 def _put(raw: dict[str, Any], key: str, value: Any) -> None:
     *sections, last = key.split(".")
     if not all([*sections, last]):
@@ -162,10 +181,12 @@ def _put(raw: dict[str, Any], key: str, value: Any) -> None:
     place[last] = value
 
 
-def _explained(error: ValidationError, source: str) -> EdgefairError:
+def _explained(error: ValidationError, source: str, overridden: Collection[str] = ()) -> EdgefairError:
     first = error.errors(include_url=False)[0]
     location = [str(part) for part in first["loc"]]
     key = ".".join(location)
+    if any(f"{key}.".startswith(f"{item}.") for item in overridden):
+        source = "flag or --set"
     kind = _ERROR_OF_SECTION.get(location[0] if location else "", UsageError)
     if first["type"] == "extra_forbidden":
         known = _keys_beside(location)

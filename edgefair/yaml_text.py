@@ -7,6 +7,7 @@ describes 10^9 values), keys can be given twice, NaN compares with nothing. All 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -18,6 +19,15 @@ MAX_DEPTH = 32
 # PyYAML's parser in C where it was built with it: the same values, ten times faster.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
+# What is no text without quotes, as YAML 1.2 has it. In YAML 1.1, PyYAML's, yes and NO (Norway) are booleans,
+# 010 is 8, 1_0 is 10 and 1:30 is 90: labels and groups that no row of the data has.
+_PLAIN = {
+    f"{_TAG}bool": re.compile(r"(true|True|TRUE|false|False|FALSE)$"),
+    f"{_TAG}int": re.compile(r"([-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+)$"),
+    f"{_TAG}float": re.compile(
+        r"([-+]?((0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
+    ),
+}
 
 
 class YamlTextError(ValueError):
@@ -27,7 +37,7 @@ class YamlTextError(ValueError):
 def parse_yaml(text: str) -> Any:
     """None, booleans, int64, finite floats, text, lists, and dictionaries whose keys are given once.
 
-    A date stays the text that it is.
+    A date stays the text that it is, and so do yes, no, on, off, 01 and 1:30.
 
     Raises:
         YamlTextError: it is too long, too deep, not YAML, or something else than such values.
@@ -50,7 +60,7 @@ class _Loader(_Base):  # type: ignore[misc]
     """Composes the nodes itself, event by event, so that what is refused is refused before it is built."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way to set it
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
+        first: [(tag, _PLAIN.get(tag, pattern)) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 

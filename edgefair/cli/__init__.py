@@ -14,7 +14,7 @@ import click
 import edgefair
 from edgefair.cli.say import say
 from edgefair.cli.streams import open_streams, settle
-from edgefair.errors import EXIT_MEASUREMENT, EXIT_USAGE, EdgefairError
+from edgefair.errors import EXIT_MEASUREMENT, EXIT_USAGE, EdgefairError, did_you_mean
 
 # Name -> one-line help. The table is data, so `edgefair --help` imports no command.
 COMMANDS: Mapping[str, str] = {
@@ -47,6 +47,14 @@ class EdgefairGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"edgefair.cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is named, or the nearest one for the message."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command '{args[0]}'{did_you_mean(args[0], COMMANDS)}.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""
@@ -130,7 +138,7 @@ def main(debug: bool) -> None:
 
     \b
     A project's life:
-      edgefair init --data census-income     write edgefair.yaml
+      edgefair init --data census-income --sensitive sex
       edgefair plan                          can the audit set decide?
       edgefair train --debias reweigh        train and debias
       edgefair export --int8                 compress, measure, gate, ship or block

@@ -10,6 +10,7 @@ import click
 
 from edgefair.cli.options import config_options, json_option, overrides
 from edgefair.cli.progress import progress_bar
+from edgefair.cli.say import say
 
 
 @click.command("compare")
@@ -58,6 +59,9 @@ def command(
     check_folders(exemplars)
     with progress_bar() as progress:
         report = compare(config, before, after, exemplars=exemplars, progress=progress)
+    recorded = all(path.suffix == ".npz" for path in (before, after))
+    if exemplars is not None and config.data.id is None and not recorded:
+        say(f"{exemplars}: `row` is a position among the audit rows; name data.id to have the id of each")
     if as_json:
         sys.stdout.write(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
     else:

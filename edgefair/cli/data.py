@@ -38,7 +38,7 @@ def describe_command(
     config_path: Path,
     settings: tuple[str, ...],
 ) -> None:
-    """Groups x labels of every split, with counts and base rates, and what had to be left out.
+    """Features, and groups x labels of every split, with counts and base rates, and what had to be left out.
 
     \b
     Examples:

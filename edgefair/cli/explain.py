@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from edgefair.cli.compress_options import WORDS, RecipeCommand
 from edgefair.cli.options import Share, config_options, json_option, overrides, weights_option
 from edgefair.cli.progress import progress_bar
 
 
-@click.command("explain")
+@click.command("explain", cls=RecipeCommand)
 @click.argument("model", required=False)
 @click.option("--run", "run_name", default=None, help="Training run to explain.  [default: the only one in runs/]")
 @weights_option
@@ -33,6 +34,15 @@ from edgefair.cli.progress import progress_bar
 @click.option(
     "--plot", "plot_path", type=click.Path(path_type=Path), default=None, help="Also draw a heat map here (.png)."
 )
+@click.option(
+    "--int8",
+    "compress__int8",
+    type=click.Choice(WORDS),
+    default=None,
+    metavar="[static|dynamic]",
+    help="INT8 to explain, instead of the config's; a bundle has its own.",
+)
+@click.option("--fp16/--no-fp16", "compress__fp16", default=None, help="Explain half precision.")
 @json_option
 @config_options
 @click.pass_context
@@ -45,6 +55,8 @@ def command(
     rows: int,
     prune_share: float,
     plot_path: Path | None,
+    compress__int8: str | None,
+    compress__fp16: bool | None,
     as_json: bool,
     config_path: Path,
     settings: tuple[str, ...],
@@ -63,7 +75,7 @@ def command(
       edgefair explain
       edgefair explain dist/census --plot heat.png
       edgefair explain model.onnx --rows 256 --json
-      edgefair explain --set compress.fp16=true
+      edgefair explain --fp16
     """
     if model is not None and run_name is not None:
         raise click.UsageError("MODEL and --run are both given: which of them shall be explained?")
@@ -73,7 +85,8 @@ def command(
     from edgefair.report.png import check_png, save_png
     from edgefair.workflow.explain import explain
 
-    config = load_config(config_path, overrides(settings))
+    flags = overrides(settings, compress__int8=compress__int8, compress__fp16=compress__fp16)
+    config = load_config(config_path, flags)
     check_png(plot_path)
     with progress_bar() as progress:
         report = explain(

@@ -18,7 +18,19 @@ from edgefair.report.escape import one_line
 @click.option("--layout", default=None, help="Published layout of the folder: celeba, fairface, ...")
 @click.option("--label", default=None, help="Column that the model predicts.")
 @click.option("--positive", default=None, help="Two classes: the label that is class 1.")
-@click.option("--sensitive", multiple=True, help="Sensitive column. Repeatable; the first one is gated.")
+@click.option(
+    "--sensitive", multiple=True, help="Sensitive column, or an intersection as sex*race. Repeatable; all are judged."
+)
+@click.option(
+    "--bin",
+    "bins",
+    multiple=True,
+    metavar="COLUMN=N,N,...",
+    help="Ranges of a sensitive column of whole numbers, as age=30,45,60. Repeatable.",
+)
+@click.option("--split", default=None, help="Column that says train, validation or test.  [default: rows are drawn]")
+@click.option("--id", "row_id", default=None, help="Column that identifies a row.")
+@click.option("--subject", default=None, help="Column that identifies a person with several rows.")
 @click.option("--picture", default=None, help="Column of pictures: paths, or in Parquet the encoded bytes.")
 @click.option("--folder", default=None, help="Folder that the paths of pictures start from.")
 @click.option("--text", default=None, help="Column of texts.")
@@ -34,6 +46,10 @@ def command(
     label: str | None,
     positive: str | None,
     sensitive: tuple[str, ...],
+    bins: tuple[str, ...],
+    split: str | None,
+    row_id: str | None,
+    subject: str | None,
     picture: str | None,
     folder: str | None,
     text: str | None,
@@ -46,10 +62,14 @@ def command(
 ) -> None:
     """Write edgefair.yaml for this project, with its groups filled in from the data.
 
+    What stands in the way of using a file is said at once, with the flags that leave it out.
+
     \b
     Examples:
-      edgefair init --data census-income
-      edgefair init --data loans.csv --label repaid --positive yes --sensitive gender --exclude customer_id
+      edgefair init --data census-income --sensitive sex
+      edgefair init --data loans.csv --label repaid --positive yes --sensitive gender --id customer_id
+      edgefair init --data people.csv --label hired --positive 1 --sensitive sex --sensitive age --bin age=30,45,60 \
+        --sensitive sex*age --split part
       edgefair init --data celeba/ --layout celeba --label Smiling --positive yes --sensitive Male
       edgefair init --data comments.csv --text comment --tokenizer my-bert --label toxic --positive yes \
         --sensitive gender
@@ -63,6 +83,10 @@ def command(
         "label": label,
         "positive": positive,
         "sensitive": list(sensitive) or None,
+        "bin": dict(map(_bounds, bins)) or None,
+        "split": split,
+        "id": row_id,
+        "subject": subject,
         "layout": layout,
         "picture": picture,
         "folder": folder,
@@ -73,3 +97,15 @@ def command(
     given = {name: value for name, value in wanted.items() if value is not None}
     write_config(output, source=source, given=given, project=project, force=force)
     click.echo(one_line(f"wrote {output}"))
+
+
+def _bounds(text: str) -> tuple[str, list[int]]:
+    """`age=30,45,60` -> the column and its bounds."""
+    name, _, listed = text.rpartition("=")
+    try:
+        bounds = [int(item) for item in listed.split(",")]
+    except ValueError:
+        bounds = []
+    if not name or not bounds:
+        raise click.UsageError(f"--bin '{text}' is not COLUMN=N,N,..., as age=30,45,60")
+    return name, bounds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -116,6 +117,7 @@ def calibration_rows(
     groups: int,
     seed: int,
     loss: NDArray[np.floating[Any]] | None = None,
+    names: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> NDArray[np.int64]:
     """Sorted positions of the calibration rows among the training rows, or among those of the recipe's own file.
 
@@ -127,6 +129,7 @@ def calibration_rows(
         group: int64 [rows], joint sensitive group of each training row, 0 <= group < groups.
         label: int64 [rows].
         loss: float [rows] of the FP32 model, for `group-worst`.
+        names: of the groups and of the labels, for messages.
 
     Raises:
         DataError: a cell that must be represented has no row: its activations would be clipped to other people's range.
@@ -143,9 +146,10 @@ def calibration_rows(
     for index in range(groups * labels):
         members = np.flatnonzero(cell == index)
         if not len(members):
+            of_group, of_label = names or (range(groups), range(labels))
             raise DataError(
-                f"calibration recipe '{recipe.name}': no training row in group {index // labels}"
-                + (f", label {index % labels}" if labels > 1 else ""),
+                f"calibration recipe '{recipe.name}': no training row of group '{of_group[index // labels]}'"
+                + (f" has label '{of_label[index % labels]}'" if labels > 1 else ""),
                 expected="training rows in every declared cell",
                 fix="add such rows to the training split, or use a recipe with `balance: none`",
             )

@@ -166,7 +166,8 @@ class _Search:
         if not dense_keeps:
             return self._treated(start) or (
                 "the model before compression does not keep every gate either, so undoing compression cannot help: "
-                "debias it (edgefair train --debias), or allow last-layer or threshold in compress.repair.moves"
+                "train it with other or stronger debiasing (edgefair train --debias), or allow last-layer or threshold "
+                "in compress.repair.moves"
             )
         if kind is not None and (found := self._precision(start, kind)) is not None:
             return found

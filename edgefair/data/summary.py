@@ -12,6 +12,7 @@ from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
 from edgefair.data.rows import Rows
 from edgefair.data.skipped import Skipped
+from edgefair.data.survey import ColumnFacts, facts_over
 from edgefair.errors import DataError, did_you_mean
 from edgefair.joint import group_name
 
@@ -45,14 +46,14 @@ class Summary:
 
     Attributes:
         source: where the rows come from.
-        features: columns that a model may see.
+        features: columns that a model may see, and what they hold in all splits.
         rows: split -> number of rows.
         cells: split -> the cells of every sensitive attribute.
         skipped: rows and files that were left out.
     """
 
     source: str
-    features: tuple[str, ...]
+    features: tuple[ColumnFacts, ...]
     rows: dict[str, int]
     cells: dict[str, tuple[Cells, ...]]
     skipped: tuple[Skipped, ...] = ()
@@ -80,10 +81,12 @@ def cells(rows: Rows, attributes: Sequence[str], *, classes: tuple[str, ...]) ->
 
 
 def describe(data: DataSet) -> Summary:
-    """Rows, groups, labels and base rates of every split that was loaded."""
+    """Rows, features, groups, labels and base rates of every split that was loaded."""
     return Summary(
         source=data.source,
-        features=data.features,
+        features=tuple(
+            facts_over(name, [rows.table.columns[name] for rows in data.splits.values()]) for name in data.features
+        ),
         rows={role: len(rows) for role, rows in data.splits.items()},
         cells={
             role: tuple(cells(rows, (name,), classes=data.classes) for name in rows.sensitive)

@@ -45,6 +45,7 @@ class ComparisonReport:
         comparisons: changes, worst first.
         flips: by group and label; empty where unpaired.
         excess_loss: attribute -> group -> loss of accuracy beyond the average loss (psi_g); empty where unpaired.
+        not_judged: sensitive columns of the rows that the policy says nothing of.
     """
 
     before: str
@@ -61,6 +62,7 @@ class ComparisonReport:
     comparisons: tuple[Comparison, ...]
     flips: tuple[CellFlips, ...]
     excess_loss: dict[str, dict[str, float | None]]
+    not_judged: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -70,6 +70,7 @@ class Plan:
     Attributes:
         counted: what a cell's number counts: `rows`, or `subjects` where several rows belong to one. Rows of a subject
             are not independent; in the worst case they are worth one.
+        not_judged: sensitive columns of the data that the policy does not judge.
     """
 
     source: str
@@ -80,6 +81,7 @@ class Plan:
     assumed_fpr: float
     alpha: float
     attributes: tuple[AttributePlan, ...]
+    not_judged: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

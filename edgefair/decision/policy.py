@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import math
+from collections.abc import Iterable
 from statistics import NormalDist
 from typing import Annotated, Any, Literal, Self
 
@@ -28,6 +29,12 @@ def _whole(text: str) -> str:
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ValueError("half a letter (a lone surrogate) is no text")
     return text
+
+
+def not_judged_note(names: Iterable[str]) -> str:
+    """What to say of sensitive columns that the policy does not judge."""
+    listed = ", ".join(f"'{name}'" for name in names)
+    return f"NOT JUDGED: sensitive column {listed}; nothing is known of its groups. Add it to policy.attributes"
 
 
 Name = Annotated[str, AfterValidator(_whole)]
@@ -201,6 +208,10 @@ class Policy(BaseModel):
     def base_attributes(self) -> tuple[str, ...]:
         """The attributes to count by: those declared, intersections taken apart, in the order of the policy."""
         return tuple(dict.fromkeys(part for name in self.attributes for part in self._attributes_of[name]))
+
+    def not_judged(self, sensitive: Iterable[str]) -> tuple[str, ...]:
+        """Sensitive columns of the data that no attribute or intersection is about."""
+        return tuple(name for name in sensitive if name not in self.base_attributes)
 
     @property
     def digest(self) -> str:

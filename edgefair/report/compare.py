@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from edgefair.decision.compare import ComparisonReport
+from edgefair.decision.policy import not_judged_note
+from edgefair.decision.verdict import Comparison
 from edgefair.joint import group_name
 from edgefair.report.tables import plain_table
 from edgefair.report.terminal import COLOUR
@@ -31,13 +35,33 @@ def render(report: ComparisonReport) -> RenderableType:
     else:
         verdict = (f"{report.outcome} ", COLOUR[report.outcome])
         parts.append(Text.assemble(verdict, f"{change}, threshold {report.threshold:g}"))
-    parts += [f"  {item.name}: {_number(item.difference)}" for item in report.comparisons[:3]]
+    parts += [
+        f"  {item.name}: {_number(None if item.difference is None else abs(item.difference))} "
+        f"[{_number(item.lower)}, {_number(item.upper)}]"
+        for item in _telling(report.comparisons)
+    ]
     if report.flips:
         parts += ["", _flips(report)]
     for attribute, losses in report.excess_loss.items():
         shown = ", ".join(f"{group} {_number(value)}" for group, value in losses.items())
         parts.append(f"loss of accuracy beyond the average (psi), {attribute}: {shown}")
+    if report.not_judged:
+        parts.append(Text(not_judged_note(report.not_judged), style="bold yellow"))
     return Group(*parts)
+
+
+def _telling(comparisons: tuple[Comparison, ...]) -> list[Comparison]:
+    """The comparison that decides, and those that the headline's numbers are of."""
+    numbers: tuple[Callable[[Comparison], float | None], ...] = (
+        lambda item: None if item.difference is None else abs(item.difference),
+        lambda item: item.lower,
+        lambda item: item.upper,
+    )
+    found = [*comparisons[:1]]
+    for number in numbers:
+        known = [(value, item) for item in comparisons if (value := number(item)) is not None]
+        found += [item for _, item in sorted(known, key=lambda pair: -pair[0])[:1] if item not in found]
+    return found
 
 
 def _flips(report: ComparisonReport) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,18 +13,35 @@ from edgefair.data.summary import Cells, Summary
 from edgefair.joint import join
 from edgefair.report.tables import plain_table
 
+SHOWN = 60
 DATA_SCHEMA = "edgefair.data/1"
 
 
 def render(summary: Summary) -> RenderableType:
-    """One table per split and attribute: rows and base rate of every group and label."""
-    parts: list[RenderableType] = [f"data    {summary.source}: {len(summary.features)} features"]
+    """The features; then a table per split and attribute: rows and base rate of every group and label."""
+    parts: list[RenderableType] = [f"data    {summary.source}: {len(summary.features)} features", _features(summary)]
+    if len(summary.features) > SHOWN:
+        parts.append(f"{len(summary.features) - SHOWN} more features are not shown; --json lists them")
     for split, cells in summary.cells.items():
         parts += ["", Text(f"{split}: {summary.rows[split]:,} rows", style="bold")]
         parts += [_table(item) for item in cells]
     if summary.skipped:
         parts += ["", *(Text(f"left out: {item}", style="yellow") for item in summary.skipped)]
     return Group(*parts)
+
+
+def _features(summary: Summary) -> Table:
+    table = plain_table()
+    table.add_column("feature", overflow="fold", min_width=10)
+    table.add_column("kind")
+    table.add_column("missing", justify="right")
+    table.add_column("different values", justify="right")
+    table.add_column("", overflow="fold")
+    for item in summary.features[:SHOWN]:
+        missing = f"{item.missing / item.rows:.2%}" if item.missing else ""
+        distinct = "" if item.distinct is None else f"{item.distinct:,}"
+        table.add_row(item.name, item.kind, missing, distinct, Text(item.remark, style="yellow"))
+    return table
 
 
 def _table(cells: Cells) -> Table:
@@ -43,7 +61,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
     return {
         "schema": DATA_SCHEMA,
         "source": summary.source,
-        "features": list(summary.features),
+        "features": [item.name for item in summary.features],
+        "columns": [{**asdict(item), "remark": item.remark} for item in summary.features],
         "skipped": [
             {"reason": item.reason, "count": item.count, "examples": list(item.examples), "were_rows": item.were_rows}
             for item in summary.skipped

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgefair.decision.plan import AttributePlan, Plan
+from edgefair.decision.policy import not_judged_note
 from edgefair.report.tables import plain_table
 
 BAR = 30
@@ -18,6 +19,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         f"audit   {plan.source}: {plan.rows:,} rows; planned for TPR {plan.assumed_tpr:g}, "
         f"FPR {plan.assumed_fpr:g}, confidence {1 - plan.alpha:.0%}"
     )
+    if plan.not_judged:
+        console.print(Text(not_judged_note(plan.not_judged), style="bold yellow"))
     for item in plan.attributes:
         console.print()
         console.print(_cells(item, plan.labels, plan.counted))

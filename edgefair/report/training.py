@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
@@ -44,11 +45,24 @@ def print_run(run: Run, *, as_json: bool) -> None:
         f"equalized-odds gap {standing['gap']:.4f}"
     )
     if run.metrics["epochs"]:
-        console.print(f"kept epoch {run.metrics['kept_epoch']} of {len(run.metrics['loss'])}, the best on these rows")
+        why = _why_kept(standing, run.settings["train"]["aim"])
+        console.print(f"kept epoch {run.metrics['kept_epoch']} of {len(run.metrics['loss'])}: {why}", soft_wrap=True)
     if "trials" in run.metrics:
         _print_trials(run)
     for note in run.metrics["notes"]:
         console.print(f"note: {note}", soft_wrap=True)
+
+
+def _why_kept(standing: Mapping[str, Any], aim: float) -> str:
+    """By which rule the epoch was chosen (`training.selection.Standing.rank`)."""
+    if standing["feasible"]:
+        return "most balanced accuracy on these rows among those that keep gap and floor"
+    if standing["floor_kept"]:
+        return (
+            f"NO epoch kept {aim:g} of policy.max_eo_gap on these rows; this one loses least, a point of gap counted "
+            "as a point of balanced accuracy. More epochs or other debiasing may keep it"
+        )
+    return "NO epoch kept the floor of the worst group on these rows; in this one that group fares best"
 
 
 def _print_trials(run: Run) -> None:

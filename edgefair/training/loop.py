@@ -17,7 +17,7 @@ from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill
 from edgefair.training.engine import Engine
 from edgefair.training.selection import Standing
-from edgefair.training.settings import TrainConfig
+from edgefair.training.settings import TrainConfig, TrainPlan
 from edgefair.training.step import set_gradients
 
 Progress = Callable[[int, int, str], None]
@@ -106,6 +106,7 @@ def train(
         DivergedError: training diverged before any epoch could be kept.
         ModelError: a teacher that cannot teach this classifier.
     """
+    plan = config.for_rows(len(rows))
     engine = engine or Engine()
     classifier.to(engine.device)
     if teacher is not None:
@@ -113,13 +114,13 @@ def train(
     for method in methods:
         method.start(rows.cells)
     parameters = list(classifier.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, foreach=False)
+    optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=False)
     progressed = checkpoint.restore(classifier, optimizer, methods)
-    _identify(classifier, rows, methods, config, seed=seed, progress=progress, engine=engine)
-    schedule = _Schedule.of(rows, methods, config, engine)
+    _identify(classifier, rows, methods, plan, seed=seed, progress=progress, engine=engine)
+    schedule = _Schedule.of(rows, methods, plan, engine)
     notes = [_few_rows(name, count, methods) for name, count in rows.cells.few() if methods]
-    while (epoch := len(progressed.losses)) < config.epochs and not _out_of_patience(progressed, config):
-        mean = _epoch(classifier, rows, methods, config, optimizer, schedule, epoch, seed, engine, progress, teacher)
+    while (epoch := len(progressed.losses)) < plan.epochs and not _out_of_patience(progressed, plan):
+        mean = _epoch(classifier, rows, methods, plan, optimizer, schedule, epoch, seed, engine, progress, teacher)
         if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not _finite(classifier):
             if progressed.best is None:
                 raise DivergedError(
@@ -143,7 +144,7 @@ def train(
     return Trained(progressed.losses, progressed.standings, progressed.kept, tuple(notes))
 
 
-def _out_of_patience(progressed: Progressed, config: TrainConfig) -> bool:
+def _out_of_patience(progressed: Progressed, config: TrainPlan) -> bool:
     """Whether the best epoch is so long ago that training ends early."""
     waited = len(progressed.standings) - progressed.kept
     return config.patience is not None and bool(progressed.standings) and waited >= config.patience
@@ -158,7 +159,7 @@ class _Schedule:
     sampling: Tensor | None
 
     @classmethod
-    def of(cls, rows: TrainingRows, methods: Sequence[Debias], config: TrainConfig, engine: Engine) -> _Schedule:
+    def of(cls, rows: TrainingRows, methods: Sequence[Debias], config: TrainPlan, engine: Engine) -> _Schedule:
         # Every process needs the same number of rows, and two of them, because one has no variance to normalize by:
         # the rows that are over (others in every epoch) wait.
         if config.batch_rows % engine.processes:
@@ -188,7 +189,7 @@ def _epoch(
     classifier: Classifier,
     rows: TrainingRows,
     methods: Sequence[Debias],
-    config: TrainConfig,
+    config: TrainPlan,
     optimizer: torch.optim.Optimizer,
     schedule: _Schedule,
     epoch: int,
@@ -248,7 +249,7 @@ def _identify(
     classifier: Classifier,
     rows: TrainingRows,
     methods: Sequence[Debias],
-    config: TrainConfig,
+    config: TrainPlan,
     *,
     seed: int,
     progress: Progress,

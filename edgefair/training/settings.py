@@ -6,6 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edgefair.training.budget import default_batch, default_epochs
+
 
 class OutputConfig(BaseModel):
     """How to read the output of a model file that edgefair did not export."""
@@ -83,8 +85,16 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    epochs: int = Field(4, ge=1, description="Passes over the training rows.")
-    batch_rows: int = Field(1024, ge=1, description="Rows in a training batch.")
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Passes over the training rows. Default: at least 4, and as many as 600 steps take, at most 100.",
+    )
+    batch_rows: int | None = Field(
+        None,
+        ge=1,
+        description="Rows in a training batch. Default: a power of two near a 32nd of the rows, between 64 and 1024.",
+    )
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of a triangular schedule.")
     weight_decay: float = Field(1e-4, ge=0, description="AdamW's decoupled weight decay.")
     keep: Literal["auto", "best", "last"] = Field(
@@ -98,6 +108,19 @@ class TrainConfig(BaseModel):
     aim: float = Field(
         0.5, gt=0, le=1, description="Share of policy.max_eo_gap that the gap on the validation rows shall keep."
     )
+
+    def for_rows(self, rows: int) -> TrainPlan:
+        """The settings with what was left to the number of training rows."""
+        batch_rows = self.batch_rows or default_batch(rows)
+        epochs = self.epochs or default_epochs(rows, batch_rows)
+        return TrainPlan.model_validate({**self.model_dump(), "epochs": epochs, "batch_rows": batch_rows})
+
+
+class TrainPlan(TrainConfig):
+    """Training settings of which none is left open."""
+
+    epochs: int = Field(ge=1, description="Passes over the training rows.")
+    batch_rows: int = Field(ge=1, description="Rows in a training batch.")
 
 
 class MethodConfig(BaseModel):

@@ -15,6 +15,7 @@ from edgefair.data.groups import joint_groups
 from edgefair.data.own_rows import check_unjudged, feature_rows, unlike_training
 from edgefair.data.rows import TableRows
 from edgefair.files import shown
+from edgefair.joint import group_name
 from edgefair.targets import load_profile
 from edgefair.workflow.answers import TargetAnswers
 from edgefair.workflow.graph_inputs import GraphInputs
@@ -101,7 +102,10 @@ class CalibrationRows:
         """Positions of the recipe's rows among these, and the joint group of every one of these."""
         group, groups = joint_groups(rows.sensitive, self._config.policy.base_attributes)
         seed = self._config.seed
-        chosen = calibration_rows(recipe, group=group, label=rows.label, groups=len(groups), seed=seed, loss=loss)
+        names = [*map(group_name, groups)], self._data.classes
+        chosen = calibration_rows(
+            recipe, group=group, label=rows.label, groups=len(groups), seed=seed, loss=loss, names=names
+        )
         return chosen, group
 
     def _own_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:

@@ -146,7 +146,8 @@ class Work:
         from edgefair.compress.pruning.statistics import renew_statistics
         from edgefair.training.selection import standing
 
-        renew_statistics(classifier, self._rows, self._config.train.batch_rows)
+        plan = self._config.train.for_rows(len(self._rows))
+        renew_statistics(classifier, self._rows, plan.batch_rows)
         counts = count(classifier, self._data.validation, self._run.spec, self._config.policy.base_attributes)
         return {
             "kept_epoch": None,

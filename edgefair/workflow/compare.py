@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from edgefair.targets import load_profile, open_target
 from edgefair.workflow.design import design_of
 from edgefair.workflow.intake import foreign_spec
 from edgefair.workflow.measure import decide_rows, spec_of
-from edgefair.workflow.models import spec_here
+from edgefair.workflow.models import check_no_rows, spec_here
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.record import RecordedRows, load_record
 from edgefair.workflow.seen import Seen, check_rows
@@ -50,8 +50,8 @@ def compare(
 
     Args:
         before, after: a bundle, an `.onnx` file, or a record of `edgefair verify --record`.
-        exemplars: also write the rows whose decision changed to this CSV file: position or declared id, label, both
-            decisions and groups (compression-identified exemplars, Hooker et al. 2019).
+        exemplars: also write the rows whose decision changed to this CSV file: position among the audit rows, declared
+            id and subject, label, both decisions and groups (compression-identified exemplars, Hooker et al. 2019).
 
     Raises:
         DataError: also for audit rows that a model has seen, or that are counted several times.
@@ -69,6 +69,7 @@ def compare(
         lacking = [name for name in attributes if name not in record.rows.sensitive]
         if lacking:
             raise DataError(f"'{record.name}' holds no attribute '{lacking[0]}'", fix="record it again")
+    unjudged = config.policy.not_judged(dict.fromkeys([*one.rows.sensitive, *other.rows.sensitive]))
     names = {"before": str(before), "after": str(after)}
     why = _why_unpaired(one, other)
     if why:
@@ -85,7 +86,8 @@ def compare(
             )
             for item in (one, other)
         ]
-        return compare_unpaired(counts[0], counts[1], config.policy, why=why, **names)
+        independent = compare_unpaired(counts[0], counts[1], config.policy, why=why, **names)
+        return replace(independent, not_judged=unjudged)
     paired = PairedCounts.from_rows(
         {name: one.rows.sensitive[name] for name in attributes},
         label=one.rows.label,
@@ -102,7 +104,7 @@ def compare(
         reference=one.decision,
         classes=len(one.rows.classes),
     )
-    report = compare_paired(paired, config.policy, design=design, **names)
+    report = replace(compare_paired(paired, config.policy, design=design, **names), not_judged=unjudged)
     if exemplars is not None:
         _write_exemplars(exemplars, one, other)
     return report
@@ -113,6 +115,7 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) 
     if data is None or path.suffix == ".npz":
         record = load_record(path)
         return Side(record.name, record.rows, record.targets[0].decision)
+    check_no_rows(path)
     bundle = open_bundle(path) if is_bundle(path) else None
     model = path if bundle is None else bundle.model
     seen = Seen.by_config(data, spec_here(config, data, path)) if bundle is None else Seen.by_bundle(bundle, data)
@@ -140,10 +143,13 @@ def _write_exemplars(path: Path, one: Side, other: Side) -> None:
     changed = np.flatnonzero(one.decision != other.decision)
     text = io.StringIO()
     writer = csv.writer(text)
-    header = ["row", *(["id"] if one.rows.ids else []), "label", "before", "after", *one.rows.sensitive]
+    told = {
+        name: column for name, column in (("id", one.rows.ids), ("subject", one.rows.subject)) if column is not None
+    }
+    header = ["row", *told, "label", "before", "after", *one.rows.sensitive]
     writer.writerow(map(csv_cell, header))
     for row in changed.tolist():
-        identity = [one.rows.ids.values[one.rows.ids.codes[row]]] if one.rows.ids else []
+        identity = [column.values[column.codes[row]] for column in told.values()]
         decided = [one.rows.classes[part[row]] for part in (one.rows.label, one.decision, other.decision)]
         groups = [column.values[column.codes[row]] for column in one.rows.sensitive.values()]
         writer.writerow([row, *map(csv_cell, (*identity, *decided, *groups))])

@@ -10,11 +10,14 @@ from typing import Any
 
 from edgefair.config import Config, parse_config
 from edgefair.data.config import BUILT_IN
-from edgefair.data.dataset import load
+from edgefair.data.dataset import DataSet, load
 from edgefair.data.glyphs import GlyphConfig
-from edgefair.errors import UsageError
+from edgefair.data.groups import joint_groups
+from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
-from edgefair.joint import join
+from edgefair.joint import group_name, join
+from edgefair.workflow.obstacles import too_many_groups
+from edgefair.workflow.raw_table import from_table, parted
 
 # Floor of the worst group's balanced accuracy: clearly better than chance, below what a useful model reaches.
 FLOOR = 0.7
@@ -34,7 +37,7 @@ model:
 {model}
   threshold: 0.5            # decide the positive class at this probability; part of the exported file
 
-train: {train}
+{train}
 
 debias:
   train: []                 # for example [reweigh, eo-penalty]; `edgefair train --debias ...` overrides it
@@ -69,9 +72,9 @@ MODELS = {
   text_length: 128          # tokens that the model sees; longer texts are cut, and the report counts them""",
 }
 TRAIN = {
-    "table": "{epochs: 4}",
-    "pictures": "{epochs: 8, batch_rows: 64, learning_rate: 0.003}",
-    "texts": "{epochs: 4, batch_rows: 32, learning_rate: 0.001}",
+    "table": "train: {}                   # epochs and batch_rows follow the number of rows unless they are set here",
+    "pictures": "train: {epochs: 8, batch_rows: 64, learning_rate: 0.003}",
+    "texts": "train: {epochs: 4, batch_rows: 32, learning_rate: 0.001}",
 }
 PICTURE_SIZE = 64
 ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
@@ -80,43 +83,48 @@ ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 def write_config(
     path: Path, *, source: str, given: Mapping[str, Any], project: str | None = None, force: bool = False
 ) -> None:
-    """Read the data once, and write a config in which its groups are declared.
-
-    The first sensitive column is gated; the others are kept from the model and can be added to the policy.
+    """Read the data once, and write a config in which every sensitive column is judged, its groups declared.
 
     Args:
-        given: keys of the `data:` section that the user named.
+        given: keys of the `data:` section that the user named. `sensitive` may hold intersections (`sex*race`), which
+            are judged beside their columns; `split` may be the name of a column; `bin` maps a sensitive column of whole
+            numbers to the bounds of its ranges, and becomes `merge`.
 
     Raises:
         UsageError: the file is there already, or cannot be written.
-        DataError: the data does not have what was named.
+        DataError: the data does not have what was named, or cannot be used as it is: then all that is in the way.
     """
     if path.exists() and not force:
         raise UsageError(f"'{path}' is there already", fix="edit it, or replace it with --force")
-    section = {"source": source, **given}
-    lacking = [key for key in ("label", "sensitive") if source not in BUILT_IN and key not in given]
+    lacking = [key for key in ("label", "sensitive") if source not in BUILT_IN and not given.get(key)]
     if lacking:
         raise UsageError(
             f"nothing says which column of '{source}' is the {lacking[0]} one",
             fix=f"name it with --{lacking[0]}; for two classes also the --positive label",
         )
     name = project or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("._-") or "model"
-    sensitive = section.get("sensitive") or BUILT_IN.get(source, {}).get("sensitive") or ["unnamed"]
+    base = path.parent.resolve()
+    keys = {"source": source, **given}
+    intersections: list[tuple[str, ...]] = []
+    if source not in BUILT_IN and keys.get("layout") is None:
+        keys, intersections = from_table(base / source, keys)
+    elif "sensitive" in keys:
+        keys["sensitive"], intersections = parted(keys["sensitive"], ())
+    sensitive = keys.get("sensitive") or BUILT_IN.get(source, {}).get("sensitive") or ["unnamed"]
     placeholder = {"attributes": {join(sensitive[:1]): {"groups": ["a", "b"]}}}
     # Nothing is judged here: the first command that reads the rows asks what equal ones are.
-    read = {"equal_rows": "people", **section}
-    draft = parse_config({"project": name, "data": read, "policy": placeholder}, base=path.parent.resolve())
+    read = {"equal_rows": "people", **keys}
+    draft = parse_config({"project": name, "data": read, "policy": placeholder}, base=base)
     data = load(draft.data, base=draft.base, roles=["audit"])
-    gated = draft.data.sensitive[0]
     named = {"source": source, "label": draft.data.label, "positive": draft.data.positive}
     text = render_config(
         project=name,
         data={
             **{key: value for key, value in named.items() if value is not None},
             "sensitive": list(draft.data.sensitive),
-            **{key: value for key, value in given.items() if key not in {"label", "positive", "sensitive"}},
+            **{key: value for key, value in keys.items() if key not in {*named, "sensitive"}},
         },
-        groups={gated: data.audit.sensitive[gated].present},
+        groups=_groups(data, draft.data.sensitive, intersections),
         floor=FLOOR,
         kind="pictures" if draft.data.picture else "texts" if draft.data.text else "table",
         size=(draft.data.glyphs or GlyphConfig()).size if source == "glyphs" else PICTURE_SIZE,
@@ -125,6 +133,25 @@ def write_config(
         write_atomic(path, text.encode())
     except OSError as error:
         raise UsageError(f"'{path}' cannot be written: {error.strerror}") from error
+
+
+def _groups(
+    data: DataSet, sensitive: Sequence[str], intersections: Sequence[tuple[str, ...]]
+) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """The groups of the audit rows, of every sensitive column and of every intersection.
+
+    Raises:
+        DataError: a column of values rather than groups.
+    """
+    found: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for name in sensitive:
+        found[name,] = data.audit.sensitive[name].present
+        many = too_many_groups(name, found[name,])
+        if many is not None:
+            raise DataError(many.found)
+    for parts in intersections:
+        found[parts] = tuple(map(group_name, joint_groups(data.audit.sensitive, parts)[1]))
+    return found
 
 
 def config_schema() -> dict[str, Any]:
@@ -137,7 +164,7 @@ def render_config(
     *,
     project: str,
     data: Mapping[str, Any],
-    groups: Mapping[str, Sequence[str]],
+    groups: Mapping[tuple[str, ...], Sequence[str]],
     floor: float,
     kind: str = "table",
     size: int = PICTURE_SIZE,
@@ -147,7 +174,7 @@ def render_config(
     Args:
         project: name of the project.
         data: keys of the `data:` section.
-        groups: sensitive attribute to gate -> its declared groups.
+        groups: sensitive columns, one or those of an intersection -> their declared groups.
         floor: least balanced accuracy of the worst group.
         kind: what the model sees: `table`, `pictures` or `texts`.
         size: height and width of pictures.
@@ -156,7 +183,7 @@ def render_config(
         project=project,
         data="\n".join(f"  {key}: {_flow(value)}" for key, value in data.items()),
         attributes="\n".join(
-            f"    {_flow(join([name]))}: {{groups: {_flow(list(values))}}}" for name, values in groups.items()
+            f"    {_flow(join(parts))}: {{groups: {_flow(list(values))}}}" for parts, values in groups.items()
         ),
         floor=floor,
         model=MODELS[kind].replace("SIZE", str(size)),

@@ -13,6 +13,7 @@ import edgefair
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.decision.decide import check_waivers, decide
+from edgefair.decision.policy import not_judged_note
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
 from edgefair.files import shown, shown_in
@@ -148,7 +149,9 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
         created=created,
         command=command,
     )
-    notes = [*record.notes, *(note for target in record.targets for note in target.notes)]
+    unjudged = config.policy.not_judged(record.rows.sensitive)
+    notes = [not_judged_note(unjudged)] if unjudged else []
+    notes += [*record.notes, *(note for target in record.targets for note in target.notes)]
     notes += [note for result in results for note in (*_speed_note(result), *_drift_note(result))]
     if not ledger:
         notes.append(f"the ledger beside the config ('{LEDGER}') could not be written")

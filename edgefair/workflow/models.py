@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.data.lazy import LazyColumn
+from edgefair.data.readers import READERS
 from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
 from edgefair.errors import ModelError, UsageError
@@ -77,6 +79,20 @@ def names_factory(name: str) -> bool:
     path = Path(name)
     foreign = names_foreign_model(name)
     return foreign and not name.startswith(HUGGING_FACE) and path.suffix not in SUFFIXES
+
+
+def check_no_rows(path: Path) -> None:
+    """Refuse a table where a model is asked for.
+
+    Raises:
+        ModelError: the file's name is that of a table.
+    """
+    if path.suffix.lower() in READERS and path.is_file():
+        raise ModelError(
+            f"'{path}' holds rows, and no model",
+            expected=f"a bundle, or {KINDS}",
+            fix=f"name the model, and the rows with --data {shlex.quote(str(path))}",
+        )
 
 
 def dense_model(

@@ -57,6 +57,7 @@ def plan(
         assumed_fpr=fpr,
         alpha=policy.alpha,
         attributes=tuple(attributes),
+        not_judged=policy.not_judged(config.data.sensitive),
     )
 
 

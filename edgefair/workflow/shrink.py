@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgefair.compress.settings import PRUNED, CompressConfig
-from edgefair.config import Config
+from edgefair.config import Config, with_budget
 from edgefair.data.dataset import DataSet
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_file
@@ -138,6 +138,7 @@ def shrink(
     from edgefair.debias import open_methods
     from edgefair.training.build import load_classifier
 
+    config = with_budget(config, len(data.train))
     chosen, warning = finetune_methods(config, run)
     open_methods([(item.method, item.options) for item in chosen])
     if run.settings["train_rows"] != data.train.fingerprint:

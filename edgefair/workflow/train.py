@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgefair.config import Config
+from edgefair.config import Config, with_budget
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.seen import SeenRows, columns_of
 from edgefair.errors import UsageError
@@ -47,6 +47,7 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
     engine = open_engine()
     progress(0, 0, "reading")
     data = load(config.data, base=config.base, roles=("train", "validation"))
+    config = with_budget(config, len(data.train))
     settings = _settings(config, data)
     folder = config.run_path(name)
     with hold_run(folder, progress) if engine.main else nullcontext():
@@ -70,6 +71,7 @@ def _train_into(
     engine: Engine,
     progress: Progress,
 ) -> Run:
+    from edgefair.training.budget import underfitting
     from edgefair.training.build import build_classifier
     from edgefair.training.checkpoint import Checkpoint, save_weights
     from edgefair.training.features import spec_for
@@ -89,6 +91,14 @@ def _train_into(
         checkpoint=checkpoint,
         engine=engine,
         progress=progress,
+    )
+    plan = config.train.for_rows(len(data.train))
+    metrics["notes"] += underfitting(
+        metrics["loss"],
+        rows=len(data.train),
+        batch_rows=plan.batch_rows,
+        balanced_accuracy=metrics["standing"]["balanced_accuracy"],
+        classes=len(spec.classes),
     )
     run = Run(folder, spec, config.model, data.array_shapes(), settings, metrics)
     if engine.main:

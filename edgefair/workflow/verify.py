@@ -16,7 +16,7 @@ from edgefair.files import as_path, shown
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
 from edgefair.workflow.judge import judge_file, judge_record, today
-from edgefair.workflow.models import dense_model, names_factory, names_foreign_model, spec_here
+from edgefair.workflow.models import check_no_rows, dense_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.original import is_original
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.seen import Seen, check_rows
@@ -111,6 +111,7 @@ def _check_files(path: Path, reference: Path | None, uncompressed: bool) -> None
         raise ModelError(
             f"'{path}' is a folder and no bundle", expected="a bundle of `edgefair export`, or an .onnx file"
         )
+    check_no_rows(path)
     if not path.exists() and not names_foreign_model(str(path)):
         raise ModelError(
             f"no bundle and no model file '{path}'", fix="run `edgefair export --int8` first, or name a file"

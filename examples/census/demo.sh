@@ -17,7 +17,7 @@ expect() { # expect CODE COMMAND...: run it, and stop the demo if it exits with 
     [ "$code" -eq "$wanted" ] || { echo "demo: exit code $code, expected $wanted" >&2; exit 1; }
 }
 
-expect 0 edgefair init --data census-income
+expect 0 cp "$here/edgefair.yaml" edgefair.yaml
 expect 0 edgefair plan
 
 printf '\n== 1. Plain training: 95 %% accurate, and it overlooks well-paid women ==\n'

@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from edgefair.config import load_config
 from edgefair.workflow.init import config_schema
 
 ROOT = Path(__file__).parent.parent.parent
@@ -22,7 +23,15 @@ def test_a_config_of_init_fits_the_schema(tmp_path):
     write_config(tmp_path / "edgefair.yaml", source="census-income", given={})
     config = yaml.safe_load((tmp_path / "edgefair.yaml").read_text())
     jsonschema.validate(config, config_schema())
-    assert config["policy"]["attributes"] == {"sex": {"groups": ["Female", "Male"]}}
+    assert [*config["policy"]["attributes"]] == ["sex", "race"]
+    assert config["policy"]["attributes"]["sex"] == {"groups": ["Female", "Male"]}
+
+
+def test_the_demo_judges_what_it_says_and_fits_the_schema():
+    config = load_config(ROOT / "examples/census/edgefair.yaml")
+    jsonschema.validate(yaml.safe_load((ROOT / "examples/census/edgefair.yaml").read_text()), config_schema())
+    assert config.policy.not_judged(config.data.sensitive) == ("race",)
+    assert (config.train.epochs, config.train.batch_rows) == (4, 1024)
 
 
 def test_every_key_of_the_config_is_described():

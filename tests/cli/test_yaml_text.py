@@ -34,7 +34,6 @@ def test_what_init_writes_is_what_is_read(value):
         ("a: 1\nb: {c: 1, c: 2}", "line 2, column 11: it holds the key 'c' a second time"),
         ("a: .nan", "no finite number"),
         ("a: 1.0e+400", "no finite number"),
-        ("a: 0b_", "line 1, column 4: it holds '0b_', which is no value"),
         ("a: 1" + "0" * 30, "more than 64 bits"),
         ("a: " + "9" * 5000, "which is no value"),
         ('a: "\\0"', "NUL"),
@@ -57,6 +56,26 @@ def test_what_is_more_than_plain_values_is_refused_with_its_line(text, message):
 
 def test_a_date_stays_its_text_and_a_tag_that_says_text_is_one():
     assert parse_yaml("[2024-02-30, 2024-01-31, !!str 5, ! 5]") == ["2024-02-30", "2024-01-31", "5", 5]
+
+
+def test_what_looks_like_a_word_or_a_code_is_text():
+    written = "yes, NO, on, Off, y, 01, 08, -007, 1_0, 1:30, 0b11, 01.5, 1_0.5"
+    assert parse_yaml(f"[{written}]") == written.split(", ")
+    assert parse_yaml("[true, FALSE, 0, -3, 0x1f, 1.5, .5, 2.e+3, 1.5e-3]") == [
+        *(True, False, 0, -3, 31, 1.5, 0.5, 2000.0, 0.0015)
+    ]
+
+
+def test_labels_and_groups_without_quotes_are_the_words_that_they_are(tmp_path):
+    path = tmp_path / "edgefair.yaml"
+    path.write_text(
+        "data: {source: people.csv, label: hired, positive: yes, sensitive: country, allow_sensitive_features: no}\n"
+        "policy: {attributes: {country: {groups: [NO, SE, 01]}}}\n"
+    )
+    config = load_config(path, {"compress.qat": "no"})
+    assert config.data.positive == "yes"
+    assert config.policy.group_names("country") == ("NO", "SE", "01")
+    assert (config.data.allow_sensitive_features, config.compress.qat) == (False, False)
 
 
 def test_five_hundred_bytes_that_describe_a_billion_values_are_refused_at_once(tmp_path):

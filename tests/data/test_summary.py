@@ -4,6 +4,7 @@ import pytest
 from edgefair.data.dataset import DataSet
 from edgefair.data.rows import TableRows
 from edgefair.data.summary import cells, describe
+from edgefair.data.survey import facts_of, facts_over
 from edgefair.data.table import Categories, Table
 from edgefair.errors import DataError
 
@@ -15,6 +16,7 @@ def rows(sex, age, label):
     return TableRows(table, ("x",), label, sensitive, None, None, ("x", "sex", "age"))
 
 
+ROWS_OF_SPLITS = [np.array([0, 2]), np.array([1, 3])]
 PEOPLE = rows(["M", "F", "F", "M", "F"], ["old", "old", "young", "old", "old"], [1, 0, 1, 0, 0])
 
 
@@ -44,3 +46,37 @@ def test_a_summary_has_the_cells_of_every_attribute_in_every_split():
     assert summary.rows == {"train": 3, "audit": 5}
     assert [cell.attributes for cell in summary.cells["audit"]] == [("sex",), ("age",)]
     assert all(cell.counts.sum() == summary.rows[role] for role, parts in summary.cells.items() for cell in parts)
+
+
+def test_features_are_told_by_kind_missing_values_and_different_values():
+    n = 60
+    table = {
+        "amount": np.array([1.5, np.nan, *range(n - 2)]),
+        "counter": np.arange(7, 7 + n),
+        "job": Categories.of(["cook", None] * (n // 2)),
+        "married": Categories.of([True, False] * (n // 2)),
+        "name": Categories.of([f"person {row}" for row in range(n)]),
+        "born": Categories.of([f"1990-01-{row % 28 + 1:02}" for row in range(n)]),
+        "same": Categories.of(["x"] * n),
+        "signal": np.zeros((n, 4)),
+    }
+    found = {name: facts_of(name, column) for name, column in table.items()}
+    assert {name: (item.kind, item.missing, item.distinct) for name, item in found.items()} == {
+        "amount": ("numbers", 1, n - 1),
+        "counter": ("numbers", 0, n),
+        "job": ("text", n // 2, 1),
+        "married": ("true or false", 0, 2),
+        "name": ("text", 0, n),
+        "born": ("dates", 0, 28),
+        "same": ("text", 0, 1),
+        "signal": ("arrays", 0, None),
+    }
+    assert {name for name, item in found.items() if item.names_rows} == {"counter", "name"}
+    assert {name for name, item in found.items() if item.constant} == {"same"}
+    assert all(item.remark for name, item in found.items() if name in {"counter", "name", "born", "same"})
+
+
+def test_a_feature_is_looked_at_over_all_splits():
+    for column in (Categories.of(["a", "b", None, "c"]), np.array([1.0, 2.0, np.nan, 3.0])):
+        parts = [column[rows] if isinstance(column, np.ndarray) else column.take(rows) for rows in ROWS_OF_SPLITS]
+        assert facts_over("x", parts) == facts_of("x", column)

@@ -287,7 +287,7 @@ def test_calibration_that_the_training_rows_cannot_serve_is_refused_before_anyth
     change(project, part=without_successful_women)
     edit(project, data__split__unused=["left out"])
     said = refused(project, "export", "--prune", 0.5, "--int8", "static")
-    assert "no training row in group 0, label 1" in said
+    assert "no training row of group '" in said
     assert not list((project / "runs/plain").glob("*-*"))
 
 

@@ -100,7 +100,7 @@ def test_a_dense_model_that_keeps_no_gate_is_not_tried_to_be_repaired(trained):
     assert result.exit_code == 1
     found = json.loads(result.stdout)["settings"]["repair"]
     assert len(found["trials"]) == 1
-    assert "debias it" in found["ended"]
+    assert "stronger debiasing" in found["ended"]
 
 
 def test_trials_of_another_profile_or_calibration_are_not_taken_for_those_of_this_one(coarse):

@@ -52,7 +52,7 @@ def family_gate(name: str, result: FamilyResult, threshold: float) -> Gate:
 
 def _reason(item: Comparison) -> str:
     if item.reason.startswith(("undefined_cell", "too_few")):
-        return f"{item.name}: {item.reason}"
+        return f"{item.name}: {item.reason.partition(': ')[2]}"
     sentence = f"{item.name}: {_difference(item)}"
     if item.outcome is Outcome.FAIL:
         return f"{sentence}, shown to exceed {item.threshold:g}"

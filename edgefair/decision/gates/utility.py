@@ -196,6 +196,14 @@ def _worst_group(
     label = f"group '{group}' of '{attribute}'"
     known = bool(filled[worst])
     limit = "upper" if sign > 0 else "lower"
+    reason = f"{label} has a label without rows"
+    if known:
+        reason = f"{label}: {value[worst]:.4f} with {limit} limit {far[worst]:.4f}, {wanted}"
+        estimates = np.where(filled, sign * value, -np.inf)
+        other = int(estimates.argmax())
+        if estimates[other] > estimates[worst]:
+            of, name_of = groups[other]
+            reason += f"; its few rows decide, the worst estimate is {value[other]:.4f}, of group '{name_of}' of '{of}'"
     return Gate(
         name=name,
         outcome=outcome,
@@ -204,9 +212,5 @@ def _worst_group(
         lower=float((near if sign > 0 else far)[worst]) if known else None,
         upper=float((far if sign > 0 else near)[worst]) if known else None,
         threshold=threshold,
-        reason=(
-            f"{label}: {value[worst]:.4f} with {limit} limit {far[worst]:.4f}, {wanted}"
-            if known
-            else f"undefined_cell: {label} has a label without rows"
-        ),
+        reason=reason,
     )
