@@ -45,6 +45,7 @@ def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) 
             f"data.merge changes the feature '{merged[0]}', and '{source}' is read as it is",
             fix="calibrate on training rows, or write merged values into the data's own file",
         )
+    known = [name for name in data.features if isinstance(data.train.table.columns[name], Categories)]
     wanted: dict[str, Any] = {
         "source": source,
         "layout": None,
@@ -56,13 +57,13 @@ def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) 
         "merge": {},
         "thin": (),
         "exclude": (),
-        "categorical": tuple(name for name in config.categorical if name in data.features),
+        "categorical": (),
         "id": None,
         "subject": None,
         "split": SplitConfig(),
     }
     try:
-        table = as_declared(config, open_source(config.model_copy(update=wanted), base).table)
+        table = as_declared(open_source(config.model_copy(update=wanted), base, known).table, known)
     except MissingColumnError as error:
         raise DataError(
             error.found, expected=f"a column for every feature: {', '.join(data.features)}", fix="add it to the file"

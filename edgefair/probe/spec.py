@@ -11,7 +11,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from edgefair.probe.features import category_texts, numbers, same_length
+from edgefair.probe.features import category_texts, numbers, plain_text, same_length
 from edgefair.probe.typed import typed
 
 SPEC_SCHEMA = "edgefair.spec/1"
@@ -162,10 +162,23 @@ def input_from_json(item: Mapping[str, Any]) -> InputSpec:
 
 
 def category_codes(values: Sequence[Optional[str]], vocabulary: Sequence[str]) -> np.ndarray:
-    """Position of each value in the vocabulary, `UNSEEN` where it is missing or not there: int32 [values]."""
+    """Position of each value in the vocabulary, `UNSEEN` where it is missing or not there: int32 [values].
+
+    A value that is not there to the letter is looked for in its other spellings (`plain_text`): whoever wrote the rows
+    may write a boolean or a whole number otherwise than whoever wrote the training rows.
+    """
     index = {value: code for code, value in enumerate(vocabulary)}
-    codes = (UNSEEN if value is None else index.get(value, UNSEEN) for value in values)
-    return np.fromiter(codes, dtype=np.int32, count=len(values))
+    plain: Dict[str, int] = {}
+    for value, code in index.items():
+        spelling = plain_text(value)
+        plain[spelling] = UNSEEN if spelling in plain else code
+
+    def code_of(value: Optional[str]) -> int:
+        if value is None:
+            return UNSEEN
+        return index[value] if value in index else plain.get(plain_text(value), UNSEEN)
+
+    return np.fromiter(map(code_of, values), dtype=np.int32, count=len(values))
 
 
 def encode(raw: Mapping[str, Any], spec: InputSpec) -> np.ndarray:

@@ -18,6 +18,7 @@ from edgefair.workflow.judge import judge_file, judge_record, today
 from edgefair.workflow.models import dense_model, names_foreign_model, spec_here
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.seen import Seen, check_rows
+from edgefair.workflow.vocabulary import categories_in
 
 __all__ = ["judge_file", "judge_record", "notes_of", "today", "verify"]
 
@@ -67,7 +68,12 @@ def verify(
                 f"no bundle and no model file '{path}'", fix="run `edgefair export --int8` first, or name a file"
             )
     progress(0, 0, "reading")
-    data = load(config.data, base=config.base, roles=("train", "validation", "audit"))
+    data = load(
+        config.data,
+        base=config.base,
+        roles=("train", "validation", "audit"),
+        categories=frozenset() if names_foreign_model(str(path)) else categories_in(path),
+    )
     with work_folder() as folder:
         if names_foreign_model(str(path)):
             to = folder / "model.onnx"
