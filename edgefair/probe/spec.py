@@ -101,12 +101,15 @@ class Reading:
     kind: `label` int [rows]; `logits` or `probabilities` float [rows, classes], by argmax, or for two classes by
     P(class 1) >= threshold; `logit` or `probability` float [rows] or [rows, 1], binary.
     score: name of an output with P(class) float [rows, classes], where the graph offers one.
+    values: what a `label` output holds for each class, in the order of the classes, as texts; None where it holds the
+    class's position.
     """
 
     output: str
     kind: str
     threshold: Optional[float] = None
     score: Optional[str] = None
+    values: Optional[Tuple[str, ...]] = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ class ModelSpec:
     def to_json(self) -> str:
         """The spec as JSON text, keys in a fixed order."""
         data = {**asdict(self), "inputs": [input_json(item) for item in self.inputs]}
+        if self.reading.values is None:
+            del data["reading"]["values"]
         return json.dumps({"schema": SPEC_SCHEMA, **data}, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
