@@ -55,7 +55,8 @@ def _inputs(model: LoadedModel, data: DataSet, config: ModelConfig) -> tuple[Inp
         )
     if isinstance(only, LazyColumn):
         return (_picture(model, model.inputs[0], data.features[0], config),)
-    if names[0] in data.features and model.inputs[0]["type"] == ORT_TYPES[TEXT]:
+    named = columns.get(names[0]) if names[0] in data.features else None
+    if named is not None and (model.inputs[0]["type"] == ORT_TYPES[TEXT] or getattr(named, "ndim", 1) > 1):
         return (_column(model, model.inputs[0], columns[names[0]]),)
     return (_matrix(model, names[0], data),)
 
@@ -119,7 +120,9 @@ def _picture(model: LoadedModel, item: dict[str, Any], column: str, config: Mode
 
 
 def _column(model: LoadedModel, item: dict[str, Any], column: Any) -> InputSpec:
-    """An input [rows, 1] of numbers or of text with a feature's name."""
+    """An input with a feature's name: an array [rows, ...], or [rows, 1] of numbers or of text."""
+    if getattr(column, "ndim", 1) > 1:
+        return InputSpec(name=item["name"], dtype=_dtype(model, item), array=item["name"])
     text = isinstance(column, Categories)
     dtype = _dtype(model, item)
     if text != (dtype == TEXT):
