@@ -18,6 +18,7 @@ from edgefair.data.rows import TableRows
 from edgefair.data.skipped import Skipped
 from edgefair.data.sources import as_categories, declared, named_columns, open_source
 from edgefair.data.split import split_rows
+from edgefair.data.suspects import suspects
 from edgefair.data.table import Categories, Column, Table
 from edgefair.data.thin import thinned
 from edgefair.errors import DataError, did_you_mean
@@ -172,9 +173,22 @@ def _features(config: DataConfig, table: Table) -> tuple[str, ...]:
     if not config.allow_sensitive_features:
         hidden |= set(config.sensitive)
     features = tuple(name for name in table.columns if name not in hidden)
+    _check_suspects(table, features)
     if not features:
         raise DataError("no column is left as a feature", expected="at least one", fix="name them under data.features")
     return features
+
+
+def _check_suspects(table: Table, features: tuple[str, ...]) -> None:
+    """Refuse features that nobody has named and that would ship people's names, or nothing."""
+    found = suspects(table, features)
+    if found:
+        raise DataError(
+            "; ".join(f"column '{item.column}' {item.why}" for item in found),
+            expected="features that say something of people and name none of them",
+            fix=f"leave {'it' if len(found) == 1 else 'them'} out with data.exclude, say that an id is data.id (or "
+            "data.subject), or name all features that the model shall see under data.features",
+        )
 
 
 def _classes(config: DataConfig, labels: Categories) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def _train_into(
 ) -> Run:
     from edgefair.training.build import build_classifier
     from edgefair.training.checkpoint import Checkpoint, save_weights
-    from edgefair.training.features import spec_for
+    from edgefair.training.features import rare_values, spec_for
     from edgefair.training.run import Run
 
     spec = spec_for(data, config.model)
@@ -90,6 +90,7 @@ def _train_into(
         engine=engine,
         progress=progress,
     )
+    metrics = {**metrics, "notes": list(rare_values(spec, data.train))}
     run = Run(folder, spec, config.model, data.array_shapes(), settings, metrics)
     if engine.main:
         save_weights(classifier, run.weights)
