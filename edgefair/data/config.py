@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from edgefair.data.glyphs import SHAPES, GlyphConfig
 from edgefair.data.layouts import LAYOUTS, PICTURE
 from edgefair.errors import did_you_mean
+from edgefair.probe.features import plain_text, value_text
 
 # What equal rows are: nobody has said, different people who share their answers, or copies of one.
 EqualRowsRule = Literal["refuse", "people", "once"]
@@ -47,9 +49,16 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def _text(value: Any) -> Any:
-    """A number or a boolean of YAML as the text that the column is read as."""
+def _name(value: Any) -> Any:
+    """A column that YAML takes for a number or a boolean, as the text of its name."""
     return str(value) if isinstance(value, bool | int | float) else value
+
+
+def _text(value: Any) -> Any:
+    """A number, a boolean, a date or a text of YAML in the spelling that values of columns are read in."""
+    if isinstance(value, str | bool | int | float | datetime.date):
+        return plain_text(value_text(value) or "")
+    return value
 
 
 def _texts(value: Any) -> Any:
@@ -63,6 +72,11 @@ def _as_list(value: Any) -> Any:
 
 def _value_lists(value: Any) -> Any:
     """Column -> one value or several -> column -> the texts."""
+    return {_name(k): _as_list(_texts(v)) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _merged_values(value: Any) -> Any:
+    """New value -> one old value or several -> the texts."""
     return {_text(k): _as_list(_texts(v)) for k, v in value.items()} if isinstance(value, dict) else value
 
 
@@ -211,7 +225,7 @@ class DataConfig(BaseModel):
     def _merged_are_lists(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {_text(name): _value_lists(groups) for name, groups in value.items()}
+        return {_name(name): _merged_values(groups) for name, groups in value.items()}
 
     @field_validator("sensitive", "features", "exclude", "categorical", mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,17 @@ from edgefair.data.equal_rows import check_equal_rows, one_of_each
 from edgefair.data.identity import check_ids
 from edgefair.data.rows import TableRows
 from edgefair.data.skipped import Skipped
-from edgefair.data.sources import as_categories, named_columns, open_source
+from edgefair.data.sources import as_categories, declared, named_columns, open_source
 from edgefair.data.split import split_rows
+from edgefair.data.suspects import suspects
 from edgefair.data.table import Categories, Column, Table
 from edgefair.data.thin import thinned
 from edgefair.errors import DataError, did_you_mean
 
 Role = Literal["train", "validation", "audit"]
+
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]+)?", re.IGNORECASE)
+FRACTION = re.compile(r"-?[0-9]+\.[0-9]*[1-9][0-9]*(e[-+]?[0-9]+)?|.*e-[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,31 +88,46 @@ class DataSet:
         }
 
 
-def load(config: DataConfig, *, base: Path, roles: Collection[Role], optional: Collection[Role] = ()) -> DataSet:
+def load(
+    config: DataConfig,
+    *,
+    base: Path,
+    roles: Collection[Role],
+    optional: Collection[Role] = (),
+    categories: Collection[str] = (),
+) -> DataSet:
     """Read the rows of the given roles.
 
     Args:
         base: folder that a relative `source` starts from.
         roles: each must have rows.
         optional: roles that are read too, and may have none: see `DataSet.rows_for`.
+        categories: columns that a model takes as categories, which are read as those of `data.categorical` are.
 
     Raises:
         DataError: a column, label, group, number, picture or text that is not as the config says; an id of two rows;
             audit rows that are counted several times.
     """
-    source = open_source(config, base)
+    source = open_source(config, base, categories)
     table = source.table
     _check_columns(config, table)
-    table = as_declared(config, table)
+    table = as_declared(table, {*config.categorical, *categories})
     features = _features(config, table)
-    labels = as_categories(table.columns[config.label], config.label)
+    labels = declared(table.columns[config.label], config.label)
     classes = _classes(config, labels)
     label = _label_index(labels, classes)
     sensitive = {name: _sensitive(name, table.columns[name]) for name in config.sensitive}
     table = finite(table, features)
     subject = _optional(table, source.subject)
     everything = TableRows(
-        table=Table({**{name: table.columns[name] for name in features}, config.label: labels, **sensitive}),
+        # A model that sees a group sees it as the file has it, and the policy as the policy spells it.
+        table=Table(
+            {
+                **{name: table.columns[name] for name in features},
+                config.label: labels,
+                **{name: as_categories(table.columns[name], name) for name in config.sensitive},
+            }
+        ),
         features=features,
         label=label,
         sensitive=sensitive,
@@ -159,13 +179,10 @@ def _check_columns(config: DataConfig, table: Table) -> None:
             raise DataError(f"'{config.source}': '{name}' has shape {column.shape}", expected="one value per row")
 
 
-def as_declared(config: DataConfig, table: Table) -> Table:
+def as_declared(table: Table, categories: Collection[str]) -> Table:
     """The table with columns of codes as categories."""
     return Table(
-        {
-            name: as_categories(column, name) if name in config.categorical else column
-            for name, column in table.columns.items()
-        }
+        {name: as_categories(column, name) if name in categories else column for name, column in table.columns.items()}
     )
 
 
@@ -179,9 +196,22 @@ def _features(config: DataConfig, table: Table) -> tuple[str, ...]:
     if not config.allow_sensitive_features:
         hidden |= set(config.sensitive)
     features = tuple(name for name in table.columns if name not in hidden)
+    _check_suspects(table, features)
     if not features:
         raise DataError("no column is left as a feature", expected="at least one", fix="name them under data.features")
     return features
+
+
+def _check_suspects(table: Table, features: tuple[str, ...]) -> None:
+    """Refuse features that nobody has named and that would ship people's names, or nothing."""
+    found = suspects(table, features)
+    if found:
+        raise DataError(
+            "; ".join(f"column '{item.column}' {item.why}" for item in found),
+            expected="features that say something of people and name none of them",
+            fix=f"leave {'it' if len(found) == 1 else 'them'} out with data.exclude, say that an id is data.id (or "
+            "data.subject), or name all features that the model shall see under data.features",
+        )
 
 
 def _classes(config: DataConfig, labels: Categories) -> tuple[str, ...]:
@@ -249,7 +279,8 @@ def _label_index(labels: Categories, classes: tuple[str, ...]) -> NDArray[np.int
 
 
 def _sensitive(name: str, column: Column) -> Categories:
-    values = as_categories(_whole(name, column), name)
+    values = declared(column, name)
+    _check_groups(name, values)
     if values.missing():
         raise DataError(
             f"sensitive column '{name}' has no value in {values.missing()} rows",
@@ -259,17 +290,14 @@ def _sensitive(name: str, column: Column) -> Categories:
     return values
 
 
-def _whole(name: str, column: Column) -> Column:
-    """Codes that a table stores as fractions, because some are missing, as whole numbers again."""
-    if not isinstance(column, np.ndarray) or column.dtype.kind != "f":
-        return column
-    if not bool(np.all(np.isnan(column) | (column == np.round(column)))):
+def _check_groups(name: str, values: Categories) -> None:
+    """Refuse measurements as groups: nothing but numbers, and some of them fractions."""
+    if any(FRACTION.fullmatch(value) for value in values.values) and all(map(NUMBER.fullmatch, values.values)):
         raise DataError(
             f"sensitive column '{name}' holds fractions",
             expected="groups: text, booleans or whole numbers",
             fix="bin it into a column of group names",
         )
-    return column if np.isnan(column).any() else column.astype(np.int64)
 
 
 def finite(table: Table, features: tuple[str, ...]) -> Table:
@@ -299,4 +327,4 @@ def finite(table: Table, features: tuple[str, ...]) -> Table:
 
 
 def _optional(table: Table, name: str | None) -> Categories | None:
-    return None if name is None else as_categories(table.columns[name], name)
+    return None if name is None else declared(table.columns[name], name)

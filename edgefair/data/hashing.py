@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.lazy import LazyColumn
 from edgefair.data.table import Categories, Column
+from edgefair.probe.features import plain_text
 
 
 def hash_rows(columns: Mapping[str, Column], *, rows: int) -> NDArray[np.uint64]:
@@ -64,8 +65,8 @@ def _values(column: Column) -> NDArray[np.uint64]:
 
 
 def hash_categories(column: Categories) -> NDArray[np.uint64]:
-    """A hash of every row's text, 0 where it is missing: uint64 [rows]."""
-    hashes = np.array([text_hash(value) for value in column.values] + [np.uint64(0)], dtype=np.uint64)
+    """A hash of every row's text, 0 where it is missing and whatever its spelling (`plain_text`): uint64 [rows]."""
+    hashes = np.array([text_hash(plain_text(value)) for value in column.values] + [np.uint64(0)], dtype=np.uint64)
     return hashes[column.codes]
 
 

@@ -58,7 +58,8 @@ def check_overlap(seen: SeenRows, audit: Rows) -> Overlap:
     """Compare audit rows with the rows that a model has seen: training (and so calibration) and validation.
 
     A declared id on both sides is a leak. So are equal pictures or signals (arrays [rows, ., ., ...]), whatever their
-    ids and labels: they are never equal by chance. In a table people can share every feature, whatever their ids say:
+    ids and labels: they are never equal by chance. All arrays of a row are compared together, and a signal that is
+    alike in every row tells nobody apart. In a table people can share every feature, whatever their ids say:
     chance must explain how often they do, as `_twins` says.
 
     Raises:

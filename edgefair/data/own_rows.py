@@ -45,6 +45,7 @@ def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) 
             f"data.merge changes the feature '{merged[0]}', and '{source}' is read as it is",
             fix="calibrate on training rows, or write merged values into the data's own file",
         )
+    known = [name for name in data.features if isinstance(data.train.table.columns[name], Categories)]
     wanted: dict[str, Any] = {
         "source": source,
         "layout": None,
@@ -56,13 +57,13 @@ def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) 
         "merge": {},
         "thin": (),
         "exclude": (),
-        "categorical": tuple(name for name in config.categorical if name in data.features),
+        "categorical": (),
         "id": None,
         "subject": None,
         "split": SplitConfig(),
     }
     try:
-        table = as_declared(config, open_source(config.model_copy(update=wanted), base).table)
+        table = as_declared(open_source(config.model_copy(update=wanted), base, known).table, known)
     except MissingColumnError as error:
         raise DataError(
             error.found, expected=f"a column for every feature: {', '.join(data.features)}", fix="add it to the file"
@@ -93,10 +94,14 @@ def check_unjudged(rows: TableRows, audit: TableRows, source: str) -> tuple[str,
     Raises:
         DataError: more rows are equal than chance explains.
     """
+    seen = SeenRows.of([rows], audit.features)
     try:
-        shared = check_overlap(SeenRows.of([rows], audit.features), audit).shared
+        shared = check_overlap(seen, audit).shared
     except DataError as error:
-        equal = np.isin(_compared(audit), _compared(rows))
+        if audit.array_hashes is not None and seen.arrays is not None:
+            equal = np.isin(audit.array_hashes, seen.arrays)
+        else:
+            equal = np.isin(audit.hashes_of(audit.features), seen.content)
         raise DataError(
             f"'{source}' holds audit rows: {int(equal.sum()):,} of {len(audit):,} equal a row of it in every feature, "
             "and chance does not explain that",
@@ -149,11 +154,6 @@ def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[st
 
 def _notable(outside: NDArray[np.bool_]) -> bool:
     return int(outside.sum()) >= LEAST and float(outside.mean()) > UNLIKE
-
-
-def _compared(rows: TableRows) -> NDArray[np.uint64]:
-    """The hashes that `check_overlap` compares."""
-    return rows.hashes_of(rows.features) if rows.array_hashes is None else rows.array_hashes
 
 
 def _different(rows: TableRows) -> int:

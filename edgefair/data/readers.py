@@ -15,6 +15,7 @@ from edgefair.data.blobs import SpilledBlobs
 from edgefair.data.npz import read_npz
 from edgefair.data.table import MISSING, Categories, Column, Table
 from edgefair.errors import DataError, did_you_mean
+from edgefair.probe.features import value_text
 
 if TYPE_CHECKING:
     import pyarrow
@@ -25,12 +26,22 @@ BLOBS_AT_ONCE = 256
 # Beyond so many rows a file needs a byte for every so many of them.
 MANY_ROWS, ROWS_OF_A_BYTE = 10_000_000, 100
 
+# What stands for no value among numbers of a CSV file (pandas and R write these), and what no number begins with.
+NO_NUMBER = ("", "NA", "N/A", "#N/A", "n/a", "NaN", "-NaN", "nan", "-nan", "NULL", "null")
+LEADING_ZERO = "^[+-]?0[0-9]"
+# What int64 surely holds.
+WHOLE = "^-?[0-9]{1,18}$"
+
 # Decides, from a file's column names, which of them are read.
 Choose = Callable[[list[str]], Collection[str]]
 
 
-def read_table(path: Path, choose: Choose) -> Table:
+def read_table(path: Path, choose: Choose, *, texts: Collection[str] = ()) -> Table:
     """Read the chosen columns of a table.
+
+    Args:
+        texts: columns that are read as the text in the file, whatever it looks like. Of others, a column of a CSV file
+            is one of numbers where every cell is a number without leading zeros, or empty.
 
     Raises:
         DataError: no such file, an unknown format, or a file that is corrupt, empty or not UTF-8.
@@ -43,7 +54,7 @@ def read_table(path: Path, choose: Choose) -> Table:
         )
     if not path.is_file():
         raise DataError(f"no data file '{path}'", fix="data.source is relative to the folder of edgefair.yaml")
-    table = reader(path, choose)
+    table = reader(path, choose, texts)
     lengths = {name: len(column) for name, column in table.columns.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"'{path}': arrays of unequal length: {lengths}", expected="one entry per row in each")
@@ -52,7 +63,7 @@ def read_table(path: Path, choose: Choose) -> Table:
     return table
 
 
-def _read_parquet(path: Path, choose: Choose) -> Table:
+def _read_parquet(path: Path, choose: Choose, texts: Collection[str]) -> Table:
     import pyarrow
     import pyarrow.parquet
 
@@ -62,7 +73,7 @@ def _read_parquet(path: Path, choose: Choose) -> Table:
         _check_names(path, names)
         _check_rows(path, stream.metadata.num_rows)
         wanted = set(choose(names))
-        return _from_arrow(stream.read(columns=[name for name in names if name in wanted]))
+        return _from_arrow(stream.read(columns=[name for name in names if name in wanted]), texts)
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from error
 
@@ -94,7 +105,7 @@ def read_blobs(path: Path, column: str) -> SpilledBlobs | None:
         raise _unreadable(path, error) from error
 
 
-def _read_csv(path: Path, choose: Choose) -> Table:
+def _read_csv(path: Path, choose: Choose, texts: Collection[str]) -> Table:
     import pyarrow
     import pyarrow.csv
 
@@ -104,12 +115,14 @@ def _read_csv(path: Path, choose: Choose) -> Table:
             names = list(stream.schema.names)
         _check_names(path, names)
         wanted = set(choose(names))
+        # No type is guessed from cells: `01` and `true` stay as they are, whatever else is in the column.
+        text, coded = pyarrow.string(), pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
         options = pyarrow.csv.ConvertOptions(
             include_columns=[name for name in names if name in wanted],
-            auto_dict_encode=True,
-            auto_dict_max_cardinality=10**6,
+            column_types={name: coded if name in texts else text for name in wanted},
         )
-        return _from_arrow(pyarrow.csv.read_csv(path, parse_options=parsing, convert_options=options))
+        table = pyarrow.csv.read_csv(path, parse_options=parsing, convert_options=options)
+        return Table({name: _csv_column(name, table.column(name)) for name in table.column_names})
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from error
 
@@ -121,8 +134,30 @@ def _separator(path: Path) -> str:
     return max(",;\t", key=lambda letter: header.count(letter.encode()))
 
 
-def _read_npz(path: Path, choose: Choose) -> Table:
+def _csv_column(name: str, cells: Any) -> Column:
+    """A column of texts, as numbers where all of them are: float64 with NaN where there is none, or int64."""
+    import pyarrow
+    from pyarrow import compute, types
+
+    if types.is_dictionary(cells.type):
+        return _column(name, cells)
+    trimmed = compute.utf8_trim_whitespace(cells)
+    absent = compute.is_in(trimmed, value_set=pyarrow.array(NO_NUMBER))
+    if compute.any(compute.match_substring_regex(trimmed, LEADING_ZERO)).as_py() or compute.all(absent).as_py():
+        return _column(name, cells)
     try:
+        numbers = compute.if_else(absent, None, trimmed).cast(pyarrow.float64())
+    except pyarrow.ArrowInvalid:
+        return _column(name, cells)
+    if compute.all(compute.match_substring_regex(trimmed, WHOLE)).as_py():
+        numbers = trimmed.cast(pyarrow.int64())
+    return np.asarray(numbers.to_numpy())
+
+
+def _read_npz(path: Path, choose: Choose, texts: Collection[str]) -> Table:
+    try:
+        # Arrays have types: what is declared as text is made of them without a loss.
+        del texts
         return Table({name: _from_numpy(path, name, array) for name, array in read_npz(path, choose).items()})
     except ValueError as error:
         if "allow_pickle" in str(error):
@@ -142,7 +177,7 @@ def _from_numpy(path: Path, name: str, array: NDArray[Any]) -> Column:
     return Categories.of(array) if array.dtype.kind in "USb" else array
 
 
-READERS: Mapping[str, Callable[[Path, Choose], Table]] = {
+READERS: Mapping[str, Callable[[Path, Choose, Collection[str]], Table]] = {
     ".parquet": _read_parquet,
     ".csv": _read_csv,
     ".npz": _read_npz,
@@ -172,11 +207,11 @@ def _check_rows(path: Path, rows: int) -> None:
         )
 
 
-def _from_arrow(table: pyarrow.Table) -> Table:
-    return Table({name: _column(name, table.column(name)) for name in table.column_names})
+def _from_arrow(table: pyarrow.Table, texts: Collection[str]) -> Table:
+    return Table({name: _column(name, table.column(name), text=name in texts) for name in table.column_names})
 
 
-def _column(name: str, chunked: Any) -> Column:
+def _column(name: str, chunked: Any, *, text: bool = False) -> Column:
     import pyarrow
     from pyarrow import types
 
@@ -184,6 +219,10 @@ def _column(name: str, chunked: Any) -> Column:
     if types.is_boolean(kind):
         codes = chunked.cast(pyarrow.int32()).fill_null(MISSING).to_numpy()
         return Categories((str(False), str(True)), np.asarray(codes, dtype=np.int32))
+    if text and types.is_integer(kind):
+        # Not by way of float64, which cannot hold long ids where one is missing.
+        chunked = chunked.cast(pyarrow.string())
+        kind = chunked.type
     if types.is_dictionary(kind) and not types.is_binary(kind.value_type):
         array = chunked.unify_dictionaries().combine_chunks()
     elif types.is_string(kind) or types.is_large_string(kind):
@@ -202,7 +241,7 @@ def _column(name: str, chunked: Any) -> Column:
     if isinstance(array, pyarrow.ChunkedArray):
         array = array.chunk(0)
     codes = array.indices.fill_null(MISSING) if array.indices.null_count else array.indices
-    values = ["" if item is None else str(item) for item in array.dictionary.to_pylist()]
+    values = [value_text(item) or "" for item in array.dictionary.to_pylist()]
     return _without_empty(values, np.asarray(codes.to_numpy(), dtype=np.int32))
 
 

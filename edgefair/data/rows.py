@@ -74,6 +74,10 @@ class Rows(Protocol):
         """A hash of each row's pictures or signals among some features, uint64 [rows]; None without any."""
         ...
 
+    def signals_differ(self, columns: Collection[str]) -> bool:
+        """Whether a picture or signal among some features is not alike in all rows."""
+        ...
+
     @property
     def array_hashes(self) -> NDArray[np.uint64] | None:
         """A hash of each row's pictures or signals alone, uint64 [rows]: never equal by chance. None without any."""
@@ -215,9 +219,9 @@ class TableRows:
 
     @cached_property
     def array_hashes(self) -> NDArray[np.uint64] | None:
-        """A 64-bit hash of each row's pictures or arrays [., ., ...], uint64 [rows]; None without such a feature.
+        """A 64-bit hash of each row's pictures and arrays together, uint64 [rows]; None without pictures or signals.
 
-        A matrix [rows, columns] is left out: it may be a table of answers, which people can share.
+        Matrices [rows, columns] alone are none: they may be tables of answers, which people can share.
         """
         return self.array_hashes_of(self.features)
 
@@ -238,8 +242,16 @@ class TableRows:
             DataError: a feature that the data does not offer.
         """
         found = {name: self._column(name) for name in columns}
-        arrays = {name: column for name, column in found.items() if _never_equal_by_chance(column)}
-        return hash_rows(arrays, rows=len(self)) if arrays else None
+        arrays = {name: column for name, column in found.items() if _is_array(column)}
+        return hash_rows(arrays, rows=len(self)) if any(map(_is_signal, arrays.values())) else None
+
+    def signals_differ(self, columns: Collection[str]) -> bool:
+        """Whether a picture or signal among some features is not alike in all rows, as a mask or a first state may be.
+
+        Raises:
+            DataError: a feature that the data does not offer.
+        """
+        return any(_is_signal(column) and not _constant(column) for column in map(self._column, columns))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -249,8 +261,21 @@ class TableRows:
         return digest.hexdigest()
 
 
-def _never_equal_by_chance(column: Column) -> bool:
-    """Pictures and signals are not; texts may be, for people write "thank you"."""
+def _is_signal(column: Column) -> bool:
+    """What is never equal by chance: pictures and signals. Texts may be, for people write "thank you"."""
     if isinstance(column, LazyColumn):
         return not isinstance(column, Texts)
     return isinstance(column, np.ndarray) and column.ndim > 2
+
+
+def _is_array(column: Column) -> bool:
+    if isinstance(column, LazyColumn):
+        return not isinstance(column, Texts)
+    return isinstance(column, np.ndarray) and column.ndim > 1
+
+
+def _constant(column: Column) -> bool:
+    """Whether several rows are all alike; pictures are not asked."""
+    if not isinstance(column, np.ndarray):
+        return False
+    return len(column) > 1 and all(np.array_equal(row, column[0]) for row in column[1:])

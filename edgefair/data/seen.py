@@ -19,7 +19,7 @@ from edgefair.data.rows import Rows
 from edgefair.errors import ModelError
 from edgefair.probe.spec import ModelSpec
 
-SEEN_SCHEMA = "edgefair.seen/1"
+SEEN_SCHEMA = "edgefair.seen/2"
 SEEN = "seen_rows.npz"
 
 Hashes = NDArray[np.uint64]
@@ -42,7 +42,7 @@ class SeenRows:
         columns: the features whose values `content` is of: those that the model sees. Neither the label nor the
             groups are, so that no row hides behind a new coding of them.
         ids: of declared ids, whatever the name of their column; None where none were declared.
-        arrays: of pictures or signals, which are never equal by chance; None where there are none.
+        arrays: of pictures or signals, which are never equal by chance; None where there are none, or all are alike.
     """
 
     columns: tuple[str, ...]
@@ -58,7 +58,8 @@ class SeenRows:
             DataError: a column that the data does not offer.
         """
         ids = [hash_categories(rows.ids) for rows in parts if rows.ids is not None]
-        arrays = [found for rows in parts if (found := rows.array_hashes_of(columns)) is not None]
+        told_apart = any(rows.signals_differ(columns) for rows in parts)
+        arrays = [found for rows in parts if told_apart and (found := rows.array_hashes_of(columns)) is not None]
         return cls(
             columns=tuple(sorted(columns)),
             content=np.sort(np.concatenate([rows.hashes_of(columns) for rows in parts])),

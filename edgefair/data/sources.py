@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from edgefair.data.skipped import Skipped
 from edgefair.data.table import Categories, Column, Table
 from edgefair.data.texts import Texts, open_tokenizer
 from edgefair.errors import DataError, did_you_mean
+from edgefair.probe.features import plain_text
 
 BUILT_IN_FILES = {"census-income": "census_income_kdd.parquet", "emoji-people": "emoji_people.parquet"}
 
@@ -45,11 +46,12 @@ class MissingColumnError(DataError):
     """A column that is asked for and not there."""
 
 
-def open_source(config: DataConfig, base: Path) -> Source:
+def open_source(config: DataConfig, base: Path, categories: Collection[str] = ()) -> Source:
     """Read the columns that the config needs.
 
     Args:
         base: folder that relative paths start from.
+        categories: columns that are read as those of `data.categorical` are.
 
     Raises:
         DataError: a source, column, path or picture that is not as the config says, or too many unreadable rows.
@@ -67,16 +69,20 @@ def open_source(config: DataConfig, base: Path) -> Source:
         _check_names(config, [*table.columns], Path("glyphs"))
         source = _plain_rows(config, table)
     else:
-        source = _from_file(config, base)
+        source = _from_file(config, base, categories)
     if not source.table.rows:
         raise DataError("no row is left", expected="rows that data.where keeps and that can be read")
     return source
 
 
-def _from_file(config: DataConfig, base: Path) -> Source:
+def _from_file(config: DataConfig, base: Path, categories: Collection[str]) -> Source:
     path = _path(config.source, base)
     inside = None if config.picture is None else read_blobs(path, config.picture)
-    table = read_table(path, lambda names: _columns(config, names, path) - ({config.picture} if inside else set()))
+    table = read_table(
+        path,
+        lambda names: _columns(config, names, path) - ({config.picture} if inside else set()),
+        texts=text_columns(config, categories),
+    )
     if config.picture is None:
         source = _plain_rows(config, table)
         return source if config.text is None else replace(source, table=_with_texts(config, source.table, base))
@@ -110,6 +116,17 @@ def named_columns(config: DataConfig) -> list[str]:
     chosen = [*config.where, *config.merge, *(name for item in config.thin for name in item.where)]
     names = [config.label, *config.sensitive, *(config.features or ()), *chosen, *(name for name in optional if name)]
     return [*dict.fromkeys(names)]
+
+
+def text_columns(config: DataConfig, categories: Collection[str]) -> set[str]:
+    """The columns that are read as the text in the file, whatever it looks like: codes, and all of which values are
+    named or compared and that are no features. Other columns that hold nothing but numbers are numbers."""
+    optional = (config.id, config.subject, config.split.column, config.picture, config.text)
+    chosen = [*config.where, *(name for item in config.thin for name in item.where)]
+    if config.features is None and config.picture is None and config.text is None:
+        chosen = [name for name in chosen if name in config.exclude]
+    always = {config.label, *config.sensitive, *(name for name in optional if name), *chosen}
+    return {*categories, *config.categorical, *config.merge, *(always - set(config.features or ()))}
 
 
 def _check_names(config: DataConfig, names: list[str], path: Path) -> None:
@@ -147,7 +164,7 @@ def rows_where(table: Table, where: Mapping[str, tuple[str, ...]]) -> NDArray[np
     """
     chosen = np.ones(table.rows, dtype=bool)
     for name, values in where.items():
-        column = as_categories(table.columns[name], name)
+        column = declared(table.columns[name], name)
         for value in values:
             if value not in column.values:
                 raise DataError(
@@ -161,9 +178,10 @@ def rows_where(table: Table, where: Mapping[str, tuple[str, ...]]) -> NDArray[np
 
 def _merged(name: str, column: Categories, groups: Mapping[str, tuple[str, ...]]) -> Categories:
     new_name: dict[str, str] = {}
+    plain = column.plain()
     for new, values in groups.items():
         for value in values:
-            if value not in column.values:
+            if value not in plain.values:
                 raise DataError(
                     f"data.merge: column '{name}' never is '{value}'{did_you_mean(value, column.values)}",
                     expected=f"one of {', '.join(column.present[:20])}",
@@ -171,10 +189,16 @@ def _merged(name: str, column: Categories, groups: Mapping[str, tuple[str, ...]]
             if value in new_name:
                 raise DataError(f"data.merge: '{value}' of column '{name}' belongs to two new values")
             new_name[value] = new
-    texts = [new_name.get(value, value) for value in column.values]
-    merged = tuple(dict.fromkeys(texts))
-    recode = np.array([*(merged.index(text) for text in texts), -1], dtype=np.int32)
-    return Categories(merged, recode[column.codes])
+    return column.renamed([new_name.get(plain_text(value), value) for value in column.values])
+
+
+def declared(column: Column, name: str) -> Categories:
+    """A column whose values the config or the policy names, in the one spelling of each.
+
+    Raises:
+        DataError: its cells are pictures or arrays.
+    """
+    return as_categories(column, name).plain()
 
 
 def as_categories(column: Column, name: str) -> Categories:
@@ -229,7 +253,7 @@ def _check_share(config: DataConfig, table: Table, bad: NDArray[np.bool_], skipp
     total = len(bad) - int(bad.sum()) + lost
     shares = {"all rows": (lost, total)}
     for name in config.sensitive:
-        column = as_categories(table.columns[name], name)
+        column = declared(table.columns[name], name)
         for code, value in enumerate(column.values):
             mine = column.codes == code
             shares[f"the rows with {name} = {value}"] = (int(bad[mine].sum()), int(mine.sum()))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.lazy import LazyColumn
+from edgefair.probe.features import plain_text, value_text
 
 MISSING = -1
 
@@ -47,9 +48,21 @@ class Categories:
         """Number of rows without a value."""
         return int(np.count_nonzero(self.codes == MISSING))
 
+    def renamed(self, texts: Sequence[str]) -> Categories:
+        """With another text for every value; values of one text become one."""
+        values = tuple(dict.fromkeys(texts))
+        position = {text: code for code, text in enumerate(values)}
+        # One entry more than there are values, so that MISSING, the last one, stays MISSING.
+        recode = np.array([*(position[text] for text in texts), MISSING], dtype=np.int32)
+        return Categories(values, recode[self.codes])
+
+    def plain(self) -> Categories:
+        """In the one spelling of every value, as the config and the policy have it: see `plain_text`."""
+        return self.renamed([plain_text(value) for value in self.values])
+
     @classmethod
     def of(cls, values: Sequence[Any] | NDArray[Any]) -> Categories:
-        """From values in memory; None, NaN and the empty text are missing, everything else is its text.
+        """From values in memory, each by its `value_text`.
 
         Raises:
             UnicodeDecodeError: bytes that are not UTF-8.
@@ -60,7 +73,8 @@ class Categories:
         if array.dtype.kind in "iub":
             unique, inverse = np.unique(array, return_inverse=True)
             return cls(tuple(str(item) for item in unique.tolist()), inverse.astype(np.int32))
-        texts = [None if item is None or item != item else str(item) or None for item in array.tolist()]  # noqa: PLR0124
+        # numpy's own floats, of which Python's would have more digits than were given.
+        texts = [value_text(item) for item in (array if array.dtype.kind == "f" else array.tolist())]
         distinct = sorted({item for item in texts if item is not None})
         code = {item: position for position, item in enumerate(distinct)}
         return cls(tuple(distinct), np.array([MISSING if t is None else code[t] for t in texts], dtype=np.int32))

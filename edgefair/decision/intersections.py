@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from edgefair.errors import did_you_mean
 from edgefair.joint import SEPARATOR, Group, join, split
+from edgefair.probe.features import plain_text
 
 # Combinations that a message names.
 NAMED = 20
@@ -40,9 +41,11 @@ def _resolved(name: str, text: str, values: Sequence[Sequence[str]], known: Sequ
     def declared(group: Group) -> bool:
         return len(group) == len(known) and all(map(frozenset.__contains__, known, group))
 
-    if declared(written := split(text)):
+    written = tuple(map(plain_text, split(text)))
+    if declared(written):
         return written
-    candidates = [group for group in _cut(text, len(known)) if declared(group)]
+    cuts = (tuple(map(plain_text, group)) for group in _cut(text, len(known)))
+    candidates = [group for group in cuts if declared(group)]
     if len(candidates) == 1:
         return candidates[0]
     if candidates:

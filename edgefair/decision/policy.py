@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 from edgefair.decision.intersections import declared_groups
 from edgefair.files import sha256_json
 from edgefair.joint import Group, group_name, join, split
+from edgefair.probe.features import plain_text, value_text
 
 MetricName = Literal[
     "equal_opportunity_difference",
@@ -66,7 +67,8 @@ class AttributePolicy(BaseModel):
         """Numbers, booleans and dates as the data's text; what else YAML can hold is no group."""
         if not isinstance(value, list | tuple):
             return value
-        return [str(item) if isinstance(item, int | float | datetime.date) else item for item in value]
+        known = str | int | float | datetime.date
+        return [plain_text(value_text(item) or "") if isinstance(item, known) else item for item in value]
 
     @field_validator("groups")
     @classmethod

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from edgefair.errors import DataError, did_you_mean
 from edgefair.files import write_atomic
 from edgefair.joint import Group, group_name
+from edgefair.probe.features import plain_text
 
 COUNTS_SCHEMA = "edgefair.counts/1"
 
@@ -329,7 +330,9 @@ def _encode_text(name: str, array: NDArray[Any]) -> tuple[tuple[str, ...], NDArr
         values, codes = _distinct(items)
         if not all(isinstance(value, str) for value in values):
             values, codes = _distinct([_text(name, item) for item in items])
-        return tuple(map(str, values)), codes
+        # In the spelling that the policy has them in.
+        texts, position = _distinct([plain_text(str(value)) for value in values])
+        return texts, position[codes]
     unique, inverse = np.unique(array, return_inverse=True)
     return tuple(str(item) for item in unique.tolist()), inverse.astype(np.int64)
 

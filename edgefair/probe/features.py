@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, List, Mapping, Optional
 
 import numpy as np
+
+# Other spellings of a text: booleans as languages write them, and whole numbers as a table of fractions writes them.
+_BOOLEANS = {"true": "True", "TRUE": "True", "false": "False", "FALSE": "False"}
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0")
+# Above it a float is written with an exponent.
+_LARGEST_WHOLE = 1e15
+
+
+def value_text(value: Any) -> Optional[str]:
+    """The one text of a value: whole floats without `.0`, other floats as their own type writes them, booleans True and
+    False; None where there is none: None, NaN, the empty text."""
+    if value is None or value != value:  # noqa: PLR0124
+        return None
+    if isinstance(value, (float, np.floating)) and abs(float(value)) < _LARGEST_WHOLE and float(value).is_integer():
+        return str(int(value))
+    return str(value) or None
+
+
+def plain_text(text: str) -> str:
+    """The one spelling of a text: `true` and `TRUE` are True, `1.0` is 1; what is no boolean and no number stays."""
+    whole = _WHOLE.fullmatch(text)
+    if whole is None:
+        return _BOOLEANS.get(text, text)
+    return "0" if whole[1] == "-0" else whole[1]
 
 
 def column(name: str, values: Any) -> Any:
@@ -47,17 +72,18 @@ def numbers(name: str, values: Any, dtype: np.dtype, ndim: Optional[int] = None)
 
 
 def category_texts(name: str, values: Any) -> List[Optional[str]]:
-    """A categorical feature as texts [rows]; None where a value is missing, as in the audit: None, NaN, the empty text.
+    """A categorical feature as texts [rows], as in the audit: `value_text` of every value.
 
     Raises:
         ValueError: a value that is neither a text nor a number.
     """
     given = column(name, values)
     found: List[Optional[str]] = []
-    for item in given.tolist() if isinstance(given, np.ndarray) else given:
-        if item is not None and not isinstance(item, (str, bool, int, float)):
+    # numpy's own floats, of which Python's would have more digits than were given.
+    for item in given.tolist() if isinstance(given, np.ndarray) and given.dtype.kind != "f" else given:
+        if item is not None and not isinstance(item, (str, bool, int, float, np.bool_, np.integer, np.floating)):
             raise ValueError(f"feature '{name}' holds a {type(item).__name__}, not one text or number per row")
-        found.append(None if item is None or item != item else str(item) or None)  # noqa: PLR0124
+        found.append(value_text(item))
     return found
 
 

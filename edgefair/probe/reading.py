@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Mapping, Optional, Tuple
 
 import numpy as np
 
+from edgefair.probe.features import plain_text
 from edgefair.probe.spec import Reading
 
 KINDS = ("label", "logits", "probabilities", "logit", "probability")
 SUM_TOLERANCE = 1e-3
 # A quantized softmax may round a hair beyond 1.
 RANGE_TOLERANCE = 1e-6
+_BOOLEANS = {"False": 0, "True": 1}
+# What int64 surely holds.
+_WHOLE = re.compile("-?[0-9]{1,18}")
 
 
 def read_decisions(
@@ -24,7 +29,7 @@ def read_decisions(
     """
     output = np.asarray(outputs[reading.output])
     if reading.kind == "label":
-        decision = _labels(output, reading.output, classes)
+        decision = _labels(output, reading, classes)
         if reading.score is None:
             return decision, None
         return decision, _probabilities(np.asarray(outputs[reading.score]), reading.score, "probabilities", classes)
@@ -38,12 +43,27 @@ def read_decisions(
     return score.argmax(axis=1).astype(np.int64), score
 
 
-def _labels(output: np.ndarray, name: str, classes: int) -> np.ndarray:
+def whole_number(text: str) -> Optional[int]:
+    """The whole number that a class's text is, as a label output holds it: True is 1; None where it is none."""
+    plain = plain_text(text)
+    return _BOOLEANS[plain] if plain in _BOOLEANS else int(plain) if _WHOLE.fullmatch(plain) else None
+
+
+def _labels(output: np.ndarray, reading: Reading, classes: int) -> np.ndarray:
+    name = reading.output
     if output.ndim == 2 and output.shape[1] == 1:
         output = output[:, 0]
     if output.ndim != 1 or output.dtype.kind not in "iub":
         raise ValueError(f"output '{name}' is {output.dtype} {output.shape}, not one whole-number label per row")
     decision = output.astype(np.int64)
+    if reading.values is not None:
+        held = np.array([whole_number(value) for value in reading.values], dtype=np.int64)
+        matches = decision[:, None] == held[None, :]
+        strange = decision[~matches.any(axis=1)]
+        if len(strange):
+            raise ValueError(f"output '{name}' holds the label {strange[0]}, not one of {', '.join(reading.values)}")
+        position: np.ndarray = matches.argmax(axis=1).astype(np.int64)
+        return position
     if len(decision) and (decision.min() < 0 or decision.max() >= classes):
         raise ValueError(f"output '{name}' holds labels {decision.min()} to {decision.max()}, not 0 to {classes - 1}")
     return decision

@@ -11,7 +11,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from edgefair.probe.features import category_texts, numbers, same_length
+from edgefair.probe.features import category_texts, numbers, plain_text, same_length
 from edgefair.probe.typed import typed
 
 SPEC_SCHEMA = "edgefair.spec/1"
@@ -101,12 +101,15 @@ class Reading:
     kind: `label` int [rows]; `logits` or `probabilities` float [rows, classes], by argmax, or for two classes by
     P(class 1) >= threshold; `logit` or `probability` float [rows] or [rows, 1], binary.
     score: name of an output with P(class) float [rows, classes], where the graph offers one.
+    values: what a `label` output holds for each class, in the order of the classes, as texts; None where it holds the
+    class's position.
     """
 
     output: str
     kind: str
     threshold: Optional[float] = None
     score: Optional[str] = None
+    values: Optional[Tuple[str, ...]] = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ class ModelSpec:
     def to_json(self) -> str:
         """The spec as JSON text, keys in a fixed order."""
         data = {**asdict(self), "inputs": [input_json(item) for item in self.inputs]}
+        if self.reading.values is None:
+            del data["reading"]["values"]
         return json.dumps({"schema": SPEC_SCHEMA, **data}, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -162,10 +167,23 @@ def input_from_json(item: Mapping[str, Any]) -> InputSpec:
 
 
 def category_codes(values: Sequence[Optional[str]], vocabulary: Sequence[str]) -> np.ndarray:
-    """Position of each value in the vocabulary, `UNSEEN` where it is missing or not there: int32 [values]."""
+    """Position of each value in the vocabulary, `UNSEEN` where it is missing or not there: int32 [values].
+
+    A value that is not there to the letter is looked for in its other spellings (`plain_text`): whoever wrote the rows
+    may write a boolean or a whole number otherwise than whoever wrote the training rows.
+    """
     index = {value: code for code, value in enumerate(vocabulary)}
-    codes = (UNSEEN if value is None else index.get(value, UNSEEN) for value in values)
-    return np.fromiter(codes, dtype=np.int32, count=len(values))
+    plain: Dict[str, int] = {}
+    for value, code in index.items():
+        spelling = plain_text(value)
+        plain[spelling] = UNSEEN if spelling in plain else code
+
+    def code_of(value: Optional[str]) -> int:
+        if value is None:
+            return UNSEEN
+        return index[value] if value in index else plain.get(plain_text(value), UNSEEN)
+
+    return np.fromiter(map(code_of, values), dtype=np.int32, count=len(values))
 
 
 def encode(raw: Mapping[str, Any], spec: InputSpec) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Sequence
 
 from edgefair.probe.pictures import FILTERS
 from edgefair.probe.prepare import TEXT
-from edgefair.probe.reading import KINDS
+from edgefair.probe.reading import KINDS, whole_number
 from edgefair.probe.spec import InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
 from edgefair.probe.texts import PARTS
 from edgefair.probe.wire import DTYPES
@@ -80,6 +80,13 @@ def _check_tokens(where: str, tokens: TokenSpec) -> None:
 
 def _check_reading(reading: Reading, classes: int) -> None:
     _among("the reading's kind", reading.kind, KINDS)
+    if reading.values is not None:
+        held = [whole_number(value) for value in reading.values]
+        if reading.kind != "label" or len(held) != classes or None in held or len(set(held)) != classes:
+            raise ValueError(
+                f"a {reading.kind} output holds {', '.join(reading.values)}, not another whole number for each of "
+                f"{classes} classes"
+            )
     binary = reading.kind in ("logit", "probability") or (reading.threshold is not None and reading.kind != "label")
     if classes != 2 and binary:
         raise ValueError(f"a {reading.kind} with its threshold decides between two classes, and there are {classes}")

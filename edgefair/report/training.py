@@ -39,6 +39,8 @@ def print_run(run: Run, *, as_json: bool) -> None:
     console = stdout_console()
     console.print(f"trained {run.folder}; on its validation rows (estimates, no verdict):", soft_wrap=True)
     console.print(table)
+    for note in run.metrics.get("notes", ()):
+        console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
     standing = run.metrics["standing"]
     console.print(
         f"accuracy {standing['accuracy']:.4f}, balanced {standing['balanced_accuracy']:.4f}; "

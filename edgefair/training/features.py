@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgefair.data.lazy import LazyColumn
+from edgefair.data.rows import TableRows
 from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
 from edgefair.debias.names import Names
+from edgefair.errors import DataError
 from edgefair.probe.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading
 from edgefair.training.settings import ModelConfig, PictureConfig
 
 if TYPE_CHECKING:
     from edgefair.data.dataset import DataSet
+
+
+# Training rows that a value must have to be in a vocabulary, and the share of all that the vocabulary must cover.
+LEAST_ROWS, LEAST_SHARE = 5, 0.05
 
 
 def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
@@ -22,6 +30,9 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
     become the input `numeric`, categories the input `categorical` with the vocabulary of the training split, and an
     array feature an input of its own name; where that is one of these, the other gets a number. Vocabularies are
     sorted, so equal data gives an equal spec.
+
+    Raises:
+        DataError: a categorical feature of which no value is frequent enough for a vocabulary.
     """
     numbers: list[Column] = []
     categories: list[Column] = []
@@ -34,8 +45,7 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
         elif isinstance(values, LazyColumn):
             arrays.append(InputSpec(name="picture", dtype="uint8", picture=_picture(name, model.picture)))
         elif isinstance(values, Categories):
-            present = {values.values[code] for code in set(values.codes.tolist()) if code >= 0}
-            categories.append(Column(name, tuple(sorted(present))))
+            categories.append(Column(name, _vocabulary(name, values)))
         elif values.ndim > 1:
             arrays.append(InputSpec(name=name, dtype="float32", array=name))
         else:
@@ -56,6 +66,38 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
         ),
         classes=tuple(data.classes),
     )
+
+
+def _vocabulary(name: str, column: Categories) -> tuple[str, ...]:
+    """The values of enough training rows, sorted. Rarer ones may be one person's, teach nothing, and ship to nobody.
+
+    Raises:
+        DataError: hardly a training row has one that is left.
+    """
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.values))
+    frequent = counts >= LEAST_ROWS
+    if counts.sum() and counts[frequent].sum() < LEAST_SHARE * counts.sum():
+        raise DataError(
+            f"feature '{name}' has {np.count_nonzero(counts):,} different values in {counts.sum():,} training rows, "
+            f"and only {np.count_nonzero(frequent):,} of them in {LEAST_ROWS} rows or more",
+            expected=f"values that {LEAST_ROWS} training rows share: a rarer one is nothing that a model can learn of, "
+            "and may be a person's name",
+            fix="merge values with data.merge, or leave the column out with data.exclude",
+        )
+    return tuple(sorted(value for value, kept in zip(column.values, frequent, strict=True) if kept))
+
+
+def rare_values(spec: ModelSpec, rows: TableRows) -> tuple[str, ...]:
+    """What to say of the values that training rows have and the vocabulary leaves out."""
+    found = []
+    for column in (column for item in spec.inputs for column in item.columns if column.vocabulary is not None):
+        values = rows.table.columns[column.name]
+        if isinstance(values, Categories) and (rare := sorted({*values.present} - {*(column.vocabulary or ())})):
+            found.append(
+                f"'{column.name}': {len(rare):,} values of fewer than {LEAST_ROWS} training rows are coded as unseen, "
+                f"as '{rare[0]}'"
+            )
+    return tuple(found)
 
 
 def _picture(column: str, config: PictureConfig) -> PictureSpec:

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edgefair.probe.features import plain_text, value_text
 from edgefair.training.budget import default_batch, default_epochs
 
 
@@ -21,6 +22,26 @@ class OutputConfig(BaseModel):
     threshold: float | None = Field(
         None, ge=0, le=1, description="Two classes: decide class 1 where P(class 1) >= threshold."
     )
+    values: Literal["positions", "classes"] | tuple[str, ...] | None = Field(
+        None,
+        description="What the whole numbers of a label output are: `positions` (0 is the first class), `classes` (the "
+        "values of data.classes), or a list of the number of each class, in the order of the classes. Needed where the "
+        "classes are whole numbers themselves and not 0, 1, 2, ... in this order.",
+    )
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _numbers_are_texts(cls, value: Any) -> Any:
+        known = str | bool | int | float
+        if not isinstance(value, list | tuple):
+            return value
+        return tuple(plain_text(value_text(item) or "") if isinstance(item, known) else item for item in value)
+
+    @model_validator(mode="after")
+    def _labels_have_values(self) -> Self:
+        if self.values is not None and self.kind != "label":
+            raise ValueError(f"`values` says what a label output holds, and the output's kind is {self.kind}")
+        return self
 
 
 class PictureConfig(BaseModel):

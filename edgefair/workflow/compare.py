@@ -27,6 +27,7 @@ from edgefair.workflow.models import check_no_rows, spec_here
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.record import RecordedRows, load_record
 from edgefair.workflow.seen import Seen, check_rows
+from edgefair.workflow.vocabulary import categories_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,10 @@ def compare(
     data: DataSet | None = None
     if any(path.suffix != ".npz" for path in (before, after)):
         progress(0, 0, "reading")
-        data = load(config.data, base=config.base, roles=["audit"], optional=("train", "validation"))
+        categories = frozenset[str]().union(*(categories_in(path) for path in (before, after) if path.suffix != ".npz"))
+        data = load(
+            config.data, base=config.base, roles=["audit"], optional=("train", "validation"), categories=categories
+        )
     one, other = (_side(config, path, data, progress) for path in (before, after))
     attributes = config.policy.base_attributes
     for record in (one, other):

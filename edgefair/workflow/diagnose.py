@@ -15,9 +15,11 @@ from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.errors import ModelError, UsageError
 from edgefair.joint import Group, group_name
+from edgefair.probe.features import plain_text
 from edgefair.report.diagnose import FEW_ROWS, AttributeExposure, Diagnosis, Exposure, who_loses_first
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.runs import choose_run
+from edgefair.workflow.vocabulary import categories_of
 
 if TYPE_CHECKING:
     from edgefair.data.rows import TableRows
@@ -87,8 +89,8 @@ def diagnose(
     name = choose_run(config, run)
     finished = load_run(config.run_path(name))
     progress(0, 0, "reading")
-    data = load(config.data, base=config.base, roles=("train", "validation"))
-    if finished.spec.classes != data.classes:
+    data = load(config.data, base=config.base, roles=("train", "validation"), categories=categories_of(finished.spec))
+    if tuple(map(plain_text, finished.spec.classes)) != data.classes:
         raise ModelError(
             f"run '{name}' decides between {', '.join(finished.spec.classes)}",
             expected=f"the labels of the data: {', '.join(data.classes)}",

@@ -31,6 +31,7 @@ from edgefair.workflow.runs import choose_run
 from edgefair.workflow.stratified import Cells as StratifiedCells
 from edgefair.workflow.stratified import Drawn, cells_of, draw, sample_of
 from edgefair.workflow.subject import Subject, subject_of
+from edgefair.workflow.vocabulary import categories_in, categories_of_run
 
 
 def explain(
@@ -65,7 +66,8 @@ def explain(
     model, weights = None if model is None else str(model), as_path(weights)
     name = None if model is not None else choose_run(config, run)
     progress(0, 0, "reading")
-    data = load(config.data, base=config.base, roles=("train", "validation"))
+    categories = categories_in(Path(str(model))) if name is None else categories_of_run(config, name)
+    data = load(config.data, base=config.base, roles=("train", "validation"), categories=categories)
     if len(data.validation) == 0:
         raise DataError("there are no validation rows to compare layers on", fix="hold some out with data.validation")
     with work_folder() as work:

@@ -39,6 +39,7 @@ from edgefair.workflow.runs import choose_run
 from edgefair.workflow.seen import Seen
 from edgefair.workflow.shrink import check_shrink
 from edgefair.workflow.verify import judge_file, notes_of, today
+from edgefair.workflow.vocabulary import categories_in, categories_of_run
 
 
 def export(
@@ -91,7 +92,13 @@ def export(
     with staging(destination) as folder, work_folder() as work:
         started = time.perf_counter()
         progress(0, 0, "reading")
-        data = load(config.data, base=config.base, roles=["audit"], optional=("train", "validation"))
+        data = load(
+            config.data,
+            base=config.base,
+            roles=["audit"],
+            optional=("train", "validation"),
+            categories=categories_in(Path(str(model))) if name is None else categories_of_run(config, name),
+        )
         _check_groups(config.policy, data)
         _check_rows(config, data)
         reading_s = time.perf_counter() - started

@@ -10,6 +10,7 @@ from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
 from edgefair.errors import ModelError
 from edgefair.probe.prepare import TEXT
+from edgefair.probe.reading import whole_number
 from edgefair.probe.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading
 from edgefair.targets import LoadedModel
 from edgefair.targets.binding import ORT_TYPES
@@ -27,13 +28,14 @@ def foreign_spec(model: LoadedModel, data: DataSet, config: ModelConfig) -> Mode
     `token_type_ids`; a table one input per column where the inputs have the names of features, else its one input, in
     the order of the data (or of `data.features`). The output is read as `model.output` says; without that, only a
     reading that cannot be wrong is taken: whole numbers are labels, one column per class is decided by the largest.
+    Labels are positions of classes, unless the classes are whole numbers themselves: then the config must say.
 
     Raises:
         ModelError: a graph or features for which the config must say more.
     """
     return ModelSpec(
         inputs=_inputs(model, data, config),
-        reading=_reading(model, len(data.classes), config.output),
+        reading=_reading(model, data.classes, config.output),
         classes=data.classes,
     )
 
@@ -53,7 +55,8 @@ def _inputs(model: LoadedModel, data: DataSet, config: ModelConfig) -> tuple[Inp
         )
     if isinstance(only, LazyColumn):
         return (_picture(model, model.inputs[0], data.features[0], config),)
-    if names[0] in data.features and model.inputs[0]["type"] == ORT_TYPES[TEXT]:
+    named = columns.get(names[0]) if names[0] in data.features else None
+    if named is not None and (model.inputs[0]["type"] == ORT_TYPES[TEXT] or getattr(named, "ndim", 1) > 1):
         return (_column(model, model.inputs[0], columns[names[0]]),)
     return (_matrix(model, names[0], data),)
 
@@ -117,7 +120,9 @@ def _picture(model: LoadedModel, item: dict[str, Any], column: str, config: Mode
 
 
 def _column(model: LoadedModel, item: dict[str, Any], column: Any) -> InputSpec:
-    """An input [rows, 1] of numbers or of text with a feature's name."""
+    """An input with a feature's name: an array [rows, ...], or [rows, 1] of numbers or of text."""
+    if getattr(column, "ndim", 1) > 1:
+        return InputSpec(name=item["name"], dtype=_dtype(model, item), array=item["name"])
     text = isinstance(column, Categories)
     dtype = _dtype(model, item)
     if text != (dtype == TEXT):
@@ -146,7 +151,7 @@ def _matrix(model: LoadedModel, name: str, data: DataSet) -> InputSpec:
     return InputSpec(name=name, dtype=dtype, columns=tuple(Column(feature) for feature in data.features))
 
 
-def _reading(model: LoadedModel, classes: int, config: OutputConfig | None) -> Reading:
+def _reading(model: LoadedModel, classes: tuple[str, ...], config: OutputConfig | None) -> Reading:
     by_name = {item["name"]: item for item in model.outputs}
     if not by_name:
         raise ModelError(f"'{model.path}' has no outputs", expected="an output that decisions are read from")
@@ -154,7 +159,8 @@ def _reading(model: LoadedModel, classes: int, config: OutputConfig | None) -> R
         name = config.name or next(iter(by_name))
         if config.name is None and len(by_name) > 1:
             raise ModelError(f"'{model.path}' has outputs {', '.join(by_name)}", fix="say which: model.output.name")
-        return Reading(output=name, kind=config.kind, threshold=config.threshold)
+        values = _label_values(model, name, classes, config.values) if config.kind == "label" else None
+        return Reading(output=name, kind=config.kind, threshold=config.threshold, values=values)
     if len(by_name) > 1:
         raise ModelError(
             f"'{model.path}' has outputs {', '.join(by_name)} and carries no edgefair spec",
@@ -162,11 +168,45 @@ def _reading(model: LoadedModel, classes: int, config: OutputConfig | None) -> R
         )
     name, item = next(iter(by_name.items()))
     if item["type"] in INTEGER:
-        return Reading(output=name, kind="label")
-    if len(item["shape"]) == 2 and item["shape"][1] == classes:
+        return Reading(output=name, kind="label", values=_label_values(model, name, classes, None))
+    if len(item["shape"]) == 2 and item["shape"][1] == len(classes):
         return Reading(output=name, kind="logits")
     raise ModelError(
-        f"output '{name}' of '{model.path}' is {item['type']} {item['shape']} for {classes} classes: it could be read "
-        "in more than one way",
+        f"output '{name}' of '{model.path}' is {item['type']} {item['shape']} for {len(classes)} classes: it could be "
+        "read in more than one way",
         fix="say what it holds: model.output.kind (logit, probability, ...) in the config",
     )
+
+
+def _label_values(
+    model: LoadedModel, name: str, classes: tuple[str, ...], said: str | tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    """What a label output holds for each class; None for positions."""
+    kind = next((item["type"] for item in model.outputs if item["name"] == name), None)
+    if kind == "tensor(string)":
+        raise ModelError(
+            f"output '{name}' of '{model.path}' holds texts, and devices answer with numbers alone",
+            fix="read another of its outputs (model.output.name), or convert the model with labels of whole numbers",
+        )
+    held = [whole_number(value) for value in classes]
+    if said is None:
+        if held == [*range(len(classes))] or not any(number is not None for number in held):
+            return None
+        raise ModelError(
+            f"output '{name}' of '{model.path}' holds whole numbers, and so are the classes: {', '.join(classes)}",
+            expected="a config that says whether they are the classes' values or positions (0 is the first class)",
+            fix="set model.output: {name: NAME, kind: label, values: classes}, or `values: positions`".replace(
+                "NAME", name
+            ),
+        )
+    if said == "positions":
+        return None
+    values = classes if said == "classes" else tuple(said)
+    numbers = [whole_number(value) for value in values]
+    if None in numbers or len(numbers) != len(classes) or len(set(numbers)) != len(classes):
+        raise ModelError(
+            f"model.output.values gives {', '.join(values)} for the classes {', '.join(classes)}",
+            expected="another whole number for each class, in their order",
+            fix="list them: model.output.values: [1, 2, ...]",
+        )
+    return values

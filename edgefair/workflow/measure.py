@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgefair.data.rows import TableRows
 from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
+from edgefair.data.unseen import unseen_notes
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import LATENCY
 from edgefair.decision.policy import Policy
@@ -22,6 +23,7 @@ from edgefair.errors import ModelError, UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
 from edgefair.measure.paired import PairedCounts
+from edgefair.probe.features import plain_text
 from edgefair.probe.reading import read_decisions
 from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
 from edgefair.targets import LoadedModel, Probe
@@ -85,6 +87,7 @@ def measure(
     started = time.perf_counter()
     candidate = probe.load(model, name="candidate")
     spec = spec_of(candidate, fallback_spec, classes)
+    unseen = unseen_notes(rows, spec)
     base = None if reference is None else _reference(probe, reference, candidate)
     loaded = time.perf_counter()
     decided = decide_rows(probe, candidate, rows, spec, progress)
@@ -109,7 +112,7 @@ def measure(
             "reference": compared - done,
             "latency": finished - compared,
         },
-        notes=(*decided.notes, *(() if before is None else before.notes), *_cut_texts(rows, spec)),
+        notes=(*decided.notes, *(() if before is None else before.notes), *_cut_texts(rows, spec), *unseen),
     )
 
 
@@ -237,13 +240,13 @@ def check_classes(name: str, found: tuple[str, ...], expected: tuple[str, ...]) 
     Raises:
         ModelError: other names, or the same names in another order.
     """
-    if found == expected:
+    if tuple(map(plain_text, found)) == expected:
         return
     raise ModelError(
         f"'{name}' has the classes {', '.join(found)} and the data {', '.join(expected)}",
         expected="the same classes in the same order: else every decision would be read as another",
         fix=f"set data.classes: [{', '.join(found)}]"
-        if set(found) == set(expected)
+        if set(map(plain_text, found)) == set(expected)
         else "rename the values with data.merge, and list data.classes in the model's order",
     )
 

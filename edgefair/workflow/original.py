@@ -6,8 +6,8 @@ from pathlib import Path
 
 import onnx
 
+from edgefair.debias.names import parts_of
 from edgefair.errors import UsageError
-from edgefair.exporters.checked import parts_of
 
 # Operators that work on codes of few bits: whoever wrote them compressed something else.
 # https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md and the ONNX operators.

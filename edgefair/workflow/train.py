@@ -74,7 +74,7 @@ def _train_into(
     from edgefair.training.budget import underfitting
     from edgefair.training.build import build_classifier
     from edgefair.training.checkpoint import Checkpoint, save_weights
-    from edgefair.training.features import spec_for
+    from edgefair.training.features import rare_values, spec_for
     from edgefair.training.run import Run
 
     spec = spec_for(data, config.model)
@@ -100,6 +100,7 @@ def _train_into(
         balanced_accuracy=metrics["standing"]["balanced_accuracy"],
         classes=len(spec.classes),
     )
+    metrics["notes"] += rare_values(spec, data.train)
     run = Run(folder, spec, config.model, data.array_shapes(), settings, metrics)
     if engine.main:
         save_weights(classifier, run.weights)

@@ -20,6 +20,7 @@ from edgefair.workflow.models import check_no_rows, dense_model, names_factory, 
 from edgefair.workflow.original import is_original
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.seen import Seen, check_rows
+from edgefair.workflow.vocabulary import categories_in
 
 __all__ = ["judge_file", "judge_record", "notes_of", "today", "verify"]
 
@@ -61,7 +62,13 @@ def verify(
     weights, reference, record = as_path(weights), as_path(reference), as_path(record)
     _check_files(path, reference, uncompressed)
     progress(0, 0, "reading")
-    data = load(config.data, base=config.base, roles=["audit"], optional=("train", "validation"))
+    data = load(
+        config.data,
+        base=config.base,
+        roles=["audit"],
+        optional=("train", "validation"),
+        categories=frozenset() if names_foreign_model(str(path)) else categories_in(path),
+    )
     with work_folder() as folder:
         judged = _judged(config, data, path, weights=weights, uncompressed=uncompressed, to=folder, progress=progress)
         own = judged.own_reference and reference is None

@@ -77,8 +77,13 @@ def test_a_column_of_codes_is_categorical_when_declared(tmp_path):
     assert column.text() == ["20", "35", "45", "55"]
 
 
+def taught(columns):
+    """The table with its three training rows five times, so that a vocabulary takes their values."""
+    return {name: [*values[:3] * 5, *values[3:]] for name, values in columns.items()}
+
+
 def test_encoding_by_codes_equals_encoding_raw_values_on_the_device(tmp_path):
-    data = loaded(tmp_path)
+    data = loaded(tmp_path, taught(COLUMNS))
     spec = spec_for(data, ModelConfig())
     raw = {"age": data.audit.table.columns["age"], "job": np.array(data.audit.table.columns["job"].text())}
     batches = list(data.audit.inputs(spec, 3))
@@ -117,7 +122,7 @@ def test_encoding_by_codes_equals_encoding_raw_values_for_every_type_and_vocabul
 
 def test_a_category_that_training_never_saw_is_unseen(tmp_path):
     columns = COLUMNS | {"job": ["a", "b", "a", "b", "z", "a", None, "b"]}
-    data = loaded(tmp_path, columns)
+    data = loaded(tmp_path, taught(columns))
     codes = np.concatenate([batch["categorical"] for batch in data.audit.inputs(spec_for(data, ModelConfig()), 10)])
     assert codes[:, 0].tolist()[0] == -1
     assert codes[:, 0].tolist()[2] == -1
@@ -215,7 +220,7 @@ def test_text_that_is_not_utf8_is_refused_and_not_read_as_bytes(tmp_path):
     write(tmp_path, COLUMNS, "people.csv")
     path = tmp_path / "people.csv"
     path.write_bytes(path.read_bytes().replace(b",F,", b",\xfc,"))
-    with pytest.raises(DataError, match=r"column 'sex' has type .*binary"):
+    with pytest.raises(DataError, match="invalid UTF8 data"):
         load(DataConfig.model_validate(BASE | {"source": path.name}), base=tmp_path, roles=["audit"])
 
 

@@ -63,7 +63,7 @@ def test_only_what_the_model_sees_is_compared():
 
 
 def test_arrays_are_those_that_the_model_sees():
-    rows = people([1, 2], faces=np.ones((2, 2, 2)))
+    rows = people([1, 2], faces=np.arange(8.0).reshape(2, 2, 2))
     assert SeenRows.of([rows], ("a",)).arrays is None
     assert len(SeenRows.of([rows], ("a", "face")).arrays) == 2
 
@@ -80,7 +80,7 @@ def archive(**members):
 
 
 def facts(**changes):
-    content = {"schema": "edgefair.seen/1", "columns": ["a"], "parts": 1, **changes}
+    content = {"schema": "edgefair.seen/2", "columns": ["a"], "parts": 1, **changes}
     return np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
 
 
@@ -112,7 +112,7 @@ def compressed():
         b"no archive",
         archive(facts=facts()),
         archive(**{"0-content": HASHES}),
-        archive(**{"facts": facts(schema="edgefair.seen/2"), "0-content": HASHES}),
+        archive(**{"facts": facts(schema="edgefair.seen/1"), "0-content": HASHES}),
         archive(**{"facts": facts(parts=2), "0-content": HASHES}),
         archive(**{"facts": facts(parts=True), "0-content": HASHES}),
         archive(**{"facts": facts(parts=10**9), "0-content": HASHES}),
