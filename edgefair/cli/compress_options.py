@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edgefair.cli.options import Decorated, Share
+from edgefair.cli.options import Decorated, Number, Share
 from edgefair.debias import POST_METHODS
 
 _SHARE = Share()
@@ -77,7 +77,7 @@ def compress_options(command: Decorated) -> Decorated:
         click.option(
             "--beta",
             "compress__beta",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Number(min=0, min_open=True),
             default=None,
             help="Of fairprune: what the other groups' loss counts against the worst one's.  [default: 0.5]",
         ),
@@ -115,14 +115,14 @@ def compress_options(command: Decorated) -> Decorated:
         click.option(
             "--energy",
             "compress__energy",
-            type=click.FloatRange(min=0, max=1, min_open=True),
+            type=Number(min=0, max=1, min_open=True),
             default=None,
             help="Of --low-rank energy: share of the squared weights that every layer keeps.  [default: 0.95]",
         ),
         click.option(
             "--tolerance",
             "compress__tolerance",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Number(min=0, min_open=True),
             default=None,
             metavar="NATS",
             help="Of --low-rank worst-group: by how much any group's mean loss may grow.  [default: 0.02]",

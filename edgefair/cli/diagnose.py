@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.options import Number, config_options, json_option, overrides
 from edgefair.cli.progress import progress_bar
 
 
@@ -23,7 +23,7 @@ from edgefair.cli.progress import progress_bar
 )
 @click.option(
     "--extent",
-    type=click.FloatRange(min=0, max=1, min_open=True),
+    type=Number(min=0, max=1, min_open=True),
     default=0.05,
     show_default=True,
     help="How far compression moves the weights, relative to their norm.",

@@ -14,18 +14,22 @@ from edgefair.errors import UsageError
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-class Share(click.FloatRange):
-    """A number between 0 and 1, both excluded; NaN, which a range of click lets through, is none."""
-
-    def __init__(self) -> None:
-        super().__init__(min=0, max=1, min_open=True, max_open=True)
+class Number(click.FloatRange):
+    """A finite number in a range; NaN, which click lets through, is in none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number."""
         number = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value} is no number between 0 and 1.", param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number in the range {self._describe_range()}.", param, ctx)
         return number
+
+
+class Share(Number):
+    """A number between 0 and 1, both excluded."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=1, min_open=True, max_open=True)
 
 
 def config_options(command: Decorated) -> Decorated:

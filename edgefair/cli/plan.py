@@ -8,17 +8,17 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.options import Number, config_options, json_option, overrides
 from edgefair.cli.progress import progress_bar
 
 
 @click.command("plan")
 @click.option("--max-eo-gap", "policy__max_eo_gap", type=float, default=None, help="Overrides policy.max_eo_gap.")
-@click.option("--tpr", type=click.FloatRange(0, 1), default=0.8, show_default=True, help="Rate to plan for.")
-@click.option("--fpr", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Rate to plan for.")
+@click.option("--tpr", type=Number(0, 1), default=0.8, show_default=True, help="Rate to plan for.")
+@click.option("--fpr", type=Number(0, 1), default=0.1, show_default=True, help="Rate to plan for.")
 @click.option(
     "--flip-rate",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.01,
     show_default=True,
     help="Decisions that compression changes.",

@@ -57,6 +57,12 @@ def test_a_threshold_that_cannot_be(project, number):
         refused("verify", "--from-record", "raw.npz", "--max-latency-p90", number)
 
 
+@pytest.mark.parametrize("option", ["--tpr", "--fpr", "--flip-rate"])
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "2"])
+def test_a_rate_that_cannot_be(project, option, number):
+    assert "range" in refused("plan", option, number)
+
+
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "pipe", "folder", "nope", "", "pipe.yaml", "folder.yaml"])
 def test_what_is_no_file_is_no_config_record_profile_or_key(project, path):
     refused("plan", "-c", path)
