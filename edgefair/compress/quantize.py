@@ -21,6 +21,7 @@ from edgefair.compress.prepared import (
     QUANTIZED,
     check_quantizable,
     drop_unused_domains,
+    dynamic_nodes,
     embedding_nodes,
     prepare_graph,
     quantizable_nodes,
@@ -180,7 +181,7 @@ def quantize_dynamic(
         prepared = onnx.ModelProto()
         prepared.CopyFrom(prepare_graph(model))
         left = float_nodes | unquantizable_nodes(prepared).keys()
-        renamed = clear_stems(prepared)
+        renamed = clear_stems(prepared, frozenset(dynamic_nodes(prepared)))
         onnx.save_model(prepared, source)
         try:
             with quietly():

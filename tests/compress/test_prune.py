@@ -258,6 +258,80 @@ def test_a_layer_behind_which_a_view_has_a_fixed_size_stays_whole():
         Prune(0.95).check(classifier_of(Fixed(), (3, 4, 4)))
 
 
+class Recurrent(nn.Module):
+    """Two convolutions, of which a recurrent layer reads the second, and two layers behind its steps and last state."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 16, 3), nn.Conv2d(16, 12, 3)
+        self.steps, self.ways = layer, 2 if layer.bidirectional else 1
+        self.wide = nn.Linear(2 * self.ways * (layer.proj_size or layer.hidden_size), 20)
+        self.head = nn.Linear(20, 3)
+
+    def forward(self, x):
+        rows = torch.relu(self.second(torch.relu(self.first(x)))).mean(3)
+        steps, state = self.steps(rows.transpose(1, 2))
+        last = (state[0] if isinstance(state, tuple) else state)[-self.ways :]
+        seen = torch.cat([steps[:, -1], last.transpose(0, 1).flatten(1)], 1)
+        return self.head(torch.relu(self.wide(seen)))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.GRU(12, 10, batch_first=True),
+        nn.RNN(12, 10, batch_first=True, bidirectional=True),
+        nn.LSTM(12, 10, batch_first=True, num_layers=2, proj_size=4, bidirectional=True),
+    ],
+)
+def test_what_a_recurrent_layer_reads_stays_whole_and_the_rest_is_pruned(layer):
+    network = Recurrent(layer)
+    plan, other = pruned(classifier_of(network, (3, 10, 10)), torch.randn(4, 3, 10, 10), ratio=0.2)
+    assert plan["whole"] == ["second"]
+    assert set(plan["kept"]) == {"first", "wide"}
+    assert other.network.steps.weight_ih_l0.shape == layer.weight_ih_l0.shape
+    assert other.network.first.out_channels < 16
+
+
+class Gated(nn.Module):
+    """Channels in two equal parts of which one gates the other, and a normalization in groups."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.head = nn.Conv2d(3, 64, 3), nn.GroupNorm(8, 32), nn.Linear(32, 3)
+
+    def forward(self, x):
+        a, b = self.first(x).chunk(2, 1)
+        return self.head(self.norm(a * torch.sigmoid(b)).mean((2, 3)))
+
+
+class Joined(nn.Module):
+    """Two layers side by side, read by a convolution in four groups."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 32, 3, padding=1), nn.Conv2d(32, 32, 3, padding=1)
+        self.grouped, self.head = nn.Conv2d(64, 48, 3, groups=4), nn.Linear(48, 3)
+
+    def forward(self, x):
+        y = torch.relu(self.first(x))
+        y = torch.cat([y, torch.relu(self.second(y))], 1)
+        return self.head(torch.relu(self.grouped(y)).mean((2, 3)))
+
+
+def test_layers_whose_groups_would_lose_different_channels_stay_whole():
+    plan, other = pruned(classifier_of(Joined(), (3, 8, 8)), torch.randn(4, 3, 8, 8), ratio=0.2)
+    assert sorted(plan["whole"]) == ["first", "second"]
+    assert other.network.grouped.out_channels < 48
+    assert other.network.grouped.in_channels == 64
+
+
+def test_a_gate_and_groups_are_named_without_blaming_a_view():
+    with pytest.raises(ModelError, match="first must stay whole") as caught:
+        Prune(0.5).check(classifier_of(Gated(), (3, 8, 8)))
+    assert "equal parts" in str(caught.value)
+
+
 def test_what_cannot_be_pruned_says_so():
     for network, features, said in [
         (nn.Conv2d(1, 2, 1), (1, 2, 2), "shape"),

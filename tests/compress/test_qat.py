@@ -14,7 +14,7 @@ from torch import nn
 from edgefair.compress.fold import fold, foldable
 from edgefair.compress.layers import used_layers
 from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.qat import Learned, Qat, finish, ranges_of
+from edgefair.compress.qat import Learned, Qat, exportable, finish, ranges_of
 from edgefair.compress.quantize import Precision, quantize_static
 from edgefair.compress.ranges import calibrate
 from edgefair.compress.recipe import CalibrationRecipe
@@ -300,3 +300,73 @@ def test_a_network_without_a_layer_to_quantize_is_refused():
 
     with pytest.raises(ModelError, match="nothing to quantize"):
         Qat(recipe()).check(classifier_of(Nothing(), 2))
+
+
+class Reused(nn.Module):
+    """A convolution used twice, with another normalization behind each use; one that is scaled behind; usual ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.twice, self.scaled = (nn.Conv2d(n, 8, 3, padding=1) for n in (1, 8, 8))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(8) for _ in range(2))
+        self.scale = nn.Parameter(torch.linspace(0.5, 2, 8).reshape(1, 8, 1, 1))
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.stem(x))
+        for norm in self.norms:
+            x = torch.relu(norm(self.twice(x))) + x
+        return self.head(torch.relu(self.scaled(x) * self.scale).mean((2, 3)))
+
+
+def exported_to(folder):
+    return lambda classifier: prepare_graph(export_classifier(classifier, SPEC, SHAPES, folder / "trial.onnx"))
+
+
+def untrained(network):
+    torch.manual_seed(0)
+    classifier = Classifier(Preprocess(SPEC.inputs, SHAPES, PictureConfig()), network()).eval()
+    classifier.preprocess.fit(IMAGES[TRAINING])
+    return classifier
+
+
+def test_layers_that_the_exported_graph_holds_otherwise_are_named_before_training_and_the_others_trained(tmp_path):
+    classifier, step = untrained(Reused), Qat(recipe())
+    before = copy.deepcopy(classifier.state_dict())
+    plan = exportable(step.plan(classifier, context_of(ROWS)), classifier, exported_to(tmp_path))
+    assert plan["whole"] == ["twice", "scaled"]
+    assert list(plan["ranges"]) == ["stem", "head"]
+    assert all(torch.equal(value, before[name]) for name, value in classifier.state_dict().items())
+    made = copy.deepcopy(classifier)
+    step.apply(made, json.loads(json.dumps(plan)))
+    fit(made, tmp_path, epochs=2, rate=0.01, name="c")
+    learned = finish(made)
+    prepared = exported_to(tmp_path)(made.eval())
+    ranges = calibrate(prepared, [{"image": IMAGES[TRAINING].numpy()}], method="minmax")
+    int8 = quantize_static(prepared, ranges | ranges_of(prepared, learned), recipe())
+    assert learned.keys() == {"classifier.network.stem.weight", "classifier.network.head.weight"}
+    assert device_agrees(int8, made) > 0.9
+
+
+def device_agrees(int8, classifier):
+    session = onnxruntime.InferenceSession(int8.SerializeToString(), providers=["CPUExecutionProvider"])
+    decision = session.run(["decision"], {"image": IMAGES[HELD_OUT].numpy()})[0]
+    return (decision == classifier(IMAGES[HELD_OUT]).argmax(1).numpy()).mean()
+
+
+class Scaled(nn.Module):
+    """One convolution, whose channels are scaled behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.scale = nn.Conv2d(1, 10, 3), nn.Parameter(torch.linspace(0.5, 2, 10).reshape(1, 10, 1, 1))
+
+    def forward(self, x):
+        return torch.relu(self.layer(x) * self.scale).mean((2, 3))
+
+
+def test_a_network_of_which_the_export_holds_no_layer_is_refused_before_training(tmp_path):
+    classifier = untrained(Scaled)
+    plan = Qat(recipe()).plan(classifier, context_of(ROWS))
+    with pytest.raises(ModelError, match="other weights in place of layer"):
+        exportable(plan, classifier, exported_to(tmp_path))

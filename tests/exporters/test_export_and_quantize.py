@@ -190,6 +190,18 @@ def test_a_graph_that_onnxruntime_loads_nowhere_is_refused_in_our_words(exported
         read_model(tmp_path / "foreign.onnx")
 
 
+def test_constants_that_share_a_name_are_read_as_onnxruntime_reads_them(exported, tmp_path):
+    _, _, path = exported
+    model = onnx.load_model(path)
+    taken = next(node.name for node in model.graph.node if node.name)
+    for index in range(2):
+        value = helper.make_tensor("value", onnx.TensorProto.FLOAT, [], [1.0])
+        model.graph.node.insert(0, helper.make_node("Constant", [], [f"constant{index}"], taken, value=value))
+    onnx.save_model(model, tmp_path / "foreign.onnx")
+    assert onnxruntime.InferenceSession(tmp_path / "foreign.onnx", providers=["CPUExecutionProvider"])
+    assert len(read_model(tmp_path / "foreign.onnx").graph.node) == len(model.graph.node)
+
+
 def test_a_weight_that_nothing_uses_is_no_warning_on_the_console(exported, capfd):
     _, _, path = exported
     model = onnx.load_model(path)
