@@ -39,10 +39,10 @@ def check_binding(model: LoadedModel, spec: ModelSpec) -> None:
                 expected=f"[rows, {', '.join(str(size) for size in item.row_shape)}]"
                 + (", one column per feature" if item.columns else ""),
             )
-        if shape and shape[0] is not None:
+        if shape and shape[0] not in {None, 1}:
             raise ModelError(
                 f"input '{item.name}' of '{model.path}' takes exactly {shape[0]} rows at a time",
-                expected="a dynamic first dimension",
+                expected="a dynamic first dimension, or one row",
                 fix="export it with a dynamic batch",
             )
     if graph:

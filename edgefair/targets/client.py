@@ -251,7 +251,8 @@ class Probe:
 
         Args:
             inputs: of the model's spec; the device prepares those that take something else than what travels.
-            one_by_one: the device runs every row as a batch of its own, as queries come to it later.
+            one_by_one: the device runs every row as a batch of its own, as queries come to it later; so it does with
+                every model that takes one row only.
 
         A run that is left before its end, by an error or by the caller, ends the probe: answers are under way that
         nobody will read.
@@ -269,7 +270,7 @@ class Probe:
             "name": model.name,
             "outputs": list(outputs),
             "prepare": _preparation(inputs),
-            "one_by_one": one_by_one,
+            "one_by_one": one_by_one or model.takes_one_row,
         }
         stream = iter(batches)
         sender = Sender(self._connection, header, stream)

@@ -112,6 +112,11 @@ class LoadedModel:
             )
         return cls(name, path, digest, len(content), inputs, outputs, file.metadata, providers, engine)
 
+    @property
+    def takes_one_row(self) -> bool:
+        """Whether the graph was written for one row at a time, and can be asked for no more."""
+        return any(item["shape"] and item["shape"][0] == 1 for item in self.inputs)
+
     def output_types(self, names: Sequence[str]) -> dict[str, np.dtype[Any]]:
         """The numpy type of each named output.
 

@@ -52,7 +52,21 @@ def numerics_of(config: Config, dense: Dense) -> Numerics:
     if kind == "fp16":
         return Numerics(kind, reduce_range=False)
     check_quantizable(model, kind)
+    if kind == "static":
+        _check_batches(model)
     return Numerics(kind, reduce_range=any(_reduce_range(name) for name in config.targets))
+
+
+def _check_batches(model: onnx.ModelProto) -> None:
+    """Refuse a graph for one row at a time, whose ranges cannot be observed on batches of calibration rows."""
+    for item in model.graph.input:
+        dims = item.type.tensor_type.shape.dim
+        if dims and dims[0].dim_value == 1:
+            raise ModelError(
+                f"input '{item.name}' takes exactly 1 row at a time, and static INT8 is calibrated on batches",
+                expected="a dynamic first dimension",
+                fix="export it with a dynamic batch; as it is it can be verified, and exported without --int8",
+            )
 
 
 def _check_wide(model: onnx.ModelProto, name: str) -> None:

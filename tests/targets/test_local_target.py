@@ -265,9 +265,9 @@ def test_a_graph_that_does_not_fit_the_data_is_refused(probe, tmp_path, wanted, 
         check_binding(loaded, wanted)
 
 
-def test_a_graph_with_a_fixed_batch_is_refused(probe, tmp_path):
-    loaded = probe.load(classifier(tmp_path / "m.onnx", rows=1), name="m")
-    with pytest.raises(ModelError, match="exactly 1 rows at a time"):
+def test_a_graph_for_several_rows_at_a_time_is_refused(probe, tmp_path):
+    loaded = probe.load(classifier(tmp_path / "m.onnx", rows=7), name="m")
+    with pytest.raises(ModelError, match="exactly 7 rows at a time"):
         check_binding(loaded, SPEC)
 
 
