@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +17,12 @@ from edgefair.data.rows import TableRows
 from edgefair.data.skipped import Skipped
 from edgefair.data.sources import as_categories, declared, named_columns, open_source
 from edgefair.data.split import split_rows
-from edgefair.data.suspects import suspects
+from edgefair.data.suspects import are_measurements, suspects
 from edgefair.data.table import Categories, Column, Table
 from edgefair.data.thin import thinned
 from edgefair.errors import DataError, did_you_mean
 
 Role = Literal["train", "validation", "audit"]
-
-NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]+)?", re.IGNORECASE)
-FRACTION = re.compile(r"-?[0-9]+\.[0-9]*[1-9][0-9]*(e[-+]?[0-9]+)?|.*e-[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,7 +288,7 @@ def _sensitive(name: str, column: Column) -> Categories:
 
 def _check_groups(name: str, values: Categories) -> None:
     """Refuse measurements as groups: nothing but numbers, and some of them fractions."""
-    if any(FRACTION.fullmatch(value) for value in values.values) and all(map(NUMBER.fullmatch, values.values)):
+    if are_measurements(values.values):
         raise DataError(
             f"sensitive column '{name}' holds fractions",
             expected="groups: text, booleans or whole numbers",

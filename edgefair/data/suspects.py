@@ -13,6 +13,13 @@ from edgefair.data.table import MISSING, Categories, Table
 # Of so many rows with a value, a share of different values above which a column names rows; below, text may be rich.
 LEAST_ROWS, NEARLY_ALL = 50, 0.9
 DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([T ]\d{1,2}:\d{2}.*)?")
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]+)?", re.IGNORECASE)
+FRACTION = re.compile(r"-?[0-9]+\.[0-9]*[1-9][0-9]*(e[-+]?[0-9]+)?|.*e-[0-9]+", re.IGNORECASE)
+
+
+def are_measurements(texts: Collection[str]) -> bool:
+    """Whether texts are nothing but numbers, and some of them fractions."""
+    return any(map(FRACTION.fullmatch, texts)) and all(map(NUMBER.fullmatch, texts))
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,8 @@ def _why(column: Categories) -> str | None:
     values = column.present
     if rows and all(map(DATE.fullmatch, values)):
         return f"holds dates, as '{values[0]}'"
-    if rows < LEAST_ROWS:
+    # Of numbers that are written as text, who reads them says that they are.
+    if rows < LEAST_ROWS or are_measurements(values):
         return None
     if len(values) > NEARLY_ALL * rows:
         return f"has {len(values):,} different values in {rows:,} rows, as names and ids have"
