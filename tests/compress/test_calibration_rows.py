@@ -36,7 +36,7 @@ def test_the_same_seed_chooses_the_same_rows_and_another_seed_others():
 def test_a_declared_cell_without_a_training_row_is_refused():
     with pytest.raises(DataError, match="no training row of group '1' has label '1'"):
         calibration_rows(recipe(), group=np.array([0, 0, 1]), label=np.array([0, 1, 0]), groups=2, seed=0)
-    with pytest.raises(DataError, match="group 2"):
+    with pytest.raises(DataError, match="group '2'"):
         calibration_rows(
             recipe(balance="group"), group=np.array([0, 0, 1]), label=np.array([0, 1, 0]), groups=3, seed=0
         )
