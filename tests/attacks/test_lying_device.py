@@ -37,6 +37,7 @@ def decisions(path, lie):
             probe,
             path,
             rows(),
+            classes=("no", "yes"),
             reference=None,
             fallback_spec=lambda _: pytest.fail("the file has a spec"),
             with_latency=False,

@@ -7,8 +7,8 @@ import pytest
 
 from edgefair.data.table import Categories
 from edgefair.errors import DataError
-from edgefair.report.model import AuditRows, ModelFile
-from edgefair.targets.sections import Budgets
+from edgefair.report.model import AuditRows, DataSection, ModelFile
+from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.workflow.record import Record, RecordedRows, TargetRecord, load_record, save_record
 
 ROWS = 40
@@ -21,6 +21,7 @@ def saved(folder):
         target="local",
         device=FINGERPRINT,
         budgets=Budgets(),
+        rules=LatencyRules(),
         model=ModelFile("m.onnx", "0" * 64, 10),
         reference=None,
         decision=half,
@@ -38,8 +39,10 @@ def saved(folder):
         sensitive={"sex": Categories(("f", "m"), (np.arange(ROWS) // 2 % 2).astype(np.int32))},
         ids=Categories.of([f"r{row}" for row in range(ROWS)]),
         subject=None,
+        sketch=tuple(range(ROWS)),
     )
-    save_record(folder / "raw.npz", Record("m.onnx", "2026-01-01T00:00:00", rows, (target,), {}, ()))
+    record = Record("m.onnx", "2026-01-01T00:00:00", rows, DataSection({}, {}), (target,), {}, ())
+    save_record(folder / "raw.npz", record)
     with np.load(folder / "raw.npz") as archive:
         return dict(archive)
 
