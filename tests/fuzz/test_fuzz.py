@@ -11,7 +11,7 @@ INPUTS = 400
 KNOWN = (
     r"--only spec .*(TypeError|RecursionError|UFuncTypeError)",  # the types of a model's own spec
     r"--only ledger .*(UnicodeDecodeError|RecursionError)",  # a damaged line of the ledger
-    r"--only bundle .*RecursionError",  # JSON of thousands of levels in a bundle
+    r"--only bundle .*(RecursionError|TypeError)",  # JSON of thousands of levels, or odd types, in a bundle
     r"--public-key (pipe|/dev)",  # a public key that is a pipe or a device
     r"unhashable type.*data\.layout",  # a layout that is a list or a mapping
 )
