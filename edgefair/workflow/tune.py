@@ -45,6 +45,7 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
     """
     try:
         import optuna
+        import torch  # noqa: F401
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
 
