@@ -43,6 +43,20 @@ class UsageError(EdgefairError):
     """A command, a flag, a config key or a path that cannot be used."""
 
 
+def missing_extra(what: str, extra: str, error: ImportError) -> UsageError:
+    """The error for work that needs packages which an extra of edgefair brings, and that are not there.
+
+    Args:
+        what: the work, in words that go before "needs".
+        error: of the import.
+    """
+    package = (error.name or "").partition(".")[0] or str(error)
+    return UsageError(
+        f"{what} needs {package}, which cannot be imported: {str(error).strip()}",
+        fix=f"pip install 'edgefair[{extra}]'",
+    )
+
+
 class DataError(EdgefairError):
     """Rows, columns, labels or groups that are not what the config declares."""
 

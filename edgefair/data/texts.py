@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgefair.data.hashing import hash_categories
 from edgefair.data.lazy import LazyColumn
 from edgefair.data.table import Categories
-from edgefair.errors import DataError, UsageError
+from edgefair.errors import DataError, missing_extra
 from edgefair.files import sha256_file
 from edgefair.probe.regular import read_regular
 from edgefair.probe.spec import InputSpec, TokenSpec
@@ -66,7 +66,7 @@ def open_tokenizer(folder: Path) -> Tokenizer:
     try:
         from tokenizers import Tokenizer as Fast
     except ImportError as error:
-        raise UsageError("texts need the package tokenizers", fix="pip install 'edgefair[text]'") from error
+        raise missing_extra("a table of texts", "text", error) from error
     path = folder / TOKENIZER
     if not path.is_file():
         raise DataError(

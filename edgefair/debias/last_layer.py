@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgefair.debias.graph import Editor, decision_by_threshold, decision_by_weights
 from edgefair.debias.post import Answers, Judge, PostMethod
-from edgefair.errors import DataError, ModelError, UsageError
+from edgefair.errors import DataError, ModelError, UsageError, missing_extra
 
 if TYPE_CHECKING:
     import onnx
@@ -117,9 +117,7 @@ def _fit(
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
     except ImportError as error:
-        raise UsageError(
-            f"debias method 'last-layer' needs scikit-learn: {error}", fix="pip install 'edgefair[torch]'"
-        ) from error
+        raise missing_extra("debias method 'last-layer'", "torch", error) from error
 
     mean, std = x.mean(axis=0), x.std(axis=0)
     scale = np.where(std > 0, 1.0 / np.where(std > 0, std, 1.0), 0.0)

@@ -15,13 +15,12 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 
-from edgefair.errors import ModelError, UsageError
+from edgefair.errors import ModelError, missing_extra
 from edgefair.exporters.checked import read_model
 from edgefair.exporters.conversion import OPSET, finished_model, first_line, quietly
 from edgefair.probe.regular import read_regular
 from edgefair.scratch import work_folder
 
-INSTALL = "pip install 'edgefair[optimum]'"
 SAVE_SAFE = "save it with model.save_pretrained(..., safe_serialization=True)"
 Task = Literal["image-classification", "text-classification"]
 TASKS: Mapping[str, Task] = {
@@ -106,7 +105,7 @@ def from_hugging_face(folder: Path) -> HubModel:
         import optimum.exporters.onnx  # noqa: F401
         import transformers  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"Hugging Face models need {error.name or 'optimum'}", fix=INSTALL) from error
+        raise missing_extra("a Hugging Face model", "optimum", error) from error
     model = _load(folder, task)
     labels = _labels(folder, model.config)
     if task == "image-classification":
@@ -205,7 +204,7 @@ def _tokenizer(folder: Path, model: Any) -> tuple[Path, int | None]:
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
-        raise UsageError("a text model needs tokenizers", fix=INSTALL) from error
+        raise missing_extra("a text model", "optimum", error) from error
     try:
         largest = max(Tokenizer.from_file(str(path)).get_vocab().values(), default=-1)
     except Exception as error:

@@ -11,10 +11,9 @@ from typing import Any, Literal
 import onnx
 from onnx import version_converter
 
-from edgefair.errors import ModelError, UsageError, did_you_mean
+from edgefair.errors import ModelError, did_you_mean, missing_extra
 from edgefair.exporters.conversion import OPSET, finished_model, first_line, quietly
 
-INSTALL = "pip install 'edgefair[sklearn]'"
 MATRIX = "X"
 PICKLED = {".pkl", ".pickle", ".joblib"}
 # skl2onnx declares the oldest opset whose operators it used; INT8 needs 13.
@@ -69,7 +68,7 @@ def from_estimator(estimator: Any, columns: Sequence[tuple[str, Literal["number"
         from sklearn.exceptions import NotFittedError
         from sklearn.utils.validation import check_is_fitted
     except ImportError as error:
-        raise UsageError(f"scikit-learn models need {error.name or 'skl2onnx'}", fix=INSTALL) from error
+        raise missing_extra("a scikit-learn model", "sklearn", error) from error
     kind = type(estimator).__name__
     if not is_classifier(estimator) or not hasattr(estimator, "predict_proba"):
         raise ModelError(f"a {kind} gives no probabilities of classes", expected="a classifier with predict_proba")
@@ -157,7 +156,7 @@ def read_skops(path: Path, *, trusted: Collection[str] = ()) -> Any:
     try:
         import skops.io
     except ImportError as error:
-        raise UsageError("a .skops file needs skops", fix=INSTALL) from error
+        raise missing_extra("a .skops file", "sklearn", error) from error
     if not path.is_file():
         raise ModelError(f"no file '{path}'", expected="a .skops file")
     if not zipfile.is_zipfile(path):

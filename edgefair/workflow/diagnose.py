@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
-from edgefair.errors import ModelError, UsageError
+from edgefair.errors import ModelError, missing_extra
 from edgefair.joint import Group, group_name
 from edgefair.probe.features import plain_text
 from edgefair.report.diagnose import FEW_ROWS, AttributeExposure, Diagnosis, Exposure, who_loses_first
@@ -85,7 +85,7 @@ def diagnose(
         from edgefair.training.diagnose import ITERATIONS, weight_norm
         from edgefair.training.run import load_run
     except ImportError as error:
-        raise UsageError(f"diagnose needs PyTorch: {error}", fix="pip install 'edgefair[torch]'") from error
+        raise missing_extra("diagnose", "torch", error) from error
     name = choose_run(config, run)
     finished = load_run(config.run_path(name))
     progress(0, 0, "reading")

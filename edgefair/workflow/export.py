@@ -18,7 +18,7 @@ from edgefair.data.texts import TOKENIZER, Texts
 from edgefair.decision.cells import declared_table
 from edgefair.decision.decide import check_waivers
 from edgefair.decision.policy import Policy
-from edgefair.errors import UsageError
+from edgefair.errors import missing_extra
 from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.attestation import MANIFEST
@@ -195,9 +195,7 @@ def trained_model(config: Config, name: str, to: Path, progress: Progress) -> De
         from edgefair.training.build import load_classifier
         from edgefair.training.run import load_run
     except ImportError as error:
-        raise UsageError(
-            f"export needs PyTorch: {error}", fix="pip install 'edgefair[torch]'; verify works without it"
-        ) from error
+        raise missing_extra("the export of a training run", "torch", error) from error
     run = load_run(config.run_path(name))
     to.parent.mkdir()
     export_classifier(load_classifier(run), run.spec, run.array_shapes, to)

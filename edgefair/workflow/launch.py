@@ -8,7 +8,7 @@ import sys
 import uuid
 from collections.abc import Sequence
 
-from edgefair.errors import MeasurementError, UsageError
+from edgefair.errors import MeasurementError, UsageError, missing_extra
 
 
 def is_first_process() -> bool:
@@ -34,7 +34,7 @@ def launch(arguments: Sequence[str], processes: int | None) -> int:
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
         from torch.distributed.launcher.api import LaunchConfig, elastic_launch
     except ImportError as error:
-        raise UsageError(f"--launcher needs accelerate: {error}", fix="pip install 'edgefair[launch]'") from error
+        raise missing_extra("--launcher", "launch", error) from error
 
     gpus = torch.cuda.device_count()
     number = processes or max(gpus, 2)

@@ -16,7 +16,7 @@ from edgefair.data.lazy import LazyColumn
 from edgefair.data.readers import READERS
 from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
-from edgefair.errors import ModelError, UsageError
+from edgefair.errors import ModelError, UsageError, missing_extra
 from edgefair.files import sha256_file, shown
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.models import open_model
@@ -162,7 +162,7 @@ def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -
         if ":" in name:
             return _factory(config.model, data, name, weights)
     except ImportError as error:
-        raise UsageError(f"this model needs PyTorch: {error}", fix="pip install 'edgefair[torch]'") from error
+        raise missing_extra("this model", "torch", error) from error
     raise UsageError(f"'{name}' is no model that can be converted", expected=KINDS)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgefair.config import Config, with_budget
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.seen import SeenRows, columns_of
-from edgefair.errors import UsageError
+from edgefair.errors import UsageError, missing_extra
 from edgefair.files import sha256_json
 from edgefair.versions import version_of
 from edgefair.workflow.fit import fit, training_rows
@@ -36,13 +36,17 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
         overwrite: replace a run of that name that has other settings.
 
     Raises:
-        UsageError: a run of that name has other settings, or is trained by another command; an unknown network or
-            method.
+        UsageError: PyTorch is missing; a run of that name has other settings, or is trained by another command; an
+            unknown network or method.
         DataError: rows that cannot be trained on.
     """
-    from edgefair.debias import open_methods
-    from edgefair.training.engine import open_engine
+    try:
+        import torch  # noqa: F401
 
+        from edgefair.debias import open_methods
+        from edgefair.training.engine import open_engine
+    except ImportError as error:
+        raise missing_extra("training", "torch", error) from error
     methods = open_methods([(item.method, item.options) for item in config.debias.train])
     engine = open_engine()
     progress(0, 0, "reading")

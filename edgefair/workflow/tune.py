@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgefair.config import Config
 from edgefair.debias import open_method
-from edgefair.errors import DataError, UsageError
+from edgefair.errors import DataError, UsageError, missing_extra
 from edgefair.files import sha256_json, write_atomic
 from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.runs import hold_run
@@ -45,11 +45,13 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
     """
     try:
         import optuna
+        import torch  # noqa: F401
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
+
+        from edgefair.training.run import load_run
     except ImportError as error:
-        raise UsageError(f"--tune needs Optuna: {error}", fix="pip install 'edgefair[tune]'") from error
-    from edgefair.training.run import load_run
+        raise missing_extra("--tune", "tune", error) from error
 
     optuna.logging.set_verbosity(logging.WARNING)
     folder = config.run_path(name)

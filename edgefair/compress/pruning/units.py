@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgefair.compress.pruning.cut import Cut, cut, has_heads
 from edgefair.compress.pruning.recurrent import stand_in
-from edgefair.errors import EdgefairError, ModelError, UsageError
+from edgefair.errors import EdgefairError, ModelError, missing_extra
 
 # What tracing and running a network of any kind may raise.
 _FAILURES = (RuntimeError, ValueError, KeyError, AttributeError, TypeError, IndexError, AssertionError, EdgefairError)
@@ -103,7 +103,7 @@ def find_units(network: nn.Module, example: Tensor) -> tuple[list[Unit], list[st
             warnings.simplefilter("ignore")
             import torch_pruning
     except ImportError as error:
-        raise UsageError(f"pruning needs torch-pruning: {error}", fix="pip install 'edgefair[torch]'") from error
+        raise missing_extra("pruning", "torch", error) from error
     traced = copy.deepcopy(network).eval().requires_grad_(True)
     recurrent = stand_in(traced)
     try:

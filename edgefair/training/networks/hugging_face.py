@@ -7,9 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from edgefair.errors import ModelError, UsageError
+from edgefair.errors import ModelError, UsageError, missing_extra
 
-INSTALL = "pip install 'edgefair[networks]'"
 # Pictures up to this side keep their resolution at the beginning: a stem for photographs leaves them 2 x 2 cells.
 SMALL = 64
 
@@ -23,7 +22,7 @@ def transformers() -> Any:
     try:
         import transformers as package
     except ImportError as error:
-        raise UsageError("this network needs the package transformers", fix=INSTALL) from error
+        raise missing_extra("this network", "networks", error) from error
     return package
 
 
