@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help dev demo test test-long lint bench schema clean
+.PHONY: help dev demo test test-long fuzz-graphs lint bench schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ test: $(VENV)/.ready ## Run the tests
 
 test-long: $(VENV)/.ready ## Run the tests and the long simulations
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'not gpu'
+
+fuzz-graphs: $(VENV)/.ready ## Compare 2,000 random graphs with their INT8 form
+	GRAPHS=2000 OMP_NUM_THREADS=1 $(BIN)/pytest tests/compress/test_differential.py
 
 lint: $(VENV)/.ready ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check
