@@ -82,8 +82,9 @@ def _merged_values(value: Any) -> Any:
 
 def _preset(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """What the source or its layout fills in."""
-    if value.get("layout") in LAYOUTS:
-        split = LAYOUTS[value["layout"]].split
+    layout = value.get("layout")
+    if isinstance(layout, str) and layout in LAYOUTS:
+        split = LAYOUTS[layout].split
         return {"picture": PICTURE, **({"split": dict(split)} if split else {})}
     preset = BUILT_IN.get(value["source"])
     if value["source"] != "glyphs":

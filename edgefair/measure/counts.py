@@ -16,6 +16,7 @@ from edgefair.errors import DataError, did_you_mean
 from edgefair.files import write_atomic
 from edgefair.joint import Group, group_name
 from edgefair.probe.features import plain_text
+from edgefair.probe.regular import read_regular
 
 COUNTS_SCHEMA = "edgefair.counts/1"
 
@@ -109,8 +110,8 @@ class GroupCounts:
             DataError: not a file of counts.
         """
         try:
-            content = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+            content = json.loads(read_regular(path))
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"'{path}' holds no counts: {error}", expected=COUNTS_SCHEMA) from error
         return cls.from_json(content)
 

@@ -101,6 +101,40 @@ def about_calibration(report):
     return [note for note in report["notes"] if "calibration" in note]
 
 
+def ends_in_a_vector():
+    """The same with one logit: the last layer's weight has one dimension."""
+    model = two_layers()
+    weights = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+    vector = weights["w1"][:, 1] - weights["w1"][:, 0]
+    model.graph.node[2].CopyFrom(helper.make_node("MatMul", ["r", "v"], ["logits"], "vector"))
+    model.graph.initializer.append(numpy_helper.from_array(vector, "v"))
+    del model.graph.output[0].type.tensor_type.shape.dim[1]
+    return model
+
+
+@pytest.mark.parametrize("precision", [("--int8", "static"), ("--int8", "dynamic"), ("--fp16",)])
+def test_a_layer_whose_weight_is_a_vector_stays_in_float_and_a_note_says_so(project, precision):
+    edit(project, model__output__kind="logit")
+    onnx.save_model(ends_in_a_vector(), project / "v.onnx")
+    report = exported(project, project / "v.onnx", *precision)
+    assert report["outcome"] == "PASS"
+    said = [note for note in report["notes"] if "'vector' stays in float: its weight has 1 dimension" in note]
+    assert len(said) == ("--fp16" not in precision)
+
+
+def test_what_int8_would_compute_wrongly_is_put_back_into_float_before_it_ships(project, monkeypatch):
+    model = two_layers()
+    model.graph.node[1].CopyFrom(helper.make_node("Clip", ["a", "least"], ["r"], "clip"))
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "least"))
+    onnx.save_model(model, project / "m.onnx")
+    monkeypatch.setattr("edgefair.compress.placement.Graph._holds_zero", lambda self, clamp: True)
+    monkeypatch.setattr("edgefair.workflow.graphs.small_layers", lambda prepared: frozenset())
+    report = exported(project, project / "m.onnx", "--int8", "static", "--no-repair")
+    assert any(note.startswith("'wide' stays in float, as its INT8 form is wrong") for note in report["notes"])
+    settings = json.loads((project / "dist/small/manifest.json").read_text())["settings"]
+    assert settings["float_nodes"] == ["wide"]
+
+
 def test_layers_that_are_too_small_to_gain_are_named_among_those_in_float(project):
     exported(project, project / "m.onnx", "--int8", "--no-repair")
     bundle = project / "dist/small"

@@ -9,11 +9,14 @@ from edgefair.compress.prepared import prepare_graph
 from edgefair.compress.quantize import Precision, quantize_static
 from edgefair.compress.ranges import calibrate
 from edgefair.compress.recipe import CalibrationRecipe
+from edgefair.data.config import DataConfig
+from edgefair.data.dataset import load
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import read_model
 from edgefair.exporters.torch_module import export_classifier
 from edgefair.probe.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
 from edgefair.training.build import build_classifier
+from edgefair.training.features import spec_for
 from edgefair.training.settings import ModelConfig
 
 RECIPE = CalibrationRecipe(name="test")
@@ -72,6 +75,26 @@ def test_three_classes_are_decided_by_the_largest_score(tmp_path):
     classifier = build_classifier(three, ModelConfig(options={"hidden": [8]}), {}, seed=0).eval()
     decision, score = run(export_classifier(classifier, three, {}, tmp_path / "m.onnx"), sample(50))
     assert np.array_equal(decision, score.argmax(1))
+
+
+def test_features_with_the_names_of_inputs_and_outputs_keep_them_and_the_others_get_numbers(tmp_path):
+    rng, rows = np.random.default_rng(0), 40
+    arrays = {name: rng.normal(size=(rows, 2)).astype(np.float32) for name in ("decision", "numeric", "score")}
+    y, part = rng.choice(["no", "yes"], rows), np.where(np.arange(rows) % 2, "a", "b")
+    np.savez(tmp_path / "all.npz", **arrays, age=np.arange(rows), y=y, part=part, sex=rng.choice(["F", "M"], rows))
+    split = {"column": "part", "train": ["a"], "audit": ["b"]}
+    config = DataConfig(source="all.npz", label="y", positive="yes", sensitive=["sex"], split=split)
+    made = spec_for(load(config, base=tmp_path, roles=("train",)), ModelConfig())
+    assert [item.name for item in made.inputs] == ["decision", "numeric", "score", "numeric_0"]
+    assert (made.reading.output, made.reading.score) == ("decision_0", "score_0")
+    shapes = dict.fromkeys(arrays, (2,))
+    classifier = build_classifier(made, ModelConfig(options={"hidden": [4]}), shapes, seed=0).eval()
+    model = export_classifier(classifier, made, shapes, tmp_path / "m.onnx")
+    feeds = {**arrays, "numeric_0": np.arange(rows, dtype=np.float32)[:, None]}
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    score = session.run(["score_0"], {item.name: feeds[item.name] for item in made.inputs})[0]
+    expected = classifier(*(torch.from_numpy(feeds[item.name]) for item in made.inputs)).softmax(1).detach().numpy()
+    assert np.abs(score - expected).max() < 1e-5
 
 
 def test_the_file_carries_its_spec_and_needs_no_other_file(exported):
