@@ -3,11 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-<<<<<<< HEAD
-.PHONY: help dev demo test test-targets test-long fuzz lint bench schema clean
-=======
-.PHONY: help dev demo test test-long fuzz-graphs lint bench schema clean
->>>>>>> work-compress
+.PHONY: help dev demo test test-targets test-long fuzz fuzz-graphs lint bench schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,13 +27,11 @@ test-targets: $(VENV)/.ready ## Run the tests that need QEMU, an OpenSSH server 
 test-long: $(VENV)/.ready ## Run the tests and the long simulations
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'not gpu'
 
-<<<<<<< HEAD
 fuzz: $(VENV)/.ready ## Give 20,000 damaged inputs to every place that reads something; findings go to fuzz-findings/
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_harness.py --inputs 20000
-=======
+
 fuzz-graphs: $(VENV)/.ready ## Compare 2,000 random graphs with their INT8 form
 	GRAPHS=2000 OMP_NUM_THREADS=1 $(BIN)/pytest tests/compress/test_differential.py
->>>>>>> work-compress
 
 lint: $(VENV)/.ready ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check

@@ -6,7 +6,6 @@ import pytest
 from fuzz_harness import fuzz, surfaces, table
 
 INPUTS = 400
-# What is known to be wrong and is mended in other modules; each goes when its module is.
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured by /proc")
