@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections import Counter
@@ -215,7 +216,8 @@ def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
         for skip in ({}, {"skip_symbolic_shape": True}, {"skip_symbolic_shape": True, "skip_optimization": True}):
             target.unlink(missing_ok=True)
             try:
-                with quietly():
+                # Where it cannot infer every shape, it leaves a file in the current folder.
+                with quietly(), contextlib.chdir(folder):
                     quant_pre_process(str(source), str(target), **skip)
                 result = onnx.load_model(target)
                 onnx.checker.check_model(result)

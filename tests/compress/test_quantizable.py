@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import onnx
 import pytest
@@ -24,6 +26,16 @@ def test_every_node_gets_a_name_of_its_own_and_a_second_preparation_changes_noth
     assert len(set(names)) == len(names)
     assert prepare_graph(prepared).SerializeToString() == prepared.SerializeToString()
     assert prepare_graph(model).SerializeToString() == prepared.SerializeToString()
+
+
+def test_shapes_that_cannot_be_inferred_leave_no_file_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # The last window would begin beyond the input: onnx counts it, onnxruntime does not.
+    pool = node("AveragePool", ["x"], ["p"], "pool", ceil_mode=1, kernel_shape=[1, 1], strides=[2, 2])
+    nodes = [pool, node("Flatten", ["p"], ["f"], "flat"), node("Gemm", ["f", "w"], ["y"], "layer")]
+    with contextlib.suppress(ModelError):
+        prepare_graph(graph(nodes, {"w": np.ones((8, 2), np.float32)}, x=(2, 4, 4), y=(2,)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_layers_with_a_constant_weight_are_named_in_graph_order():
