@@ -132,7 +132,7 @@ def test_training_repairs_what_four_bits_per_tensor_broke_and_the_file_has_the_r
     coarse = recipe(weight_bits=4, weights="per-tensor")
     made = simulated(trained, Qat(coarse))
     assert accuracy(made) < float_accuracy - 0.1
-    fit(made, tmp_path, epochs=8, rate=0.003, name="c")
+    fit(made, tmp_path, epochs=24, rate=0.003, name="c")
     assert accuracy(made) > float_accuracy - 0.03
     expected = accuracy(made)
     decision, _ = run(int8_file(made, coarse, tmp_path), IMAGES[HELD_OUT])
