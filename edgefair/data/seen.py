@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edgefair.data.hashing import hash_categories
 from edgefair.data.rows import Rows
 from edgefair.errors import ModelError
+from edgefair.probe.regular import read_regular
 from edgefair.probe.spec import ModelSpec
 
 SEEN_SCHEMA = "edgefair.seen/2"
@@ -119,7 +120,7 @@ def read_seen(path: Path) -> tuple[SeenRows, ...]:
         ModelError: it cannot be read, or is not what `seen_bytes` makes.
     """
     try:
-        members = _members(path.read_bytes())
+        members = _members(read_regular(path))
         facts = json.loads(members.pop("facts").tobytes())
         if set(facts) != {"schema", "columns", "parts"} or facts["schema"] != SEEN_SCHEMA:
             raise ValueError(f"not {SEEN_SCHEMA}")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgefair.errors import ModelError
 from edgefair.probe.models import check_whole
 from edgefair.probe.onnx_file import read_onnx
+from edgefair.probe.regular import read_regular
 
 # The runtime's names of the types that the protocol carries.
 NUMPY_TYPES = {
@@ -145,7 +146,7 @@ def read_model(path: Path) -> Content:
         ModelError: it cannot be read, or does not.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         check_whole(content)
     except OSError as error:
         raise ModelError(f"model file '{path}' cannot be read: {error.strerror}") from error

@@ -20,6 +20,7 @@ from edgefair.errors import ModelError, UsageError, missing_extra
 from edgefair.files import sha256_file, shown
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.models import open_model
+from edgefair.probe.regular import read_regular
 from edgefair.probe.spec import ModelSpec
 from edgefair.targets import LoadedModel
 from edgefair.targets.loaded import UnlikeFileError
@@ -293,7 +294,9 @@ def _check_labels(name: str, labels: tuple[str, ...], classes: tuple[str, ...]) 
 def _described(path: Path, name: str) -> LoadedModel:
     """A file that onnxruntime here can load, as it describes itself."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         return LoadedModel.of(content, open_model(content, READ_ONLY).describe(), name="model", path=Path(name))
+    except OSError as error:
+        raise ModelError(f"'{name}' cannot be read: {error.strerror}") from error
     except (ProbeError, UnlikeFileError, ValueError) as error:
         raise ModelError(f"'{name}' cannot be loaded by onnxruntime: {error}") from error

@@ -94,3 +94,11 @@ def test_a_project_is_named_after_any_file(project, name):
         main, ["init", "--data", name, "--label", "pay", "--positive", "yes", "--sensitive", "sex", "--force"]
     )
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("model", ["/dev/full", "/dev/zero"])
+def test_a_device_is_no_model_to_compare(project, model):
+    """It can be read for ever."""
+    rows = [f"{pay},{sex},{age}" for age in range(60) for pay in ("yes", "no") for sex in ("f", "m")]
+    (project / "people.csv").write_text("\n".join(["pay,sex,age", *rows]) + "\n")
+    assert "it is a device" in refused("compare", model, model)
