@@ -27,7 +27,7 @@ def data_line(data: DataSection) -> str:
     parts += [f"{name} merged: {_merged(groups)}" for name, groups in section["merge"].items()]
     if section["equal_rows"] != "refuse":
         parts.append(f"equal rows: {section['equal_rows']}")
-    rows = ", ".join(f"{ROLES[name]} {count:,}" for name, count in data.rows.items() if count)
+    rows = ", ".join(f"{ROLES.get(name, name)} {count:,}" for name, count in data.rows.items() if count)
     return f"{'; '.join(parts)}. Rows: {rows}"
 
 

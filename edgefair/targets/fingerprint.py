@@ -33,6 +33,16 @@ class Container(_Said):
     memory: str = ""
 
 
+class Session(_Said):
+    """As `TargetProfile.facts` makes it."""
+
+    runtime: str
+    providers: list[str]
+    optimization: str
+    config: dict[str, str]
+    threads: int
+
+
 class Machine(_Said):
     """What a device says of itself: see `probe.device.fingerprint`. What is not said is absent."""
 
@@ -56,7 +66,7 @@ class Fingerprint(Machine):
     emulated: str = ""
     runs_on: str = ""
     threads: int = 0
-    session: dict[str, JsonValue] = {}
+    session: Session | None = None
     engine: dict[str, JsonValue] = {}
     container: Container | None = None
     pinned: list[int] = []

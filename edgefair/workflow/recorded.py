@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from edgefair.data.config import DataConfig
 from edgefair.data.table import Categories
 from edgefair.report.model import AuditRows, DataSection, ModelFile
 from edgefair.targets.fingerprint import first_mistake
@@ -53,7 +54,9 @@ def record_facts(text: str) -> dict[str, Any]:
     """
     json.loads(text, parse_constant=_no_number)
     try:
-        return dict(_Facts.model_validate_json(text))
+        facts = dict(_Facts.model_validate_json(text))
+        DataConfig.model_validate(facts["data"].section)
+        return facts
     except ValidationError as error:
         raise ValueError(first_mistake(error)) from error
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from edgefair.data.config import DataConfig
 from edgefair.data.table import Categories
 from edgefair.errors import DataError
 from edgefair.report.model import AuditRows, DataSection, ModelFile
@@ -12,6 +13,7 @@ from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.workflow.record import Record, RecordedRows, TargetRecord, load_record, save_record
 
 ROWS = 40
+DATA = DataConfig(source="people.csv", label="hired", positive="yes", sensitive=("sex",)).model_dump(mode="json")
 FINGERPRINT = {"machine": "x86_64", "cpu": "a", "flags": ["avx2"], "cores": 2, "onnxruntime": "1.30", "threads": 1}
 
 
@@ -41,7 +43,7 @@ def saved(folder):
         subject=None,
         sketch=tuple(range(ROWS)),
     )
-    record = Record("m.onnx", "2026-01-01T00:00:00", rows, DataSection({}, {}), (target,), {}, ())
+    record = Record("m.onnx", "2026-01-01T00:00:00", rows, DataSection(DATA, {"audit": ROWS}), (target,), {}, ())
     save_record(folder / "raw.npz", record)
     with np.load(folder / "raw.npz") as archive:
         return dict(archive)
@@ -82,6 +84,9 @@ def put(facts, key, value):
         ("targets.0.budgets", {"max_size_bytes": -1}, "budgets.max_size_bytes: "),
         ("targets.0.timings_s", {"loading": "x"}, "timings_s"),
         ("targets.0.times", ["other"], "other"),
+        ("data.section.where", "sex", "where"),
+        ("data.rows", {"audit": "x"}, "data.rows"),
+        ("targets.0.device.session", {"config": "x"}, "session"),
         ("settings", 3, "settings: "),
         ("settings", {"x": float("nan")}, "NaN, which is no number"),
     ],
