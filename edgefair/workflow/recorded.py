@@ -55,8 +55,8 @@ def record_facts(text: str) -> dict[str, Any]:
     json.loads(text, parse_constant=_no_number)
     try:
         facts = dict(_Facts.model_validate_json(text))
-        DataConfig.model_validate(facts["data"].section)
-        return facts
+        section = DataConfig.model_validate(facts["data"].section).model_dump(mode="json")
+        return {**facts, "data": DataSection(section, facts["data"].rows)}
     except ValidationError as error:
         raise ValueError(first_mistake(error)) from error
 
