@@ -24,11 +24,13 @@ from fuzz_case import FAIR, RECORD, command  # noqa: E402
 from fuzz_device import damage_with, replace_local  # noqa: E402
 from fuzz_guard import allow_only  # noqa: E402
 
-from edgefair.targets import open_target  # noqa: E402
+from edgefair.targets import open_target, timing  # noqa: E402
 
 LONGEST_S, MOST_MIB = 5.0, 1024
 # A device that is silent is given up after so long; a real one is given minutes.
 open_target.__kwdefaults__["timeout_s"] = 1.0
+# How long a device may be silent while it measures energy: there is no meter here.
+timing.BLOCK_S = timing.SETTLING_S = 0.0
 STATUS = Path("/proc/self/status")
 
 
