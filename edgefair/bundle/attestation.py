@@ -107,11 +107,6 @@ def open_release(path: Path, public_key: PublicKey | None, demands: Demands) -> 
     return bundle
 
 
-def open_signed(path: Path, public_key: PublicKey) -> Bundle:
-    """Read a bundle that the owner of a key signed: see `open_release`."""
-    return open_release(path, public_key, Demands())
-
-
 def _check_reference(report: dict[str, Any], manifest: Manifest) -> None:
     """The model that the decisions were compared with is the one that the bundle brings along."""
     said, entry = report["reference"], manifest.files.get(REFERENCE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,14 +9,10 @@ from typing import Literal
 import numpy as np
 
 from edgefair.data.lazy import LazyColumn
+from edgefair.data.suspects import DATE, LEAST_ROWS, NEARLY_ALL
 from edgefair.data.table import Categories, Column
 
 Kind = Literal["numbers", "text", "true or false", "dates", "arrays", "pictures or texts"]
-
-# 2024-03-01, 1/3/24, 01.03.2024, with or without a time.
-DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([ T]\d{1,2}:\d{2}.*)?")
-# Text of which more than this share of the rows have a value of their own names rows; of fewer rows nobody can tell.
-OWN_VALUE, LEAST_ROWS = 0.9, 50
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ def facts_of(name: str, column: Column) -> ColumnFacts:
         return ColumnFacts(name, "pictures or texts", rows, 0, None)
     if isinstance(column, Categories):
         values, missing = column.present, column.missing()
-        own = rows >= LEAST_ROWS and len(values) > OWN_VALUE * (rows - missing) > 0
+        own = rows >= LEAST_ROWS and len(values) > NEARLY_ALL * (rows - missing) > 0
         dates = bool(values) and all(DATE.fullmatch(value) for value in values)
         two = set(values) <= {"False", "True"} and bool(values)
         kind: Kind = "dates" if dates else "true or false" if two else "text"

@@ -12,13 +12,14 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
-from edgefair.bundle.attestation import open_signed
+from edgefair.bundle.attestation import open_release
 from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.cli import main
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import sha256_file, sha256_json
 from edgefair.probe.attestation import attested, pae
+from edgefair.probe.demands import Demands
 from edgefair.probe.device import fingerprint, saturates_int8
 from tests.bundle.small_bundle import CREATED, POLICY, private_key, public_pem, write_bundle, write_key, write_manifest
 
@@ -118,9 +119,9 @@ def test_signing_again_replaces_the_signature_and_leaves_nothing(bundle, tmp_pat
     assert run("sign", bundle, "--key", other).exit_code == 0
     assert (bundle / "attestation.dsse.json").read_bytes() != first
     assert not list(bundle.glob(".*"))
-    open_signed(bundle, public_pem(private_key(2)))
+    open_release(bundle, public_pem(private_key(2)), Demands())
     with pytest.raises(ModelError, match="is by this public key"):
-        open_signed(bundle, PUBLIC)
+        open_release(bundle, PUBLIC, Demands())
     assert run("sign", bundle, EDGEFAIR_SIGNING_KEY=str(tmp_path / "edgefair.key")).exit_code == 0
     assert (bundle / "attestation.dsse.json").read_bytes() == first
 
@@ -168,7 +169,7 @@ def test_inspect_demands_the_signature_of_the_key_that_it_is_given(bundle, tmp_p
 
 def test_a_bundle_that_was_copied_without_its_reference_keeps_its_signature(bundle):
     shutil.rmtree(bundle / "reference")
-    assert open_signed(bundle, PUBLIC).reference is None
+    assert open_release(bundle, PUBLIC, Demands()).reference is None
 
 
 # Keys ---------------------------------------------------------------------------------------------------------------
