@@ -116,7 +116,7 @@ def _check_decimals(name: str, cells: Any, csv: CsvConfig) -> None:
         raise DataError(
             f"column '{name}' holds numbers as '{found}', and the decimal sign is '{csv.decimal}'",
             expected=f"numbers as 1234{csv.decimal}5, without a sign between thousands",
-            fix="set data.csv.decimal (init: --decimal), or write them so; if they are codes, list the column under data.categorical",
+            fix="set data.csv.decimal (init: --decimal), or write them so; codes are listed under data.categorical",
         )
 
 

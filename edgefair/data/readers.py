@@ -141,7 +141,9 @@ def _unreadable(path: Path, error: Exception, encoding: str = "utf-8") -> DataEr
     if isinstance(error, UnicodeDecodeError) or "invalid UTF8" in reason:
         reason = f"its text is not {encoding.upper()} ({reason})"
         if path.suffix.lower() == ".csv":
-            fix = "save it as 'CSV UTF-8', or set data.csv.encoding (init: --encoding), for Excel's plain CSV often cp1252"
+            fix = (
+                "save it as 'CSV UTF-8', or set data.csv.encoding (init: --encoding); Excel's plain CSV is often cp1252"
+            )
     return DataError(f"'{path}' cannot be read as {path.suffix[1:].upper()}: {reason}", fix=fix)
 
 
