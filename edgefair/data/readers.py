@@ -22,6 +22,9 @@ BLOBS_AT_ONCE = 256
 # Beyond so many rows a file needs a byte for every so many of them.
 MANY_ROWS, ROWS_OF_A_BYTE = 10_000_000, 100
 
+# Kinds of numpy arrays that are read as text.
+NO_NUMBERS = {"U": "text", "S": "text", "b": "booleans", "M": "dates"}
+
 # Decides, from a file's column names, which of them are read.
 Choose = Callable[[list[str]], Collection[str]]
 
@@ -121,11 +124,11 @@ def _read_npz(path: Path, choose: Choose, _texts: Collection[str], _csv: CsvConf
 
 
 def _from_numpy(path: Path, name: str, array: NDArray[Any]) -> Column:
-    kind = array.dtype.kind
-    if array.ndim == 0 or (kind in "USb" and array.ndim > 1):
-        found = f"{'text' if kind in 'US' else 'booleans'} {array.shape}" if array.ndim else "a single value"
+    words = NO_NUMBERS.get(array.dtype.kind)
+    if array.ndim == 0 or (words is not None and array.ndim > 1):
+        found = f"{words or 'numbers'} {array.shape}" if array.ndim else "a single value"
         raise DataError(f"'{path}': '{name}' is {found}", expected="an array [rows, ...]", fix="exclude it")
-    return Categories.of(array) if array.dtype.kind in "USb" else array
+    return array if words is None else Categories.of(array)
 
 
 READERS: Mapping[str, Callable[[Path, Choose, Collection[str], CsvConfig], Table]] = {
@@ -141,9 +144,7 @@ def _unreadable(path: Path, error: Exception, encoding: str = "utf-8") -> DataEr
     if isinstance(error, UnicodeDecodeError) or "invalid UTF8" in reason:
         reason = f"its text is not {encoding.upper()} ({reason})"
         if path.suffix.lower() == ".csv":
-            fix = (
-                "save it as 'CSV UTF-8', or set data.csv.encoding (init: --encoding); Excel's plain CSV is often cp1252"
-            )
+            fix = "save it as 'CSV UTF-8', or set data.csv.encoding (init: --encoding), as Excel writes cp1252"
     return DataError(f"'{path}' cannot be read as {path.suffix[1:].upper()}: {reason}", fix=fix)
 
 

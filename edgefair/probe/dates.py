@@ -6,6 +6,7 @@ import datetime
 import re
 from typing import Optional
 
+_SHORTEST = len("1.1.2024")
 _CLOCK = r"(?P<h>\d{1,2}):(?P<min>\d{2})(?::(?P<s>\d{2})(?:\.(?P<part>\d{1,9}))?)?"
 _TIME = rf"(?:[T ]{_CLOCK} ?(?P<zone>Z|[+-]\d{{2}}:?\d{{2}})?)?"
 _YEAR_FIRST = re.compile(r"(?P<y>\d{4})(?P<sep>[-/])(?P<m>\d{1,2})(?P=sep)(?P<d>\d{1,2})" + _TIME, re.ASCII)
@@ -20,6 +21,8 @@ def plain_date(text: str) -> Optional[str]:
 
     A midnight without a zone is its date, seconds have no zeros behind them, and a moment with a zone is told in UTC.
     """
+    if len(text) < _SHORTEST or not text[0].isdigit():
+        return None
     found = _YEAR_FIRST.fullmatch(text) or _DOTS.fullmatch(text)
     if found is None:
         return None

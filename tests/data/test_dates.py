@@ -49,7 +49,7 @@ def test_every_library_and_the_device_spell_a_moment_alike(moment):
 @settings(deadline=None)
 @given(MOMENTS, ZONES)
 def test_a_moment_with_a_zone_is_told_in_utc_and_is_never_a_date(moment, zone):
-    aware = moment.replace(tzinfo=dt.timezone.utc)
+    aware = moment.replace(tzinfo=dt.UTC)
     spelled = value_text(aware)
     assert value_text(aware.astimezone(zone)) == spelled
     assert spelled != value_text(moment)
@@ -96,7 +96,7 @@ def test_numbers_with_a_comma_are_read_only_by_who_is_told_what_it_is(numbers):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.csv"
         path.write_text("x;y\n" + "".join(f"{format(item, 'f').replace('.', ',')};a\n" for item in numbers))
-        with pytest.raises(DataError, match="column 'x' holds numbers as '.*,.*', and the decimal sign is '.'"):
+        with pytest.raises(DataError, match=r"column 'x' holds numbers as '.*,.*', and the decimal sign is '.'"):
             read_table(path, lambda names: names)
         assert set(read_table(path, lambda names: {"y"}).columns) == {"y"}
         read = read_table(path, lambda names: names, csv=CsvConfig(decimal=","))

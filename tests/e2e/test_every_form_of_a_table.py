@@ -46,6 +46,7 @@ policy:
   attributes:
     sex: {groups: [female, male]}
 """
+LEARNED = ("pay", "member", "level", "job", "code")
 FEATURES = ("pay", "count", "member", "code", "level", "job")
 
 
@@ -67,7 +68,7 @@ def table():
     }
     columns["hired"] = [
         (pay > 5000) + (member is True) + (level == 2) + (job == "Bäcker") + (code == "01") >= 2
-        for pay, member, level, job, code in zip(*(columns[n] for n in ("pay", "member", "level", "job", "code")))
+        for pay, member, level, job, code in zip(*(columns[name] for name in LEARNED), strict=True)
     ]
     return columns
 
@@ -122,7 +123,7 @@ def excel(path, columns, *, separator, encoding, decimal, day, moment):
         writer = csv.writer(stream, delimiter=separator, lineterminator="\r\n")
         # Two columns without a name: cells on the right that were once used.
         writer.writerow([*columns, "note", "", ""])
-        writer.writerows([*map(shown, row), "1,5", "", ""] for row in zip(*columns.values()))
+        writer.writerows([*map(shown, row), "1,5", "", ""] for row in zip(*columns.values(), strict=True))
 
 
 GERMAN = {"separator": ";", "encoding": "utf-8-sig", "decimal": ",", "day": "%d.%m.%Y", "moment": "%d.%m.%Y %H:%M"}
