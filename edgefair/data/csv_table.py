@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from edgefair.data.arrow_columns import column_of
-from edgefair.data.table import Categories, Column, Table
+from edgefair.data.files.table import Categories, Column, Table
 from edgefair.errors import DataError
 from edgefair.probe.dates import year_first
 

@@ -19,10 +19,10 @@ from commands import run
 
 from edgefair.config import load_config
 from edgefair.data.dataset import load
-from edgefair.probe.runtime import load as load_bundle
+from edgefair.probe.bundles.runtime import load as load_bundle
 from edgefair.training.features import spec_for
 from edgefair.training.run import load_run
-from edgefair.workflow.vocabulary import categories_of
+from edgefair.workflow.models.vocabulary import categories_of
 
 ROWS = 1200
 TRAIN, AUDIT = dt.date(2024, 1, 31), dt.date(2024, 2, 29)

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 from edgefair.config import parse_config
 from edgefair.data.dataset import load
 from edgefair.errors import ModelError
-from edgefair.workflow.models import spec_here
+from edgefair.workflow.models.convert import spec_here
 
 CONFIG = {
     "project": "p",

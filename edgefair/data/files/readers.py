@@ -1,0 +1,167 @@
+"""Tables from files: Parquet, CSV and `.npz`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgefair.data.arrow_columns import column_of
+from edgefair.data.csv_table import CsvConfig, read_csv
+from edgefair.data.files.npz import read_npz
+from edgefair.data.files.table import Categories, Column, Table
+from edgefair.data.images.blobs import SpilledBlobs
+from edgefair.errors import DataError, did_you_mean
+
+# Rows of pictures that are in memory at one time while a table is read.
+BLOBS_AT_ONCE = 256
+
+# Beyond so many rows a file needs a byte for every so many of them.
+MANY_ROWS, ROWS_OF_A_BYTE = 10_000_000, 100
+
+# Kinds of numpy arrays that are read as text.
+NO_NUMBERS = {"U": "text", "S": "text", "b": "booleans", "M": "dates"}
+
+# Decides, from a file's column names, which of them are read.
+Choose = Callable[[list[str]], Collection[str]]
+
+
+def read_table(path: Path, choose: Choose, *, texts: Collection[str] = (), csv: CsvConfig | None = None) -> Table:
+    """Read the chosen columns of a table; no other column is looked at.
+
+    Args:
+        texts: columns that are read as the text in the file, whatever it looks like. Of others, a column of a CSV file
+            is one of numbers where every cell is a number without leading zeros, or empty.
+        csv: how a CSV file was written.
+
+    Raises:
+        DataError: no such file, an unknown format, a file that is corrupt, empty or of another encoding, or a column
+            whose numbers have a comma.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(
+            f"'{path}' is of no known format{did_you_mean(path.suffix, READERS)}",
+            expected=f"a file that ends in {', '.join(READERS)}, or the name of a built-in set",
+        )
+    if not path.is_file():
+        raise DataError(f"no data file '{path}'", fix="data.source is relative to the folder of edgefair.yaml")
+    table = reader(path, choose, texts, csv or CsvConfig())
+    lengths = {name: len(column) for name, column in table.columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"'{path}': arrays of unequal length: {lengths}", expected="one entry per row in each")
+    if not table.rows:
+        raise DataError(f"'{path}' has no rows")
+    return table
+
+
+def _read_parquet(path: Path, choose: Choose, texts: Collection[str], _csv: CsvConfig) -> Table:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        stream = pyarrow.parquet.ParquetFile(path)
+        names = list(stream.schema_arrow.names)
+        _check_rows(path, stream.metadata.num_rows)
+        wanted = _wanted(path, names, choose)
+        table = stream.read(columns=[name for name in names if name in wanted])
+        return Table({name: column_of(name, table.column(name), text=name in texts) for name in table.column_names})
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_blobs(path: Path, column: str) -> SpilledBlobs | None:
+    """A Parquet column of bytes, or of {bytes, path} as Hugging Face writes pictures; None where it is neither.
+
+    Raises:
+        DataError: a file that is corrupt.
+    """
+    if path.suffix.lower() != ".parquet" or not path.is_file():
+        return None
+    import pyarrow
+    import pyarrow.parquet
+    from pyarrow import types
+
+    try:
+        stream = pyarrow.parquet.ParquetFile(path)
+        if column not in stream.schema_arrow.names:
+            return None
+        kind = stream.schema_arrow.field(column).type
+        nested = types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+        if not (nested or types.is_binary(kind) or types.is_large_binary(kind)):
+            return None
+        batches = (batch.column(0) for batch in stream.iter_batches(BLOBS_AT_ONCE, columns=[column]))
+        cells = (cell for part in batches for cell in (part.field("bytes") if nested else part))
+        return SpilledBlobs((cell.as_py() for cell in cells), column=column)
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _read_csv(path: Path, choose: Choose, texts: Collection[str], csv: CsvConfig) -> Table:
+    import pyarrow
+
+    try:
+        return read_csv(path, lambda names: _wanted(path, names, choose), texts=texts, csv=csv)
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise _unreadable(path, error, csv.encoding) from error
+
+
+def _read_npz(path: Path, choose: Choose, _texts: Collection[str], _csv: CsvConfig) -> Table:
+    try:
+        # Arrays have types: what is declared as text is made of them without a loss.
+        return Table({name: _from_numpy(path, name, array) for name, array in read_npz(path, choose).items()})
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"'{path}' holds pickled Python objects, which are never loaded: they could run any code",
+                expected="arrays of numbers, booleans or fixed-width text",
+                fix="save text with array.astype(str) before numpy.savez",
+            ) from error
+        raise _unreadable(path, error) from error
+
+
+def _from_numpy(path: Path, name: str, array: NDArray[Any]) -> Column:
+    words = NO_NUMBERS.get(array.dtype.kind)
+    if array.ndim == 0 or (words is not None and array.ndim > 1):
+        found = f"{words or 'numbers'} {array.shape}" if array.ndim else "a single value"
+        raise DataError(f"'{path}': '{name}' is {found}", expected="an array [rows, ...]", fix="exclude it")
+    return array if words is None else Categories.of(array)
+
+
+READERS: Mapping[str, Callable[[Path, Choose, Collection[str], CsvConfig], Table]] = {
+    ".parquet": _read_parquet,
+    ".csv": _read_csv,
+    ".npz": _read_npz,
+}
+
+
+def _unreadable(path: Path, error: Exception, encoding: str = "utf-8") -> DataError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    fix = "write or copy it again"
+    if isinstance(error, UnicodeDecodeError) or "invalid UTF8" in reason:
+        reason = f"its text is not {encoding.upper()} ({reason})"
+        if path.suffix.lower() == ".csv":
+            fix = "save it as 'CSV UTF-8', or set data.csv.encoding (init: --encoding), as Excel writes cp1252"
+    return DataError(f"'{path}' cannot be read as {path.suffix[1:].upper()}: {reason}", fix=fix)
+
+
+def _wanted(path: Path, names: list[str], choose: Choose) -> set[str]:
+    """The chosen ones of a file's columns, each of which the file has once."""
+    wanted = set(choose(names))
+    twice = [name for name, count in Counter(names).items() if count > 1 and name in wanted]
+    if twice:
+        raise DataError(f"'{path}' has {names.count(twice[0])} columns named '{twice[0]}'", expected="one of each name")
+    return wanted
+
+
+def _check_rows(path: Path, rows: int) -> None:
+    """Refuse a file that says it has more rows than its bytes can tell apart: they would fill the memory."""
+    if rows > max(MANY_ROWS, ROWS_OF_A_BYTE * path.stat().st_size):
+        raise DataError(
+            f"'{path}' says that it has {rows:,} rows in {path.stat().st_size:,} bytes",
+            expected="rows that differ",
+            fix="write it again",
+        )
