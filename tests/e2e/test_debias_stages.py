@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from commands import change, edit, refused, run
 
 import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.config import load_config
+from tests.e2e.commands import change, edit, refused, run
 
 
 def export(project, *flags, code=0):

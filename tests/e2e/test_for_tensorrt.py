@@ -3,7 +3,6 @@
 import numpy as np
 import onnx
 import pytest
-from commands import run
 from onnx import numpy_helper
 
 from edgefair.compress.search.search import Choice
@@ -16,6 +15,7 @@ from edgefair.workflow.compression.precision import numerics_of
 from edgefair.workflow.export import trained_model
 from edgefair.workflow.models.convert import Dense
 from edgefair.workflow.progress import silent
+from tests.e2e.commands import run
 from tests.probe.small_networks import built, exported
 
 

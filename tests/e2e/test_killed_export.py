@@ -5,9 +5,9 @@ import sys
 import tempfile
 
 import pytest
-from commands import run
 
 from edgefair.bundle.manifest import open_bundle
+from tests.e2e.commands import run
 
 STAGES = [
     "reading",

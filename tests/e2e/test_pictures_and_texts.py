@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 import yaml
-from commands import OF_COMMENTS, run, write_comments
 from PIL import Image
 
 from edgefair.bundle.manifest import open_bundle
 from edgefair.measure.counts import GroupCounts
 from tests.data.layouts import published
 from tests.data.pictures import make_tokenizer
+from tests.e2e.commands import OF_COMMENTS, run, write_comments
 
 EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 

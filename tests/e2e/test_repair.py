@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from commands import edit, run
 
 import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.config import load_config
 from edgefair.workflow.compression.repair import moves_of
+from tests.e2e.commands import edit, run
 
 COARSE = """\
 name: coarse

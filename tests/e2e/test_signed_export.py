@@ -7,7 +7,6 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from commands import OF_COMMENTS, refused, run, write_comments
 from onnx import TensorProto, helper, numpy_helper
 
 import edgefair
@@ -17,6 +16,7 @@ from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.workflow import export as workflow
 from tests.bundle.small_bundle import private_key, public_pem, write_key
 from tests.data.pictures import make_tokenizer
+from tests.e2e.commands import OF_COMMENTS, refused, run, write_comments
 
 PUBLIC = public_pem(private_key())
 LENGTH = 12

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from commands import change, edit, run
 
 import edgefair
 from edgefair.config import load_config
 from edgefair.training.run import load_run
+from tests.e2e.commands import change, edit, run
 
 
 def tune(project, trials, *flags, name="best", code=0):

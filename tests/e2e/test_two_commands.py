@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from commands import edit, run
-from test_launcher import launched
 
 import edgefair
 from edgefair.config import load_config
 from edgefair.training.run import load_run
+from tests.e2e.commands import edit, run
+from tests.e2e.test_launcher import launched
 
 # Stops at a stage until its stdin is closed.
 CHILD = """

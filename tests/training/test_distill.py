@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interrupted import StopError, stop_after
 from torch import nn
 
 from edgefair.debias import Cells, open_methods
@@ -21,6 +20,7 @@ from edgefair.training.engine import Engine
 from edgefair.training.loop import TrainingRows, train
 from edgefair.training.settings import ModelConfig, TrainConfig
 from edgefair.training.step import set_gradients
+from tests.training.interrupted import StopError, stop_after
 
 SPEC = ModelSpec(
     inputs=(

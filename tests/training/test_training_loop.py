@@ -1,6 +1,5 @@
 import pytest
 import torch
-from interrupted import StopError, stop_after
 
 from edgefair.debias import METHODS, Cells, Debias, open_method, open_methods
 from edgefair.errors import DataError, ModelError, UsageError
@@ -11,6 +10,7 @@ from edgefair.training.loop import TrainingRows, train
 from edgefair.training.networks import open_network
 from edgefair.training.selection import Standing
 from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
+from tests.training.interrupted import StopError, stop_after
 
 SPEC = ModelSpec(
     inputs=(
