@@ -14,6 +14,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from edgefair._version import __version__
+
 if TYPE_CHECKING:
     from edgefair.config import Config, load_config
     from edgefair.decision.assertion import assert_fair
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from edgefair.workflow.train import train
     from edgefair.workflow.tune import tune
     from edgefair.workflow.verify import verify
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Config": "edgefair.config",

@@ -10,7 +10,7 @@ from edgefair.config import load_config, with_compress
 from edgefair.data.dataset import load
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.trials import ValidationBench
-from edgefair.workflow.export import trained_model
+from edgefair.workflow.models.trained import trained_model
 from edgefair.workflow.progress import silent
 
 

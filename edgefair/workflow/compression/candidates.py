@@ -24,7 +24,7 @@ from edgefair.workflow.compression.low_precision import Graphs
 from edgefair.workflow.compression.post import apply_post, post_notes
 from edgefair.workflow.compression.precision import numerics_of
 from edgefair.workflow.compression.recipes import recipe_of
-from edgefair.workflow.models.convert import Dense
+from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.graph_inputs import GraphInputs
 from edgefair.workflow.progress import Progress
 

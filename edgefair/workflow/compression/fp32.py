@@ -11,7 +11,7 @@ import onnx
 from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
-from edgefair.workflow.models.convert import Dense
+from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.progress import Progress
 
 if TYPE_CHECKING:

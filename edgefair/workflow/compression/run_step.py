@@ -21,8 +21,8 @@ from edgefair.workflow.compression.steps import Stage, student_of, teacher_diges
 from edgefair.workflow.measurement.quick_latency import median_ms
 from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.progress import Progress
-from edgefair.workflow.train import prepare_folder
 from edgefair.workflow.training.fit import count, fit, training_rows
+from edgefair.workflow.training.run_folder import prepare_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,14 +28,15 @@ from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import Probe, TargetProfile, load_profile, open_target
 from edgefair.targets.client import IDENTITY
+from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.recipes import for_tensorrt
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
-from edgefair.workflow.measurement.measure import decide_rows, evidence_of, spec_of
+from edgefair.workflow.measurement.measure import decide_rows, evidence_of
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import cells_of, draw, sample_of
+from edgefair.workflow.models.spec import spec_of
 from edgefair.workflow.progress import Progress
-from edgefair.workflow.verify import today
 
 Result = TypeVar("Result")
 OF_DEVICE = frozenset({LATENCY, SIZE})

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import edgefair
+from edgefair._version import __version__
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.decision.decide import check_waivers, decide
@@ -23,6 +22,7 @@ from edgefair.measure.flips import cell_flips
 from edgefair.probe.device import slowed_down
 from edgefair.report.model import DataSection, ModelFile, Report, TargetResult
 from edgefair.targets import LoadedModel, TargetProfile, open_target
+from edgefair.workflow.clock import now, today
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.measurement.ledger import LEDGER, spend
 from edgefair.workflow.measurement.measure import evidence_of, latencies, measure
@@ -157,7 +157,7 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
         notes.append(f"the ledger beside the config ('{LEDGER}') could not be written")
     return Report(
         command=command,
-        version=edgefair.__version__,
+        version=__version__,
         created=created,
         model=files[0],
         reference=files[1],
@@ -217,16 +217,6 @@ def _judging(config: Config) -> str:
     pairs = sum(len(config.policy.groups(name)) ** 2 // 2 for name in config.policy.attributes)
     seconds = pairs * SECONDS_PER_PAIR
     return "judging" if seconds < 1 else f"judging {pairs:,} pairs of groups, about {seconds:.0f} s"
-
-
-def today() -> datetime.date:
-    """The day on which waivers must still hold, UTC."""
-    return datetime.datetime.now(datetime.UTC).date()
-
-
-def now() -> str:
-    """The moment, UTC, ISO 8601."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _file(model: LoadedModel, shown_as: Path) -> ModelFile:

@@ -19,21 +19,17 @@ from edgefair.data.texts import Texts
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import LATENCY
 from edgefair.decision.policy import Policy
-from edgefair.errors import ModelError, UsageError
+from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
 from edgefair.measure.paired import PairedCounts
-from edgefair.probe.inputs.features import plain_text
 from edgefair.probe.onnx_files.reading import read_decisions
-from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import LoadedModel, Probe
-from edgefair.targets.binding import check_binding
 from edgefair.workflow.measurement.consistency import SecondAsking, outputs_of, unreadable
 from edgefair.workflow.measurement.design import design_of
+from edgefair.workflow.models.spec import Fallback, spec_of
 from edgefair.workflow.progress import Progress
-
-# Makes the spec of a model file that carries none.
-Fallback = Callable[[LoadedModel], ModelSpec]
 
 BATCH_ROWS = 4096
 LATENCY_POOL = 256
@@ -209,45 +205,6 @@ def _cut_texts(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:
     return (
         f"{int(cut.sum()):,} of {len(cut):,} audit texts are longer than the model's {tokens.length} tokens and were "
         f"cut there; most of the rows with {attribute} = {group} ({share:.1%})",
-    )
-
-
-def spec_of(model: LoadedModel, fallback: Fallback, classes: tuple[str, ...]) -> ModelSpec:
-    """The spec in the file's metadata, else the fallback; checked against the graph and the data.
-
-    Args:
-        classes: of the data, in the order of the model's.
-
-    Raises:
-        ModelError: no spec, an unreadable one, or one that the graph or the data does not fit.
-    """
-    text = model.metadata.get(SPEC_METADATA_KEY)
-    if text is not None:
-        try:
-            spec = ModelSpec.from_json(text)
-        except ValueError as error:
-            raise ModelError(f"'{model.path}' carries a spec that cannot be read: {error}") from error
-    else:
-        spec = fallback(model)
-    check_classes(str(model.path), spec.classes, classes)
-    check_binding(model, spec)
-    return spec
-
-
-def check_classes(name: str, found: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    """The model's k-th class must be the data's k-th: a device answers with the model's names.
-
-    Raises:
-        ModelError: other names, or the same names in another order.
-    """
-    if tuple(map(plain_text, found)) == expected:
-        return
-    raise ModelError(
-        f"'{name}' has the classes {', '.join(found)} and the data {', '.join(expected)}",
-        expected="the same classes in the same order: else every decision would be read as another",
-        fix=f"set data.classes: [{', '.join(found)}]"
-        if set(map(plain_text, found)) == set(expected)
-        else "rename the values with data.merge, and list data.classes in the model's order",
     )
 
 
