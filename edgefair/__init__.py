@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgefair.decision.verdict import Outcome, Verdict
     from edgefair.measure.counts import GroupCounts
     from edgefair.measure.paired import PairedCounts
+    from edgefair.progress import Progress
     from edgefair.report.model import Report
     from edgefair.workflow.compare import compare
     from edgefair.workflow.diagnose import diagnose
@@ -42,6 +43,7 @@ _HOME = {
     "Outcome": "edgefair.decision.verdict",
     "PairedCounts": "edgefair.measure.paired",
     "Policy": "edgefair.decision.policy",
+    "Progress": "edgefair.progress",
     "Report": "edgefair.report.model",
     "Verdict": "edgefair.decision.verdict",
     "assert_fair": "edgefair.decision.assertion",
@@ -64,6 +66,7 @@ __all__ = [
     "Outcome",
     "PairedCounts",
     "Policy",
+    "Progress",
     "Report",
     "Verdict",
     "__version__",

@@ -22,6 +22,7 @@ from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.attestation import MANIFEST
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import Progress, silent
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
 from edgefair.versions import versions_of
@@ -40,7 +41,6 @@ from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.trained import trained_model
 from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
-from edgefair.workflow.progress import Progress, silent
 
 
 def export(
@@ -92,7 +92,7 @@ def export(
     blocked = destination.with_name(f"{destination.name}.blocked.json")
     with staging(destination) as folder, work_folder() as work:
         started = time.perf_counter()
-        progress(0, 0, "reading")
+        progress.stage("reading")
         data = load(
             config.data,
             base=config.base,
@@ -139,16 +139,16 @@ def export(
             return report
         if not changed:
             (folder / MODEL).write_bytes(dense.path.read_bytes())
-        progress(0, 0, "writing")
+        progress.stage("writing")
         _add_descriptions(data, spec, seen, folder)
         (folder / REPORT).write_bytes(text)
         _add_manifest(folder, config, report, counter)
         if signer is not None:
             sign_bundle(folder, signer)
-        progress(0, 0, "publishing")
+        progress.stage("publishing")
         publish(folder, destination)
     blocked.unlink(missing_ok=True)
-    progress(0, 0, "published")
+    progress.stage("published")
     return report
 
 

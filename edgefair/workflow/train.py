@@ -12,9 +12,9 @@ from edgefair.data.dataset import DataSet, load
 from edgefair.data.identity.seen import SeenRows, columns_of
 from edgefair.errors import missing_extra
 from edgefair.files import sha256_json
+from edgefair.progress import Progress, silent
 from edgefair.versions import version_of
 from edgefair.workflow.models.runs import hold_run
-from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.training.fit import fit, training_rows
 from edgefair.workflow.training.run_folder import prepare_folder
 
@@ -49,7 +49,7 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
         raise missing_extra("training", "torch", error) from error
     methods = open_methods([(item.method, item.options) for item in config.debias.train])
     engine = open_engine()
-    progress(0, 0, "reading")
+    progress.stage("reading")
     data = load(config.data, base=config.base, roles=("train", "validation"))
     config = with_budget(config, len(data.train))
     settings = _settings(config, data)
@@ -62,7 +62,7 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
             engine.wait()
         if finished is not None:
             return finished
-        progress(0, 0, f"training {name}")
+        progress.stage(f"training {name}")
         return _train_into(folder, config, data, methods, settings, engine, progress)
 
 

@@ -13,6 +13,7 @@ from edgefair.data.dataset import DataSet, load
 from edgefair.decision.decide import check_waivers
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import as_path, shown
+from edgefair.progress import Progress, silent
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
@@ -21,7 +22,6 @@ from edgefair.workflow.models.convert import check_no_rows, dense_model, names_f
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.vocabulary import categories_in
-from edgefair.workflow.progress import Progress, silent
 
 DECLARED = "--uncompressed: that this model never was compressed is what the user said, and nothing that was measured"
 
@@ -60,7 +60,7 @@ def verify(
     path = config.bundle_path if path is None else Path(path)
     weights, reference, record = as_path(weights), as_path(reference), as_path(record)
     _check_files(path, reference, uncompressed)
-    progress(0, 0, "reading")
+    progress.stage("reading")
     data = load(
         config.data,
         base=config.base,

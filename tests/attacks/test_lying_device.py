@@ -7,6 +7,7 @@ import pytest
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.onnx_files.spec import Reading
+from edgefair.progress import silent
 from edgefair.workflow.measurement.measure import measure
 from tests.targets.onnx_models import SPEC, classifier
 from tests.targets.test_faulty_devices import rows, scripted
@@ -37,7 +38,7 @@ def decisions(path, lie):
             reference=None,
             fallback_spec=lambda _: pytest.fail("the file has a spec"),
             with_latency=False,
-            progress=lambda *_: None,
+            progress=silent,
         ).decisions
 
 

@@ -10,11 +10,11 @@ from edgefair.config import load_config, with_compress
 from edgefair.data.dataset import load
 from edgefair.errors import UsageError
 from edgefair.probe.runtimes.engine_build import Build, open_log
+from edgefair.progress import silent
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.precision import numerics_of
 from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.trained import trained_model
-from edgefair.workflow.progress import silent
 from tests.e2e.commands import run
 from tests.probe.small_networks import built, exported
 

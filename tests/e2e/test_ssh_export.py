@@ -153,7 +153,7 @@ def die(done, total, what):
     if what.startswith("trial 2"):
         os.kill(os.getpid(), signal.SIGKILL)
 config = edgefair.load_config(Path("edgefair.yaml"))
-edgefair.export(config, model="stripes.onnx", int8="static", latency=False, progress=die)
+edgefair.export(config, model="stripes.onnx", int8="static", latency=False, progress=edgefair.Progress(die))
 """
 
 

@@ -24,9 +24,10 @@ def stop(done, total, what):
     if what.endswith(stage):
         print("stopped", flush=True)
         sys.stdin.read()
-{"train": lambda: edgefair.train(config, name="x", progress=stop),
- "tune": lambda: edgefair.tune(config, name="x", trials=1, progress=stop),
- "export": lambda: edgefair.export(config, run="plain", output=Path("out-" + stage[:4]), latency=False, progress=stop),
+told = {"progress": edgefair.Progress(stop)}
+{"train": lambda: edgefair.train(config, name="x", **told),
+ "tune": lambda: edgefair.tune(config, name="x", trials=1, **told),
+ "export": lambda: edgefair.export(config, run="plain", output=Path("out-" + stage[:4]), latency=False, **told),
 }[do]()
 """
 

@@ -9,6 +9,7 @@ from edgefair._version import __version__
 from edgefair.compress.search.search import Choice, Moves, Repair, repair
 from edgefair.config import Config
 from edgefair.files import sha256_file, sha256_json, shown
+from edgefair.progress import Progress
 from edgefair.versions import versions_of
 from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
@@ -16,7 +17,6 @@ from edgefair.workflow.compression.recipes import recipe_of
 from edgefair.workflow.compression.steps import teacher_digest
 from edgefair.workflow.compression.trials import ValidationBench
 from edgefair.workflow.measurement.fleet import load_fleet
-from edgefair.workflow.progress import Progress
 
 NO_ROWS = "the recipe was judged as it is: a repair needs training and validation rows, and the data has not both"
 FOLDER, LOG = "repair", "trials.jsonl"

@@ -20,6 +20,7 @@ from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.disagreement import disagreements
 from edgefair.measure.flips import cell_flips
 from edgefair.probe.device import slowed_down
+from edgefair.progress import Progress, silent
 from edgefair.report.model import DataSection, ModelFile, Report, TargetResult
 from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.clock import now, today
@@ -28,7 +29,6 @@ from edgefair.workflow.measurement.ledger import LEDGER, spend
 from edgefair.workflow.measurement.measure import evidence_of, latencies, measure
 from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
 from edgefair.workflow.models.infer_spec import foreign_spec
-from edgefair.workflow.progress import Progress, silent
 
 # Of the reference's speed: below it a report says that compression made the model slower.
 SLOWER = 0.97
@@ -68,7 +68,7 @@ def judge_file(
     before_as = shown_as if own_reference and reference_as is None else reference_as
 
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
-        told(0, 0, f"starting {profile.name}")
+        told.stage(f"starting {profile.name}")
         started = time.perf_counter()
         with open_target(profile) as probe:
             ready = time.perf_counter()
@@ -135,7 +135,7 @@ def judge_record(config: Config, path: str | Path, *, progress: Progress = silen
 
 
 def _judge(config: Config, record: Record, *, command: str, progress: Progress) -> Report:
-    progress(0, 0, _judging(config))
+    progress.stage(_judging(config))
     results = tuple(_result(config, record.rows, target) for target in record.targets)
     files = record.targets[0].model, record.targets[0].reference
     outcome = worst(item.verdict.outcome for item in results)

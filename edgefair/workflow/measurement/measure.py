@@ -25,11 +25,11 @@ from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summariz
 from edgefair.measure.paired import PairedCounts
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import Progress
 from edgefair.targets import LoadedModel, Probe
 from edgefair.workflow.measurement.consistency import SecondAsking, outputs_of, unreadable
 from edgefair.workflow.measurement.design import design_of
 from edgefair.workflow.models.spec import Fallback, spec_of
-from edgefair.workflow.progress import Progress
 
 BATCH_ROWS = 4096
 LATENCY_POOL = 256
@@ -263,7 +263,7 @@ def _decisions(
         heard: gets the position of the first row of every batch, its decisions and its scores.
     """
     way = ", one row at a time" if one_by_one else ""
-    progress(0, 0, f"deciding {len(rows):,} rows on {probe.profile.name} ({model.name}){way}")
+    progress.stage(f"deciding {len(rows):,} rows on {probe.profile.name} ({model.name}){way}")
     size = rows.batch_rows(spec, BATCH_ROWS)
     clock = _Clock(rows.inputs(spec, size))
     parts: list[NDArray[np.int64]] = []
@@ -278,7 +278,7 @@ def _decisions(
             heard(done, decision, score)
         parts.append(decision)
         done += len(decision)
-        progress(done, len(rows), f"deciding ({model.name})")
+        progress.step(done, len(rows), f"deciding ({model.name})")
     return np.concatenate(parts), clock.seconds
 
 
@@ -314,7 +314,7 @@ def _times(
         return {}, f"target '{probe.profile.name}' is emulated: its clock says nothing about a device"
     if not with_latency:
         return {}, "the latency phase was left out (--no-latency)"
-    progress(0, 0, "timing")
+    progress.stage("timing")
     pool = next(rows.inputs(spec, rows.batch_rows(spec, LATENCY_POOL)))
     names = [candidate.name] if reference is None else [reference.name, candidate.name]
     outputs = {name: [spec.reading.output] for name in names}

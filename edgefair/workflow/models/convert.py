@@ -22,6 +22,7 @@ from edgefair.probe.errors import ProbeError
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.probe.regular import read_regular
 from edgefair.probe.runtimes.models import open_model
+from edgefair.progress import Progress
 from edgefair.targets import LoadedModel
 from edgefair.targets.loaded import UnlikeFileError
 from edgefair.training.factories import call_factory
@@ -29,7 +30,6 @@ from edgefair.training.settings import ModelConfig, OutputConfig, PictureConfig
 from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.infer_spec import foreign_spec
 from edgefair.workflow.models.spec import check_classes, spec_of
-from edgefair.workflow.progress import Progress
 
 if TYPE_CHECKING:
     import onnx
@@ -100,7 +100,7 @@ def dense_model(
 
     from edgefair.exporters.checked import set_spec
 
-    progress(0, 0, "converting to ONNX")
+    progress.stage("converting to ONNX")
     made = _converted(config, data, name, weights)
     if made.labels is not None:
         _check_labels(name, made.labels, data.classes)

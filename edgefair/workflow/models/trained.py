@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edgefair.config import Config
 from edgefair.errors import missing_extra
+from edgefair.progress import Progress
 from edgefair.workflow.models.dense import Dense
-from edgefair.workflow.progress import Progress
 
 
 def trained_model(config: Config, name: str, to: Path, progress: Progress) -> Dense:
@@ -17,7 +17,7 @@ def trained_model(config: Config, name: str, to: Path, progress: Progress) -> De
         UsageError: PyTorch is missing.
         ModelError: the run is unfinished, or its network cannot be exported.
     """
-    progress(0, 0, "exporting to ONNX")
+    progress.stage("exporting to ONNX")
     try:
         from edgefair.exporters.torch_module import export_classifier
         from edgefair.training.build import load_classifier
