@@ -25,6 +25,7 @@ from edgefair.probe.runtimes.models import open_model
 from edgefair.progress import Progress
 from edgefair.targets import LoadedModel
 from edgefair.targets.loaded import UnlikeFileError
+from edgefair.targets.loaded import read_model as read_whole
 from edgefair.training.factories import call_factory
 from edgefair.training.settings import ModelConfig, OutputConfig, PictureConfig
 from edgefair.workflow.models.dense import Dense
@@ -119,12 +120,14 @@ def _shown(config: Config, name: str) -> str:
 
 
 def spec_here(config: Config, data: DataSet, path: Path) -> ModelSpec:
-    """How an .onnx file is fed and read, as this machine's onnxruntime sees it.
+    """How an .onnx file is fed and read, as it says itself; a shape that it leaves open is worked out by onnxruntime.
 
     Raises:
-        ModelError: it cannot be loaded, or nothing says how it is fed.
+        ModelError: it is no model, or nothing says how it is fed.
     """
-    loaded = _described(path, str(path))
+    model = LoadedModel.unloaded(read_whole(path), path=path)
+    shapes = [item["shape"] for item in (*model.inputs, *model.outputs)]
+    loaded = _described(path, str(path)) if None in shapes else model
     return spec_of(loaded, lambda found: foreign_spec(found, data, config.model), data.classes)
 
 
