@@ -64,7 +64,11 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
         "threshold": {**STATIC, "debias.post": ["threshold"]},
         "last layer": {**STATIC, "debias.post": ["last-layer"]},
         "repair": REPAIR,
-        "repair by layers in float": {**REPAIR, "compress.repair.moves": ["float"]},
+        "repair by layers in float": {
+            **REPAIR,
+            "compress.repair.moves": ["float"],
+            "policy.max_accuracy_drop": 0.03,
+        },
     },
     "resnet-18": {**EVERYWHERE, "pruned": PRUNED, "qat": QAT},
     "mobilenet-v2": {"float": {}, "static": STATIC, "pruned": PRUNED, "qat": QAT},
