@@ -1,16 +1,12 @@
 """A table in which every row audits is enough to judge a model, and with calibration rows to compress one."""
 
-import sys
-from pathlib import Path
-
-import commands
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "attacks"))
-from judged import CONFIG, linear, people, report, run, write_project
+from tests.attacks.judged import CONFIG, linear, people, report, run, write_project
+from tests.e2e import commands
 
 ALL_AUDIT = CONFIG.replace("policy:", "  split: {audit_fraction: 1}\npolicy:")
 BY_COLUMN = CONFIG.replace("policy:", "  split: {column: part, train: [], audit: [test]}\npolicy:")

@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from commands import edit, run
 
 import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.config import load_config
+from edgefair.progress import Progress
 from edgefair.workflow.compression.repair import moves_of
+from tests.e2e.commands import edit, run
 
 COARSE = """\
 name: coarse
@@ -142,7 +143,9 @@ def test_a_search_that_was_stopped_goes_on_and_ends_with_the_same_file(coarse, t
             raise StopError
 
     with pytest.raises(StopError):
-        edgefair.export(config, int8="static", latency=False, output=tmp_path / "a", progress=stop_in_the_third_trial)
+        edgefair.export(
+            config, int8="static", latency=False, output=tmp_path / "a", progress=Progress(stop_in_the_third_trial)
+        )
     assert not (tmp_path / "a").exists()
     before = log_of(coarse).read_text()
     assert before.count("\n") == 2
@@ -150,7 +153,7 @@ def test_a_search_that_was_stopped_goes_on_and_ends_with_the_same_file(coarse, t
         stream.write('{"key": "cut off')
     seen = []
     edgefair.export(
-        config, int8="static", latency=False, output=tmp_path / "a", progress=lambda *now: seen.append(now[2])
+        config, int8="static", latency=False, output=tmp_path / "a", progress=Progress(lambda *now: seen.append(now[2]))
     )
     assert not any(what.startswith(("trial 1:", "trial 2:")) for what in seen)
     log_of(coarse).unlink()

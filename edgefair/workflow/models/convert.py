@@ -22,13 +22,14 @@ from edgefair.probe.errors import ProbeError
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.probe.regular import read_regular
 from edgefair.probe.runtimes.models import open_model
+from edgefair.progress import Progress
 from edgefair.targets import LoadedModel
 from edgefair.targets.loaded import UnlikeFileError
 from edgefair.training.factories import call_factory
 from edgefair.training.settings import ModelConfig, OutputConfig, PictureConfig
-from edgefair.workflow.measurement.measure import check_classes, spec_of
+from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.infer_spec import foreign_spec
-from edgefair.workflow.progress import Progress
+from edgefair.workflow.models.spec import check_classes, spec_of
 
 if TYPE_CHECKING:
     import onnx
@@ -37,20 +38,6 @@ HUGGING_FACE = "hf:"
 SUFFIXES = (".onnx", ".pt2", ".skops")
 KINDS = f"a {', '.join(SUFFIXES)} file, hf:FOLDER, or package.module:factory"
 READ_ONLY = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
-
-
-@dataclass(frozen=True)
-class Dense:
-    """The model before compression.
-
-    Attributes:
-        path: the ONNX file, which carries its spec.
-        settings: where it comes from, for the manifest.
-    """
-
-    spec: ModelSpec
-    path: Path
-    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -113,7 +100,7 @@ def dense_model(
 
     from edgefair.exporters.checked import set_spec
 
-    progress(0, 0, "converting to ONNX")
+    progress.stage("converting to ONNX")
     made = _converted(config, data, name, weights)
     if made.labels is not None:
         _check_labels(name, made.labels, data.classes)

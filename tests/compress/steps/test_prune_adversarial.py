@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from prune_cases import any_context, built_in, classifier_of, context_of
 from torch import nn
 
 from edgefair.compress.steps.pruning import adversarial as module
@@ -13,6 +12,7 @@ from edgefair.compress.steps.pruning.statistics import renew_statistics
 from edgefair.compress.steps.pruning.step import Prune
 from edgefair.compress.steps.pruning.units import find_units
 from edgefair.errors import UsageError
+from tests.compress.steps.prune_cases import any_context, built_in, classifier_of, context_of
 
 FAST = Adversary(steps=8, batch_rows=16)
 

@@ -13,9 +13,9 @@ from edgefair.compress.quantization.static import quantize_dynamic, quantize_sta
 from edgefair.graphs.editor import Editor, decision_by_threshold
 from edgefair.graphs.names import Names
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading
-from tests.compress.differential import session, unexplained
 from tests.compress.graphs import graph as graph_of
 from tests.compress.graphs import normal
+from tests.compress.quantization.differential import session, unexplained
 
 RECIPE = CalibrationRecipe(name="test")
 # What the writers make of the names below, and of each other's.

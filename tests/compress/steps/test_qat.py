@@ -8,7 +8,6 @@ import onnxruntime
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from tiny_networks import any_rows, classifier_of, context_of
 from torch import nn
 
 from edgefair.compress.quantization.calibrate import calibrate
@@ -28,6 +27,7 @@ from edgefair.training.classifier import Classifier, Preprocess
 from edgefair.training.loop import TrainingRows, train
 from edgefair.training.networks import open_network
 from edgefair.training.settings import PictureConfig, TrainConfig
+from tests.compress.tiny_networks import any_rows, classifier_of, context_of
 
 SHAPES = {"image": (1, 8, 8)}
 SPEC = ModelSpec(

@@ -1,6 +1,6 @@
 """Random graphs through static INT8: what integer arithmetic does not explain against FP32 is an error.
 
-`GRAPHS=2000 pytest tests/compress/test_differential.py` (`make fuzz-graphs`) tries others every time, and as many.
+`make fuzz-graphs` (GRAPHS=2000 in the environment) tries others every time, and as many.
 """
 
 import os
@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgefair.compress.quantization.recipe import CalibrationRecipe
-from tests.compress.differential import int8_of, unexplained
-from tests.compress.random_graphs import networks
+from tests.compress.quantization.differential import int8_of, unexplained
+from tests.compress.quantization.random_graphs import networks
 
 ASKED = os.environ.get("GRAPHS")
 RECIPES = (

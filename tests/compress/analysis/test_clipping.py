@@ -9,7 +9,7 @@ from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.quantization.static import quantize_static
 from edgefair.graphs.inner_values import inner_values
-from tests.compress.brightness import BRIGHT, DARK, LAYERS, batches, brightness_model, brightness_rows
+from tests.compress.quantization.brightness import BRIGHT, DARK, LAYERS, batches, brightness_model, brightness_rows
 
 CELLS = 2
 

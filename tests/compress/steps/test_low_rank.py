@@ -5,7 +5,6 @@ import json
 
 import pytest
 import torch
-from tiny_networks import any_rows, classifier_of, context_of, macs_of, rows_of
 from torch import nn
 
 from edgefair.compress.steps.factors import Split, Splits
@@ -13,6 +12,7 @@ from edgefair.compress.steps.layers import used_layers
 from edgefair.compress.steps.low_rank import LowRank
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.networks import open_network
+from tests.compress.tiny_networks import any_rows, classifier_of, context_of, macs_of, rows_of
 
 
 def compressed(classifier, step, rows):

@@ -11,7 +11,7 @@ from edgefair.compress.quantization.static import quantize_dynamic
 from edgefair.errors import DataError, ModelError
 from edgefair.graphs.inner_values import inner_values
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading
-from tests.compress.brightness import INPUT, OUTPUT, brightness_model, brightness_rows, int8_of
+from tests.compress.quantization.brightness import INPUT, OUTPUT, brightness_model, brightness_rows, int8_of
 
 SPEC = ModelSpec((InputSpec(INPUT, "float32", array=INPUT),), Reading(OUTPUT, "logits"), ("horizontal", "vertical"))
 WRONG = np.array([0.5, -0.25], np.float32)

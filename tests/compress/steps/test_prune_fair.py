@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from prune_cases import CLASSES, any_context, built_in, classifier_of, context_of
 from torch import nn
 from torch.nn import functional
 
@@ -15,6 +14,7 @@ from edgefair.compress.steps.pruning.step import Prune
 from edgefair.compress.steps.pruning.taylor import taylor
 from edgefair.compress.steps.pruning.units import find_units
 from edgefair.errors import DataError
+from tests.compress.steps.prune_cases import CLASSES, any_context, built_in, classifier_of, context_of
 
 MINORITY = [6, 7]
 

@@ -13,8 +13,8 @@ from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.compress.quantization.static import quantize_dynamic
 from edgefair.errors import ModelError
 from edgefair.graphs.inner_values import inner_values
-from tests.compress.brightness import haswell
 from tests.compress.graphs import graph
+from tests.compress.quantization.brightness import haswell
 
 ALL = 10**6
 # What: operator, shape of the input, shape of the weight, type of the activations, attributes.

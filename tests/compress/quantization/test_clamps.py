@@ -12,9 +12,9 @@ from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.quantization.static import Precision, Quantizer, quantize_static
 from edgefair.errors import ModelError
-from tests.compress.differential import session, unexplained
 from tests.compress.graphs import graph, normal, pictures
-from tests.compress.random_graphs import LIMITS
+from tests.compress.quantization.differential import session, unexplained
+from tests.compress.quantization.random_graphs import LIMITS
 
 RECIPE = CalibrationRecipe(name="test")
 X = pictures(24)["x"]

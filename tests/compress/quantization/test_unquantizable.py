@@ -18,8 +18,8 @@ from edgefair.compress.quantization.prepare import (
 from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.quantization.static import quantize_dynamic, quantize_static
 from edgefair.errors import ModelError
-from tests.compress.differential import session, unexplained
 from tests.compress.graphs import graph, normal
+from tests.compress.quantization.differential import session, unexplained
 
 RECIPE = CalibrationRecipe(name="test")
 

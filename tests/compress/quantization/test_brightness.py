@@ -6,7 +6,7 @@ import pytest
 from edgefair.compress.analysis.saturation import audit_saturation
 from edgefair.compress.quantization.static import Precision
 from edgefair.probe.device import fingerprint, saturates_int8
-from tests.compress.brightness import (
+from tests.compress.quantization.brightness import (
     BRIGHT,
     DARK,
     HORIZONTAL,

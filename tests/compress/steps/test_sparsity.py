@@ -5,7 +5,6 @@ import json
 
 import pytest
 import torch
-from tiny_networks import any_rows, classifier_of, context_of
 from torch import nn
 
 from edgefair.compress.steps.sparsity import Sparsify, finish
@@ -14,6 +13,7 @@ from edgefair.errors import ModelError, UsageError
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.loop import train
 from edgefair.training.settings import TrainConfig
+from tests.compress.tiny_networks import any_rows, classifier_of, context_of
 
 
 def small():

@@ -5,8 +5,6 @@ import json
 
 import pytest
 import torch
-from prune_cases import NETWORKS, any_context, built_in, classifier_of
-from tiny_networks import macs_of
 from torch import nn
 
 from edgefair.compress.steps.cost import macs
@@ -16,6 +14,8 @@ from edgefair.compress.steps.pruning.gates import Gates
 from edgefair.compress.steps.pruning.step import Prune
 from edgefair.compress.steps.pruning.units import Unit, find_units, removal
 from edgefair.errors import ModelError, UsageError
+from tests.compress.steps.prune_cases import NETWORKS, any_context, built_in, classifier_of
+from tests.compress.tiny_networks import macs_of
 
 
 def pruned(classifier, x, ratio=0.5, **options):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.cluster import KMeans
-from tiny_networks import any_rows, classifier_of, context_of
 from torch import nn
 
 from edgefair.compress.steps.cluster import Cluster, finish, k_means
@@ -17,6 +16,7 @@ from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.loop import train
 from edgefair.training.networks import open_network
 from edgefair.training.settings import TrainConfig
+from tests.compress.tiny_networks import any_rows, classifier_of, context_of
 
 
 def small():
