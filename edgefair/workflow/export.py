@@ -42,6 +42,8 @@ from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.trained import trained_model
 from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
 
+UNCHANGED = "nothing was compressed: what is exported is the model before compression, to the byte"
+
 
 def export(
     config: Config,
@@ -117,7 +119,7 @@ def export(
             made = candidates.make(choice, folder / MODEL)
             spec, candidate = made.spec, made.path
             settings, notes = settings | made.settings | searched, (*notes, *made.notes, *said)
-        changed = candidates.changes
+        changed = candidates.changes and sha256_file(candidate) != sha256_file(dense.path)
         report = judge_file(
             config,
             data,
@@ -129,7 +131,7 @@ def export(
             own_reference=not changed and is_original(dense.path),
             latency=latency,
             settings=shown_in(settings, config.base),
-            notes=notes,
+            notes=notes if changed or not candidates.changes else (*notes, UNCHANGED),
             reading_s=reading_s,
             progress=progress,
         )

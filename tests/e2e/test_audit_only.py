@@ -74,3 +74,15 @@ def test_audit_rows_in_the_calibration_file_are_refused(tmp_path):
     )  # fmt: skip
     assert done.exit_code == 2
     assert "holds audit rows" in done.stderr
+
+
+def test_a_model_of_vectors_is_judged_by_audit_rows_alone(tmp_path):
+    """The other splits have no row, and their vectors no values."""
+    rows = people()
+    vectors = np.stack([rows[name] for name in "abc"], axis=1)
+    np.savez(tmp_path / "people.npz", features=vectors, **{name: rows[name] for name in ("id", "sex", "label")})
+    config = ALL_AUDIT.replace("people.parquet", "people.npz").replace("[a, b, c]", "[features]")
+    (tmp_path / "edgefair.yaml").write_text(config + "model: {output: {kind: logits}}\n")
+    code, judged = report("verify", tmp_path, linear(tmp_path / "m.onnx"), "--no-latency")
+    assert code == 0
+    assert judged["data"]["rows"]["train"] == 0

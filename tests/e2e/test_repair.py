@@ -56,6 +56,19 @@ def test_what_fails_without_repair_ships_with_the_fewest_nodes_in_float(coarse):
     assert "in float: " + ", ".join(floats) in " ".join(shipped.stdout.split())
 
 
+def test_a_repair_that_ends_at_the_uncompressed_model_ships_it_and_says_so(coarse):
+    (coarse / "coarse.yaml").write_text(COARSE.replace("percentile: 40", "percentile: 2"))
+    edit(coarse, compress__repair__moves=["float"])
+    shipped = export(coarse, "--json")
+    assert shipped.exit_code == 0, shipped.output
+    report = json.loads(shipped.stdout)
+    bundle = coarse / "dist/small"
+    assert (bundle / "model.onnx").read_bytes() == (bundle / "reference/model.onnx").read_bytes()
+    assert any(note.startswith("nothing was compressed") for note in report["notes"])
+    assert report["targets"][0]["evidence"]["own_reference"]
+    assert run("verify", "-c", coarse / "edgefair.yaml", "--no-latency").exit_code == 0
+
+
 def test_another_calibration_is_taken_where_it_costs_no_time(coarse):
     edit(coarse, compress__repair__moves=["calibration", "float"], compress__repair__calibrations=["int8-balanced"])
     assert export(coarse).exit_code == 0
