@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from edgefair.data.csv_table import CsvConfig
+from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.images.glyphs import SHAPES, GlyphConfig
 from edgefair.data.layouts import LAYOUTS, PICTURE
 from edgefair.errors import did_you_mean

@@ -21,7 +21,7 @@ from edgefair.data.images.pictures import check_paths, count_skipped, not_in_tab
 from edgefair.data.layouts import LAYOUTS, read_layout
 from edgefair.data.texts import Texts, open_tokenizer
 from edgefair.errors import DataError, did_you_mean
-from edgefair.probe.dates import is_unclear_date
+from edgefair.probe.inputs.dates import is_unclear_date
 from edgefair.probe.inputs.features import plain_text
 
 BUILT_IN_FILES = {"census-income": "census_income_kdd.parquet", "emoji-people": "emoji_people.parquet"}

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgefair.data.config import DataConfig, SplitConfig
-from edgefair.data.csv_table import CsvConfig
 from edgefair.data.dataset import load
+from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.files.readers import read_table
 from edgefair.data.files.table import Categories, Table
 from edgefair.data.groups import joint_groups

@@ -15,7 +15,6 @@ import pyarrow
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from commands import run
 
 from edgefair.config import load_config
 from edgefair.data.dataset import load
@@ -23,6 +22,7 @@ from edgefair.probe.bundles.runtime import load as load_bundle
 from edgefair.training.features import spec_for
 from edgefair.training.run import load_run
 from edgefair.workflow.models.vocabulary import categories_of
+from tests.e2e.commands import run
 
 ROWS = 1200
 TRAIN, AUDIT = dt.date(2024, 1, 31), dt.date(2024, 2, 29)

@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgefair.data.arrow_columns import column_of
-from edgefair.data.csv_table import CsvConfig, read_csv
+from edgefair.data.files.arrow_columns import column_of
+from edgefair.data.files.csv_table import CsvConfig, read_csv
 from edgefair.data.files.npz import read_npz
 from edgefair.data.files.table import Categories, Column, Table
 from edgefair.data.images.blobs import SpilledBlobs

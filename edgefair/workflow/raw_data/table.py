@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgefair.data.csv_table import CsvConfig
+from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.files.readers import read_table
 from edgefair.data.files.table import Column
 from edgefair.data.sources import as_categories
