@@ -33,8 +33,9 @@ from edgefair.workflow.compression.post import check_post
 from edgefair.workflow.compression.recipes import check_recipes
 from edgefair.workflow.compression.repair import chosen
 from edgefair.workflow.compression.run_steps import check_shrink
+from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet
-from edgefair.workflow.measurement.judge import judge_file
+from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.models.convert import dense_model
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.runs import choose_run
@@ -112,7 +113,7 @@ def export(
         seen = Seen.by_run(config, data, dense.spec, name)
         notes = notes_of(config, data, seen)
         candidates = Candidates(config, data, dense, name, work, progress)
-        notes = (*notes, *idle_calibration(config, candidates.kind))
+        notes += idle_calibration(config, candidates.kind)
         spec, settings, candidate = dense.spec, dense.settings, dense.path
         if candidates.changes:
             choice, searched, said = chosen(config, candidates, work, progress)
@@ -120,21 +121,16 @@ def export(
             spec, candidate = made.spec, made.path
             settings, notes = settings | made.settings | searched, (*notes, *made.notes, *said)
         changed = candidates.changes and sha256_file(candidate) != sha256_file(dense.path)
-        report = judge_file(
-            config,
-            data,
+        file = JudgedFile(
             candidate,
-            command="export",
             shown_as=shown_as,
             reference=dense.path if changed else None,
             reference_as=shown_as / REFERENCE,
             own_reference=not changed and is_original(dense.path),
-            latency=latency,
             settings=shown_in(settings, config.base),
-            notes=notes if changed or not candidates.changes else (*notes, UNCHANGED),
-            reading_s=reading_s,
-            progress=progress,
+            notes=notes,
         )
+        report = judge_file(Job(config, data, progress), file, command="export", latency=latency, reading_s=reading_s)
         text = json.dumps(report.to_json(), indent=1, allow_nan=False).encode()
         if report.exit_code != 0:
             write_atomic(blocked, text)
@@ -142,8 +138,8 @@ def export(
         if not changed:
             (folder / MODEL).write_bytes(dense.path.read_bytes())
         progress.stage("writing")
-        _add_descriptions(data, spec, seen, folder)
         (folder / REPORT).write_bytes(text)
+        _add_descriptions(data, spec, seen, folder)
         _add_manifest(folder, config, report, counter)
         if signer is not None:
             sign_bundle(folder, signer)

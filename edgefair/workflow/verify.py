@@ -17,7 +17,8 @@ from edgefair.progress import Progress, silent
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
-from edgefair.workflow.measurement.judge import judge_file
+from edgefair.workflow.job import Job
+from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.models.convert import check_no_rows, dense_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.seen import Seen, notes_of
@@ -78,22 +79,18 @@ def verify(
                 given = None if names_factory(str(path)) else weights
                 to = folder / "reference.onnx"
                 before = dense_model(config, data, str(reference), weights=given, to=to, progress=progress).path
-        return judge_file(
-            config,
-            data,
+        file = JudgedFile(
             judged.model,
-            command="verify",
             shown_as=Path(shown(path, config.base)),
             reference=before,
             reference_as=before_as,
             own_reference=own,
-            latency=latency,
-            record=record,
             settings=judged.settings,
             notes=(*notes_of(config, data, judged.seen), *((DECLARED,) if uncompressed else ())),
-            reading_s=time.perf_counter() - started,
-            progress=progress,
         )
+        reading_s = time.perf_counter() - started
+        job = Job(config, data, progress)
+        return judge_file(job, file, command="verify", latency=latency, record=record, reading_s=reading_s)
 
 
 @dataclass(frozen=True)

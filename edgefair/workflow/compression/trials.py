@@ -33,7 +33,7 @@ from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.recipes import for_tensorrt
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
-from edgefair.workflow.measurement.measure import decide_rows, evidence_of
+from edgefair.workflow.measurement.measure import Decisions, decide_rows, evidence_of
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import cells_of, draw, sample_of
 from edgefair.workflow.models.spec import spec_of
@@ -239,14 +239,9 @@ class ValidationBench:
     def _evidence(self, decisions: NDArray[np.int64], before: NDArray[np.int64], path: Path) -> Evidence:
         return evidence_of(
             self._config.policy,
-            decision=decisions,
-            reference=before,
-            label=self._rows.label,
-            sensitive=self._rows.sensitive,
-            subject=self._rows.subject,
-            classes=self._candidates.data.classes,
-            latency=None,
-            not_timed=None,
+            self._rows,
+            self._candidates.data.classes,
+            Decisions(decisions, before),
             size_bytes=path.stat().st_size,
         )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgefair._version import __version__
 from edgefair.config import Config
-from edgefair.data.dataset import DataSet
 from edgefair.decision.decide import check_waivers, decide
 from edgefair.decision.policy import not_judged_note
 from edgefair.decision.verdict import worst
@@ -24,9 +24,10 @@ from edgefair.progress import Progress, silent
 from edgefair.report.model import DataSection, ModelFile, Report, TargetResult
 from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.clock import now, today
+from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.measurement.ledger import LEDGER, spend
-from edgefair.workflow.measurement.measure import evidence_of, latencies, measure
+from edgefair.workflow.measurement.measure import Decisions, evidence_of, latencies, measure
 from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
 from edgefair.workflow.models.infer_spec import foreign_spec
 
@@ -35,37 +36,43 @@ SLOWER = 0.97
 SECONDS_PER_PAIR = 4e-6
 
 
+@dataclass(frozen=True, eq=False)
+class JudgedFile:
+    """A model file that shall be judged, and what is known of it.
+
+    Attributes:
+        shown_as, reference_as: the paths that a reader of the report knows the models by; default for the reference:
+            its own.
+        reference: the model before compression, if it is another file.
+        own_reference: whether nothing was compressed: the model stands as its own reference, and is measured once.
+        settings: how it was made, as far as that is known.
+        notes: what a reader of the verdict must know.
+    """
+
+    path: Path
+    shown_as: Path
+    reference: Path | None = None
+    reference_as: Path | None = None
+    own_reference: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 def judge_file(
-    config: Config,
-    data: DataSet,
-    model: Path,
-    *,
-    command: str,
-    shown_as: Path,
-    reference: Path | None,
-    reference_as: Path | None = None,
-    own_reference: bool = False,
-    latency: bool,
-    record: Path | None = None,
-    settings: dict[str, Any],
-    notes: tuple[str, ...],
-    reading_s: float,
-    progress: Progress,
+    job: Job, file: JudgedFile, *, command: str, latency: bool, reading_s: float, record: Path | None = None
 ) -> Report:
     """Measure and judge a model file on every target, with data that is read already.
 
     Args:
-        shown_as, reference_as: the paths that a reader of the report knows the models by; default for the reference:
-            its own.
-        own_reference: whether nothing was compressed: the model stands as its own reference, and is measured once.
-        record: also write the raw measurements here.
         reading_s: seconds that reading the data took.
+        record: also write the raw measurements here.
 
     Raises:
         UsageError: an unknown target, or two with one name.
         ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
     """
-    before_as = shown_as if own_reference and reference_as is None else reference_as
+    config, data = job.config, job.data
+    before_as = file.shown_as if file.own_reference and file.reference_as is None else file.reference_as
 
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
         told.stage(f"starting {profile.name}")
@@ -74,43 +81,43 @@ def judge_file(
             ready = time.perf_counter()
             measured = measure(
                 probe,
-                model,
+                file.path,
                 data.audit,
                 classes=data.classes,
-                reference=reference,
+                reference=file.reference,
                 fallback_spec=lambda loaded: foreign_spec(loaded, data, config.model),
                 with_latency=latency,
                 progress=told,
             )
-        base = measured.candidate if own_reference else measured.reference
+        base = measured.candidate if file.own_reference else measured.reference
         return TargetRecord(
             target=profile.name,
             device=probe.device,
             budgets=profile.budgets,
             rules=profile.latency,
-            model=_file(measured.candidate, shown_as),
+            model=_file(measured.candidate, file.shown_as),
             reference=None if base is None else _file(base, before_as or Path(shown(base.path, config.base))),
             decision=measured.decisions,
-            reference_decision=measured.decisions if own_reference else measured.reference_decisions,
+            reference_decision=measured.decisions if file.own_reference else measured.reference_decisions,
             times=measured.times,
             not_timed=measured.not_timed,
             notes=measured.notes,
             timings_s={"reading": reading_s, "starting": ready - started, **measured.timings_s},
         )
 
-    targets = tuple(on_each(load_fleet(config.targets), on_target, progress))
+    targets = tuple(on_each(load_fleet(config.targets), on_target, job.progress))
     made = Record(
-        name=str(shown_as),
+        name=str(file.shown_as),
         created=now(),
         rows=RecordedRows.of(data.audit, data.classes, source=shown(data.source, config.base)),
         data=DataSection(shown_in(config.data.model_dump(mode="json"), config.base), dict(data.shares)),
         targets=targets,
-        settings=settings,
-        notes=notes,
+        settings=dict(file.settings),
+        notes=file.notes,
     )
     if record is not None:
         save_record(record, made)
-    return _judge(config, made, command=command, progress=progress)
+    return _judge(config, made, command=command, progress=job.progress)
 
 
 def judge_record(config: Config, path: str | Path, *, progress: Progress = silent) -> Report:
@@ -181,15 +188,12 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord) -> TargetR
     latency, reference_latency, faster = latencies(target.times, level=policy.alpha, seed=config.seed)
     evidence = evidence_of(
         policy,
-        decision=target.decision,
-        reference=None if target.own_reference else target.reference_decision,
-        label=rows.label,
-        sensitive=rows.sensitive,
-        subject=rows.subject,
-        classes=rows.classes,
+        rows,
+        rows.classes,
+        Decisions(target.decision, None if target.own_reference else target.reference_decision),
+        size_bytes=target.model.bytes,
         latency=latency,
         not_timed=target.not_judged,
-        size_bytes=target.model.bytes,
         own_reference=target.own_reference,
     )
     verdict = decide(evidence, policy, budget=target.budgets, today=today())

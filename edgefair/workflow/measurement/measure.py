@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,44 +128,64 @@ def _reference(probe: Probe, path: Path, candidate: LoadedModel) -> LoadedModel:
     return base
 
 
+class JudgedRows(Protocol):
+    """Rows as counting needs them: `label` int64 [rows], sensitive attributes and subject, coded, [rows]."""
+
+    @property
+    def label(self) -> NDArray[np.int64]: ...  # noqa: D102
+    @property
+    def sensitive(self) -> Mapping[str, Categories]: ...  # noqa: D102
+    @property
+    def subject(self) -> Categories | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """What the candidate and, if there is one, the reference decided: int64 [rows]."""
+
+    candidate: NDArray[np.int64]
+    reference: NDArray[np.int64] | None
+
+
 def evidence_of(
     policy: Policy,
-    *,
-    decision: NDArray[np.int64],
-    reference: NDArray[np.int64] | None,
-    label: NDArray[np.int64],
-    sensitive: Mapping[str, Categories],
-    subject: Categories | None,
+    rows: JudgedRows,
     classes: tuple[str, ...],
-    latency: LatencySummary | None,
-    not_timed: str | None,
+    decisions: Decisions,
+    *,
     size_bytes: int,
+    latency: LatencySummary | None = None,
+    not_timed: str | None = None,
     own_reference: bool = False,
 ) -> Evidence:
-    """What a verdict depends on, counted from decisions int64 [rows] of the candidate and of the reference, if any.
+    """What a verdict depends on, counted from decisions.
 
     Args:
         not_timed: why latency cannot be judged, if it cannot.
         own_reference: whether nothing was compressed, and so there is no other model to compare with.
     """
-    attributes = {name: sensitive[name] for name in policy.base_attributes}
+    attributes = {name: rows.sensitive[name] for name in policy.base_attributes}
     paired = None
-    if reference is not None:
+    if decisions.reference is not None:
         paired = PairedCounts.from_rows(
-            attributes, label=label, reference=reference, candidate=decision, classes=classes
+            attributes,
+            label=rows.label,
+            reference=decisions.reference,
+            candidate=decisions.candidate,
+            classes=classes,
         )
     return Evidence(
-        counts=GroupCounts.from_rows(attributes, label=label, decision=decision, classes=classes),
+        counts=GroupCounts.from_rows(attributes, label=rows.label, decision=decisions.candidate, classes=classes),
         paired=paired,
         latency=latency,
         size_bytes=size_bytes,
         design=design_of(
             policy,
-            subject=subject,
-            sensitive=sensitive,
-            label=label,
-            decision=decision,
-            reference=reference,
+            subject=rows.subject,
+            sensitive=rows.sensitive,
+            label=rows.label,
+            decision=decisions.candidate,
+            reference=decisions.reference,
             classes=len(classes),
         ),
         not_measured=((LATENCY, not_timed),) if not_timed else (),

@@ -1,0 +1,18 @@
+"""What every part of a command works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.progress import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """The project's config, its rows, and whom to tell of progress."""
+
+    config: Config
+    data: DataSet
+    progress: Progress
