@@ -13,6 +13,9 @@ from edgefair.data.layouts import LAYOUTS, PICTURE
 from edgefair.errors import did_you_mean
 from edgefair.probe.features import plain_text, value_text
 
+# What a missing number is: an error, or what that of the training rows stands in for, inside the exported graph.
+MissingRule = Literal["refuse", "mean", "median"]
+
 # What equal rows are: nobody has said, different people who share their answers, or copies of one.
 EqualRowsRule = Literal["refuse", "people", "once"]
 
@@ -183,6 +186,12 @@ class DataConfig(BaseModel):
     features: tuple[str, ...] | None = Field(None, description="Columns that the model sees; default: all others.")
     exclude: tuple[str, ...] = Field((), description="Columns that the model never sees (ids, survey weights).")
     categorical: tuple[str, ...] = Field((), description="Columns of numbers that are codes, not quantities.")
+    missing: MissingRule = Field(
+        "refuse",
+        description="What a missing number of a feature is: an error (`refuse`), or the `mean` or `median` of the "
+        "column's training rows stands in for it, inside the exported file. A missing category is one of its own where "
+        "training rows have it.",
+    )
     id: str | None = Field(None, description="Column that identifies a row; an id of two rows is an error.")
     subject: str | None = Field(None, description="Column that identifies a person with several rows.")
     equal_rows: EqualRowsRule = Field(

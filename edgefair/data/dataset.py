@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.config import DataConfig
+from edgefair.data.config import DataConfig, MissingRule
 from edgefair.data.equal_rows import check_equal_rows, one_of_each
 from edgefair.data.identity import check_ids
 from edgefair.data.rows import TableRows
@@ -36,6 +36,7 @@ class DataSet:
         skipped: rows and files that were left out because they cannot be used.
         shares: rows of every role, and of those that have none: `unused` (by the split), `thinned_out`,
             `copies_left_out` (of the audit split) and `left_out_by_where`.
+        missing: what a missing number of a feature is.
     """
 
     source: str
@@ -44,6 +45,7 @@ class DataSet:
     splits: dict[Role, TableRows]
     skipped: tuple[Skipped, ...] = ()
     shares: Mapping[str, int] = field(default_factory=dict)
+    missing: MissingRule = "refuse"
 
     @property
     def train(self) -> TableRows:
@@ -113,7 +115,7 @@ def load(
     classes = _classes(config, labels)
     label = _label_index(labels, classes)
     sensitive = {name: _sensitive(name, table.columns[name]) for name in config.sensitive}
-    table = finite(table, features)
+    table = finite(table, features, missing=config.missing)
     subject = _optional(table, source.subject)
     everything = TableRows(
         # A model that sees a group sees it as the file has it, and the policy as the policy spells it.
@@ -165,6 +167,7 @@ def load(
             "copies_left_out": drawn["audit"] - len(audit),
             "left_out_by_where": source.elsewhere,
         },
+        missing=config.missing,
     )
 
 
@@ -296,8 +299,11 @@ def _check_groups(name: str, values: Categories) -> None:
         )
 
 
-def finite(table: Table, features: tuple[str, ...]) -> Table:
+def finite(table: Table, features: tuple[str, ...], *, missing: MissingRule) -> Table:
     """The table with the numbers of features as float32.
+
+    Args:
+        missing: `refuse`, or something stands in for a missing number, which is NaN; never for a part of an array.
 
     Raises:
         DataError: one that is not finite.
@@ -311,15 +317,24 @@ def finite(table: Table, features: tuple[str, ...]) -> Table:
             raise DataError(f"feature '{name}' has type {column.dtype}", expected="numbers or text")
         with np.errstate(over="ignore"):
             numbers = column.astype(np.float32) if column.ndim == 1 or column.dtype.kind == "f" else column
-        bad = int(np.count_nonzero(~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)))
-        if bad:
-            raise DataError(
-                f"feature '{name}' is NaN, empty or infinite (as float32) in {bad} rows",
-                expected="a finite number in every row",
-                fix="impute it in your own preprocessing, or exclude the column",
-            )
+        _check_finite(name, numbers, missing)
         columns[name] = numbers
     return Table(columns)
+
+
+def _check_finite(name: str, numbers: NDArray[Any], missing: MissingRule) -> None:
+    filled = missing != "refuse" and numbers.ndim == 1
+    good = np.isfinite(numbers) | (np.isnan(numbers) if filled else False)
+    bad = int(np.count_nonzero(~good.reshape(len(numbers), -1).all(axis=1)))
+    if not bad:
+        return
+    stand_in = "set `data.missing: median`, and that of the training rows stands in for a missing number in the "
+    stand_in += "exported file, or leave the column out with data.exclude"
+    raise DataError(
+        f"feature '{name}' is {'' if filled else 'NaN, empty or '}infinite (as float32) in {bad} rows",
+        expected="a finite number in every row",
+        fix=stand_in if np.isnan(numbers).any() and numbers.ndim == 1 and not filled else "mend or exclude the column",
+    )
 
 
 def _optional(table: Table, name: str | None) -> Categories | None:

@@ -71,7 +71,7 @@ def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) 
     columns = {
         name: _alike(name, table.columns[name], data.train.table.columns[name], source) for name in data.features
     }
-    table = finite(Table(columns), data.features)
+    table = finite(Table(columns), data.features, missing=config.missing)
     return TableRows(
         table=table,
         features=data.features,
@@ -142,7 +142,7 @@ def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[st
             continue
         some = np.sort(rng.permutation(len(train))[:LOOKED_AT])
         for what, ours, theirs in _numbers(name, own, known, some):
-            low, high = float(theirs.min()), float(theirs.max())
+            low, high = float(np.nanmin(theirs)), float(np.nanmax(theirs))
             outside = (ours < low) | (ours > high)
             if _notable(outside):
                 share = outside.mean()
