@@ -156,6 +156,11 @@ class DataConfig(BaseModel):
         description="A built-in set (census-income, emoji-people, glyphs), the path of a .parquet, .csv or .npz file, "
         "or with `layout` the folder of the set."
     )
+    audit: str | None = Field(
+        None,
+        description="A file of its own for the rows that audit, with the columns of `source`, whose rows all train and "
+        "validate then.",
+    )
     layout: str | None = Field(
         None, description="The published layout of the folder: celeba, fairface, utkface, raf-db or ck+."
     )
@@ -256,6 +261,7 @@ class DataConfig(BaseModel):
         if self.classes is not None and len(set(self.classes)) != len(self.classes):
             raise ValueError("a class is named twice in `classes`")
         self._check_kind()
+        self._check_audit()
         if self.features is not None:
             if self.label in self.features:
                 raise ValueError(f"the label '{self.label}' is among the features")
@@ -265,6 +271,14 @@ class DataConfig(BaseModel):
                     f"sensitive column '{seen[0]}' is among the features (allow_sensitive_features: true permits it)"
                 )
         return self
+
+    def _check_audit(self) -> None:
+        if self.audit is None:
+            return
+        if self.source in BUILT_IN or self.layout is not None or self.picture is not None:
+            raise ValueError("`audit` is a second table beside a table of numbers or texts; else split by a column")
+        if self.split.model_fields_set - {"seed"}:
+            raise ValueError("`audit` names the file of the audit rows, and `split` says that rows of `source` audit")
 
     def _check_kind(self) -> None:
         if self.picture is not None and self.text is not None:

@@ -15,7 +15,7 @@ from edgefair.data.equal_rows import check_equal_rows, one_of_each
 from edgefair.data.identity import check_ids
 from edgefair.data.rows import TableRows
 from edgefair.data.skipped import Skipped
-from edgefair.data.sources import as_categories, declared, named_columns, open_source
+from edgefair.data.sources import Source, as_categories, declared, named_columns, open_source
 from edgefair.data.split import split_rows
 from edgefair.data.suspects import are_measurements, suspects
 from edgefair.data.table import Categories, Column, Table
@@ -133,7 +133,7 @@ def load(
         subject=subject,
         content=(*(name for name in features if name not in sensitive), config.label, *config.sensitive),
     )
-    positions = split_rows(config, everything, column=_optional(table, config.split.column), needed=roles)
+    positions = split_rows(config, everything, column=_split_column(config, source), needed=roles)
     drawn = {role: len(chosen) for role, chosen in positions.items()}
     if everything.ids is not None:
         check_ids(everything.ids.take(np.concatenate([*positions.values()])))
@@ -169,6 +169,14 @@ def load(
         },
         missing=config.missing,
     )
+
+
+def _split_column(config: DataConfig, source: Source) -> Categories | None:
+    """The split of every row by its column, or by the file that it is in."""
+    if source.audited is None:
+        return _optional(source.table, config.split.column)
+    split = config.split
+    return Categories((split.train[0], split.audit[0]), source.audited.astype(np.int32))
 
 
 def _check_columns(config: DataConfig, table: Table) -> None:

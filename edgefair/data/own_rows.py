@@ -48,6 +48,7 @@ def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) 
     known = [name for name in data.features if isinstance(data.train.table.columns[name], Categories)]
     wanted: dict[str, Any] = {
         "source": source,
+        "audit": None,
         "layout": None,
         "features": data.features,
         # A column that is there: labels and groups are not asked for.

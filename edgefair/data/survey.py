@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from edgefair.data.lazy import LazyColumn
-from edgefair.data.suspects import DATE, LEAST_ROWS, NEARLY_ALL
+from edgefair.data.suspects import DATE, LEAST_ROWS, NEARLY_ALL, counter_or_id
 from edgefair.data.table import Categories, Column
 
 Kind = Literal["numbers", "text", "true or false", "dates", "arrays", "pictures or texts"]
@@ -20,9 +20,11 @@ class ColumnFacts:
     """One column.
 
     Attributes:
-        missing: rows without a value; for numbers also those that are not finite.
+        missing: rows without a value; of arrays also those with a number that is not finite.
+        infinite: rows with an infinite number.
         distinct: different values; None where they are not compared.
-        names_rows: nearly every row has a value of its own, or the column counts the rows.
+        names_rows: nearly every row has a text of its own, or the column counts rows or is called an id.
+        evidence: what says so, of numbers.
     """
 
     name: str
@@ -31,6 +33,8 @@ class ColumnFacts:
     missing: int
     distinct: int | None
     names_rows: bool = False
+    evidence: str = ""
+    infinite: int = 0
 
     @property
     def constant(self) -> bool:
@@ -44,7 +48,9 @@ class ColumnFacts:
             return "says the same of every row"
         if self.kind == "dates":
             return "each date is learned as a word"
-        return "names rows: learned by heart, and shipped" if self.names_rows else ""
+        if not self.names_rows:
+            return ""
+        return f"names rows: {self.evidence}" if self.evidence else "names rows: learned by heart, and shipped"
 
 
 def facts_over(name: str, parts: Sequence[Column]) -> ColumnFacts:
@@ -73,12 +79,7 @@ def facts_of(name: str, column: Column) -> ColumnFacts:
     if column.ndim > 1:
         bad = ~np.isfinite(column.reshape(rows, -1)).all(axis=1)
         return ColumnFacts(name, "arrays", rows, int(bad.sum()), None)
-    finite = column[np.isfinite(column)]
-    values_of = np.unique(finite)
-    counts = (
-        column.dtype.kind in "iu"
-        and rows >= LEAST_ROWS
-        and len(values_of) == rows
-        and int(values_of[-1]) - int(values_of[0]) == rows - 1
-    )
-    return ColumnFacts(name, "numbers", rows, rows - len(finite), len(values_of), counts)
+    missing, infinite = int(np.isnan(column).sum()), int(np.isinf(column).sum())
+    evidence = counter_or_id(name, column) or ""
+    distinct = len(np.unique(column[np.isfinite(column)]))
+    return ColumnFacts(name, "numbers", rows, missing, distinct, bool(evidence), evidence, infinite)

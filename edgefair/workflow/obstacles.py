@@ -14,6 +14,7 @@ from edgefair.data.sources import as_categories
 from edgefair.data.survey import ColumnFacts, facts_of
 from edgefair.data.table import Categories, Column
 from edgefair.errors import DataError, did_you_mean
+from edgefair.workflow.alike import alike
 
 # More groups of one attribute than this are values, not groups: nearly every pair of them could only be INCONCLUSIVE.
 MOST_GROUPS = 20
@@ -76,11 +77,12 @@ class Obstacle:
     exclude: str | None = None
 
 
-def check_table(table: RawTable, section: Mapping[str, Any]) -> None:
-    """Refuse a table with everything in it that the config could not use.
+def check_table(table: RawTable, section: Mapping[str, Any]) -> tuple[ColumnFacts, ...]:
+    """What the features of a table hold; refuses a table with everything in it that the config could not use.
 
     Args:
-        section: keys of `data:`: label, positive, sensitive, exclude, id, subject, split, merge, picture, text.
+        section: keys of `data:`: label, positive, sensitive, exclude, id, subject, split, merge, equal_rows, picture,
+            text.
 
     Raises:
         ObstaclesError: see its lines.
@@ -97,12 +99,28 @@ def check_table(table: RawTable, section: Mapping[str, Any]) -> None:
         if name in columns:
             obstacles += _sensitive(name, columns[name], binned=name in merged)
     obstacles += [*_identity(section, columns), *_split(section, columns)]
-    if not (section.get("picture") or section.get("text")):
-        for name in columns:
-            if name not in named:
-                obstacles += _feature(facts_of(name, columns[name]))
+    tabular = not (section.get("picture") or section.get("text"))
+    facts = [facts_of(name, columns[name]) for name in columns if tabular and name not in named]
+    doubtful = [(item.name, found) for item in facts for found in _feature(item)]
+    left_out = {name for name, _ in doubtful}
+    features = tuple(item for item in facts if item.name not in left_out)
+    if tabular and "equal_rows" not in section and _comparable(section, columns):
+        asked = alike(section, columns, [item.name for item in features])
+        obstacles += [] if asked is None else [Obstacle(asked)]
+    obstacles += [found for _, found in doubtful]
     if obstacles:
         raise ObstaclesError(str(section["source"]), obstacles)
+    return features
+
+
+def _comparable(section: Mapping[str, Any], columns: Mapping[str, Column]) -> bool:
+    """Whether label and groups are there, and are text or whole numbers of few values."""
+    names = [section["label"], *section["sensitive"]]
+    if not all(name in columns for name in names):
+        return False
+    labels = _categories(section["label"], columns[section["label"]])
+    groups = [_categories(name, columns[name]) for name in section["sensitive"]]
+    return isinstance(labels, Categories) and all(isinstance(item, Categories) for item in groups)
 
 
 def too_many_groups(name: str, present: tuple[str, ...]) -> Obstacle | None:
@@ -226,8 +244,10 @@ def _split(section: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterato
 
 def _feature(found: ColumnFacts) -> Iterator[Obstacle]:
     name = found.name
-    if found.kind in {"numbers", "arrays"} and found.missing:
+    if found.kind == "arrays" and found.missing:
         yield Obstacle(f"'{name}' has no finite number in {found.missing:,} of {found.rows:,} rows", name)
+    elif found.infinite:
+        yield Obstacle(f"'{name}' is infinite in {found.infinite:,} of {found.rows:,} rows", name)
     elif found.constant:
         yield Obstacle(f"'{name}' says the same of every row", name)
     elif found.kind == "dates":
@@ -235,9 +255,10 @@ def _feature(found: ColumnFacts) -> Iterator[Obstacle]:
             f"'{name}' holds dates, and a model would learn each as a word: write numbers such as days", name
         )
     elif found.names_rows:
+        why = f"for {found.evidence}" if found.evidence else "and the shipped file would hold them"
         yield Obstacle(
-            f"'{name}' has {found.distinct:,} different values in {found.rows:,} rows: it names rows, a model would "
-            "learn them by heart and the shipped file hold them. If it is a row's id, say --id; a person's, --subject",
+            f"'{name}' has {found.distinct:,} different values in {found.rows:,} rows: it names rows, {why}, and a "
+            f"model would learn them by heart. A row's id is --id {shlex.quote(name)}; a person's is --subject",
             name,
         )
 

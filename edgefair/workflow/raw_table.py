@@ -4,25 +4,51 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgefair.data.readers import read_table
+from edgefair.data.readers import Choose, read_table
 from edgefair.data.sources import as_categories
-from edgefair.data.table import Column
+from edgefair.data.survey import ColumnFacts
+from edgefair.data.table import Column, Table
+from edgefair.data.two_files import read_both
 from edgefair.errors import DataError, UsageError, did_you_mean
 from edgefair.joint import split
 from edgefair.workflow.obstacles import RawTable, check_table, role_of
 
+# What takes the place of a missing number unless the file's owner says otherwise: an outlier does not move it.
+STAND_IN = "median"
 
-def from_table(path: Path, keys: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
-    """The keys that `DataConfig` takes, and the intersections to judge.
+
+@dataclass(frozen=True)
+class Draft:
+    """What a file becomes.
+
+    Attributes:
+        keys: those that `DataConfig` takes.
+        intersections: which to judge.
+        remarks: what the file's owner must know of the choices, for people.
+    """
+
+    keys: dict[str, Any]
+    intersections: list[tuple[str, ...]]
+    remarks: tuple[str, ...] = ()
+
+
+def from_table(path: Path, keys: Mapping[str, Any], *, base: Path) -> Draft:
+    """The draft of a table.
+
+    Args:
+        base: folder that a relative `audit` starts from.
 
     Raises:
         DataError: the file cannot be used as it is: then all that is in the way.
     """
-    table = _read(path, keys)
+    audit = keys.get("audit")
+    table = _read(path, keys, None if audit is None else base / audit)
     found = {key: value for key, value in keys.items() if key not in {"split", "bin"}}
     found["sensitive"], intersections = parted(keys["sensitive"], table.names)
     column = keys.get("split")
@@ -31,10 +57,27 @@ def from_table(path: Path, keys: Mapping[str, Any]) -> tuple[dict[str, Any], lis
     bounds: Mapping[str, Sequence[int]] = keys.get("bin") or {}
     if bounds:
         found["merge"] = {name: _ranges(name, table, edges) for name, edges in bounds.items()}
-    check_table(table, found)
+    facts = check_table(table, found)
     if column is not None:
         found["split"] = _split(column, table.columns[column])
-    return found, intersections
+    remarks = []
+    numbers, others = (
+        [item for item in facts if item.missing and (item.kind == "numbers") == wanted] for wanted in (True, False)
+    )
+    if numbers:
+        found["missing"] = STAND_IN
+        remarks.append(
+            f"missing numbers: the {STAND_IN} of the training rows stands in, inside the exported file (data.missing; "
+            f"or mean, or refuse): {_shares(numbers)}"
+        )
+    if others:
+        remarks.append(f"missing texts are a category of their own: {_shares(others)}")
+    return Draft(found, intersections, tuple(remarks))
+
+
+def _shares(facts: Sequence[ColumnFacts]) -> str:
+    """Columns with the share of the rows that have no value."""
+    return ", ".join(f"{json.dumps(item.name, ensure_ascii=False)} {item.missing / item.rows:.2%}" for item in facts)
 
 
 def parted(sensitive: Iterable[str], columns: Iterable[str]) -> tuple[list[str], list[tuple[str, ...]]]:
@@ -50,8 +93,11 @@ def parted(sensitive: Iterable[str], columns: Iterable[str]) -> tuple[list[str],
     return list(dict.fromkeys(singles)), list(dict.fromkeys(intersections))
 
 
-def _read(path: Path, keys: Mapping[str, Any]) -> RawTable:
+def _read(path: Path, keys: Mapping[str, Any], audit: Path | None) -> RawTable:
     """The columns that a model could see and those that are named, at once; where one cannot be read, one by one.
+
+    Args:
+        audit: the file of the audit rows, if they have their own.
 
     Raises:
         DataError: none can be.
@@ -69,13 +115,16 @@ def _read(path: Path, keys: Mapping[str, Any]) -> RawTable:
             return [name for name in found if name in named - exclude]
         return [name for name in found if name not in exclude]
 
+    def read(choose: Choose) -> Table:
+        return read_table(path, choose) if audit is None else read_both(path, audit, choose)[0]
+
     try:
-        columns = dict(read_table(path, wanted).columns)
+        columns = dict(read(wanted).columns)
     except DataError:
         columns = {}
         for name in wanted([*names]):
             try:
-                columns |= read_table(path, lambda _, name=name: {name}).columns  # type: ignore[misc]
+                columns |= read(lambda _, name=name: {name}).columns  # type: ignore[misc]
             except DataError as error:
                 unreadable[name] = error.found.removeprefix(f"column '{name}' ")
         if not columns:
