@@ -70,9 +70,9 @@ def _read_parquet(path: Path, choose: Choose, texts: Collection[str]) -> Table:
     try:
         stream = pyarrow.parquet.ParquetFile(path)
         names = list(stream.schema_arrow.names)
-        _check_names(path, names)
         _check_rows(path, stream.metadata.num_rows)
         wanted = set(choose(names))
+        _check_once(path, {name: names.count(name) for name in _twice(names, wanted)})
         return _from_arrow(stream.read(columns=[name for name in names if name in wanted]), texts)
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from error
@@ -113,12 +113,15 @@ def _read_csv(path: Path, choose: Choose, texts: Collection[str]) -> Table:
         parsing = pyarrow.csv.ParseOptions(delimiter=_separator(path))
         with pyarrow.csv.open_csv(path, parse_options=parsing) as stream:
             names = list(stream.schema.names)
-        _check_names(path, names)
         wanted = set(choose(names))
+        twice = _twice(names, wanted)
+        if twice:
+            cells = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.string()))
+            _check_copies(path, pyarrow.csv.read_csv(path, parse_options=parsing, convert_options=cells), twice)
         # No type is guessed from cells: `01` and `true` stay as they are, whatever else is in the column.
         text, coded = pyarrow.string(), pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
         options = pyarrow.csv.ConvertOptions(
-            include_columns=[name for name in names if name in wanted],
+            include_columns=[name for name in dict.fromkeys(names) if name in wanted],
             column_types={name: coded if name in texts else text for name in wanted},
         )
         table = pyarrow.csv.read_csv(path, parse_options=parsing, convert_options=options)
@@ -191,10 +194,34 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(f"'{path}' cannot be read as {path.suffix[1:].upper()}: {reason}", fix="write or copy it again")
 
 
-def _check_names(path: Path, names: list[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(f"'{path}' has {names.count(twice[0])} columns named '{twice[0]}'", expected="one of each name")
+def _twice(names: list[str], wanted: Collection[str]) -> list[str]:
+    """The wanted columns whose name stands more than once in the header."""
+    return [name for name, count in Counter(names).items() if count > 1 and name in wanted]
+
+
+def _check_copies(path: Path, table: pyarrow.Table, twice: list[str]) -> None:
+    """Columns of one name are one where every cell is equal, as a join leaves them; refuse others.
+
+    Args:
+        table: every column of the file, as text.
+    """
+    differ = {}
+    for name in twice:
+        first, *others = (table.column(at) for at, other in enumerate(table.column_names) if other == name)
+        if not all(first.equals(other) for other in others):
+            differ[name] = 1 + len(others)
+    _check_once(path, differ)
+
+
+def _check_once(path: Path, times: Mapping[str, int]) -> None:
+    """Refuse columns that are there several times."""
+    if times:
+        listed = ", ".join(f"{count} columns named '{name}'" for name, count in times.items())
+        raise DataError(
+            f"'{path}' has {listed}",
+            expected="one of each name, or the same in every row of both",
+            fix="rename them in the file's header, or leave them out with data.exclude",
+        )
 
 
 def _check_rows(path: Path, rows: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgefair.data.sources import as_categories
-from edgefair.data.survey import ColumnFacts, facts_of
+from edgefair.data.survey import ColumnFacts, facts_of, facts_over
 from edgefair.data.table import Categories, Column
 from edgefair.errors import DataError, did_you_mean
 from edgefair.workflow.alike import alike
@@ -100,7 +100,7 @@ def check_table(table: RawTable, section: Mapping[str, Any]) -> tuple[ColumnFact
             obstacles += _sensitive(name, columns[name], binned=name in merged)
     obstacles += [*_identity(section, columns), *_split(section, columns)]
     tabular = not (section.get("picture") or section.get("text"))
-    facts = [facts_of(name, columns[name]) for name in columns if tabular and name not in named]
+    facts = [_facts(section, name, columns) for name in columns if tabular and name not in named]
     doubtful = [(item.name, found) for item in facts for found in _feature(item)]
     left_out = {name for name, _ in doubtful}
     features = tuple(item for item in facts if item.name not in left_out)
@@ -109,8 +109,26 @@ def check_table(table: RawTable, section: Mapping[str, Any]) -> tuple[ColumnFact
         obstacles += [] if asked is None else [Obstacle(asked)]
     obstacles += [found for _, found in doubtful]
     if obstacles:
+        # By itself no reason to refuse, for some features are that good; but who must answer anyway is told.
+        obstacles += [
+            Obstacle(
+                f"'{item.name}' alone tells the label (balanced accuracy {item.tells:.2f}): leave it out if it is "
+                "written down after the outcome",
+                item.name,
+            )
+            for item in features
+            if item.telling
+        ]
         raise ObstaclesError(str(section["source"]), obstacles)
     return features
+
+
+def _facts(section: Mapping[str, Any], name: str, columns: Mapping[str, Column]) -> ColumnFacts:
+    """What a feature holds, and whether it gives the label away."""
+    labels = _categories(section["label"], columns[section["label"]]) if section["label"] in columns else None
+    if not isinstance(labels, Categories) or labels.missing():
+        return facts_of(name, columns[name])
+    return facts_over(name, [columns[name]], labels.codes, len(labels.values))
 
 
 def _comparable(section: Mapping[str, Any], columns: Mapping[str, Column]) -> bool:
@@ -148,6 +166,8 @@ def _absent(section: Mapping[str, Any], table: RawTable) -> Iterator[Obstacle]:
 
 
 def _unreadable(name: str, why: str, *, named: bool) -> Obstacle:
+    if why.endswith(f"columns named '{name}'"):
+        return Obstacle(f"there are {why}, and they differ: rename them in the file's header", None if named else name)
     hint = ": write numbers, such as days" if "date" in why or "timestamp" in why else ""
     return Obstacle(f"'{name}' {why}{hint}", None if named else name)
 
@@ -255,10 +275,11 @@ def _feature(found: ColumnFacts) -> Iterator[Obstacle]:
             f"'{name}' holds dates, and a model would learn each as a word: write numbers such as days", name
         )
     elif found.names_rows:
+        valued = found.rows - found.missing
         why = f"for {found.evidence}" if found.evidence else "and the shipped file would hold them"
         yield Obstacle(
-            f"'{name}' has {found.distinct:,} different values in {found.rows:,} rows: it names rows, {why}, and a "
-            f"model would learn them by heart. A row's id is --id {shlex.quote(name)}; a person's is --subject",
+            f"'{name}' has {found.distinct:,} different values in {valued:,} rows: it names rows, {why}. Say --id "
+            f"{shlex.quote(name)} if it is a row's id, --subject if a person's",
             name,
         )
 
@@ -271,6 +292,7 @@ def _categories(name: str, column: Column) -> Categories | Obstacle:
 
 
 def _some(values: Iterable[str]) -> str:
-    listed = [*values]
+    # Blanks around a value are a part of it, and seen in quotes alone.
+    listed = [value if value == value.strip() else f"'{value}'" for value in values]
     more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
     return ", ".join(listed[:SHOWN]) + more

@@ -72,12 +72,23 @@ def from_table(path: Path, keys: Mapping[str, Any], *, base: Path) -> Draft:
         )
     if others:
         remarks.append(f"missing texts are a category of their own: {_shares(others)}")
+    telling = [f"{_quoted(item.name)} {item.tells:.2f}" for item in facts if item.telling]
+    if telling:
+        remarks.append(
+            f"each of these alone tells the label (balanced accuracy): {', '.join(telling)}. What is written down "
+            "after the outcome is no feature: add it to data.exclude"
+        )
     return Draft(found, intersections, tuple(remarks))
 
 
 def _shares(facts: Sequence[ColumnFacts]) -> str:
     """Columns with the share of the rows that have no value."""
-    return ", ".join(f"{json.dumps(item.name, ensure_ascii=False)} {item.missing / item.rows:.2%}" for item in facts)
+    return ", ".join(f"{_quoted(item.name)} {item.missing / item.rows:.2%}" for item in facts)
+
+
+def _quoted(name: str) -> str:
+    """A name on one line, whatever is in it."""
+    return json.dumps(name, ensure_ascii=False)
 
 
 def parted(sensitive: Iterable[str], columns: Iterable[str]) -> tuple[list[str], list[tuple[str, ...]]]:
@@ -122,14 +133,14 @@ def _read(path: Path, keys: Mapping[str, Any], audit: Path | None) -> RawTable:
         columns = dict(read(wanted).columns)
     except DataError:
         columns = {}
-        for name in wanted([*names]):
+        for name in dict.fromkeys(wanted([*names])):
             try:
                 columns |= read(lambda _, name=name: {name}).columns  # type: ignore[misc]
             except DataError as error:
-                unreadable[name] = error.found.removeprefix(f"column '{name}' ")
+                unreadable[name] = error.found.removeprefix(f"column '{name}' ").removeprefix(f"'{path}' has ")
         if not columns:
             raise
-    return RawTable(path, tuple(names), columns, unreadable)
+    return RawTable(path, tuple(dict.fromkeys(names)), columns, unreadable)
 
 
 def _ranges(name: str, table: RawTable, edges: Sequence[int]) -> dict[str, list[str]]:
