@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 
 import click
 
-from edgefair.cli.say import say
+from edgefair.cli.say import say, say_next
 from edgefair.report.escape import one_line
 
 
@@ -111,8 +110,8 @@ def command(
     given = {name: value for name, value in wanted.items() if value is not None}
     remarks = write_config(output, source=source, given=given, project=project, force=force)
     click.echo(one_line(f"wrote {output}"))
-    at = "" if output == Path("edgefair.yaml") else f" -c {shlex.quote(str(output))}"
-    say(*remarks, f"next: edgefair data describe{at}, then edgefair train{at}")
+    say(*remarks)
+    say_next(output, "data describe", "train")
 
 
 def _bounds(text: str) -> tuple[str, list[int]]:

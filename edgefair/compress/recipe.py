@@ -147,10 +147,8 @@ def calibration_rows(
     worst = recipe.balance == "group-worst"
     rows = recipe.rows // 2 if worst else recipe.rows
     of_group, of_label = names or ([*map(str, range(groups))], [*map(str, range(labels))])
-    for index, of_judged in judged or [(group, of_group)]:
-        _check_cells(
-            recipe, index if labels == 1 else index * labels + label, of_judged, of_label if labels > 1 else ()
-        )
+    for part, of_judged in judged or [(group, of_group)]:
+        _check_cells(recipe, part if labels == 1 else part * labels + label, of_judged, of_label if labels > 1 else ())
     filled = np.unique(cell).tolist()
     chosen = [rng.permutation(np.flatnonzero(cell == index))[: max(1, rows // len(filled))] for index in filled]
     if worst:

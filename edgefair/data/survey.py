@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.lazy import LazyColumn
-from edgefair.data.suspects import DATE, LEAST_ROWS, NEARLY_ALL, counter_or_id
+from edgefair.data.suspects import DATE, counter_or_id, names_rows
 from edgefair.data.table import Categories, Column
 from edgefair.data.telling import TELLING, tells_label
 
@@ -25,7 +25,7 @@ class ColumnFacts:
         missing: rows without a value; of arrays also those with a number that is not finite.
         infinite: rows with an infinite number.
         distinct: different values; None where they are not compared.
-        names_rows: nearly every row has a text of its own, or the column counts rows or is called an id.
+        names_rows: most rows have a text that hardly another one has, or the column counts rows or is called an id.
         evidence: what says so, of numbers.
         tells: balanced accuracy of the column alone, as `tells_label`; None where it was not asked.
     """
@@ -92,7 +92,7 @@ def facts_of(name: str, column: Column) -> ColumnFacts:
         return ColumnFacts(name, "pictures or texts", rows, 0, None)
     if isinstance(column, Categories):
         values, missing = column.present, column.missing()
-        own = rows >= LEAST_ROWS and len(values) > NEARLY_ALL * (rows - missing) > 0
+        own = names_rows(column)
         dates = bool(values) and all(DATE.fullmatch(value) for value in values)
         two = set(values) <= {"False", "True"} and bool(values)
         kind: Kind = "dates" if dates else "true or false" if two else "text"

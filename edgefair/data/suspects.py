@@ -13,6 +13,9 @@ from edgefair.data.table import MISSING, Categories, Column, Table
 
 # Of so many rows with a value, a share of different values above which a column names rows; below, text may be rich.
 LEAST_ROWS, NEARLY_ALL = 50, 0.9
+# A value that fewer rows share is hardly learned; where most rows have such a one, the column names them too, as
+# surnames do, and as ids do of people who are there twice.
+SHARED_BY, MOST = 5, 0.5
 DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([T ]\d{1,2}:\d{2}.*)?")
 # Whole numbers that are all different, in a range of so many times their rows, are counted: of numbers that are drawn
 # from such a range, of 50 already, chance repeats one but for once in 10^5 times.
@@ -29,6 +32,15 @@ def are_measurements(texts: Collection[str]) -> bool:
     return any(map(FRACTION.fullmatch, texts)) and all(map(NUMBER.fullmatch, texts))
 
 
+def names_rows(column: Categories) -> bool:
+    """Whether hardly any row shares its text with others."""
+    counts = np.bincount(column.codes[column.codes != MISSING], minlength=len(column.values))
+    rows = int(counts.sum())
+    if rows < LEAST_ROWS:
+        return False
+    return np.count_nonzero(counts) > NEARLY_ALL * rows or int(counts[counts < SHARED_BY].sum()) > MOST * rows
+
+
 def counter_or_id(name: str, column: NDArray[np.generic]) -> str | None:
     """What makes a column of numbers one that names rows, for people; None for a quantity, however unique it is.
 
@@ -37,7 +49,8 @@ def counter_or_id(name: str, column: NDArray[np.generic]) -> str | None:
     if column.dtype.kind not in "iuf" or column.ndim != 1:
         return None
     known = column[np.isfinite(column)]
-    if len(known) < LEAST_ROWS:
+    # Whole numbers that are written with a fraction are measured; where some are missing, they have no other type.
+    if len(known) < LEAST_ROWS or (column.dtype.kind == "f" and len(known) == len(column)):
         return None
     low, high = known.min(), known.max()
     # Cheap for what is none: fewer whole numbers than rows in the range, or a fraction.
@@ -88,7 +101,7 @@ def _why_text(column: Categories) -> str | None:
     # Of numbers that are written as text, who reads them says that they are.
     if rows < LEAST_ROWS or are_measurements(values):
         return None
-    if len(values) > NEARLY_ALL * rows:
+    if names_rows(column):
         return f"has {len(values):,} different values in {rows:,} rows, as names and ids have"
     if len(values) == 1 and not column.missing():
         return f"is '{values[0]}' in every row"

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgefair.data.sources import as_categories
 from edgefair.data.survey import ColumnFacts, facts_of, facts_over
-from edgefair.data.table import Categories, Column
+from edgefair.data.table import Categories, Column, Table
 from edgefair.errors import DataError, did_you_mean
 from edgefair.workflow.alike import alike
 
@@ -56,12 +56,14 @@ class RawTable:
         names: all of its columns.
         columns: those that can be read and are not excluded.
         unreadable: those that cannot, and why.
+        training: how many rows come before those of an audit file; None without one.
     """
 
     path: Path
     names: tuple[str, ...]
     columns: Mapping[str, Column]
     unreadable: Mapping[str, str]
+    training: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def check_table(table: RawTable, section: Mapping[str, Any]) -> tuple[ColumnFact
     obstacles += [_unreadable(name, why, named=name in named) for name, why in table.unreadable.items()]
     if section["label"] in columns:
         obstacles += _label(section, columns[section["label"]])
+        obstacles += _other_labels(section, columns[section["label"]], table)
     for name in section["sensitive"]:
         if name in columns:
             obstacles += _sensitive(name, columns[name], binned=name in merged)
@@ -105,7 +108,9 @@ def check_table(table: RawTable, section: Mapping[str, Any]) -> tuple[ColumnFact
     left_out = {name for name, _ in doubtful}
     features = tuple(item for item in facts if item.name not in left_out)
     if tabular and "equal_rows" not in section and _comparable(section, columns):
-        asked = alike(section, columns, [item.name for item in features])
+        # With a file of their own those of the audit alone are judged.
+        judged = Table(columns).take(np.arange(table.training or 0, len(columns[section["label"]])))
+        asked = alike(section, judged.columns, [item.name for item in features])
         obstacles += [] if asked is None else [Obstacle(asked)]
     obstacles += [found for _, found in doubtful]
     if obstacles:
@@ -191,6 +196,21 @@ def _label(section: Mapping[str, Any], column: Column) -> Iterator[Obstacle]:
         yield Obstacle(
             f"label '{name}' has {len(present)} values, and --positive is for two: {_some(present)}. Leave it out, or "
             "write a column of two values"
+        )
+
+
+def _other_labels(section: Mapping[str, Any], column: Column, table: RawTable) -> Iterator[Obstacle]:
+    """Labels that the audit file writes, and the file of the training rows does not."""
+    labels = _categories(section["label"], column)
+    if table.training is None or isinstance(labels, Obstacle):
+        return
+    rows = np.arange(len(labels))
+    known = labels.take(rows[: table.training]).present
+    other = [value for value in labels.take(rows[table.training :]).present if value not in known]
+    if other:
+        yield Obstacle(
+            f"label '{section['label']}' is {_some(other)} in '{section['audit']}' alone, and {_some(known)} in "
+            f"'{table.path.name}': write both files alike"
         )
 
 

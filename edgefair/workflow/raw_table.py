@@ -126,8 +126,14 @@ def _read(path: Path, keys: Mapping[str, Any], audit: Path | None) -> RawTable:
             return [name for name in found if name in named - exclude]
         return [name for name in found if name not in exclude]
 
+    training: int | None = None
+
     def read(choose: Choose) -> Table:
-        return read_table(path, choose) if audit is None else read_both(path, audit, choose)[0]
+        nonlocal training
+        if audit is None:
+            return read_table(path, choose)
+        table, training = read_both(path, audit, choose)
+        return table
 
     try:
         columns = dict(read(wanted).columns)
@@ -140,7 +146,7 @@ def _read(path: Path, keys: Mapping[str, Any], audit: Path | None) -> RawTable:
                 unreadable[name] = error.found.removeprefix(f"column '{name}' ").removeprefix(f"'{path}' has ")
         if not columns:
             raise
-    return RawTable(path, tuple(dict.fromkeys(names)), columns, unreadable)
+    return RawTable(path, tuple(dict.fromkeys(names)), columns, unreadable, training)
 
 
 def _ranges(name: str, table: RawTable, edges: Sequence[int]) -> dict[str, list[str]]:
