@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig, SplitConfig
-from edgefair.data.dataset import DataSet, as_declared, finite
+from edgefair.data.dataset import DataSet, as_declared
+from edgefair.data.finite import finite
 from edgefair.data.lazy import LazyColumn
 from edgefair.data.overlap import check_overlap
 from edgefair.data.rows import TableRows

@@ -38,7 +38,8 @@ def names_rows(column: Categories) -> bool:
     rows = int(counts.sum())
     if rows < LEAST_ROWS:
         return False
-    return np.count_nonzero(counts) > NEARLY_ALL * rows or int(counts[counts < SHARED_BY].sum()) > MOST * rows
+    hardly_shared = int(counts[counts < SHARED_BY].sum())
+    return int(np.count_nonzero(counts)) > NEARLY_ALL * rows or hardly_shared > MOST * rows
 
 
 def counter_or_id(name: str, column: NDArray[np.generic]) -> str | None:

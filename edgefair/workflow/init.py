@@ -197,7 +197,10 @@ def render_config(
     return TEMPLATE.format(
         project=project,
         data="\n".join(
-            [*(f"  {key}: {_flow(value)}" for key, value in data.items()), *(f"  # {text}" for text in remarks)]
+            [
+                *(f"  {key}: {_flow(value)}" for key, value in data.items()),
+                *(f"  # {_escaped(text)}" for text in remarks),
+            ]
         ),
         attributes="\n".join(
             f"    {_flow(join(parts))}: {{groups: {_flow(list(values))}}}" for parts, values in groups.items()
@@ -210,4 +213,8 @@ def render_config(
 
 def _flow(value: Any) -> str:
     """A value on one line: JSON is YAML, but for characters that YAML takes for line breaks or does not take at all."""
-    return ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+    return _escaped(json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(text: str) -> str:
+    return ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

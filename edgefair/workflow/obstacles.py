@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from edgefair.data.sources import as_categories
-from edgefair.data.survey import ColumnFacts, facts_of, facts_over
+from edgefair.data.survey import ColumnFacts
 from edgefair.data.table import Categories, Column, Table
 from edgefair.errors import DataError, did_you_mean
 from edgefair.workflow.alike import alike
+from edgefair.workflow.doubts import Obstacle, doubts, facts_beside, telling
 
 # More groups of one attribute than this are values, not groups: nearly every pair of them could only be INCONCLUSIVE.
 MOST_GROUPS = 20
@@ -66,19 +67,6 @@ class RawTable:
     training: int | None = None
 
 
-@dataclass(frozen=True)
-class Obstacle:
-    """One of them.
-
-    Attributes:
-        found: what and how many, and what to do about it.
-        exclude: the column that need only be left out.
-    """
-
-    found: str
-    exclude: str | None = None
-
-
 def check_table(table: RawTable, section: Mapping[str, Any]) -> tuple[ColumnFacts, ...]:
     """What the features of a table hold; refuses a table with everything in it that the config could not use.
 
@@ -103,8 +91,10 @@ def check_table(table: RawTable, section: Mapping[str, Any]) -> tuple[ColumnFact
             obstacles += _sensitive(name, columns[name], binned=name in merged)
     obstacles += [*_identity(section, columns), *_split(section, columns)]
     tabular = not (section.get("picture") or section.get("text"))
-    facts = [_facts(section, name, columns) for name in columns if tabular and name not in named]
-    doubtful = [(item.name, found) for item in facts for found in _feature(item)]
+    labels = _categories(section["label"], columns[section["label"]]) if section["label"] in columns else None
+    told = labels if isinstance(labels, Categories) else None
+    facts = [facts_beside(told, name, columns[name]) for name in columns if tabular and name not in named]
+    doubtful = [(item.name, found) for item in facts for found in doubts(item)]
     left_out = {name for name, _ in doubtful}
     features = tuple(item for item in facts if item.name not in left_out)
     if tabular and "equal_rows" not in section and _comparable(section, columns):
@@ -115,25 +105,9 @@ def check_table(table: RawTable, section: Mapping[str, Any]) -> tuple[ColumnFact
     obstacles += [found for _, found in doubtful]
     if obstacles:
         # By itself no reason to refuse, for some features are that good; but who must answer anyway is told.
-        obstacles += [
-            Obstacle(
-                f"'{item.name}' alone tells the label (balanced accuracy {item.tells:.2f}): leave it out if it is "
-                "written down after the outcome",
-                item.name,
-            )
-            for item in features
-            if item.telling
-        ]
+        obstacles += [telling(item) for item in features if item.telling]
         raise ObstaclesError(str(section["source"]), obstacles)
     return features
-
-
-def _facts(section: Mapping[str, Any], name: str, columns: Mapping[str, Column]) -> ColumnFacts:
-    """What a feature holds, and whether it gives the label away."""
-    labels = _categories(section["label"], columns[section["label"]]) if section["label"] in columns else None
-    if not isinstance(labels, Categories) or labels.missing():
-        return facts_of(name, columns[name])
-    return facts_over(name, [columns[name]], labels.codes, len(labels.values))
 
 
 def _comparable(section: Mapping[str, Any], columns: Mapping[str, Column]) -> bool:
@@ -279,28 +253,6 @@ def _split(section: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterato
             + (f", and empty in {values.missing():,} rows" if values.missing() else "")
             + ": it must say train, validation or test, and both train and test. Rename the values; or leave --split "
             "out, and list them under data.split by hand"
-        )
-
-
-def _feature(found: ColumnFacts) -> Iterator[Obstacle]:
-    name = found.name
-    if found.kind == "arrays" and found.missing:
-        yield Obstacle(f"'{name}' has no finite number in {found.missing:,} of {found.rows:,} rows", name)
-    elif found.infinite:
-        yield Obstacle(f"'{name}' is infinite in {found.infinite:,} of {found.rows:,} rows", name)
-    elif found.constant:
-        yield Obstacle(f"'{name}' says the same of every row", name)
-    elif found.kind == "dates":
-        yield Obstacle(
-            f"'{name}' holds dates, and a model would learn each as a word: write numbers such as days", name
-        )
-    elif found.names_rows:
-        valued = found.rows - found.missing
-        why = f"for {found.evidence}" if found.evidence else "and the shipped file would hold them"
-        yield Obstacle(
-            f"'{name}' has {found.distinct:,} different values in {valued:,} rows: it names rows, {why}. Say --id "
-            f"{shlex.quote(name)} if it is a row's id, --subject if a person's",
-            name,
         )
 
 

@@ -153,6 +153,19 @@ def test_ranges_of_text_and_bounds_that_are_no_numbers_are_refused(init):
     assert "is not COLUMN=N,N,..." in init(*NAMED, "--bin", "age=young").stderr
 
 
+def test_a_name_with_a_line_break_stays_inside_its_comment(init, tmp_path):
+    columns = people()
+    columns["days\u0085 label: x\u2028exclude: []"] = columns.pop("days")
+    columns["a\nb"] = [value or "" for value in columns.pop("charge")]
+    write(tmp_path / "people.csv", columns)
+    made = init(*NAMED, "--exclude", "race", "--exclude", "age", *HARMLESS)
+    assert made.exit_code == 0, made.output
+    config = load_config(tmp_path / "edgefair.yaml")
+    assert config.data.label == "again"
+    assert config.data.missing == "median"
+    assert "name" in config.data.exclude
+
+
 def test_a_subject_is_asked_for_where_an_id_has_several_rows(init, tmp_path):
     columns = people()
     columns["name"] = [f"person {row // 3}" for row in range(ROWS)]
