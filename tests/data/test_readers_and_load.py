@@ -131,7 +131,7 @@ def test_a_category_that_training_never_saw_is_unseen(tmp_path):
 def test_a_drawn_split_follows_its_own_seed_and_keeps_subjects_together(tmp_path):
     rows = 400
     columns = {
-        "x": list(range(rows)),
+        "x": [float(row) for row in range(rows)],
         "who": [str(index // 4) for index in range(rows)],
         "sex": ["F", "M"] * (rows // 2),
         "pay": ["low", "high", "high", "low"] * (rows // 4),
