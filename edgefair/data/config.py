@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from edgefair.data.glyphs import SHAPES, GlyphConfig
+from edgefair.data.images.glyphs import SHAPES, GlyphConfig
 from edgefair.data.layouts import LAYOUTS, PICTURE
 from edgefair.errors import did_you_mean
-from edgefair.probe.features import plain_text, value_text
+from edgefair.probe.inputs.features import plain_text, value_text
 
 # What a missing number is: an error, or what that of the training rows stands in for, inside the exported graph.
 MissingRule = Literal["refuse", "mean", "median"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.config import MissingRule
-from edgefair.data.table import Table
+from edgefair.data.files.table import Table
 from edgefair.errors import DataError
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.data.files.table import MISSING, Categories
 from edgefair.data.rows import TableRows
-from edgefair.data.table import MISSING, Categories
-from edgefair.data.unseen import mostly_of
-from edgefair.probe.spec import Column, ModelSpec
+from edgefair.data.survey.unseen import mostly_of
+from edgefair.probe.onnx_files.spec import Column, ModelSpec
 
 
 def missing_notes(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.table import Categories, Column
+from edgefair.data.files.table import Categories, Column
 
 # Balanced accuracy of one column alone, from which on somebody should ask whether it is known when the model decides.
 TELLING = 0.95

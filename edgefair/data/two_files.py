@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefair.data.readers import Choose, read_table
-from edgefair.data.table import MISSING, Categories, Column, Table
+from edgefair.data.files.readers import Choose, read_table
+from edgefair.data.files.table import MISSING, Categories, Column, Table
 from edgefair.errors import DataError
 
 

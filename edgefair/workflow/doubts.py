@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgefair.data.survey import ColumnFacts, facts_of, facts_over
-from edgefair.data.table import Categories, Column
+from edgefair.data.files.table import Categories, Column
+from edgefair.data.survey.columns import ColumnFacts, facts_of, facts_over
 
 
 @dataclass(frozen=True)

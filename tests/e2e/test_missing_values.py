@@ -10,8 +10,8 @@ from commands import run
 
 from edgefair.config import load_config
 from edgefair.data.dataset import load
-from edgefair.probe.runtime import load as load_on_device
-from edgefair.probe.spec import ModelSpec
+from edgefair.probe.bundles.runtime import load as load_on_device
+from edgefair.probe.onnx_files.spec import ModelSpec
 
 ROWS = 6000
 CONFIG = """\
