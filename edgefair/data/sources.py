@@ -22,6 +22,7 @@ from edgefair.data.layouts import LAYOUTS, read_layout
 from edgefair.data.texts import Texts, open_tokenizer
 from edgefair.data.two_files import read_both
 from edgefair.errors import DataError, did_you_mean
+from edgefair.probe.inputs.dates import is_unclear_date
 from edgefair.probe.inputs.features import plain_text
 
 BUILT_IN_FILES = {"census-income": "census_income_kdd.parquet", "emoji-people": "emoji_people.parquet"}
@@ -75,7 +76,20 @@ def open_source(config: DataConfig, base: Path, categories: Collection[str] = ()
         source = _from_file(config, base, categories)
     if not source.table.rows:
         raise DataError("no row is left", expected="rows that data.where keeps and that can be read")
+    _check_dates(source.table)
     return source
+
+
+def _check_dates(table: Table) -> None:
+    """Refuse text cells that are dates in whichever of two ways they are read."""
+    for name, column in table.columns.items():
+        found = filter(is_unclear_date, column.present) if isinstance(column, Categories) else ()
+        for value in found:
+            raise DataError(
+                f"column '{name}' holds the date '{value}', and nobody can say which number is the month",
+                expected="dates with the year first, as 2024-01-31 (31.01.2024 is read too)",
+                fix="write them so, or leave the column out; of a CSV file data.csv.dates (init: --dates) can say it",
+            )
 
 
 def _from_file(config: DataConfig, base: Path, categories: Collection[str]) -> Source:
@@ -87,9 +101,9 @@ def _from_file(config: DataConfig, base: Path, categories: Collection[str]) -> S
         return _columns(config, names, path) - ({config.picture} if inside else set())
 
     if config.audit is not None:
-        table, training = read_both(path, base / config.audit, choose, texts=texts)
+        table, training = read_both(path, base / config.audit, choose, texts=texts, csv=config.csv)
     else:
-        table = read_table(path, choose, texts=texts)
+        table = read_table(path, choose, texts=texts, csv=config.csv)
         training = table.rows
     if config.picture is None:
         source = _plain_rows(config, table, training)

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.files.readers import Choose, read_table
 from edgefair.data.files.table import MISSING, Categories, Column, Table
 from edgefair.errors import DataError
 
 
-def read_both(path: Path, audit: Path, choose: Choose, *, texts: Collection[str] = ()) -> tuple[Table, int]:
+def read_both(
+    path: Path, audit: Path, choose: Choose, *, texts: Collection[str] = (), csv: CsvConfig | None = None
+) -> tuple[Table, int]:
     """The chosen columns of both files, the audit file's rows last, and how many rows come before them.
 
     A column that is text in one of the files is text in both, as it stands there.
@@ -23,7 +26,7 @@ def read_both(path: Path, audit: Path, choose: Choose, *, texts: Collection[str]
     Raises:
         DataError: as `read_table`; a column that the audit file lacks, or that is another kind of thing there.
     """
-    first = read_table(path, choose, texts=texts)
+    first = read_table(path, choose, texts=texts, csv=csv)
     names = list(first.columns)
 
     def same(found: list[str]) -> list[str]:
@@ -38,11 +41,12 @@ def read_both(path: Path, audit: Path, choose: Choose, *, texts: Collection[str]
             )
         return names
 
-    second = read_table(audit, same, texts=texts)
+    second = read_table(audit, same, texts=texts, csv=csv)
     parted = {name for name in names if _other_kind(first.columns[name], second.columns[name])}
     if parted:
         texts = {*texts, *parted}
-        first, second = read_table(path, lambda _: names, texts=texts), read_table(audit, same, texts=texts)
+        first = read_table(path, lambda _: names, texts=texts, csv=csv)
+        second = read_table(audit, same, texts=texts, csv=csv)
     columns = {name: _joined(name, first.columns[name], second.columns[name]) for name in names}
     return Table(columns), first.rows
 

@@ -32,7 +32,7 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
     become the input `numeric`, where the data says so with what stands in for a missing one; categories the input
     `categorical` with the vocabulary of the training split, of which no value may be one; and an
     array feature an input of its own name; where that is one of these, the other gets a number. Vocabularies are
-    sorted, so equal data gives an equal spec.
+    sorted and in the one spelling of each value, so equal data gives an equal spec, whoever wrote it.
 
     Raises:
         DataError: a categorical feature of which no value is frequent enough for a vocabulary, or numbers of which no
@@ -50,7 +50,7 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
             arrays.append(InputSpec(name="picture", dtype="uint8", picture=_picture(name, model.picture)))
         elif isinstance(values, Categories):
             own = CATEGORY if values.missing() >= LEAST_ROWS else None
-            categories.append(Column(name, _vocabulary(name, values), missing=own))
+            categories.append(Column(name, _vocabulary(name, values.plain()), missing=own))
         elif values.ndim > 1:
             arrays.append(InputSpec(name=name, dtype="float32", array=name))
         else:
@@ -115,7 +115,8 @@ def rare_values(spec: ModelSpec, rows: TableRows) -> tuple[str, ...]:
     found = []
     for column in (column for item in spec.inputs for column in item.columns if column.vocabulary is not None):
         values = rows.table.columns[column.name]
-        if isinstance(values, Categories) and (rare := sorted({*values.present} - {*(column.vocabulary or ())})):
+        present = values.plain().present if isinstance(values, Categories) else ()
+        if rare := sorted({*present} - {*(column.vocabulary or ())}):
             found.append(
                 f"'{column.name}': {len(rare):,} values of fewer than {LEAST_ROWS} training rows are coded as unseen, "
                 f"as '{rare[0]}'"

@@ -63,8 +63,7 @@ def _values(column: Column) -> NDArray[np.uint64]:
         # One NaN of the many that there are: all of them are the same missing value.
         numbers[np.isnan(numbers)] = np.nan
         return _mix(numbers.view(np.uint64))
-    flat = np.ascontiguousarray(column.reshape(len(column), -1))
-    return np.array([bytes_hash(row.tobytes()) for row in flat], dtype=np.uint64)
+    return np.array([bytes_hash(row.tobytes()) for row in column], dtype=np.uint64)
 
 
 def hash_categories(column: Categories) -> NDArray[np.uint64]:

@@ -33,7 +33,7 @@ class ObstaclesError(DataError):
     """Everything that stands in the way of using a file."""
 
     def __init__(self, source: str, obstacles: list[Obstacle]) -> None:
-        exclude = [item.exclude for item in obstacles if item.exclude]
+        exclude = [item.exclude for item in obstacles if item.exclude is not None]
         flags = " ".join(f"--exclude {shlex.quote(name)}" for name in exclude)
         super().__init__(
             f"'{source}' cannot be used as it is: {len(obstacles)} "
@@ -145,10 +145,12 @@ def _absent(section: Mapping[str, Any], table: RawTable) -> Iterator[Obstacle]:
 
 
 def _unreadable(name: str, why: str, *, named: bool) -> Obstacle:
-    if why.endswith(f"columns named '{name}'"):
-        return Obstacle(f"there are {why}, and they differ: rename them in the file's header", None if named else name)
-    hint = ": write numbers, such as days" if "date" in why or "timestamp" in why else ""
-    return Obstacle(f"'{name}' {why}{hint}", None if named else name)
+    if why.partition(":")[0].endswith(f"columns named '{name}'"):
+        return Obstacle(
+            f"there are {why.partition(':')[0]}, and they differ: rename them in the file's header",
+            None if named else name,
+        )
+    return Obstacle(f"'{name}' {why}", None if named else name)
 
 
 def _label(section: Mapping[str, Any], column: Column) -> Iterator[Obstacle]:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.files.readers import Choose, read_table
 from edgefair.data.files.table import Column, Table
 from edgefair.data.sources import as_categories
@@ -112,6 +115,7 @@ def _read(path: Path, keys: Mapping[str, Any], audit: Path | None) -> RawTable:
 
     Raises:
         DataError: none can be.
+        UsageError: an encoding that there is not.
     """
     exclude = {keys.get("picture"), *(keys.get("exclude") or ())}
     names: list[str] = []
@@ -126,13 +130,17 @@ def _read(path: Path, keys: Mapping[str, Any], audit: Path | None) -> RawTable:
             return [name for name in found if name in named - exclude]
         return [name for name in found if name not in exclude]
 
+    try:
+        csv = CsvConfig.model_validate(keys.get("csv") or {})
+    except ValidationError as error:
+        raise UsageError(f"--encoding: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
     training: int | None = None
 
     def read(choose: Choose) -> Table:
         nonlocal training
         if audit is None:
-            return read_table(path, choose)
-        table, training = read_both(path, audit, choose)
+            return read_table(path, choose, csv=csv)
+        table, training = read_both(path, audit, choose, csv=csv)
         return table
 
     try:
@@ -143,7 +151,8 @@ def _read(path: Path, keys: Mapping[str, Any], audit: Path | None) -> RawTable:
             try:
                 columns |= read(lambda _, name=name: {name}).columns  # type: ignore[misc]
             except DataError as error:
-                unreadable[name] = error.found.removeprefix(f"column '{name}' ").removeprefix(f"'{path}' has ")
+                why = error.found.removeprefix(f"column '{name}' ").removeprefix(f"'{path}' has ")
+                unreadable[name] = why if error.fix is None else f"{why}: {error.fix}"
         if not columns:
             raise
     return RawTable(path, tuple(dict.fromkeys(names)), columns, unreadable, training)
