@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
+from pathlib import Path
 
 import click
 
@@ -16,3 +18,9 @@ def say(*lines: str) -> None:
     """
     with suppress(OSError):
         click.echo("\n".join(map(one_line, lines)), err=True)
+
+
+def say_next(config_path: Path, *commands: str) -> None:
+    """Print which commands go on from here, each for the same config."""
+    at = "" if config_path == Path("edgefair.yaml") else f" -c {shlex.quote(str(config_path))}"
+    say("next: " + ", then ".join(f"edgefair {command}{at}" for command in commands))

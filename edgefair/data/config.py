@@ -14,6 +14,9 @@ from edgefair.data.layouts import LAYOUTS, PICTURE
 from edgefair.errors import did_you_mean
 from edgefair.probe.inputs.features import plain_text, value_text
 
+# What a missing number is: an error, or what that of the training rows stands in for, inside the exported graph.
+MissingRule = Literal["refuse", "mean", "median"]
+
 # What equal rows are: nobody has said, different people who share their answers, or copies of one.
 EqualRowsRule = Literal["refuse", "people", "once"]
 
@@ -154,6 +157,11 @@ class DataConfig(BaseModel):
         description="A built-in set (census-income, emoji-people, glyphs), the path of a .parquet, .csv or .npz file, "
         "or with `layout` the folder of the set."
     )
+    audit: str | None = Field(
+        None,
+        description="A file of its own for the rows that audit, with the columns of `source`, whose rows all train and "
+        "validate then.",
+    )
     csv: CsvConfig = Field(default_factory=CsvConfig, description="How a .csv file was written.")
     layout: str | None = Field(
         None, description="The published layout of the folder: celeba, fairface, utkface, raf-db or ck+."
@@ -185,6 +193,12 @@ class DataConfig(BaseModel):
     features: tuple[str, ...] | None = Field(None, description="Columns that the model sees; default: all others.")
     exclude: tuple[str, ...] = Field((), description="Columns that the model never sees (ids, survey weights).")
     categorical: tuple[str, ...] = Field((), description="Columns of numbers that are codes, not quantities.")
+    missing: MissingRule = Field(
+        "refuse",
+        description="What a missing number of a feature is: an error (`refuse`), or the `mean` or `median` of the "
+        "column's training rows stands in for it, inside the exported file. A missing category is one of its own where "
+        "training rows have it.",
+    )
     id: str | None = Field(None, description="Column that identifies a row; an id of two rows is an error.")
     subject: str | None = Field(None, description="Column that identifies a person with several rows.")
     equal_rows: EqualRowsRule = Field(
@@ -249,6 +263,7 @@ class DataConfig(BaseModel):
         if self.classes is not None and len(set(self.classes)) != len(self.classes):
             raise ValueError("a class is named twice in `classes`")
         self._check_kind()
+        self._check_audit()
         if self.features is not None:
             if self.label in self.features:
                 raise ValueError(f"the label '{self.label}' is among the features")
@@ -258,6 +273,14 @@ class DataConfig(BaseModel):
                     f"sensitive column '{seen[0]}' is among the features (allow_sensitive_features: true permits it)"
                 )
         return self
+
+    def _check_audit(self) -> None:
+        if self.audit is None:
+            return
+        if self.source in BUILT_IN or self.layout is not None or self.picture is not None:
+            raise ValueError("`audit` is a second table beside a table of numbers or texts; else split by a column")
+        if self.split.model_fields_set - {"seed"}:
+            raise ValueError("`audit` names the file of the audit rows, and `split` says that rows of `source` audit")
 
     def _check_kind(self) -> None:
         if self.picture is not None and self.text is not None:

@@ -10,14 +10,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.config import DataConfig
+from edgefair.data.config import DataConfig, MissingRule
 from edgefair.data.files.skipped import Skipped
 from edgefair.data.files.table import Categories, Column, Table
+from edgefair.data.finite import finite
 from edgefair.data.identity.equal_rows import check_equal_rows, one_of_each
 from edgefair.data.identity.ids import check_ids
 from edgefair.data.identity.split import split_rows
 from edgefair.data.rows import TableRows
-from edgefair.data.sources import as_categories, declared, named_columns, open_source
+from edgefair.data.sources import Source, as_categories, declared, named_columns, open_source
 from edgefair.data.survey.suspects import are_measurements, suspects
 from edgefair.data.thin import thinned
 from edgefair.errors import DataError, did_you_mean
@@ -36,6 +37,7 @@ class DataSet:
         skipped: rows and files that were left out because they cannot be used.
         shares: rows of every role, and of those that have none: `unused` (by the split), `thinned_out`,
             `copies_left_out` (of the audit split) and `left_out_by_where`.
+        missing: what a missing number of a feature is.
     """
 
     source: str
@@ -44,6 +46,7 @@ class DataSet:
     splits: dict[Role, TableRows]
     skipped: tuple[Skipped, ...] = ()
     shares: Mapping[str, int] = field(default_factory=dict)
+    missing: MissingRule = "refuse"
 
     @property
     def train(self) -> TableRows:
@@ -113,7 +116,7 @@ def load(
     classes = _classes(config, labels)
     label = _label_index(labels, classes)
     sensitive = {name: _sensitive(name, table.columns[name]) for name in config.sensitive}
-    table = finite(table, features)
+    table = finite(table, features, missing=config.missing)
     subject = _optional(table, source.subject)
     everything = TableRows(
         # A model that sees a group sees it as the file has it, and the policy as the policy spells it.
@@ -131,7 +134,7 @@ def load(
         subject=subject,
         content=(*(name for name in features if name not in sensitive), config.label, *config.sensitive),
     )
-    positions = split_rows(config, everything, column=_optional(table, config.split.column), needed=roles)
+    positions = split_rows(config, everything, column=_split_column(config, source), needed=roles)
     drawn = {role: len(chosen) for role, chosen in positions.items()}
     if everything.ids is not None:
         check_ids(everything.ids.take(np.concatenate([*positions.values()])))
@@ -165,7 +168,16 @@ def load(
             "copies_left_out": drawn["audit"] - len(audit),
             "left_out_by_where": source.elsewhere,
         },
+        missing=config.missing,
     )
+
+
+def _split_column(config: DataConfig, source: Source) -> Categories | None:
+    """The split of every row by its column, or by the file that it is in."""
+    if source.audited is None:
+        return _optional(source.table, config.split.column)
+    split = config.split
+    return Categories((split.train[0], split.audit[0]), source.audited.astype(np.int32))
 
 
 def _check_columns(config: DataConfig, table: Table) -> None:
@@ -294,32 +306,6 @@ def _check_groups(name: str, values: Categories) -> None:
             expected="groups: text, booleans or whole numbers",
             fix="bin it into a column of group names",
         )
-
-
-def finite(table: Table, features: tuple[str, ...]) -> Table:
-    """The table with the numbers of features as float32.
-
-    Raises:
-        DataError: one that is not finite.
-    """
-    columns = dict(table.columns)
-    for name in features:
-        column = columns[name]
-        if not isinstance(column, np.ndarray):
-            continue
-        if column.dtype.kind not in "iuf":
-            raise DataError(f"feature '{name}' has type {column.dtype}", expected="numbers or text")
-        with np.errstate(over="ignore"):
-            numbers = column.astype(np.float32) if column.ndim == 1 or column.dtype.kind == "f" else column
-        bad = int(np.count_nonzero(~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)))
-        if bad:
-            raise DataError(
-                f"feature '{name}' is NaN, empty or infinite (as float32) in {bad} rows",
-                expected="a finite number in every row",
-                fix="impute it in your own preprocessing, or exclude the column",
-            )
-        columns[name] = numbers
-    return Table(columns)
 
 
 def _optional(table: Table, name: str | None) -> Categories | None:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig, SplitConfig
-from edgefair.data.dataset import DataSet, as_declared, finite
+from edgefair.data.dataset import DataSet, as_declared
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column, Table
+from edgefair.data.finite import finite
 from edgefair.data.identity.overlap import check_overlap
 from edgefair.data.identity.seen import SeenRows
 from edgefair.data.rows import TableRows
@@ -48,6 +49,7 @@ def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) 
     known = [name for name in data.features if isinstance(data.train.table.columns[name], Categories)]
     wanted: dict[str, Any] = {
         "source": source,
+        "audit": None,
         "layout": None,
         "features": data.features,
         # A column that is there: labels and groups are not asked for.
@@ -71,7 +73,7 @@ def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) 
     columns = {
         name: _alike(name, table.columns[name], data.train.table.columns[name], source) for name in data.features
     }
-    table = finite(Table(columns), data.features)
+    table = finite(Table(columns), data.features, missing=config.missing)
     return TableRows(
         table=table,
         features=data.features,
@@ -143,7 +145,7 @@ def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[st
             continue
         some = np.sort(rng.permutation(len(train))[:LOOKED_AT])
         for what, ours, theirs in _numbers(name, own, known, some):
-            low, high = float(theirs.min()), float(theirs.max())
+            low, high = float(np.nanmin(theirs)), float(np.nanmax(theirs))
             outside = (ours < low) | (ours > high)
             if _notable(outside):
                 share = outside.mean()

@@ -18,7 +18,8 @@ from edgefair.data.identity.hashing import hash_rows
 from edgefair.data.texts import Texts
 from edgefair.errors import DataError
 from edgefair.probe.inputs.prepare import TEXT
-from edgefair.probe.onnx_files.spec import UNSEEN, InputSpec, ModelSpec, category_codes
+from edgefair.probe.onnx_files.spec import Column as SpecColumn
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, category_codes
 
 BATCH_BYTES = 4 << 20
 BATCH_TOKENS = 16_384
@@ -186,10 +187,11 @@ class TableRows:
                     fix="list columns of codes under data.categorical",
                 )
             if isinstance(values, Categories):
-                # A missing value has code -1, which picks the last entry: unseen, like a text training never met.
-                codes = category_codes([*values.values], column.vocabulary or ())
-                sources.append((values.codes, np.append(codes, np.int32(UNSEEN))))
+                # A missing value has code -1, which picks the last entry.
+                codes = category_codes([*values.values, None], column.vocabulary or (), column.missing_code)
+                sources.append((values.codes, codes))
             else:
+                _check_no_gap(column, values)
                 sources.append((values, None))
 
         def encode(start: int, stop: int) -> NDArray[Any]:
@@ -259,6 +261,17 @@ class TableRows:
         digest = hashlib.sha256("\0".join(sorted(self.content)).encode())
         digest.update(np.sort(self.row_hashes).astype("<u8").tobytes())
         return digest.hexdigest()
+
+
+def _check_no_gap(column: SpecColumn, values: NDArray[Any]) -> None:
+    """Refuse missing numbers for a model that has nothing to put in their place, whatever the config says of them."""
+    gaps = 0 if column.missing is not None else int(np.count_nonzero(np.isnan(values)))
+    if gaps:
+        raise DataError(
+            f"feature '{column.name}' has no number in {gaps:,} rows, and the model says nothing of missing ones",
+            expected="a model that `edgefair train` made with `data.missing: mean` or `median`, or rows without gaps",
+            fix="train again with data.missing; for a model from elsewhere fill the gaps as its training did",
+        )
 
 
 def _is_signal(column: Column) -> bool:

@@ -20,6 +20,7 @@ from edgefair.data.images.glyphs import GlyphConfig
 from edgefair.data.images.pictures import check_paths, count_skipped, not_in_table, stored_pictures
 from edgefair.data.layouts import LAYOUTS, read_layout
 from edgefair.data.texts import Texts, open_tokenizer
+from edgefair.data.two_files import read_both
 from edgefair.errors import DataError, did_you_mean
 from edgefair.probe.inputs.dates import is_unclear_date
 from edgefair.probe.inputs.features import plain_text
@@ -35,12 +36,14 @@ class Source:
         subject: the column of the person: the declared one, or the layout's own.
         skipped: rows and files that were left out.
         elsewhere: rows that `data.where` left out.
+        audited: which rows the file of `data.audit` holds, bool [rows]; None without one.
     """
 
     table: Table
     subject: str | None
     skipped: tuple[Skipped, ...]
     elsewhere: int = 0
+    audited: NDArray[np.bool_] | None = None
 
 
 class MissingColumnError(DataError):
@@ -68,7 +71,7 @@ def open_source(config: DataConfig, base: Path, categories: Collection[str] = ()
     elif config.source == "glyphs":
         table = glyph_table(config.glyphs or GlyphConfig())
         _check_names(config, [*table.columns], Path("glyphs"))
-        source = _plain_rows(config, table)
+        source = _plain_rows(config, table, table.rows)
     else:
         source = _from_file(config, base, categories)
     if not source.table.rows:
@@ -92,14 +95,18 @@ def _check_dates(table: Table) -> None:
 def _from_file(config: DataConfig, base: Path, categories: Collection[str]) -> Source:
     path = _path(config.source, base)
     inside = None if config.picture is None else read_blobs(path, config.picture)
-    table = read_table(
-        path,
-        lambda names: _columns(config, names, path) - ({config.picture} if inside else set()),
-        texts=text_columns(config, categories),
-        csv=config.csv,
-    )
+    texts = text_columns(config, categories)
+
+    def choose(names: list[str]) -> set[str]:
+        return _columns(config, names, path) - ({config.picture} if inside else set())
+
+    if config.audit is not None:
+        table, training = read_both(path, base / config.audit, choose, texts=texts, csv=config.csv)
+    else:
+        table = read_table(path, choose, texts=texts, csv=config.csv)
+        training = table.rows
     if config.picture is None:
-        source = _plain_rows(config, table)
+        source = _plain_rows(config, table, training)
         return source if config.text is None else replace(source, table=_with_texts(config, source.table, base))
     if inside is not None:
         table = Table({**table.columns, config.picture: np.arange(len(inside))})
@@ -162,13 +169,16 @@ def _columns(config: DataConfig, names: list[str], path: Path) -> set[str]:
     return wanted | (set(names) - set(config.exclude))
 
 
-def _chosen(config: DataConfig, table: Table) -> Table:
-    """The table with merged values, and only the rows of `where`."""
+def _chosen(config: DataConfig, table: Table) -> tuple[Table, NDArray[np.int64]]:
+    """The table with merged values and only the rows of `where`, and their positions."""
     columns = dict(table.columns)
     for name, groups in config.merge.items():
-        columns[name] = _merged(name, as_categories(columns[name], name), groups)
+        columns[name] = merged(name, as_categories(columns[name], name), groups)
     table = Table(columns)
-    return table.take(np.flatnonzero(rows_where(table, config.where))) if config.where else table
+    if not config.where:
+        return table, np.arange(table.rows)
+    kept = np.flatnonzero(rows_where(table, config.where))
+    return table.take(kept), kept
 
 
 def rows_where(table: Table, where: Mapping[str, tuple[str, ...]]) -> NDArray[np.bool_]:
@@ -191,7 +201,15 @@ def rows_where(table: Table, where: Mapping[str, tuple[str, ...]]) -> NDArray[np
     return chosen
 
 
-def _merged(name: str, column: Categories, groups: Mapping[str, tuple[str, ...]]) -> Categories:
+def merged(name: str, column: Categories, groups: Mapping[str, Collection[str]]) -> Categories:
+    """A column with the values of `data.merge` put together.
+
+    Args:
+        groups: new value -> the values that it stands for.
+
+    Raises:
+        DataError: a value that the column does not have, or that belongs to two.
+    """
     new_name: dict[str, str] = {}
     plain = column.plain()
     for new, values in groups.items():
@@ -238,10 +256,11 @@ def _paths(config: DataConfig, table: Table) -> list[str]:
     return [text or "" for text in column.text()]
 
 
-def _plain_rows(config: DataConfig, table: Table) -> Source:
-    """The chosen rows of a table without pictures."""
-    chosen = _chosen(config, table)
-    return Source(chosen, config.subject, (), table.rows - chosen.rows)
+def _plain_rows(config: DataConfig, table: Table, training: int) -> Source:
+    """The chosen rows of a table without pictures, of which so many are before those of the audit file."""
+    chosen, kept = _chosen(config, table)
+    audited = None if config.audit is None else kept >= training
+    return Source(chosen, config.subject, (), table.rows - chosen.rows, audited)
 
 
 def _picture_rows(
@@ -249,7 +268,7 @@ def _picture_rows(
 ) -> Source:
     """The chosen rows of a table with their pictures, without those whose picture cannot be read."""
     name = config.picture or ""
-    table = _chosen(config, whole)
+    table, _ = _chosen(config, whole)
     elsewhere = whole.rows - table.rows
     numbers = table.columns[name]
     rows = np.asarray(numbers.codes if isinstance(numbers, Categories) else numbers, dtype=np.int64)

@@ -22,7 +22,9 @@ def data_line(data: DataSection) -> str:
     """Label, split, and whatever else decides which rows are judged under which names; sizes of all parts."""
     section = data.section
     positive = "" if section["positive"] is None else f" (positive: {section['positive']})"
-    parts = [f"label {section['label']}{positive}", _split(section["split"])]
+    audit = section.get("audit")
+    parts = [f"label {section['label']}{positive}"]
+    parts.append(_split(section["split"]) if audit is None else f"audit rows are those of {audit}")
     parts += [f"where {name} is {' or '.join(values)}" for name, values in section["where"].items()]
     parts += [f"{name} merged: {_merged(groups)}" for name, groups in section["merge"].items()]
     if section["equal_rows"] != "refuse":

@@ -15,26 +15,36 @@ CLIP_SIGMA = 5.0
 
 
 class Numbers(nn.Module):
-    """z = clip((x - mean) / std, -CLIP_SIGMA, CLIP_SIGMA), column by column; a constant column becomes 0."""
+    """z = clip((x - mean) / std, -CLIP_SIGMA, CLIP_SIGMA), column by column; a constant column becomes 0.
+
+    With `fill` [columns], NaN in x is a missing value, and the column's fill takes its place.
+    """
 
     mean: Tensor
     inverse_std: Tensor
+    fill: Tensor
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], fill: tuple[float, ...] | None = None) -> None:
         super().__init__()
+        self.fills = fill is not None
+        if fill is not None:
+            self.register_buffer("fill", torch.tensor(fill))
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("inverse_std", torch.ones(shape))
         self.shape = shape
 
     def fit(self, x: Tensor) -> None:
         """Take mean and standard deviation from training rows [rows, *shape]."""
-        std, mean = torch.std_mean(x.double(), dim=0, correction=0)
+        std, mean = torch.std_mean(self._filled(x).double(), dim=0, correction=0)
         self.mean.copy_(mean)
         self.inverse_std.copy_(torch.where(std > 0, 1.0 / std, 0.0))
 
     def forward(self, x: Tensor) -> Tensor:
         """[rows, *shape] -> [rows, *shape]."""
-        return ((x.float() - self.mean) * self.inverse_std).clamp(-CLIP_SIGMA, CLIP_SIGMA)
+        return ((self._filled(x.float()) - self.mean) * self.inverse_std).clamp(-CLIP_SIGMA, CLIP_SIGMA)
+
+    def _filled(self, x: Tensor) -> Tensor:
+        return torch.where(x.isnan(), self.fill, x) if self.fills else x
 
 
 class OneHot(nn.Module):
@@ -120,8 +130,11 @@ def _part(
         return Tokens(item.tokens.length)
     if item.array is not None:
         return Numbers(array_shapes[item.array])
-    sizes = [len(column.vocabulary) for column in item.columns if column.vocabulary is not None]
-    return OneHot(sizes) if sizes else Numbers((len(item.columns),))
+    sizes = [column.codes for column in item.columns if column.vocabulary is not None]
+    if sizes:
+        return OneHot(sizes)
+    fill = tuple(column.fill for column in item.columns if column.fill is not None)
+    return Numbers((len(item.columns),), fill or None)
 
 
 def _width(shape: tuple[int, ...]) -> int:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edgefair.data.config import MissingRule
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories
 from edgefair.data.rows import TableRows
 from edgefair.data.texts import Texts
 from edgefair.errors import DataError
 from edgefair.graphs.names import Names
-from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading
+from edgefair.probe.onnx_files.spec import CATEGORY, Column, InputSpec, ModelSpec, PictureSpec, Reading
 from edgefair.training.settings import ModelConfig, PictureConfig
 
 if TYPE_CHECKING:
@@ -27,12 +29,14 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
     """The spec of a model trained on these rows.
 
     Pictures become the graph input `picture` (uint8, scaled inside the graph) and texts the input `input_ids`. Numbers
-    become the input `numeric`, categories the input `categorical` with the vocabulary of the training split, and an
+    become the input `numeric`, where the data says so with what stands in for a missing one; categories the input
+    `categorical` with the vocabulary of the training split, of which no value may be one; and an
     array feature an input of its own name; where that is one of these, the other gets a number. Vocabularies are
     sorted and in the one spelling of each value, so equal data gives an equal spec, whoever wrote it.
 
     Raises:
-        DataError: a categorical feature of which no value is frequent enough for a vocabulary.
+        DataError: a categorical feature of which no value is frequent enough for a vocabulary, or numbers of which no
+            training row has one.
     """
     numbers: list[Column] = []
     categories: list[Column] = []
@@ -45,11 +49,12 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
         elif isinstance(values, LazyColumn):
             arrays.append(InputSpec(name="picture", dtype="uint8", picture=_picture(name, model.picture)))
         elif isinstance(values, Categories):
-            categories.append(Column(name, _vocabulary(name, values.plain())))
+            own = CATEGORY if values.missing() >= LEAST_ROWS else None
+            categories.append(Column(name, _vocabulary(name, values.plain()), missing=own))
         elif values.ndim > 1:
             arrays.append(InputSpec(name=name, dtype="float32", array=name))
         else:
-            numbers.append(Column(name))
+            numbers.append(_number(name, values, data.missing))
     inputs, names = arrays, Names(item.name for item in arrays)
     if numbers:
         inputs = [*inputs, InputSpec(name=names.fresh("numeric"), dtype="float32", columns=tuple(numbers))]
@@ -66,6 +71,24 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
         ),
         classes=tuple(data.classes),
     )
+
+
+def _number(name: str, values: NDArray[np.float32], missing: MissingRule) -> Column:
+    """A column of numbers, with what stands in for a missing one: that of the training rows that have one.
+
+    Raises:
+        DataError: none has.
+    """
+    if missing == "refuse":
+        return Column(name)
+    known = values[np.isfinite(values)].astype(np.float64)
+    if not len(known):
+        raise DataError(
+            f"feature '{name}' has no number in any training row, and data.missing asks for their {missing}",
+            fix="leave it out with data.exclude",
+        )
+    fill = np.float32(np.mean(known) if missing == "mean" else np.median(known))
+    return Column(name, missing=missing, fill=float(fill))
 
 
 def _vocabulary(name: str, column: Categories) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefair.config import Config, parse_config
-from edgefair.data.config import BUILT_IN
+from edgefair.data.config import BUILT_IN, DataConfig
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.data.images.glyphs import GlyphConfig
@@ -17,7 +17,7 @@ from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
 from edgefair.joint import group_name, join
 from edgefair.workflow.raw_data.obstacles import too_many_groups
-from edgefair.workflow.raw_data.table import from_table, parted
+from edgefair.workflow.raw_data.table import Draft, from_table, parted
 
 # Floor of the worst group's balanced accuracy: clearly better than chance, below what a useful model reaches.
 FLOOR = 0.7
@@ -82,8 +82,10 @@ ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 def write_config(
     path: Path, *, source: str, given: Mapping[str, Any], project: str | None = None, force: bool = False
-) -> None:
+) -> tuple[str, ...]:
     """Read the data once, and write a config in which every sensitive column is judged, its groups declared.
+
+    Returns what the owner of the data must know of it: what is judged, seen and left out, and the choices.
 
     Args:
         given: keys of the `data:` section that the user named. `sensitive` may hold intersections (`sex*race`), which
@@ -105,18 +107,19 @@ def write_config(
     name = project or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("._-") or "model"
     base = path.parent.resolve()
     keys = {"source": source, **given}
-    intersections: list[tuple[str, ...]] = []
+    made = Draft(keys, [])
     if source not in BUILT_IN and keys.get("layout") is None:
-        keys, intersections = from_table(base / source, keys)
+        made = from_table(base / source, keys, base=base)
     elif "sensitive" in keys:
         keys["sensitive"], intersections = parted(keys["sensitive"], ())
+        made = Draft(keys, intersections)
+    keys = made.keys
     sensitive = keys.get("sensitive") or BUILT_IN.get(source, {}).get("sensitive") or ["unnamed"]
     placeholder = {"attributes": {join(sensitive[:1]): {"groups": ["a", "b"]}}}
-    # Nothing is judged here: the first command that reads the rows asks what equal ones are.
-    read = {"equal_rows": "people", **keys}
-    draft = parse_config({"project": name, "data": read, "policy": placeholder}, base=base)
+    draft = parse_config({"project": name, "data": keys, "policy": placeholder}, base=base)
     data = load(draft.data, base=draft.base, roles=["audit"])
     named = {"source": source, "label": draft.data.label, "positive": draft.data.positive}
+    groups = _groups(data, draft.data.sensitive, made.intersections)
     text = render_config(
         project=name,
         data={
@@ -124,7 +127,8 @@ def write_config(
             "sensitive": list(draft.data.sensitive),
             **{key: value for key, value in keys.items() if key not in {*named, "sensitive"}},
         },
-        groups=_groups(data, draft.data.sensitive, intersections),
+        remarks=made.remarks,
+        groups=groups,
         floor=FLOOR,
         kind="pictures" if draft.data.picture else "texts" if draft.data.text else "table",
         size=(draft.data.glyphs or GlyphConfig()).size if source == "glyphs" else PICTURE_SIZE,
@@ -133,6 +137,15 @@ def write_config(
         write_atomic(path, text.encode())
     except OSError as error:
         raise UsageError(f"'{path}' cannot be written: {error.strerror}") from error
+    return (*_said(draft.data, data, [*groups]), *made.remarks)
+
+
+def _said(config: DataConfig, data: DataSet, judged: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """What is judged, what the model sees, and what it does not."""
+    hidden = [*config.exclude, config.id, config.subject, config.split.column]
+    left_out = list(dict.fromkeys(name for name in hidden if name is not None))
+    said = [f"judged: {', '.join(map(join, judged))}", f"the model sees: {', '.join(data.features)}"]
+    return (*said, f"and not: {', '.join(left_out)}") if left_out else tuple(said)
 
 
 def _groups(
@@ -165,6 +178,7 @@ def render_config(
     project: str,
     data: Mapping[str, Any],
     groups: Mapping[tuple[str, ...], Sequence[str]],
+    remarks: Sequence[str] = (),
     floor: float,
     kind: str = "table",
     size: int = PICTURE_SIZE,
@@ -174,6 +188,7 @@ def render_config(
     Args:
         project: name of the project.
         data: keys of the `data:` section.
+        remarks: of the keys of that section; comments.
         groups: sensitive columns, one or those of an intersection -> their declared groups.
         floor: least balanced accuracy of the worst group.
         kind: what the model sees: `table`, `pictures` or `texts`.
@@ -181,7 +196,12 @@ def render_config(
     """
     return TEMPLATE.format(
         project=project,
-        data="\n".join(f"  {key}: {_flow(value)}" for key, value in data.items()),
+        data="\n".join(
+            [
+                *(f"  {key}: {_flow(value)}" for key, value in data.items()),
+                *(f"  # {_escaped(text)}" for text in remarks),
+            ]
+        ),
         attributes="\n".join(
             f"    {_flow(join(parts))}: {{groups: {_flow(list(values))}}}" for parts, values in groups.items()
         ),
@@ -193,4 +213,8 @@ def render_config(
 
 def _flow(value: Any) -> str:
     """A value on one line: JSON is YAML, but for characters that YAML takes for line breaks or does not take at all."""
-    return ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+    return _escaped(json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(text: str) -> str:
+    return ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgefair.config import Config, with_budget
 from edgefair.data.dataset import DataSet, load
+from edgefair.data.gaps import missing_notes
 from edgefair.data.identity.seen import SeenRows, columns_of
 from edgefair.errors import missing_extra
 from edgefair.files import sha256_json
@@ -105,6 +106,7 @@ def _train_into(
         classes=len(spec.classes),
     )
     metrics["notes"] += rare_values(spec, data.train)
+    metrics["notes"] += [f"training rows: {note}" for note in missing_notes(data.train, spec)]
     run = Run(folder, spec, config.model, data.array_shapes(), settings, metrics)
     if engine.main:
         save_weights(classifier, run.weights)
@@ -126,5 +128,6 @@ def _settings(config: Config, data: DataSet) -> dict[str, Any]:
         "train_rows": data.train.fingerprint,
         "validation_rows": data.validation.fingerprint,
         "features": list(data.features),
+        "missing": config.data.missing,
         "torch": version_of("torch"),
     }

@@ -53,6 +53,41 @@ def test_a_column_that_nobody_named_and_that_says_nothing_of_people_is_refused(t
     assert "who" in loaded(tmp_path, features=["age", "who"]).features
 
 
+@pytest.mark.parametrize(
+    ("name", "column", "said"),
+    [
+        ("row", np.arange(5, 5 + ROWS), "column 'row' looks like a row's id: it counts from 5 to 1,004"),
+        ("nth", np.random.default_rng(0).permutation(2 * ROWS)[:ROWS], "column 'nth' looks like a row's id: it counts"),
+        ("PassengerId", np.random.default_rng(0).permutation(10**7)[:ROWS], "'PassengerId' .*: it is called one"),
+        (
+            "case_no",
+            [*np.random.default_rng(0).permutation(10**7)[: ROWS - 1], np.nan],
+            "'case_no' .*: it is called one",
+        ),
+        ("surname", [f"Ada {row % 300}" for row in range(ROWS)], "column 'surname' has 300 different values"),
+    ],
+)
+def test_counters_ids_by_their_name_and_names_that_several_bear_are_no_features(tmp_path, name, column, said):
+    people(tmp_path, **{name: column})
+    with pytest.raises(DataError, match=said):
+        loaded(tmp_path, missing="median")
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("income", np.random.default_rng(0).permutation(10**6)[:ROWS]),
+        ("seconds", 1_600_000_000 + 60 * np.arange(ROWS)),
+        ("children_number", np.random.default_rng(0).integers(0, 6, ROWS)),
+        ("share", np.arange(ROWS) / 7),
+        ("town", [f"town {row % 100}" for row in range(ROWS)]),
+    ],
+)
+def test_a_quantity_is_no_id_because_it_is_unique(tmp_path, name, column):
+    people(tmp_path, **{name: column})
+    assert name in loaded(tmp_path).features
+
+
 def test_all_of_them_are_named_at_once(tmp_path):
     people(tmp_path, who=NAMES, day=DAYS)
     with pytest.raises(DataError, match=r"column 'who' has .*; column 'day' holds dates"):

@@ -135,7 +135,7 @@ def test_a_category_that_training_never_saw_is_unseen(tmp_path):
 def test_a_drawn_split_follows_its_own_seed_and_keeps_subjects_together(tmp_path):
     rows = 400
     columns = {
-        "x": list(range(rows)),
+        "x": [float(row) for row in range(rows)],
         "who": [str(index // 4) for index in range(rows)],
         "sex": ["F", "M"] * (rows // 2),
         "pay": ["low", "high", "high", "low"] * (rows // 4),
@@ -235,10 +235,27 @@ def test_bytes_of_npz_are_text(tmp_path):
     assert load(config, base=tmp_path, roles=["audit"]).audit.sensitive["sex"].present == ("F", "M")
 
 
-def test_a_column_name_given_twice_is_refused(tmp_path):
-    (tmp_path / "people.csv").write_text("sex,sex,pay,part\nF,F,low,train\n")
-    with pytest.raises(DataError, match="2 columns named 'sex'"):
-        load(DataConfig.model_validate(BASE | {"source": "people.csv"}), base=tmp_path, roles=["audit"])
+def test_a_column_name_given_twice_is_refused_where_the_cells_differ_and_is_asked_for(tmp_path):
+    rows = ["F,F,low,train,1,2", "M,M,high,train,2,3", "F,F,high,test,3,4", "M,M,low,test,5,6"]
+    (tmp_path / "people.csv").write_text("\n".join(["sex,sex,pay,part,x,x", *rows]))
+    config = {
+        "source": "people.csv",
+        "label": "pay",
+        "positive": "high",
+        "sensitive": "sex",
+        "split": {"column": "part"},
+    }
+    with pytest.raises(DataError, match="has 2 columns named 'x'"):
+        load(DataConfig.model_validate(config), base=tmp_path, roles=["audit"])
+    (tmp_path / "people.csv").write_text("\n".join(["sex,sex,pay,part,y,x", *rows]))
+    data = load(DataConfig.model_validate(config | {"exclude": ["x"]}), base=tmp_path, roles=["audit"])
+    assert data.features == ("y",)
+    assert data.audit.sensitive["sex"].present == ("F", "M")
+    (tmp_path / "people.csv").write_text(
+        "\n".join(["sex,sex,pay,part,x,x", *(row.replace("M,M", "M,F") for row in rows)])
+    )
+    with pytest.raises(DataError, match="has 2 columns named 'sex', 2 columns named 'x'"):
+        load(DataConfig.model_validate(config), base=tmp_path, roles=["audit"])
 
 
 @pytest.mark.parametrize(("extra", "message"), [(np.array(3), "a single value"), (None, "no array")])

@@ -6,6 +6,7 @@ from edgefair.data.files.table import Categories, Table
 from edgefair.data.rows import TableRows
 from edgefair.data.survey.columns import facts_of, facts_over
 from edgefair.data.survey.summary import cells, describe
+from edgefair.data.telling import tells_label
 from edgefair.errors import DataError
 
 
@@ -80,3 +81,17 @@ def test_a_feature_is_looked_at_over_all_splits():
     for column in (Categories.of(["a", "b", None, "c"]), np.array([1.0, 2.0, np.nan, 3.0])):
         parts = [column[rows] if isinstance(column, np.ndarray) else column.take(rows) for rows in ROWS_OF_SPLITS]
         assert facts_over("x", parts) == facts_of("x", column)
+
+
+def test_a_column_that_is_written_down_after_the_outcome_tells_the_label_and_a_good_feature_does_not():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 2000)
+    charge = Categories.of([("F" if row % 3 else "M") if known else None for row, known in enumerate(label)])
+    days = np.where(label == 1, rng.normal(size=2000), np.nan)
+    assert tells_label(charge, label, 2) == 1.0
+    assert tells_label(days, label, 2) == 1.0
+    assert tells_label(label + rng.normal(size=2000), label, 2) == pytest.approx(0.69, abs=0.04)
+    # A value of one row is always right, and says nothing.
+    assert tells_label(Categories.of([str(row) for row in range(2000)]), label, 2) == pytest.approx(0.5, abs=0.01)
+    found = facts_over("charge", [charge.take(np.arange(900)), charge.take(np.arange(900, 2000))], label, 2)
+    assert found.remark.startswith("tells the label by itself (balanced accuracy 1.00)")

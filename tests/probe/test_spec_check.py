@@ -37,6 +37,14 @@ SPECS = [
         ("a", "b", "c"),
     ),
     ModelSpec((InputSpec("t", "str", (Column("job", ("cook",)),)),), Reading("l", "logit"), ("no", "yes")),
+    ModelSpec(
+        (
+            InputSpec("n", "float32", (Column("a"), Column("b", None, "median", 1.5))),
+            InputSpec("c", "int32", (Column("job", ("cook",), "category"),)),
+        ),
+        Reading("l", "logit"),
+        ("no", "yes"),
+    ),
 ]
 
 
@@ -76,6 +84,19 @@ PICTURE, TOKENS = ("inputs", 0, "picture"), ("inputs", 0, "tokens")
         (0, ("inputs", 0, "columns"), [], "is not filled by either"),
         (0, ("inputs", 0, "array"), "w", "is not filled by either"),
         (0, ("inputs", 0, "columns", 0), "a", "is 'a', not an object"),
+        (
+            4,
+            ("inputs", 0, "columns", 1, "missing"),
+            "category",
+            "column 'b': missing is 'category', not one of mean",
+        ),
+        (4, ("inputs", 0, "columns", 1, "missing"), None, "column 'b': missing is None, not one of mean"),
+        (4, ("inputs", 0, "columns", 1, "fill"), None, "missing is 'median', with fill None"),
+        (4, ("inputs", 0, "columns", 1, "fill"), "x", "fill is 'x', not a finite number"),
+        (4, ("inputs", 0, "dtype"), "int32", "with fill 1.5 in an input of int32"),
+        (4, ("inputs", 1, "columns", 0, "missing"), "mean", "column 'job': missing is 'mean', not one of category"),
+        (4, ("inputs", 1, "columns", 0, "fill"), 1.0, "it has a fill or is text"),
+        (4, ("inputs", 1, "dtype"), "str", "it has a fill or is text"),
         (0, ("inputs", 1, "columns", 0, "vocabulary"), "xy", "vocabulary is 'xy', not a list"),
         (0, ("inputs", 1, "columns", 0, "vocabulary"), ["x", 1], r"vocabulary\[1\] is 1, not str"),
         (0, ("inputs", 1, "columns", 0, "vocabulary"), ["x", "x"], "'x' is there twice"),

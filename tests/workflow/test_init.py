@@ -23,6 +23,7 @@ def people(rows=ROWS):
         "born": [f"19{row % 60 + 20}-03-1{row % 9}" for row in range(rows)],
         "screened": [f"{row % 27 + 1}/{row % 11 + 1}/14" for row in range(rows)],
         "days": ["" if row % 20 == 0 else row % 31 for row in range(rows)],
+        "lost": [("inf" if row % 1000 == 0 else row % 17) for row in range(rows)],
         "score": [f"{value:.4f}" for value in rng.normal(size=rows)],
         "priors": rng.integers(0, 20, rows),
         "charge": rng.choice(["F", "M", ""], rows),
@@ -59,7 +60,7 @@ def init(tmp_path, monkeypatch):
     return call
 
 
-HARMLESS = [flag for name in ("name", "born", "screened", "days", "source", "row") for flag in ("--exclude", name)]
+HARMLESS = [flag for name in ("name", "born", "screened", "lost", "source", "row") for flag in ("--exclude", name)]
 
 
 def test_everything_that_is_in_the_way_is_said_in_one_go_with_the_flags_that_leave_it_out(init):
@@ -70,7 +71,7 @@ def test_everything_that_is_in_the_way_is_said_in_one_go_with_the_flags_that_lea
         "no column 'nam' in 'people.csv' (did you mean 'name'?)",
         "'born' holds dates",
         "'screened' holds dates",
-        "'days' has no finite number in 150 of 3,000 rows",
+        "'lost' is infinite in 3 of 3,000 rows",
         "'source' says the same of every row",
         "'name' has 3,000 different values in 3,000 rows: it names rows",
         "'row' has 3,000 different values in 3,000 rows: it names rows",
@@ -93,7 +94,9 @@ def test_the_flags_of_the_refusal_are_taken_and_every_sensitive_column_is_judged
     assert config.policy.attributes_of("race") == ("race",)
     assert config.policy.group_names("sex") == ("Female", "Male")
     assert config.policy.group_names("race") == ("A", "B", "C", "unknown")
-    assert load(config.data, base=tmp_path, roles=["audit"]).features == ("score", "priors", "charge", "part")
+    assert load(config.data, base=tmp_path, roles=["audit"]).features == (
+        *("days", "score", "priors", "charge", "part"),
+    )
 
 
 def test_ranges_intersections_the_split_and_the_id_come_from_flags(init, tmp_path):
@@ -148,6 +151,19 @@ def test_a_split_that_names_neither_train_nor_test_is_an_obstacle_among_the_othe
 def test_ranges_of_text_and_bounds_that_are_no_numbers_are_refused(init):
     assert "'F' is no whole number" in init(*NAMED, "--bin", "charge=3").stderr
     assert "is not COLUMN=N,N,..." in init(*NAMED, "--bin", "age=young").stderr
+
+
+def test_a_name_with_a_line_break_stays_inside_its_comment(init, tmp_path):
+    columns = people()
+    columns["days\u0085 label: x\u2028exclude: []"] = columns.pop("days")
+    columns["a\nb"] = [value or "" for value in columns.pop("charge")]
+    write(tmp_path / "people.csv", columns)
+    made = init(*NAMED, "--exclude", "race", "--exclude", "age", *HARMLESS)
+    assert made.exit_code == 0, made.output
+    config = load_config(tmp_path / "edgefair.yaml")
+    assert config.data.label == "again"
+    assert config.data.missing == "median"
+    assert "name" in config.data.exclude
 
 
 def test_a_subject_is_asked_for_where_an_id_has_several_rows(init, tmp_path):

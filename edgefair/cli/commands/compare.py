@@ -56,6 +56,11 @@ def command(
 
     flags = overrides(settings, data__source=data__source, policy__max_eo_increase=policy__max_eo_increase)
     config = load_config(config_path, flags)
+    if data__source is not None and config.data.audit is not None:
+        raise click.UsageError(
+            f"the audit rows of this config are those of data.audit: say --set data.audit={data__source} in place of "
+            "--data"
+        )
     check_folders(exemplars)
     with progress_bar() as progress:
         report = compare(config, before, after, exemplars=exemplars, progress=progress)

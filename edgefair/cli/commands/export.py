@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import click
 from edgefair.cli.compress_options import RecipeCommand, compress_options
 from edgefair.cli.options import config_options, counter_option, gate_options, json_option, overrides, weights_option
 from edgefair.cli.progress import progress_bar
+from edgefair.cli.say import say_next
 
 
 @click.command("export", cls=RecipeCommand)
@@ -92,4 +95,7 @@ def command(
             progress=progress,
         )
     print_result(report, as_json=as_json)
+    if report.exit_code == 0:
+        bundle = output or Path(os.path.relpath(config.bundle_path))
+        say_next(config_path, f"verify {shlex.quote(str(bundle))}")
     ctx.exit(report.exit_code)

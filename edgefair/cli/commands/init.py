@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edgefair.cli.say import say, say_next
 from edgefair.report.escape import one_line
 
 
@@ -27,6 +28,13 @@ from edgefair.report.escape import one_line
     multiple=True,
     metavar="COLUMN=N,N,...",
     help="Ranges of a sensitive column of whole numbers, as age=30,45,60. Repeatable.",
+)
+@click.option("--audit", default=None, help="A file of its own for the audit rows; --data then trains and validates.")
+@click.option(
+    "--equal-rows",
+    type=click.Choice(["people", "once"]),
+    default=None,
+    help="What equal rows are: different people, or copies, of which one is judged.",
 )
 @click.option("--split", default=None, help="Column that says train, validation or test.  [default: rows are drawn]")
 @click.option("--id", "row_id", default=None, help="Column that identifies a row.")
@@ -57,6 +65,8 @@ def command(
     positive: str | None,
     sensitive: tuple[str, ...],
     bins: tuple[str, ...],
+    audit: str | None,
+    equal_rows: str | None,
     split: str | None,
     row_id: str | None,
     subject: str | None,
@@ -83,6 +93,7 @@ def command(
       edgefair init --data loans.csv --label repaid --positive yes --sensitive gender --id customer_id
       edgefair init --data people.csv --label hired --positive 1 --sensitive sex --sensitive age --bin age=30,45,60 \
         --sensitive sex*age --split part
+      edgefair init --data people.csv --audit people-2025.csv --label hired --positive 1 --sensitive sex
       edgefair init --data celeba/ --layout celeba --label Smiling --positive yes --sensitive Male
       edgefair init --data comments.csv --text comment --tokenizer my-bert --label toxic --positive yes \
         --sensitive gender
@@ -99,6 +110,8 @@ def command(
         "positive": positive,
         "sensitive": list(sensitive) or None,
         "bin": dict(map(_bounds, bins)) or None,
+        "audit": audit,
+        "equal_rows": equal_rows,
         "split": split,
         "id": row_id,
         "subject": subject,
@@ -110,8 +123,10 @@ def command(
         "exclude": list(exclude) or None,
     }
     given = {name: value for name, value in wanted.items() if value is not None}
-    write_config(output, source=source, given=given, project=project, force=force)
+    remarks = write_config(output, source=source, given=given, project=project, force=force)
     click.echo(one_line(f"wrote {output}"))
+    say(*remarks)
+    say_next(output, "data describe", "train")
 
 
 def _bounds(text: str) -> tuple[str, list[int]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import click
 
 from edgefair.cli.options import config_options, json_option, overrides
 from edgefair.cli.progress import progress_bar
+from edgefair.cli.say import say_next
 from edgefair.debias import METHODS
 from edgefair.errors import EdgefairError
 
@@ -98,4 +100,5 @@ def command(
         ctx.exit(error.exit_code)
     if is_first_process():
         print_run(run, as_json=as_json)
+        say_next(config_path, f"export --int8 --run {shlex.quote(run_name)}")
     ctx.exit(0)

@@ -118,21 +118,25 @@ def calibration_rows(
     seed: int,
     loss: NDArray[np.floating[Any]] | None = None,
     names: tuple[Sequence[str], Sequence[str]] | None = None,
+    judged: Sequence[tuple[NDArray[np.int64], Sequence[str]]] | None = None,
 ) -> NDArray[np.int64]:
     """Sorted positions of the calibration rows among the training rows, or among those of the recipe's own file.
 
     With `balance: group` every group, with `group-label` every (group, label) cell, gives rows // cells rows, or all
-    it has. With `group-worst` half of the rows are so from all cells, and half more from the worst: of every label the
-    group with the largest mean loss, because that is where the gap of a label is.
+    it has; of several attributes a cell that is empty and not judged gives none. With `group-worst` half of the rows
+    are so from all cells, and half more from the worst: of every label the group with the largest mean loss, because
+    that is where the gap of a label is.
 
     Args:
         group: int64 [rows], joint sensitive group of each training row, 0 <= group < groups.
         label: int64 [rows].
         loss: float [rows] of the FP32 model, for `group-worst`.
         names: of the groups and of the labels, for messages.
+        judged: of every attribute that is judged the group of each row, int64 [rows], and the groups' names; None: the
+            joint groups are.
 
     Raises:
-        DataError: a cell that must be represented has no row: its activations would be clipped to other people's range.
+        DataError: a cell that is judged has no row: its activations would be clipped to other people's range.
         UsageError: `group-worst` without a loss.
     """
     rng = np.random.default_rng(seed)
@@ -142,18 +146,11 @@ def calibration_rows(
     cell = group if recipe.balance == "group" else group * labels + label
     worst = recipe.balance == "group-worst"
     rows = recipe.rows // 2 if worst else recipe.rows
-    chosen = []
-    for index in range(groups * labels):
-        members = np.flatnonzero(cell == index)
-        if not len(members):
-            of_group, of_label = names or (range(groups), range(labels))
-            raise DataError(
-                f"calibration recipe '{recipe.name}': no training row of group '{of_group[index // labels]}'"
-                + (f" has label '{of_label[index % labels]}'" if labels > 1 else ""),
-                expected="training rows in every declared cell",
-                fix="add such rows to the training split, or use a recipe with `balance: none`",
-            )
-        chosen.append(rng.permutation(members)[: max(1, rows // (groups * labels))])
+    of_group, of_label = names or ([*map(str, range(groups))], [*map(str, range(labels))])
+    for part, of_judged in judged or [(group, of_group)]:
+        _check_cells(recipe, part if labels == 1 else part * labels + label, of_judged, of_label if labels > 1 else ())
+    filled = np.unique(cell).tolist()
+    chosen = [rng.permutation(np.flatnonzero(cell == index))[: max(1, rows // len(filled))] for index in filled]
     if worst:
         if loss is None:
             raise UsageError(
@@ -167,15 +164,35 @@ def calibration_rows(
     return np.sort(np.concatenate(chosen))
 
 
+def _check_cells(
+    recipe: CalibrationRecipe, cell: NDArray[np.int64], groups: Sequence[str], labels: Sequence[str]
+) -> None:
+    """Refuse a group, or a group and label, without a row."""
+    each = len(labels) or 1
+    for index in np.flatnonzero(np.bincount(cell, minlength=len(groups) * each) == 0).tolist():
+        raise DataError(
+            f"calibration recipe '{recipe.name}': no training row of group '{groups[index // each]}'"
+            + (f" has label '{labels[index % each]}'" if labels else ""),
+            expected="training rows in every declared cell",
+            fix="add such rows to the training split, or use a recipe with `balance: none`",
+        )
+
+
 def _worst_cells(cell: NDArray[np.int64], loss: NDArray[np.floating[Any]], groups: int, labels: int) -> list[int]:
     """Of every label the cell of the group with the largest mean loss."""
     count = np.bincount(cell, minlength=groups * labels)
-    mean = (np.bincount(cell, weights=loss, minlength=groups * labels) / count).reshape(groups, labels)
+    total = np.bincount(cell, weights=loss, minlength=groups * labels)
+    mean = np.where(count > 0, total / np.maximum(count, 1), -np.inf).reshape(groups, labels)
     return [int(mean[:, label].argmax()) * labels + label for label in range(labels)]
 
 
 def check_calibration(
-    recipe: CalibrationRecipe, chosen: NDArray[np.int64], *, group: NDArray[np.int64], label: NDArray[np.int64]
+    recipe: CalibrationRecipe,
+    chosen: NDArray[np.int64],
+    *,
+    group: NDArray[np.int64],
+    label: NDArray[np.int64],
+    names: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> tuple[str, ...]:
     """What to warn of: (group, label) cells with few calibration rows, whose activations may be clipped.
 
@@ -185,6 +202,7 @@ def check_calibration(
         chosen: of `calibration_rows`.
         group: int64 [rows] of the training rows.
         label: int64 [rows] of the training rows.
+        names: of the groups and of the labels.
 
     Raises:
         DataError: too few rows in all.
@@ -198,9 +216,10 @@ def check_calibration(
     if recipe.source is not None:
         return ()
     cells, counts = np.unique(np.stack([group[chosen], label[chosen]]), axis=1, return_counts=True)
+    groups, labels = names or (range(int(group.max()) + 1), range(int(label.max()) + 1))
     return tuple(
-        f"calibration: {count} rows of group {of_group}, label {of_label}; with fewer than {FEW_ROWS} its "
-        "activations may be clipped"
+        f"calibration: {count} rows of group {groups[of_group]}, label {labels[of_label]}; with fewer than {FEW_ROWS} "
+        "its activations may be clipped"
         for of_group, of_label, count in zip(*cells.tolist(), counts.tolist(), strict=True)
         if count < FEW_ROWS
     )

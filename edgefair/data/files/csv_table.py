@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from edgefair.data.files.arrow_columns import column_of
+from edgefair.data.files.copies import check_copies, twice
 from edgefair.data.files.table import Categories, Column, Table
 from edgefair.errors import DataError
 from edgefair.probe.inputs.dates import year_first
@@ -43,7 +44,9 @@ class CsvConfig(BaseModel):
         return value
 
 
-def read_csv(path: Path, choose: Callable[[list[str]], set[str]], *, texts: Collection[str], csv: CsvConfig) -> Table:
+def read_csv(
+    path: Path, choose: Callable[[list[str]], Collection[str]], *, texts: Collection[str], csv: CsvConfig
+) -> Table:
     """The chosen columns of a file; no type is guessed from cells of others.
 
     Args:
@@ -61,11 +64,16 @@ def read_csv(path: Path, choose: Callable[[list[str]], set[str]], *, texts: Coll
     parsing = pyarrow.csv.ParseOptions(delimiter=_separator(path, csv.encoding), newlines_in_values=True)
     with pyarrow.csv.open_csv(path, read_options=reading, parse_options=parsing) as stream:
         names = list(stream.schema.names)
-    wanted = choose(names)
+    wanted = set(choose(names))
+    doubled = twice(names, wanted)
+    if doubled:
+        cells = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.string()))
+        every = pyarrow.csv.read_csv(path, read_options=reading, parse_options=parsing, convert_options=cells)
+        check_copies(path, every, doubled)
     # `01` and `true` stay as they are, whatever else is in the column.
     text, coded = pyarrow.string(), pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
     options = pyarrow.csv.ConvertOptions(
-        include_columns=[name for name in names if name in wanted],
+        include_columns=[name for name in dict.fromkeys(names) if name in wanted],
         column_types={name: coded if name in texts else text for name in wanted},
     )
     table = pyarrow.csv.read_csv(path, reading, parsing, options)

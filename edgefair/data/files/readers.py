@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgefair.data.files.arrow_columns import column_of
+from edgefair.data.files.copies import check_once, twice
 from edgefair.data.files.csv_table import CsvConfig, read_csv
 from edgefair.data.files.npz import read_npz
 from edgefair.data.files.table import Categories, Column, Table
@@ -66,7 +66,8 @@ def _read_parquet(path: Path, choose: Choose, texts: Collection[str], _csv: CsvC
         stream = pyarrow.parquet.ParquetFile(path)
         names = list(stream.schema_arrow.names)
         _check_rows(path, stream.metadata.num_rows)
-        wanted = _wanted(path, names, choose)
+        wanted = set(choose(names))
+        check_once(path, {name: names.count(name) for name in twice(names, wanted)})
         table = stream.read(columns=[name for name in names if name in wanted])
         return Table({name: column_of(name, table.column(name), text=name in texts) for name in table.column_names})
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
@@ -104,7 +105,7 @@ def _read_csv(path: Path, choose: Choose, texts: Collection[str], csv: CsvConfig
     import pyarrow
 
     try:
-        return read_csv(path, lambda names: _wanted(path, names, choose), texts=texts, csv=csv)
+        return read_csv(path, choose, texts=texts, csv=csv)
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error, csv.encoding) from error
 
@@ -146,15 +147,6 @@ def _unreadable(path: Path, error: Exception, encoding: str = "utf-8") -> DataEr
         if path.suffix.lower() == ".csv":
             fix = "save it as 'CSV UTF-8', or set data.csv.encoding (init: --encoding), as Excel writes cp1252"
     return DataError(f"'{path}' cannot be read as {path.suffix[1:].upper()}: {reason}", fix=fix)
-
-
-def _wanted(path: Path, names: list[str], choose: Choose) -> set[str]:
-    """The chosen ones of a file's columns, each of which the file has once."""
-    wanted = set(choose(names))
-    twice = [name for name, count in Counter(names).items() if count > 1 and name in wanted]
-    if twice:
-        raise DataError(f"'{path}' has {names.count(twice[0])} columns named '{twice[0]}'", expected="one of each name")
-    return wanted
 
 
 def _check_rows(path: Path, rows: int) -> None:

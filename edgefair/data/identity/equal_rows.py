@@ -70,16 +70,24 @@ def check_equal_rows(
     Raises:
         DataError: repeated rows decide about a cell, and nothing says what they are.
     """
-    hashes = rows.hashes_of({*features, *attributes, label})
-    found = EqualRows(len(rows), len(rows) - len(np.unique(hashes)), rule)
-    if rule != "people" and found.repeated:
-        _check_cells(rows, hashes, attributes, classes, found)
+    repeated, cell = repeated_rows(rows, features=features, attributes=attributes, label=label, classes=classes)
+    found = EqualRows(len(rows), repeated, rule)
+    if rule != "people" and cell is not None:
+        raise _material(found, cell)
     return found
 
 
-def _check_cells(
-    rows: TableRows, hashes: Hashes, attributes: Collection[str], classes: tuple[str, ...], found: EqualRows
-) -> None:
+def repeated_rows(
+    rows: TableRows, *, features: Collection[str], attributes: Collection[str], label: str, classes: tuple[str, ...]
+) -> tuple[int, str | None]:
+    """How many rows repeat another one in some features, label and attributes, and the cell in which they are most of
+    all, in words; None where they are material in none."""
+    hashes = rows.hashes_of({*features, *attributes, label})
+    repeated = len(rows) - len(np.unique(hashes))
+    return repeated, _worst_cell(rows, hashes, attributes, classes) if repeated else None
+
+
+def _worst_cell(rows: TableRows, hashes: Hashes, attributes: Collection[str], classes: tuple[str, ...]) -> str | None:
     counted = np.arange(len(rows))
     if rows.subject is not None:
         counted = np.unique(joint(hashes, hash_categories(rows.subject)), return_index=True)[1]
@@ -96,15 +104,17 @@ def _check_cells(
             if worst is None or share > worst[0]:
                 group, of = column.values[index // len(classes)], classes[index % len(classes)]
                 worst = share, f"{repeated[index]:,} of {cells[index]:,} with {name} '{group}' and label '{of}'"
-    if worst is None:
-        return
-    raise DataError(
+    return None if worst is None else worst[1]
+
+
+def _material(found: EqualRows, cell: str) -> DataError:
+    return DataError(
         f"{found.repeated:,} of {found.rows:,} audit rows repeat another one in every feature, label and group, most "
-        f"among {worst[1]}",
+        f"among {cell}",
         expected=f"at most {MATERIAL:.0%} of a cell: a row that is counted several times narrows the limits of the "
         "verdict as other people would",
         fix="say what they are: `data.equal_rows: people` if different people share their answers, `once` if they are "
-        "copies (a join that repeated rows), of which one is judged then"
+        "copies (a join that repeated rows), of which one is judged then; to init, --equal-rows people or once"
         if found.rule == "refuse"
         else "these copies differ in what the model does not see or the policy does not judge: take such columns out "
         "of data.features and data.sensitive",

@@ -59,7 +59,10 @@ def _values(column: Column) -> NDArray[np.uint64]:
     if isinstance(column, Categories):
         return hash_categories(column)
     if column.ndim == 1:
-        return _mix((column.astype(np.float64) + 0.0).view(np.uint64))
+        numbers = column.astype(np.float64) + 0.0
+        # One NaN of the many that there are: all of them are the same missing value.
+        numbers[np.isnan(numbers)] = np.nan
+        return _mix(numbers.view(np.uint64))
     return np.array([bytes_hash(row.tobytes()) for row in column], dtype=np.uint64)
 
 

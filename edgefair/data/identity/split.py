@@ -28,7 +28,7 @@ def split_rows(
     with one would be judged, under another, on rows that trained it.
 
     Args:
-        column: the split of every row, where it is given.
+        column: the split of every row, where it is given: by `data.split.column`, or by the file that it is in.
         needed: roles that must have rows; a model that is only judged needs none that train.
 
     Raises:
@@ -50,7 +50,8 @@ def split_rows(
         train, audit = np.flatnonzero(~audited), np.flatnonzero(audited)
         validation = np.zeros(0, dtype=np.int64)
     else:
-        _check_column(config, column)
+        if config.split.column is not None:
+            _check_column(config, column)
         train, validation, audit = (
             _having(column, values) for values in (config.split.train, config.split.validation, config.split.audit)
         )

@@ -82,10 +82,12 @@ def cells(rows: Rows, attributes: Sequence[str], *, classes: tuple[str, ...]) ->
 
 def describe(data: DataSet) -> Summary:
     """Rows, features, groups, labels and base rates of every split that was loaded."""
+    label = np.concatenate([rows.label for rows in data.splits.values()])
     return Summary(
         source=data.source,
         features=tuple(
-            facts_over(name, [rows.table.columns[name] for rows in data.splits.values()]) for name in data.features
+            facts_over(name, [rows.table.columns[name] for rows in data.splits.values()], label, len(data.classes))
+            for name in data.features
         ),
         rows={role: len(rows) for role, rows in data.splits.items()},
         cells={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgefair.data.files.table import MISSING, Categories
 from edgefair.data.rows import TableRows
@@ -44,13 +45,22 @@ def _note(rows: TableRows, name: str, vocabulary: tuple[str, ...]) -> str | None
             "without it",
         )
     note = f"'{name}' has values that the model does not know in {count:,} of {len(rows):,} rows ({some})"
+    return note + mostly_of(unseen, rows)
+
+
+def mostly_of(chosen: NDArray[np.bool_], rows: TableRows) -> str:
+    """In which group the largest share of the rows is among the chosen ones, as the end of a sentence.
+
+    Args:
+        chosen: bool [rows].
+    """
     shares = {
-        (attribute, value): float(unseen[groups.codes == code].mean())
+        (attribute, value): float(chosen[groups.codes == code].mean())
         for attribute, groups in rows.sensitive.items()
         for code, value in enumerate(groups.values)
         if value in groups.present
     }
     if not shares:
-        return note
+        return ""
     (attribute, group), share = max(shares.items(), key=lambda item: item[1])
-    return f"{note}; most of the rows with {attribute} = {group} ({share:.1%})"
+    return f"; most of the rows with {attribute} = {group} ({share:.1%})"

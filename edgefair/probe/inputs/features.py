@@ -70,17 +70,21 @@ def column(name: str, values: Any) -> Any:
     return values
 
 
-def numbers(name: str, values: Any, dtype: np.dtype, ndim: Optional[int] = None) -> np.ndarray:
+def numbers(
+    name: str, values: Any, dtype: np.dtype, ndim: Optional[int] = None, *, missing: bool = False
+) -> np.ndarray:
     """A feature of numbers [rows, ...] in the type of the graph's input (C-contiguous).
 
     ndim: dimensions that it must have, if that is known.
+    missing: whether a value may be missing (None, NaN, an empty text): NaN then.
 
     Raises:
         ValueError: not numbers, rows of unequal shape, or numbers that the type cannot hold: NaN, infinite, too large,
             fractions for whole numbers.
     """
     try:
-        given = _unboxed(np.asarray(column(name, values)))
+        given = column(name, values)
+        given = _unboxed(np.asarray(_with_nan(given) if missing else given))
     except (ValueError, OverflowError) as error:
         raise ValueError(f"feature '{name}' is no array of numbers: {error}") from error
     if given.dtype.kind not in "biuf":
@@ -89,11 +93,18 @@ def numbers(name: str, values: Any, dtype: np.dtype, ndim: Optional[int] = None)
         raise ValueError(f"feature '{name}' has shape {list(given.shape)}, not {ndim} dimensions")
     with np.errstate(all="ignore"):
         taken = np.ascontiguousarray(given, dtype=dtype)
-    if dtype.kind == "f" and not np.isfinite(taken).all():
-        raise ValueError(f"feature '{name}' holds NaN or an infinite number")
+    if dtype.kind == "f" and not (np.isfinite(taken) | (np.isnan(given) if missing else False)).all():
+        raise ValueError(f"feature '{name}' holds {'' if missing else 'NaN or '}an infinite number")
     if dtype.kind != "f" and not np.array_equal(taken, given):
         raise ValueError(f"feature '{name}' holds a number that is no {dtype.name}")
     return taken
+
+
+def _with_nan(values: Any) -> Any:
+    """Values of which those that are no number are NaN where they stand for none."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
+        return values
+    return [float("nan") if item is None or (isinstance(item, str) and not item) else item for item in values]
 
 
 def category_texts(name: str, values: Any) -> List[Optional[str]]:

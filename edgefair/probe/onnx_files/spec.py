@@ -19,14 +19,33 @@ SPEC_METADATA_KEY = "edgefair.spec"
 UNSEEN = -1
 # The type of an input that takes texts; they travel as codes.
 TEXT = "str"
+# What a missing value can be: a category of its own, or a number that stands in for it.
+CATEGORY, STAND_INS = "category", ("mean", "median")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One raw feature. A vocabulary makes it categorical; without one it is a number."""
+    """One raw feature. A vocabulary makes it categorical; without one it is a number.
+
+    missing: what a missing value (none, NaN, an empty text) is. `category`: a value of its own, whose code follows the
+    vocabulary's. `mean` or `median`: the graph takes NaN, and puts `fill` in its place, which is that of the training
+    rows. None: of categories a value that training never saw; of numbers an error.
+    """
 
     name: str
     vocabulary: Optional[Tuple[str, ...]] = None
+    missing: Optional[str] = None
+    fill: Optional[float] = None
+
+    @property
+    def missing_code(self) -> int:
+        """The code of a missing category."""
+        return UNSEEN if self.missing is None else len(self.vocabulary or ())
+
+    @property
+    def codes(self) -> int:
+        """How many codes a category may have beside `UNSEEN`."""
+        return len(self.vocabulary or ()) + (self.missing is not None)
 
 
 @dataclass(frozen=True)
@@ -150,7 +169,15 @@ class ModelSpec:
 
 def input_json(item: InputSpec) -> Dict[str, Any]:
     """One input as JSON types, without what it does not use."""
-    return {key: value for key, value in asdict(item).items() if value is not None}
+    found = {key: value for key, value in asdict(item).items() if value is not None}
+    if item.columns:
+        found["columns"] = [_column_json(column) for column in item.columns]
+    return found
+
+
+def _column_json(column: Column) -> Dict[str, Any]:
+    found = asdict(column)
+    return {key: value for key, value in found.items() if value is not None or key in ("name", "vocabulary")}
 
 
 def input_from_json(item: Mapping[str, Any]) -> InputSpec:
@@ -166,8 +193,11 @@ def input_from_json(item: Mapping[str, Any]) -> InputSpec:
     return found
 
 
-def category_codes(values: Sequence[Optional[str]], vocabulary: Sequence[str]) -> np.ndarray:
-    """Position of each value in the vocabulary, `UNSEEN` where it is missing or not there: int32 [values].
+def category_codes(
+    values: Sequence[Optional[str]], vocabulary: Sequence[str], missing_code: int = UNSEEN
+) -> np.ndarray:
+    """Position of each value in the vocabulary, `UNSEEN` where it is not there, `missing_code` where there is none:
+    int32 [values].
 
     A value that is not there to the letter is looked for in its other spellings (`plain_text`): whoever wrote the rows
     may write a boolean or a whole number otherwise than whoever wrote the training rows.
@@ -180,7 +210,7 @@ def category_codes(values: Sequence[Optional[str]], vocabulary: Sequence[str]) -
 
     def code_of(value: Optional[str]) -> int:
         if value is None:
-            return UNSEEN
+            return missing_code
         return index[value] if value in index else plain.get(plain_text(value), UNSEEN)
 
     return np.fromiter(map(code_of, values), dtype=np.int32, count=len(values))
@@ -203,8 +233,10 @@ def encode(raw: Mapping[str, Any], spec: InputSpec) -> np.ndarray:
     columns = []
     for column in spec.columns:
         if column.vocabulary is None:
-            columns.append(numbers(column.name, raw[column.name], dtype, ndim=1))
+            filled = column.missing is not None
+            columns.append(numbers(column.name, raw[column.name], dtype, ndim=1, missing=filled))
         else:
-            columns.append(category_codes(category_texts(column.name, raw[column.name]), column.vocabulary))
+            texts = category_texts(column.name, raw[column.name])
+            columns.append(category_codes(texts, column.vocabulary, column.missing_code))
     same_length({column.name: len(values) for column, values in zip(spec.columns, columns)})
     return np.stack(columns, axis=1).astype(dtype, order="C", copy=False)

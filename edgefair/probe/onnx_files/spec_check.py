@@ -8,7 +8,16 @@ from edgefair.probe.inputs.pictures import FILTERS
 from edgefair.probe.inputs.prepare import TEXT
 from edgefair.probe.inputs.texts import PARTS
 from edgefair.probe.onnx_files.reading import KINDS, whole_number
-from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
+from edgefair.probe.onnx_files.spec import (
+    CATEGORY,
+    STAND_INS,
+    Column,
+    InputSpec,
+    ModelSpec,
+    PictureSpec,
+    Reading,
+    TokenSpec,
+)
 from edgefair.probe.wire import DTYPES
 
 LAYOUTS = ("nhwc", "nchw")
@@ -50,10 +59,26 @@ def check_input(item: InputSpec) -> None:
     _distinct(f"column of {where}", [column.name for column in item.columns])
     for column in item.columns:
         _distinct(f"value of column '{column.name}'", column.vocabulary or ())
+        _check_missing(column, item.dtype)
     if item.picture is not None:
         _check_picture(where, item.picture)
     if item.tokens is not None:
         _check_tokens(where, item.tokens)
+
+
+def _check_missing(column: Column, dtype: str) -> None:
+    """Categories have a code of their own or none, and numbers something that stands in or nothing."""
+    if column.missing is None and column.fill is None:
+        return
+    where = f"column '{column.name}': missing"
+    if column.vocabulary is not None:
+        _among(where, column.missing, (CATEGORY,))
+        if column.fill is not None or dtype == TEXT:
+            raise ValueError(f"{where} is a category, and it has a fill or is text")
+        return
+    _among(where, column.missing, STAND_INS)
+    if column.fill is None or not dtype.startswith("float"):
+        raise ValueError(f"{where} is '{column.missing}', with fill {column.fill} in an input of {dtype}")
 
 
 def _check_picture(where: str, picture: PictureSpec) -> None:

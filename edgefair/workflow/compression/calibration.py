@@ -86,8 +86,8 @@ class CalibrationRows:
     def _training_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
         worst = recipe.balance == "group-worst"
         train, loss = self._with_loss(recipe) if worst else (self._train(recipe), None)
-        chosen, group = self._choose(recipe, train, loss)
-        return train.take(chosen), check_calibration(recipe, chosen, group=group, label=train.label)
+        chosen, group, names = self._choose(recipe, train, loss)
+        return train.take(chosen), check_calibration(recipe, chosen, group=group, label=train.label, names=names)
 
     def _train(self, recipe: CalibrationRecipe) -> TableRows:
         return self._data.rows_for(
@@ -98,15 +98,17 @@ class CalibrationRows:
 
     def _choose(
         self, recipe: CalibrationRecipe, rows: TableRows, loss: NDArray[np.float64] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Positions of the recipe's rows among these, and the joint group of every one of these."""
-        group, groups = joint_groups(rows.sensitive, self._config.policy.base_attributes)
-        seed = self._config.seed
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[list[str], tuple[str, ...]]]:
+        """Positions of the recipe's rows among these, the joint group of each of these, names of groups and labels."""
+        policy, seed = self._config.policy, self._config.seed
+        group, groups = joint_groups(rows.sensitive, policy.base_attributes)
         names = [*map(group_name, groups)], self._data.classes
+        parts = [joint_groups(rows.sensitive, policy.attributes_of(name)) for name in policy.attributes]
+        judged = [(index, [*map(group_name, found)]) for index, found in parts]
         chosen = calibration_rows(
-            recipe, group=group, label=rows.label, groups=len(groups), seed=seed, loss=loss, names=names
+            recipe, group=group, label=rows.label, groups=len(groups), seed=seed, loss=loss, names=names, judged=judged
         )
-        return chosen, group
+        return chosen, group, names
 
     def _own_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
         source, seed = str(recipe.source), self._config.seed

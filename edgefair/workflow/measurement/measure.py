@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.files.table import Categories
+from edgefair.data.gaps import missing_notes
 from edgefair.data.rows import TableRows
 from edgefair.data.survey.unseen import unseen_notes
 from edgefair.data.texts import Texts
@@ -83,7 +84,7 @@ def measure(
     started = time.perf_counter()
     candidate = probe.load(model, name="candidate")
     spec = spec_of(candidate, fallback_spec, classes)
-    unseen = unseen_notes(rows, spec)
+    unseen = (*unseen_notes(rows, spec), *missing_notes(rows, spec))
     base = None if reference is None else _reference(probe, reference, candidate)
     loaded = time.perf_counter()
     decided = decide_rows(probe, candidate, rows, spec, progress)

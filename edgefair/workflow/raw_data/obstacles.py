@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from edgefair.data.files.table import Categories, Column
+from edgefair.data.files.table import Categories, Column, Table
 from edgefair.data.sources import as_categories
-from edgefair.data.survey.columns import ColumnFacts, facts_of
+from edgefair.data.survey.columns import ColumnFacts
 from edgefair.errors import DataError, did_you_mean
+from edgefair.workflow.alike import alike
+from edgefair.workflow.doubts import Obstacle, doubts, facts_beside, telling
 
 # More groups of one attribute than this are values, not groups: nearly every pair of them could only be INCONCLUSIVE.
 MOST_GROUPS = 20
@@ -55,32 +57,22 @@ class RawTable:
         names: all of its columns.
         columns: those that can be read and are not excluded.
         unreadable: those that cannot, and why.
+        training: how many rows come before those of an audit file; None without one.
     """
 
     path: Path
     names: tuple[str, ...]
     columns: Mapping[str, Column]
     unreadable: Mapping[str, str]
+    training: int | None = None
 
 
-@dataclass(frozen=True)
-class Obstacle:
-    """One of them.
-
-    Attributes:
-        found: what and how many, and what to do about it.
-        exclude: the column that need only be left out.
-    """
-
-    found: str
-    exclude: str | None = None
-
-
-def check_table(table: RawTable, section: Mapping[str, Any]) -> None:
-    """Refuse a table with everything in it that the config could not use.
+def check_table(table: RawTable, section: Mapping[str, Any]) -> tuple[ColumnFacts, ...]:
+    """What the features of a table hold; refuses a table with everything in it that the config could not use.
 
     Args:
-        section: keys of `data:`: label, positive, sensitive, exclude, id, subject, split, merge, picture, text.
+        section: keys of `data:`: label, positive, sensitive, exclude, id, subject, split, merge, equal_rows, picture,
+            text.
 
     Raises:
         ObstaclesError: see its lines.
@@ -93,16 +85,39 @@ def check_table(table: RawTable, section: Mapping[str, Any]) -> None:
     obstacles += [_unreadable(name, why, named=name in named) for name, why in table.unreadable.items()]
     if section["label"] in columns:
         obstacles += _label(section, columns[section["label"]])
+        obstacles += _other_labels(section, columns[section["label"]], table)
     for name in section["sensitive"]:
         if name in columns:
             obstacles += _sensitive(name, columns[name], binned=name in merged)
     obstacles += [*_identity(section, columns), *_split(section, columns)]
-    if not (section.get("picture") or section.get("text")):
-        for name in columns:
-            if name not in named:
-                obstacles += _feature(facts_of(name, columns[name]))
+    tabular = not (section.get("picture") or section.get("text"))
+    labels = _categories(section["label"], columns[section["label"]]) if section["label"] in columns else None
+    told = labels if isinstance(labels, Categories) else None
+    facts = [facts_beside(told, name, columns[name]) for name in columns if tabular and name not in named]
+    doubtful = [(item.name, found) for item in facts for found in doubts(item)]
+    left_out = {name for name, _ in doubtful}
+    features = tuple(item for item in facts if item.name not in left_out)
+    if tabular and "equal_rows" not in section and _comparable(section, columns):
+        # With a file of their own those of the audit alone are judged.
+        judged = Table(columns).take(np.arange(table.training or 0, len(columns[section["label"]])))
+        asked = alike(section, judged.columns, [item.name for item in features])
+        obstacles += [] if asked is None else [Obstacle(asked)]
+    obstacles += [found for _, found in doubtful]
     if obstacles:
+        # By itself no reason to refuse, for some features are that good; but who must answer anyway is told.
+        obstacles += [telling(item) for item in features if item.telling]
         raise ObstaclesError(str(section["source"]), obstacles)
+    return features
+
+
+def _comparable(section: Mapping[str, Any], columns: Mapping[str, Column]) -> bool:
+    """Whether label and groups are there, and are text or whole numbers of few values."""
+    names = [section["label"], *section["sensitive"]]
+    if not all(name in columns for name in names):
+        return False
+    labels = _categories(section["label"], columns[section["label"]])
+    groups = [_categories(name, columns[name]) for name in section["sensitive"]]
+    return isinstance(labels, Categories) and all(isinstance(item, Categories) for item in groups)
 
 
 def too_many_groups(name: str, present: tuple[str, ...]) -> Obstacle | None:
@@ -130,6 +145,11 @@ def _absent(section: Mapping[str, Any], table: RawTable) -> Iterator[Obstacle]:
 
 
 def _unreadable(name: str, why: str, *, named: bool) -> Obstacle:
+    if why.partition(":")[0].endswith(f"columns named '{name}'"):
+        return Obstacle(
+            f"there are {why.partition(':')[0]}, and they differ: rename them in the file's header",
+            None if named else name,
+        )
     return Obstacle(f"'{name}' {why}", None if named else name)
 
 
@@ -152,6 +172,21 @@ def _label(section: Mapping[str, Any], column: Column) -> Iterator[Obstacle]:
         yield Obstacle(
             f"label '{name}' has {len(present)} values, and --positive is for two: {_some(present)}. Leave it out, or "
             "write a column of two values"
+        )
+
+
+def _other_labels(section: Mapping[str, Any], column: Column, table: RawTable) -> Iterator[Obstacle]:
+    """Labels that the audit file writes, and the file of the training rows does not."""
+    labels = _categories(section["label"], column)
+    if table.training is None or isinstance(labels, Obstacle):
+        return
+    rows = np.arange(len(labels))
+    known = labels.take(rows[: table.training]).present
+    other = [value for value in labels.take(rows[table.training :]).present if value not in known]
+    if other:
+        yield Obstacle(
+            f"label '{section['label']}' is {_some(other)} in '{section['audit']}' alone, and {_some(known)} in "
+            f"'{table.path.name}': write both files alike"
         )
 
 
@@ -223,24 +258,6 @@ def _split(section: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterato
         )
 
 
-def _feature(found: ColumnFacts) -> Iterator[Obstacle]:
-    name = found.name
-    if found.kind in {"numbers", "arrays"} and found.missing:
-        yield Obstacle(f"'{name}' has no finite number in {found.missing:,} of {found.rows:,} rows", name)
-    elif found.constant:
-        yield Obstacle(f"'{name}' says the same of every row", name)
-    elif found.kind == "dates":
-        yield Obstacle(
-            f"'{name}' holds dates, and a model would learn each as a word: write numbers such as days", name
-        )
-    elif found.names_rows:
-        yield Obstacle(
-            f"'{name}' has {found.distinct:,} different values in {found.rows:,} rows: it names rows, a model would "
-            "learn them by heart and the shipped file hold them. If it is a row's id, say --id; a person's, --subject",
-            name,
-        )
-
-
 def _categories(name: str, column: Column) -> Categories | Obstacle:
     try:
         return as_categories(column, name)
@@ -249,6 +266,7 @@ def _categories(name: str, column: Column) -> Categories | Obstacle:
 
 
 def _some(values: Iterable[str]) -> str:
-    listed = [*values]
+    # Blanks around a value are a part of it, and seen in quotes alone.
+    listed = [value if value == value.strip() else f"'{value}'" for value in values]
     more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
     return ", ".join(listed[:SHOWN]) + more

@@ -4,28 +4,54 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from edgefair.data.files.csv_table import CsvConfig
-from edgefair.data.files.readers import read_table
-from edgefair.data.files.table import Column
+from edgefair.data.files.readers import Choose, read_table
+from edgefair.data.files.table import Column, Table
 from edgefair.data.sources import as_categories
+from edgefair.data.survey.columns import ColumnFacts
+from edgefair.data.two_files import read_both
 from edgefair.errors import DataError, UsageError, did_you_mean
 from edgefair.joint import split
 from edgefair.workflow.raw_data.obstacles import RawTable, check_table, role_of
 
+# What takes the place of a missing number unless the file's owner says otherwise: an outlier does not move it.
+STAND_IN = "median"
 
-def from_table(path: Path, keys: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
-    """The keys that `DataConfig` takes, and the intersections to judge.
+
+@dataclass(frozen=True)
+class Draft:
+    """What a file becomes.
+
+    Attributes:
+        keys: those that `DataConfig` takes.
+        intersections: which to judge.
+        remarks: what the file's owner must know of the choices, for people.
+    """
+
+    keys: dict[str, Any]
+    intersections: list[tuple[str, ...]]
+    remarks: tuple[str, ...] = ()
+
+
+def from_table(path: Path, keys: Mapping[str, Any], *, base: Path) -> Draft:
+    """The draft of a table.
+
+    Args:
+        base: folder that a relative `audit` starts from.
 
     Raises:
         DataError: the file cannot be used as it is: then all that is in the way.
     """
-    table = _read(path, keys)
+    audit = keys.get("audit")
+    table = _read(path, keys, None if audit is None else base / audit)
     found = {key: value for key, value in keys.items() if key not in {"split", "bin"}}
     found["sensitive"], intersections = parted(keys["sensitive"], table.names)
     column = keys.get("split")
@@ -34,10 +60,38 @@ def from_table(path: Path, keys: Mapping[str, Any]) -> tuple[dict[str, Any], lis
     bounds: Mapping[str, Sequence[int]] = keys.get("bin") or {}
     if bounds:
         found["merge"] = {name: _ranges(name, table, edges) for name, edges in bounds.items()}
-    check_table(table, found)
+    facts = check_table(table, found)
     if column is not None:
         found["split"] = _split(column, table.columns[column])
-    return found, intersections
+    remarks = []
+    numbers, others = (
+        [item for item in facts if item.missing and (item.kind == "numbers") == wanted] for wanted in (True, False)
+    )
+    if numbers:
+        found["missing"] = STAND_IN
+        remarks.append(
+            f"missing numbers: the {STAND_IN} of the training rows stands in, inside the exported file (data.missing; "
+            f"or mean, or refuse): {_shares(numbers)}"
+        )
+    if others:
+        remarks.append(f"missing texts are a category of their own: {_shares(others)}")
+    telling = [f"{_quoted(item.name)} {item.tells:.2f}" for item in facts if item.telling]
+    if telling:
+        remarks.append(
+            f"each of these alone tells the label (balanced accuracy): {', '.join(telling)}. What is written down "
+            "after the outcome is no feature: add it to data.exclude"
+        )
+    return Draft(found, intersections, tuple(remarks))
+
+
+def _shares(facts: Sequence[ColumnFacts]) -> str:
+    """Columns with the share of the rows that have no value."""
+    return ", ".join(f"{_quoted(item.name)} {item.missing / item.rows:.2%}" for item in facts)
+
+
+def _quoted(name: str) -> str:
+    """A name on one line, whatever is in it."""
+    return json.dumps(name, ensure_ascii=False)
 
 
 def parted(sensitive: Iterable[str], columns: Iterable[str]) -> tuple[list[str], list[tuple[str, ...]]]:
@@ -53,8 +107,11 @@ def parted(sensitive: Iterable[str], columns: Iterable[str]) -> tuple[list[str],
     return list(dict.fromkeys(singles)), list(dict.fromkeys(intersections))
 
 
-def _read(path: Path, keys: Mapping[str, Any]) -> RawTable:
+def _read(path: Path, keys: Mapping[str, Any], audit: Path | None) -> RawTable:
     """The columns that a model could see and those that are named, at once; where one cannot be read, one by one.
+
+    Args:
+        audit: the file of the audit rows, if they have their own.
 
     Raises:
         DataError: none can be.
@@ -77,19 +134,28 @@ def _read(path: Path, keys: Mapping[str, Any]) -> RawTable:
         csv = CsvConfig.model_validate(keys.get("csv") or {})
     except ValidationError as error:
         raise UsageError(f"--encoding: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+    training: int | None = None
+
+    def read(choose: Choose) -> Table:
+        nonlocal training
+        if audit is None:
+            return read_table(path, choose, csv=csv)
+        table, training = read_both(path, audit, choose, csv=csv)
+        return table
+
     try:
-        columns = dict(read_table(path, wanted, csv=csv).columns)
+        columns = dict(read(wanted).columns)
     except DataError:
         columns = {}
-        for name in wanted([*names]):
+        for name in dict.fromkeys(wanted([*names])):
             try:
-                columns |= read_table(path, lambda _, name=name: {name}, csv=csv).columns  # type: ignore[misc]
+                columns |= read(lambda _, name=name: {name}).columns  # type: ignore[misc]
             except DataError as error:
-                why = error.found.removeprefix(f"column '{name}' ")
+                why = error.found.removeprefix(f"column '{name}' ").removeprefix(f"'{path}' has ")
                 unreadable[name] = why if error.fix is None else f"{why}: {error.fix}"
         if not columns:
             raise
-    return RawTable(path, tuple(names), columns, unreadable)
+    return RawTable(path, tuple(dict.fromkeys(names)), columns, unreadable, training)
 
 
 def _ranges(name: str, table: RawTable, edges: Sequence[int]) -> dict[str, list[str]]:

@@ -13,6 +13,9 @@ from edgefair.compress.quantization.recipe import (
 from edgefair.errors import DataError, UsageError
 from edgefair.resources import shipped_names
 
+# (sex, race, label) of rows: nobody of sex 0, race 1 has label 0, and nobody of sex 1, race 1 has label 1.
+JOINT = [(s, r, y) for s in (0, 1) for r in (0, 1) for y in (0, 1) if (s, r, y) not in {(0, 1, 0), (1, 1, 1)}] * 50
+
 
 def recipe(**changes):
     return CalibrationRecipe(name="test", **changes)
@@ -45,6 +48,30 @@ def test_a_declared_cell_without_a_training_row_is_refused():
     with pytest.raises(DataError, match="group '2'"):
         calibration_rows(
             recipe(balance="group"), group=np.array([0, 0, 1]), label=np.array([0, 1, 0]), groups=3, seed=0
+        )
+
+
+def test_a_joint_cell_that_nobody_judges_may_be_empty_and_one_of_a_judged_attribute_may_not():
+    sex, race, label = (np.array(column) for column in zip(*JOINT, strict=True))
+    chosen = calibration_rows(
+        recipe(rows=60),
+        group=sex * 2 + race,
+        label=label,
+        groups=4,
+        seed=0,
+        judged=[(sex, ["F", "M"]), (race, ["A", "B"])],
+    )
+    cell = (sex * 2 + race)[chosen] * 2 + label[chosen]
+    assert np.bincount(cell, minlength=8).tolist() == [10, 10, 0, 10, 10, 10, 10, 0]
+    gone = (race == 0) | (label == 0)
+    with pytest.raises(DataError, match="no training row of group 'B' has label '1'"):
+        calibration_rows(
+            recipe(rows=60),
+            group=(sex * 2 + race)[gone],
+            label=label[gone],
+            groups=4,
+            seed=0,
+            judged=[(sex[gone], ["F", "M"]), (race[gone], ["A", "B"])],
         )
 
 

@@ -1,0 +1,50 @@
+"""Numbers of features: finite, or missing where something stands in for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.config import MissingRule
+from edgefair.data.files.table import Table
+from edgefair.errors import DataError
+
+
+def finite(table: Table, features: tuple[str, ...], *, missing: MissingRule) -> Table:
+    """The table with the numbers of features as float32.
+
+    Args:
+        missing: `refuse`, or something stands in for a missing number, which is NaN; never for a part of an array.
+
+    Raises:
+        DataError: one that is not finite.
+    """
+    columns = dict(table.columns)
+    for name in features:
+        column = columns[name]
+        if not isinstance(column, np.ndarray):
+            continue
+        if column.dtype.kind not in "iuf":
+            raise DataError(f"feature '{name}' has type {column.dtype}", expected="numbers or text")
+        with np.errstate(over="ignore"):
+            numbers = column.astype(np.float32) if column.ndim == 1 or column.dtype.kind == "f" else column
+        _check_finite(name, numbers, missing)
+        columns[name] = numbers
+    return Table(columns)
+
+
+def _check_finite(name: str, numbers: NDArray[Any], missing: MissingRule) -> None:
+    filled = missing != "refuse" and numbers.ndim == 1
+    good = np.isfinite(numbers) | (np.isnan(numbers) if filled else False)
+    bad = int(np.count_nonzero(~good.reshape(len(numbers), -1).all(axis=1)))
+    if not bad:
+        return
+    stand_in = "set `data.missing: median`, and that of the training rows stands in for a missing number in the "
+    stand_in += "exported file, or leave the column out with data.exclude"
+    raise DataError(
+        f"feature '{name}' is {'' if filled else 'NaN, empty or '}infinite (as float32) in {bad} rows",
+        expected="a finite number in every row",
+        fix=stand_in if np.isnan(numbers).any() and numbers.ndim == 1 and not filled else "mend or exclude the column",
+    )
