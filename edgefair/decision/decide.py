@@ -7,7 +7,7 @@ import datetime
 import numpy as np
 
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import ABSOLUTE, device, fairness, utility
+from edgefair.decision.gates import device, fairness, utility
 from edgefair.decision.gates.device import Limits
 from edgefair.decision.policy import Policy
 from edgefair.decision.summary import summarize
@@ -15,6 +15,7 @@ from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, worst
 from edgefair.errors import DataError, PolicyError, did_you_mean
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import all_metrics
+from edgefair.probe.gates import ABSOLUTE
 
 
 def decide(

@@ -17,13 +17,13 @@ from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
 from edgefair.data.unseen import unseen_notes
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import LATENCY
 from edgefair.decision.policy import Policy
 from edgefair.errors import ModelError, UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
 from edgefair.measure.paired import PairedCounts
 from edgefair.probe.features import plain_text
+from edgefair.probe.gates import LATENCY
 from edgefair.probe.reading import read_decisions
 from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
 from edgefair.targets import LoadedModel, Probe

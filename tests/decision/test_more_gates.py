@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import ABSOLUTE, EXCESS_LOSS, GROUP_ACCURACY, GROUP_DROP
-from edgefair.decision.verdict import Outcome
+from edgefair.decision.verdict import Code, Outcome
 from edgefair.errors import PolicyError
+from edgefair.probe.gates import ABSOLUTE, EXCESS_LOSS, GROUP_ACCURACY, GROUP_DROP
 
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
 UNFAIR = binary((4000, 5000, 500, 5000), (3000, 5000, 500, 5000))
@@ -44,7 +44,7 @@ def test_a_metric_without_trials_is_inconclusive():
         "predictive_parity_difference"
     )
     assert gate.outcome is INCONCLUSIVE
-    assert gate.binding.reason.startswith("undefined_cell")
+    assert gate.binding.code is Code.UNDEFINED_CELL
 
 
 @pytest.mark.parametrize(("floor", "expected"), [(0.7, PASS), (0.75, INCONCLUSIVE), (0.8, FAIL)])

@@ -9,9 +9,9 @@ from helpers_decision import counts_of, paired_of, policy
 
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import ABSOLUTE, PAIRED
 from edgefair.decision.verdict import Outcome
 from edgefair.measure.planning import power_absolute
+from edgefair.probe.gates import ABSOLUTE, PAIRED
 
 RATES = np.array([0.1, 0.8])
 SIZES = [pytest.param(300, id="short"), pytest.param(10_000, id="long", marks=pytest.mark.long)]

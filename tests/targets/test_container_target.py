@@ -19,8 +19,8 @@ from onnx_models import batches, classifier, save, value
 from people import gate, report, write_project
 
 from edgefair.cli import main
-from edgefair.decision.gates import LATENCY
 from edgefair.errors import MeasurementError, UsageError
+from edgefair.probe.gates import LATENCY
 from edgefair.targets import TargetProfile, container, load_profile, open_target, transport_of
 from edgefair.targets.sections import ARCHITECTURES
 
