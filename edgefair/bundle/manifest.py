@@ -75,7 +75,7 @@ class Manifest:
         data = read_json(content)
         schema = data.pop("schema", None)
         if schema != BUNDLE_SCHEMA:
-            raise ValueError(f"its format is '{schema}', not '{BUNDLE_SCHEMA}'")
+            raise ValueError(f"its schema is '{schema}', not '{BUNDLE_SCHEMA}'")
         Release.of(data, "")
         files = {name: FileEntry(entry.sha256, entry.bytes) for name, entry in entries(data.pop("files", None)).items()}
         targets = data.pop("targets", None)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.decision.verdict import LISTED, Code, Comparison, Outcome, comparison_name, worst
-from edgefair.decision.waivers import named
+from edgefair.decision.waivers import Wanted, named
 from edgefair.measure.bounds import Array, absolute, mover
 
 POWER = 0.8
@@ -89,7 +89,7 @@ class _Pairs:
         return _pair_limits(self.cells, self.first, self.second, level)[1]
 
 
-def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset[str] = frozenset()) -> FamilyResult:
+def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset[Wanted] = frozenset()) -> FamilyResult:
     """Judge every pair of groups of every attribute.
 
     PASS claims that all differences are small, so every upper limit is taken at alpha (an intersection-union test,
@@ -97,7 +97,7 @@ def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset
     of the family: Holm's step-down at alpha / (2 m), alpha / (2 (m - 1)), ... (Holm, Scand. J. Stat. 1979).
 
     Args:
-        waived: names of comparisons that do not count for the outcome; they are listed all the same.
+        waived: comparisons that do not count for the outcome; they are listed all the same.
 
     Raises:
         PolicyError: a waived name that is none of the comparisons, or may be several.
@@ -242,7 +242,7 @@ def _comparison(
     )
 
 
-def _locate(parts: Sequence[_Pairs], names: frozenset[str]) -> list[NDArray[np.bool_]]:
+def _locate(parts: Sequence[_Pairs], names: frozenset[Wanted]) -> list[NDArray[np.bool_]]:
     """Which comparisons of each attribute are named."""
     masks = [np.zeros(part.estimate.shape, dtype=bool) for part in parts]
     if names:

@@ -71,7 +71,7 @@ def check_report(
     """
     if report["schema"] != REPORT_SCHEMA:
         raise ContradictionError(
-            f"its format is '{report['schema']}', and this version reads '{REPORT_SCHEMA}': export the model again"
+            f"its schema is '{report['schema']}', and this version reads '{REPORT_SCHEMA}': export the model again"
         )
     if report["outcome"] != outcome or report["exit_code"] != 0:
         raise ContradictionError(

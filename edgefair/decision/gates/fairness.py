@@ -14,7 +14,7 @@ from edgefair.probe.gates import PAIRED
 def absolute(evidence: Evidence, policy: Policy) -> FamilyResult:
     """Every pair of groups of every declared attribute; comparisons that a waiver names do not count."""
     cells = [rate_cells(evidence.counts, policy, name, evidence.design) for name in policy.attributes]
-    waived = frozenset(item.comparison for item in policy.waivers)
+    waived = frozenset(item.wanted for item in policy.waivers)
     return judge(cells, alpha=policy.alpha, rule=policy.rule, waived=waived)
 
 
