@@ -355,3 +355,9 @@ def test_size_is_exact():
     evidence = Evidence(counts=binary((4000, 5000, 500, 5000), (4000, 5000, 500, 5000)), size_bytes=1000)
     assert decide(evidence, policy(max_size_bytes=1000)).gate(SIZE).outcome is PASS
     assert decide(evidence, policy(max_size_bytes=999)).gate(SIZE).outcome is FAIL
+
+
+def test_a_gate_that_was_not_judged_is_an_error_that_names_those_that_were():
+    verdict = decide(binary((800, 1000, 100, 1000), (800, 1000, 100, 1000)), policy())
+    with pytest.raises(KeyError, match="no gate 'equalized-odds gap' was judged, but eo_gap, decisions_vary, "):
+        verdict.gate("equalized-odds gap")
