@@ -16,7 +16,7 @@ from edgefair.decision.verdict import Outcome, Verdict, worst
 from edgefair.errors import EdgefairError, ModelError, PolicyError
 from edgefair.files import sha256_json
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.consistency import policy_digest
+from edgefair.probe.bundles.consistency import policy_digest
 from edgefair.probe.gates import gate_id, name_of
 from edgefair.targets.sections import Budgets
 

@@ -11,7 +11,7 @@ from edgefair.measure.bootstrap import GapBootstrap
 from edgefair.measure.disagreement import Disagreement
 from edgefair.measure.flips import CellFlips
 from edgefair.measure.latency import LatencySummary, SpeedUp
-from edgefair.probe.consistency import REPORT_SCHEMA
+from edgefair.probe.bundles.consistency import REPORT_SCHEMA
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class DataSection:
 class LedgerCount:
     """Verdicts taken on these audit rows, this one included, and the distinct models among them.
 
-    Verdicts on other audit sets count where those hold some of the same rows (`workflow.ledger`): a split that is drawn
-    again makes no fresh rows. Each verdict on the same rows spends some of their independence: whoever tries often
-    enough will PASS by chance.
+    Verdicts on other audit sets count where those hold some of the same rows (`workflow.measurement.ledger`): a split
+    that is drawn again makes no fresh rows. Each verdict on the same rows spends some of their independence:
+    whoever tries often enough will PASS by chance.
     """
 
     verdicts: int

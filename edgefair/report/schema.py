@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from edgefair.decision.verdict import VERDICT_SCHEMA, Outcome
 from edgefair.measure.metrics import DIFFERENCES
-from edgefair.probe.consistency import REPORT_SCHEMA
+from edgefair.probe.bundles.consistency import REPORT_SCHEMA
 from edgefair.probe.gates import AT_LEAST, AT_MOST, NAMES
 from edgefair.report.model import Report
 

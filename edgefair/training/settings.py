@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from edgefair.probe.features import plain_text, value_text
+from edgefair.probe.inputs.features import plain_text, value_text
 from edgefair.training.budget import default_batch, default_epochs
 
 

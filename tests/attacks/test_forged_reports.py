@@ -12,12 +12,12 @@ from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import EXIT_CODES
 from edgefair.errors import ModelError
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe import consistency
-from edgefair.probe.consistency import check_report, policy_digest
+from edgefair.probe.bundles import consistency
+from edgefair.probe.bundles.consistency import check_report, policy_digest
+from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.probe.gates import NAMES
-from edgefair.probe.runtime import BundleError, load
 from edgefair.report.titles import TITLES
-from edgefair.workflow.judge import today
+from edgefair.workflow.measurement.judge import today
 from tests.bundle.small_bundle import COUNTS, POLICY, report_on, write_bundle, write_key, write_manifest
 
 

@@ -13,10 +13,10 @@ from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.redecision import check_decision
 from edgefair.decision.evidence import Evidence
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.probe.gates import NAMES, gate_id
-from edgefair.probe.runtime import BundleError, load
 from edgefair.report.schema import report_schema
-from edgefair.workflow.judge import today
+from edgefair.workflow.measurement.judge import today
 from tests.bundle.small_bundle import write_key
 from tests.e2e.commands import edit, run
 from tests.samples.people import write_people
