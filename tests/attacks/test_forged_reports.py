@@ -17,7 +17,7 @@ from edgefair.probe.bundles.consistency import check_report, policy_digest
 from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.probe.gates import NAMES
 from edgefair.report.titles import TITLES
-from edgefair.workflow.measurement.judge import today
+from edgefair.workflow.clock import today
 from tests.bundle.small_bundle import COUNTS, POLICY, report_on, write_bundle, write_key, write_manifest
 
 

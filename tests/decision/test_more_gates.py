@@ -4,7 +4,6 @@ import datetime
 
 import numpy as np
 import pytest
-from helpers_decision import binary, counts_of, paired_of, policy
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Code, Outcome
 from edgefair.errors import PolicyError
 from edgefair.probe.gates import ABSOLUTE, EXCESS_LOSS, GROUP_ACCURACY, GROUP_DROP
+from tests.decision.helpers_decision import binary, counts_of, paired_of, policy
 
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
 UNFAIR = binary((4000, 5000, 500, 5000), (3000, 5000, 500, 5000))
