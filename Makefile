@@ -42,8 +42,9 @@ lint: $(VENV)/.ready ## ruff, mypy --strict, import-linter
 bench: $(VENV)/.ready ## Run every benchmark's quick form
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
 
-schema: $(VENV)/.ready ## Regenerate docs/edgefair.schema.json
+schema: $(VENV)/.ready ## Regenerate docs/edgefair.schema.json and docs/report.schema.json
 	$(BIN)/edgefair init --schema > docs/edgefair.schema.json
+	$(BIN)/edgefair report --schema > docs/report.schema.json
 
 clean: ## Remove the virtual environment and what the tools left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/census/demo

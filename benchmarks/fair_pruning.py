@@ -25,8 +25,8 @@ from scipy import stats
 
 import edgefair
 from edgefair.config import parse_config
-from edgefair.decision.gates import ABSOLUTE
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.gates import ABSOLUTE
 from edgefair.report.model import Report
 
 BASELINE = "magnitude"

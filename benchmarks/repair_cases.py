@@ -46,9 +46,9 @@ from edgefair.compress.quantization.recipe import calibration_rows, open_recipe
 from edgefair.config import Config, parse_config
 from edgefair.data.dataset import load
 from edgefair.data.groups import joint_groups
-from edgefair.decision.gates import ABSOLUTE, PAIRED
 from edgefair.exporters.torch_module import export_classifier
 from edgefair.measure.latency import speed_up, summarize
+from edgefair.probe.gates import ABSOLUTE, PAIRED
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
 from edgefair.report.model import Report
 from edgefair.training.build import load_classifier
@@ -270,7 +270,7 @@ def printed(case: Case, lines: Mapping[str, Line], dense: Path, rows: Rows, seco
     times = {name: found.warm for name, found in race(models, rows, seconds=seconds, most_seconds=3 * seconds).items()}
     kept = {name: speed_up(times[RECIPE], times[name], level=LEVEL, seed=0).ratio for name in lines}
     for name, line in lines.items():
-        gates = {gate.name: gate for gate in line.report.targets[0].verdict.gates}
+        gates = {gate.id: gate for gate in line.report.targets[0].verdict.gates}
         gap, growth = gates[ABSOLUTE], gates[PAIRED]
         faster = speed_up(times[FP32], times[name], level=LEVEL, seed=0)
         print(

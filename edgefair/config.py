@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from edgefair.compress.config import CompressConfig
 from edgefair.data.config import DataConfig
-from edgefair.decision.policy import Policy
+from edgefair.decision.policy import FORMS, Policy
 from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean
 from edgefair.probe.regular import read_regular
 from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig, TrainPlan
@@ -183,7 +183,7 @@ def _put(raw: dict[str, Any], key: str, value: Any) -> None:
 
 def _explained(error: ValidationError, source: str, overridden: Collection[str] = ()) -> EdgefairError:
     first = error.errors(include_url=False)[0]
-    location = [str(part) for part in first["loc"]]
+    location = [str(part) for part in first["loc"] if part not in FORMS]
     key = ".".join(location)
     if any(f"{key}.".startswith(f"{item}.") for item in overridden):
         source = "flag or --set"
@@ -214,7 +214,7 @@ def _keys_beside(location: list[str]) -> list[str]:
 
 
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    for choice in ("anyOf", "allOf"):
+    for choice in ("anyOf", "oneOf", "allOf"):
         if choice in node:
             node = next((item for item in node[choice] if "$ref" in item), node)
     reference = node.get("$ref")

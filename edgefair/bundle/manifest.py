@@ -73,8 +73,9 @@ class Manifest:
             ValueError: not a manifest of this schema, or a field of another type.
         """
         data = read_json(content)
-        if data.pop("schema", None) != BUNDLE_SCHEMA:
-            raise ValueError(f"not {BUNDLE_SCHEMA}")
+        schema = data.pop("schema", None)
+        if schema != BUNDLE_SCHEMA:
+            raise ValueError(f"its schema is '{schema}', not '{BUNDLE_SCHEMA}'")
         Release.of(data, "")
         files = {name: FileEntry(entry.sha256, entry.bytes) for name, entry in entries(data.pop("files", None)).items()}
         targets = data.pop("targets", None)
@@ -149,7 +150,9 @@ def open_bundle(path: Path) -> Bundle:
         found = {name for name in files_below(path) if name != MANIFEST}
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"'{path}' is not a bundle: {error}", expected="a folder that `edgefair export` wrote"
+            f"'{path}' is not a bundle: {error}",
+            expected="a folder that `edgefair export` wrote",
+            fix="export it again with this version of edgefair",
         ) from error
     if unlisted := sorted(name for name in found - manifest.files.keys() if not is_attestation(name)):
         raise ModelError(f"bundle '{path}' holds '{unlisted[0]}', which its manifest does not list")

@@ -16,6 +16,8 @@ from edgefair.decision.verdict import Outcome, Verdict, worst
 from edgefair.errors import EdgefairError, ModelError, PolicyError
 from edgefair.files import sha256_json
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.bundles.consistency import policy_digest
+from edgefair.probe.gates import gate_id, name_of
 from edgefair.targets.sections import Budgets
 
 # Between the same limits computed by two versions of the special functions.
@@ -39,7 +41,7 @@ def check_decision(report: Mapping[str, Any], *, today: datetime.date) -> None:
         _check_data(report["data"])
         verdicts = [_decided(report, target, policy, day) for target in report["targets"]]
         for target, verdict in zip(report["targets"], verdicts, strict=True):
-            _compare(str(target["target"]), target["verdict"], verdict)
+            _compare(str(target["target"]), target["verdict"], verdict, policy_digest(report["policy"]))
         _compare_release(report, verdicts)
         check_waivers(policy, today)
     except (ModelError, PolicyError):
@@ -80,16 +82,21 @@ def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Polic
     return decide(evidence, policy, budget=Budgets.model_validate(target["budgets"]), today=day)
 
 
-def _compare(name: str, said: Mapping[str, Any], decided: Verdict) -> None:
-    """Every gate, and what follows from them."""
-    found = decided.to_json()
+def _compare(name: str, said: Mapping[str, Any], decided: Verdict, digest: str) -> None:
+    """Every gate, and what follows from them.
+
+    Args:
+        digest: of the policy as the report holds it: a later version of edgefair may know more keys.
+    """
+    found = {**decided.to_json(), "policy_digest": digest}
     for key in ("outcome", "exit_code", "alpha", "policy_digest", "exceptions"):
         expected = list(found[key]) if key == "exceptions" else found[key]
         if said[key] != expected:
             raise _contradiction(f"the {key} of target '{name}' is {said[key]}", f"{expected}")
-    gates, again = ({gate["name"]: gate for gate in part} for part in (said["gates"], found["gates"]))
+    gates, again = ({gate_id(gate): gate for gate in part} for part in (said["gates"], found["gates"]))
     if list(gates) != list(again):
-        raise _contradiction(f"target '{name}' was judged by {', '.join(gates)}", f"the gates {', '.join(again)}")
+        judged, asked = (", ".join(map(name_of, part)) for part in (gates, again))
+        raise _contradiction(f"target '{name}' was judged by {judged}", f"the gates {asked}")
     for gate, other in zip(gates.values(), again.values(), strict=True):
         same = gate["outcome"] == other["outcome"] and all(_close(gate[key], other[key]) for key in NUMBERS)
         if not same:

@@ -21,7 +21,7 @@ def assert_fair(evidence: Evidence | GroupCounts, policy: Policy, *, today: date
     verdict = decide(evidence, policy, today=today)
     if not verdict.may_ship:
         reasons = [
-            f"  {gate.outcome} {gate.name}: {gate.reason}" for gate in verdict.gates if gate.outcome is not Outcome.PASS
+            f"  {gate.outcome} {gate.id}: {gate.reason}" for gate in verdict.gates if gate.outcome is not Outcome.PASS
         ]
         raise AssertionError("\n".join([f"{verdict.outcome} (exit code {verdict.exit_code})", *reasons]))
     return verdict

@@ -71,7 +71,8 @@ class ComparisonReport:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"schema": COMPARE_SCHEMA, "exit_code": self.exit_code, **asdict(self)}
+        comparisons = [item.to_json() for item in self.comparisons]
+        return {"schema": COMPARE_SCHEMA, "exit_code": self.exit_code, **asdict(self), "comparisons": comparisons}
 
 
 def compare_paired(

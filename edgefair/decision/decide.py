@@ -7,7 +7,7 @@ import datetime
 import numpy as np
 
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import ABSOLUTE, device, fairness, utility
+from edgefair.decision.gates import device, fairness, utility
 from edgefair.decision.gates.device import Limits
 from edgefair.decision.policy import Policy
 from edgefair.decision.summary import summarize
@@ -15,6 +15,7 @@ from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, worst
 from edgefair.errors import DataError, PolicyError, did_you_mean
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import all_metrics
+from edgefair.probe.gates import ABSOLUTE
 
 
 def decide(
@@ -106,7 +107,7 @@ def check_waivers(policy: Policy, today: datetime.date | None) -> None:
             raise PolicyError("the policy holds waivers, and nothing says which day it is", fix="pass today=")
         if waiver.expires < today:
             raise PolicyError(
-                f"the waiver of '{waiver.comparison}' ({waiver.owner}: {waiver.reason}) expired on {waiver.expires}",
+                f"the waiver of '{waiver.name}' ({waiver.owner}: {waiver.reason}) expired on {waiver.expires}",
                 fix="mend the model, or renew the waiver in the policy with a new date",
             )
 
@@ -146,7 +147,7 @@ def _exceptions(policy: Policy) -> tuple[str, ...]:
     if policy.on_inconclusive == "warn":
         found.append("on_inconclusive: warn (what could not be shown is let through)")
     found += [
-        f"waiver until {item.expires} by {item.owner}: '{item.comparison}' is let through: {item.reason}"
+        f"waiver until {item.expires} by {item.owner}: '{item.name}' is let through: {item.reason}"
         for item in policy.waivers
     ]
     return tuple(found)

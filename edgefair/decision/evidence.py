@@ -10,6 +10,7 @@ from edgefair.measure.clusters import Design
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary
 from edgefair.measure.paired import PairedCounts
+from edgefair.probe.gates import id_of, name_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Evidence:
         design: effective sample sizes, where rows belong to subjects; None for independent rows.
         own_reference: whether nothing was compressed: the model before compression is this very file, so it lost
             nothing, whatever the rows are.
-        not_measured: gate name -> why its evidence is lacking, in words; a gate of that name is not judged by what
+        not_measured: gate id -> why its evidence is lacking, in words; a gate of that id is not judged by what
             there is.
     """
 
@@ -47,7 +48,7 @@ class Evidence:
             "latency": None if self.latency is None else self.latency.to_json(),
             "size_bytes": self.size_bytes,
             "design": None if self.design is None else self.design.to_json(),
-            "not_measured": dict(self.not_measured),
+            "not_measured": {name_of(gate): why for gate, why in self.not_measured},
             "own_reference": self.own_reference,
         }
 
@@ -65,6 +66,6 @@ class Evidence:
             latency=None if data["latency"] is None else LatencySummary(**data["latency"]),
             size_bytes=data["size_bytes"],
             design=None if data["design"] is None else Design.from_json(data["design"]),
-            not_measured=tuple(dict(data["not_measured"]).items()),
+            not_measured=tuple((id_of(name), why) for name, why in dict(data["not_measured"]).items()),
             own_reference=bool(data.get("own_reference", False)),
         )

@@ -10,12 +10,12 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision.verdict import LISTED, Comparison, Outcome, comparison_name, worst
-from edgefair.decision.waivers import named
+from edgefair.decision.verdict import LISTED, Code, Comparison, Outcome, comparison_name, worst
+from edgefair.decision.waivers import Wanted, named
 from edgefair.measure.bounds import Array, absolute, mover
 
 POWER = 0.8
-CODES = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
+OUTCOMES = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
 FAILS, UNSURE, PASSES = range(3)
 # A distance from the threshold below which billions of rows per cell would be needed.
 SMALLEST_ROOM = 1e-5
@@ -89,7 +89,7 @@ class _Pairs:
         return _pair_limits(self.cells, self.first, self.second, level)[1]
 
 
-def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset[str] = frozenset()) -> FamilyResult:
+def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset[Wanted] = frozenset()) -> FamilyResult:
     """Judge every pair of groups of every attribute.
 
     PASS claims that all differences are small, so every upper limit is taken at alpha (an intersection-union test,
@@ -97,7 +97,7 @@ def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset
     of the family: Holm's step-down at alpha / (2 m), alpha / (2 (m - 1)), ... (Holm, Scand. J. Stat. 1979).
 
     Args:
-        waived: names of comparisons that do not count for the outcome; they are listed all the same.
+        waived: comparisons that do not count for the outcome; they are listed all the same.
 
     Raises:
         PolicyError: a waived name that is none of the comparisons, or may be several.
@@ -124,7 +124,7 @@ def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset
         outcome=worst(
             outcome
             for part, mask in zip(outcomes, excused, strict=True)
-            for code, outcome in enumerate(CODES)
+            for code, outcome in enumerate(OUTCOMES)
             if (part[~mask] == code).any()
         ),
         estimate=estimate,
@@ -182,7 +182,7 @@ def _holm(parts: Sequence[_Pairs], lowers: Sequence[Array], alpha: float) -> lis
 
 
 def _outcomes(part: _Pairs, fails: NDArray[np.bool_], rule: str) -> NDArray[np.int8]:
-    """Position in `CODES` of every comparison's outcome."""
+    """Position in `OUTCOMES` of every comparison's outcome."""
     within = (part.upper if rule == "bound" else part.estimate) <= part.cells.threshold
     return np.where(fails, FAILS, np.where(part.judged & within, PASSES, UNSURE)).astype(np.int8)
 
@@ -198,7 +198,7 @@ def _worst_first(part: _Pairs, outcome: NDArray[np.int8]) -> list[tuple[int, int
 
 def _badness(item: Comparison) -> tuple[bool, int, float]:
     rank = {Outcome.FAIL: 0, Outcome.INCONCLUSIVE: 2, Outcome.PASS: 3}[item.outcome]
-    if item.reason.startswith(("undefined_cell", "too_few")):
+    if item.code.lacks_rows:
         rank = 1
     return item.waived, rank, -(item.upper if item.upper is not None else 2.0)
 
@@ -213,7 +213,8 @@ def _comparison(
     n_a, n_b = int(cells.n[a, label]), int(cells.n[b, label])
     rates = [float(part.rate[group, label, measure]) if n else None for group, n in ((a, n_a), (b, n_b))]
     estimate = float(part.estimate[index])
-    result = CODES[int(outcome[index])]
+    result = OUTCOMES[int(outcome[index])]
+    code, reason = _why(cells, (a, b), label, estimate, result)
     return Comparison(
         attribute=cells.attribute,
         measure=cells.measures[label][measure],
@@ -228,7 +229,8 @@ def _comparison(
         upper=float(part.upper[index]) if formed else None,
         threshold=cells.threshold,
         outcome=result,
-        reason=_reason(cells, (a, b), label, estimate, result),
+        code=code,
+        reason=reason,
         rows_needed=rows_needed(
             estimate if formed else 0.0,
             float(cells.variance[a, label, measure] + cells.variance[b, label, measure]),
@@ -240,7 +242,7 @@ def _comparison(
     )
 
 
-def _locate(parts: Sequence[_Pairs], names: frozenset[str]) -> list[NDArray[np.bool_]]:
+def _locate(parts: Sequence[_Pairs], names: frozenset[Wanted]) -> list[NDArray[np.bool_]]:
     """Which comparisons of each attribute are named."""
     masks = [np.zeros(part.estimate.shape, dtype=bool) for part in parts]
     if names:
@@ -259,22 +261,21 @@ def _names(parts: Sequence[_Pairs]) -> Iterator[tuple[str, tuple[int, tuple[int,
             yield comparison_name(cells.attribute, cells.measures[label][measure], *groups), (at, index)
 
 
-def _reason(cells: Cells, pair: tuple[int, int], label: int, estimate: float, outcome: Outcome) -> str:
+def _why(cells: Cells, pair: tuple[int, int], label: int, estimate: float, outcome: Outcome) -> tuple[Code, str]:
+    """Why a comparison has its outcome, and which rows it lacks, in words."""
     for group in pair:
         if cells.n[group, label] == 0:
-            return f"undefined_cell: group '{cells.groups[group]}' has no row with this label"
+            return Code.UNDEFINED_CELL, f"group '{cells.groups[group]}' has no row with this label"
     for group in pair:
         units = int(cells.units[group, label])
         if units < cells.min_units:
-            return (
-                f"too_few: group '{cells.groups[group]}' has {units} {cells.unit} with this label, "
-                f"{cells.min_units} are needed"
-            )
+            lacking = f"{units} {cells.unit} with this label, {cells.min_units} are needed"
+            return Code.TOO_FEW, f"group '{cells.groups[group]}' has {lacking}"
     if outcome is Outcome.FAIL:
-        return "beyond_threshold"
+        return Code.BEYOND, ""
     if outcome is Outcome.INCONCLUSIVE:
-        return "too_uncertain" if estimate < cells.threshold else "estimate_beyond_threshold"
-    return ""
+        return Code.TOO_UNCERTAIN if estimate < cells.threshold else Code.ESTIMATE_BEYOND, ""
+    return Code.WITHIN, ""
 
 
 def rows_needed(difference: float, variance: float, threshold: float, alpha: float, least: int) -> int | None:

@@ -9,9 +9,20 @@ from collections.abc import Iterable
 from statistics import NormalDist
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from edgefair.decision.intersections import declared_groups
+from edgefair.decision.verdict import comparison_name
 from edgefair.files import sha256_json
 from edgefair.joint import Group, group_name, join, split
 from edgefair.probe.inputs.features import plain_text, value_text
@@ -30,6 +41,14 @@ def _whole(text: str) -> str:
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ValueError("half a letter (a lone surrogate) is no text")
     return text
+
+
+def _group_texts(value: Any) -> Any:
+    """Numbers, booleans and dates as the data's text; what else YAML can hold is no group."""
+    if not isinstance(value, list | tuple):
+        return value
+    known = str | int | float | datetime.date
+    return [plain_text(value_text(item) or "") if isinstance(item, known) else item for item in value]
 
 
 def not_judged_note(names: Iterable[str]) -> str:
@@ -64,11 +83,7 @@ class AttributePolicy(BaseModel):
     @field_validator("groups", mode="before")
     @classmethod
     def _texts(cls, value: Any) -> Any:
-        """Numbers, booleans and dates as the data's text; what else YAML can hold is no group."""
-        if not isinstance(value, list | tuple):
-            return value
-        known = str | int | float | datetime.date
-        return [plain_text(value_text(item) or "") if isinstance(item, known) else item for item in value]
+        return _group_texts(value)
 
     @field_validator("groups")
     @classmethod
@@ -80,15 +95,59 @@ class AttributePolicy(BaseModel):
         return value
 
 
+# Ways to say which comparison; part of where pydantic finds a mistake, and of no key.
+BY_NAME, BY_KEYS = FORMS = ("by name", "by keys")
+
+
+class WaivedComparison(BaseModel):
+    """A comparison by the keys that the JSON report has for it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    attribute: Name = Field(description="Attribute or intersection, as under policy.attributes.")
+    measure: Name = Field(description="TPR, FPR, or with more classes than two P(decision|label).")
+    groups: tuple[Name, Name] = Field(description="Its two groups, in any order.")
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        return _group_texts(value)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What reports may call it: the groups stand there in the policy's order."""
+        one, other = self.groups
+        return (
+            comparison_name(self.attribute, self.measure, one, other),
+            comparison_name(self.attribute, self.measure, other, one),
+        )
+
+
 class Waiver(BaseModel):
     """One comparison of the absolute gate that is let through, by someone, for a reason, until a date."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    comparison: Name = Field(min_length=1, description='Name as reports print it: "sex: TPR, Female / Male".')
+    comparison: Annotated[
+        Annotated[Name, Field(min_length=1), Tag(BY_NAME)] | Annotated[WaivedComparison, Tag(BY_KEYS)],
+        Discriminator(lambda value: BY_NAME if isinstance(value, str) else BY_KEYS),
+    ] = Field(
+        description="Its keys in the JSON report ({attribute: sex, measure: TPR, groups: [Female, Male]}), or the name "
+        'that reports print: "sex: TPR, Female / Male".'
+    )
     reason: Name = Field(min_length=1, description="Why it may ship all the same.")
     owner: Name = Field(min_length=1, description="Who answers for it.")
     expires: datetime.date = Field(description="Last day on which it holds, YYYY-MM-DD.")
+
+    @property
+    def name(self) -> str:
+        """The comparison as a person reads it."""
+        return self.wanted if isinstance(self.wanted, str) else self.wanted[0]
+
+    @property
+    def wanted(self) -> str | tuple[str, str]:
+        """The name of the comparison, or those that it may have."""
+        return self.comparison if isinstance(self.comparison, str) else self.comparison.names
 
 
 class Policy(BaseModel):

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from statistics import NormalDist
 
-from edgefair.decision.gates import COLLAPSE, FLOOR, GROUP_ACCURACY
 from edgefair.decision.verdict import Gate, Outcome
+from edgefair.probe.gates import AT_LEAST
 
-# Gates that want a number to be large; all others want it to be small.
-AT_LEAST = frozenset({FLOOR, GROUP_ACCURACY, COLLAPSE})
 # Shortfalls are relative to the threshold; to this where it is smaller, and never less than the other.
 LEAST_THRESHOLD, LEAST_SHORTFALL = 1e-3, 1e-6
 
@@ -50,7 +48,7 @@ def is_kept(gate: Gate, dense: Gate, *, aim: float, stretch: float = 1.0) -> boo
         return True
     if gate.estimate is None or gate.threshold is None:
         return True
-    if gate.name in AT_LEAST:
+    if gate.direction == AT_LEAST:
         return gate.estimate >= gate.threshold
     share = 1.0 if dense.outcome is Outcome.INCONCLUSIVE else aim
     return gate.estimate <= share * gate.threshold
@@ -72,7 +70,7 @@ def _beyond(gate: Gate, stretch: float) -> float:
     """How far the limit that decides lies beyond the threshold, in the gate's unit; not above 0 where there is none."""
     if gate.estimate is None or gate.threshold is None:
         return 0.0
-    if gate.name in AT_LEAST:
+    if gate.direction == AT_LEAST:
         return gate.threshold - (gate.estimate if gate.lower is None else gate.lower)
     limit = gate.estimate if gate.upper is None else gate.upper
     return gate.estimate + stretch * (limit - gate.estimate) - gate.threshold

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from edgefair.probe.gates import TOO_FEW, UNDEFINED_CELL, WITHIN, direction_of, name_of
+
 VERDICT_SCHEMA = "edgefair.verdict/1"
 
 
@@ -29,6 +31,22 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
         if outcome in found:
             return outcome
     return Outcome.PASS if found else Outcome.INCONCLUSIVE
+
+
+class Code(StrEnum):
+    """Why a comparison has its outcome."""
+
+    WITHIN = WITHIN
+    BEYOND = "beyond_threshold"
+    ESTIMATE_BEYOND = "estimate_beyond_threshold"
+    TOO_UNCERTAIN = "too_uncertain"
+    TOO_FEW = TOO_FEW
+    UNDEFINED_CELL = UNDEFINED_CELL
+
+    @property
+    def lacks_rows(self) -> bool:
+        """Whether the rows do not even suffice to judge it."""
+        return self in {Code.TOO_FEW, Code.UNDEFINED_CELL}
 
 
 # What could be taken for the end of a part of a comparison's name, and the escape itself.
@@ -56,7 +74,8 @@ class Comparison:
         n_a, n_b: rows of the two cells.
         difference: rate_a - rate_b; None where it cannot be formed.
         lower, upper: limits of |difference|: lower at alpha / (2 m), upper at alpha.
-        reason: why it is not PASS, or empty.
+        code: why it has this outcome.
+        reason: which rows it lacks, in words; empty where the numbers say it all.
         waived: whether a waiver of the policy lets it through.
         rows_needed: rows per cell for an 80 % chance of PASS at the observed rates; None where no number would do.
     """
@@ -74,6 +93,7 @@ class Comparison:
     upper: float | None
     threshold: float
     outcome: Outcome
+    code: Code
     reason: str
     rows_needed: int | None
     waived: bool = False
@@ -83,18 +103,24 @@ class Comparison:
         """A short name that a person can read and a waiver can use."""
         return comparison_name(self.attribute, self.measure, self.group_a, self.group_b)
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types. There the reason begins with the code, as it did before there was one beside it."""
+        parts = [] if self.code is Code.WITHIN else [self.code, *filter(None, [self.reason])]
+        return {**asdict(self), "reason": ": ".join(parts)}
+
 
 @dataclass(frozen=True)
 class Gate:
     """One requirement of the policy.
 
     Attributes:
+        id: what programs know it by, as `eo_gap` (`edgefair.probe.gates`), or the name of a metric.
         estimate, lower, upper, threshold: in `unit`; None where not measured.
         reason: one sentence for a person.
         binding: the comparison that decided, in a gate of comparisons.
     """
 
-    name: str
+    id: str
     outcome: Outcome
     unit: str
     estimate: float | None
@@ -103,6 +129,17 @@ class Gate:
     threshold: float | None
     reason: str
     binding: Comparison | None = None
+
+    @property
+    def direction(self) -> str:
+        """`at_least` where the number shall be large, else `at_most`."""
+        return direction_of(self.id)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, with the direction and the name that a report has."""
+        binding = None if self.binding is None else self.binding.to_json()
+        said = {"id": self.id, "name": name_of(self.id), "direction": self.direction}
+        return {**said, **asdict(self), "binding": binding}
 
 
 @dataclass(frozen=True)
@@ -182,13 +219,26 @@ class Verdict:
         """Whether the policy lets this release through."""
         return self.exit_code == 0
 
-    def gate(self, name: str) -> Gate:
-        """A gate by name (KeyError where it was not judged)."""
-        return {gate.name: gate for gate in self.gates}[name]
+    def gate(self, gate_id: str) -> Gate:
+        """A gate by its id.
+
+        Raises:
+            KeyError: it was not judged.
+        """
+        judged = {gate.id: gate for gate in self.gates}
+        if gate_id not in judged:
+            raise KeyError(f"no gate '{gate_id}' was judged, but {', '.join(judged)}")
+        return judged[gate_id]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, no NaN."""
-        return {"schema": VERDICT_SCHEMA, **asdict(self)}
+        return {
+            "schema": VERDICT_SCHEMA,
+            **asdict(self),
+            "gates": [gate.to_json() for gate in self.gates],
+            "failing": [item.to_json() for item in self.failing],
+            "comparisons": [item.to_json() for item in self.comparisons],
+        }
 
 
 LISTED = 100

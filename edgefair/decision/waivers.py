@@ -9,10 +9,12 @@ from typing import TypeVar
 from edgefair.errors import PolicyError
 
 Place = TypeVar("Place")
+# A comparison by a name that people write, or by names of which one is its own.
+Wanted = str | tuple[str, ...]
 
 
-def named(names: frozenset[str], comparisons: Iterable[tuple[str, Place]]) -> list[Place]:
-    """Places of the comparisons that are named: as reports print them, or without escapes if one fits alone.
+def named(wanted: frozenset[Wanted], comparisons: Iterable[tuple[str, Place]]) -> list[Place]:
+    """Places of the comparisons that are named: as reports print them, or in a text without escapes if one fits alone.
 
     Args:
         comparisons: name and place of each; no name twice.
@@ -20,11 +22,13 @@ def named(names: frozenset[str], comparisons: Iterable[tuple[str, Place]]) -> li
     Raises:
         PolicyError: a name that is none of the comparisons, or may be several.
     """
-    fitting: dict[str, dict[str, Place]] = {name: {} for name in names}
+    texts = {item for item in wanted if isinstance(item, str)}
+    fitting: dict[Wanted, dict[str, Place]] = {item: {} for item in wanted}
     for own, place in comparisons:
-        for name in {own, _unescaped(own), _unescaped(_unescaped(own))} & names:
-            fitting[name][own] = place
-    return [_one(name, fitting[name]) for name in sorted(names)]
+        for item in ({own, _unescaped(own), _unescaped(_unescaped(own))} & texts) | (wanted - texts):
+            if isinstance(item, str) or own in item:
+                fitting[item][own] = place
+    return [_one(item if isinstance(item, str) else item[0], fitting[item]) for item in sorted(wanted, key=str)]
 
 
 def _unescaped(name: str) -> str:

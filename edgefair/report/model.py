@@ -11,8 +11,7 @@ from edgefair.measure.bootstrap import GapBootstrap
 from edgefair.measure.disagreement import Disagreement
 from edgefair.measure.flips import CellFlips
 from edgefair.measure.latency import LatencySummary, SpeedUp
-
-REPORT_SCHEMA = "edgefair.report/2"
+from edgefair.probe.bundles.consistency import REPORT_SCHEMA
 
 
 @dataclass(frozen=True)

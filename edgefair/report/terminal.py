@@ -14,6 +14,7 @@ from edgefair.report.model import Report, TargetResult
 from edgefair.report.rows import data_line
 from edgefair.report.tables import plain_table
 from edgefair.report.timing import device_line, latency_lines
+from edgefair.report.titles import title_of
 
 # Rates of a group that fit beside each other, and those that are shown below each other.
 WIDE, LONG = 2, 10
@@ -171,7 +172,7 @@ def _gates(gates: tuple[Gate, ...]) -> list[RenderableType]:
         lines.append(
             Text.assemble(
                 (f"{gate.outcome:<13}", COLOUR[gate.outcome]),
-                (gate.name, "bold"),
+                (title_of(gate.id), "bold"),
                 f" {_number(gate.estimate)}{limits}, threshold {_number(gate.threshold)} ({gate.unit})",
             )
         )

@@ -8,15 +8,15 @@ import pytest
 from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.redecision import check_decision
 from edgefair.bundle.signing import load_signing_key, sign_bundle
-from edgefair.decision import gates
 from edgefair.decision.policy import Policy
-from edgefair.decision.trial import AT_LEAST
 from edgefair.decision.verdict import EXIT_CODES
 from edgefair.errors import ModelError
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles import consistency
-from edgefair.probe.bundles.consistency import check_report
+from edgefair.probe.bundles.consistency import check_report, policy_digest
 from edgefair.probe.bundles.runtime import BundleError, load
+from edgefair.probe.gates import NAMES
+from edgefair.report.titles import TITLES
 from edgefair.workflow.clock import today
 from tests.bundle.small_bundle import COUNTS, POLICY, report_on, write_bundle, write_key, write_manifest
 
@@ -118,6 +118,10 @@ FORGERIES = [
     (lambda report: gate(report)["binding"].update(outcome="FAIL"), "the outcome of 'equalized-odds gap' is PASS, wh"),
     (lambda report: verdict(report)["gates"].append(gate(report)), "a gate is there twice"),
     (lambda report: report["audit"].update(rows=1), "the number of rows is 4000, where 1 follows"),
+    (lambda report: gate(report).update(id="latency_p90"), "the gate 'equalized-odds gap' is called 'latency_p90'"),
+    (lambda report: gate(report).update(direction="at_least"), "'equalized-odds gap' is called 'eo_gap', 'at_least'"),
+    (lambda report: gate(report)["binding"].update(code="too_few"), "a comparison is 'too_few', for the reason ''"),
+    (lambda report: report.update(schema="edgefair.report/1"), "'.*/2'"),
 ]
 
 
@@ -128,6 +132,18 @@ def test_a_report_that_contradicts_itself_is_not_signed_and_not_loaded(tmp_path,
 
 def test_the_same_bundle_unforged_is_signed_and_loaded(tmp_path):
     bundle = forged(tmp_path / "b", lambda _: None)
+    sign_bundle(bundle, load_signing_key(write_key(tmp_path / "key.pem")))
+    load(bundle)
+
+
+def test_a_report_of_a_version_whose_policy_had_fewer_keys_is_signed_and_loaded(tmp_path):
+    """A later version knows more of them; what was judged is what the report holds."""
+
+    def fewer(report):
+        del report["policy"]["max_excess_loss"]
+        verdict(report)["policy_digest"] = policy_digest(report["policy"])
+
+    bundle = forged(tmp_path / "b", fewer)
     sign_bundle(bundle, load_signing_key(write_key(tmp_path / "key.pem")))
     load(bundle)
 
@@ -226,10 +242,7 @@ def test_a_verdict_about_other_classes_than_the_models_is_refused(tmp_path):
 
 
 def test_the_gates_that_a_device_knows_are_those_of_the_decision():
-    """The device has them by name, as it has nothing else of edgefair."""
-    named = {name for name in vars(gates) if name.isupper()} - {"NO_REFERENCE", "UNCHANGED"}
-    assert {getattr(gates, name) for name in named} == {*consistency.ALWAYS, *consistency.ASKED.values()}
-    assert consistency.AT_LEAST == AT_LEAST
+    assert {*NAMES} == {*consistency.ALWAYS, *consistency.ASKED.values()} == {*TITLES}
     assert set(consistency.ASKED) <= set(Policy.model_fields)
     limits = {key for key in Policy.model_fields if key.startswith(("max_", "min_"))}
     assert limits - set(consistency.ASKED) == {"max_eo_gap", "min_cell_rows"}

@@ -15,13 +15,13 @@ from edgefair.data.survey.summary import cells
 from edgefair.decision.cells import declared_table
 from edgefair.decision.compare import compare_paired
 from edgefair.decision.decide import decide
-from edgefair.decision.gates import ABSOLUTE
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Outcome, comparison_name
 from edgefair.errors import DataError, PolicyError
 from edgefair.joint import group_name, join, split
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
+from edgefair.probe.gates import ABSOLUTE
 from edgefair.workflow.measurement.design import design_of
 
 # Pieces that names are told apart by, and a letter between them.

@@ -190,6 +190,7 @@ def write_report(bundle, manifest, report):
 
 
 def loads(bundle):
+    signal.alarm(10)  # for this one: there are hundreds
     try:
         load(bundle)
     except BundleError:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import jsonschema
 import yaml
+from click.testing import CliRunner
 
+from edgefair.cli import main
 from edgefair.config import load_config
 from edgefair.workflow.init import config_schema
 
@@ -15,6 +17,19 @@ ROOT = Path(__file__).parent.parent.parent
 def test_the_committed_schema_is_that_of_the_config():
     """`make schema` writes it."""
     assert json.loads((ROOT / "docs/edgefair.schema.json").read_text()) == config_schema()
+
+
+def test_the_committed_schema_of_reports_is_the_one_that_the_command_prints():
+    """`make schema` writes it."""
+    printed = CliRunner().invoke(main, ["report", "--schema"])
+    assert (printed.exit_code, printed.stdout) == (0, (ROOT / "docs/report.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(json.loads(printed.stdout))
+
+
+def test_a_report_command_with_nothing_to_print_is_refused():
+    refused = CliRunner().invoke(main, ["report"])
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "nothing to print" in refused.stderr
 
 
 def test_a_config_of_init_fits_the_schema(tmp_path):

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import ABSOLUTE, ACCURACY_DROP, COLLAPSE, FLOOR, LATENCY, PAIRED, SIZE
 from edgefair.decision.policy import Policy
-from edgefair.decision.verdict import Outcome, Verdict
+from edgefair.decision.verdict import Code, Outcome, Verdict
 from edgefair.errors import PolicyError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import summarize
+from edgefair.probe.gates import ABSOLUTE, ACCURACY_DROP, COLLAPSE, FLOOR, LATENCY, PAIRED, SIZE
 from tests.decision.helpers_decision import binary, counts_of, paired_of, policy
 
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
@@ -88,7 +88,7 @@ def test_a_declared_cell_without_rows_never_passes(table, label):
     table[0, label] = 0
     verdict = decided(table, max_eo_gap=1.0, min_cell_rows=1, min_balanced_accuracy=0.0)
     assert verdict.gate(ABSOLUTE).outcome is INCONCLUSIVE
-    assert verdict.gate(ABSOLUTE).binding.reason.startswith("undefined_cell")
+    assert verdict.gate(ABSOLUTE).binding.code is Code.UNDEFINED_CELL
     assert verdict.outcome is not PASS
 
 
@@ -122,7 +122,7 @@ def test_the_verdict_is_plain_json(table):
 def test_a_fair_and_useful_model_passes():
     verdict = decide(binary((4000, 5000, 500, 5000), (4000, 5000, 500, 5000)), policy())
     assert (verdict.outcome, verdict.exit_code) == (PASS, 0)
-    assert {item.name: item.outcome for item in verdict.gates} == {ABSOLUTE: PASS, COLLAPSE: PASS, FLOOR: PASS}
+    assert {item.id: item.outcome for item in verdict.gates} == {ABSOLUTE: PASS, COLLAPSE: PASS, FLOOR: PASS}
 
 
 def test_an_unfair_model_fails_and_the_pair_is_named():
@@ -137,7 +137,7 @@ def test_a_set_that_is_too_small_is_inconclusive_and_says_how_many_rows_are_lack
     verdict = decide(binary((80, 100, 10, 100), (80, 100, 10, 100)), policy())
     assert (verdict.outcome, verdict.exit_code) == (INCONCLUSIVE, 3)
     binding = verdict.gate(ABSOLUTE).binding
-    assert binding.reason == "too_uncertain"
+    assert binding.code is Code.TOO_UNCERTAIN
     z = 1.6449 + 0.8416
     smoothed = 81 / 102
     assert binding.rows_needed == math.ceil(z * z * 2 * smoothed * (1 - smoothed) / 0.05**2 - 1e-3) or (
@@ -154,13 +154,14 @@ def test_with_the_rows_it_asks_for_a_fair_model_passes():
 
 def test_an_estimate_beyond_the_threshold_that_is_not_proven_asks_for_no_number_of_rows():
     binding = decide(binary((80, 100, 10, 100), (70, 100, 10, 100)), policy()).gate(ABSOLUTE).binding
-    assert (binding.outcome, binding.reason, binding.rows_needed) == (INCONCLUSIVE, "estimate_beyond_threshold", None)
+    assert (binding.outcome, binding.code, binding.rows_needed) == (INCONCLUSIVE, Code.ESTIMATE_BEYOND, None)
 
 
 def test_cells_below_52_rows_are_too_few_at_a_threshold_of_5_points():
     assert policy().cell_rows(0.05) == 52
     verdict = decide(binary((4000, 5000, 500, 5000), (41, 51, 500, 5000)), policy())
-    assert verdict.gate(ABSOLUTE).binding.reason.startswith("too_few: group 'g1' has 51 rows")
+    binding = verdict.gate(ABSOLUTE).binding
+    assert (binding.code, binding.reason) == (Code.TOO_FEW, "group 'g1' has 51 rows with this label, 52 are needed")
 
 
 def test_a_cell_with_too_few_rows_never_fails_however_large_its_difference():
@@ -354,3 +355,9 @@ def test_size_is_exact():
     evidence = Evidence(counts=binary((4000, 5000, 500, 5000), (4000, 5000, 500, 5000)), size_bytes=1000)
     assert decide(evidence, policy(max_size_bytes=1000)).gate(SIZE).outcome is PASS
     assert decide(evidence, policy(max_size_bytes=999)).gate(SIZE).outcome is FAIL
+
+
+def test_a_gate_that_was_not_judged_is_an_error_that_names_those_that_were():
+    verdict = decide(binary((800, 1000, 100, 1000), (800, 1000, 100, 1000)), policy())
+    with pytest.raises(KeyError, match="no gate 'equalized-odds gap' was judged, but eo_gap, decisions_vary, "):
+        verdict.gate("equalized-odds gap")

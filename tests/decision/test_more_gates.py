@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from edgefair.config import load_config
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import ABSOLUTE, EXCESS_LOSS, GROUP_ACCURACY, GROUP_DROP
-from edgefair.decision.verdict import Outcome
+from edgefair.decision.policy import Policy
+from edgefair.decision.verdict import Code, Outcome
 from edgefair.errors import PolicyError
+from edgefair.probe.gates import ABSOLUTE, EXCESS_LOSS, GROUP_ACCURACY, GROUP_DROP
 from tests.decision.helpers_decision import binary, counts_of, paired_of, policy
 
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
@@ -44,7 +47,7 @@ def test_a_metric_without_trials_is_inconclusive():
         "predictive_parity_difference"
     )
     assert gate.outcome is INCONCLUSIVE
-    assert gate.binding.reason.startswith("undefined_cell")
+    assert gate.binding.code is Code.UNDEFINED_CELL
 
 
 @pytest.mark.parametrize(("floor", "expected"), [(0.7, PASS), (0.75, INCONCLUSIVE), (0.8, FAIL)])
@@ -106,6 +109,63 @@ def test_a_waiver_lets_a_named_comparison_through_and_says_so_loudly():
     assert verdict.exceptions == (
         "waiver until 2026-06-30 by Ada: 'sex: TPR, g0 / g1' is let through: known, mended in 2.1",
     )
+
+
+KEYS = {"attribute": "sex", "measure": "TPR", "groups": ["g1", "g0"]}
+
+
+def test_a_waiver_may_name_the_keys_that_the_json_report_has_with_the_groups_in_any_order():
+    binding = decide(UNFAIR, policy()).to_json()["failing"][0]
+    assert {*KEYS["groups"]} == {binding["group_a"], binding["group_b"]}
+    assert (binding["attribute"], binding["measure"]) == (KEYS["attribute"], KEYS["measure"])
+    for groups in (["g0", "g1"], ["g1", "g0"]):
+        verdict = on("2026-06-30", comparison=KEYS | {"groups": groups})
+        assert [item.name for item in verdict.comparisons if item.waived] == ["sex: TPR, g0 / g1"]
+        assert verdict.outcome is PASS
+        name = f"sex: TPR, {' / '.join(groups)}"
+        assert verdict.exceptions == (f"waiver until 2026-06-30 by Ada: '{name}' is let through: known, mended in 2.1",)
+
+
+@pytest.mark.parametrize("change", [{"attribute": "race"}, {"measure": "tpr"}, {"groups": ["g0", "g0"]}])
+def test_a_waiver_of_keys_that_are_no_comparison_is_refused(change):
+    with pytest.raises(PolicyError, match="which is no comparison of this policy"):
+        on("2026-06-30", comparison=KEYS | change)
+
+
+@pytest.mark.parametrize("comparison", [{}, 3, "", KEYS | {"groups": ["g0"]}, KEYS | {"gate": "eo_gap"}])
+def test_a_waiver_of_half_a_comparison_is_refused(comparison):
+    with pytest.raises(ValidationError):
+        policy(waivers=[WAIVER | {"comparison": comparison}])
+
+
+@pytest.mark.parametrize(
+    ("comparison", "said"),
+    [
+        ("{attribute: sex, measure: TPR, group: [g0, g1]}", "key 'policy.waivers.0.comparison.groups' is missing"),
+        ("{attribute: sex, measure: TPR, groups: [g0]}", "policy.waivers.0.comparison.groups.1"),
+        ("{attribute: sex, measure: TPR, groups: [g0, g1], a: 1}", "unknown key 'policy.waivers.0.comparison.a'"),
+        ("3", "policy.waivers.0.comparison: Input should be"),
+        ("''", "policy.waivers.0.comparison: "),
+    ],
+)
+def test_a_mistake_in_a_waiver_is_named_by_the_key_that_holds_it(tmp_path, comparison, said):
+    (tmp_path / "edgefair.yaml").write_text(
+        "data: {source: a.csv, label: y, sensitive: [sex]}\n"
+        "policy:\n"
+        "  attributes: {sex: {groups: [g0, g1]}}\n"
+        f"  waivers: [{{comparison: {comparison}, reason: r, owner: o, expires: 2999-01-01}}]\n"
+    )
+    with pytest.raises(PolicyError) as refused:
+        load_config(tmp_path / "edgefair.yaml")
+    assert said in str(refused.value)
+
+
+def test_groups_of_a_waiver_are_read_as_the_data_has_them():
+    declared = Policy.model_validate({
+        "attributes": {"grade": {"groups": [1, 2]}},
+        "waivers": [WAIVER | {"comparison": {"attribute": "grade", "measure": "TPR", "groups": [1, 2.0]}}],
+    })  # fmt: skip
+    assert declared.waivers[0].name == "grade: TPR, 1 / 2"
 
 
 def test_an_expired_waiver_is_refused():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from edgefair.decision.gates import FLOOR, LATENCY, PAIRED
 from edgefair.decision.trial import is_kept, limit_stretch, shortfall
 from edgefair.decision.verdict import Gate, Outcome
+from edgefair.probe.gates import FLOOR, LATENCY, PAIRED
 
 
 def gate(outcome, estimate, upper, *, name=PAIRED, threshold=0.05, lower=None):

@@ -187,4 +187,4 @@ def test_a_repair_for_a_fleet_goes_on_where_it_was_killed_and_passes_on_every_de
 
 
 def of_gap(trial):
-    return {target: gates["equalized-odds gap"] for target, gates in trial["gates"].items()}
+    return {target: gates["eo_gap"] for target, gates in trial["gates"].items()}

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from edgefair.data.files.table import Categories
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import ABSOLUTE
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Outcome
 from edgefair.errors import PolicyError
@@ -14,6 +13,7 @@ from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.bounds import clopper_pearson
 from edgefair.measure.clusters import effective
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.gates import ABSOLUTE
 from edgefair.workflow.measurement.design import design_of
 
 POLICY = Policy.model_validate({"attributes": {"sex": {"groups": ["F", "M"]}}, "min_balanced_accuracy": 0.0})

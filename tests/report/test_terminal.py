@@ -7,11 +7,13 @@ import pytest
 
 from edgefair.decision.decide import decide
 from edgefair.decision.policy import Policy
+from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.gates import NAMES
 from edgefair.report.console import PlainConsole
 from edgefair.report.model import DataSection
 from edgefair.report.rows import data_line
-from edgefair.report.terminal import _groups
+from edgefair.report.terminal import _gates, _groups
 
 WIDTH = 120
 
@@ -43,6 +45,29 @@ def test_of_many_classes_the_rates_that_differ_most_are_shown_and_the_others_cou
     assert any("class number 39" in line and "0.3" in line for line in lines)
     assert any("and 30 rates in which groups differ less" in line for line in lines)
     assert "smaller differences" in lines[0] + lines[1]
+
+
+def test_a_gate_is_shown_by_its_title_and_known_by_its_id():
+    gates = [Gate(gate, Outcome.PASS, "rate", 0.5, None, None, 0.5, "why") for gate in (*NAMES, "accuracy_difference")]
+    stream = io.StringIO()
+    PlainConsole(file=stream, width=WIDTH).print(*_gates(tuple(gates)), sep="\n")
+    lines = stream.getvalue().splitlines()[::2]
+    assert lines == [
+        f"PASS         {title} 0.5000, threshold 0.5000 (rate)"
+        for title in (
+            "equalized-odds gap",
+            "equalized-odds increase",
+            "decisions vary",
+            "worst-group balanced accuracy",
+            "worst-group accuracy",
+            "accuracy drop",
+            "worst-group accuracy drop",
+            "worst-group excess loss",
+            "latency p90",
+            "size",
+            "accuracy_difference",
+        )
+    ]
 
 
 def test_all_that_chooses_rows_is_said():

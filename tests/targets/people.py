@@ -57,7 +57,7 @@ def report(command, project, *arguments):
     return done.exit_code, json.loads(done.stdout)
 
 
-def gate(report, name, target=0):
+def gate(report, gate_id, target=0):
     """A gate of a target's verdict."""
-    (found,) = (item for item in report["targets"][target]["verdict"]["gates"] if item["name"] == name)
+    (found,) = (item for item in report["targets"][target]["verdict"]["gates"] if item["id"] == gate_id)
     return found

@@ -9,11 +9,11 @@ from click.testing import CliRunner
 from edgefair.cli import main
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import LATENCY, SIZE
 from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import summarize
+from edgefair.probe.gates import LATENCY, SIZE
 from edgefair.resources import shipped_names
 from edgefair.targets import load_profile, transport_of
 from edgefair.targets.sections import Budgets

@@ -55,7 +55,7 @@ class Trial:
         harmless: whether every gate of decisions is: all but latency and size.
         shortfall: how far the others are from being kept, relative to their thresholds; 0 where all are.
         cost: what decides among those that keep every gate; smaller is better.
-        gates: target -> gate -> outcome, for the log.
+        gates: target -> id of a gate -> outcome, for the log.
     """
 
     choice: Choice

@@ -6,17 +6,6 @@ from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
 
-ABSOLUTE = "equalized-odds gap"
-PAIRED = "equalized-odds increase"
-COLLAPSE = "decisions vary"
-FLOOR = "worst-group balanced accuracy"
-GROUP_ACCURACY = "worst-group accuracy"
-ACCURACY_DROP = "accuracy drop"
-GROUP_DROP = "worst-group accuracy drop"
-EXCESS_LOSS = "worst-group excess loss"
-LATENCY = "latency p90"
-SIZE = "size"
-
 NO_REFERENCE = (
     "no reference model was measured on the same rows: name the model before compression with `edgefair verify "
     "--reference`, or say --uncompressed there if this file never was compressed"
@@ -33,16 +22,16 @@ def judge_bounds(policy: Policy, estimate: float, lower: float, upper: float, th
     return Outcome.FAIL if lower > threshold else Outcome.INCONCLUSIVE
 
 
-def unmeasured(name: str, unit: str, threshold: float, why: str) -> Gate:
+def unmeasured(gate: str, unit: str, threshold: float, why: str) -> Gate:
     """A gate whose evidence is lacking."""
-    return Gate(name, Outcome.INCONCLUSIVE, unit, None, None, None, threshold, f"not_measured: {why}")
+    return Gate(gate, Outcome.INCONCLUSIVE, unit, None, None, None, threshold, f"not_measured: {why}")
 
 
-def without_pairs(evidence: Evidence, name: str, unit: str, threshold: float) -> Gate:
+def without_pairs(evidence: Evidence, gate: str, unit: str, threshold: float) -> Gate:
     """A gate that compares with the model before compression, where no pairs of decisions were counted.
 
     A model that is its own reference changed by 0, which is no estimate and has no limits to be wider than that.
     """
     if evidence.own_reference:
-        return Gate(name, Outcome.PASS, unit, 0.0, 0.0, 0.0, threshold, UNCHANGED)
-    return unmeasured(name, unit, threshold, evidence.why_missing(name, NO_REFERENCE))
+        return Gate(gate, Outcome.PASS, unit, 0.0, 0.0, 0.0, threshold, UNCHANGED)
+    return unmeasured(gate, unit, threshold, evidence.why_missing(gate, NO_REFERENCE))

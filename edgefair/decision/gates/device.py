@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import LATENCY, SIZE, judge_bounds, unmeasured
+from edgefair.decision.gates import judge_bounds, unmeasured
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
+from edgefair.probe.gates import LATENCY, SIZE
 
 
 class Limits(Protocol):
@@ -68,7 +69,7 @@ def latency_p90(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     lower, upper = latency.p90_lower_ms, latency.p90_upper_ms
     drift = f"; it drifted by {latency.drift:+.0%} while it was measured" if latency.drifted else ""
     return Gate(
-        name=LATENCY,
+        id=LATENCY,
         outcome=judge_bounds(
             policy,
             latency.p90_ms,
@@ -91,7 +92,7 @@ def file_size(evidence: Evidence, threshold: float) -> Gate:
     if found is None:
         return unmeasured(SIZE, "bytes", threshold, evidence.why_missing(SIZE, "the size is not known"))
     return Gate(
-        name=SIZE,
+        id=SIZE,
         outcome=Outcome.PASS if found <= threshold else Outcome.FAIL,
         unit="bytes",
         estimate=float(found),

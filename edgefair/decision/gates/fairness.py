@@ -5,15 +5,16 @@ from __future__ import annotations
 from edgefair.decision.cells import metric_cells, rate_cells, shift_cells
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.family import FamilyResult, judge
-from edgefair.decision.gates import PAIRED, without_pairs
+from edgefair.decision.gates import without_pairs
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Comparison, Gate, Outcome
+from edgefair.probe.gates import PAIRED
 
 
 def absolute(evidence: Evidence, policy: Policy) -> FamilyResult:
     """Every pair of groups of every declared attribute; comparisons that a waiver names do not count."""
     cells = [rate_cells(evidence.counts, policy, name, evidence.design) for name in policy.attributes]
-    waived = frozenset(item.comparison for item in policy.waivers)
+    waived = frozenset(item.wanted for item in policy.waivers)
     return judge(cells, alpha=policy.alpha, rule=policy.rule, waived=waived)
 
 
@@ -35,10 +36,10 @@ def metric(evidence: Evidence, policy: Policy, name: str) -> Gate:
     return family_gate(name, result, result.binding.threshold)
 
 
-def family_gate(name: str, result: FamilyResult, threshold: float) -> Gate:
+def family_gate(gate: str, result: FamilyResult, threshold: float) -> Gate:
     """The gate of a family of comparisons."""
     return Gate(
-        name=name,
+        id=gate,
         outcome=result.outcome,
         unit="rate",
         estimate=result.estimate,
@@ -51,8 +52,8 @@ def family_gate(name: str, result: FamilyResult, threshold: float) -> Gate:
 
 
 def _reason(item: Comparison) -> str:
-    if item.reason.startswith(("undefined_cell", "too_few")):
-        return f"{item.name}: {item.reason.partition(': ')[2]}"
+    if item.code.lacks_rows:
+        return f"{item.name}: {item.reason}"
     sentence = f"{item.name}: {_difference(item)}"
     if item.outcome is Outcome.FAIL:
         return f"{sentence}, shown to exceed {item.threshold:g}"

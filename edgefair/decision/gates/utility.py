@@ -9,21 +9,22 @@ from numpy.typing import NDArray
 
 from edgefair.decision.cells import declared_table, limits_of
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import (
-    ACCURACY_DROP,
-    COLLAPSE,
-    EXCESS_LOSS,
-    FLOOR,
-    GROUP_ACCURACY,
-    GROUP_DROP,
-    judge_bounds,
-    without_pairs,
-)
+from edgefair.decision.gates import judge_bounds, without_pairs
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.bounds import Array, mover
 from edgefair.measure.clusters import Effective
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.gates import (
+    ACCURACY_DROP,
+    AT_LEAST,
+    COLLAPSE,
+    EXCESS_LOSS,
+    FLOOR,
+    GROUP_ACCURACY,
+    GROUP_DROP,
+    direction_of,
+)
 
 Counts = NDArray[np.int64]
 # level -> (estimate, lower, upper), each [groups]
@@ -36,7 +37,7 @@ def collapse(counts: GroupCounts) -> Gate:
     used = [counts.classes[index] for index in np.flatnonzero(decided)]
     collapsed = len(used) < 2
     return Gate(
-        name=COLLAPSE,
+        id=COLLAPSE,
         outcome=Outcome.FAIL if collapsed else Outcome.PASS,
         unit="classes decided",
         estimate=float(len(used)),
@@ -78,7 +79,7 @@ def balanced_accuracy_floor(evidence: Evidence, policy: Policy) -> Gate:
     floor = policy.min_balanced_accuracy
     least = np.nextafter(1.0 / classes, 1.0) if floor is None else floor
     wanted = "wanted better than chance" if floor is None else f"wanted at least {floor:g}"
-    return _worst_group(FLOOR, "balanced accuracy", policy, limits, (n > 0).all(axis=1), float(least), wanted, sign=-1)
+    return _worst_group(FLOOR, "balanced accuracy", policy, limits, (n > 0).all(axis=1), float(least), wanted)
 
 
 def accuracy_floor(evidence: Evidence, policy: Policy, floor: float) -> Gate:
@@ -87,7 +88,7 @@ def accuracy_floor(evidence: Evidence, policy: Policy, floor: float) -> Gate:
     hits, n = np.trace(table, axis1=1, axis2=2), table.sum(axis=(1, 2))
     wanted = f"wanted at least {floor:g}"
     return _worst_group(
-        GROUP_ACCURACY, "accuracy", policy, lambda level: limits_of(hits, n, level), n > 0, floor, wanted, sign=-1
+        GROUP_ACCURACY, "accuracy", policy, lambda level: limits_of(hits, n, level), n > 0, floor, wanted
     )
 
 
@@ -107,7 +108,7 @@ def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     estimate, _, upper = limits(policy.alpha)
     lower = limits(policy.alpha / 2)[1]
     return Gate(
-        name=ACCURACY_DROP,
+        id=ACCURACY_DROP,
         outcome=judge_bounds(policy, estimate, lower, upper, threshold),
         unit="accuracy",
         estimate=estimate,
@@ -126,7 +127,7 @@ def group_accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) ->
     mended, spoiled, n = _flips(table)
     wanted = f"wanted at most {threshold:g}"
     return _worst_group(
-        GROUP_DROP, "accuracy", policy, lambda level: _loss(mended, spoiled, n, level), n > 0, threshold, wanted, sign=1
+        GROUP_DROP, "accuracy", policy, lambda level: _loss(mended, spoiled, n, level), n > 0, threshold, wanted
     )
 
 
@@ -150,7 +151,7 @@ def excess_loss(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
 
     wanted = f"wanted at most {threshold:g}"
     filled = (n > 0) & (n_rest > 0)
-    return _worst_group(EXCESS_LOSS, "accuracy", policy, limits, filled, threshold, wanted, sign=1)
+    return _worst_group(EXCESS_LOSS, "accuracy", policy, limits, filled, threshold, wanted)
 
 
 def _flips(table: Counts) -> tuple[Counts, Counts, Counts]:
@@ -167,20 +168,19 @@ def _loss(mended: Counts, spoiled: Counts, n: Counts, level: float) -> tuple[Arr
 
 
 def _worst_group(
-    name: str,
+    gate: str,
     unit: str,
     policy: Policy,
     limits: GroupLimits,
     filled: NDArray[np.bool_],
     threshold: float,
     wanted: str,
-    *,
-    sign: int,
 ) -> Gate:
-    """Judge a number of every group: at most the threshold (sign 1) or at least it (sign -1).
+    """Judge a number of every group: by the gate's direction at most the threshold, or at least it.
 
     PASS claims that all groups hold it, with limits at alpha; FAIL that one does not, at alpha / groups.
     """
+    sign = -1 if direction_of(gate) == AT_LEAST else 1
     groups = [(attribute, group) for attribute in policy.attributes for group in policy.group_names(attribute)]
     value, *bounds = limits(policy.alpha)
     corrected = limits(policy.alpha / len(groups))[1:]
@@ -205,7 +205,7 @@ def _worst_group(
             of, name_of = groups[other]
             reason += f"; its few rows decide, the worst estimate is {value[other]:.4f}, of group '{name_of}' of '{of}'"
     return Gate(
-        name=name,
+        id=gate,
         outcome=outcome,
         unit=unit,
         estimate=float(value[worst]) if known else None,

@@ -12,25 +12,42 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
+from edgefair.probe.gates import (
+    ABSOLUTE,
+    ACCURACY_DROP,
+    AT_LEAST,
+    COLLAPSE,
+    EXCESS_LOSS,
+    FLOOR,
+    GROUP_ACCURACY,
+    GROUP_DROP,
+    LATENCY,
+    PAIRED,
+    SIZE,
+    TOO_FEW,
+    UNDEFINED_CELL,
+    comparison_code,
+    direction_of,
+    gate_id,
+    name_of,
+)
+
+REPORT_SCHEMA = "edgefair.report/2"
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3}
-GAP, COLLAPSE, FLOOR, LATENCY, SIZE = (
-    "equalized-odds gap", "decisions vary", "worst-group balanced accuracy", "latency p90", "size",
-)  # fmt: skip
 # Gates by the key of the policy that asks for them; the first three are always there.
-ALWAYS = (GAP, COLLAPSE, FLOOR)
+ALWAYS = (ABSOLUTE, COLLAPSE, FLOOR)
 ASKED = {
     "min_balanced_accuracy": FLOOR,
-    "max_eo_increase": "equalized-odds increase",
-    "min_group_accuracy": "worst-group accuracy",
-    "max_accuracy_drop": "accuracy drop",
-    "max_group_accuracy_drop": "worst-group accuracy drop",
-    "max_excess_loss": "worst-group excess loss",
+    "max_eo_increase": PAIRED,
+    "min_group_accuracy": GROUP_ACCURACY,
+    "max_accuracy_drop": ACCURACY_DROP,
+    "max_group_accuracy_drop": GROUP_DROP,
+    "max_excess_loss": EXCESS_LOSS,
     "max_latency_p90_ms": LATENCY,
     "max_size_bytes": SIZE,
 }
-# Gates that want a number to be large, and those of numbers that are known without limits.
-AT_LEAST = frozenset([FLOOR, COLLAPSE, "worst-group accuracy"])
+# Gates of numbers that are known without limits.
 EXACT = frozenset([COLLAPSE, SIZE])
 JOIN = "*"
 # Of a rate that was computed twice.
@@ -52,6 +69,10 @@ def check_report(
         ContradictionError: the first thing that does not fit.
         KeyError, TypeError, ValueError, AttributeError: not a report.
     """
+    if report["schema"] != REPORT_SCHEMA:
+        raise ContradictionError(
+            f"its schema is '{report['schema']}', and this version reads '{REPORT_SCHEMA}': export the model again"
+        )
     if report["outcome"] != outcome or report["exit_code"] != 0:
         raise ContradictionError(
             f"its verdict is {report['outcome']} (exit code {report['exit_code']}) and its manifest says {outcome}: "
@@ -93,7 +114,7 @@ def _check_target(
     target: Mapping[str, Any], report: Mapping[str, Any], policy: Mapping[str, Any], classes: Optional[Sequence[str]]
 ) -> None:
     verdict, counts = target["verdict"], target["counts"]
-    gates: Dict[str, Any] = {gate["name"]: gate for gate in verdict["gates"]}
+    gates: Dict[str, Any] = {gate_id(gate): gate for gate in verdict["gates"]}
     if len(gates) != len(verdict["gates"]):
         raise ContradictionError("a gate is there twice")
     _equal("the verdict", verdict["outcome"], worst([gate["outcome"] for gate in gates.values()]))
@@ -101,13 +122,13 @@ def _check_target(
     _equal("the exit code", verdict["exit_code"], 0 if through else EXIT_CODES[verdict["outcome"]])
     _equal("alpha", verdict["alpha"], policy["alpha"])
     _equal("the policy's digest", verdict["policy_digest"], policy_digest(policy))
-    for name, threshold in _thresholds(policy, target["budgets"]).items():
-        if name not in gates:
-            raise ContradictionError(f"the policy asks for the gate '{name}', which was not judged")
+    for asked, threshold in _thresholds(policy, target["budgets"]).items():
+        if asked not in gates:
+            raise ContradictionError(f"the policy asks for the gate '{name_of(asked)}', which was not judged")
         if threshold is not None:
-            _equal(f"the threshold of '{name}'", gates[name]["threshold"], threshold)
-    for gate in gates.values():
-        _check_gate(gate, policy["rule"])
+            _equal(f"the threshold of '{name_of(asked)}'", gates[asked]["threshold"], threshold)
+    for known, gate in gates.items():
+        _check_gate(known, gate, policy["rule"])
     table = _table(counts)
     if classes is not None:
         _equal("the classes", list(counts["classes"]), list(classes))
@@ -115,7 +136,7 @@ def _check_target(
     _equal("the number of classes decided", int(table.sum(axis=(0, 1)).astype(bool).sum()), gates[COLLAPSE]["estimate"])
     if SIZE in gates:
         _equal("the size", gates[SIZE]["estimate"], report["model"]["bytes"])
-    _check_gap(gates[GAP], counts, table, policy)
+    _check_gap(gates[ABSOLUTE], counts, table, policy)
     if target["evidence"].get("own_reference") and report["reference"]["sha256"] != report["model"]["sha256"]:
         raise ContradictionError("it says that nothing was compressed, and its reference is another file")
 
@@ -123,55 +144,53 @@ def _check_target(
 def _thresholds(policy: Mapping[str, Any], budgets: Mapping[str, Any]) -> Dict[str, Optional[float]]:
     """Gates that must be there, and their thresholds where one key says them."""
     found: Dict[str, Optional[float]] = dict.fromkeys(ALWAYS)
-    for key, name in ASKED.items():
-        asked = [value for value in (policy[key], budgets.get(key)) if value is not None]
+    for key, gate in ASKED.items():
+        asked = [value for value in (policy.get(key), budgets.get(key)) if value is not None]
         if asked:
-            found[name] = min(asked)
+            found[gate] = min(asked)
     own = [attribute.get("metrics", {}) for attribute in policy["attributes"].values()]
     found.update(dict.fromkeys(name for metrics in (policy["metrics"], *own) for name in metrics))
     return found
 
 
-def _check_gate(gate: Mapping[str, Any], rule: str) -> None:
+def _check_gate(known: str, gate: Mapping[str, Any], rule: str) -> None:
     """No gate claims more than its limits show; a gate of comparisons no more than the comparison that decided."""
     binding = gate["binding"]
+    lacks_rows = binding is not None and comparison_code(binding) in (TOO_FEW, UNDEFINED_CELL)
     if gate["outcome"] == FAIL:
         return
     judged = gate if binding is None else {**binding, "estimate": _magnitude(binding["difference"])}
     if binding is not None and not binding["waived"]:
         _equal(f"the outcome of '{gate['name']}'", gate["outcome"], binding["outcome"])
-    sign = -1.0 if gate["name"] in AT_LEAST else 1.0
+    sign = -1.0 if direction_of(known) == AT_LEAST else 1.0
     near, far = (judged["lower"], judged["upper"]) if sign > 0 else (judged["upper"], judged["lower"])
-    if rule == "point" or gate["name"] in EXACT:
+    if rule == "point" or known in EXACT:
         near = far = judged["estimate"]
     if gate["outcome"] == PASS:
         if far is None or not sign * _number(far) <= sign * _number(judged["threshold"]):
             raise ContradictionError(f"'{gate['name']}' is PASS, with {far} at a threshold of {judged['threshold']}")
-    elif near is not None and not _undecided(binding) and sign * _number(near) > sign * _number(judged["threshold"]):
+    elif near is not None and not lacks_rows and sign * _number(near) > sign * _number(judged["threshold"]):
         raise ContradictionError(f"'{gate['name']}' is {gate['outcome']}, with {near} beyond {judged['threshold']}")
-
-
-def _undecided(binding: Optional[Mapping[str, Any]]) -> bool:
-    """Whether the rows of the comparison that decided are too few to judge it."""
-    return binding is not None and binding["reason"].startswith(("too_few", "undefined_cell"))
 
 
 def _check_gap(
     gate: Mapping[str, Any], counts: Mapping[str, Any], table: np.ndarray, policy: Mapping[str, Any]
 ) -> None:
     """The gap of the counts is the gate's, and a PASS keeps the threshold of every attribute."""
-    gaps = {name: _gap(counts, table, name) for name in policy["attributes"]}
+    gaps = {attribute: _gap(counts, table, attribute) for attribute in policy["attributes"]}
+    name = gate["name"]
     known = [gap for gap in gaps.values() if gap is not None]
     found, said = max(known, default=None), gate["estimate"]
     if (found is None) != (said is None) or (found is not None and abs(found - _number(said)) > TOLERANCE):
-        raise ContradictionError(f"'{GAP}' is {said}, and {found} by the counts")
+        raise ContradictionError(f"'{name}' is {said}, and {found} by the counts")
     if gate["outcome"] != PASS or policy["waivers"]:
         return
-    for name, gap in gaps.items():
-        own = policy["attributes"][name].get("max_eo_gap")
+    for attribute, gap in gaps.items():
+        own = policy["attributes"][attribute].get("max_eo_gap")
         threshold = _number(policy["max_eo_gap"] if own is None else own)
         if gap is not None and gap > threshold + TOLERANCE:
-            raise ContradictionError(f"'{GAP}' is PASS, and '{name}' has {gap:.4f} by the counts, beyond {threshold}")
+            beyond = f"'{attribute}' has {gap:.4f} by the counts, beyond {threshold}"
+            raise ContradictionError(f"'{name}' is PASS, and {beyond}")
 
 
 def _gap(counts: Mapping[str, Any], table: np.ndarray, name: str) -> Optional[float]:

@@ -93,7 +93,7 @@ def open_manifest(folder: Path, public_key: Optional[PublicKey]) -> Manifest:
         content = read_regular(folder / MANIFEST, most=MOST_MANIFEST, follow=False)
         data = read_json(content)
         if data.get("schema") != SCHEMA:
-            raise ValueError(f"its schema is {data.get('schema')}, not {SCHEMA}")
+            raise ValueError(f"its schema is {data.get('schema')}, not {SCHEMA}: export the model again")
         files = entries(data.get("files"))
         manifest = Manifest(folder, files, str(data.get("outcome")), data, signed)
         if signed is not None:

@@ -19,12 +19,12 @@ from edgefair.compress.search.search import Choice, Trial
 from edgefair.config import Config
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import LATENCY, SIZE
 from edgefair.decision.trial import is_kept, limit_stretch, shortfall
 from edgefair.decision.verdict import Verdict
 from edgefair.files import sha256_json
 from edgefair.measure.latency import rule_unmet, summarize
 from edgefair.probe.device import saturates_int8
+from edgefair.probe.gates import LATENCY, SIZE, id_of
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
 from edgefair.targets import Probe, TargetProfile, load_profile, open_target
@@ -123,7 +123,7 @@ class ValidationBench:
     def dense_keeps(self) -> bool:
         """Whether the model before compression keeps every gate of decisions, on every target."""
         aim = self._config.train.aim
-        gates = [gate for item in self._devices.values() for gate in item.verdict.gates if gate.name not in OF_DEVICE]
+        gates = [gate for item in self._devices.values() for gate in item.verdict.gates if gate.id not in OF_DEVICE]
         return all(is_kept(gate, gate, aim=aim) for gate in gates)
 
     def judge(self, choice: Choice) -> Trial:
@@ -136,19 +136,17 @@ class ValidationBench:
         verdicts = self._on_each(lambda probe, told: self._verdict(probe, made.path, made.spec, told))
         aim, stretch = self._config.train.aim, self._stretch(choice)
         judged = [
-            (gate, is_kept(gate, self._devices[name].verdict.gate(gate.name), aim=aim, stretch=stretch))
+            (gate, is_kept(gate, self._devices[name].verdict.gate(gate.id), aim=aim, stretch=stretch))
             for name, verdict in verdicts.items()
             for gate in verdict.gates
         ]
         trial = Trial(
             choice=choice,
             kept=all(kept for _, kept in judged),
-            harmless=all(kept for gate, kept in judged if gate.name not in OF_DEVICE),
+            harmless=all(kept for gate, kept in judged if gate.id not in OF_DEVICE),
             shortfall=sum(shortfall(gate, stretch=stretch) for gate, kept in judged if not kept),
             cost=self.cost(choice),
-            gates={
-                name: {gate.name: str(gate.outcome) for gate in verdict.gates} for name, verdict in verdicts.items()
-            },
+            gates={name: {gate.id: str(gate.outcome) for gate in verdict.gates} for name, verdict in verdicts.items()},
         )
         self._write(key, trial)
         return trial
@@ -265,7 +263,9 @@ def identity_of(device: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trial(choice: Choice, entry: dict[str, Any]) -> Trial:
-    return Trial(**{**entry, "choice": choice})
+    """A trial as it was logged; older logs have the names of gates instead of their ids."""
+    gates = {name: {id_of(gate): outcome for gate, outcome in of.items()} for name, of in entry["gates"].items()}
+    return Trial(**{**entry, "choice": choice, "gates": gates})
 
 
 def _said(choice: Choice) -> str:

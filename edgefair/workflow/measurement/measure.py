@@ -18,12 +18,12 @@ from edgefair.data.rows import TableRows
 from edgefair.data.survey.unseen import unseen_notes
 from edgefair.data.texts import Texts
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.gates import LATENCY
 from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
 from edgefair.measure.paired import PairedCounts
+from edgefair.probe.gates import LATENCY
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress

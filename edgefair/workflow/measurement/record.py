@@ -211,7 +211,7 @@ def load_record(path: Path) -> Record:
     try:
         arrays = read_npz(path, lambda names: names)
         if str(arrays["schema"]) != RECORD_SCHEMA:
-            raise ValueError(f"schema {arrays['schema']}")
+            raise ValueError(f"its schema is '{arrays['schema']}', not '{RECORD_SCHEMA}'")
         facts = record_facts(str(arrays["facts"]))
         targets = tuple(
             TargetRecord.from_facts(dict(item), arrays, f"{index}/") for index, item in enumerate(facts["targets"])
@@ -232,6 +232,7 @@ def load_record(path: Path) -> Record:
         raise DataError(
             f"'{path}' is no record: {' '.join(str(error).split())}",
             expected="a file that `edgefair verify --record` wrote",
+            fix="measure again with this version of edgefair",
         ) from error
     return record
 
