@@ -33,9 +33,9 @@ class Column:
 class PictureSpec:
     """How a picture of any size becomes the graph's input. `probe.pictures` executes it.
 
-    column: the raw feature. channels: 3 (RGB) or 1 (grey). resample: a filter of `probe.pictures.FILTERS`.
-    shorter: None stretches the picture to [height, width]; a number resizes its shorter side to that many pixels and
-    then takes the centre.
+    column: the raw feature. channels: 3 (RGB) or 1 (grey). resample: one of `probe.pictures.RESAMPLE`.
+    shorter: resize the shorter side to that many pixels and then take the centre [height, width]. stretched: stretch
+    the picture to this height and width and then take the centre. Without either it is stretched to [height, width].
     layout: `nhwc` or `nchw`. mean and std per channel: the input is (value / 255 - mean) / std; None leaves 0..255.
     """
 
@@ -48,6 +48,7 @@ class PictureSpec:
     layout: str = "nhwc"
     mean: Optional[Tuple[float, ...]] = None
     std: Optional[Tuple[float, ...]] = None
+    stretched: Optional[Tuple[int, ...]] = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,11 @@ class ModelSpec:
 
 def input_json(item: InputSpec) -> Dict[str, Any]:
     """One input as JSON types, without what it does not use."""
-    return {key: value for key, value in asdict(item).items() if value is not None}
+    found = {key: value for key, value in asdict(item).items() if value is not None}
+    if item.picture is not None and item.picture.stretched is None:
+        # Of specs that were written before this field was.
+        del found["picture"]["stretched"]
+    return found
 
 
 def input_from_json(item: Mapping[str, Any]) -> InputSpec:
