@@ -32,10 +32,10 @@ import onnx
 from machine import finish, print_machine
 from numpy.typing import NDArray
 
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.ranges import calibrate
-from edgefair.data.glyphs import SHAPES, GlyphConfig, draw, glyph_rows
-from edgefair.probe.spec import InputSpec, ModelSpec, PictureSpec, Reading
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.data.images.glyphs import SHAPES, GlyphConfig, draw, glyph_rows
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading
 from edgefair.training.settings import ModelConfig, PictureConfig
 
 SIDE, BATCH, BINS = 64, 32, 2048

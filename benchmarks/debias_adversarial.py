@@ -36,7 +36,7 @@ from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.classifier import Classifier
 from edgefair.training.features import spec_for
 from edgefair.training.loop import train
-from edgefair.workflow.fit import training_rows
+from edgefair.workflow.training.fit import training_rows
 
 CONFIG = config_of("adversarial", 0, Path())
 ALPHAS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)

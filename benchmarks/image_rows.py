@@ -22,19 +22,19 @@ from PIL import Image
 
 import edgefair
 from edgefair.data.dataset import load
-from edgefair.data.decode import decode
-from edgefair.data.glyphs import SHAPES, GlyphConfig, draw, glyph_rows
-from edgefair.data.lazy import workers
+from edgefair.data.files.lazy import workers
+from edgefair.data.images.decode import decode
+from edgefair.data.images.glyphs import SHAPES, GlyphConfig, draw, glyph_rows
 from edgefair.data.rows import TableRows
 from edgefair.decision.decide import decide
 from edgefair.exporters.torch_module import export_classifier
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.reading import read_decisions
-from edgefair.probe.spec import ModelSpec
+from edgefair.probe.onnx_files.reading import read_decisions
+from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import load_profile, open_target
 from edgefair.training.build import build_classifier
 from edgefair.training.features import spec_for
-from edgefair.workflow.measure import BATCH_ROWS
+from edgefair.workflow.measurement.measure import BATCH_ROWS
 
 SIDE = 64
 CONFIG = """\

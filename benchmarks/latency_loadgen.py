@@ -20,8 +20,8 @@ import onnx
 from machine import finish, print_machine
 from onnx import TensorProto, helper, numpy_helper
 
-from edgefair.probe import latency
-from edgefair.probe.models import Loaded, load
+from edgefair.probe.clock import latency
+from edgefair.probe.runtimes.models import Loaded, load
 
 try:
     import mlperf_loadgen

@@ -20,15 +20,15 @@ import onnxruntime
 import torch
 from machine import finish, print_machine
 
-from edgefair.compress.base import Context
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.pruning.step import Prune
-from edgefair.compress.quantize import quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import open_recipe
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.recipe import open_recipe
+from edgefair.compress.quantization.static import quantize_static
+from edgefair.compress.steps.base import Context
+from edgefair.compress.steps.pruning.step import Prune
 from edgefair.debias import Cells
 from edgefair.exporters.torch_module import export_classifier
-from edgefair.probe.spec import InputSpec, ModelSpec, PictureSpec, Reading
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading
 from edgefair.training.build import build_classifier
 from edgefair.training.classifier import Classifier
 from edgefair.training.loop import TrainingRows

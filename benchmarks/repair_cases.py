@@ -42,14 +42,14 @@ from torch import nn
 
 import edgefair
 from edgefair.bundle.manifest import MODEL
-from edgefair.compress.recipe import calibration_rows, open_recipe
+from edgefair.compress.quantization.recipe import calibration_rows, open_recipe
 from edgefair.config import Config, parse_config
 from edgefair.data.dataset import load
 from edgefair.data.groups import joint_groups
 from edgefair.decision.gates import ABSOLUTE, PAIRED
 from edgefair.exporters.torch_module import export_classifier
 from edgefair.measure.latency import speed_up, summarize
-from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
 from edgefair.report.model import Report
 from edgefair.training.build import load_classifier
 from edgefair.training.run import load_run

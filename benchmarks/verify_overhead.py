@@ -32,12 +32,12 @@ from edgefair.data.dataset import load
 from edgefair.data.rows import TableRows
 from edgefair.decision.decide import decide
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.reading import read_decisions
-from edgefair.probe.spec import ModelSpec
+from edgefair.probe.onnx_files.reading import read_decisions
+from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import LoadedModel, Probe, load_profile, open_target
 from edgefair.training.run import load_run
 from edgefair.workflow.init import write_config
-from edgefair.workflow.measure import BATCH_ROWS
+from edgefair.workflow.measurement.measure import BATCH_ROWS
 
 GOAL = 1.15
 WHOLE_COMMAND_GOAL_S = 5.0

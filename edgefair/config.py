@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from edgefair.compress.settings import CompressConfig
+from edgefair.compress.config import CompressConfig
 from edgefair.data.config import DataConfig
 from edgefair.decision.policy import Policy
 from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean

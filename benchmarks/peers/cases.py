@@ -13,9 +13,9 @@ from peers.fitting import fit, settle
 from peers.rows import PAD, WORDS, Rows, census, glyphs, some_of, texts
 from safetensors.torch import load_file, save_file
 
-from edgefair.data.glyphs import SHAPES
+from edgefair.data.images.glyphs import SHAPES
 from edgefair.exporters.torch_module import export_classifier
-from edgefair.probe.spec import InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
 from edgefair.training.build import build_classifier
 from edgefair.training.classifier import Classifier
 from edgefair.training.features import spec_for

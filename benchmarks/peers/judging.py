@@ -13,7 +13,7 @@ from peers.rows import Rows
 
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import equalized_odds_difference
-from edgefair.probe.models import Loaded, load
+from edgefair.probe.runtimes.models import Loaded, load
 
 ONE_THREAD = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "all", "config": {}}
 BATCH = 16

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import DataSet, load
-from edgefair.data.glyphs import GlyphConfig, draw, glyph_rows
-from edgefair.probe.spec import ModelSpec
+from edgefair.data.images.glyphs import GlyphConfig, draw, glyph_rows
+from edgefair.probe.onnx_files.spec import ModelSpec
 
 # Ids of padding, of a text's first token, and of the words that speak for either class; the share of such words, and
 # how many of them speak for the text's class.

@@ -14,11 +14,11 @@ import numpy as np
 import onnx
 from peers.cases import Case
 
-from edgefair.compress.placement import small_layers
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.quantize import Precision, quantize_dynamic, quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import open_recipe
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.placement import small_layers
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.recipe import open_recipe
+from edgefair.compress.quantization.static import Precision, quantize_dynamic, quantize_static
 from edgefair.probe.device import fingerprint, saturates_int8
 
 SCRIPTS = Path(__file__).parent

@@ -10,7 +10,7 @@ from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, Bundle, Manifest,
 from edgefair.bundle.redecision import check_decision
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import sha256_file
-from edgefair.probe.attestation import (
+from edgefair.probe.bundles.attestation import (
     MANIFEST,
     PREDICATE_TYPE,
     STATEMENT_TYPE,
@@ -19,10 +19,10 @@ from edgefair.probe.attestation import (
     PublicKeyError,
     attested,
 )
-from edgefair.probe.consistency import ContradictionError, check_report, policy_digest
-from edgefair.probe.demands import DemandError, Demands, Release
+from edgefair.probe.bundles.consistency import ContradictionError, check_report, policy_digest
+from edgefair.probe.bundles.demands import DemandError, Demands, Release
+from edgefair.probe.bundles.settings import Session, device_class
 from edgefair.probe.files import read_json
-from edgefair.probe.settings import Session, device_class
 
 
 def statement(bundle: Bundle, counter: int | None = None) -> dict[str, Any]:

@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgefair.data.seen import SEEN
+from edgefair.data.identity.seen import SEEN
 from edgefair.errors import ModelError
 from edgefair.files import sha256_file
-from edgefair.probe.attestation import MANIFEST, is_attestation
-from edgefair.probe.bundle import MOST_MANIFEST, entries
-from edgefair.probe.demands import Release
+from edgefair.probe.bundles.attestation import MANIFEST, is_attestation
+from edgefair.probe.bundles.demands import Release
+from edgefair.probe.bundles.files import MOST_MANIFEST, entries
 from edgefair.probe.files import files_below, read_json
-from edgefair.probe.onnx_file import read_onnx
+from edgefair.probe.onnx_files.onnx_file import read_onnx
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
 from edgefair.probe.regular import read_regular
-from edgefair.probe.spec import SPEC_METADATA_KEY
 
 BUNDLE_SCHEMA = "edgefair.bundle/1"
 MODEL = "model.onnx"

@@ -12,7 +12,7 @@ from edgefair.bundle.attestation import statement
 from edgefair.bundle.manifest import open_bundle
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
-from edgefair.probe.attestation import ATTESTATION, PAYLOAD_TYPE
+from edgefair.probe.bundles.attestation import ATTESTATION, PAYLOAD_TYPE
 from edgefair.probe.regular import read_regular
 
 if TYPE_CHECKING:

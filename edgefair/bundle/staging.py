@@ -13,7 +13,7 @@ from pathlib import Path
 from edgefair.errors import UsageError
 from edgefair.files import PARTIAL, fsync_directory
 from edgefair.locks import abandoned, held_folder
-from edgefair.probe.attestation import MANIFEST
+from edgefair.probe.bundles.attestation import MANIFEST
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2

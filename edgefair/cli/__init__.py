@@ -45,7 +45,7 @@ class EdgefairGroup(click.Group):
         """Import the file of one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"edgefair.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"edgefair.cli.commands.{cmd_name}").command
         return command
 
     def resolve_command(

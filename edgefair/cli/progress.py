@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from edgefair.cli.say import say
-from edgefair.workflow.launch import is_first_process
+from edgefair.workflow.training.launch import is_first_process
 
 
 @contextlib.contextmanager

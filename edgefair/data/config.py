@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from edgefair.data.glyphs import SHAPES, GlyphConfig
+from edgefair.data.images.glyphs import SHAPES, GlyphConfig
 from edgefair.data.layouts import LAYOUTS, PICTURE
 from edgefair.errors import did_you_mean
-from edgefair.probe.features import plain_text, value_text
+from edgefair.probe.inputs.features import plain_text, value_text
 
 # What equal rows are: nobody has said, different people who share their answers, or copies of one.
 EqualRowsRule = Literal["refuse", "people", "once"]

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig
-from edgefair.data.equal_rows import check_equal_rows, one_of_each
-from edgefair.data.identity import check_ids
+from edgefair.data.files.skipped import Skipped
+from edgefair.data.files.table import Categories, Column, Table
+from edgefair.data.identity.equal_rows import check_equal_rows, one_of_each
+from edgefair.data.identity.ids import check_ids
+from edgefair.data.identity.split import split_rows
 from edgefair.data.rows import TableRows
-from edgefair.data.skipped import Skipped
 from edgefair.data.sources import as_categories, declared, named_columns, open_source
-from edgefair.data.split import split_rows
-from edgefair.data.suspects import are_measurements, suspects
-from edgefair.data.table import Categories, Column, Table
+from edgefair.data.survey.suspects import are_measurements, suspects
 from edgefair.data.thin import thinned
 from edgefair.errors import DataError, did_you_mean
 

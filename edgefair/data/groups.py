@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.table import Categories
+from edgefair.data.files.table import Categories
 from edgefair.joint import Group
 
 

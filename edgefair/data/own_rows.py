@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig, SplitConfig
 from edgefair.data.dataset import DataSet, as_declared, finite
-from edgefair.data.lazy import LazyColumn
-from edgefair.data.overlap import check_overlap
+from edgefair.data.files.lazy import LazyColumn
+from edgefair.data.files.table import Categories, Column, Table
+from edgefair.data.identity.overlap import check_overlap
+from edgefair.data.identity.seen import SeenRows
 from edgefair.data.rows import TableRows
-from edgefair.data.seen import SeenRows
 from edgefair.data.sources import MissingColumnError, as_categories, open_source
-from edgefair.data.table import Categories, Column, Table
 from edgefair.data.texts import Texts
 from edgefair.errors import DataError
-from edgefair.probe.spec import InputSpec, PictureSpec
+from edgefair.probe.onnx_files.spec import InputSpec, PictureSpec
 
 # Rows outside of the training rows that chance does not explain: more than this share, and so many.
 UNLIKE, LEAST = 0.02, 3

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.hashing import hash_rows
-from edgefair.data.lazy import LazyColumn, ahead
-from edgefair.data.table import Categories, Column, Table
+from edgefair.data.files.lazy import LazyColumn, ahead
+from edgefair.data.files.table import Categories, Column, Table
+from edgefair.data.identity.hashing import hash_rows
 from edgefair.data.texts import Texts
 from edgefair.errors import DataError
-from edgefair.probe.prepare import TEXT
-from edgefair.probe.spec import UNSEEN, InputSpec, ModelSpec, category_codes
+from edgefair.probe.inputs.prepare import TEXT
+from edgefair.probe.onnx_files.spec import UNSEEN, InputSpec, ModelSpec, category_codes
 
 BATCH_BYTES = 4 << 20
 BATCH_TOKENS = 16_384
@@ -126,7 +126,7 @@ class TableRows:
         )
 
     def inputs(self, spec: ModelSpec, batch_rows: int) -> Iterator[dict[str, NDArray[Any]]]:
-        """The rows as graph inputs; equal to `probe.spec.encode` on their raw texts and numbers.
+        """The rows as graph inputs; equal to `probe.onnx_files.spec.encode` on their raw texts and numbers.
 
         Raises:
             DataError: a feature of the spec is not among the features, or is of another kind.

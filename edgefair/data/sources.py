@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.blobs import Blobs, FileBlobs
 from edgefair.data.config import BUILT_IN, DataConfig
-from edgefair.data.glyph_set import glyph_table
-from edgefair.data.glyphs import GlyphConfig
+from edgefair.data.files.lazy import LazyColumn
+from edgefair.data.files.readers import READERS, read_blobs, read_table
+from edgefair.data.files.skipped import Skipped
+from edgefair.data.files.table import Categories, Column, Table
+from edgefair.data.images.blobs import Blobs, FileBlobs
+from edgefair.data.images.glyph_set import glyph_table
+from edgefair.data.images.glyphs import GlyphConfig
+from edgefair.data.images.pictures import check_paths, count_skipped, not_in_table, stored_pictures
 from edgefair.data.layouts import LAYOUTS, read_layout
-from edgefair.data.lazy import LazyColumn
-from edgefair.data.pictures import check_paths, count_skipped, not_in_table, stored_pictures
-from edgefair.data.readers import READERS, read_blobs, read_table
-from edgefair.data.skipped import Skipped
-from edgefair.data.table import Categories, Column, Table
 from edgefair.data.texts import Texts, open_tokenizer
 from edgefair.errors import DataError, did_you_mean
-from edgefair.probe.features import plain_text
+from edgefair.probe.inputs.features import plain_text
 
 BUILT_IN_FILES = {"census-income": "census_income_kdd.parquet", "emoji-people": "emoji_people.parquet"}
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig
-from edgefair.data.hashing import drawn, numbered
+from edgefair.data.files.table import Table
+from edgefair.data.identity.hashing import drawn, numbered
 from edgefair.data.sources import rows_where
-from edgefair.data.table import Table
 
 
 def thinned(

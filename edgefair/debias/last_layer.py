@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.debias.graph import Editor, decision_by_threshold, decision_by_weights
 from edgefair.debias.post import Answers, Judge, PostMethod
 from edgefair.errors import DataError, ModelError, UsageError, missing_extra
+from edgefair.graphs.editor import Editor, decision_by_threshold, decision_by_weights
 
 if TYPE_CHECKING:
     import onnx
 
-    from edgefair.probe.spec import ModelSpec
+    from edgefair.probe.onnx_files.spec import ModelSpec
 
 # Inverse strengths of the L1 penalty that are tried, as in the paper.
 STRENGTHS = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)

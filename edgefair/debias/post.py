@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import onnx
 
-    from edgefair.probe.spec import ModelSpec
+    from edgefair.probe.onnx_files.spec import ModelSpec
 
 # From a graph and names of its float outputs or inner values: what they are on the validation rows, in the order of the
 # names, each [rows, ...].

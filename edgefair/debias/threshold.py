@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.debias.graph import Editor, decision_by_threshold, decision_by_weights
 from edgefair.debias.post import Answers, Judge, PostMethod
 from edgefair.errors import DataError, PolicyError, UsageError, did_you_mean
+from edgefair.graphs.editor import Editor, decision_by_threshold, decision_by_weights
 
 if TYPE_CHECKING:
     import onnx
 
-    from edgefair.probe.spec import ModelSpec
+    from edgefair.probe.onnx_files.spec import ModelSpec
 
 # Thresholds that are tried: at most this many values between the scores of the validation rows.
 CANDIDATES = 256

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 from edgefair.decision.intersections import declared_groups
 from edgefair.files import sha256_json
 from edgefair.joint import Group, group_name, join, split
-from edgefair.probe.features import plain_text, value_text
+from edgefair.probe.inputs.features import plain_text, value_text
 
 MetricName = Literal[
     "equal_opportunity_difference",

@@ -10,10 +10,10 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
-from edgefair.debias.names import parts_of
 from edgefair.errors import ModelError
+from edgefair.graphs.names import parts_of
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
 from edgefair.probe.regular import open_regular
-from edgefair.probe.spec import SPEC_METADATA_KEY, ModelSpec
 
 # Of an error of the libraries.
 SHOWN = 300

@@ -6,9 +6,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from edgefair.debias.names import Names
 from edgefair.errors import ModelError
 from edgefair.exporters.conversion import OPSET, ROWS, finished_model, first_line, quietly
+from edgefair.graphs.names import Names
 
 OUTPUT = "output"
 

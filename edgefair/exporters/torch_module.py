@@ -15,7 +15,7 @@ from edgefair.exporters.checked import checked_model, drop_traces, set_spec
 from edgefair.training.classifier import Classifier, Deployable
 
 if TYPE_CHECKING:
-    from edgefair.probe.spec import InputSpec, ModelSpec
+    from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec
 
 OPSET = 20
 # Two rows, because a batch of one is specialised away, and any number beside it is promised by the dynamic shape.

@@ -15,14 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from edgefair.errors import DataError, did_you_mean
 from edgefair.files import write_atomic
 from edgefair.joint import Group, group_name
-from edgefair.probe.features import plain_text
+from edgefair.probe.inputs.features import plain_text
 from edgefair.probe.regular import read_regular
 
 COUNTS_SCHEMA = "edgefair.counts/1"
 
 
 class Coded(Protocol):
-    """A column of text as codes into its distinct values (edgefair.data.table.Categories is one)."""
+    """A column of text as codes into its distinct values (edgefair.data.files.table.Categories is one)."""
 
     @property
     def values(self) -> tuple[str, ...]: ...  # noqa: D102

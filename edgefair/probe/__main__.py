@@ -19,14 +19,14 @@ os.dup2(2, 1)
 
 import numpy as np  # noqa: E402
 
-from edgefair.probe import latency  # noqa: E402
+from edgefair.probe.clock import latency  # noqa: E402
+from edgefair.probe.clock.energy import find_meter, per_query  # noqa: E402
+from edgefair.probe.clock.pinning import pinned  # noqa: E402
 from edgefair.probe.device import conditions, fingerprint  # noqa: E402
-from edgefair.probe.energy import find_meter, per_query  # noqa: E402
 from edgefair.probe.errors import ProbeError  # noqa: E402
-from edgefair.probe.models import Loaded, load  # noqa: E402
-from edgefair.probe.pinning import pinned  # noqa: E402
-from edgefair.probe.prepare import prepare  # noqa: E402
-from edgefair.probe.spec import input_from_json  # noqa: E402
+from edgefair.probe.inputs.prepare import prepare  # noqa: E402
+from edgefair.probe.onnx_files.spec import input_from_json  # noqa: E402
+from edgefair.probe.runtimes.models import Loaded, load  # noqa: E402
 from edgefair.probe.storage import Storage  # noqa: E402
 from edgefair.probe.wire import PROTOCOL, digest_arrays, encode_frame, read_frame, write_frame  # noqa: E402
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.data.summary import Cells, Summary
+from edgefair.data.survey.summary import Cells, Summary
 from edgefair.joint import join
 from edgefair.report.tables import plain_table
 

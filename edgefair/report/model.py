@@ -59,9 +59,9 @@ class DataSection:
 class LedgerCount:
     """Verdicts taken on these audit rows, this one included, and the distinct models among them.
 
-    Verdicts on other audit sets count where those hold some of the same rows (`workflow.ledger`): a split that is drawn
-    again makes no fresh rows. Each verdict on the same rows spends some of their independence: whoever tries often
-    enough will PASS by chance.
+    Verdicts on other audit sets count where those hold some of the same rows (`workflow.measurement.ledger`): a split
+    that is drawn again makes no fresh rows. Each verdict on the same rows spends some of their independence:
+    whoever tries often enough will PASS by chance.
     """
 
     verdicts: int

@@ -5,17 +5,17 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 
-from edgefair.targets.base import Transport
 from edgefair.targets.client import Probe
-from edgefair.targets.images import identified
 from edgefair.targets.loaded import LoadedModel
 from edgefair.targets.profile import TargetProfile, load_profile
+from edgefair.targets.transports.base import Transport
+from edgefair.targets.transports.images import identified
 
 TRANSPORTS: Mapping[str, str] = {
-    "container": "edgefair.targets.container:ContainerTransport",
-    "local": "edgefair.targets.local:LocalTransport",
-    "qemu": "edgefair.targets.qemu:QemuTransport",
-    "ssh": "edgefair.targets.ssh:SshTransport",
+    "container": "edgefair.targets.transports.container:ContainerTransport",
+    "local": "edgefair.targets.transports.local:LocalTransport",
+    "qemu": "edgefair.targets.transports.qemu:QemuTransport",
+    "ssh": "edgefair.targets.transports.ssh:SshTransport",
 }
 
 

@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import EdgefairError, MeasurementError, ModelError, UsageError
-from edgefair.probe.prepare import needs_preparation
-from edgefair.probe.spec import InputSpec, input_json
+from edgefair.probe.inputs.prepare import needs_preparation
+from edgefair.probe.onnx_files.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
-from edgefair.targets.base import Transport
 from edgefair.targets.connection import Arrays, Connection, DroppedError
 from edgefair.targets.fingerprint import checked_machine
 from edgefair.targets.loaded import LoadedModel, UnlikeFileError, read_model, unloadable, untrustworthy
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.sending import Sender, send_file
 from edgefair.targets.timing import check_times, circumstances, timing_request
+from edgefair.targets.transports.base import Transport
 
 # Starts after a connection that broke, in one session; the wait before each is twice the one before.
 RESTARTS = 4

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.probe.wire import TruncatedError, WireError, encode_frame, read_frame, write_frame
-from edgefair.targets.base import Ending
+from edgefair.targets.transports.base import Ending
 
 Arrays = dict[str, NDArray[Any]]
 # Makes the error for an answer of one kind from its message.

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import ModelError
-from edgefair.probe.models import check_whole
-from edgefair.probe.onnx_file import read_onnx
+from edgefair.probe.onnx_files.onnx_file import read_onnx
 from edgefair.probe.regular import read_regular
+from edgefair.probe.runtimes.models import check_whole
 
 # The runtime's names of the types that the protocol carries.
 NUMPY_TYPES = {

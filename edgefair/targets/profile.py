@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edgefair.errors import UsageError, did_you_mean
 from edgefair.probe.regular import read_regular
-from edgefair.probe.session import check_entries
+from edgefair.probe.runtimes.session import check_entries
 from edgefair.resources import named_file
-from edgefair.targets.emulation import emulated_cpu
 from edgefair.targets.sections import Budgets, ContainerSettings, DeviceClass, LatencyRules, SshSettings
+from edgefair.targets.transports.emulation import emulated_cpu
 from edgefair.yaml_text import MAX_BYTES, parse_yaml
 
 # Execution providers of onnxruntime that hand the graph to TensorRT.

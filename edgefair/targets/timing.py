@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import MeasurementError
-from edgefair.probe.energy import BLOCK_S, BLOCKS, SETTLING_S
+from edgefair.probe.clock.energy import BLOCK_S, BLOCKS, SETTLING_S
 from edgefair.targets.profile import TargetProfile
 
 # What no machine has more of, and no sensor shows: beyond it a number is no measurement.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from edgefair.probe.spec import ModelSpec
+from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.training.checkpoint import load_weights
 from edgefair.training.classifier import Classifier, Preprocess
 from edgefair.training.networks import open_network

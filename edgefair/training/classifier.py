@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from edgefair.probe.spec import InputSpec, ModelSpec, PictureSpec
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec
 from edgefair.training.settings import PictureConfig
 
 # Standardized numbers are clipped here: one extreme row must not stretch the INT8 range of everybody's features.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.errors import ModelError, UsageError
-from edgefair.probe.spec import ModelSpec
+from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.training.classifier import Classifier
 from edgefair.training.engine import Engine
 from edgefair.training.penultimate import last_linear, penultimate

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgefair.data.lazy import LazyColumn
+from edgefair.data.files.lazy import LazyColumn
+from edgefair.data.files.table import Categories
 from edgefair.data.rows import TableRows
-from edgefair.data.table import Categories
 from edgefair.data.texts import Texts
-from edgefair.debias.names import Names
 from edgefair.errors import DataError
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading
+from edgefair.graphs.names import Names
+from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading
 from edgefair.training.settings import ModelConfig, PictureConfig
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgefair.data.seen import SEEN, SeenRows, read_seen, seen_bytes
+from edgefair.data.identity.seen import SEEN, SeenRows, read_seen, seen_bytes
 from edgefair.errors import ModelError
 from edgefair.files import sha256_file, write_atomic
+from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.probe.regular import read_regular
-from edgefair.probe.spec import ModelSpec
 from edgefair.training.settings import ModelConfig
 
 RUN_SCHEMA = "edgefair.run/2"

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from edgefair.probe.features import plain_text, value_text
-from edgefair.probe.spec_check import LONGEST_SIDE
+from edgefair.probe.inputs.features import plain_text, value_text
+from edgefair.probe.onnx_files.spec_check import LONGEST_SIDE
 from edgefair.training.budget import default_batch, default_epochs
 
 

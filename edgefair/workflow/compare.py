@@ -20,14 +20,14 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
 from edgefair.report.escape import csv_cell
 from edgefair.targets import load_profile, open_target
-from edgefair.workflow.design import design_of
-from edgefair.workflow.intake import foreign_spec
-from edgefair.workflow.measure import decide_rows, spec_of
-from edgefair.workflow.models import check_no_rows, spec_here
+from edgefair.workflow.measurement.design import design_of
+from edgefair.workflow.measurement.measure import decide_rows, spec_of
+from edgefair.workflow.measurement.record import RecordedRows, load_record
+from edgefair.workflow.models.convert import check_no_rows, spec_here
+from edgefair.workflow.models.infer_spec import foreign_spec
+from edgefair.workflow.models.seen import Seen, check_rows
+from edgefair.workflow.models.vocabulary import categories_in
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.record import RecordedRows, load_record
-from edgefair.workflow.seen import Seen, check_rows
-from edgefair.workflow.vocabulary import categories_in
 
 
 @dataclass(frozen=True, eq=False)

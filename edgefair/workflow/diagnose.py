@@ -15,15 +15,15 @@ from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.errors import ModelError, missing_extra
 from edgefair.joint import Group, group_name
-from edgefair.probe.features import plain_text
+from edgefair.probe.inputs.features import plain_text
 from edgefair.report.diagnose import FEW_ROWS, AttributeExposure, Diagnosis, Exposure, who_loses_first
+from edgefair.workflow.models.runs import choose_run
+from edgefair.workflow.models.vocabulary import categories_of
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.runs import choose_run
-from edgefair.workflow.vocabulary import categories_of
 
 if TYPE_CHECKING:
     from edgefair.data.rows import TableRows
-    from edgefair.probe.spec import ModelSpec
+    from edgefair.probe.onnx_files.spec import ModelSpec
     from edgefair.training.classifier import Classifier
     from edgefair.training.diagnose import Batch, Batches, Sensitivity
 

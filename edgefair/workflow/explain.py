@@ -8,9 +8,9 @@ from pathlib import Path
 
 import onnx
 
-from edgefair.compress.prepared import weight_name
-from edgefair.compress.search import Choice
-from edgefair.compress.sensitivity import Comparison, Effect
+from edgefair.compress.analysis.sensitivity import Comparison, Effect
+from edgefair.compress.quantization.prepare import weight_name
+from edgefair.compress.search.search import Choice
 from edgefair.config import Config, with_compress
 from edgefair.data.dataset import load
 from edgefair.data.groups import joint_groups
@@ -22,16 +22,16 @@ from edgefair.joint import group_name
 from edgefair.report.explanation import Cell, Cells, Explanation, Layer, Moved
 from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
-from edgefair.workflow.activations import ActivationHarm, activation_harm
-from edgefair.workflow.answers import TargetAnswers
-from edgefair.workflow.candidates import Candidates
-from edgefair.workflow.layers import Effects, Maker, layer_effects
+from edgefair.workflow.compression.candidates import Candidates
+from edgefair.workflow.explanation.activations import ActivationHarm, activation_harm
+from edgefair.workflow.explanation.layers import Effects, Maker, layer_effects
+from edgefair.workflow.explanation.subject import Subject, subject_of
+from edgefair.workflow.measurement.outputs import TargetAnswers
+from edgefair.workflow.measurement.sampling import Cells as StratifiedCells
+from edgefair.workflow.measurement.sampling import Drawn, cells_of, draw, sample_of
+from edgefair.workflow.models.runs import choose_run
+from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.runs import choose_run
-from edgefair.workflow.stratified import Cells as StratifiedCells
-from edgefair.workflow.stratified import Drawn, cells_of, draw, sample_of
-from edgefair.workflow.subject import Subject, subject_of
-from edgefair.workflow.vocabulary import categories_in, categories_of_run
 
 
 def explain(
@@ -51,7 +51,7 @@ def explain(
 
     Args:
         model: a bundle, whose FP32 reference is explained with its compressed file; or a model as
-            `workflow.models.KINDS` says.
+            `workflow.models.convert.KINDS` says.
         run: name of a finished training run, instead of a model; default: the only one.
         weights: of the torch module that a factory makes.
         rows: of each cell, at most so many are drawn from either split.

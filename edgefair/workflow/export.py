@@ -10,10 +10,10 @@ import edgefair
 from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SEEN_ROWS, SPEC, FileEntry, Manifest
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.bundle.staging import publish, staging
-from edgefair.compress.settings import Int8
+from edgefair.compress.config import Int8
 from edgefair.config import Config, with_compress
 from edgefair.data.dataset import DataSet, load
-from edgefair.data.seen import seen_bytes
+from edgefair.data.identity.seen import seen_bytes
 from edgefair.data.texts import TOKENIZER, Texts
 from edgefair.decision.cells import declared_table
 from edgefair.decision.decide import check_waivers
@@ -21,25 +21,25 @@ from edgefair.decision.policy import Policy
 from edgefair.errors import missing_extra
 from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.attestation import MANIFEST
-from edgefair.probe.spec import ModelSpec
+from edgefair.probe.bundles.attestation import MANIFEST
+from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
 from edgefair.versions import versions_of
-from edgefair.workflow.calibration import idle_calibration
-from edgefair.workflow.candidates import Candidates
-from edgefair.workflow.fleet import load_fleet
-from edgefair.workflow.models import Dense, dense_model
-from edgefair.workflow.original import is_original
-from edgefair.workflow.post import check_post
+from edgefair.workflow.compression.calibration import idle_calibration
+from edgefair.workflow.compression.candidates import Candidates
+from edgefair.workflow.compression.post import check_post
+from edgefair.workflow.compression.recipes import check_recipes
+from edgefair.workflow.compression.repair import chosen
+from edgefair.workflow.compression.run_steps import check_shrink
+from edgefair.workflow.measurement.fleet import load_fleet
+from edgefair.workflow.models.convert import Dense, dense_model
+from edgefair.workflow.models.original import is_original
+from edgefair.workflow.models.runs import choose_run
+from edgefair.workflow.models.seen import Seen
+from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.recipes import check_recipes
-from edgefair.workflow.repair import chosen
-from edgefair.workflow.runs import choose_run
-from edgefair.workflow.seen import Seen
-from edgefair.workflow.shrink import check_shrink
 from edgefair.workflow.verify import judge_file, notes_of, today
-from edgefair.workflow.vocabulary import categories_in, categories_of_run
 
 
 def export(
@@ -66,7 +66,7 @@ def export(
 
     Args:
         run: name of a finished training run; default: the only one.
-        model: instead of a run, a model that is there already: see `workflow.models.KINDS`.
+        model: instead of a run, a model that is there already: see `workflow.models.convert.KINDS`.
         weights: of the torch module that the factory `model` makes.
         int8: instead of `compress.int8`: `static`, `dynamic`, or `auto` (dynamic for texts where TensorRT is no target,
             else static).

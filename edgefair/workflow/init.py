@@ -11,13 +11,13 @@ from typing import Any
 from edgefair.config import Config, parse_config
 from edgefair.data.config import BUILT_IN
 from edgefair.data.dataset import DataSet, load
-from edgefair.data.glyphs import GlyphConfig
 from edgefair.data.groups import joint_groups
+from edgefair.data.images.glyphs import GlyphConfig
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
 from edgefair.joint import group_name, join
-from edgefair.workflow.obstacles import too_many_groups
-from edgefair.workflow.raw_table import from_table, parted
+from edgefair.workflow.raw_data.obstacles import too_many_groups
+from edgefair.workflow.raw_data.table import from_table, parted
 
 # Floor of the worst group's balanced accuracy: clearly better than chance, below what a useful model reaches.
 FLOOR = 0.7

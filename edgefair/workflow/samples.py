@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from edgefair.data.dataset import DataSet, Role
+from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.groups import joint_groups
-from edgefair.data.lazy import LazyColumn
 from edgefair.data.texts import Texts
 from edgefair.errors import UsageError, did_you_mean
-from edgefair.probe.spec import InputSpec, PictureSpec
+from edgefair.probe.onnx_files.spec import InputSpec, PictureSpec
 from edgefair.report.contact_sheet import SheetCell
 
 SIDE = 64

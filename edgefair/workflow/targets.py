@@ -11,7 +11,7 @@ from edgefair.errors import UsageError
 from edgefair.files import write_atomic
 from edgefair.resources import shipped_names
 from edgefair.targets import TargetProfile, load_profile, open_target, transport_of
-from edgefair.targets.zipapp import build_runtime
+from edgefair.targets.transports.zipapp import build_runtime
 from edgefair.workflow.progress import Progress, silent
 
 

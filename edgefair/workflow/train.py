@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from edgefair.config import Config, with_budget
 from edgefair.data.dataset import DataSet, load
-from edgefair.data.seen import SeenRows, columns_of
+from edgefair.data.identity.seen import SeenRows, columns_of
 from edgefair.errors import UsageError, missing_extra
 from edgefair.files import sha256_json
 from edgefair.versions import version_of
-from edgefair.workflow.fit import fit, training_rows
+from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.runs import hold_run
+from edgefair.workflow.training.fit import fit, training_rows
 
 if TYPE_CHECKING:
     from edgefair.debias import Debias

@@ -13,8 +13,8 @@ from edgefair.config import Config
 from edgefair.debias import open_method
 from edgefair.errors import DataError, UsageError, missing_extra
 from edgefair.files import sha256_json, write_atomic
+from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.runs import hold_run
 from edgefair.workflow.train import train
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from edgefair.errors import ModelError, UsageError
 from edgefair.files import as_path, shown
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
-from edgefair.workflow.judge import judge_file, judge_record, today
-from edgefair.workflow.models import check_no_rows, dense_model, names_factory, names_foreign_model, spec_here
-from edgefair.workflow.original import is_original
+from edgefair.workflow.measurement.judge import judge_file, judge_record, today
+from edgefair.workflow.models.convert import check_no_rows, dense_model, names_factory, names_foreign_model, spec_here
+from edgefair.workflow.models.original import is_original
+from edgefair.workflow.models.seen import Seen, check_rows
+from edgefair.workflow.models.vocabulary import categories_in
 from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.seen import Seen, check_rows
-from edgefair.workflow.vocabulary import categories_in
 
 __all__ = ["judge_file", "judge_record", "notes_of", "today", "verify"]
 
@@ -41,8 +41,8 @@ def verify(
     """Judge a bundle or a model file on every target of the config.
 
     Args:
-        path: a bundle or an .onnx file, or a model that `workflow.models` converts to one; default: where `export`
-            writes the project's bundle.
+        path: a bundle or an .onnx file, or a model that `workflow.models.convert` converts to one; default: where
+            `export` writes the project's bundle.
         weights: of the torch module that a factory makes.
         reference: the model before compression; default: the one in the bundle.
         uncompressed: whether an .onnx file never was compressed, which nobody else can know: what compares it with the

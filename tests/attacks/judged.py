@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.cli import main
-from edgefair.probe.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
 
 CONFIG = """\
 project: people

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from edgefair.resources import shipped_path
-from edgefair.targets.zipapp import build_runtime
+from edgefair.targets.transports.zipapp import build_runtime
 from tests.bundle.small_bundle import RAW, write_bundle
 
 WAIT_S = 30
@@ -156,7 +156,9 @@ def test_a_connection_ends_however_slowly_it_speaks(monkeypatch):
     import importlib.util
 
     path = shipped_path("deploy/device", "serve.py")
-    monkeypatch.setitem(sys.modules, "edgefair_runtime", __import__("edgefair.probe.runtime", fromlist=["load"]))
+    monkeypatch.setitem(
+        sys.modules, "edgefair_runtime", __import__("edgefair.probe.bundles.runtime", fromlist=["load"])
+    )
     spec = importlib.util.spec_from_file_location("serve", path)
     serve = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(serve)

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.cli import main
 from edgefair.exporters.checked import set_spec
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 
 ROWS = 4000
 CONFIG = """\

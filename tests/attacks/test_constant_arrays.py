@@ -5,8 +5,8 @@ import pytest
 
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
-from edgefair.data.overlap import check_overlap
-from edgefair.data.seen import SeenRows
+from edgefair.data.identity.overlap import check_overlap
+from edgefair.data.identity.seen import SeenRows
 from edgefair.errors import DataError
 
 ROWS = 400

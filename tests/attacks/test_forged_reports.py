@@ -14,10 +14,10 @@ from edgefair.decision.trial import AT_LEAST
 from edgefair.decision.verdict import EXIT_CODES
 from edgefair.errors import ModelError
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe import consistency
-from edgefair.probe.consistency import check_report
-from edgefair.probe.runtime import BundleError, load
-from edgefair.workflow.judge import today
+from edgefair.probe.bundles import consistency
+from edgefair.probe.bundles.consistency import check_report
+from edgefair.probe.bundles.runtime import BundleError, load
+from edgefair.workflow.measurement.judge import today
 from tests.bundle.small_bundle import COUNTS, POLICY, report_on, write_bundle, write_key, write_manifest
 
 

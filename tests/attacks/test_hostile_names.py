@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Group
 from rich.text import Text
 
-import edgefair.targets.zipapp
+import edgefair.targets.transports.zipapp
 from edgefair.report.console import INDENT, PlainConsole
 from edgefair.report.contact_sheet import SheetCell, contact_sheet
 from edgefair.report.escape import csv_cell, one_line
@@ -83,7 +83,9 @@ def test_a_device_that_writes_in_its_fingerprint_writes_nowhere_else(tmp_path, m
     """What a processor calls itself comes from the device, a lone surrogate and a fake verdict with it."""
     cpu = "\x1b[2J[/]\n" + VERDICT + "\ud800\u202e"
     lie = f"import edgefair.probe.device as device\ndevice._cpu_model = lambda: {cpu!r}\n"
-    monkeypatch.setattr(edgefair.targets.zipapp, "MAIN", lie.encode() + edgefair.targets.zipapp.MAIN)
+    monkeypatch.setattr(
+        edgefair.targets.transports.zipapp, "MAIN", lie.encode() + edgefair.targets.transports.zipapp.MAIN
+    )
     make_project(tmp_path, **TAME)
     monkeypatch.chdir(tmp_path)
     results = [run(*command) for command in (*commands(), ("target", "probe", "local"))]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from edgefair.config import parse_config
+from edgefair.data.files.table import Categories
 from edgefair.data.groups import joint_groups
-from edgefair.data.summary import cells
-from edgefair.data.table import Categories
+from edgefair.data.survey.summary import cells
 from edgefair.decision.cells import declared_table
 from edgefair.decision.compare import compare_paired
 from edgefair.decision.decide import decide
@@ -22,7 +22,7 @@ from edgefair.errors import DataError, PolicyError
 from edgefair.joint import group_name, join, split
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
-from edgefair.workflow.design import design_of
+from edgefair.workflow.measurement.design import design_of
 
 # Pieces that names are told apart by, and a letter between them.
 pieces = st.text(st.sampled_from("*\\a ,/:|\n"), max_size=6)

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from edgefair.cli import main
-from edgefair.probe.reading import read_decisions
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.reading import read_decisions
+from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 
 CONFIG = """\
 project: labels

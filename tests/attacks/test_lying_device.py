@@ -12,14 +12,14 @@ from onnx_models import SPEC, classifier
 from test_faulty_devices import rows, scripted
 
 from edgefair.errors import MeasurementError
-from edgefair.probe.spec import Reading
-from edgefair.workflow.measure import measure
+from edgefair.probe.onnx_files.spec import Reading
+from edgefair.workflow.measurement.measure import measure
 
 # The real probe, which says of every model what `LIE` makes of the truth `said`.
 TALKING = """
 import json
 import edgefair.probe.__main__ as probe
-from edgefair.probe.models import Loaded
+from edgefair.probe.runtimes.models import Loaded
 honest = Loaded.describe
 def describe(self):
     said = honest(self)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgefair.bundle.signing import load_signing_key, sign_bundle
-from edgefair.probe.runtime import BundleError, load
+from edgefair.probe.bundles.runtime import BundleError, load
 from tests.bundle.small_bundle import RAW, private_key, public_pem, write_bundle, write_key, write_manifest
 
 PUBLIC = public_pem(private_key())

@@ -10,8 +10,8 @@ import pytest
 from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.errors import ModelError
+from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.probe.files import inside
-from edgefair.probe.runtime import BundleError, load
 from tests.bundle.small_bundle import private_key, public_pem, write_bundle, write_key
 
 PUBLIC = public_pem(private_key())

@@ -12,11 +12,20 @@ from onnx import TensorProto, helper, numpy_helper
 sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
 from onnx_models import SPEC, batches, save, value
 
-from edgefair.probe.features import category_texts
-from edgefair.probe.models import load as load_model
-from edgefair.probe.runtime import Model, load
-from edgefair.probe.spec import SPEC_METADATA_KEY, UNSEEN, Column, InputSpec, ModelSpec, PictureSpec, Reading, encode
-from edgefair.probe.texts import Cutter
+from edgefair.probe.bundles.runtime import Model, load
+from edgefair.probe.inputs.features import category_texts
+from edgefair.probe.inputs.texts import Cutter
+from edgefair.probe.onnx_files.spec import (
+    SPEC_METADATA_KEY,
+    UNSEEN,
+    Column,
+    InputSpec,
+    ModelSpec,
+    PictureSpec,
+    Reading,
+    encode,
+)
+from edgefair.probe.runtimes.models import load as load_model
 from edgefair.targets import load_profile, open_target
 from tests.bundle.small_bundle import report_of, write_manifest
 

@@ -9,7 +9,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.redecision import check_decision
-from edgefair.workflow.judge import today
+from edgefair.workflow.measurement.judge import today
 
 DROPS = ("--max-accuracy-drop", "0.0", "--max-eo-increase", "0.0")
 COMPARING = ("equalized-odds increase", "accuracy drop", "worst-group accuracy drop", "worst-group excess loss")

@@ -13,10 +13,10 @@ from onnx_models import SPEC, save, value
 from people import report as run_for_report
 from people import write_project
 
+from edgefair.probe.bundles.runtime import BundleError, load
+from edgefair.probe.bundles.settings import Session, device_class
 from edgefair.probe.device import fingerprint
-from edgefair.probe.runtime import BundleError, load
-from edgefair.probe.settings import Session, device_class
-from edgefair.probe.spec import SPEC_METADATA_KEY
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
 from tests.bundle.small_bundle import RAW, judged, write_bundle
 
 

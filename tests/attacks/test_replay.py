@@ -9,8 +9,8 @@ from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.cli import main
 from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
-from edgefair.probe.demands import Demands, moment
-from edgefair.probe.runtime import BundleError, load
+from edgefair.probe.bundles.demands import Demands, moment
+from edgefair.probe.bundles.runtime import BundleError, load
 from tests.bundle.small_bundle import COUNTS, CREATED, POLICY, private_key, public_pem, write_bundle, write_key
 from tests.bundle.small_bundle import write_manifest as list_files
 

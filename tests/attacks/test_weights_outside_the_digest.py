@@ -17,11 +17,11 @@ from onnx_models import SPEC, value
 from people import run, write_project
 
 from edgefair.errors import ModelError, UsageError
-from edgefair.probe import models
+from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.probe.errors import ProbeError
-from edgefair.probe.runtime import BundleError, load
-from edgefair.probe.session import open_session
-from edgefair.probe.spec import SPEC_METADATA_KEY
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
+from edgefair.probe.runtimes import models
+from edgefair.probe.runtimes.session import open_session
 from edgefair.targets import load_profile, open_target
 from tests.bundle.small_bundle import report_of, write_manifest
 

@@ -18,8 +18,8 @@ from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.cli import main
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import sha256_file, sha256_json
-from edgefair.probe.attestation import attested, pae
-from edgefair.probe.demands import Demands
+from edgefair.probe.bundles.attestation import attested, pae
+from edgefair.probe.bundles.demands import Demands
 from edgefair.probe.device import fingerprint, saturates_int8
 from tests.bundle.small_bundle import CREATED, POLICY, private_key, public_pem, write_bundle, write_key, write_manifest
 

@@ -17,10 +17,10 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.quantize import Precision, quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import CalibrationRecipe
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.recipe import CalibrationRecipe
+from edgefair.compress.quantization.static import Precision, quantize_static
 
 SIDE = 16
 INPUT, OUTPUT = "picture", "logits"

@@ -4,12 +4,12 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from edgefair.compress.agreement import disagreements
-from edgefair.compress.pairing import Pairing
-from edgefair.compress.placement import small_layers
-from edgefair.compress.prepared import prepare_graph, quantizable_nodes
-from edgefair.compress.quantize import Precision, Quantizer
-from edgefair.compress.ranges import calibrate
+from edgefair.compress.quantization.agreement import disagreements
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.pairing import Pairing
+from edgefair.compress.quantization.placement import small_layers
+from edgefair.compress.quantization.prepare import prepare_graph, quantizable_nodes
+from edgefair.compress.quantization.static import Precision, Quantizer
 
 # Of a step, what a kernel of onnxruntime may round besides the half of it: its multipliers are float32.
 KERNEL = 0.02

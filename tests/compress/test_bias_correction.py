@@ -5,12 +5,12 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from edgefair.compress.bias_correction import correct_bias
-from edgefair.compress.inner import inner_values
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.quantize import quantize_dynamic
+from edgefair.compress.quantization.bias_correction import correct_bias
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.static import quantize_dynamic
 from edgefair.errors import DataError, ModelError
-from edgefair.probe.spec import InputSpec, ModelSpec, Reading
+from edgefair.graphs.inner_values import inner_values
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading
 from tests.compress.brightness import INPUT, OUTPUT, brightness_model, brightness_rows, int8_of
 
 SPEC = ModelSpec((InputSpec(INPUT, "float32", array=INPUT),), Reading(OUTPUT, "logits"), ("horizontal", "vertical"))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edgefair.compress.quantize import Precision
-from edgefair.compress.saturation import audit_saturation
+from edgefair.compress.analysis.saturation import audit_saturation
+from edgefair.compress.quantization.static import Precision
 from edgefair.probe.device import fingerprint, saturates_int8
 from tests.compress.brightness import (
     BRIGHT,

@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.compress.recipe import LEAST_ROWS, CalibrationRecipe, calibration_rows, check_calibration, open_recipe
+from edgefair.compress.quantization.recipe import (
+    LEAST_ROWS,
+    CalibrationRecipe,
+    calibration_rows,
+    check_calibration,
+    open_recipe,
+)
 from edgefair.errors import DataError, UsageError
 from edgefair.resources import shipped_names
 

@@ -5,12 +5,12 @@ import onnx
 import pytest
 from onnx import helper
 
-import edgefair.compress.placement as placement
-from edgefair.compress.agreement import check_agreement, disagreements
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.quantize import Precision, Quantizer, quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import CalibrationRecipe
+import edgefair.compress.quantization.placement as placement
+from edgefair.compress.quantization.agreement import check_agreement, disagreements
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.recipe import CalibrationRecipe
+from edgefair.compress.quantization.static import Precision, Quantizer, quantize_static
 from edgefair.errors import ModelError
 from tests.compress.differential import session, unexplained
 from tests.compress.graphs import graph, normal, pictures

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from edgefair.compress.clipping import input_ranges, measure_clipping
-from edgefair.compress.inner import inner_values
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.quantize import quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import CalibrationRecipe
+from edgefair.compress.analysis.clipping import input_ranges, measure_clipping
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.recipe import CalibrationRecipe
+from edgefair.compress.quantization.static import quantize_static
+from edgefair.graphs.inner_values import inner_values
 from tests.compress.brightness import BRIGHT, DARK, LAYERS, batches, brightness_model, brightness_rows
 
 CELLS = 2

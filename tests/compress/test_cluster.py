@@ -11,7 +11,7 @@ from sklearn.cluster import KMeans
 from tiny_networks import any_rows, classifier_of, context_of
 from torch import nn
 
-from edgefair.compress.cluster import Cluster, finish, k_means
+from edgefair.compress.steps.cluster import Cluster, finish, k_means
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.loop import train

@@ -8,7 +8,7 @@ import os
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgefair.compress.recipe import CalibrationRecipe
+from edgefair.compress.quantization.recipe import CalibrationRecipe
 from tests.compress.differential import int8_of, unexplained
 from tests.compress.random_graphs import networks
 

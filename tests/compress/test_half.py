@@ -7,10 +7,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from edgefair.compress.half import to_float16
+from edgefair.compress.quantization.fp16 import to_float16
 from edgefair.errors import ModelError
 from edgefair.exporters.torch_module import export_classifier
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
+from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
 from edgefair.training.build import build_classifier
 from edgefair.training.settings import ModelConfig, PictureConfig
 

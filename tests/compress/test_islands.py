@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.compress.islands import Ranked, _least, cheaper, fewest, fitting, harm_of, names
+from edgefair.compress.search.float_nodes import Ranked, _least, cheaper, fewest, fitting, harm_of, names
 
 NODES = "abcdefgh"
 PAIRS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), min_size=1, max_size=len(NODES))

@@ -8,9 +8,9 @@ import torch
 from tiny_networks import any_rows, classifier_of, context_of, macs_of, rows_of
 from torch import nn
 
-from edgefair.compress.factors import Split, Splits
-from edgefair.compress.layers import used_layers
-from edgefair.compress.low_rank import LowRank
+from edgefair.compress.steps.factors import Split, Splits
+from edgefair.compress.steps.layers import used_layers
+from edgefair.compress.steps.low_rank import LowRank
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.networks import open_network
 

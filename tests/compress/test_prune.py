@@ -9,12 +9,12 @@ from prune_cases import NETWORKS, any_context, built_in, classifier_of
 from tiny_networks import macs_of
 from torch import nn
 
-from edgefair.compress.cost import macs
-from edgefair.compress.pruning.choose import leaving, rounded
-from edgefair.compress.pruning.cut import cut
-from edgefair.compress.pruning.gates import Gates
-from edgefair.compress.pruning.step import Prune
-from edgefair.compress.pruning.units import Unit, find_units, removal
+from edgefair.compress.steps.cost import macs
+from edgefair.compress.steps.pruning.choose import leaving, rounded
+from edgefair.compress.steps.pruning.cut import cut
+from edgefair.compress.steps.pruning.gates import Gates
+from edgefair.compress.steps.pruning.step import Prune
+from edgefair.compress.steps.pruning.units import Unit, find_units, removal
 from edgefair.errors import ModelError, UsageError
 
 

@@ -7,11 +7,11 @@ import torch
 from prune_cases import any_context, built_in, classifier_of, context_of
 from torch import nn
 
-from edgefair.compress.pruning import adversarial as module
-from edgefair.compress.pruning.adversarial import Adversary, adversarial
-from edgefair.compress.pruning.statistics import renew_statistics
-from edgefair.compress.pruning.step import Prune
-from edgefair.compress.pruning.units import find_units
+from edgefair.compress.steps.pruning import adversarial as module
+from edgefair.compress.steps.pruning.adversarial import Adversary, adversarial
+from edgefair.compress.steps.pruning.statistics import renew_statistics
+from edgefair.compress.steps.pruning.step import Prune
+from edgefair.compress.steps.pruning.units import find_units
 from edgefair.errors import UsageError
 
 FAST = Adversary(steps=8, batch_rows=16)

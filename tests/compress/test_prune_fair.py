@@ -8,12 +8,12 @@ from prune_cases import CLASSES, any_context, built_in, classifier_of, context_o
 from torch import nn
 from torch.nn import functional
 
-from edgefair.compress.pruning import fairprune
-from edgefair.compress.pruning.fairgrape import keep_order
-from edgefair.compress.pruning.sample import batch_gradients, cross_entropy, draw
-from edgefair.compress.pruning.step import Prune
-from edgefair.compress.pruning.taylor import taylor
-from edgefair.compress.pruning.units import find_units
+from edgefair.compress.steps.pruning import fairprune
+from edgefair.compress.steps.pruning.fairgrape import keep_order
+from edgefair.compress.steps.pruning.sample import batch_gradients, cross_entropy, draw
+from edgefair.compress.steps.pruning.step import Prune
+from edgefair.compress.steps.pruning.taylor import taylor
+from edgefair.compress.steps.pruning.units import find_units
 from edgefair.errors import DataError
 
 MINORITY = [6, 7]

@@ -11,18 +11,18 @@ from sklearn.datasets import load_digits
 from tiny_networks import any_rows, classifier_of, context_of
 from torch import nn
 
-from edgefair.compress.fold import fold, foldable
-from edgefair.compress.layers import used_layers
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.qat import Learned, Qat, exportable, finish, ranges_of
-from edgefair.compress.quantize import Precision, quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import CalibrationRecipe
-from edgefair.compress.simulate import Grid, Simulated
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.recipe import CalibrationRecipe
+from edgefair.compress.quantization.static import Precision, quantize_static
+from edgefair.compress.steps.fake_quantize import Grid, Simulated
+from edgefair.compress.steps.fold_batch_norm import fold, foldable
+from edgefair.compress.steps.layers import used_layers
+from edgefair.compress.steps.qat import Learned, Qat, exportable, finish, ranges_of
 from edgefair.debias import Cells
 from edgefair.errors import ModelError
 from edgefair.exporters.torch_module import export_classifier
-from edgefair.probe.spec import InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.classifier import Classifier, Preprocess
 from edgefair.training.loop import TrainingRows, train

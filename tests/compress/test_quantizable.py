@@ -5,10 +5,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, parser
 
-from edgefair.compress.half import to_float16
-from edgefair.compress.prepared import check_quantizable, embedding_nodes, prepare_graph, quantizable_nodes
-from edgefair.compress.quantize import Quantizer, quantize_dynamic
-from edgefair.compress.recipe import open_recipe
+from edgefair.compress.quantization.fp16 import to_float16
+from edgefair.compress.quantization.prepare import check_quantizable, embedding_nodes, prepare_graph, quantizable_nodes
+from edgefair.compress.quantization.recipe import open_recipe
+from edgefair.compress.quantization.static import Quantizer, quantize_dynamic
 from edgefair.errors import ModelError
 from tests.compress.graphs import graph, layers, normal, residual, tokens
 

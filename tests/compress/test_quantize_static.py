@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from edgefair.compress.placement import small_layers
-from edgefair.compress.prepared import prepare_graph, quantizable_nodes
-from edgefair.compress.quantize import Precision, Quantizer, quantize_dynamic, quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import CalibrationRecipe, open_recipe
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.placement import small_layers
+from edgefair.compress.quantization.prepare import prepare_graph, quantizable_nodes
+from edgefair.compress.quantization.recipe import CalibrationRecipe, open_recipe
+from edgefair.compress.quantization.static import Precision, Quantizer, quantize_dynamic, quantize_static
 from edgefair.errors import ModelError
 from tests.compress.graphs import graph, layers, normal, pictures, post_norm, residual, tokens
 
@@ -29,10 +29,10 @@ QUANTIZER = Quantizer(RESIDUAL, RANGES, RECIPE)
 
 SCRIPT = """
 import hashlib
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.quantize import Precision, quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import CalibrationRecipe
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.static import Precision, quantize_static
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.recipe import CalibrationRecipe
 from tests.compress.graphs import pictures, residual
 
 prepared = prepare_graph(residual())

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgefair.compress.histogram import BINS, Histogram, best_window
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.ranges import calibrate
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.histogram import BINS, Histogram, best_window
+from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.errors import DataError, ModelError
 from tests.compress.graphs import layers
 
@@ -219,8 +219,8 @@ def test_numbers_that_are_nearly_too_large_are_refused_and_tiny_ones_are_zeros(m
 
 MEMORY = """
 import resource, sys
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.ranges import calibrate
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.calibrate import calibrate
 from tests.compress.graphs import pictures, residual
 
 class Batches:

@@ -6,13 +6,13 @@ import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
-from edgefair.compress.dynamic_layers import dynamic_layers
-from edgefair.compress.inner import inner_values
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.quantize import quantize_dynamic
-from edgefair.compress.quantized_layers import quantized_layers
-from edgefair.compress.saturation import audit_dynamic_saturation, audit_saturation
+from edgefair.compress.analysis.dynamic_layers import dynamic_layers
+from edgefair.compress.analysis.integer_layers import quantized_layers
+from edgefair.compress.analysis.saturation import audit_dynamic_saturation, audit_saturation
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.static import quantize_dynamic
 from edgefair.errors import ModelError
+from edgefair.graphs.inner_values import inner_values
 from tests.compress.brightness import haswell
 from tests.compress.graphs import graph
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.compress.islands import Ranked
-from edgefair.compress.search import Choice, Moves, Trial, repair
+from edgefair.compress.search.float_nodes import Ranked
+from edgefair.compress.search.search import Choice, Moves, Trial, repair
 
 NODES = tuple("abcdefgh")
 START = Choice(None, "plain")

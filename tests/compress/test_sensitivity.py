@@ -7,13 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgefair.compress.inner import inner_values
-from edgefair.compress.prepared import dynamic_nodes, prepare_graph, quantizable_nodes
-from edgefair.compress.quantize import Precision, Quantizer, quantize_dynamic
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import CalibrationRecipe
-from edgefair.compress.scores import Scores, scores
-from edgefair.compress.sensitivity import (
+from edgefair.compress.analysis.channel_ablation import prunable_nodes, without_weak_channels
+from edgefair.compress.analysis.scores import Scores, scores
+from edgefair.compress.analysis.sensitivity import (
     Sample,
     effect,
     gap_shift,
@@ -21,9 +17,13 @@ from edgefair.compress.sensitivity import (
     rank_nodes,
     widest_comparison,
 )
-from edgefair.compress.weak_channels import prunable_nodes, without_weak_channels
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.prepare import dynamic_nodes, prepare_graph, quantizable_nodes
+from edgefair.compress.quantization.recipe import CalibrationRecipe
+from edgefair.compress.quantization.static import Precision, Quantizer, quantize_dynamic
 from edgefair.errors import ModelError
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.graphs.inner_values import inner_values
+from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 
 ROWS = 240
 

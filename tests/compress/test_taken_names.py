@@ -5,14 +5,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgefair.compress.half import to_float16
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.quantize import quantize_dynamic, quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import CalibrationRecipe
-from edgefair.debias.graph import Editor, decision_by_threshold
-from edgefair.debias.names import Names
-from edgefair.probe.spec import InputSpec, ModelSpec, Reading
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.fp16 import to_float16
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.recipe import CalibrationRecipe
+from edgefair.compress.quantization.static import quantize_dynamic, quantize_static
+from edgefair.graphs.editor import Editor, decision_by_threshold
+from edgefair.graphs.names import Names
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading
 from tests.compress.differential import session, unexplained
 from tests.compress.graphs import graph as graph_of
 from tests.compress.graphs import normal

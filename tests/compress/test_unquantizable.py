@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from edgefair.compress.half import to_float16
-from edgefair.compress.macs import node_macs
-from edgefair.compress.placement import small_layers
-from edgefair.compress.prepared import (
+from edgefair.compress.analysis.channel_ablation import prunable_nodes, without_weak_channels
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.fp16 import to_float16
+from edgefair.compress.quantization.macs import node_macs
+from edgefair.compress.quantization.placement import small_layers
+from edgefair.compress.quantization.prepare import (
     dynamic_nodes,
     prepare_graph,
     quantizable_nodes,
     unquantizable_nodes,
 )
-from edgefair.compress.quantize import quantize_dynamic, quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import CalibrationRecipe
-from edgefair.compress.weak_channels import prunable_nodes, without_weak_channels
+from edgefair.compress.quantization.recipe import CalibrationRecipe
+from edgefair.compress.quantization.static import quantize_dynamic, quantize_static
 from edgefair.errors import ModelError
 from tests.compress.differential import session, unexplained
 from tests.compress.graphs import graph, normal

@@ -8,7 +8,7 @@ import torch
 from tiny_networks import any_rows, classifier_of, context_of
 from torch import nn
 
-from edgefair.compress.unstructured import Sparsify, finish
+from edgefair.compress.steps.sparsity import Sparsify, finish
 from edgefair.debias import open_methods
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from edgefair.compress.base import Context
+from edgefair.compress.steps.base import Context
 from edgefair.debias import Cells
 from edgefair.training.classifier import Classifier
 from edgefair.training.loop import TrainingRows

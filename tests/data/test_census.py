@@ -10,11 +10,11 @@ import pytest
 
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
-from edgefair.data.overlap import check_overlap
-from edgefair.data.seen import SeenRows
-from edgefair.data.table import Categories, Table
+from edgefair.data.files.table import Categories, Table
+from edgefair.data.identity.overlap import check_overlap
+from edgefair.data.identity.seen import SeenRows
 from edgefair.errors import DataError
-from edgefair.probe.spec import encode
+from edgefair.probe.onnx_files.spec import encode
 from edgefair.training.features import spec_for
 from edgefair.training.settings import ModelConfig
 
@@ -58,7 +58,7 @@ def test_the_text_na_of_the_original_files_is_an_answer_and_not_a_gap(census):
 
 
 def test_no_table_reader_is_imported_before_a_table_is_read():
-    code = "import sys, edgefair.data.overlap, edgefair.data.summary; print('pyarrow' in sys.modules)"
+    code = "import sys, edgefair.data.identity.overlap, edgefair.data.survey.summary; print('pyarrow' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "False"
 

@@ -8,8 +8,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from edgefair.data.npz import NpzError, read_npz
-from edgefair.data.readers import MANY_ROWS, read_blobs, read_table
+from edgefair.data.files.npz import NpzError, read_npz
+from edgefair.data.files.readers import MANY_ROWS, read_blobs, read_table
 from edgefair.errors import DataError
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgefair.data.decode import UnreadableError, decode, decoded, examine
-from edgefair.probe.spec import PictureSpec
+from edgefair.data.images.decode import UnreadableError, decode, decoded, examine
+from edgefair.probe.onnx_files.spec import PictureSpec
 
 SPEC = PictureSpec("face", 6, 6)
 

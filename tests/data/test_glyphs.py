@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
-from edgefair.data.glyphs import SHAPES, GlyphConfig, draw, glyph_rows
-from edgefair.data.overlap import check_overlap
-from edgefair.data.seen import SeenRows
-from edgefair.probe.spec import InputSpec, ModelSpec, PictureSpec, Reading
+from edgefair.data.identity.overlap import check_overlap
+from edgefair.data.identity.seen import SeenRows
+from edgefair.data.images.glyphs import SHAPES, GlyphConfig, draw, glyph_rows
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading
 
 
 def pictures(config, rows, chosen):

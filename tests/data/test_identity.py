@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edgefair.data.identity import check_ids
-from edgefair.data.table import Categories
+from edgefair.data.files.table import Categories
+from edgefair.data.identity.ids import check_ids
 from edgefair.errors import DataError
 
 

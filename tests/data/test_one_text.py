@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
-from edgefair.probe.features import plain_text, value_text
-from edgefair.probe.spec import UNSEEN, Column, InputSpec, ModelSpec, Reading, category_codes, encode
+from edgefair.probe.inputs.features import plain_text, value_text
+from edgefair.probe.onnx_files.spec import UNSEEN, Column, InputSpec, ModelSpec, Reading, category_codes, encode
 
 CELLS = {
     "text": st.sampled_from(["a", "true", "NA", "01", "1.10", "2020-01-01"]),

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from edgefair.data.overlap import check_overlap
+from edgefair.data.files.table import Categories, Table
+from edgefair.data.identity.overlap import check_overlap
+from edgefair.data.identity.seen import SeenRows
 from edgefair.data.rows import TableRows
-from edgefair.data.seen import SeenRows
-from edgefair.data.table import Categories, Table
 from edgefair.errors import DataError
 
 

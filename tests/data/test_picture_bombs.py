@@ -9,10 +9,10 @@ import zlib
 import numpy as np
 import pytest
 
-from edgefair.data.decode import UnreadableError, decode, examine
-from edgefair.data.pixel_budget import PixelBudget
-from edgefair.probe.pictures import MAX_PIXELS, fit
-from edgefair.probe.spec import PictureSpec
+from edgefair.data.images.decode import UnreadableError, decode, examine
+from edgefair.data.images.pixel_budget import PixelBudget
+from edgefair.probe.inputs.pictures import MAX_PIXELS, fit
+from edgefair.probe.onnx_files.spec import PictureSpec
 
 STRETCHED, CENTRE = PictureSpec("p", 224, 224), PictureSpec("p", 224, 224, shorter=224)
 

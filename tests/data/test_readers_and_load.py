@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from edgefair.data.config import DataConfig, SplitConfig
 from edgefair.data.dataset import load
+from edgefair.data.files.table import Categories, Table
 from edgefair.data.groups import joint_groups
-from edgefair.data.hashing import hash_rows
+from edgefair.data.identity.hashing import hash_rows
 from edgefair.data.rows import TableRows
-from edgefair.data.table import Categories, Table
 from edgefair.errors import DataError
-from edgefair.probe.spec import Column as Item
-from edgefair.probe.spec import InputSpec, ModelSpec, Reading, encode
+from edgefair.probe.onnx_files.spec import Column as Item
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading, encode
 from edgefair.training.features import spec_for
 from edgefair.training.settings import ModelConfig
 
@@ -94,7 +94,7 @@ def test_encoding_by_codes_equals_encoding_raw_values_on_the_device(tmp_path):
 
 @given(data=st.data(), batch=st.integers(1, 9))
 def test_encoding_by_codes_equals_encoding_raw_values_for_every_type_and_vocabulary(data, batch):
-    """The fast path through codes, and `probe.spec.encode` on the raw column, as a device does it."""
+    """The fast path through codes, and `probe.onnx_files.spec.encode` on the raw column, as a device does it."""
     n = data.draw(st.integers(1, 20))
     kinds = {
         "text": st.text(max_size=3),

@@ -7,11 +7,11 @@ import zipfile
 import numpy as np
 import pytest
 
+from edgefair.data.files.table import Categories, Table
+from edgefair.data.identity.seen import SeenRows, columns_of, distinct, read_seen, seen_bytes
 from edgefair.data.rows import TableRows
-from edgefair.data.seen import SeenRows, columns_of, distinct, read_seen, seen_bytes
-from edgefair.data.table import Categories, Table
 from edgefair.errors import DataError, ModelError
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
+from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
 
 
 def people(numbers, ids=None, faces=None):

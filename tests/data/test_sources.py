@@ -9,10 +9,10 @@ import pytest
 
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
-from edgefair.data.overlap import check_overlap
-from edgefair.data.seen import SeenRows
+from edgefair.data.identity.overlap import check_overlap
+from edgefair.data.identity.seen import SeenRows
 from edgefair.errors import DataError
-from edgefair.probe.spec import InputSpec, ModelSpec, PictureSpec, Reading
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading
 from tests.data.pictures import jpeg, make_tokenizer, write_faces
 
 ROLES = ("train", "validation", "audit")

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgefair.data.config import DataConfig, SplitConfig
-from edgefair.data.hashing import drawn, hash_rows, numbered
+from edgefair.data.files.table import Categories, Table
+from edgefair.data.identity.hashing import drawn, hash_rows, numbered
+from edgefair.data.identity.split import split_rows
+from edgefair.data.identity.units import unit_keys
 from edgefair.data.rows import TableRows
-from edgefair.data.split import split_rows
-from edgefair.data.table import Categories, Table
-from edgefair.data.units import unit_keys
 
 KINDS = ("content", "id", "subject", "people", "picture", "once")
 

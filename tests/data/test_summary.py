@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from edgefair.data.dataset import DataSet
+from edgefair.data.files.table import Categories, Table
 from edgefair.data.rows import TableRows
-from edgefair.data.summary import cells, describe
-from edgefair.data.survey import facts_of, facts_over
-from edgefair.data.table import Categories, Table
+from edgefair.data.survey.columns import facts_of, facts_over
+from edgefair.data.survey.summary import cells, describe
 from edgefair.errors import DataError
 
 

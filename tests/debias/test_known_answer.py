@@ -15,7 +15,7 @@ import torch
 
 from edgefair.debias import METHODS, Cells, open_methods
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.loop import TrainingRows, train

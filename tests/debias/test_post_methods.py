@@ -10,11 +10,11 @@ from fairlearn.postprocessing import ThresholdOptimizer
 from sklearn.base import BaseEstimator
 from sklearn.metrics import balanced_accuracy_score
 
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.quantize import quantize_dynamic, quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import open_recipe
-from edgefair.data.table import Categories
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.recipe import open_recipe
+from edgefair.compress.quantization.static import quantize_dynamic, quantize_static
+from edgefair.data.files.table import Categories
 from edgefair.debias import open_post_method
 from edgefair.debias.last_layer import LastLayer
 from edgefair.debias.post import Judge
@@ -22,8 +22,8 @@ from edgefair.debias.threshold import Threshold
 from edgefair.decision.policy import Policy
 from edgefair.errors import DataError, ModelError, PolicyError, UsageError
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.reading import read_decisions
-from edgefair.probe.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.reading import read_decisions
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
 from edgefair.training.selection import standing
 
 HEAD = '<ir_version: 10, opset_import: ["" : 20]>'

@@ -12,7 +12,7 @@ import torch
 from commands import ROWS, change, edit, refused, run
 
 from edgefair.files import sha256_file
-from edgefair.probe.spec import SPEC_METADATA_KEY
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
 
 
 def every_n(values, n, value):

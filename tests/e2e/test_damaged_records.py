@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from edgefair.data.config import DataConfig
-from edgefair.data.table import Categories
+from edgefair.data.files.table import Categories
 from edgefair.errors import DataError
 from edgefair.report.model import AuditRows, DataSection, ModelFile
 from edgefair.targets.sections import Budgets, LatencyRules
-from edgefair.workflow.record import Record, RecordedRows, TargetRecord, load_record, save_record
+from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
 
 ROWS = 40
 DATA = DataConfig(source="people.csv", label="hired", positive="yes", sensitive=("sex",)).model_dump(mode="json")

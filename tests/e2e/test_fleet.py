@@ -13,10 +13,10 @@ import pytest
 import yaml
 from commands import run
 
+from edgefair.probe.bundles.runtime import load
 from edgefair.probe.device import fingerprint, saturates_int8
-from edgefair.probe.runtime import load
 from edgefair.targets import load_profile, transport_of
-from edgefair.workflow.record import load_record
+from edgefair.workflow.measurement.record import load_record
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
 from onnx_models import saturating

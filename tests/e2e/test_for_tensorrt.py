@@ -6,15 +6,15 @@ import pytest
 from commands import run
 from onnx import numpy_helper
 
-from edgefair.compress.search import Choice
+from edgefair.compress.search.search import Choice
 from edgefair.config import load_config, with_compress
 from edgefair.data.dataset import load
 from edgefair.errors import UsageError
-from edgefair.probe.engine_build import Build, open_log
-from edgefair.workflow.candidates import Candidates
+from edgefair.probe.runtimes.engine_build import Build, open_log
+from edgefair.workflow.compression.candidates import Candidates
+from edgefair.workflow.compression.precision import numerics_of
 from edgefair.workflow.export import trained_model
-from edgefair.workflow.models import Dense
-from edgefair.workflow.numerics import numerics_of
+from edgefair.workflow.models.convert import Dense
 from edgefair.workflow.progress import silent
 from tests.probe.small_networks import built, exported
 

@@ -17,11 +17,11 @@ from torch import nn
 import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.data.dataset import load
-from edgefair.data.decode import decoded
+from edgefair.data.images.decode import decoded
 from edgefair.errors import ModelError, UsageError
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.prepare import prepare
-from edgefair.probe.spec import ModelSpec
+from edgefair.probe.inputs.prepare import prepare
+from edgefair.probe.onnx_files.spec import ModelSpec
 from tests.data.pictures import jpeg, make_tokenizer
 
 ROWS = 1200

@@ -4,12 +4,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from edgefair.compress.prepared import weight_name
-from edgefair.compress.search import Choice
+from edgefair.compress.quantization.prepare import weight_name
+from edgefair.compress.search.search import Choice
 from edgefair.config import load_config, with_compress
 from edgefair.data.dataset import load
-from edgefair.workflow.bench import ValidationBench
-from edgefair.workflow.candidates import Candidates
+from edgefair.workflow.compression.candidates import Candidates
+from edgefair.workflow.compression.trials import ValidationBench
 from edgefair.workflow.export import trained_model
 from edgefair.workflow.progress import silent
 

@@ -127,8 +127,8 @@ def test_what_int8_would_compute_wrongly_is_put_back_into_float_before_it_ships(
     model.graph.node[1].CopyFrom(helper.make_node("Clip", ["a", "least"], ["r"], "clip"))
     model.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "least"))
     onnx.save_model(model, project / "m.onnx")
-    monkeypatch.setattr("edgefair.compress.placement.Graph._holds_zero", lambda self, clamp: True)
-    monkeypatch.setattr("edgefair.workflow.graphs.small_layers", lambda prepared: frozenset())
+    monkeypatch.setattr("edgefair.compress.quantization.placement.Graph._holds_zero", lambda self, clamp: True)
+    monkeypatch.setattr("edgefair.workflow.compression.low_precision.small_layers", lambda prepared: frozenset())
     report = exported(project, project / "m.onnx", "--int8", "static", "--no-repair")
     assert any(note.startswith("'wide' stays in float, as its INT8 form is wrong") for note in report["notes"])
     settings = json.loads((project / "dist/small/manifest.json").read_text())["settings"]

@@ -11,12 +11,12 @@ from commands import CONFIG, change, edit, refused, run, write_people
 from onnx import TensorProto, helper
 
 from edgefair.bundle.manifest import open_bundle
-from edgefair.compress.pruning import step as pruning_step
-from edgefair.compress.pruning.adversarial import Adversary
+from edgefair.compress.steps.pruning import step as pruning_step
+from edgefair.compress.steps.pruning.adversarial import Adversary
 from edgefair.config import load_config, with_compress
 from edgefair.files import sha256_file
 from edgefair.training.run import load_run
-from edgefair.workflow.stages import stages
+from edgefair.workflow.compression.steps import stages
 
 
 def export(project, *flags, code=0):

@@ -8,7 +8,7 @@ from commands import edit, run
 import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.config import load_config
-from edgefair.workflow.repair import moves_of
+from edgefair.workflow.compression.repair import moves_of
 
 COARSE = """\
 name: coarse

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 import edgefair
 from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.runtime import BundleError, load
+from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.workflow import export as workflow
 from tests.bundle.small_bundle import private_key, public_pem, write_key
 from tests.data.pictures import make_tokenizer

@@ -5,16 +5,16 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from edgefair.compress.prepared import prepare_graph
-from edgefair.compress.quantize import Precision, quantize_static
-from edgefair.compress.ranges import calibrate
-from edgefair.compress.recipe import CalibrationRecipe
+from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.compress.quantization.recipe import CalibrationRecipe
+from edgefair.compress.quantization.static import Precision, quantize_static
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import read_model
 from edgefair.exporters.torch_module import export_classifier
-from edgefair.probe.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
 from edgefair.training.build import build_classifier
 from edgefair.training.features import spec_for
 from edgefair.training.settings import ModelConfig

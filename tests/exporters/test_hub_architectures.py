@@ -15,8 +15,8 @@ import edgefair
 from edgefair.data.dataset import load
 from edgefair.errors import ModelError
 from edgefair.exporters.hugging_face import from_hugging_face
-from edgefair.probe.prepare import prepare
-from edgefair.workflow.models import dense_model
+from edgefair.probe.inputs.prepare import prepare
+from edgefair.workflow.models.convert import dense_model
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("tokenizers")

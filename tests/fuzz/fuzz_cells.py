@@ -11,9 +11,9 @@ from fuzz_mutations import change_bytes, change_value, to_json
 
 def pictures(rng, base, here):
     """Decoded for a model; a PNG, whose parts have checksums, is refused or gives the undamaged pixels."""
-    from edgefair.data.decode import UnreadableError, decode, examine
-    from edgefair.probe.pictures import RESAMPLE
-    from edgefair.probe.spec import PictureSpec
+    from edgefair.data.images.decode import UnreadableError, decode, examine
+    from edgefair.probe.inputs.pictures import RESAMPLE
+    from edgefair.probe.onnx_files.spec import PictureSpec
 
     path = rng.choice(sorted((base / "pictures").iterdir()))
     content = path.read_bytes()
@@ -62,9 +62,9 @@ def _bomb(rng, content):
 
 
 def tokenizer(rng, base, here):
-    from edgefair.data.table import Categories
+    from edgefair.data.files.table import Categories
     from edgefair.data.texts import Texts, open_tokenizer
-    from edgefair.probe.spec import InputSpec
+    from edgefair.probe.onnx_files.spec import InputSpec
 
     path = here / "tok" / rng.choice(("tokenizer.json", "tokenizer.json", "tokenizer_config.json"))
     content = path.read_bytes()

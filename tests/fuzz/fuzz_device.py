@@ -12,7 +12,7 @@ from edgefair.probe import __main__ as probe  # noqa: E402
 os.dup2(_stdout, 1)
 
 from edgefair.probe.wire import read_frame  # noqa: E402
-from edgefair.targets.local import LocalTransport  # noqa: E402
+from edgefair.targets.transports.local import LocalTransport  # noqa: E402
 
 
 class InThisProcess:

@@ -35,7 +35,7 @@ def profile(rng, base, here):
 
 
 def recipe(rng, base, here):
-    from edgefair.compress.recipe import open_recipe
+    from edgefair.compress.quantization.recipe import open_recipe
     from edgefair.resources import shipped_path
 
     text = shipped_path("calibration", "int8-balanced.yaml").read_text()
@@ -69,7 +69,7 @@ def bundle(rng, base, here):
         _list_again(here / "dist/signed", name, damaged)
     how = rng.choice(("inspect", "signed", "sign", "verify", "load"))
     if how == "load":
-        from edgefair.probe.runtime import BundleError, load
+        from edgefair.probe.bundles.runtime import BundleError, load
 
         key = None if rng.random() < 0.5 else here / "key.pub"
         return library(f"load with {key}", lambda: load(here / "dist/signed", key), refusals=(BundleError,))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.data.table import Categories
+from edgefair.data.files.table import Categories
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import ABSOLUTE
@@ -14,7 +14,7 @@ from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.bounds import clopper_pearson
 from edgefair.measure.clusters import effective
 from edgefair.measure.counts import GroupCounts
-from edgefair.workflow.design import design_of
+from edgefair.workflow.measurement.design import design_of
 
 POLICY = Policy.model_validate({"attributes": {"sex": {"groups": ["F", "M"]}}, "min_balanced_accuracy": 0.0})
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.data.table import Categories
+from edgefair.data.files.table import Categories
 from edgefair.errors import DataError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.data.table import MISSING, Categories
+from edgefair.data.files.table import MISSING, Categories
 from edgefair.measure.disagreement import disagreements
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
+from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
 
 PRECISIONS = ("fp32", "fp16", "int8")
 ROWS = 80
@@ -58,11 +58,11 @@ def built(network):
 
 def compressed(model, inputs, precision, calibration="int8-tensorrt"):
     """The graph in another precision."""
-    from edgefair.compress.half import to_float16
-    from edgefair.compress.prepared import prepare_graph
-    from edgefair.compress.quantize import quantize_static
-    from edgefair.compress.ranges import calibrate
-    from edgefair.compress.recipe import open_recipe
+    from edgefair.compress.quantization.calibrate import calibrate
+    from edgefair.compress.quantization.fp16 import to_float16
+    from edgefair.compress.quantization.prepare import prepare_graph
+    from edgefair.compress.quantization.recipe import open_recipe
+    from edgefair.compress.quantization.static import quantize_static
 
     if precision == "fp32":
         return model

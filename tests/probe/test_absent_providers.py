@@ -3,7 +3,7 @@
 import pytest
 
 from edgefair.probe.errors import ProbeError
-from edgefair.probe.session import open_session
+from edgefair.probe.runtimes.session import open_session
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from edgefair.probe import energy
-from edgefair.probe.energy import BLOCKS, Counter, Power, find_meter, per_query, rails_power
+from edgefair.probe.clock import energy
+from edgefair.probe.clock.energy import BLOCKS, Counter, Power, find_meter, per_query, rails_power
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,11 @@ from onnx import TensorProto, helper, numpy_helper
 from small_networks import PRECISIONS, small_network
 from tensorrt_double import STREAM, Driver, tensorrt
 
-from edgefair.probe import latency
-from edgefair.probe.cuda import CudaError, Device
+from edgefair.probe.clock import latency
 from edgefair.probe.errors import ProbeError
-from edgefair.probe.models import load
-from edgefair.probe.spec import InputSpec, ModelSpec, Reading, TokenSpec
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading, TokenSpec
+from edgefair.probe.runtimes.cuda import CudaError, Device
+from edgefair.probe.runtimes.models import load
 from tests.targets.onnx_models import classifier, save, value
 
 OUTPUTS = ["decision", "score"]
@@ -46,7 +46,7 @@ def gpu(monkeypatch):
         trt = tensorrt(version, **how)
         monkeypatch.setitem(sys.modules, "tensorrt", trt)
         driver = trt.driver = Driver(limit)
-        monkeypatch.setattr("edgefair.probe.cuda.ctypes.CDLL", lambda name: driver)
+        monkeypatch.setattr("edgefair.probe.runtimes.cuda.ctypes.CDLL", lambda name: driver)
         return trt
 
     return install
@@ -114,7 +114,7 @@ def test_one_logger_serves_the_whole_process(model, gpu):
 
 def test_without_a_driver_the_error_says_so(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", tensorrt())
-    monkeypatch.setattr("edgefair.probe.cuda.LIBRARY", "libcuda-absent.so.1")
+    monkeypatch.setattr("edgefair.probe.runtimes.cuda.LIBRARY", "libcuda-absent.so.1")
     kind, message = refused(model)
     assert kind == "no_runtime"
     assert "needs an NVIDIA GPU and its driver: no CUDA driver on the device (libcuda-absent.so.1" in message

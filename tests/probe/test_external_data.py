@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edgefair.probe.external import kept_elsewhere
+from edgefair.probe.onnx_files.external import kept_elsewhere
 
 
 def tensor(name, external=False):

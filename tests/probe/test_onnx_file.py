@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
 from onnx_models import SPEC, classifier, save, value
 
-from edgefair.probe.onnx_file import ELEMENTS, read_onnx
-from edgefair.probe.protobuf import FIELDS, fields
+from edgefair.probe.onnx_files.onnx_file import ELEMENTS, read_onnx
+from edgefair.probe.onnx_files.protobuf import FIELDS, fields
 
 CLASSES = {
     "Training": onnx.TrainingInfoProto,

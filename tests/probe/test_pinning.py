@@ -3,8 +3,8 @@
 import os
 import threading
 
-from edgefair.probe import pinning
-from edgefair.probe.pinning import fastest, pinned
+from edgefair.probe.clock import pinning
+from edgefair.probe.clock.pinning import fastest, pinned
 
 
 def cpu(root, number, **contents):

@@ -11,14 +11,14 @@ import urllib.request
 import numpy as np
 import pytest
 
+from edgefair.probe.bundles.runtime import BundleError, _input, load
 from edgefair.probe.device import fingerprint
-from edgefair.probe.pictures import fit
-from edgefair.probe.prepare import prepare
-from edgefair.probe.runtime import BundleError, _input, load
-from edgefair.probe.spec import Column, InputSpec, PictureSpec
+from edgefair.probe.inputs.pictures import fit
+from edgefair.probe.inputs.prepare import prepare
+from edgefair.probe.onnx_files.spec import Column, InputSpec, PictureSpec
 from edgefair.resources import shipped_path
 from edgefair.targets import load_profile, transport_of
-from edgefair.targets.zipapp import build_runtime
+from edgefair.targets.transports.zipapp import build_runtime
 from tests.bundle.small_bundle import RAW, judged, write_bundle, write_manifest
 
 

@@ -10,10 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from edgefair.bundle.signing import load_signing_key, sign_bundle
-from edgefair.probe.attestation import PAYLOAD_TYPE, pae
-from edgefair.probe.runtime import BundleError, load
+from edgefair.probe.bundles.attestation import PAYLOAD_TYPE, pae
+from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.resources import shipped_path
-from edgefair.targets.zipapp import build_runtime
+from edgefair.targets.transports.zipapp import build_runtime
 from tests.bundle.small_bundle import RAW, private_key, private_pem, public_pem, write_bundle, write_key, write_manifest
 
 PUBLIC = public_pem(private_key())

@@ -13,12 +13,12 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
 from onnx_models import save, value
 
-from edgefair.data.table import Categories
+from edgefair.data.files.table import Categories
 from edgefair.data.texts import Texts, open_tokenizer
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.runtime import BundleError, load
-from edgefair.probe.spec import SPEC_METADATA_KEY, InputSpec, ModelSpec, Reading
-from edgefair.probe.texts import Cutter
+from edgefair.probe.bundles.runtime import BundleError, load
+from edgefair.probe.inputs.texts import Cutter
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, InputSpec, ModelSpec, Reading
 from tests.bundle.small_bundle import COUNTS, report_of, write_manifest
 
 ROOT = Path(__file__).parent.parent.parent

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.probe.spec import (
+from edgefair.probe.onnx_files.spec import (
     Column,
     InputSpec,
     ModelSpec,

@@ -14,9 +14,9 @@ import pytest
 import tensorrt_double
 from small_networks import PRECISIONS, compressed, exported
 
-from edgefair.probe.engine import TYPES
-from edgefair.probe.engine_build import Build, open_log
 from edgefair.probe.errors import ProbeError
+from edgefair.probe.runtimes.engine import TYPES
+from edgefair.probe.runtimes.engine_build import Build, open_log
 
 DOUBLES = {
     name: item

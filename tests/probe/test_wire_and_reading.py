@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import edgefair.probe
-from edgefair.probe.reading import read_decisions
-from edgefair.probe.spec import UNSEEN, Column, InputSpec, ModelSpec, Reading, encode
+from edgefair.probe.onnx_files.reading import read_decisions
+from edgefair.probe.onnx_files.spec import UNSEEN, Column, InputSpec, ModelSpec, Reading, encode
 from edgefair.probe.wire import DTYPES, TruncatedError, WireError, encode_frame, read_frame, write_frame
 
 arrays = st.dictionaries(

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgefair.probe.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
 
 SPEC = ModelSpec(
     inputs=(InputSpec("x", "float32", (Column("a"), Column("b"))),),

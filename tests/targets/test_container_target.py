@@ -21,8 +21,9 @@ from people import gate, report, write_project
 from edgefair.cli import main
 from edgefair.decision.gates import LATENCY
 from edgefair.errors import MeasurementError, UsageError
-from edgefair.targets import TargetProfile, container, load_profile, open_target, transport_of
+from edgefair.targets import TargetProfile, load_profile, open_target, transport_of
 from edgefair.targets.sections import ARCHITECTURES
+from edgefair.targets.transports import container
 
 ID = "sha256:" + "5" * 64
 QUICK = {"warmup": 1, "min_queries": 100, "min_seconds": 0}
@@ -138,7 +139,7 @@ def test_a_host_that_is_killed_leaves_no_container_at_work(engine, image):
     script = f"""
 import sys
 from edgefair.targets import *
-from edgefair.targets import container
+from edgefair.targets.transports import container
 container.PREFIX = {PREFIX!r}
 with open_target(TargetProfile.model_validate({profile(image).model_dump(mode="json", exclude_unset=True)!r})):
     print("ready", flush=True)
@@ -331,7 +332,7 @@ def test_a_profile_that_contradicts_its_container_is_a_usage_error(tmp_path, lin
 
 
 def test_two_containers_take_turns_with_this_machine():
-    from edgefair.workflow.fleet import load_fleet, on_each
+    from edgefair.workflow.measurement.fleet import load_fleet, on_each
 
     order = []
     on_each(load_fleet(["container:a", "local", "container:b"]), lambda item, _: order.append(item.name), print)

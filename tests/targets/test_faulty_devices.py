@@ -15,14 +15,14 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_models import SPEC, batches, classifier, save, value
 
 import edgefair
+from edgefair.data.files.table import Table
 from edgefair.data.rows import TableRows
-from edgefair.data.table import Table
 from edgefair.errors import MeasurementError, ModelError
 from edgefair.files import sha256_file
-from edgefair.probe.spec import Reading
+from edgefair.probe.onnx_files.spec import Reading
 from edgefair.targets import Probe, load_profile
-from edgefair.targets.local import LocalTransport
-from edgefair.workflow import measure as measure_rows
+from edgefair.targets.transports.local import LocalTransport
+from edgefair.workflow.measurement import measure as measure_rows
 
 ROOT = str(Path(edgefair.__file__).parent.parent)
 PROFILE = load_profile("local")
@@ -82,7 +82,7 @@ import sys, threading
 from pathlib import Path
 import numpy as np
 from edgefair.targets import *
-from edgefair.targets.local import LocalTransport
+from edgefair.targets.transports.local import LocalTransport
 start = LocalTransport.start
 def watched(self):
     process = start(self)
@@ -138,7 +138,7 @@ def scripted(script, *, timeout_s=60):
 # A probe that answers as `LIES` (header key or array name -> Python expression, by request) says.
 LYING = """
 import numpy as np
-from edgefair.probe.onnx_file import read_onnx
+from edgefair.probe.onnx_files.onnx_file import read_onnx
 from edgefair.probe.wire import PROTOCOL, digest_arrays, encode_frame, read_frame, write_frame
 METER = {"source": "RAPL", "covers": "it"}
 file = read_onnx(CONTENT)
@@ -375,7 +375,7 @@ DISHONEST = """
 import itertools
 import numpy as np
 import edgefair.probe.__main__ as probe
-from edgefair.probe.models import Loaded
+from edgefair.probe.runtimes.models import Loaded
 honest, turns, old = Loaded.run, itertools.count(), []
 def run(self, inputs, outputs, **how):
     found, turn = honest(self, inputs, outputs, **how), next(turns)

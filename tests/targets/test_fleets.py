@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from edgefair.errors import MeasurementError, UsageError
-from edgefair.workflow.fleet import load_fleet, on_each
+from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.progress import silent
 
 

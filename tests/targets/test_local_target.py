@@ -11,11 +11,11 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_models import SPEC, batches, classifier, save, value
 
 from edgefair.errors import MeasurementError, ModelError, UsageError
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.targets import load_profile, open_target
 from edgefair.targets.binding import check_binding
 from edgefair.targets.sending import AHEAD
-from edgefair.targets.zipapp import build_zipapp
+from edgefair.targets.transports.zipapp import build_zipapp
 
 OUTPUTS = ["decision", "score"]
 

@@ -36,7 +36,7 @@ def test_what_this_machine_lacks_to_be_a_target_is_listed(monkeypatch):
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     device = {"machine": "x86_64", "flags": ["avx2"]}
-    monkeypatch.setattr("edgefair.targets.local.fingerprint", lambda: device)
+    monkeypatch.setattr("edgefair.targets.transports.local.fingerprint", lambda: device)
     lacks = {item["name"]: item["lacks"] for item in json.loads(run("list", "--json").stdout)}
     assert lacks["local"] is None
     assert lacks["x86-avx2"] is None
@@ -46,7 +46,7 @@ def test_what_this_machine_lacks_to_be_a_target_is_listed(monkeypatch):
 
 
 def test_tensorrt_without_a_gpu_is_no_target(monkeypatch):
-    monkeypatch.setattr("edgefair.probe.cuda.LIBRARY", "libcuda-that-is-nowhere.so.1")
+    monkeypatch.setattr("edgefair.probe.runtimes.cuda.LIBRARY", "libcuda-that-is-nowhere.so.1")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     lacks = {item["name"]: item["lacks"] for item in json.loads(run("list", "--json").stdout)}
     assert "no CUDA driver" in lacks["tensorrt"]

@@ -7,9 +7,9 @@ import pytest
 from onnx_models import classifier
 
 from edgefair.errors import EdgefairError, MeasurementError
-from edgefair.probe.cuda import CudaError, Device
+from edgefair.probe.runtimes.cuda import CudaError, Device
 from edgefair.targets import load_profile, open_target
-from edgefair.workflow.bench import identity_of
+from edgefair.workflow.compression.trials import identity_of
 
 without_provider = pytest.mark.skipif(
     "TensorrtExecutionProvider" in onnxruntime.get_available_providers(), reason="this onnxruntime has TensorRT"

@@ -12,7 +12,7 @@ from torch import nn
 
 from edgefair.debias import Cells, open_methods
 from edgefair.errors import ModelError, UsageError
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.classifier import Classifier

@@ -4,7 +4,7 @@ from interrupted import StopError, stop_after
 
 from edgefair.debias import METHODS, Cells, Debias, open_method, open_methods
 from edgefair.errors import DataError, ModelError, UsageError
-from edgefair.probe.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.loop import TrainingRows, train

@@ -11,7 +11,7 @@ import pytest
 
 from edgefair.measure.sketch import sketch_of
 from edgefair.report.model import LedgerCount
-from edgefair.workflow.ledger import LEDGER, MOST_BYTES, spend
+from edgefair.workflow.measurement.ledger import LEDGER, MOST_BYTES, spend
 
 ROWS = np.random.default_rng(3).integers(0, 2**64, 20_000, dtype=np.uint64)
 
@@ -110,7 +110,7 @@ def test_a_ledger_that_is_held_for_ever_is_not_waited_for(tmp_path):
 SPENDER = """
 import sys
 from pathlib import Path
-from edgefair.workflow.ledger import spend
+from edgefair.workflow.measurement.ledger import spend
 for _ in range(50):
     said = {"outcome": "PASS", "created": "2026-01-01", "command": "verify"}
     assert spend(Path(sys.argv[1]), audit=sys.argv[2], sketch=range(256), model=sys.argv[2], **said)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.readers import read_table
-from edgefair.data.skipped import Skipped
-from edgefair.data.table import Categories, Table
+from edgefair.data.files.readers import read_table
+from edgefair.data.files.skipped import Skipped
+from edgefair.data.files.table import Categories, Table
 from edgefair.errors import DataError, did_you_mean
 from edgefair.probe.regular import read_regular
 

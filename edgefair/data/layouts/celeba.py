@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.data.files.table import Categories, Table
 from edgefair.data.layouts import (
     PICTURE,
     Layout,
@@ -24,7 +25,6 @@ from edgefair.data.layouts import (
     pictures_in,
     texts,
 )
-from edgefair.data.table import Categories, Table
 from edgefair.errors import DataError
 
 ATTRIBUTES, PARTITION, IDENTITY = "list_attr_celeba", "list_eval_partition", "identity_CelebA"

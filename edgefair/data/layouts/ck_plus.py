@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.data.files.readers import read_table
+from edgefair.data.files.table import MISSING, Categories, Column, Table
 from edgefair.data.layouts import (
     NO_LABEL,
     NOT_THERE,
@@ -24,8 +26,6 @@ from edgefair.data.layouts import (
     plain,
     skips,
 )
-from edgefair.data.readers import read_table
-from edgefair.data.table import MISSING, Categories, Column, Table
 from edgefair.errors import DataError
 from edgefair.probe.regular import read_regular
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgefair.data.files.table import Table
 from edgefair.data.layouts import (
     PICTURE,
     Layout,
@@ -20,7 +21,6 @@ from edgefair.data.layouts import (
     pictures_in,
     texts,
 )
-from edgefair.data.table import Table
 
 AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
 # Column -> its published values.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgefair.data.files.table import Table
 from edgefair.data.layouts import (
     PICTURE,
     Layout,
@@ -21,7 +22,6 @@ from edgefair.data.layouts import (
     pictures_in,
     skips,
 )
-from edgefair.data.table import Table
 from edgefair.probe.regular import read_regular
 
 EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edgefair.data.files.table import Column, Table
 from edgefair.data.layouts import PICTURE, Layout, coded, folders_in, picture_column, pictures_in, skips
 from edgefair.data.layouts.fairface import AGES
-from edgefair.data.table import Column, Table
 
 GENDERS = ("male", "female")
 RACES = ("White", "Black", "Asian", "Indian", "Others")

@@ -11,7 +11,7 @@ from torch import nn
 
 from edgefair.errors import ModelError, UsageError
 from edgefair.exporters.torch_module import export_classifier
-from edgefair.probe.spec import InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
 from edgefair.training.build import build_classifier
 from edgefair.training.networks import NETWORKS, open_network
 from edgefair.training.settings import ModelConfig, PictureConfig

@@ -1,0 +1,72 @@
+"""`edgefair data`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.say import say
+
+
+@click.group("data")
+def command() -> None:
+    """What the data holds."""
+
+
+@command.command("describe")
+@click.option(
+    "--sheet", type=click.Path(path_type=Path), default=None, help="Also write samples of every cell here (.png)."
+)
+@click.option("--attribute", default=None, help="Groups of the contact sheet.  [default: the first sensitive one]")
+@click.option(
+    "--split", type=click.Choice(["train", "validation", "audit"]), default="train", help="Rows of the contact sheet."
+)
+@click.option("--each", type=click.IntRange(1, 60), default=6, show_default=True, help="Pictures of a cell.")
+@json_option
+@config_options
+def describe_command(
+    sheet: Path | None,
+    attribute: str | None,
+    split: Literal["train", "validation", "audit"],
+    each: int,
+    as_json: bool,
+    config_path: Path,
+    settings: tuple[str, ...],
+) -> None:
+    """Features, and groups x labels of every split, with counts and base rates, and what had to be left out.
+
+    \b
+    Examples:
+      edgefair data describe
+      edgefair data describe --set data.source=other.parquet --json
+      edgefair data describe --sheet cells.png --attribute skin_tone
+    """
+    from edgefair.config import load_config
+    from edgefair.data.dataset import load
+    from edgefair.data.survey.summary import describe
+    from edgefair.report.console import stdout_console
+    from edgefair.report.data import render, summary_json
+    from edgefair.report.png import check_png, save_png
+
+    config = load_config(config_path, overrides(settings))
+    check_png(sheet)
+    data = load(config.data, base=config.base, roles=["audit"], optional=["train", "validation"])
+    if sheet is not None:
+        from edgefair.report.contact_sheet import contact_sheet
+        from edgefair.workflow.samples import picture_samples
+
+        attribute = attribute or config.data.sensitive[0]
+        cells = picture_samples(data, attribute, role=split, each=each)
+        picture = contact_sheet(cells, title=f"{data.source}, {split} rows by {attribute} and label")
+        save_png(sheet, picture, "contact sheet", private=True)
+        say(f"wrote {sheet}")
+    summary = describe(data)
+    if as_json:
+        sys.stdout.write(json.dumps(summary_json(summary), indent=1) + "\n")
+    else:
+        stdout_console().print(render(summary))

@@ -1,0 +1,48 @@
+"""`edgefair inspect`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("inspect")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Demand a signature over exactly these files by the owner of this ed25519 key (PEM).",
+)
+@click.option("--project", default=None, help="Demand a release of this project.")
+@click.option("--policy", default=None, metavar="SHA256", help="Demand that this policy judged it.")
+@click.option("--not-before", default=None, metavar="DATE", help="Demand that it was not judged before (ISO 8601).")
+@click.option("--counter", type=click.IntRange(min=0), default=None, help="Demand this release or a later one.")
+def command(
+    bundle: Path,
+    public_key: Path | None,
+    project: str | None,
+    policy: str | None,
+    not_before: str | None,
+    counter: int | None,
+) -> None:
+    """Check a bundle's digests, its signature, and which release it is, and print its manifest as JSON.
+
+    With --public-key only what was signed counts for the demands.
+
+    \b
+    Examples:
+      edgefair inspect dist/people
+      edgefair inspect dist/people --public-key edgefair.pub
+      edgefair inspect dist/people --public-key edgefair.pub --project people --counter 7
+    """
+    from edgefair.bundle.attestation import open_release
+    from edgefair.probe.bundles.demands import Demands
+
+    try:
+        demands = Demands(project, policy, not_before, counter)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    sys.stdout.write(open_release(bundle, public_key, demands).manifest.to_json() + "\n")

@@ -1,0 +1,101 @@
+"""`edgefair train`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.progress import progress_bar
+from edgefair.debias import METHODS
+from edgefair.errors import EdgefairError
+
+
+@click.command("train")
+@click.option(
+    "--debias",
+    multiple=True,
+    metavar="METHOD",
+    help=f"Debiasing method: none, {', '.join(METHODS)}. Repeat it to combine methods. Overrides debias.train.",
+)
+@click.option("--name", default=None, help="Name of the run.  [default: the methods, joined by '+', or 'plain']")
+@click.option("--seed", type=click.IntRange(min=0), default=None, help="Overrides the config's seed.")
+@click.option("--epochs", type=click.IntRange(min=1), default=None, help="Overrides train.epochs.")
+@click.option(
+    "--tune",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="TRIALS",
+    help="Search learning rate, weight decay and the options of the methods in so many trials (Optuna); the best one "
+    "on the validation rows becomes the run.",
+)
+@click.option(
+    "--launcher",
+    type=click.Choice(["accelerate"]),
+    default=None,
+    help="Share every batch between several processes: one per GPU, or on CPU.",
+)
+@click.option(
+    "--processes", type=click.IntRange(min=2), default=None, help="For --launcher.  [default: one per GPU, else 2]"
+)
+@click.option("--overwrite", is_flag=True, help="Replace a run of that name that has other settings.")
+@json_option
+@config_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    debias: tuple[str, ...],
+    name: str | None,
+    seed: int | None,
+    epochs: int | None,
+    tune: int | None,
+    launcher: str | None,
+    processes: int | None,
+    overwrite: bool,
+    as_json: bool,
+    config_path: Path,
+    settings: tuple[str, ...],
+) -> None:
+    """Train (and debias) a network into runs/NAME.
+
+    An interrupted run goes on after its last whole epoch when the command is given again. Where methods are used, the
+    epoch with most balanced accuracy subject to the policy's gap and floors on the validation rows is kept.
+
+    \b
+    Examples:
+      edgefair train --name plain
+      edgefair train --debias reweigh --debias eo-penalty --name fair
+      edgefair train --debias adversarial --tune 20
+      edgefair train --launcher accelerate --processes 2
+    """
+    if processes is not None and launcher is None:
+        raise click.UsageError("--processes is for --launcher accelerate")
+    if tune is not None and launcher is not None:
+        raise click.UsageError("--tune and --launcher do not go together: tune in one process, then train in several")
+    from edgefair.config import load_config
+    from edgefair.report.training import print_run
+    from edgefair.workflow.train import train
+    from edgefair.workflow.training.launch import is_first_process, launch
+    from edgefair.workflow.tune import tune as search
+
+    flags = overrides(settings, debias__train=list(debias) or None, seed=seed, train__epochs=epochs)
+    config = load_config(config_path, flags)
+    if launcher is not None and "RANK" not in os.environ:
+        ctx.exit(launch(ctx.obj, processes))
+    run_name = name or "+".join(item.method for item in config.debias.train) or "plain"
+    try:
+        with progress_bar() as progress:
+            if tune is None:
+                run = train(config, name=run_name, overwrite=overwrite, progress=progress)
+            else:
+                run = search(config, name=run_name, trials=tune, overwrite=overwrite, progress=progress)
+    except EdgefairError as error:
+        if is_first_process():
+            raise
+        ctx.exit(error.exit_code)
+    if is_first_process():
+        print_run(run, as_json=as_json)
+    ctx.exit(0)

@@ -1,0 +1,236 @@
+"""The graph that quantization works on: shapes known, constants folded, normalizations fused, every node named."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import onnx
+from onnx import helper, inliner, numpy_helper
+
+from edgefair.compress.quantization.rewrites.gemm import without_factors
+from edgefair.errors import ModelError
+from edgefair.exporters.checked import checked_model
+from edgefair.exporters.conversion import first_line, quietly
+from edgefair.graphs.names import Names
+from edgefair.scratch import work_folder
+
+# Everything else (scaling, one-hot, softmax, the decision) costs little and would lose precision for nothing.
+STATIC_OPS = ("Conv", "Gemm", "MatMul")
+# An embedding is a Gather, and most of the bytes of a small model of texts.
+DYNAMIC_OPS = ("MatMul", "Gemm", "Gather")
+# A smaller table is not worth the nodes that decode it.
+TABLE = 1 << 16
+# Per-channel scales entered QuantizeLinear with opset 13, DynamicQuantizeLinear came with 11.
+OLDEST = {"static": 13, "dynamic": 11}
+DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulNBits", "QGemm"})
+# Left in a prepared graph's metadata, and removed with the quantizer's own marks once it is quantized.
+PREPARED = "edgefair.prepared"
+MARKS = frozenset({PREPARED, "onnx.infer", "onnx.quant.pre_process"})
+
+Kind = Literal["static", "dynamic"]
+
+
+def check_quantizable(model: onnx.ModelProto, kind: Kind) -> None:
+    """Refuse what cannot become INT8, at no cost.
+
+    Raises:
+        ModelError: quantized already; control flow; operators of a custom domain; several versions of one opset, or a
+            version without the operators that are needed; nothing to quantize.
+    """
+    _check_nodes(model)
+    _check_opset(model, OLDEST[kind], f"{kind} INT8")
+    wanted = STATIC_OPS if kind == "static" else DYNAMIC_OPS
+    if not any(node.op_type in wanted for node in _inlined(model).graph.node):
+        raise ModelError(
+            "the graph has nothing to quantize" + (" dynamically" if kind == "dynamic" else ""),
+            expected=f"at least one of {', '.join(wanted)}",
+            fix="convolutions are quantized by --int8 static" if kind == "dynamic" else "leave --int8 out",
+        )
+
+
+def _check_nodes(model: onnx.ModelProto) -> None:
+    for node in _inlined(model).graph.node:
+        if node.op_type in QUANTIZED or node.op_type.startswith("QLinear") or node.op_type.endswith("Integer"):
+            raise ModelError(
+                f"the graph is quantized already: node '{node.name}' is a {node.op_type}",
+                expected="an FP32 graph",
+                fix="start from the model that it was made from, or leave --int8 and --fp16 out",
+            )
+        if node.op_type in CONTROL_FLOW:
+            raise ModelError(
+                f"the graph has control flow: node '{node.name}' is an {node.op_type}",
+                expected="a graph whose operators do not depend on values",
+                fix="export the network without branches and loops, or leave --int8 and --fp16 out",
+            )
+        if node.domain not in DOMAINS:
+            raise ModelError(
+                f"node '{node.name}' is the custom operator {node.domain}.{node.op_type}",
+                expected=f"operators of {', '.join(sorted(name or 'ai.onnx' for name in DOMAINS - {'ai.onnx'}))}",
+                fix="export it in terms of ONNX operators, or leave --int8 and --fp16 out",
+            )
+
+
+def _check_opset(model: onnx.ModelProto, oldest: int, needed_by: str) -> None:
+    versions = sorted({item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}})
+    if len(versions) != 1:
+        raise ModelError(
+            f"the graph mixes the opsets {', '.join(map(str, versions)) or 'of no ONNX domain'}",
+            expected="one version of ONNX's operators",
+            fix="convert it to one version (onnx.version_converter)",
+        )
+    if versions[0] < oldest:
+        raise ModelError(
+            f"the graph has opset {versions[0]}",
+            expected=f"opset {oldest} or newer, as {needed_by} needs",
+            fix="export it again with a newer opset, or convert it (onnx.version_converter)",
+        )
+
+
+def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Infer shapes, fold constants, factors and batch normalizations; name every node; twice is as good as once.
+
+    Equal models give equal graphs, so node names can be stored and used again.
+
+    Raises:
+        ModelError: quantized already, control flow, a custom domain, mixed or old opsets, no layer that low precision
+            would make cheaper, or no optimizer leaves a valid graph.
+    """
+    if any(item.key == PREPARED for item in model.metadata_props):
+        return model
+    _check_nodes(model)
+    _check_opset(model, OLDEST["dynamic"], "low precision")
+    if not any(node.op_type in {*STATIC_OPS, *DYNAMIC_OPS} for node in _inlined(model).graph.node):
+        check_quantizable(model, "static")
+    prepared = _optimized(_inlined(model))
+    drop_unused_domains(prepared)
+    without_factors(prepared)
+    _name_nodes(prepared)
+    del prepared.metadata_props[:]
+    prepared.metadata_props.extend(item for item in model.metadata_props if item.key not in MARKS)
+    for key in sorted(MARKS):
+        prepared.metadata_props.add(key=key, value="onnxruntime.quant")
+    return checked_model(prepared)
+
+
+def quantizable_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the Conv, Gemm and MatMul nodes with a constant weight that has codes, in graph order."""
+    return tuple(name for name, lacking in _layers(prepared).items() if lacking is None)
+
+
+def unquantizable_nodes(prepared: onnx.ModelProto) -> dict[str, str]:
+    """Name of each Conv, Gemm and MatMul node with a constant weight that has no codes -> why, in words."""
+    return {name: lacking for name, lacking in _layers(prepared).items() if lacking is not None}
+
+
+def _layers(prepared: onnx.ModelProto) -> dict[str, str | None]:
+    """Name of each node with a constant weight -> what keeps it in float, if anything."""
+    constant = {item.name: item for item in prepared.graph.initializer}
+    return {
+        node.name: _lacking(node, constant)
+        for node in prepared.graph.node
+        if node.op_type in STATIC_OPS and weight_name(node) in constant
+    }
+
+
+def _lacking(node: onnx.NodeProto, constant: Mapping[str, onnx.TensorProto]) -> str | None:
+    weight = constant[weight_name(node)]
+    if weight.data_type != onnx.TensorProto.FLOAT:
+        return f"its weight is {onnx.TensorProto.DataType.Name(weight.data_type).lower()}"
+    if node.op_type == "MatMul" and len(weight.dims) != 2:
+        # onnxruntime's integer kernels take no vector, and of several matrices no scale for each column.
+        return f"its weight has {len(weight.dims)} dimension{'s' * (len(weight.dims) > 1)}"
+    bias = constant.get(node.input[2]) if len(node.input) > 2 else None
+    if bias is not None and math.prod(bias.dims) > (bias.dims[-1] if bias.dims else 1):
+        # onnxruntime would quantize it by itself.
+        return "its bias has several rows"
+    if 0 in weight.dims:
+        return "its weight is empty"
+    return None if np.isfinite(numpy_helper.to_array(weight)).all() else "its weight is not finite"
+
+
+def embedding_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the Gather nodes that look up rows of a constant FP32 table of TABLE numbers or more, in graph order."""
+    tables = {
+        item.name
+        for item in prepared.graph.initializer
+        if item.data_type == onnx.TensorProto.FLOAT and len(item.dims) == 2 and math.prod(item.dims) >= TABLE
+    }
+    return tuple(
+        node.name
+        for node in prepared.graph.node
+        if node.op_type == "Gather"
+        and node.input[0] in tables
+        and not any(item.name == "axis" and item.i for item in node.attribute)
+    )
+
+
+def dynamic_nodes(prepared: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the Gemm, MatMul and Gather nodes with a constant weight or table that has codes, in graph order."""
+    constant = {item.name for item in prepared.graph.initializer if item.data_type == onnx.TensorProto.FLOAT}
+    left = unquantizable_nodes(prepared)
+    return tuple(
+        node.name
+        for node in prepared.graph.node
+        if node.op_type in DYNAMIC_OPS and weight_name(node) in constant and node.name not in left
+    )
+
+
+def weight_name(node: onnx.NodeProto) -> str:
+    """The input of a Conv, Gemm or MatMul that holds its weight, or of a Gather its table."""
+    return str(node.input[0 if node.op_type == "Gather" else 1])
+
+
+def drop_unused_domains(model: onnx.ModelProto) -> None:
+    """Forget the opsets that onnxruntime's optimizer imports without using: other runtimes refuse them."""
+    used = {node.domain for node in model.graph.node} | {""}
+    kept = [helper.make_opsetid(item.domain, item.version) for item in model.opset_import if item.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+
+
+def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without functions of its own: their nodes in their place."""
+    return inliner.inline_local_functions(model) if model.functions else model
+
+
+def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Shape inference and graph optimization, with less where more fails on this graph.
+
+    quant_pre_process reports some failures only in its log, so the file that it leaves is what is believed.
+    """
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    failure: Exception | None = None
+    logging.getLogger("onnxruntime").setLevel(logging.ERROR)
+    with work_folder() as folder:
+        source, target = folder / "fp32.onnx", folder / "prepared.onnx"
+        onnx.save_model(model, source)
+        for skip in ({}, {"skip_symbolic_shape": True}, {"skip_symbolic_shape": True, "skip_optimization": True}):
+            target.unlink(missing_ok=True)
+            try:
+                # Where it cannot infer every shape, it leaves a file in the current folder.
+                with quietly(), contextlib.chdir(folder):
+                    quant_pre_process(str(source), str(target), **skip)
+                result = onnx.load_model(target)
+                onnx.checker.check_model(result)
+                return result
+            except Exception as error:
+                failure = error
+    raise ModelError(f"the graph cannot be prepared for quantization: {first_line(failure or ValueError())}")
+
+
+def _name_nodes(model: onnx.ModelProto) -> None:
+    """Give every node a name of its own: the one it has, if no other node has it, else operator and number."""
+    uses = Counter(node.name for node in model.graph.node)
+    names = Names(uses)
+    for node in model.graph.node:
+        if not node.name or uses[node.name] > 1:
+            node.name = names.numbered(node.op_type)

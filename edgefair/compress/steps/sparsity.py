@@ -1,0 +1,148 @@
+"""Unstructured sparsity: single weights become 0. A baseline for studies; nothing gets faster or smaller by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from edgefair.compress.steps.base import Context, Plan
+from edgefair.compress.steps.layers import Layer, used_layers
+from edgefair.compress.steps.pruning import Scope
+from edgefair.errors import ModelError, UsageError
+from edgefair.training.classifier import Classifier
+from edgefair.training.penultimate import last_linear
+
+
+class Sparsify:
+    """The smallest weights become 0 and stay 0 (Han et al., "Learning both weights and connections", NeurIPS 2015).
+
+    No speed: onnxruntime and TensorRT compute dense products, and the file keeps its size. It is here because much of
+    the literature on pruning and fairness measures it (Hooker et al., 2019), as a baseline for `prune`.
+
+    In the fine-tune a layer computes with weight * mask: a zero stays, whatever moves the weight below it. Afterwards
+    `finish` writes the products out as ordinary weights. Biases, normalizations, the last linear layer and weights that
+    two modules share are left alone.
+
+    In order: `plan`, `apply`, training, `finish`, export.
+
+    Args:
+        ratio: share of the weights of Conv2d and Linear layers that becomes 0, above 0 and below 1.
+        scope: `local` takes the share from every layer, `global` from all weights together.
+
+    Raises:
+        UsageError: a ratio out of range, an unknown scope.
+    """
+
+    def __init__(self, ratio: float, *, scope: Scope = "local") -> None:
+        if not 0 < ratio < 1:
+            raise UsageError(f"sparsity is {ratio}", expected="above 0 and below 1: the share of weights that become 0")
+        if scope not in {"local", "global"}:
+            raise UsageError(f"scope is '{scope}'", expected="local or global")
+        self.ratio = ratio
+        self.scope = scope
+
+    def check(self, classifier: Classifier) -> None:
+        """Refuse a network without such a layer, or one in which a layer would have no weight left.
+
+        Raises:
+            ModelError: there is no layer, or one would be emptied.
+        """
+        masks = self._masks(classifier)
+        if not masks:
+            raise ModelError(
+                "the network has no layer whose weights can become 0",
+                expected="a Conv2d, or a Linear before the last one",
+            )
+        for name, mask in masks.items():
+            if not bool(mask.any()):
+                raise ModelError(
+                    f"a sparsity of {self.ratio:g} ({self.scope}) would set every weight of '{name}' to 0",
+                    expected="at least one weight left in every layer, or nothing gets through",
+                    fix="ask for less" + (", or use scope local" if self.scope == "global" else ""),
+                )
+
+    def plan(self, classifier: Classifier, context: Context) -> Plan:
+        """Say what becomes 0.
+
+        Returns:
+            layers: name -> weights, and how many of them become 0; weights and zeros: their sums; skipped: name -> why.
+
+        Raises:
+            ModelError: no layer, or one would be emptied.
+        """
+        context.progress(0, 0, "choosing the weights that become 0")
+        self.check(classifier)
+        layers = {name: [mask.numel(), int((~mask).sum())] for name, mask in self._masks(classifier).items()}
+        weights, zeros = (sum(counts) for counts in zip(*layers.values(), strict=True))
+        return {
+            "step": "sparsity",
+            "ratio": self.ratio,
+            "scope": self.scope,
+            "layers": layers,
+            "weights": weights,
+            "zeros": zeros,
+            "skipped": {layer.name: why for layer in used_layers(classifier) if (why := _reason(layer, classifier))},
+        }
+
+    def apply(self, classifier: Classifier, plan: Mapping[str, Any]) -> None:
+        """Put a mask before every layer of the plan, in place."""
+        masks = self._masks(classifier)
+        for name in plan["layers"]:
+            layer = classifier.network.get_submodule(name)
+            parametrize.register_parametrization(layer, "weight", Mask(masks[name]))
+
+    def _masks(self, classifier: Classifier) -> dict[str, Tensor]:
+        """By layer name, in its weight's shape: whether a weight stays."""
+        weights = {
+            layer.name: layer.module.weight.detach()
+            for layer in used_layers(classifier)
+            if _reason(layer, classifier) is None
+        }
+        if not weights:
+            return {}
+        if self.scope == "local":
+            return {name: _largest(weight.flatten(), self.ratio).view_as(weight) for name, weight in weights.items()}
+        whole = _largest(torch.cat([weight.flatten() for weight in weights.values()]), self.ratio)
+        parts = torch.split(whole, [weight.numel() for weight in weights.values()])
+        return {name: part.view_as(weight) for (name, weight), part in zip(weights.items(), parts, strict=True)}
+
+
+class Mask(nn.Module):
+    """Keeps the zeros of a weight: weight * mask."""
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight with its zeros."""
+        return weight * self.mask
+
+
+def finish(classifier: Classifier) -> None:
+    """Write the masked weights out as ordinary ones, in place."""
+    for module in list(classifier.network.modules()):
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight")
+
+
+def _largest(values: Tensor, ratio: float) -> Tensor:
+    """Whether each of some values stays where a share of them leaves, bool [n]; of equal magnitudes the first leave."""
+    stays = torch.ones(len(values), dtype=torch.bool)
+    stays[values.abs().sort(stable=True).indices[: round(ratio * len(values))]] = False
+    return stays
+
+
+def _reason(layer: Layer, classifier: Classifier) -> str | None:
+    """Why a layer keeps its weights."""
+    if layer.module is last_linear(classifier.network):
+        return "the last linear layer"
+    if layer.shares:
+        return "shares its weight with another module"
+    return None

@@ -1,0 +1,104 @@
+"""A table in memory: numbers as arrays, text as codes into its distinct values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.files.lazy import LazyColumn
+from edgefair.probe.inputs.features import plain_text, value_text
+
+MISSING = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Categories:
+    """A column of text.
+
+    Attributes:
+        values: the distinct texts; some may have no row.
+        codes: int32 [rows], position in `values`, `MISSING` for no value.
+    """
+
+    values: tuple[str, ...]
+    codes: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, rows: NDArray[np.int64]) -> Categories:
+        """The given rows, with the same values."""
+        return Categories(self.values, self.codes[rows])
+
+    def text(self) -> list[str | None]:
+        """Every row's text, None where it is missing."""
+        return [None if code == MISSING else self.values[code] for code in self.codes]
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The values that have a row, sorted."""
+        counts = np.bincount(self.codes[self.codes >= 0], minlength=len(self.values))
+        return tuple(sorted(value for value, count in zip(self.values, counts, strict=True) if count))
+
+    def missing(self) -> int:
+        """Number of rows without a value."""
+        return int(np.count_nonzero(self.codes == MISSING))
+
+    def renamed(self, texts: Sequence[str]) -> Categories:
+        """With another text for every value; values of one text become one."""
+        values = tuple(dict.fromkeys(texts))
+        position = {text: code for code, text in enumerate(values)}
+        # One entry more than there are values, so that MISSING, the last one, stays MISSING.
+        recode = np.array([*(position[text] for text in texts), MISSING], dtype=np.int32)
+        return Categories(values, recode[self.codes])
+
+    def plain(self) -> Categories:
+        """In the one spelling of every value, as the config and the policy have it: see `plain_text`."""
+        return self.renamed([plain_text(value) for value in self.values])
+
+    @classmethod
+    def of(cls, values: Sequence[Any] | NDArray[Any]) -> Categories:
+        """From values in memory, each by its `value_text`.
+
+        Raises:
+            UnicodeDecodeError: bytes that are not UTF-8.
+        """
+        array = np.asarray(values)
+        if array.dtype.kind == "S":
+            array = np.char.decode(array, "utf-8")
+        if array.dtype.kind in "iub":
+            unique, inverse = np.unique(array, return_inverse=True)
+            return cls(tuple(str(item) for item in unique.tolist()), inverse.astype(np.int32))
+        # numpy's own floats, of which Python's would have more digits than were given.
+        texts = [value_text(item) for item in (array if array.dtype.kind == "f" else array.tolist())]
+        distinct = sorted({item for item in texts if item is not None})
+        code = {item: position for position, item in enumerate(distinct)}
+        return cls(tuple(distinct), np.array([MISSING if t is None else code[t] for t in texts], dtype=np.int32))
+
+
+Column = NDArray[Any] | Categories | LazyColumn
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of equal length: `Categories`, arrays [rows] or [rows, ...] of numbers, pictures or texts on demand."""
+
+    columns: Mapping[str, Column]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def take(self, rows: NDArray[np.int64]) -> Table:
+        """The given rows."""
+        return Table(
+            {
+                name: column[rows] if isinstance(column, np.ndarray) else column.take(rows)
+                for name, column in self.columns.items()
+            }
+        )

@@ -1,0 +1,118 @@
+"""Rows that are counted several times: equal rows of the audit split."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.config import EqualRowsRule
+from edgefair.data.identity.hashing import hash_categories, joint
+from edgefair.data.rows import TableRows
+from edgefair.errors import DataError
+
+# Of a (group, label) cell: more repeated rows than this share, and so many, decide about its limits.
+MATERIAL, LEAST = 0.05, 5
+
+Hashes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class EqualRows:
+    """How many audit rows equal another one.
+
+    Attributes:
+        rows: audit rows.
+        repeated: rows minus different rows.
+        rule: what `data.equal_rows` says of them.
+    """
+
+    rows: int
+    repeated: int
+    rule: EqualRowsRule
+
+    @property
+    def note(self) -> str | None:
+        """A sentence for the report, None where no row is repeated."""
+        if not self.repeated:
+            return None
+        why = {
+            "people": "data.equal_rows: people says that they are different people who share their answers",
+            "refuse": f"no (group, label) cell has more than {MATERIAL:.0%} of them",
+            "once": f"copies in every column are left out, and no (group, label) cell has more than {MATERIAL:.0%} of "
+            "those that are left",
+        }[self.rule]
+        return (
+            f"{self.repeated:,} of {self.rows:,} audit rows ({self.repeated / self.rows:.1%}) repeat another one in "
+            f"everything that the model sees, label and group: {why}"
+        )
+
+
+def check_equal_rows(
+    rows: TableRows,
+    *,
+    features: Collection[str],
+    attributes: Collection[str],
+    label: str,
+    classes: tuple[str, ...],
+    rule: EqualRowsRule,
+) -> EqualRows:
+    """Count audit rows that are equal in some features, label and attributes, and refuse them where they are material.
+
+    With a subject only equal rows of different subjects are: those of one do not count as several people.
+
+    Args:
+        features, attributes: columns that make rows different.
+        label: the column of the label.
+
+    Raises:
+        DataError: repeated rows decide about a cell, and nothing says what they are.
+    """
+    hashes = rows.hashes_of({*features, *attributes, label})
+    found = EqualRows(len(rows), len(rows) - len(np.unique(hashes)), rule)
+    if rule != "people" and found.repeated:
+        _check_cells(rows, hashes, attributes, classes, found)
+    return found
+
+
+def _check_cells(
+    rows: TableRows, hashes: Hashes, attributes: Collection[str], classes: tuple[str, ...], found: EqualRows
+) -> None:
+    counted = np.arange(len(rows))
+    if rows.subject is not None:
+        counted = np.unique(joint(hashes, hash_categories(rows.subject)), return_index=True)[1]
+    extra = np.ones(len(counted), dtype=bool)
+    extra[np.unique(hashes[counted], return_index=True)[1]] = False
+    worst: tuple[float, str] | None = None
+    for name in attributes:
+        column = rows.sensitive[name]
+        cell = column.codes[counted] * len(classes) + rows.label[counted]
+        cells = np.bincount(cell, minlength=len(column.values) * len(classes))
+        repeated = np.bincount(cell[extra], minlength=len(cells))
+        for index in np.flatnonzero((repeated >= LEAST) & (repeated > MATERIAL * cells)).tolist():
+            share = float(repeated[index] / cells[index])
+            if worst is None or share > worst[0]:
+                group, of = column.values[index // len(classes)], classes[index % len(classes)]
+                worst = share, f"{repeated[index]:,} of {cells[index]:,} with {name} '{group}' and label '{of}'"
+    if worst is None:
+        return
+    raise DataError(
+        f"{found.repeated:,} of {found.rows:,} audit rows repeat another one in every feature, label and group, most "
+        f"among {worst[1]}",
+        expected=f"at most {MATERIAL:.0%} of a cell: a row that is counted several times narrows the limits of the "
+        "verdict as other people would",
+        fix="say what they are: `data.equal_rows: people` if different people share their answers, `once` if they are "
+        "copies (a join that repeated rows), of which one is judged then"
+        if found.rule == "refuse"
+        else "these copies differ in what the model does not see or the policy does not judge: take such columns out "
+        "of data.features and data.sensitive",
+    )
+
+
+def one_of_each(rows: TableRows) -> NDArray[np.int64]:
+    """Positions of one row of every content, sorted: int64; whatever the order of the rows, the same ones."""
+    tie = np.zeros(len(rows), dtype=np.uint64) if rows.ids is None else hash_categories(rows.ids)
+    order = np.lexsort((tie, rows.row_hashes))
+    return np.sort(order[np.unique(rows.row_hashes[order], return_index=True)[1]])

@@ -1,0 +1,89 @@
+"""Content hashes of rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.files.lazy import LazyColumn
+from edgefair.data.files.table import Categories, Column
+from edgefair.probe.inputs.features import plain_text
+
+
+def hash_rows(columns: Mapping[str, Column], *, rows: int) -> NDArray[np.uint64]:
+    """A 64-bit hash of each row, uint64 [rows].
+
+    It depends on the names and the values of the columns, and not on their order, on the order of the rows, on the
+    coding of text or on the width of a number's type.
+    """
+    total = np.zeros(rows, dtype=np.uint64)
+    for name, column in columns.items():
+        total += _mix(_values(column) ^ text_hash(name))
+    return _mix(total)
+
+
+def drawn(keys: NDArray[np.uint64], share: float, *, seed: int, salt: str) -> NDArray[np.bool_]:
+    """Which keys a draw takes, bool [rows]: about `share` of those that differ.
+
+    A key is taken iff hash(seed, salt, key) / 2^64 < share, whatever other keys there are and in whatever order.
+
+    Args:
+        keys: hashes, uint64 [rows].
+        salt: what the draw is for; draws with other salts are independent.
+    """
+    taken: NDArray[np.bool_] = _mix(keys + text_hash(f"{seed} {salt}")) < np.uint64(int(share * 2**64))
+    return taken
+
+
+def numbered(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Other hashes, of each hash and of how many equal ones stand before it: equal ones become different."""
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+    before = np.empty(len(hashes), dtype=np.uint64)
+    before[order] = np.arange(len(hashes)) - np.repeat(starts, np.diff(np.append(starts, len(hashes))))
+    return joint(hashes, before)
+
+
+def joint(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A hash of each pair, uint64 [rows]."""
+    return _mix(one + _mix(other ^ text_hash("joint")))
+
+
+def _values(column: Column) -> NDArray[np.uint64]:
+    if isinstance(column, LazyColumn):
+        return column.hashes
+    if isinstance(column, Categories):
+        return hash_categories(column)
+    if column.ndim == 1:
+        return _mix((column.astype(np.float64) + 0.0).view(np.uint64))
+    flat = np.ascontiguousarray(column.reshape(len(column), -1))
+    return np.array([bytes_hash(row.tobytes()) for row in flat], dtype=np.uint64)
+
+
+def hash_categories(column: Categories) -> NDArray[np.uint64]:
+    """A hash of every row's text, 0 where it is missing and whatever its spelling (`plain_text`): uint64 [rows]."""
+    hashes = np.array([text_hash(plain_text(value)) for value in column.values] + [np.uint64(0)], dtype=np.uint64)
+    return hashes[column.codes]
+
+
+def text_hash(text: str) -> np.uint64:
+    """The hash of a text, whatever column it is in."""
+    return np.uint64(bytes_hash(text.encode()))
+
+
+def bytes_hash(content: bytes) -> int:
+    """The first 64 bits of BLAKE2b."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finalizer of splitmix64 (Steele, Lea & Flood, OOPSLA 2014)."""
+    x = x ^ (x >> np.uint64(30))
+    x = x * np.uint64(0xBF58476D1CE4E5B9)
+    x = x ^ (x >> np.uint64(27))
+    x = x * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

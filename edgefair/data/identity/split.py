@@ -1,0 +1,122 @@
+"""Which rows train, validate and audit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.config import DataConfig
+from edgefair.data.files.table import Categories
+from edgefair.data.identity.hashing import drawn
+from edgefair.data.identity.units import unit_keys
+from edgefair.data.rows import TableRows
+from edgefair.errors import DataError
+
+ROLES = ("train", "validation", "audit")
+
+
+def split_rows(
+    config: DataConfig, rows: TableRows, *, column: Categories | None, needed: Collection[str] = ROLES
+) -> dict[str, NDArray[np.int64]]:
+    """Positions of the rows of each role, sorted: int64 [rows of the role].
+
+    A column, where declared, decides; else a draw does. Validation rows come out of the training rows unless the
+    column names them. A draw decides about every unit of rows (`unit_keys`) by a hash of it and of the split's seed:
+    other rows and their order move nobody, and no unit is on both sides. The seed is not the run's: a model trained
+    with one would be judged, under another, on rows that trained it.
+
+    Args:
+        column: the split of every row, where it is given.
+        needed: roles that must have rows; a model that is only judged needs none that train.
+
+    Raises:
+        DataError: a value of the column that is not in the data or that no split takes, a row without a split or
+            without a subject, a subject in two splits, or a needed split without rows.
+    """
+    subject = rows.subject
+    if subject is not None and subject.missing():
+        raise DataError(
+            f"subject column '{config.subject}' has no value in {subject.missing()} rows",
+            expected="a subject for every row: else nobody knows whether a person is on both sides of the split",
+            fix="fill the column, or leave data.subject out",
+        )
+    keys = unit_keys(config, rows)
+    seed = config.split.seed
+    if column is None:
+        share = config.split.audit_fraction
+        audited = drawn(keys, share, seed=seed, salt="audit") if share < 1 else np.ones(len(rows), dtype=bool)
+        train, audit = np.flatnonzero(~audited), np.flatnonzero(audited)
+        validation = np.zeros(0, dtype=np.int64)
+    else:
+        _check_column(config, column)
+        train, validation, audit = (
+            _having(column, values) for values in (config.split.train, config.split.validation, config.split.audit)
+        )
+    if not len(validation):
+        held_out = drawn(keys[train], config.validation, seed=seed, salt="validation")
+        train, validation = train[~held_out], train[held_out]
+    roles = {"train": train, "validation": validation, "audit": audit}
+    for role, positions in roles.items():
+        if role in needed and not len(positions):
+            units = len(np.unique(keys))
+            together = (
+                f"; {units} units of equal rows, subjects or pictures are drawn as a whole (`data.equal_rows: people` "
+                "draws every row by itself)"
+                if units < len(rows)
+                else ""
+            )
+            raise DataError(
+                f"no rows are left for the {role} split of {len(rows)} rows, and this command needs some",
+                fix="change data.split or data.validation: a draw decides about every row without looking at others, "
+                f"so of few rows it may take none{together}",
+            )
+    if subject is not None:
+        _check_subjects(roles, subject)
+    return roles
+
+
+def _check_column(config: DataConfig, column: Categories) -> None:
+    """Every value that is listed occurs, and every row has a value that is listed: no row is lost unsaid."""
+    split, present = config.split, column.present
+    listed = [*split.train, *split.validation, *split.audit, *split.unused]
+    for value in listed:
+        if value not in present:
+            raise DataError(
+                f"split column '{split.column}' never is '{value}'",
+                expected=f"one of its values: {', '.join(present[:20])}",
+                fix="set data.split.train and data.split.audit ([] where no row is for that)",
+            )
+    for value in present:
+        if value not in listed:
+            rows = int(np.count_nonzero(column.codes == column.values.index(value)))
+            raise DataError(
+                f"split column '{split.column}' is '{value}' in {rows} rows, which no split takes",
+                expected="every value of the column under data.split",
+                fix="list it under train, validation or audit, or under data.split.unused",
+            )
+    if column.missing():
+        raise DataError(
+            f"split column '{split.column}' has no value in {column.missing()} rows",
+            expected="a split for every row",
+            fix="fill the column, or remove those rows",
+        )
+
+
+def _having(column: Categories, values: tuple[str, ...]) -> NDArray[np.int64]:
+    codes = [code for code, value in enumerate(column.values) if value in values]
+    return np.flatnonzero(np.isin(column.codes, codes))
+
+
+def _check_subjects(roles: dict[str, NDArray[np.int64]], subject: Categories) -> None:
+    audited = np.unique(subject.codes[roles["audit"]])
+    for role in ("train", "validation"):
+        shared = np.intersect1d(audited, subject.codes[roles[role]])
+        if len(shared):
+            raise DataError(
+                f"{len(shared)} subjects are in the {role} and the audit split, for example "
+                f"'{subject.values[int(shared[0])]}'",
+                expected="every subject in one split: a model knows the people it was trained on",
+                fix="let edgefair draw the split (leave data.split.column out), or mend the split column",
+            )

@@ -1,0 +1,96 @@
+"""Who is in the data: groups x labels, with counts and base rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.dataset import DataSet
+from edgefair.data.files.skipped import Skipped
+from edgefair.data.groups import joint_groups
+from edgefair.data.rows import Rows
+from edgefair.data.survey.columns import ColumnFacts, facts_over
+from edgefair.errors import DataError, did_you_mean
+from edgefair.joint import group_name
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """n[g, y]: rows of group g with label y.
+
+    Attributes:
+        attributes: sensitive attributes whose joint groups are counted.
+        groups: names of the groups that have rows, sorted ("Female*Black").
+        classes: names of the labels.
+        counts: int64 [groups, labels].
+    """
+
+    attributes: tuple[str, ...]
+    groups: tuple[str, ...]
+    classes: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+    @property
+    def base_rates(self) -> NDArray[np.float64]:
+        """P(y | g) = n[g, y] / n[g], float64 [groups, labels]; every listed group has a row."""
+        rates: NDArray[np.float64] = self.counts / self.counts.sum(axis=1, keepdims=True)
+        return rates
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A data set at a glance.
+
+    Attributes:
+        source: where the rows come from.
+        features: columns that a model may see, and what they hold in all splits.
+        rows: split -> number of rows.
+        cells: split -> the cells of every sensitive attribute.
+        skipped: rows and files that were left out.
+    """
+
+    source: str
+    features: tuple[ColumnFacts, ...]
+    rows: dict[str, int]
+    cells: dict[str, tuple[Cells, ...]]
+    skipped: tuple[Skipped, ...] = ()
+
+
+def cells(rows: Rows, attributes: Sequence[str], *, classes: tuple[str, ...]) -> Cells:
+    """Count the rows of every joint group of the attributes by label.
+
+    Raises:
+        DataError: an attribute that is not sensitive in this data, or none at all.
+    """
+    if not attributes:
+        raise DataError("no sensitive attribute is named", expected=f"some of {', '.join(rows.sensitive)}")
+    for name in attributes:
+        if name not in rows.sensitive:
+            raise DataError(
+                f"'{name}' is no sensitive attribute of this data{did_you_mean(name, rows.sensitive)}",
+                expected=f"one of {', '.join(rows.sensitive)}",
+                fix="add it to data.sensitive",
+            )
+    group, groups = joint_groups(rows.sensitive, attributes)
+    counts = np.bincount(group * len(classes) + rows.label, minlength=len(groups) * len(classes))
+    names = tuple(map(group_name, groups))
+    return Cells(tuple(attributes), names, classes, counts.reshape(len(groups), len(classes)).astype(np.int64))
+
+
+def describe(data: DataSet) -> Summary:
+    """Rows, features, groups, labels and base rates of every split that was loaded."""
+    return Summary(
+        source=data.source,
+        features=tuple(
+            facts_over(name, [rows.table.columns[name] for rows in data.splits.values()]) for name in data.features
+        ),
+        rows={role: len(rows) for role, rows in data.splits.items()},
+        cells={
+            role: tuple(cells(rows, (name,), classes=data.classes) for name in rows.sensitive)
+            for role, rows in data.splits.items()
+        },
+        skipped=data.skipped,
+    )

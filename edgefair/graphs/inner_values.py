@@ -1,0 +1,44 @@
+"""What is inside a graph while it runs: values of its inner tensors, batch by batch, on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+from edgefair.errors import ModelError
+from edgefair.probe.errors import ProbeError
+from edgefair.probe.runtimes.models import load
+from edgefair.scratch import work_folder
+
+# Without fusion INT8 is simulated in float: the same values on every processor, whatever its INT8 kernels do.
+_AS_WRITTEN = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
+
+
+def inner_values(
+    model: onnx.ModelProto, names: Sequence[str], batches: Iterable[dict[str, NDArray[Any]]]
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """The named values of every batch, in order; one batch is held at a time.
+
+    Args:
+        names: of any values of the graph.
+        batches: graph inputs.
+
+    Raises:
+        ModelError: onnxruntime cannot run the graph.
+    """
+    shown = onnx.ModelProto()
+    shown.CopyFrom(model)
+    del shown.graph.output[:]
+    shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    try:
+        with work_folder() as folder:
+            path = folder / "model.onnx"
+            onnx.save_model(shown, path)
+            loaded = load(str(path), _AS_WRITTEN)
+        for batch in batches:
+            yield loaded.run(batch, names)
+    except ProbeError as error:
+        raise ModelError(f"onnxruntime cannot show the inner values of the graph: {error}") from error

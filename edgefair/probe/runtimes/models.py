@@ -1,0 +1,161 @@
+"""Models as the device loads and runs them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+import numpy as np
+
+from edgefair.probe.errors import ProbeError, error_kind, first_line
+from edgefair.probe.onnx_files.external import kept_elsewhere
+from edgefair.probe.runtimes.session import open_session
+from edgefair.probe.wire import DTYPES
+
+# What the names of the operators that quantize while they run begin with.
+DYNAMIC = b"DynamicQuantize"
+
+
+@dataclass
+class Loaded:
+    """A session and the digest of the bytes it was made from."""
+
+    session: Any
+    sha256: str
+    bytes: int
+    # Dynamic quantization scales by the whole batch: rows would decide about each other.
+    row_by_row: bool
+    # Of a TensorRT engine: its own digest, and what it is bound to.
+    engine: Optional[Dict[str, Any]] = None
+
+    def describe(self) -> Dict[str, Any]:
+        """What the host checks: digest, size, inputs, outputs, metadata and the providers really active."""
+        bound = {} if self.engine is None else {"engine": self.engine}
+        return {
+            **bound,
+            "sha256": self.sha256,
+            "bytes": self.bytes,
+            "inputs": [_signature(item) for item in self.session.get_inputs()],
+            "outputs": [_signature(item) for item in self.session.get_outputs()],
+            "metadata": dict(self.session.get_modelmeta().custom_metadata_map),
+            "providers": self.session.get_providers(),
+        }
+
+    def run(
+        self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str], one_by_one: bool = False
+    ) -> Dict[str, np.ndarray]:
+        """Run one batch.
+
+        one_by_one: each row as a batch of its own, whatever the model is.
+
+        Raises:
+            ProbeError: the runtime refuses the inputs or fails, or an output is not an array of numbers.
+        """
+        rows = self.row_by_row or one_by_one
+        try:
+            results = self._run_rows(inputs, outputs) if rows else self._run(inputs, outputs)
+        except ProbeError:
+            raise
+        except Exception as error:
+            raise ProbeError(error_kind(error, "run_failed"), first_line(error)) from error
+        for name, result in results.items():
+            _check_numbers(name, result)
+        return results
+
+    def _run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> Dict[str, Any]:
+        return dict(zip(outputs, self.session.run(list(outputs), dict(inputs))))
+
+    def _run_rows(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> Dict[str, Any]:
+        """Each row as a batch of its own, as it will be on the device."""
+        rows = len(next(iter(inputs.values())))
+        each = [self._run({name: x[row : row + 1] for name, x in inputs.items()}, outputs) for row in range(rows)]
+        for result in each:
+            for name, array in result.items():
+                _check_numbers(name, array)
+                if array.shape[:1] != (1,):
+                    raise ProbeError("bad_output", f"output '{name}' has shape {list(array.shape)} for one row")
+        return {name: np.concatenate([result[name] for result in each]) for name in outputs}
+
+
+def _check_numbers(name: str, result: Any) -> None:
+    if not isinstance(result, np.ndarray) or result.dtype.name not in DTYPES:
+        raise ProbeError("bad_output", f"output '{name}' is no array of numbers")
+
+
+def load(path: str, options: Mapping[str, Any]) -> Loaded:
+    """Read a model file once, hash those bytes, and make a session from the same bytes.
+
+    options: see `open_model`.
+
+    Raises:
+        ProbeError: no such file, or as `open_model`.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ProbeError("not_found", f"{path}: {error.strerror}") from error
+    return open_model(content, options)
+
+
+def open_model(content: bytes, options: Mapping[str, Any]) -> Loaded:
+    """A session of a model's bytes, and of nothing else.
+
+    options: runtime (onnxruntime, if absent, or tensorrt: see `probe.runtimes.engine`), threads (int), providers (list
+    of names), optimization (disable | basic | extended | all), config (session config entries).
+
+    Raises:
+        ProbeError: a runtime or provider that is not there, or not a model that this runtime can load.
+    """
+    try:
+        check_whole(content)
+    except ValueError as error:
+        raise ProbeError("invalid_graph", str(error)) from error
+    built = options.get("runtime", "onnxruntime") == "tensorrt"
+    session = _engine(content, options) if built else open_session(content, options)
+    return Loaded(
+        session=session,
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        row_by_row=DYNAMIC in content,
+        engine=session.facts if built else None,
+    )
+
+
+def check_whole(content: bytes) -> None:
+    """Refuse what is no model, or not all of one: its digest would not cover the rest.
+
+    Raises:
+        ValueError: empty, no ONNX file in protobuf's canonical spelling, or one that other files belong to.
+    """
+    if not content:
+        raise ValueError("it is empty")
+    try:
+        elsewhere = kept_elsewhere(content)
+    except ValueError as error:
+        raise ValueError(f"it is damaged: {error}") from error
+    if elsewhere is not None:
+        raise ValueError(
+            f"{elsewhere}, which the digest would not cover; save the model in one file with "
+            "onnx.save_model(..., save_as_external_data=False)"
+        )
+
+
+def _engine(content: bytes, options: Mapping[str, Any]) -> Any:
+    from edgefair.probe.runtimes.engine import open_engine
+
+    try:
+        return open_engine(content, options)
+    except ProbeError:
+        raise
+    except Exception as error:
+        raise ProbeError(error_kind(error, "invalid_graph"), first_line(error)) from error
+
+
+def _signature(item: Any) -> Dict[str, Any]:
+    return {"name": item.name, "type": item.type, "shape": _shape(item.shape)}
+
+
+def _shape(shape: List[Any]) -> List[Any]:
+    return [size if isinstance(size, int) else None for size in shape]

@@ -1,0 +1,166 @@
+"""A machine behind OpenSSH: the user's own configuration, agent and known hosts, and never a question."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import shlex
+import signal
+import subprocess
+from typing import Any
+
+from edgefair.errors import MeasurementError
+from edgefair.probe.boot import BUSY, NO_FOLDER, SIGNALLED, UNAVAILABLE
+from edgefair.targets.profile import TargetProfile
+from edgefair.targets.sections import SshSettings
+from edgefair.targets.transports.base import Ending, Step
+from edgefair.targets.transports.bootstrap import ARGUMENTS, preamble
+from edgefair.targets.transports.streams import enlarge_pipes
+from edgefair.versions import version_of
+
+# Keys and hosts are never asked about, a machine that went away is noticed, and nothing else of the user's
+# configuration can get between (forwardings, a remote command, a terminal).
+OPTIONS = (
+    "BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=15", "ServerAliveInterval=15",
+    "ServerAliveCountMax=3", "ClearAllForwardings=yes", "RemoteCommand=none", "PermitLocalCommand=no",
+)  # fmt: skip
+SSH_FAILED, NO_PYTHON = 255, 127
+CLEANING_S = 20.0
+# What ssh says where trying again would change nothing: pattern, what it means, what to do.
+REFUSALS = (
+    (
+        r"Host key for .* has changed|HOST IDENTIFICATION HAS CHANGED",
+        "its host key is not the one in known_hosts: another machine answers, or it was set up anew",
+        "if it was set up anew, remove the old key with `ssh-keygen -R HOST` and connect once by hand",
+    ),
+    (
+        r"No .* host key is known|Host key verification failed",
+        "its host key is not known",
+        "connect once by hand with `ssh HOST` and compare the key, or add it to known_hosts",
+    ),
+    (
+        r"Permission denied|Too many authentication failures",
+        "it does not let this user in",
+        "give it your public key (`ssh-copy-id HOST`); passwords are never asked for or taken",
+    ),
+    (
+        r"Could not resolve hostname|Name or service not known",
+        "its name is not known",
+        "check the name, or give the machine a Host entry in ~/.ssh/config",
+    ),
+    (
+        r"Bad configuration option|Can't open user config file|Bad owner or permissions|[Uu]nsupported option",
+        "ssh cannot use its configuration",
+        "correct what it names",
+    ),
+)  # fmt: skip
+UNREACHABLE = r"Connection refused|Connection timed out|No route to host|Network is unreachable|Operation timed out"
+
+
+class SshTransport:
+    """Runs the zipapp from the memory of the device, behind one `ssh` process that carries everything."""
+
+    shares_files = False
+
+    def __init__(self, profile: TargetProfile) -> None:
+        if profile.ssh is None:
+            raise MeasurementError(f"target '{profile.name}' has no ssh settings")
+        self.profile = profile
+        self._settings: SshSettings = profile.ssh
+        self._session = secrets.token_hex(8)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ran = False
+
+    def prepare(self, step: Step) -> None:
+        """The first start makes the virtual environment."""
+        step(0, 0, f"connecting to {self._settings.host}")
+
+    def lacks(self) -> str | None:
+        """Nothing that could be known from here."""
+        return None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Connect, and send the settings and the zipapp in front of the first request."""
+        python = shlex.join([self._settings.python or "python3", *ARGUMENTS])
+        # The shell waits, so that its exit code tells of a probe that was killed: ssh says 255 for that and for a
+        # connection that broke.
+        process = self._ssh(f"exec sh -c {shlex.quote(f'{python}; exit $?')}")
+        self._process, self._ran = process, True
+        enlarge_pipes(process)
+        with contextlib.suppress(OSError):  # whoever reads its answers finds out how it ended
+            for part in preamble(self._boot_settings(only_clean=False)):
+                process.stdin.write(part)  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+        return process
+
+    def ended(self, code: int, said: str) -> Ending:
+        """ssh's own failures, the starter's, and the probe's."""
+        said = said or "nothing"
+        if code == SSH_FAILED or code < 0:
+            return self._ssh_ended(said)
+        if code > SIGNALLED:
+            name = signal.Signals(code - SIGNALLED).name
+            memory = "out of memory? The kernel then kills the largest process" if name == "SIGKILL" else None
+            return Ending(f"the probe was killed by {name} on the device; it said: {said}", memory)
+        fixes = {
+            NO_PYTHON: "install Python 3.9 or newer on the device, or name one under ssh.python in the profile",
+            BUSY: "wait until it is free",
+            NO_FOLDER: "set ssh.folder in the profile to a folder that can be written",
+            UNAVAILABLE: "or name a Python that has numpy and onnxruntime under ssh.python in the profile",
+        }
+        self._ran = code not in fixes
+        return Ending(f"the probe was lost (exit code {code}); it said: {said}", fixes.get(code))
+
+    def _ssh_ended(self, said: str) -> Ending:
+        host = self._settings.host
+        for pattern, meaning, fix in REFUSALS:
+            if re.search(pattern, said):
+                self._ran = False
+                return Ending(f"'{host}' cannot be used: {meaning}; ssh said: {said}", fix.replace("HOST", host))
+        self._ran = re.search(UNREACHABLE, said) is None
+        found = "the connection was lost" if self._ran else "it cannot be reached"
+        return Ending(f"'{host}': {found}; ssh said: {said}", "is it on, and the network up?", dropped=True)
+
+    def stop(self) -> None:
+        """Where the probe did not end by itself, end it, and remove a file that did not arrive whole."""
+        process, self._process = self._process, None
+        if process is None or process.returncode == 0 or not self._ran:
+            return
+        with contextlib.suppress(MeasurementError):  # the next session on this device removes it
+            cleaning = self._ssh(shlex.join([self._settings.python or "python3", *ARGUMENTS]))
+            try:
+                cleaning.communicate(b"".join(preamble(self._boot_settings(only_clean=True))), timeout=CLEANING_S)
+            except subprocess.TimeoutExpired:
+                cleaning.kill()
+                cleaning.communicate()
+
+    def _boot_settings(self, *, only_clean: bool) -> dict[str, Any]:
+        return {
+            "folder": self._settings.folder,
+            "python": self._settings.python,
+            "packages": list(self._settings.packages or _own_versions()),
+            "session": self._session,
+            "only_clean": only_clean,
+        }
+
+    def _ssh(self, remote: str) -> subprocess.Popen[bytes]:
+        settings = self._settings
+        command = ["ssh", "-T", *(part for option in OPTIONS for part in ("-o", option))]
+        command += [] if settings.config is None else ["-F", str(settings.config)]
+        command += [] if settings.port is None else ["-p", str(settings.port)]
+        pipe = subprocess.PIPE
+        try:
+            return subprocess.Popen(
+                [*command, "--", settings.host, remote],
+                stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, cwd="/",
+            )  # fmt: skip
+        except OSError as error:
+            raise MeasurementError(
+                f"target '{self.profile.name}': ssh cannot be started: {error}", fix="install the OpenSSH client"
+            ) from error
+
+
+def _own_versions() -> list[str]:
+    """The runtime of this machine: devices then differ by their processor alone."""
+    return ["numpy", f"onnxruntime=={version_of('onnxruntime')}"]

@@ -1,0 +1,131 @@
+"""The rows that INT8 is calibrated on: of training, or of a file of one's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgefair.compress.analysis.scores import scores
+from edgefair.compress.quantization.recipe import CalibrationRecipe, calibration_rows, check_calibration
+from edgefair.compress.search.search import Kind
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.data.groups import joint_groups
+from edgefair.data.own_rows import check_unjudged, feature_rows, unlike_training
+from edgefair.data.rows import TableRows
+from edgefair.files import shown
+from edgefair.joint import group_name
+from edgefair.targets import load_profile
+from edgefair.workflow.measurement.outputs import TargetAnswers
+from edgefair.workflow.measurement.sampling import cells_of, draw
+from edgefair.workflow.models.convert import Dense
+from edgefair.workflow.models.graph_inputs import GraphInputs
+
+BATCH_ROWS = 256
+# Why a calibration has no effect, by what the file is made into.
+IDLE: dict[Kind | None, str] = {
+    "dynamic": "dynamic INT8 finds its ranges while it runs",
+    "fp16": "FP16 has no ranges to find",
+    None: "nothing is quantized",
+}
+
+
+def idle_calibration(config: Config, kind: Kind | None) -> tuple[str, ...]:
+    """What to say where another calibration than the usual one is asked for, and nothing calibrates.
+
+    Args:
+        kind: which low precision the file gets.
+    """
+    asked = config.compress.calibration
+    if kind == "static" or asked == type(config.compress).model_fields["calibration"].default:
+        return ()
+    return (f"calibration '{asked}' has no effect: {IDLE[kind]}, and only static INT8 is calibrated",)
+
+
+class CalibrationRows:
+    """Finds the rows of recipes, once for each.
+
+    Args:
+        dense: the model before compression, whose loss tells the worst groups.
+    """
+
+    def __init__(self, config: Config, data: DataSet, dense: Dense) -> None:
+        self._config = config
+        self._data = data
+        self._dense = dense
+        self._found: dict[CalibrationRecipe, tuple[TableRows, tuple[str, ...]]] = {}
+
+    def check(self, recipe: CalibrationRecipe) -> None:
+        """Refuse a recipe that the rows cannot serve, before anything is trained; losses decide nothing of that.
+
+        Raises:
+            DataError: a cell without rows; a file of rows that the model does not fit, or that holds audit rows.
+        """
+        if recipe.source is not None:
+            self.rows(recipe)
+        else:
+            train = self._train(recipe)
+            self._choose(recipe, train, np.zeros(len(train)))
+
+    def rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
+        """The rows that a recipe takes, and what to warn of.
+
+        Raises:
+            DataError: as `check`; or too few rows.
+        """
+        if recipe not in self._found:
+            own = recipe.source is not None
+            self._found[recipe] = self._own_rows(recipe) if own else self._training_rows(recipe)
+        return self._found[recipe]
+
+    def batches(self, rows: TableRows) -> GraphInputs:
+        """Rows as the graph takes them."""
+        return GraphInputs(rows, self._dense.spec, BATCH_ROWS)
+
+    def _training_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
+        worst = recipe.balance == "group-worst"
+        train, loss = self._with_loss(recipe) if worst else (self._train(recipe), None)
+        chosen, group = self._choose(recipe, train, loss)
+        return train.take(chosen), check_calibration(recipe, chosen, group=group, label=train.label)
+
+    def _train(self, recipe: CalibrationRecipe) -> TableRows:
+        return self._data.rows_for(
+            f"calibration '{recipe.name}'",
+            "train",
+            fix="name a file of rows like those that the model will meet, which needs no labels: --calibration FILE",
+        )
+
+    def _choose(
+        self, recipe: CalibrationRecipe, rows: TableRows, loss: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions of the recipe's rows among these, and the joint group of every one of these."""
+        group, groups = joint_groups(rows.sensitive, self._config.policy.base_attributes)
+        seed = self._config.seed
+        names = [*map(group_name, groups)], self._data.classes
+        chosen = calibration_rows(
+            recipe, group=group, label=rows.label, groups=len(groups), seed=seed, loss=loss, names=names
+        )
+        return chosen, group
+
+    def _own_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
+        source, seed = str(recipe.source), self._config.seed
+        own = feature_rows(self._config.data, self._data, source, base=self._config.base)
+        nobody = np.zeros(len(own), dtype=np.int64)
+        chosen = calibration_rows(recipe, group=nobody, label=nobody, groups=1, seed=seed)
+        check_calibration(recipe, chosen, group=nobody, label=nobody)
+        rows = own.take(chosen)
+        # Where nothing is judged, audit rows are not read.
+        audit = self._data.splits.get("audit")
+        equal = () if audit is None else check_unjudged(own, audit, source)
+        unlike = unlike_training(rows, self._data.train, seed=seed)
+        return rows, tuple(
+            f"calibration rows of '{shown(source, self._config.base)}': {warning}" for warning in (*equal, *unlike)
+        )
+
+    def _with_loss(self, recipe: CalibrationRecipe) -> tuple[TableRows, NDArray[np.float64]]:
+        """Training rows of every cell, as many as the recipe could take from one, and their loss before compression."""
+        drawn = draw(self._train(recipe), self._config, cells_of(self._config, self._data), recipe.rows, 31)
+        model, spec = onnx.load_model(self._dense.path), self._dense.spec
+        with TargetAnswers(load_profile("local"), drawn.rows, spec) as answers:
+            return drawn.rows, scores(model, answers, spec).loss(drawn.rows.label)

@@ -1,0 +1,148 @@
+"""The model file of a compression choice, and everything that is asked about it on the way."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from edgefair.compress.quantization.recipe import CalibrationRecipe
+from edgefair.compress.search.search import Choice
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.data.rows import TableRows
+from edgefair.errors import ModelError
+from edgefair.graphs.editor import Editor
+from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.training.settings import MethodConfig
+from edgefair.workflow.compression.calibration import CalibrationRows
+from edgefair.workflow.compression.fp32 import Source, Sources
+from edgefair.workflow.compression.low_precision import Graphs
+from edgefair.workflow.compression.post import apply_post, post_notes
+from edgefair.workflow.compression.precision import numerics_of
+from edgefair.workflow.compression.recipes import recipe_of
+from edgefair.workflow.models.convert import Dense
+from edgefair.workflow.models.graph_inputs import GraphInputs
+from edgefair.workflow.progress import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A model file, how it is read, and how it was made."""
+
+    path: Path
+    spec: ModelSpec
+    settings: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+class Candidates:
+    """Makes model files.
+
+    Args:
+        dense: the model before compression.
+        run: the training run that it comes from; None for a model that was there already.
+        folder: where files may be put.
+
+    Attributes:
+        kind: which low precision files have; None where they stay in float.
+        reduce_range: whether every weight has 7 bits, because a target's processor saturates 16-bit sums.
+
+    Raises:
+        UsageError: steps that contradict, or no such recipe.
+        DataError: a recipe that the rows cannot serve.
+        ModelError: a graph that cannot be quantized.
+        MeasurementError: a target that cannot be reached.
+    """
+
+    def __init__(
+        self, config: Config, data: DataSet, dense: Dense, run: str | None, folder: Path, progress: Progress
+    ) -> None:
+        self.config = config
+        self.data = data
+        self.dense = dense
+        self._progress = progress
+        numerics = numerics_of(config, dense)
+        self.kind, self.reduce_range = numerics.kind, numerics.reduce_range
+        self._calibration = CalibrationRows(config, data, dense)
+        if self.kind == "static":
+            self._check_calibration()
+        self._sources = Sources(config, data, dense, run, folder, progress, reduce_range=self.reduce_range)
+        self._graphs = Graphs(config, data, dense.spec, numerics, self._sources, self._calibration, progress)
+
+    def _check_calibration(self) -> None:
+        """Refuse rows that cannot calibrate: those of the recipe, and files of rows that the repair may try."""
+        self._calibration.check(recipe_of(self.config, self.config.compress.calibration))
+        names = self.config.compress.repair.calibrations if self.repairs else ()
+        for recipe in (recipe_of(self.config, name) for name in names):
+            if recipe.source is not None:
+                self._calibration.check(recipe)
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is compressed or treated."""
+        return self.config.compress.trains or self.kind is not None or bool(self.config.debias.post)
+
+    @property
+    def repairs(self) -> bool:
+        """Whether a choice that fails may be repaired: that is asked for, and there are rows to search with."""
+        return self.config.compress.repair.enabled and len(self.data.train) > 0 and len(self.data.validation) > 0
+
+    @functools.cached_property
+    def corrects_bias(self) -> bool:
+        """Whether the graph ends in a layer whose bias can be corrected."""
+        try:
+            Editor(onnx.load_model(self.dense.path), self.dense.spec).last_layer()
+        except ModelError:
+            return False
+        return True
+
+    def make(self, choice: Choice, to: Path) -> Made:
+        """Write the model file of a choice."""
+        source = self.source(choice.prune)
+        model, settings = self._graphs.make(choice, compared=True)
+        onnx.save_model(model, to)
+        spec, notes = self.dense.spec, (*source.notes, *self._graphs.notes(choice))
+        if self.kind == "static":
+            notes = (*notes, *self.calibration_rows(self.recipe(choice))[1])
+        post = (*self.config.debias.post, *(MethodConfig(method=name) for name in choice.post))
+        if post:
+            spec, chosen = apply_post(self.config, self.data, spec, to, to, post, self._progress)
+            settings |= {"post": chosen}
+            notes = (*notes, *post_notes(chosen))
+        return Made(to, spec, source.settings | settings, notes)
+
+    def graph(self, choice: Choice) -> onnx.ModelProto:
+        """The compressed graph of a choice, before treatments: to be looked at, not shipped."""
+        return self._graphs.make(choice, compared=False)[0]
+
+    def nodes(self, prune: float | None) -> tuple[str, ...]:
+        """Names of the nodes that are INT8 or half unless a choice leaves them in float, embeddings among them."""
+        return self._graphs.nodes(prune)
+
+    def source(self, prune: float | None) -> Source:
+        """The FP32 file after the torch steps, pruned by this share."""
+        return self._sources.source(prune)
+
+    def is_dense(self, prune: float | None) -> bool:
+        """Whether no torch step changes the model."""
+        return self.source(prune).path == self.dense.path
+
+    def prepared(self, prune: float | None) -> onnx.ModelProto:
+        """The graph whose nodes a choice names."""
+        return self._sources.prepared(prune)
+
+    def recipe(self, choice: Choice) -> CalibrationRecipe:
+        """The calibration recipe of a choice."""
+        return self._graphs.recipe(choice)
+
+    def calibration_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
+        """The rows that a recipe takes, of training or of a file of its own, and what to warn of."""
+        return self._calibration.rows(recipe)
+
+    def batches(self, rows: TableRows) -> GraphInputs:
+        """Rows as the graph takes them."""
+        return self._calibration.batches(rows)

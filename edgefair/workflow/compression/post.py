@@ -1,0 +1,144 @@
+"""Treatments of the compressed file, fitted on what it answers on the validation rows of the first target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.data.groups import joint_groups
+from edgefair.data.rows import TableRows
+from edgefair.debias import open_post_method
+from edgefair.debias.post import Judge
+from edgefair.errors import UsageError
+from edgefair.joint import group_name
+from edgefair.measure.counts import GroupCounts
+from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.scratch import work_folder
+from edgefair.targets import load_profile, open_target
+from edgefair.training.selection import standing
+from edgefair.training.settings import MethodConfig
+from edgefair.workflow.progress import Progress
+
+ANSWER_ROWS = 4096
+
+
+def check_post(methods: Sequence[MethodConfig]) -> None:
+    """Refuse what cannot work before hours are spent.
+
+    Raises:
+        UsageError: an unknown method or option, or the last layer changed after the threshold that belongs to it.
+    """
+    for item in methods:
+        open_post_method(item.method, item.options)
+    names = [item.method for item in methods]
+    if len(set(names)) != len(names):
+        raise UsageError(
+            f"a method is named twice in debias.post: {', '.join(names)}",
+            fix="give each one once (--post, debias.post)",
+        )
+    if names[:1] == ["threshold"] and "last-layer" in names:
+        raise UsageError(
+            "debias.post: last-layer after threshold would undo the threshold", fix="name last-layer first"
+        )
+
+
+def apply_post(
+    config: Config,
+    data: DataSet,
+    spec: ModelSpec,
+    path: Path,
+    to: Path,
+    methods: Sequence[MethodConfig],
+    progress: Progress,
+) -> tuple[ModelSpec, dict[str, Any]]:
+    """Apply treatments to a model file in order; the spec of the new file and what was chosen.
+
+    Args:
+        path: the file as it would ship.
+        to: where the changed one goes; it may be the same.
+
+    Raises:
+        DataError, ModelError, PolicyError: see the methods.
+    """
+    model = onnx.load_model(path)
+    judge = _judge(config, data.validation, data.classes)
+    chosen: dict[str, Any] = {}
+    for item in methods:
+        progress(0, 0, f"{item.method} on validation rows")
+        method = open_post_method(item.method, item.options)
+        answers = _Answers(config, data.validation, spec)
+        model, spec, chosen[item.method] = method.apply(model, spec, answers, judge)
+    onnx.save_model(model, to)
+    return spec, chosen
+
+
+def post_notes(chosen: dict[str, Any]) -> tuple[str, ...]:
+    """What each method chose, for the reader of the report."""
+    return tuple(
+        f"{name} (fitted on validation rows of the compressed model): "
+        + ", ".join(f"{key} {_shown(value)}" for key, value in found.items())
+        for name, found in chosen.items()
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return " ".join(_shown(item) for item in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+class _Answers:
+    """Runs graphs on the validation rows, on the first target: the scores that are corrected are the device's."""
+
+    def __init__(self, config: Config, rows: TableRows, spec: ModelSpec) -> None:
+        self._profile = load_profile(config.targets[0])
+        self._rows = rows
+        self._spec = spec
+
+    def __call__(self, model: onnx.ModelProto, names: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Values of the named outputs, each [rows, ...]."""
+        spec, rows = self._spec, self._rows
+        with work_folder() as folder, open_target(self._profile) as probe:
+            path = folder / "model.onnx"
+            onnx.save_model(model, path)
+            loaded = probe.load(path, name="candidate")
+            batches = rows.inputs(spec, rows.batch_rows(spec, ANSWER_ROWS))
+            parts = list(probe.run(loaded, batches, list(names), inputs=spec.inputs))
+        return [np.concatenate([part[name] for part in parts]) for name in names]
+
+
+def _judge(config: Config, held: TableRows, classes: tuple[str, ...]) -> Judge:
+    group, groups = joint_groups(held.sensitive, config.policy.base_attributes)
+    texts = {
+        name: np.array(held.sensitive[name].values, dtype=object)[held.sensitive[name].codes]
+        for name in config.policy.base_attributes
+    }
+
+    def rank(decision: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> tuple[int, float]:
+        at = np.arange(len(held)) if rows is None else rows
+        counts = GroupCounts.from_rows(
+            {name: held.sensitive[name].take(at) for name in config.policy.base_attributes},
+            label=held.label[at],
+            decision=decision,
+            classes=classes,
+        )
+        return standing(counts, config.policy, aim=config.train.aim).rank
+
+    return Judge(
+        cells=tuple(f"group '{group_name(item)}' and label '{label}'" for item in groups for label in classes),
+        cell=group * len(classes) + held.label,
+        label=held.label,
+        attributes=texts,
+        model_inputs=config.policy.model_inputs,
+        rank=rank,
+        seed=config.seed,
+    )

@@ -1,0 +1,252 @@
+"""Carry out one torch step of a recipe on a run, resumably: decide, change the network, train what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from edgefair.compress.config import CompressConfig
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.data.identity.seen import SeenRows, columns_of
+from edgefair.errors import EdgefairError
+from edgefair.files import sha256_json, write_atomic
+from edgefair.scratch import work_folder
+from edgefair.targets import load_profile
+from edgefair.training.settings import MethodConfig, TrainConfig
+from edgefair.workflow.compression.steps import Stage, student_of, teacher_digest, teacher_of, untrained
+from edgefair.workflow.measurement.quick_latency import median_ms
+from edgefair.workflow.models.runs import hold_run
+from edgefair.workflow.progress import Progress
+from edgefair.workflow.train import prepare_folder
+from edgefair.workflow.training.fit import count, fit, training_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import onnx
+
+    from edgefair.compress.steps.base import Plan
+    from edgefair.compress.steps.qat import Learned
+    from edgefair.training.checkpoint import Checkpoint
+    from edgefair.training.classifier import Classifier
+    from edgefair.training.distill import Distill
+    from edgefair.training.loop import TrainingRows
+    from edgefair.training.run import Run
+
+PLAN, START = "plan.json", "start.safetensors"
+
+
+class Work:
+    """Carries out stages of one recipe on one run."""
+
+    def __init__(
+        self,
+        config: Config,
+        data: DataSet,
+        run: Run,
+        chosen: tuple[MethodConfig, ...],
+        compress: CompressConfig,
+        progress: Progress,
+    ) -> None:
+        self.compress = compress
+        self._config = config
+        self._data = data
+        self._run = run
+        self._chosen = chosen
+        self._progress = progress
+        # Costs before any pruning.
+        self._before: dict[str, float] = {}
+
+    @functools.cached_property
+    def _rows(self) -> TrainingRows:
+        return training_rows(self._data, self._run.spec, self._config.policy.base_attributes)
+
+    def carry_out(
+        self, stage: Stage, classifier: Classifier, previous: str
+    ) -> tuple[Classifier, str, dict[str, Learned], dict[str, Any]]:
+        """The network after a stage, its digest, ranges learned by it, and what was done.
+
+        What another export carries out at this moment is waited for, and read.
+
+        Args:
+            previous: digest of the network that the stage begins with.
+        """
+        settings = self._settings(stage, previous)
+        digest = sha256_json(settings)
+        folder = self._run.folder / f"{stage.name}-{digest[:12]}"
+        with hold_run(folder, self._progress, wait=True):
+            classifier, ranges, record = self._carried_out(stage, classifier, folder, settings)
+        return classifier, digest, ranges, record
+
+    def _carried_out(
+        self, stage: Stage, classifier: Classifier, folder: Path, settings: dict[str, Any]
+    ) -> tuple[Classifier, dict[str, Learned], dict[str, Any]]:
+        from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
+        from edgefair.training.run import Run
+
+        finished = prepare_folder(folder, settings)
+        try:
+            classifier, plan = self._decided(stage, classifier, folder)
+        except EdgefairError:
+            with contextlib.suppress(OSError):  # it holds what an interrupted step has left
+                folder.rmdir()
+            raise
+        if finished is None:
+            checkpoint = Checkpoint(folder / "checkpoint.safetensors", sha256_json(settings))
+            metrics = (
+                self._trained(stage, stage.train, classifier, checkpoint) if stage.train else self._as_it_is(classifier)
+            )
+            finished = Run(folder, self._run.spec, self._run.model, self._run.array_shapes, settings, metrics)
+            save_weights(classifier, finished.weights)
+            finished.save([SeenRows.of([self._data.train, self._data.validation], columns_of(self._run.spec))])
+            checkpoint.path.unlink(missing_ok=True)
+        load_weights(finished.weights, classifier)
+        ranges = _plain(stage.name, classifier)
+        record = {
+            **settings,
+            "plan": {name: value for name, value in plan.items() if name != "cut"},
+            "standing": finished.metrics["standing"],
+            "kept_epoch": finished.metrics["kept_epoch"],
+            "notes": finished.metrics["notes"],
+            "threads": finished.metrics.get("threads"),
+        }
+        record |= {name: [before, plan["after"][name]] for name, before in self._before.items() if "after" in plan}
+        return classifier, ranges, record
+
+    def _trained(
+        self, stage: Stage, settings: TrainConfig, classifier: Classifier, checkpoint: Checkpoint
+    ) -> dict[str, Any]:
+        """Train in place with the run's treatment; the metrics."""
+        from edgefair.debias import open_methods
+        from edgefair.training.engine import Engine
+
+        self._progress(0, 0, f"training ({stage.name})")
+        return fit(
+            self._config,
+            self._data,
+            self._run.spec,
+            classifier,
+            open_methods([(item.method, item.options) for item in self._chosen]),
+            settings,
+            rows=self._rows,
+            checkpoint=checkpoint,
+            engine=Engine(),
+            progress=self._progress,
+            teacher=self._teacher(stage),
+        )
+
+    def _as_it_is(self, classifier: Classifier) -> dict[str, Any]:
+        """Learn the statistics of normalizations that are left, and no weight; the metrics."""
+        import torch
+
+        from edgefair.compress.steps.pruning.statistics import renew_statistics
+        from edgefair.training.selection import standing
+
+        plan = self._config.train.for_rows(len(self._rows))
+        renew_statistics(classifier, self._rows, plan.batch_rows)
+        counts = count(classifier, self._data.validation, self._run.spec, self._config.policy.base_attributes)
+        return {
+            "kept_epoch": None,
+            "notes": [],
+            "threads": torch.get_num_threads(),
+            "standing": standing(counts, self._config.policy, aim=self._config.train.aim).to_json(),
+            "validation": counts.to_json(),
+        }
+
+    def _settings(self, stage: Stage, previous: str) -> dict[str, Any]:
+        distill = self.compress.distill
+        trained = stage.train is not None
+        return {
+            "of": previous,
+            "step": stage.name,
+            **stage.settings,
+            "finetune": stage.train.model_dump(mode="json") if stage.train is not None else None,
+            "debias": [item.model_dump(mode="json") for item in self._chosen if trained],
+            "distill": distill.model_dump(mode="json") if distill is not None and stage.taught else None,
+            "teacher": teacher_digest(self._config, distill if stage.taught else None),
+            "selection": self._config.policy.digest,
+            "seed": self._config.seed,
+            "train_rows": self._data.train.fingerprint,
+            "validation_rows": self._data.validation.fingerprint,
+            "torch": self._run.settings["torch"],
+        }
+
+    def _decided(self, stage: Stage, classifier: Classifier, folder: Path) -> tuple[Classifier, Plan]:
+        """The network as its training begins: what was decided before is read, not decided again."""
+        from edgefair.compress.steps.base import Context
+        from edgefair.training.checkpoint import load_weights, save_weights
+
+        if stage.step is None and self.compress.distill is not None:
+            return student_of(self._config, self.compress.distill, self._run, classifier), {}
+        if stage.fresh:
+            classifier = untrained(self._config, self._run.model, self._run, classifier)
+        step = stage.step(self._before.get(self.compress.measure))  # type: ignore[misc]
+        if (folder / PLAN).exists():
+            plan: Plan = json.loads((folder / PLAN).read_text())
+            load_weights(folder / START, classifier)
+        else:
+            self._progress(0, 0, f"step {stage.name}")
+            context = Context(self._rows, self._config.seed, self._progress, self._latency_ms)
+            plan = step.plan(classifier, context)
+            if stage.name == "qat":
+                from edgefair.compress.steps.qat import exportable
+
+                plan = exportable(plan, classifier, self._exported)
+            save_weights(classifier, folder / START)
+            write_atomic(folder / PLAN, json.dumps(plan).encode())
+        if "before" in plan:
+            self._before = self._before or plan["before"]
+        step.apply(classifier, plan)
+        return classifier, plan
+
+    def _exported(self, classifier: Classifier) -> onnx.ModelProto:
+        """The prepared graph of a network."""
+        from edgefair.compress.quantization.prepare import prepare_graph
+        from edgefair.exporters.torch_module import export_classifier
+
+        with work_folder() as folder:
+            run = self._run
+            return prepare_graph(export_classifier(classifier, run.spec, run.array_shapes, folder / "model.onnx"))
+
+    def _teacher(self, stage: Stage) -> Distill | None:
+        if self.compress.distill is None or not stage.taught:
+            return None
+        return teacher_of(self._config, self.compress.distill, self._run)
+
+    @property
+    def _latency_ms(self) -> Callable[[Classifier], float] | None:
+        """Median milliseconds of a network on the first target; None where its clock says nothing."""
+        from edgefair.exporters.torch_module import export_classifier
+
+        profile = load_profile(self._config.targets[0])
+        if not profile.latency.measured:
+            return None
+
+        def measured(classifier: Classifier) -> float:
+            with work_folder() as folder:
+                path = folder / "model.onnx"
+                export_classifier(classifier, self._run.spec, self._run.array_shapes, path)
+                return median_ms(profile, path, self._data.validation, self._run.spec)
+
+        return measured
+
+
+def _plain(step: str, classifier: Classifier) -> dict[str, Learned]:
+    """Make layers that a step trained in another form plain again; the ranges that they learned."""
+    if step == "cluster":
+        from edgefair.compress.steps import cluster
+
+        cluster.finish(classifier)
+    if step == "sparsity":
+        from edgefair.compress.steps import sparsity as unstructured
+
+        unstructured.finish(classifier)
+    if step == "qat":
+        from edgefair.compress.steps import qat
+
+        return qat.finish(classifier)
+    return {}

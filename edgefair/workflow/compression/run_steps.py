@@ -1,0 +1,161 @@
+"""Compress a trained network in torch, step by step, and train what is left with the treatment that it had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from edgefair.compress.config import PRUNED, CompressConfig
+from edgefair.config import Config, with_budget
+from edgefair.data.dataset import DataSet
+from edgefair.errors import DataError, UsageError
+from edgefair.files import sha256_file
+from edgefair.targets import load_profile
+from edgefair.training.settings import MethodConfig
+from edgefair.workflow.compression.run_step import Work
+from edgefair.workflow.compression.steps import said_of, stages, student_of, teacher_of
+from edgefair.workflow.progress import Progress
+
+if TYPE_CHECKING:
+    from edgefair.compress.steps.qat import Learned
+    from edgefair.training.classifier import Classifier
+    from edgefair.training.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Shrunk:
+    """A network after all steps.
+
+    Attributes:
+        made: step -> what was done, for the manifest.
+        notes: what a reader must know.
+        ranges: parameter name -> range of its layer's input, where training simulated INT8.
+    """
+
+    classifier: Classifier
+    made: dict[str, Any]
+    notes: tuple[str, ...]
+    ranges: dict[str, Learned] = field(default_factory=dict)
+
+
+def finetune_methods(config: Config, run: Run) -> tuple[tuple[MethodConfig, ...], str | None]:
+    """The methods of the fine-tune, by default those of the run; and a warning where they leave the run's out."""
+    trained = tuple(MethodConfig.model_validate(item) for item in run.settings["debias"])
+    if config.debias.finetune is None:
+        return trained, None
+    chosen = config.debias.finetune
+    if trained and not chosen:
+        return chosen, (
+            f"the fine-tune after compression is plain, though the run was trained with "
+            f"{' + '.join(item.method for item in trained)}: a plain fine-tune throws most of that fairness away; "
+            "leave debias.finetune out to keep the treatment"
+        )
+    return chosen, None
+
+
+def check_shrink(config: Config, model: str | None, name: str | None) -> None:
+    """Refuse what cannot work before hours are spent.
+
+    Args:
+        model: what is exported instead of a run.
+        name: the run that is exported.
+
+    Raises:
+        UsageError: steps on a model that is no run, a method of the fine-tune that is unknown or conflicts,
+            a first target without a clock where pruning shall reach a latency.
+        ModelError: a network that a step cannot be done on, a split that saves nothing, a teacher that does not fit.
+    """
+    from edgefair.compress.steps.low_rank import LowRank
+    from edgefair.debias import open_methods
+    from edgefair.training.build import load_classifier
+    from edgefair.training.run import load_run
+
+    if model is not None:
+        raise UsageError(
+            f"'{model}' cannot be pruned, split, clustered or taught: what is left must be trained again, and only a "
+            "training run can be",
+            fix="train it with `edgefair train` (model.network: package.module:factory takes your network)",
+        )
+    open_methods([(item.method, item.options) for item in config.debias.finetune or ()])
+    compress = config.compress
+    if compress.prune is not None and compress.measure == "latency":
+        check_clock(config.targets[0])
+    if config.debias.finetune and all(stage.train is None for stage in stages(config, compress)):
+        raise UsageError(
+            f"debias.finetune names {config.debias.finetune[0].method}, and importance {compress.importance} leaves "
+            "the weights as they are: there is no fine-tune",
+            fix="leave debias.finetune out, or use importance adversarial",
+        )
+    if name is None:
+        return
+    run = load_run(config.run_path(name))
+    classifier = load_classifier(run)
+    distill = compress.distill
+    if distill is not None:
+        teacher_of(config, distill, run)
+        if distill.student != PRUNED:
+            classifier = student_of(config, distill, run, classifier)
+    for number, stage in enumerate(stages(config, compress)):
+        if stage.step is None:
+            continue
+        step = stage.step(None)
+        step.check(classifier)
+        if number == 0 and isinstance(step, LowRank):
+            # Behind another step the weights will be others.
+            step.check_saving(classifier)
+
+
+def check_clock(target: str) -> None:
+    """Refuse to prune by the latency of a target whose clock says nothing (UsageError)."""
+    if not load_profile(target).latency.measured:
+        raise UsageError(
+            f"pruning shall reach a latency, and the first target '{target}' has no clock to believe",
+            fix="prune by macs or parameters, or put a target first that measures latency",
+        )
+
+
+def shrink(
+    config: Config,
+    data: DataSet,
+    run: Run,
+    *,
+    compress: CompressConfig,
+    reduce_range: bool,
+    progress: Progress,
+) -> Shrunk:
+    """Carry out the torch steps of `compress:` on a run's network.
+
+    Every step has a folder below the run's. An interrupted fine-tune goes on after its last whole epoch, and what is
+    finished is read: what a step decided lies in `plan.json`.
+
+    Args:
+        compress: the recipe, instead of the config's.
+        reduce_range: whether INT8 weights will have 7 bits.
+
+    Raises:
+        UsageError, DataError, ModelError: nothing was trained.
+    """
+    from edgefair.debias import open_methods
+    from edgefair.training.build import load_classifier
+
+    config = with_budget(config, len(data.train))
+    chosen, warning = finetune_methods(config, run)
+    open_methods([(item.method, item.options) for item in chosen])
+    if run.settings["train_rows"] != data.train.fingerprint:
+        raise DataError(
+            "the training rows have changed since the run was trained",
+            expected="the rows of the run, for the fine-tune after compression",
+            fix="train it anew",
+        )
+    work = Work(config, data, run, chosen, compress, progress)
+    classifier = load_classifier(run)
+    previous = sha256_file(run.weights)
+    made: dict[str, Any] = {}
+    notes: list[str] = []
+    ranges: dict[str, Learned] = {}
+    for stage in stages(config, compress, reduce_range=reduce_range):
+        classifier, previous, ranges, made[stage.name] = work.carry_out(stage, classifier, previous)
+        notes += [*said_of(stage, made[stage.name]), *made[stage.name].pop("notes")]
+    if warning is not None and any(item["finetune"] for item in made.values()):
+        notes.append(warning)
+    return Shrunk(classifier.eval(), made, tuple(notes), ranges)

@@ -1,0 +1,285 @@
+"""Judge compression choices on the validation rows of every target. No audit row is seen here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair import jsonl
+from edgefair.compress.analysis.saturation import audit_saturation
+from edgefair.compress.analysis.sensitivity import rank_nodes
+from edgefair.compress.quantization.macs import node_macs
+from edgefair.compress.search.float_nodes import Ranked
+from edgefair.compress.search.search import Choice, Trial
+from edgefair.config import Config
+from edgefair.decision.decide import decide
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.gates import LATENCY, SIZE
+from edgefair.decision.trial import is_kept, limit_stretch, shortfall
+from edgefair.decision.verdict import Verdict
+from edgefair.files import sha256_json
+from edgefair.measure.latency import rule_unmet, summarize
+from edgefair.probe.device import saturates_int8
+from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.targets import Probe, TargetProfile, load_profile, open_target
+from edgefair.targets.client import IDENTITY
+from edgefair.workflow.compression.candidates import Candidates
+from edgefair.workflow.compression.recipes import for_tensorrt
+from edgefair.workflow.measurement.fleet import load_fleet, on_each
+from edgefair.workflow.measurement.measure import decide_rows, evidence_of, spec_of
+from edgefair.workflow.measurement.outputs import TargetAnswers
+from edgefair.workflow.measurement.sampling import cells_of, draw, sample_of
+from edgefair.workflow.progress import Progress
+from edgefair.workflow.verify import today
+
+Result = TypeVar("Result")
+OF_DEVICE = frozenset({LATENCY, SIZE})
+# What an engine of TensorRT's depends on beside the model and the profile.
+OF_ENGINE = ("tensorrt", "device", "compute_capability", "cuda_driver")
+# What a multiply-accumulate costs in float, in units of one in INT8: on processors with INT8 dot products.
+FLOAT_COST = 4.0
+# Validation rows of every (group, label) cell that rank the layers, at most.
+RANKING_ROWS = 64
+# Training rows of every cell whose sums are looked at, at most.
+SATURATION_ROWS = 32
+
+
+@dataclass(frozen=True, eq=False)
+class _Device:
+    """One target and the model before compression on it.
+
+    Attributes:
+        identity: what a trial's outcome depends on and the profile does not say.
+        saturates: whether its INT8 kernels saturate sums of 16 bits.
+        decisions: of that model on the validation rows, int64 [rows].
+    """
+
+    identity: dict[str, Any]
+    saturates: bool
+    decisions: NDArray[np.int64]
+    verdict: Verdict
+
+
+class ValidationBench:
+    """Makes and judges choices; every trial is logged, and one that the log holds is not judged again.
+
+    A device is held for one trial at a time: between two of them networks may be trained for hours.
+
+    Args:
+        candidates: makes the model files.
+        log: JSON lines of an interrupted or finished search of the same settings.
+        folder: where files may be put.
+        recipe: the choice that was asked for.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        candidates: Candidates,
+        log: Path,
+        folder: Path,
+        progress: Progress,
+        *,
+        recipe: Choice,
+    ) -> None:
+        self._config = config
+        self._recipe = recipe
+        self._candidates = candidates
+        self._rows = candidates.data.validation
+        self._log = log
+        self._folder = folder
+        self._progress = progress
+        self._macs: dict[float | None, dict[str, int]] = {}
+        self._fleet = load_fleet(config.targets)
+        logged = jsonl.entries(log.read_bytes() if log.exists() else b"")
+        self._known = {entry["key"]: entry["trial"] for entry in logged if entry.keys() >= {"key", "trial"}}
+        self._devices = self._on_each(self._dense)
+
+    def _on_each(self, work: Callable[[Probe, Progress], Result]) -> dict[str, Result]:
+        """The work's result by target."""
+
+        def with_probe(profile: TargetProfile, told: Progress) -> Result:
+            told(0, 0, f"starting {profile.name}")
+            with open_target(profile) as probe:
+                return work(probe, told)
+
+        results = on_each(self._fleet, with_probe, self._progress)
+        return {profile.name: result for profile, result in zip(self._fleet, results, strict=True)}
+
+    def _dense(self, probe: Probe, told: Progress) -> _Device:
+        dense = self._candidates.dense
+        decisions = self._decisions(probe, dense.path, dense.spec, told)
+        evidence = self._evidence(decisions, decisions, dense.path)
+        verdict = decide(evidence, self._config.policy, budget=probe.profile.budgets, today=today())
+        return _Device(identity_of(probe.device), saturates_int8(probe.device), decisions, verdict)
+
+    @property
+    def dense_keeps(self) -> bool:
+        """Whether the model before compression keeps every gate of decisions, on every target."""
+        aim = self._config.train.aim
+        gates = [gate for item in self._devices.values() for gate in item.verdict.gates if gate.name not in OF_DEVICE]
+        return all(is_kept(gate, gate, aim=aim) for gate in gates)
+
+    def judge(self, choice: Choice) -> Trial:
+        """See `compress.search.search.Bench`."""
+        key = sha256_json([choice.to_json(), [item.identity for item in self._devices.values()]])
+        if key in self._known:
+            return _trial(choice, self._known[key])
+        self._progress(0, 0, f"trial {len(self._known) + 1}: {_said(choice)}")
+        made = self._candidates.make(choice, self._folder / "trial.onnx")
+        verdicts = self._on_each(lambda probe, told: self._verdict(probe, made.path, made.spec, told))
+        aim, stretch = self._config.train.aim, self._stretch(choice)
+        judged = [
+            (gate, is_kept(gate, self._devices[name].verdict.gate(gate.name), aim=aim, stretch=stretch))
+            for name, verdict in verdicts.items()
+            for gate in verdict.gates
+        ]
+        trial = Trial(
+            choice=choice,
+            kept=all(kept for _, kept in judged),
+            harmless=all(kept for gate, kept in judged if gate.name not in OF_DEVICE),
+            shortfall=sum(shortfall(gate, stretch=stretch) for gate, kept in judged if not kept),
+            cost=self.cost(choice),
+            gates={
+                name: {gate.name: str(gate.outcome) for gate in verdict.gates} for name, verdict in verdicts.items()
+            },
+        )
+        self._write(key, trial)
+        return trial
+
+    def _stretch(self, choice: Choice) -> float:
+        """Of the limits: none for the recipe, which nobody picked among others."""
+        if choice == self._recipe:
+            return 1.0
+        return limit_stretch(self._config.policy.alpha, self._config.compress.repair.max_trials)
+
+    def cost(self, choice: Choice) -> float:
+        """Multiply-accumulates in units of one in low precision; of what stays in float as a whole, bytes.
+
+        A clock would choose otherwise in every run. See `compress.search.search.Bench`.
+        """
+        if self._candidates.kind is None:
+            return float(self._candidates.source(choice.prune).path.stat().st_size)
+        if choice.prune not in self._macs:
+            self._macs[choice.prune] = node_macs(self._candidates.prepared(choice.prune))
+        macs, floats = self._macs[choice.prune], frozenset(choice.float_nodes)
+        return sum(count * (FLOAT_COST if name in floats else 1.0) for name, count in macs.items())
+
+    def is_dense(self, choice: Choice) -> bool:
+        """See `compress.search.search.Bench`."""
+        return not self._config.debias.post and self._candidates.is_dense(choice.prune)
+
+    def nodes(self, choice: Choice) -> Sequence[Ranked]:
+        """See `compress.search.search.Bench`. Ranked on the first target, by rows of every cell."""
+        candidates, config = self._candidates, self._config
+        names = candidates.nodes(choice.prune)
+        reading = candidates.dense.spec.reading
+        if reading.kind == "label" and reading.score is None:
+            # Without probabilities the effect of one layer is too small to be seen: as they come.
+            return [Ranked(name, 0.0) for name in names]
+        self._progress(0, 0, "ranking layers")
+        drawn = draw(self._rows, config, cells_of(config, candidates.data), RANKING_ROWS, 29)
+        spec = candidates.dense.spec
+        with TargetAnswers(load_profile(config.targets[0]), drawn.rows, spec) as answers:
+            found = rank_nodes(
+                lambda node: candidates.graph(
+                    replace(choice, float_nodes=tuple(name for name in names if name != node))
+                ),
+                candidates.graph(choice),
+                candidates.prepared(choice.prune),
+                names,
+                answers,
+                spec,
+                sample_of(drawn, config),
+                progress=lambda done, total, name: self._progress(done, total, f"ranking layers: {name}"),
+            )
+        return [Ranked(item.node, max(item.harm, 0.0)) for item in found]
+
+    def saturating(self, choice: Choice) -> Sequence[str]:
+        """See `compress.search.search.Bench`. Told from sums on calibration rows, without such a processor."""
+        # TensorRT adds in 32 bits, and takes no unsigned weights.
+        spared = self._candidates.reduce_range or for_tensorrt(self._config)
+        if spared or not any(item.saturates for item in self._devices.values()):
+            return ()
+        self._progress(0, 0, "looking for sums beyond 16 bits")
+        config, data = self._config, self._candidates.data
+        cells = cells_of(config, data)
+        drawn = draw(data.train, config, cells, SATURATION_ROWS, 23)
+        batches = self._candidates.batches(drawn.rows)
+        audit = audit_saturation(self._candidates.graph(choice), batches, drawn.cell, len(cells), seed=config.seed)
+        return [item.node for item in audit if item.saturates]
+
+    def _decisions(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> NDArray[np.int64]:
+        loaded = probe.load(path, name="candidate")
+        spec = spec_of(loaded, lambda _: spec, self._candidates.data.classes)
+        return decide_rows(probe, loaded, self._rows, spec, told).decisions
+
+    def _verdict(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> Verdict:
+        decisions = self._decisions(probe, path, spec, told)
+        evidence = self._evidence(decisions, self._devices[probe.profile.name].decisions, path)
+        policy, budget = self._config.policy, probe.profile.budgets
+        judged = {policy.max_latency_p90_ms, budget.max_latency_p90_ms} != {None}
+        if judged and probe.profile.latency.measured:
+            pool = next(self._rows.inputs(spec, 256))
+            times = probe.latency({"candidate": [spec.reading.output]}, pool, inputs=spec.inputs)
+            unmet = rule_unmet(times, **probe.profile.latency.rule)
+            evidence = replace(
+                evidence,
+                latency=summarize(times["candidate"], level=policy.alpha),
+                not_measured=() if unmet is None else ((LATENCY, unmet),),
+            )
+        return decide(evidence, policy, budget=budget, today=today())
+
+    def _evidence(self, decisions: NDArray[np.int64], before: NDArray[np.int64], path: Path) -> Evidence:
+        return evidence_of(
+            self._config.policy,
+            decision=decisions,
+            reference=before,
+            label=self._rows.label,
+            sensitive=self._rows.sensitive,
+            subject=self._rows.subject,
+            classes=self._candidates.data.classes,
+            latency=None,
+            not_timed=None,
+            size_bytes=path.stat().st_size,
+        )
+
+    def _write(self, key: str, trial: Trial) -> None:
+        entry = trial.to_json()
+        self._known[key] = entry
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab+", buffering=0) as stream:
+            jsonl.append(stream.fileno(), {"key": key, "trial": entry})
+
+
+def identity_of(device: Mapping[str, Any]) -> dict[str, Any]:
+    """What a trial's outcome depends on and the profile does not say.
+
+    Args:
+        device: the fingerprint after a model was loaded.
+    """
+    engine = device.get("engine", {})
+    found = {key: device.get(key) for key in (*IDENTITY, "container")}
+    return found | {key: engine[key] for key in OF_ENGINE if key in engine}
+
+
+def _trial(choice: Choice, entry: dict[str, Any]) -> Trial:
+    return Trial(**{**entry, "choice": choice})
+
+
+def _said(choice: Choice) -> str:
+    parts = [
+        "" if choice.prune is None else f"pruned by {choice.prune:g}",
+        choice.calibration,
+        f"{len(choice.seven_bit)} nodes with 7-bit weights" if choice.seven_bit else "",
+        f"{len(choice.unsigned)} nodes with unsigned weights" if choice.unsigned else "",
+        "bias corrected" if choice.correct_bias else "",
+        f"{len(choice.float_nodes)} nodes in float" if choice.float_nodes else "",
+        *choice.post,
+    ]
+    return ", ".join(part for part in parts if part)

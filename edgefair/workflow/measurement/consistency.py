@@ -1,0 +1,182 @@
+"""Whether what a device answered can be what the model says of these rows, and who is to blame where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.rows import TableRows
+from edgefair.errors import EdgefairError, MeasurementError, ModelError
+from edgefair.probe.onnx_files.reading import read_decisions
+from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.targets import LoadedModel, Probe, load_profile, open_target
+
+Answered = tuple[NDArray[np.int64], NDArray[np.float32]]
+HERE = "local"
+# Rows of every (group, label) cell that are asked again, and of all cells at most. With 100 rows, a change of one
+# decision in twenty is missed once in 170 times.
+ROWS_OF_CELL = 100
+ROWS_AT_MOST = 4000
+LEAST_OF_CELL = 8
+# Of a probability, between two answers to the same row: kernels may round otherwise in batches of another size.
+TOLERANCE = 0.05
+# Share of the rows that may move by more: where a code of INT8 lies on an edge, rounding moves it by a whole step.
+ALLOWED = 0.005
+
+
+class SecondAsking:
+    """Asks rows of every (group, label) cell again, in an order of their own and each in a batch of its own.
+
+    A device is asked for one row at a time when it is used, and for thousands when it is measured. A model that looks
+    at its batch decides otherwise then; a device that returns old answers, mixes up the rows, or repeats one answer
+    contradicts itself; one whose model is constant does not.
+
+    Args:
+        rows: all rows that are asked.
+        batch_rows: how many of them at a time.
+    """
+
+    def __init__(self, probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSpec, batch_rows: int) -> None:
+        self._probe = probe
+        self._model = model
+        self._spec = spec
+        # By the file's digest: nobody can make a model for the rows that it will be asked again.
+        self._picked = _of_every_cell(rows, np.random.default_rng(int(model.sha256[:16], 16)))
+        self._rows = rows.take(self._picked)
+        self._in_batches = rows.take(np.resize(self._picked, max(len(self._picked), min(batch_rows, len(rows)))))
+        self._batch_rows = batch_rows
+        self._first = np.full(len(self._picked), -1, dtype=np.int64)
+        self._score = np.full((len(self._picked), len(spec.classes)), np.nan, dtype=np.float32)
+
+    def note(self, start: int, decision: NDArray[np.int64], score: NDArray[np.float32] | None) -> None:
+        """Keep what was answered first: decisions [n], and P(class) [n, classes] if any, of rows from `start` on."""
+        inside = (self._picked >= start) & (self._picked < start + len(decision))
+        self._first[inside] = decision[self._picked[inside] - start]
+        if score is not None:
+            self._score[inside] = score[self._picked[inside] - start]
+
+    def changed(self) -> int:
+        """Ask again: how many rows are decided otherwise alone than among others, by a hair's breadth each.
+
+        Raises:
+            MeasurementError: the device contradicts itself.
+            ModelError: the model does, on this machine too: its rows decide about each other.
+        """
+        alone = self._answers(self._probe, self._model)
+        moved = self._moved((self._first, self._score), alone)
+        if moved <= self._allowed:
+            return int(np.count_nonzero(self._first != alone[0]))
+        if self._depends_on_its_batch():
+            raise ModelError(
+                f"'{self._model.path}' answers a row otherwise when other rows are in its batch",
+                expected="a model that decides every row by itself: a device asks for one row at a time",
+                fix="export it for inference (no batch statistics, no dynamic scales over the batch)",
+            )
+        raise MeasurementError(
+            f"target '{self._probe.profile.name}': asked again for {len(self._picked)} rows of '{self._model.path}' in "
+            f"another order and one by one, the device answered {moved} of them differently",
+            expected="the same answer to the same row",
+            fix="it mixes up or repeats answers: check its runtime, its memory and its power supply",
+        )
+
+    def confirm(self, decisions: NDArray[np.int64]) -> None:
+        """Compare decisions of all rows, each made alone, int64 [rows], with one more asking.
+
+        Raises:
+            MeasurementError: the device decides the same row, asked the same way, otherwise.
+        """
+        again, _ = self._answers(self._probe, self._model)
+        differ = int(np.count_nonzero(decisions[self._picked] != again))
+        if differ:
+            raise MeasurementError(
+                f"target '{self._probe.profile.name}': asked twice for {len(again)} rows of '{self._model.path}', one "
+                f"by one, the device decided {differ} of them differently",
+                expected="the same decision of the same row",
+                fix="its answers are not reproducible: check its runtime, its memory and its power supply",
+            )
+
+    @property
+    def _allowed(self) -> int:
+        return max(1, round(ALLOWED * len(self._picked)))
+
+    def _depends_on_its_batch(self) -> bool:
+        """Whether this machine's own runtime answers rows otherwise alone than in batches of the usual size."""
+        try:
+            with open_target(load_profile(HERE)) as host:
+                here = host.load(self._model.path, name="here")
+                decision, score = self._read(host, here, self._in_batches, one_by_one=False)
+                together = decision[: len(self._picked)], score[: len(self._picked)]
+                return self._moved(together, self._answers(host, here)) > self._allowed
+        except EdgefairError:
+            return False
+
+    def _answers(self, probe: Probe, model: LoadedModel) -> Answered:
+        """What the picked rows are answered, each alone."""
+        return self._read(probe, model, self._rows, one_by_one=True)
+
+    def _read(self, probe: Probe, model: LoadedModel, rows: TableRows, *, one_by_one: bool) -> Answered:
+        """Decisions int64 [rows] and P(class) float32 [rows, classes], NaN where the model gives none."""
+        spec, decisions, scores = self._spec, [], []
+        batches = rows.inputs(spec, self._batch_rows)
+        for batch in probe.run(model, batches, outputs_of(spec), inputs=spec.inputs, one_by_one=one_by_one):
+            try:
+                decision, score = read_decisions(batch, spec.reading, len(spec.classes))
+            except ValueError as error:
+                raise MeasurementError(
+                    f"target '{probe.profile.name}': {error}; asked for the same rows before, it answered well"
+                ) from error
+            decisions.append(decision)
+            scores.append(np.full((len(decision), len(spec.classes)), np.nan) if score is None else score)
+        return np.concatenate(decisions), np.concatenate(scores)
+
+    def _moved(self, one: Answered, other: Answered) -> int:
+        """How many rows were answered otherwise: by their scores; by their decisions where there are no scores."""
+        if np.isnan(one[1]).any():
+            return int(np.count_nonzero(one[0] != other[0]))
+        return int(np.count_nonzero(np.abs(one[1] - other[1]).max(axis=1) > TOLERANCE))
+
+
+def _of_every_cell(rows: TableRows, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Positions of rows of every (group, label) cell, in an order that is not theirs: int64 [picked]."""
+    cell = rows.label
+    for column in rows.sensitive.values():
+        cell = np.unique(cell * len(column.values) + column.codes, return_inverse=True)[1]
+    size = np.bincount(cell)
+    size, cell = size[size > 0], np.unique(cell, return_inverse=True)[1]
+    most = min(ROWS_OF_CELL, max(LEAST_OF_CELL, ROWS_AT_MOST // len(size)))
+    order = rng.permutation(len(rows))
+    of_cell = order[np.argsort(cell[order], kind="stable")]
+    rank = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
+    return rng.permutation(of_cell[rank < most])
+
+
+def outputs_of(spec: ModelSpec) -> list[str]:
+    """Names of the outputs that decisions and scores are read from."""
+    return [name for name in (spec.reading.output, spec.reading.score) if name is not None]
+
+
+def unreadable(
+    probe: Probe, model: LoadedModel, spec: ModelSpec, batch: Mapping[str, NDArray[Any]], error: ValueError
+) -> EdgefairError:
+    """The error for outputs that cannot be read: the device is to blame if this machine's own run of the batch can.
+
+    Args:
+        batch: inputs of the rows, as they were sent.
+        error: why they cannot be read.
+    """
+    wrong = ModelError(f"'{model.path}': {error}", fix="say how to read the output under model.output in the config")
+    try:
+        with open_target(load_profile(HERE)) as host:
+            here = host.load(model.path, name="here")
+            (found,) = host.run(here, iter([dict(batch)]), outputs_of(spec), inputs=spec.inputs)
+        read_decisions(found, spec.reading, len(spec.classes))
+    except (EdgefairError, ValueError):
+        return wrong
+    return MeasurementError(
+        f"target '{probe.profile.name}': {error}",
+        expected="what onnxruntime on this machine answers to the same rows of the same file, which can be read",
+        fix="the device's outputs are damaged: check its runtime, its memory and its power supply",
+    )

@@ -1,0 +1,259 @@
+"""Judge a model file on every target, or a record of such measurements, and report."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import edgefair
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.decision.decide import check_waivers, decide
+from edgefair.decision.policy import not_judged_note
+from edgefair.decision.verdict import worst
+from edgefair.errors import DataError
+from edgefair.files import shown, shown_in
+from edgefair.measure.bootstrap import gap_bootstrap
+from edgefair.measure.disagreement import disagreements
+from edgefair.measure.flips import cell_flips
+from edgefair.probe.device import slowed_down
+from edgefair.report.model import DataSection, ModelFile, Report, TargetResult
+from edgefair.targets import LoadedModel, TargetProfile, open_target
+from edgefair.workflow.measurement.fleet import load_fleet, on_each
+from edgefair.workflow.measurement.ledger import LEDGER, spend
+from edgefair.workflow.measurement.measure import evidence_of, latencies, measure
+from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
+from edgefair.workflow.models.infer_spec import foreign_spec
+from edgefair.workflow.progress import Progress, silent
+
+# Of the reference's speed: below it a report says that compression made the model slower.
+SLOWER = 0.97
+SECONDS_PER_PAIR = 4e-6
+
+
+def judge_file(
+    config: Config,
+    data: DataSet,
+    model: Path,
+    *,
+    command: str,
+    shown_as: Path,
+    reference: Path | None,
+    reference_as: Path | None = None,
+    own_reference: bool = False,
+    latency: bool,
+    record: Path | None = None,
+    settings: dict[str, Any],
+    notes: tuple[str, ...],
+    reading_s: float,
+    progress: Progress,
+) -> Report:
+    """Measure and judge a model file on every target, with data that is read already.
+
+    Args:
+        shown_as, reference_as: the paths that a reader of the report knows the models by; default for the reference:
+            its own.
+        own_reference: whether nothing was compressed: the model stands as its own reference, and is measured once.
+        record: also write the raw measurements here.
+        reading_s: seconds that reading the data took.
+
+    Raises:
+        UsageError: an unknown target, or two with one name.
+        ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
+    """
+    before_as = shown_as if own_reference and reference_as is None else reference_as
+
+    def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
+        told(0, 0, f"starting {profile.name}")
+        started = time.perf_counter()
+        with open_target(profile) as probe:
+            ready = time.perf_counter()
+            measured = measure(
+                probe,
+                model,
+                data.audit,
+                classes=data.classes,
+                reference=reference,
+                fallback_spec=lambda loaded: foreign_spec(loaded, data, config.model),
+                with_latency=latency,
+                progress=told,
+            )
+        base = measured.candidate if own_reference else measured.reference
+        return TargetRecord(
+            target=profile.name,
+            device=probe.device,
+            budgets=profile.budgets,
+            rules=profile.latency,
+            model=_file(measured.candidate, shown_as),
+            reference=None if base is None else _file(base, before_as or Path(shown(base.path, config.base))),
+            decision=measured.decisions,
+            reference_decision=measured.decisions if own_reference else measured.reference_decisions,
+            times=measured.times,
+            not_timed=measured.not_timed,
+            notes=measured.notes,
+            timings_s={"reading": reading_s, "starting": ready - started, **measured.timings_s},
+        )
+
+    targets = tuple(on_each(load_fleet(config.targets), on_target, progress))
+    made = Record(
+        name=str(shown_as),
+        created=now(),
+        rows=RecordedRows.of(data.audit, data.classes, source=shown(data.source, config.base)),
+        data=DataSection(shown_in(config.data.model_dump(mode="json"), config.base), dict(data.shares)),
+        targets=targets,
+        settings=settings,
+        notes=notes,
+    )
+    if record is not None:
+        save_record(record, made)
+    return _judge(config, made, command=command, progress=progress)
+
+
+def judge_record(config: Config, path: str | Path, *, progress: Progress = silent) -> Report:
+    """Judge a record of `verify --record` by the config's policy: no device, model or data is needed.
+
+    Raises:
+        DataError: not a record, or one without an attribute that the policy judges.
+        PolicyError: a waiver has run out.
+    """
+    path = Path(path)
+    check_waivers(config.policy, today())
+    record = load_record(path)
+    for name in config.policy.base_attributes:
+        if name not in record.rows.sensitive:
+            raise DataError(
+                f"'{path}' holds no attribute '{name}', which the policy judges",
+                expected=f"one of {', '.join(record.rows.sensitive)}",
+                fix="measure again with it under data.sensitive",
+            )
+    note = f"judged from the record '{shown(path, config.base)}' of {record.created}: nothing was measured now"
+    return _judge(config, dataclasses.replace(record, notes=(*record.notes, note)), command="verify", progress=progress)
+
+
+def _judge(config: Config, record: Record, *, command: str, progress: Progress) -> Report:
+    progress(0, 0, _judging(config))
+    results = tuple(_result(config, record.rows, target) for target in record.targets)
+    files = record.targets[0].model, record.targets[0].reference
+    outcome = worst(item.verdict.outcome for item in results)
+    created = now()
+    ledger = spend(
+        config.base,
+        audit=record.rows.audit.fingerprint,
+        sketch=record.rows.sketch,
+        model=files[0].sha256,
+        outcome=str(outcome),
+        created=created,
+        command=command,
+    )
+    unjudged = config.policy.not_judged(record.rows.sensitive)
+    notes = [not_judged_note(unjudged)] if unjudged else []
+    notes += [*record.notes, *(note for target in record.targets for note in target.notes)]
+    notes += [note for result in results for note in (*_speed_note(result), *_drift_note(result))]
+    if not ledger:
+        notes.append(f"the ledger beside the config ('{LEDGER}') could not be written")
+    return Report(
+        command=command,
+        version=edgefair.__version__,
+        created=created,
+        model=files[0],
+        reference=files[1],
+        audit=record.rows.audit,
+        data=record.data,
+        policy=config.policy.model_dump(mode="json"),
+        targets=results,
+        disagreements=disagreements(
+            {target.target: target.decision for target in record.targets},
+            {name: record.rows.sensitive[name] for name in config.policy.base_attributes},
+        ),
+        settings=record.settings,
+        ledger=ledger,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _result(config: Config, rows: RecordedRows, target: TargetRecord) -> TargetResult:
+    started = time.perf_counter()
+    policy = config.policy
+    latency, reference_latency, faster = latencies(target.times, level=policy.alpha, seed=config.seed)
+    evidence = evidence_of(
+        policy,
+        decision=target.decision,
+        reference=None if target.own_reference else target.reference_decision,
+        label=rows.label,
+        sensitive=rows.sensitive,
+        subject=rows.subject,
+        classes=rows.classes,
+        latency=latency,
+        not_timed=target.not_judged,
+        size_bytes=target.model.bytes,
+        own_reference=target.own_reference,
+    )
+    verdict = decide(evidence, policy, budget=target.budgets, today=today())
+    return TargetResult(
+        target=target.target,
+        device=target.device,
+        budgets=target.budgets.model_dump(exclude_none=True),
+        verdict=verdict,
+        counts=evidence.counts.to_json(),
+        evidence=evidence.to_json(),
+        flips=() if evidence.paired is None else cell_flips(evidence.paired),
+        bootstrap={
+            attribute: gap_bootstrap(evidence.counts.by(*policy.attributes_of(attribute)), seed=config.seed)
+            for attribute in policy.attributes
+        },
+        latency=latency,
+        reference_latency=reference_latency,
+        speed_up=faster,
+        timings_s={**target.timings_s, "verdict": time.perf_counter() - started},
+    )
+
+
+def _judging(config: Config) -> str:
+    """What judging will take, so that nobody waits for a thousand groups without knowing."""
+    pairs = sum(len(config.policy.groups(name)) ** 2 // 2 for name in config.policy.attributes)
+    seconds = pairs * SECONDS_PER_PAIR
+    return "judging" if seconds < 1 else f"judging {pairs:,} pairs of groups, about {seconds:.0f} s"
+
+
+def today() -> datetime.date:
+    """The day on which waivers must still hold, UTC."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def now() -> str:
+    """The moment, UTC, ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _file(model: LoadedModel, shown_as: Path) -> ModelFile:
+    return ModelFile(path=str(shown_as), sha256=model.sha256, bytes=model.bytes)
+
+
+def _speed_note(result: TargetResult) -> Sequence[str]:
+    speed = result.speed_up
+    if speed is None or speed.upper >= SLOWER:
+        return ()
+    return (
+        f"on target '{result.target}' the compressed model is slower than the reference: it runs at {speed.ratio:.2f} "
+        f"of its speed ({speed.lower:.2f} to {speed.upper:.2f}), batch 1",
+    )
+
+
+def _drift_note(result: TargetResult) -> Sequence[str]:
+    """What a reader must know of how steadily the device ran while it was timed."""
+    if result.latency is None:
+        return ()
+    notes = []
+    if slowed_down(result.device.get("before_timing", {}), result.device.get("after_timing", {})):
+        notes.append(f"target '{result.target}' slowed itself down while it was timed (heat or a weak power supply)")
+    if result.latency.drifted:
+        way = "slower" if result.latency.drift > 0 else "faster"
+        notes.append(
+            f"target '{result.target}' became {abs(result.latency.drift):.0%} {way} while it was timed (median of the "
+            "last third of the queries against the first): it throttled, or something else ran there"
+        )
+    return notes

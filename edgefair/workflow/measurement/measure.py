@@ -1,0 +1,364 @@
+"""Run a model file over the audit rows on one target, and time it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.files.table import Categories
+from edgefair.data.rows import TableRows
+from edgefair.data.survey.unseen import unseen_notes
+from edgefair.data.texts import Texts
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.gates import LATENCY
+from edgefair.decision.policy import Policy
+from edgefair.errors import ModelError, UsageError
+from edgefair.measure.counts import GroupCounts
+from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
+from edgefair.measure.paired import PairedCounts
+from edgefair.probe.inputs.features import plain_text
+from edgefair.probe.onnx_files.reading import read_decisions
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.targets import LoadedModel, Probe
+from edgefair.targets.binding import check_binding
+from edgefair.workflow.measurement.consistency import SecondAsking, outputs_of, unreadable
+from edgefair.workflow.measurement.design import design_of
+from edgefair.workflow.progress import Progress
+
+# Makes the spec of a model file that carries none.
+Fallback = Callable[[LoadedModel], ModelSpec]
+
+BATCH_ROWS = 4096
+LATENCY_POOL = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What one target showed.
+
+    Attributes:
+        decisions: the candidate's, int64 [rows].
+        reference_decisions: the reference's, int64 [rows]; None without one.
+        times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
+        not_timed: why they were not; empty where they were.
+        timings_s: seconds of each phase.
+        notes: what a reader of the verdict must know of how the rows were fed.
+    """
+
+    candidate: LoadedModel
+    reference: LoadedModel | None
+    decisions: NDArray[np.int64]
+    reference_decisions: NDArray[np.int64] | None
+    times: dict[str, NDArray[np.int64]]
+    not_timed: str
+    timings_s: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+
+def measure(
+    probe: Probe,
+    model: Path,
+    rows: TableRows,
+    *,
+    classes: tuple[str, ...],
+    reference: Path | None,
+    fallback_spec: Fallback,
+    with_latency: bool,
+    progress: Progress,
+) -> Measurement:
+    """Decide every row on the target, then time single queries of candidate and reference, interleaved.
+
+    Args:
+        classes: of the data, in the order of the model's.
+        fallback_spec: makes the spec of a model file that carries none.
+
+    Raises:
+        UsageError: the reference is the candidate itself.
+        ModelError: a file that cannot be loaded or does not fit the data.
+        MeasurementError: the device was lost or its answers cannot be believed.
+    """
+    started = time.perf_counter()
+    candidate = probe.load(model, name="candidate")
+    spec = spec_of(candidate, fallback_spec, classes)
+    unseen = unseen_notes(rows, spec)
+    base = None if reference is None else _reference(probe, reference, candidate)
+    loaded = time.perf_counter()
+    decided = decide_rows(probe, candidate, rows, spec, progress)
+    done = time.perf_counter()
+    before = None
+    if base is not None:
+        before = decide_rows(probe, base, rows, spec_of(base, lambda _: spec, classes), progress)
+    compared = time.perf_counter()
+    times, why = _times(probe, candidate, base, rows, spec, with_latency, progress)
+    finished = time.perf_counter()
+    return Measurement(
+        candidate=candidate,
+        reference=base,
+        decisions=decided.decisions,
+        reference_decisions=None if before is None else before.decisions,
+        times=times,
+        not_timed=why,
+        timings_s={
+            "loading": loaded - started,
+            "encoding": decided.encoding_s,
+            "inference": done - loaded - decided.encoding_s,
+            "reference": compared - done,
+            "latency": finished - compared,
+        },
+        notes=(*decided.notes, *(() if before is None else before.notes), *_cut_texts(rows, spec), *unseen),
+    )
+
+
+def _reference(probe: Probe, path: Path, candidate: LoadedModel) -> LoadedModel:
+    """The model before compression, loaded.
+
+    Raises:
+        UsageError: it is the candidate: nothing would be compared.
+    """
+    base = probe.load(path, name="reference")
+    if base.sha256 == candidate.sha256:
+        raise UsageError(
+            f"the reference '{path}' is the candidate itself (sha256 {base.sha256[:16]})",
+            expected="the model before compression: against itself a model never loses anything",
+            fix="name another file with --reference, or none",
+        )
+    return base
+
+
+def evidence_of(
+    policy: Policy,
+    *,
+    decision: NDArray[np.int64],
+    reference: NDArray[np.int64] | None,
+    label: NDArray[np.int64],
+    sensitive: Mapping[str, Categories],
+    subject: Categories | None,
+    classes: tuple[str, ...],
+    latency: LatencySummary | None,
+    not_timed: str | None,
+    size_bytes: int,
+    own_reference: bool = False,
+) -> Evidence:
+    """What a verdict depends on, counted from decisions int64 [rows] of the candidate and of the reference, if any.
+
+    Args:
+        not_timed: why latency cannot be judged, if it cannot.
+        own_reference: whether nothing was compressed, and so there is no other model to compare with.
+    """
+    attributes = {name: sensitive[name] for name in policy.base_attributes}
+    paired = None
+    if reference is not None:
+        paired = PairedCounts.from_rows(
+            attributes, label=label, reference=reference, candidate=decision, classes=classes
+        )
+    return Evidence(
+        counts=GroupCounts.from_rows(attributes, label=label, decision=decision, classes=classes),
+        paired=paired,
+        latency=latency,
+        size_bytes=size_bytes,
+        design=design_of(
+            policy,
+            subject=subject,
+            sensitive=sensitive,
+            label=label,
+            decision=decision,
+            reference=reference,
+            classes=len(classes),
+        ),
+        not_measured=((LATENCY, not_timed),) if not_timed else (),
+        own_reference=own_reference,
+    )
+
+
+def latencies(
+    times: Mapping[str, NDArray[np.int64]], *, level: float, seed: int
+) -> tuple[LatencySummary | None, LatencySummary | None, SpeedUp | None]:
+    """Latency of the candidate, of the reference, and their ratio, as far as there are times of them."""
+    if not times:
+        return None, None, None
+    candidate = summarize(times["candidate"], level=level)
+    if "reference" not in times:
+        return candidate, None, None
+    faster = speed_up(times["reference"], times["candidate"], level=level, seed=seed)
+    return candidate, summarize(times["reference"], level=level), faster
+
+
+def _cut_texts(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:
+    """How many texts are longer than the model takes, and in which group most."""
+    tokens = next((item.tokens for item in spec.inputs if item.tokens is not None), None)
+    column = None if tokens is None else rows.table.columns[tokens.column]
+    if tokens is None or not isinstance(column, Texts):
+        return ()
+    cut = column.longer_than(tokens.length)
+    if not cut.any():
+        return ()
+    shares = {
+        (name, value): float(cut[values.codes == code].mean())
+        for name, values in rows.sensitive.items()
+        for code, value in enumerate(values.values)
+        if value in values.present
+    }
+    (attribute, group), share = max(shares.items(), key=lambda item: item[1])
+    return (
+        f"{int(cut.sum()):,} of {len(cut):,} audit texts are longer than the model's {tokens.length} tokens and were "
+        f"cut there; most of the rows with {attribute} = {group} ({share:.1%})",
+    )
+
+
+def spec_of(model: LoadedModel, fallback: Fallback, classes: tuple[str, ...]) -> ModelSpec:
+    """The spec in the file's metadata, else the fallback; checked against the graph and the data.
+
+    Args:
+        classes: of the data, in the order of the model's.
+
+    Raises:
+        ModelError: no spec, an unreadable one, or one that the graph or the data does not fit.
+    """
+    text = model.metadata.get(SPEC_METADATA_KEY)
+    if text is not None:
+        try:
+            spec = ModelSpec.from_json(text)
+        except ValueError as error:
+            raise ModelError(f"'{model.path}' carries a spec that cannot be read: {error}") from error
+    else:
+        spec = fallback(model)
+    check_classes(str(model.path), spec.classes, classes)
+    check_binding(model, spec)
+    return spec
+
+
+def check_classes(name: str, found: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    """The model's k-th class must be the data's k-th: a device answers with the model's names.
+
+    Raises:
+        ModelError: other names, or the same names in another order.
+    """
+    if tuple(map(plain_text, found)) == expected:
+        return
+    raise ModelError(
+        f"'{name}' has the classes {', '.join(found)} and the data {', '.join(expected)}",
+        expected="the same classes in the same order: else every decision would be read as another",
+        fix=f"set data.classes: [{', '.join(found)}]"
+        if set(map(plain_text, found)) == set(expected)
+        else "rename the values with data.merge, and list data.classes in the model's order",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """What a target decided of some rows.
+
+    Attributes:
+        decisions: int64 [rows].
+        encoding_s: seconds spent encoding, while the device was at work on the batch before.
+        notes: what a reader of the verdict must know of how the rows were asked.
+    """
+
+    decisions: NDArray[np.int64]
+    encoding_s: float
+    notes: tuple[str, ...] = ()
+
+
+def decide_rows(probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSpec, progress: Progress) -> Decided:
+    """Decide every row.
+
+    In batches; where a row of a sample is decided otherwise when it is asked alone, as a device is asked, all rows are
+    asked one by one.
+
+    Raises:
+        ModelError: the model's outputs are no decisions, or rows of one batch decide about each other.
+        MeasurementError: the device was lost, contradicts itself, or returns outputs that the model cannot have.
+    """
+    again = SecondAsking(probe, model, rows, spec, rows.batch_rows(spec, BATCH_ROWS))
+    decisions, seconds = _decisions(probe, model, rows, spec, progress, heard=again.note)
+    changed = again.changed()
+    if not changed:
+        return Decided(decisions, seconds)
+    alone, more = _decisions(probe, model, rows, spec, progress, one_by_one=True)
+    again.confirm(alone)
+    note = (
+        f"target '{probe.profile.name}' decides {int(np.count_nonzero(alone != decisions)):,} of {len(rows):,} rows of "
+        f"{model.name} otherwise alone than in a batch (they lie on the edge of a decision): every row was asked alone"
+    )
+    return Decided(alone, seconds + more, (note,))
+
+
+def _decisions(
+    probe: Probe,
+    model: LoadedModel,
+    rows: TableRows,
+    spec: ModelSpec,
+    progress: Progress,
+    *,
+    one_by_one: bool = False,
+    heard: Callable[[int, NDArray[np.int64], NDArray[np.float32] | None], None] | None = None,
+) -> tuple[NDArray[np.int64], float]:
+    """Decisions int64 [rows] and the seconds spent encoding.
+
+    Args:
+        heard: gets the position of the first row of every batch, its decisions and its scores.
+    """
+    way = ", one row at a time" if one_by_one else ""
+    progress(0, 0, f"deciding {len(rows):,} rows on {probe.profile.name} ({model.name}){way}")
+    size = rows.batch_rows(spec, BATCH_ROWS)
+    clock = _Clock(rows.inputs(spec, size))
+    parts: list[NDArray[np.int64]] = []
+    done = 0
+    for batch in probe.run(model, clock, outputs_of(spec), inputs=spec.inputs, one_by_one=one_by_one):
+        try:
+            decision, score = read_decisions(batch, spec.reading, len(spec.classes))
+        except ValueError as error:
+            sent = next(itertools.islice(rows.inputs(spec, size), len(parts), None))
+            raise unreadable(probe, model, spec, sent, error) from error
+        if heard is not None:
+            heard(done, decision, score)
+        parts.append(decision)
+        done += len(decision)
+        progress(done, len(rows), f"deciding ({model.name})")
+    return np.concatenate(parts), clock.seconds
+
+
+class _Clock:
+    """Passes batches on and adds up how long it took to make them."""
+
+    def __init__(self, batches: Iterator[dict[str, NDArray[Any]]]) -> None:
+        self.batches = batches
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
+        return self
+
+    def __next__(self) -> dict[str, NDArray[Any]]:
+        started = time.perf_counter()
+        try:
+            return next(self.batches)
+        finally:
+            self.seconds += time.perf_counter() - started
+
+
+def _times(
+    probe: Probe,
+    candidate: LoadedModel,
+    reference: LoadedModel | None,
+    rows: TableRows,
+    spec: ModelSpec,
+    with_latency: bool,
+    progress: Progress,
+) -> tuple[dict[str, NDArray[np.int64]], str]:
+    """Query times per model and, where there are none, why."""
+    if not probe.profile.latency.measured:
+        return {}, f"target '{probe.profile.name}' is emulated: its clock says nothing about a device"
+    if not with_latency:
+        return {}, "the latency phase was left out (--no-latency)"
+    progress(0, 0, "timing")
+    pool = next(rows.inputs(spec, rows.batch_rows(spec, LATENCY_POOL)))
+    names = [candidate.name] if reference is None else [reference.name, candidate.name]
+    outputs = {name: [spec.reading.output] for name in names}
+    return probe.latency(outputs, pool, inputs=spec.inputs, energy=True), ""

@@ -1,0 +1,297 @@
+"""Raw measurements, saved so that they can be judged or compared later without the device, the model or the data."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.files.npz import read_npz
+from edgefair.data.files.table import MISSING, Categories
+from edgefair.data.identity.hashing import hash_categories
+from edgefair.data.identity.ids import check_ids
+from edgefair.data.rows import TableRows
+from edgefair.errors import DataError, UsageError
+from edgefair.files import write_atomic
+from edgefair.measure.latency import rule_unmet
+from edgefair.measure.sketch import SKETCH_ROWS, sketch_of
+from edgefair.report.model import AuditRows, DataSection, ModelFile
+from edgefair.targets.fingerprint import checked_fingerprint
+from edgefair.targets.sections import Budgets, LatencyRules
+from edgefair.targets.timing import check_times
+from edgefair.workflow.measurement.recorded import integers, record_facts, text_column
+
+RECORD_SCHEMA = "edgefair.record/4"
+
+
+@dataclass(frozen=True, eq=False)
+class TargetRecord:
+    """What one device showed.
+
+    Attributes:
+        device: its fingerprint.
+        budgets: what a model may cost there, as the target's profile said.
+        rules: how long latency was to be measured, as the target's profile said.
+        decision, reference_decision: int64 [rows].
+        times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
+        not_timed: why they were not; empty where they were.
+        notes: what a reader of the verdict must know of how the rows were fed.
+        timings_s: seconds of each phase.
+    """
+
+    target: str
+    device: dict[str, Any]
+    budgets: Budgets
+    rules: LatencyRules
+    model: ModelFile
+    reference: ModelFile | None
+    decision: NDArray[np.int64]
+    reference_decision: NDArray[np.int64] | None
+    times: dict[str, NDArray[np.int64]]
+    not_timed: str
+    notes: tuple[str, ...]
+    timings_s: dict[str, float]
+
+    def facts(self) -> dict[str, Any]:
+        """All but the arrays, as JSON types."""
+        return {
+            "target": self.target,
+            "device": self.device,
+            "budgets": self.budgets.model_dump(),
+            "rules": self.rules.model_dump(),
+            "model": asdict(self.model),
+            "reference": None if self.reference is None else asdict(self.reference),
+            "times": list(self.times),
+            "not_timed": self.not_timed,
+            "notes": list(self.notes),
+            "timings_s": self.timings_s,
+        }
+
+    @property
+    def own_reference(self) -> bool:
+        """Whether nothing was compressed: the reference is the model's own file."""
+        return self.reference is not None and self.reference.sha256 == self.model.sha256
+
+    @property
+    def not_judged(self) -> str | None:
+        """Why latency cannot be judged: not measured, or not as long as the profile asks for; None where it can."""
+        return self.not_timed or rule_unmet(self.times, **self.rules.rule)
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str) -> Self:
+        """Read back `facts` and the arrays whose names begin with `prefix`.
+
+        Raises:
+            KeyError, ValueError: not the facts of a target.
+        """
+        reference = facts["reference"]
+        return cls(
+            target=facts["target"],
+            device=checked_fingerprint(facts["device"]),
+            budgets=facts["budgets"],
+            rules=facts["rules"],
+            model=facts["model"],
+            reference=reference,
+            decision=integers(arrays, f"{prefix}decision"),
+            reference_decision=None if reference is None else integers(arrays, f"{prefix}reference"),
+            times={name: arrays[f"{prefix}times/{name}"] for name in facts["times"]},
+            not_timed=facts["not_timed"],
+            notes=tuple(facts["notes"]),
+            timings_s=facts["timings_s"],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedRows:
+    """The rows of a measurement, without their features.
+
+    Attributes:
+        digest: sha256 of the rows in their order: equal digests mean that decisions can be paired.
+        label: int64 [rows].
+        sensitive: attribute -> Categories [rows].
+        ids, subject: declared identity of every row and its person, if any.
+        sketch: a few hashes of the rows (`measure.sketch`): what other audit sets have in common with these.
+    """
+
+    digest: str
+    audit: AuditRows
+    classes: tuple[str, ...]
+    label: NDArray[np.int64]
+    sensitive: dict[str, Categories]
+    ids: Categories | None
+    subject: Categories | None
+    sketch: tuple[int, ...]
+
+    @classmethod
+    def of(cls, rows: TableRows, classes: tuple[str, ...], *, source: str) -> Self:
+        """What a record keeps of the rows."""
+        digest = hashlib.sha256(rows.row_hashes.astype("<u8").tobytes()).hexdigest()
+        audit = AuditRows(source=source, rows=len(rows), fingerprint=rows.fingerprint)
+        # An id stays what it is where other columns are left out or coded anew.
+        sketch = sketch_of(rows.row_hashes if rows.ids is None else hash_categories(rows.ids))
+        return cls(digest, audit, classes, rows.label, dict(rows.sensitive), rows.ids, rows.subject, sketch)
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One model on some rows, measured on one target or more.
+
+    Attributes:
+        name: the model's path or the record's.
+        created: UTC, ISO 8601.
+        data: the config's `data:` section that chose the rows, and how many rows took which part.
+        settings: how the model was made, as far as it is known.
+        notes: facts that a reader must know beside the verdict.
+    """
+
+    name: str
+    created: str
+    rows: RecordedRows
+    data: DataSection
+    targets: tuple[TargetRecord, ...]
+    settings: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def save_record(path: Path, record: Record) -> None:
+    """Write a record as `.npz` (no pickle), for its owner alone: it tells of every person.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    rows = record.rows
+    facts = {
+        "created": record.created,
+        "rows_digest": rows.digest,
+        "audit": asdict(rows.audit),
+        "data": asdict(record.data),
+        "classes": list(rows.classes),
+        "attributes": list(rows.sensitive),
+        "targets": [target.facts() for target in record.targets],
+        "settings": record.settings,
+        "notes": list(record.notes),
+    }
+    arrays: dict[str, Any] = {
+        "schema": np.array(RECORD_SCHEMA),
+        "facts": np.array(json.dumps(facts, ensure_ascii=False)),
+        "label": rows.label.astype(np.int32),
+        "sketch": np.array(rows.sketch, dtype=np.uint64),
+    }
+    columns = {f"sensitive/{name}": column for name, column in rows.sensitive.items()}
+    columns |= {name: column for name, column in (("ids", rows.ids), ("subject", rows.subject)) if column is not None}
+    for name, column in columns.items():
+        arrays[f"values/{name}"] = np.array(column.values)
+        arrays[f"codes/{name}"] = column.codes
+    for index, target in enumerate(record.targets):
+        arrays[f"{index}/decision"] = target.decision.astype(np.int32)
+        if target.reference_decision is not None:
+            arrays[f"{index}/reference"] = target.reference_decision.astype(np.int32)
+        arrays |= {f"{index}/times/{name}": times for name, times in target.times.items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    try:
+        write_atomic(path, buffer.getvalue(), private=True)
+    except OSError as error:
+        raise UsageError(f"the record cannot be written to '{path}': {error.strerror}") from error
+
+
+def load_record(path: Path) -> Record:
+    """Read a record.
+
+    Raises:
+        DataError: not a record, or one in which an id stands twice.
+    """
+    try:
+        arrays = read_npz(path, lambda names: names)
+        if str(arrays["schema"]) != RECORD_SCHEMA:
+            raise ValueError(f"schema {arrays['schema']}")
+        facts = record_facts(str(arrays["facts"]))
+        targets = tuple(
+            TargetRecord.from_facts(dict(item), arrays, f"{index}/") for index, item in enumerate(facts["targets"])
+        )
+        record = Record(
+            name=str(path),
+            created=facts["created"],
+            rows=_rows(facts, arrays),
+            data=facts["data"],
+            targets=targets,
+            settings=facts["settings"],
+            notes=tuple(facts["notes"]),
+        )
+        _check(record)
+        if record.rows.ids is not None:
+            check_ids(record.rows.ids)
+    except (ValueError, KeyError, RecursionError) as error:
+        raise DataError(
+            f"'{path}' is no record: {' '.join(str(error).split())}",
+            expected="a file that `edgefair verify --record` wrote",
+        ) from error
+    return record
+
+
+def _rows(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> RecordedRows:
+    optional = {
+        name: text_column(arrays, name, least=MISSING) for name in ("ids", "subject") if f"codes/{name}" in arrays
+    }
+    return RecordedRows(
+        digest=facts["rows_digest"],
+        audit=facts["audit"],
+        classes=tuple(facts["classes"]),
+        label=integers(arrays, "label"),
+        sensitive={name: text_column(arrays, f"sensitive/{name}", least=0) for name in facts["attributes"]},
+        ids=optional.get("ids"),
+        subject=optional.get("subject"),
+        sketch=tuple(arrays["sketch"].tolist()),
+    )
+
+
+def _check(record: Record) -> None:
+    """Every array has the length that the record says, decisions and labels are classes, and times are times.
+
+    Raises:
+        ValueError: one has not or is not, there is no target, or no sketch of the rows.
+    """
+    rows, classes = record.rows.audit.rows, len(record.rows.classes)
+    if not record.targets or not rows or len(set(record.rows.classes)) < max(2, classes):
+        raise ValueError("it holds no target, no rows, or not two different classes")
+    columns: Sequence[NDArray[Any] | None] = [
+        record.rows.label,
+        *(column.codes for column in record.rows.sensitive.values()),
+        *(column.codes for column in (record.rows.ids, record.rows.subject) if column is not None),
+        *(target.decision for target in record.targets),
+        *(target.reference_decision for target in record.targets),
+    ]
+    if any(column is not None and column.shape != (rows,) for column in columns):
+        raise ValueError(f"its columns have not {rows} rows each")
+    sketch = record.rows.sketch
+    if not 0 < len(sketch) <= min(rows, SKETCH_ROWS) or not all(isinstance(row, int) and row >= 0 for row in sketch):
+        raise ValueError("it holds no sketch of its rows")
+    if len({target.target for target in record.targets}) < len(record.targets):
+        raise ValueError("two of its targets have one name")
+    for target in record.targets:
+        decided = [record.rows.label, target.decision]
+        decided += [] if target.reference_decision is None else [target.reference_decision]
+        if any(column.min() < 0 or column.max() >= classes for column in decided):
+            raise ValueError(f"a label or a decision is none of {classes} classes")
+        if target.own_reference and not np.array_equal(target.decision, decided[-1]):
+            raise ValueError(f"target '{target.target}' decided otherwise with the reference, which is the same file")
+        _check_times(target)
+
+
+def _check_times(target: TargetRecord) -> None:
+    """Query times are positive, as many of each model, of the candidate at least; or it is said why there are none.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if not target.times and not target.not_timed:
+        raise ValueError(f"it has no query times of target '{target.target}' and does not say why")
+    if target.times:
+        check_times(target.times, {"candidate", *target.times})

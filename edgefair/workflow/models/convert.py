@@ -1,0 +1,302 @@
+"""Models that users already have, as one FP32 ONNX file that says how it is fed and read."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.data.files.lazy import LazyColumn
+from edgefair.data.files.readers import READERS
+from edgefair.data.files.table import Categories
+from edgefair.data.texts import Texts
+from edgefair.errors import ModelError, UsageError, missing_extra
+from edgefair.files import sha256_file, shown
+from edgefair.probe.errors import ProbeError
+from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.probe.regular import read_regular
+from edgefair.probe.runtimes.models import open_model
+from edgefair.targets import LoadedModel
+from edgefair.targets.loaded import UnlikeFileError
+from edgefair.training.factories import call_factory
+from edgefair.training.settings import ModelConfig, OutputConfig, PictureConfig
+from edgefair.workflow.measurement.measure import check_classes, spec_of
+from edgefair.workflow.models.infer_spec import foreign_spec
+from edgefair.workflow.progress import Progress
+
+if TYPE_CHECKING:
+    import onnx
+
+HUGGING_FACE = "hf:"
+SUFFIXES = (".onnx", ".pt2", ".skops")
+KINDS = f"a {', '.join(SUFFIXES)} file, hf:FOLDER, or package.module:factory"
+READ_ONLY = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
+
+
+@dataclass(frozen=True)
+class Dense:
+    """The model before compression.
+
+    Attributes:
+        path: the ONNX file, which carries its spec.
+        settings: where it comes from, for the manifest.
+    """
+
+    spec: ModelSpec
+    path: Path
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """A graph and what is known of it beyond its file."""
+
+    graph: onnx.ModelProto
+    config: ModelConfig
+    labels: tuple[str, ...] | None = None
+    # Files whose bytes made the graph, in or below the folder of the first.
+    files: tuple[Path, ...] = ()
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every file, by its path from the folder of the first."""
+        return {path.relative_to(self.files[0].parent).as_posix(): sha256_file(path) for path in self.files}
+
+
+def names_foreign_model(name: str) -> bool:
+    """Whether a name is that of a model to convert, rather than a bundle or an .onnx file."""
+    if name.startswith(HUGGING_FACE) or Path(name).suffix in SUFFIXES[1:]:
+        return True
+    return ":" in name and not Path(name).exists()
+
+
+def names_factory(name: str) -> bool:
+    """Whether a name is that of a function, whose module gets its weights from a file of its own."""
+    path = Path(name)
+    foreign = names_foreign_model(name)
+    return foreign and not name.startswith(HUGGING_FACE) and path.suffix not in SUFFIXES
+
+
+def check_no_rows(path: Path) -> None:
+    """Refuse a table where a model is asked for.
+
+    Raises:
+        ModelError: the file's name is that of a table.
+    """
+    if path.suffix.lower() in READERS and path.is_file():
+        raise ModelError(
+            f"'{path}' holds rows, and no model",
+            expected=f"a bundle, or {KINDS}",
+            fix=f"name the model, and the rows with --data {shlex.quote(str(path))}",
+        )
+
+
+def dense_model(
+    config: Config, data: DataSet, name: str, *, weights: Path | None, to: Path, progress: Progress
+) -> Dense:
+    """Convert a model to the FP32 ONNX file `to`. Nothing is unpickled.
+
+    Args:
+        name: a file or name, as `KINDS` says; a factory returns a torch module or a fitted scikit-learn classifier.
+        weights: of the module that a factory makes: `.safetensors`, or a `.pt` that holds only a state dict.
+
+    Raises:
+        UsageError: a name of no known kind, a missing package.
+        ModelError: a model that cannot be converted, or does not fit the data.
+    """
+    import onnx
+
+    from edgefair.exporters.checked import set_spec
+
+    progress(0, 0, "converting to ONNX")
+    made = _converted(config, data, name, weights)
+    if made.labels is not None:
+        _check_labels(name, made.labels, data.classes)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save_model(made.graph, to)
+    loaded = _described(to, name)
+    spec = spec_of(loaded, lambda found: foreign_spec(found, data, made.config), data.classes)
+    set_spec(made.graph, spec)
+    onnx.save_model(made.graph, to)
+    return Dense(spec, to, {"model": _shown(config, name), "files": made.digests()})
+
+
+def _shown(config: Config, name: str) -> str:
+    prefix = HUGGING_FACE if name.startswith(HUGGING_FACE) else ""
+    return prefix + shown(name.removeprefix(prefix), config.base)
+
+
+def spec_here(config: Config, data: DataSet, path: Path) -> ModelSpec:
+    """How an .onnx file is fed and read, as this machine's onnxruntime sees it.
+
+    Raises:
+        ModelError: it cannot be loaded, or nothing says how it is fed.
+    """
+    loaded = _described(path, str(path))
+    return spec_of(loaded, lambda found: foreign_spec(found, data, config.model), data.classes)
+
+
+def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -> _Converted:
+    path = Path(name)
+    if weights is not None and path.suffix in SUFFIXES:
+        raise UsageError(f"'{name}' has its weights inside", fix="leave --weights out")
+    if path.suffix == ".onnx":
+        from edgefair.exporters.checked import read_model
+
+        return _Converted(read_model(path), config.model, files=(path, *_external_files(path)))
+    try:
+        if name.startswith(HUGGING_FACE):
+            return _hugging_face(config.model, data, Path(name.removeprefix(HUGGING_FACE)))
+        if path.suffix == ".pt2":
+            from edgefair.exporters.pt2 import from_pt2
+
+            return _Converted(from_pt2(path), config.model, files=(path,))
+        if path.suffix == ".skops":
+            from edgefair.exporters.scikit import read_skops
+
+            return _scikit(config.model, data, read_skops(path, trusted=config.model.trust), files=(path,))
+        if ":" in name:
+            return _factory(config.model, data, name, weights)
+    except ImportError as error:
+        raise missing_extra("this model", "torch", error) from error
+    raise UsageError(f"'{name}' is no model that can be converted", expected=KINDS)
+
+
+def _external_files(path: Path) -> tuple[Path, ...]:
+    """The files beside an ONNX file that hold weights of it."""
+    import onnx
+
+    from edgefair.graphs.names import parts_of
+
+    tensors: list[onnx.TensorProto] = []
+    for part in parts_of(onnx.load_model(path, load_external_data=False)):
+        tensors += part.initializer if isinstance(part, onnx.GraphProto) else ()
+        for attribute in (attribute for node in part.node for attribute in node.attribute):
+            tensors += (attribute.t, *attribute.tensors)
+    entries = (entry for tensor in tensors for entry in tensor.external_data if entry.key == "location")
+    return tuple(path.parent / location for location in sorted({entry.value for entry in entries}))
+
+
+def _hugging_face(model: ModelConfig, data: DataSet, folder: Path) -> _Converted:
+    from edgefair.exporters.hugging_face import from_hugging_face
+
+    hub = from_hugging_face(folder)
+    column = next(iter(data.splits.values())).table.columns[data.features[0]]
+    holds = column.kind if isinstance(column, LazyColumn) else "a table"
+    if holds != {"image-classification": "pictures", "text-classification": "texts"}[hub.task]:
+        raise ModelError(f"'{folder}' is a model for {hub.task}, and the data holds {holds}")
+    update: dict[str, Any] = {"output": model.output or OutputConfig(name="logits", kind="logits")}
+    if hub.picture is not None:
+        update["picture"] = _picture_config(folder, asdict(hub.picture))
+    if isinstance(column, Texts) and hub.tokenizer is not None:
+        digest = sha256_file(hub.tokenizer)
+        if digest != column.tokenizer.sha256:
+            raise ModelError(
+                f"the tokenizer of '{folder}' (sha256 {digest[:12]}...) is not that of data.tokenizer",
+                expected=f"sha256 {column.tokenizer.sha256[:12]}..., '{column.tokenizer.path}'",
+                fix=f"set data.tokenizer: {folder}",
+            )
+        length = hub.length or model.text_length
+        if "text_length" in model.model_fields_set and model.text_length > length:
+            raise ModelError(
+                f"model.text_length is {model.text_length}", expected=f"at most {length}, as the model has"
+            )
+        update["text_length"] = min(model.text_length, length)
+    weights = tuple(sorted(folder.glob("*.safetensors")))
+    return _Converted(hub.model, model.model_copy(update=update), hub.labels, weights)
+
+
+def _picture_config(folder: Path, settings: dict[str, Any]) -> PictureConfig:
+    try:
+        return PictureConfig(**settings)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ModelError(
+            f"the preprocessing of '{folder}' cannot be repeated on a device: {first['loc'][0]} is {first['input']!r}",
+            expected=first["msg"],
+        ) from error
+
+
+def _factory(model: ModelConfig, data: DataSet, name: str, weights: Path | None) -> _Converted:
+    input_name, shape, dtype = _input(model, data)
+    facts: dict[str, Any] = {"features": shape, "classes": len(data.classes)}
+    column = next(iter(data.splits.values())).table.columns[data.features[0]]
+    if isinstance(column, Texts):
+        facts |= {"vocabulary": column.tokenizer.vocabulary, "pad": column.tokenizer.pad}
+    made = call_factory(name, _options(model, name), facts=facts)
+    if not _is_torch(made):
+        return _scikit(model, data, made, files=())
+    import torch
+
+    from edgefair.exporters.factory import export_network
+    from edgefair.training.checkpoint import load_weights
+
+    if weights is None:
+        raise UsageError(f"'{name}' makes a torch module, and nothing says which weights it has", fix="give --weights")
+    load_weights(weights, made)
+    example = torch.zeros((2, *shape), dtype=getattr(torch, dtype))
+    return _Converted(export_network(made, (example,), (input_name,)), model, files=(weights,))
+
+
+def _options(model: ModelConfig, name: str) -> dict[str, Any]:
+    """The options of a factory: those of the config, unless the config says that they are another network's."""
+    other = "network" in model.model_fields_set and model.network != name
+    return {} if other else model.options
+
+
+def _is_torch(made: Any) -> bool:
+    """Whether a factory made a torch module; where torch was never imported, it did not."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(made, torch.nn.Module)
+
+
+def _input(model: ModelConfig, data: DataSet) -> tuple[str, tuple[int, ...], str]:
+    """Name, shape of one row and type of the input that a torch module takes for this data."""
+    rows = next(iter(data.splits.values()))
+    column = rows.table.columns[data.features[0]]
+    if isinstance(column, Texts):
+        return "input_ids", (model.text_length,), "int64"
+    if isinstance(column, LazyColumn):
+        return "picture", (model.picture.channels, model.picture.height, model.picture.width), "float32"
+    if len(data.features) == 1 and not isinstance(column, Categories) and column.ndim > 1:
+        return data.features[0], tuple(column.shape[1:]), "float32"
+    return "features", (len(data.features),), "float32"
+
+
+def _scikit(model: ModelConfig, data: DataSet, estimator: Any, *, files: tuple[Path, ...]) -> _Converted:
+    from edgefair.exporters.scikit import from_estimator
+
+    columns = next(iter(data.splits.values())).table.columns
+    kinds = [(name, "text" if isinstance(columns[name], Categories) else "number") for name in data.features]
+    graph = from_estimator(estimator, kinds)  # type: ignore[arg-type]
+    output = model.output or OutputConfig(name="probabilities", kind="probabilities")
+    labels = tuple(str(label) for label in estimator.classes_)
+    return _Converted(graph, model.model_copy(update={"output": output}), labels, files)
+
+
+def _check_labels(name: str, labels: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    """The model's k-th class must be the data's k-th class; a model without names is taken at its number of classes.
+
+    Raises:
+        ModelError: other names, or the same names in another order.
+    """
+    unnamed = [tuple(pattern.format(k) for k in range(len(classes))) for pattern in ("{}", "LABEL_{}")]
+    if labels in unnamed and set(labels) != set(classes):
+        return
+    check_classes(name, labels, classes)
+
+
+def _described(path: Path, name: str) -> LoadedModel:
+    """A file that onnxruntime here can load, as it describes itself."""
+    try:
+        content = read_regular(path)
+        return LoadedModel.of(content, open_model(content, READ_ONLY).describe(), name="model", path=Path(name))
+    except OSError as error:
+        raise ModelError(f"'{name}' cannot be read: {error.strerror}") from error
+    except (ProbeError, UnlikeFileError, ValueError) as error:
+        raise ModelError(f"'{name}' cannot be loaded by onnxruntime: {error}") from error

@@ -1,0 +1,64 @@
+"""Models that nobody compressed: each is its own reference, and lost nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from edgefair.errors import UsageError
+from edgefair.graphs.names import parts_of
+
+# Operators that work on codes of few bits: whoever wrote them compressed something else.
+# https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md and the ONNX operators.
+QUANTIZED = frozenset(
+    {
+        "ConvInteger",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "DynamicQuantizeLSTM",
+        "DynamicQuantizeMatMul",
+        "GatherBlockQuantized",
+        "MatMulBnb4",
+        "MatMulFpQ4",
+        "MatMulInteger",
+        "MatMulInteger16",
+        "MatMulIntegerToFloat",
+        "MatMulNBits",
+        "QAttention",
+        "QEmbedLayerNormalization",
+        "QGemm",
+        "QMoE",
+        "QOrderedMatMul",
+        "QuantizeLinear",
+    }
+)
+QLINEAR = "QLinear"
+
+
+def is_original(path: Path, *, claimed: bool = False) -> bool:
+    """Whether an ONNX file, which onnxruntime loads, can be its own reference: nothing in it is of few bits.
+
+    Args:
+        claimed: whether the user says that it never was compressed.
+
+    Raises:
+        UsageError: that is claimed, and its own operators say the opposite.
+    """
+    operator = _low_precision(path)
+    if operator is not None and claimed:
+        raise UsageError(
+            f"'{path}' is said to be uncompressed, and holds the operator {operator}",
+            expected="a model in float",
+            fix="name the model before compression with --reference",
+        )
+    return operator is None
+
+
+def _low_precision(path: Path) -> str | None:
+    """The first operator that shows that a graph was quantized; None where there is none."""
+    for part in parts_of(onnx.load_model(path, load_external_data=False)):
+        for node in part.node:
+            if node.op_type in QUANTIZED or node.op_type.startswith(QLINEAR):
+                return str(node.op_type)
+    return None

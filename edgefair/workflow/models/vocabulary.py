@@ -1,0 +1,50 @@
+"""Which columns a model takes as categories, known before any row is read.
+
+What was text in the rows that trained a model is text in all others, though they may hold nothing but numbers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgefair.bundle.manifest import is_bundle, open_bundle
+from edgefair.config import Config
+from edgefair.probe.inputs.prepare import TEXT
+from edgefair.probe.onnx_files.onnx_file import read_onnx
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.probe.regular import read_regular
+from edgefair.targets.binding import ORT_TYPES
+
+
+def categories_of(spec: ModelSpec) -> frozenset[str]:
+    """The raw features of which a model has a vocabulary."""
+    columns = (column for item in spec.inputs for column in item.columns)
+    return frozenset(column.name for column in columns if column.vocabulary is not None)
+
+
+def categories_of_run(config: Config, name: str) -> frozenset[str]:
+    """As `categories_of`, of a finished training run; none without PyTorch.
+
+    Raises:
+        UsageError, ModelError: there is no such run, or it cannot be read.
+    """
+    try:
+        from edgefair.training.run import load_run
+    except ImportError:
+        return frozenset()
+    return categories_of(load_run(config.run_path(name)).spec)
+
+
+def categories_in(path: Path) -> frozenset[str]:
+    """As `categories_of`, of a bundle or an .onnx file: by the spec that it carries, else the inputs that take text.
+
+    What cannot be read has none here: who loads the model says what is wrong with it.
+    """
+    try:
+        file = read_onnx(read_regular(open_bundle(path).model if is_bundle(path) else path))
+        text = file.metadata.get(SPEC_METADATA_KEY)
+        if text is not None:
+            return categories_of(ModelSpec.from_json(text))
+    except (OSError, ValueError):
+        return frozenset()
+    return frozenset(item["name"] for item in file.inputs if item["type"] == ORT_TYPES[TEXT])

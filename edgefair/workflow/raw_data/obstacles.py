@@ -1,0 +1,255 @@
+"""What stands in the way of using a table: everything at once, with what to do about it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgefair.data.files.table import Categories, Column
+from edgefair.data.sources import as_categories
+from edgefair.data.survey.columns import ColumnFacts, facts_of
+from edgefair.errors import DataError, did_you_mean
+
+# More groups of one attribute than this are values, not groups: nearly every pair of them could only be INCONCLUSIVE.
+MOST_GROUPS = 20
+# Values of a split column that need no explanation, in lower case.
+ROLES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "audit": ("audit", "test", "testing", "holdout"),
+}
+# Values that a message lists.
+SHOWN = 8
+
+
+class ObstaclesError(DataError):
+    """Everything that stands in the way of using a file."""
+
+    def __init__(self, source: str, obstacles: list[Obstacle]) -> None:
+        exclude = [item.exclude for item in obstacles if item.exclude]
+        flags = " ".join(f"--exclude {shlex.quote(name)}" for name in exclude)
+        super().__init__(
+            f"'{source}' cannot be used as it is: {len(obstacles)} "
+            f"{'thing stands' if len(obstacles) == 1 else 'things stand'} in the way",
+            fix=f"add {flags}, or mend these columns" if exclude else None,
+        )
+        self._listed = tuple(f"  {item.found}" for item in obstacles)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was found, an obstacle a line, and the fix."""
+        found, *rest = super().lines
+        return (found, *self._listed, *rest)
+
+
+@dataclass(frozen=True, eq=False)
+class RawTable:
+    """A file as it is.
+
+    Attributes:
+        names: all of its columns.
+        columns: those that can be read and are not excluded.
+        unreadable: those that cannot, and why.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    columns: Mapping[str, Column]
+    unreadable: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """One of them.
+
+    Attributes:
+        found: what and how many, and what to do about it.
+        exclude: the column that need only be left out.
+    """
+
+    found: str
+    exclude: str | None = None
+
+
+def check_table(table: RawTable, section: Mapping[str, Any]) -> None:
+    """Refuse a table with everything in it that the config could not use.
+
+    Args:
+        section: keys of `data:`: label, positive, sensitive, exclude, id, subject, split, merge, picture, text.
+
+    Raises:
+        ObstaclesError: see its lines.
+    """
+    columns = table.columns
+    split = (section.get("split") or {}).get("column")
+    named = {section["label"], *section["sensitive"], section.get("id"), section.get("subject"), split}
+    merged = section.get("merge") or {}
+    obstacles = [*_absent(section, table)]
+    obstacles += [_unreadable(name, why, named=name in named) for name, why in table.unreadable.items()]
+    if section["label"] in columns:
+        obstacles += _label(section, columns[section["label"]])
+    for name in section["sensitive"]:
+        if name in columns:
+            obstacles += _sensitive(name, columns[name], binned=name in merged)
+    obstacles += [*_identity(section, columns), *_split(section, columns)]
+    if not (section.get("picture") or section.get("text")):
+        for name in columns:
+            if name not in named:
+                obstacles += _feature(facts_of(name, columns[name]))
+    if obstacles:
+        raise ObstaclesError(str(section["source"]), obstacles)
+
+
+def too_many_groups(name: str, present: tuple[str, ...]) -> Obstacle | None:
+    """A sensitive column that has values rather than groups."""
+    if len(present) <= MOST_GROUPS:
+        return None
+    hint = f"put them together with data.merge, or leave '{name}' out of --sensitive"
+    if all(value.lstrip("-").isdigit() for value in present):
+        ordered = sorted(map(int, present))
+        edges = sorted({ordered[len(ordered) * part // 4] for part in (1, 2, 3)})
+        hint = (
+            f"make ranges of it: --bin {name}={','.join(map(str, edges))}, with the bounds that mean something to you"
+        )
+    return Obstacle(f"sensitive '{name}' has {len(present)} values, more than {MOST_GROUPS} groups: {hint}")
+
+
+def _absent(section: Mapping[str, Any], table: RawTable) -> Iterator[Obstacle]:
+    split = (section.get("split") or {}).get("column")
+    asked = [section["label"], *section["sensitive"], *(section.get("exclude") or ())]
+    asked += [section.get(key) for key in ("id", "subject", "picture", "text")] + [split]
+    for name in dict.fromkeys(item for item in asked if item is not None):
+        if name not in table.names:
+            near = did_you_mean(name, table.names)
+            yield Obstacle(f"no column '{name}' in '{table.path.name}'{near}: it has {_some(table.names)}")
+
+
+def _unreadable(name: str, why: str, *, named: bool) -> Obstacle:
+    hint = ": write numbers, such as days" if "date" in why or "timestamp" in why else ""
+    return Obstacle(f"'{name}' {why}{hint}", None if named else name)
+
+
+def _label(section: Mapping[str, Any], column: Column) -> Iterator[Obstacle]:
+    name, positive = section["label"], section.get("positive")
+    labels = _categories(name, column)
+    if isinstance(labels, Obstacle):
+        yield labels
+        return
+    if labels.missing():
+        yield Obstacle(f"label '{name}' is empty in {labels.missing():,} rows: remove these rows")
+    present = labels.present
+    if len(present) < 2:
+        yield Obstacle(f"label '{name}' has one value only: {_some(present)}")
+    elif positive is not None and positive not in present:
+        yield Obstacle(f"label '{name}' never is '{positive}'{did_you_mean(positive, present)}: it is {_some(present)}")
+    elif positive is None and len(present) == 2:
+        yield Obstacle(f"label '{name}' is {_some(present)}: say which one is class 1, as --positive '{present[1]}'")
+    elif positive is not None and len(present) > 2:
+        yield Obstacle(
+            f"label '{name}' has {len(present)} values, and --positive is for two: {_some(present)}. Leave it out, or "
+            "write a column of two values"
+        )
+
+
+def _sensitive(name: str, column: Column, *, binned: bool) -> Iterator[Obstacle]:
+    if isinstance(column, np.ndarray) and column.dtype.kind == "f":
+        known = column[~np.isnan(column)]
+        if len(known) < len(column):
+            yield _no_group(name, len(column) - len(known))
+        if bool((known != np.round(known)).any()):
+            yield Obstacle(
+                f"sensitive '{name}' holds fractions: write a column of ranges, as '30 to 44', into the file"
+            )
+            return
+        column = known.astype(np.int64)
+    groups = _categories(name, column)
+    if isinstance(groups, Obstacle):
+        yield groups
+        return
+    if groups.missing():
+        yield _no_group(name, groups.missing())
+    if len(groups.present) < 2:
+        yield Obstacle(f"sensitive '{name}' has one value only: {_some(groups.present)}; nobody to compare it with")
+    many = too_many_groups(name, groups.present)
+    if many is not None and not binned:
+        yield many
+
+
+def _no_group(name: str, rows: int) -> Obstacle:
+    return Obstacle(
+        f"sensitive '{name}' is empty in {rows:,} rows: write a value such as 'unknown' into them, so that these "
+        "people are counted, or remove them and say so"
+    )
+
+
+def _identity(section: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterator[Obstacle]:
+    name = section.get("id")
+    if name is None or name not in columns:
+        return
+    ids = _categories(name, columns[name])
+    if isinstance(ids, Obstacle):
+        yield ids
+    elif len(ids.present) < len(ids):
+        yield Obstacle(
+            f"id '{name}' has {len(ids.present):,} different values in {len(ids):,} rows: if it names a person with "
+            f"several rows, say --subject {name}"
+        )
+
+
+def role_of(value: str) -> str | None:
+    """What a value of a split column says by its name: `train`, `validation` or `audit`."""
+    return next((role for role, names in ROLES.items() if value.lower() in names), None)
+
+
+def _split(section: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterator[Obstacle]:
+    name = (section.get("split") or {}).get("column")
+    if name is None or name not in columns:
+        return
+    values = _categories(name, columns[name])
+    if isinstance(values, Obstacle):
+        yield values
+        return
+    roles = [role_of(value) for value in values.present]
+    if not {"train", "audit"} <= set(roles) or None in roles or values.missing():
+        yield Obstacle(
+            f"split '{name}' is {_some(values.present)}"
+            + (f", and empty in {values.missing():,} rows" if values.missing() else "")
+            + ": it must say train, validation or test, and both train and test. Rename the values; or leave --split "
+            "out, and list them under data.split by hand"
+        )
+
+
+def _feature(found: ColumnFacts) -> Iterator[Obstacle]:
+    name = found.name
+    if found.kind in {"numbers", "arrays"} and found.missing:
+        yield Obstacle(f"'{name}' has no finite number in {found.missing:,} of {found.rows:,} rows", name)
+    elif found.constant:
+        yield Obstacle(f"'{name}' says the same of every row", name)
+    elif found.kind == "dates":
+        yield Obstacle(
+            f"'{name}' holds dates, and a model would learn each as a word: write numbers such as days", name
+        )
+    elif found.names_rows:
+        yield Obstacle(
+            f"'{name}' has {found.distinct:,} different values in {found.rows:,} rows: it names rows, a model would "
+            "learn them by heart and the shipped file hold them. If it is a row's id, say --id; a person's, --subject",
+            name,
+        )
+
+
+def _categories(name: str, column: Column) -> Categories | Obstacle:
+    try:
+        return as_categories(column, name)
+    except DataError as error:
+        return Obstacle(error.found)
+
+
+def _some(values: Iterable[str]) -> str:
+    listed = [*values]
+    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + more

@@ -1,0 +1,139 @@
+"""One stage of training, of a whole network or of a pruned one: the rows, the loop, and what to say of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet
+from edgefair.data.groups import joint_groups
+from edgefair.joint import group_name
+from edgefair.measure.counts import GroupCounts
+from edgefair.workflow.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgefair.data.rows import TableRows
+    from edgefair.debias import Debias
+    from edgefair.probe.onnx_files.spec import ModelSpec
+    from edgefair.training.checkpoint import Checkpoint
+    from edgefair.training.classifier import Classifier, Preprocess
+    from edgefair.training.distill import Distill
+    from edgefair.training.engine import Engine
+    from edgefair.training.loop import TrainingRows
+    from edgefair.training.selection import Standing
+    from edgefair.training.settings import TrainConfig
+
+ENCODE_ROWS = 8192
+
+
+def fit(
+    config: Config,
+    data: DataSet,
+    spec: ModelSpec,
+    classifier: Classifier,
+    methods: Sequence[Debias],
+    settings: TrainConfig,
+    *,
+    rows: TrainingRows,
+    checkpoint: Checkpoint,
+    engine: Engine,
+    progress: Progress,
+    teacher: Distill | None = None,
+) -> dict[str, Any]:
+    """Train in place, keep the epoch that `settings.keep` says, and return its metrics on the validation rows.
+
+    Raises:
+        DataError: rows that a method cannot be used on, or training that diverged at once.
+    """
+    import torch
+
+    from edgefair.training.loop import train
+    from edgefair.training.selection import standing
+
+    attributes = config.policy.base_attributes
+
+    def validate() -> Standing:
+        return standing(count(classifier, data.validation, spec, attributes), config.policy, aim=settings.aim)
+
+    keep_best = settings.keep == "best" or (settings.keep == "auto" and bool(methods))
+    trained = train(
+        classifier,
+        rows,
+        methods,
+        settings,
+        seed=config.seed,
+        checkpoint=checkpoint,
+        progress=progress,
+        validate=validate if keep_best else None,
+        engine=engine,
+        teacher=teacher,
+    )
+    progress(0, 0, "validating")
+    classifier.cpu()
+    counts = count(classifier, data.validation, spec, attributes)
+    return {
+        "loss": trained.losses,
+        "kept_epoch": trained.kept,
+        "epochs": [item.to_json() for item in trained.standings],
+        "notes": list(trained.notes),
+        "threads": torch.get_num_threads(),
+        "standing": standing(counts, config.policy, aim=settings.aim).to_json(),
+        "validation": counts.to_json(),
+    }
+
+
+def count(classifier: Classifier, rows: TableRows, spec: ModelSpec, attributes: tuple[str, ...]) -> GroupCounts:
+    """Decisions of the torch model on some rows, counted by group and label."""
+    import torch
+
+    from edgefair.training.classifier import Deployable
+
+    deployable = Deployable(classifier, spec).eval()
+    device = next(classifier.parameters()).device
+    with torch.no_grad():
+        decisions = [
+            deployable(*(torch.from_numpy(batch[item.name]).to(device) for item in spec.inputs))[0].cpu()
+            for batch in rows.inputs(spec, rows.batch_rows(spec, ENCODE_ROWS))
+        ]
+    return GroupCounts.from_rows(
+        {name: rows.sensitive[name] for name in attributes},
+        label=rows.label,
+        decision=torch.cat(decisions).numpy(),
+        classes=spec.classes,
+    )
+
+
+def training_rows(
+    data: DataSet, spec: ModelSpec, attributes: tuple[str, ...], *, learn: Preprocess | None = None
+) -> TrainingRows:
+    """The rows of a table encoded once and held in memory; pictures and texts made anew for every batch.
+
+    Args:
+        learn: takes the scaling of the table's numbers from these rows.
+    """
+    import torch
+
+    from edgefair.debias import Cells
+    from edgefair.training.loop import TrainingRows
+
+    group, groups = joint_groups(data.train.sensitive, attributes)
+    cells = Cells(
+        torch.from_numpy(group), torch.from_numpy(data.train.label), tuple(map(group_name, groups)), data.classes
+    )
+    names = [item.name for item in spec.inputs]
+    if any(item.picture is not None or item.tokens is not None for item in spec.inputs):
+
+        def made(order: Tensor, batch_rows: int) -> Iterator[tuple[Tensor, ...]]:
+            for batch in data.train.take(order.numpy()).inputs(spec, batch_rows):
+                yield tuple(torch.from_numpy(batch[name]) for name in names)
+
+        return TrainingRows(made, cells)
+
+    encoded = list(data.train.inputs(spec, ENCODE_ROWS))
+    inputs = tuple(torch.cat([torch.from_numpy(batch[name]) for batch in encoded]) for name in names)
+    if learn is not None:
+        learn.fit(*inputs)
+    return TrainingRows.held(inputs, cells)
