@@ -28,10 +28,10 @@ test-long: $(VENV)/.ready ## Run the tests and the long simulations
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'not gpu'
 
 fuzz: $(VENV)/.ready ## Give 20,000 damaged inputs to every place that reads something; findings go to fuzz-findings/
-	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_harness.py --inputs 20000
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.fuzz_harness --inputs 20000
 
 fuzz-graphs: $(VENV)/.ready ## Compare 2,000 random graphs with their INT8 form
-	GRAPHS=2000 OMP_NUM_THREADS=1 $(BIN)/pytest tests/compress/test_differential.py
+	GRAPHS=2000 OMP_NUM_THREADS=1 $(BIN)/pytest tests/compress/quantization/test_differential.py
 
 lint: $(VENV)/.ready ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check

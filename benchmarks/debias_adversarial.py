@@ -31,6 +31,7 @@ from edgefair.data.rows import TableRows
 from edgefair.debias.adversarial import Adversarial
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import equalized_odds_difference
+from edgefair.progress import silent
 from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.classifier import Classifier
@@ -116,7 +117,7 @@ def ours(census: Census, alpha: float, seed: int) -> Point:
             CONFIG.train,
             seed=seed,
             checkpoint=Checkpoint(Path(folder) / "checkpoint.safetensors", "benchmark"),
-            progress=lambda *_: None,
+            progress=silent,
         )
         seconds = time.perf_counter() - started
     classifier.eval()

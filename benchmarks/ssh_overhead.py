@@ -23,8 +23,8 @@ from edgefair.data.dataset import load
 from edgefair.targets import load_profile, open_target
 from edgefair.training.run import load_run
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "targets"))
-from openssh import Server, lacking
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests.targets.openssh import Server, lacking
 
 GOAL = 1.3
 MEMORY_GOAL_MIB = 300

@@ -14,6 +14,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from edgefair._version import __version__
+
 if TYPE_CHECKING:
     from edgefair.config import Config, load_config
     from edgefair.decision.assertion import assert_fair
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from edgefair.decision.verdict import Outcome, Verdict
     from edgefair.measure.counts import GroupCounts
     from edgefair.measure.paired import PairedCounts
+    from edgefair.progress import Progress
     from edgefair.report.model import Report
     from edgefair.workflow.compare import compare
     from edgefair.workflow.diagnose import diagnose
@@ -33,8 +36,6 @@ if TYPE_CHECKING:
     from edgefair.workflow.tune import tune
     from edgefair.workflow.verify import verify
 
-__version__ = "0.1.0"
-
 _HOME = {
     "Config": "edgefair.config",
     "Evidence": "edgefair.decision.evidence",
@@ -42,6 +43,7 @@ _HOME = {
     "Outcome": "edgefair.decision.verdict",
     "PairedCounts": "edgefair.measure.paired",
     "Policy": "edgefair.decision.policy",
+    "Progress": "edgefair.progress",
     "Report": "edgefair.report.model",
     "Verdict": "edgefair.decision.verdict",
     "assert_fair": "edgefair.decision.assertion",
@@ -64,6 +66,7 @@ __all__ = [
     "Outcome",
     "PairedCounts",
     "Policy",
+    "Progress",
     "Report",
     "Verdict",
     "__version__",

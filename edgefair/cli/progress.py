@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from edgefair.cli.say import say
+from edgefair.progress import Progress
 from edgefair.workflow.training.launch import is_first_process
 
 
 @contextlib.contextmanager
-def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A callback (done, total, what) that drives one bar, or prints stages where stderr is no terminal."""
+def progress_bar() -> Iterator[Progress]:
+    """Progress that drives one bar, or prints stages where stderr is no terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
-        yield _Lines()
+        yield Progress(_Lines())
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich import progress as rich
 
     from edgefair.report.console import PlainConsole
     from edgefair.report.escape import one_line
 
-    columns = (TextColumn("{task.description:<28}", markup=False), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=PlainConsole(stderr=True), transient=True) as bar:
+    columns = (rich.TextColumn("{task.description:<28}", markup=False), rich.BarColumn(), rich.TimeRemainingColumn())
+    with rich.Progress(*columns, console=PlainConsole(stderr=True), transient=True) as bar:
         task = bar.add_task("")
-        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=one_line(what))
+        yield Progress(
+            lambda done, total, what: bar.update(task, completed=done, total=total, description=one_line(what))
+        )
 
 
 class _Lines:
-    """One plain line when a stage begins (`workflow.progress`), by the first process of a launcher's."""
+    """One plain line when a stage begins (`progress.Progress`), by the first process of a launcher's."""
 
     def __init__(self) -> None:
         self._last = ""

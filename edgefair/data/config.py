@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.images.glyphs import SHAPES, GlyphConfig
 from edgefair.data.layouts import LAYOUTS, PICTURE
 from edgefair.errors import did_you_mean
@@ -153,6 +154,7 @@ class DataConfig(BaseModel):
         description="A built-in set (census-income, emoji-people, glyphs), the path of a .parquet, .csv or .npz file, "
         "or with `layout` the folder of the set."
     )
+    csv: CsvConfig = Field(default_factory=CsvConfig, description="How a .csv file was written.")
     layout: str | None = Field(
         None, description="The published layout of the folder: celeba, fairface, utkface, raf-db or ck+."
     )

@@ -134,7 +134,8 @@ def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[st
         if isinstance(own, Texts):
             continue
         if isinstance(own, Categories) and isinstance(known, Categories):
-            unseen = sorted(set(own.present) - set(known.present))
+            own = own.plain()
+            unseen = sorted(set(own.present) - set(known.plain().present))
             outside = np.isin(own.codes, [own.values.index(value) for value in unseen])
             if _notable(outside):
                 share = outside.mean()

@@ -21,6 +21,7 @@ from edgefair.data.images.pictures import check_paths, count_skipped, not_in_tab
 from edgefair.data.layouts import LAYOUTS, read_layout
 from edgefair.data.texts import Texts, open_tokenizer
 from edgefair.errors import DataError, did_you_mean
+from edgefair.probe.inputs.dates import is_unclear_date
 from edgefair.probe.inputs.features import plain_text
 
 BUILT_IN_FILES = {"census-income": "census_income_kdd.parquet", "emoji-people": "emoji_people.parquet"}
@@ -72,7 +73,20 @@ def open_source(config: DataConfig, base: Path, categories: Collection[str] = ()
         source = _from_file(config, base, categories)
     if not source.table.rows:
         raise DataError("no row is left", expected="rows that data.where keeps and that can be read")
+    _check_dates(source.table)
     return source
+
+
+def _check_dates(table: Table) -> None:
+    """Refuse text cells that are dates in whichever of two ways they are read."""
+    for name, column in table.columns.items():
+        found = filter(is_unclear_date, column.present) if isinstance(column, Categories) else ()
+        for value in found:
+            raise DataError(
+                f"column '{name}' holds the date '{value}', and nobody can say which number is the month",
+                expected="dates with the year first, as 2024-01-31 (31.01.2024 is read too)",
+                fix="write them so, or leave the column out; of a CSV file data.csv.dates (init: --dates) can say it",
+            )
 
 
 def _from_file(config: DataConfig, base: Path, categories: Collection[str]) -> Source:
@@ -82,6 +96,7 @@ def _from_file(config: DataConfig, base: Path, categories: Collection[str]) -> S
         path,
         lambda names: _columns(config, names, path) - ({config.picture} if inside else set()),
         texts=text_columns(config, categories),
+        csv=config.csv,
     )
     if config.picture is None:
         source = _plain_rows(config, table)

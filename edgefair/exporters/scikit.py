@@ -13,11 +13,28 @@ from onnx import version_converter
 
 from edgefair.errors import ModelError, did_you_mean, missing_extra
 from edgefair.exporters.conversion import OPSET, finished_model, first_line, quietly
+from edgefair.exporters.hist_boosting import conversion
 
 MATRIX = "X"
 PICKLED = {".pkl", ".pickle", ".joblib"}
 # skl2onnx declares the oldest opset whose operators it used; INT8 needs 13.
 LEAST_OPSET = 13
+# The classifiers that are known to become graphs of the same probabilities.
+CONVERTED = (
+    "AdaBoostClassifier",
+    "BaggingClassifier",
+    "BernoulliNB",
+    "CalibratedClassifierCV",
+    "DecisionTreeClassifier",
+    "ExtraTreesClassifier",
+    "GaussianNB",
+    "GradientBoostingClassifier",
+    "HistGradientBoostingClassifier",
+    "KNeighborsClassifier",
+    "LogisticRegression",
+    "MLPClassifier",
+    "RandomForestClassifier",
+)
 # Compiled types of scikit-learn itself, which skops fills with arrays and numbers: no code that a file brings runs.
 HARMLESS = frozenset(
     {
@@ -92,11 +109,16 @@ def from_estimator(estimator: Any, columns: Sequence[tuple[str, Literal["number"
                 initial_types=inputs,
                 options={id(estimator): {"zipmap": False}},
                 target_opset=OPSET,
+                **conversion(),
             )
             if any(item.domain == "" and item.version < LEAST_OPSET for item in model.opset_import):
                 model = version_converter.convert_version(model, OPSET)
     except Exception as error:
-        raise ModelError(f"the {kind} cannot be expressed in ONNX: {first_line(error)}") from error
+        raise ModelError(
+            f"the {kind} cannot be expressed in ONNX: {first_line(error.__cause__ or error)}",
+            expected=f"transformers that skl2onnx knows, and one of {', '.join(CONVERTED)}",
+            fix="train one of these, or convert the model yourself and give its .onnx file",
+        ) from error
     return finished_model(model, static="use a classifier with one label per row")
 
 

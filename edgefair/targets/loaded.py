@@ -113,6 +113,20 @@ class LoadedModel:
             )
         return cls(name, path, digest, len(content), inputs, outputs, file.metadata, providers, engine)
 
+    @classmethod
+    def unloaded(cls, content: Content, *, path: Path) -> LoadedModel:
+        """The model whose file holds `content`, before any device has loaded it: None for a shape that it leaves open.
+
+        Raises:
+            ModelError: the content is no ONNX model.
+        """
+        try:
+            file = read_onnx(content)
+        except ValueError as error:
+            raise unloadable(path, str(error)) from error
+        digest = hashlib.sha256(content).hexdigest()
+        return cls("model", path, digest, len(content), file.inputs, file.outputs, file.metadata, (), {})
+
     @property
     def takes_one_row(self) -> bool:
         """Whether the graph was written for one row at a time, and can be asked for no more."""

@@ -29,7 +29,7 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
     Pictures become the graph input `picture` (uint8, scaled inside the graph) and texts the input `input_ids`. Numbers
     become the input `numeric`, categories the input `categorical` with the vocabulary of the training split, and an
     array feature an input of its own name; where that is one of these, the other gets a number. Vocabularies are
-    sorted, so equal data gives an equal spec.
+    sorted and in the one spelling of each value, so equal data gives an equal spec, whoever wrote it.
 
     Raises:
         DataError: a categorical feature of which no value is frequent enough for a vocabulary.
@@ -45,7 +45,7 @@ def spec_for(data: DataSet, model: ModelConfig) -> ModelSpec:
         elif isinstance(values, LazyColumn):
             arrays.append(InputSpec(name="picture", dtype="uint8", picture=_picture(name, model.picture)))
         elif isinstance(values, Categories):
-            categories.append(Column(name, _vocabulary(name, values)))
+            categories.append(Column(name, _vocabulary(name, values.plain())))
         elif values.ndim > 1:
             arrays.append(InputSpec(name=name, dtype="float32", array=name))
         else:
@@ -92,7 +92,8 @@ def rare_values(spec: ModelSpec, rows: TableRows) -> tuple[str, ...]:
     found = []
     for column in (column for item in spec.inputs for column in item.columns if column.vocabulary is not None):
         values = rows.table.columns[column.name]
-        if isinstance(values, Categories) and (rare := sorted({*values.present} - {*(column.vocabulary or ())})):
+        present = values.plain().present if isinstance(values, Categories) else ()
+        if rare := sorted({*present} - {*(column.vocabulary or ())}):
             found.append(
                 f"'{column.name}': {len(rare):,} values of fewer than {LEAST_ROWS} training rows are coded as unseen, "
                 f"as '{rare[0]}'"

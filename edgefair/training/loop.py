@@ -12,6 +12,7 @@ from torch import Tensor
 
 from edgefair.debias import Cells, Debias
 from edgefair.errors import DataError
+from edgefair.progress import Progress
 from edgefair.training.checkpoint import Checkpoint, Progressed
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill
@@ -20,7 +21,6 @@ from edgefair.training.selection import Standing
 from edgefair.training.settings import TrainConfig, TrainPlan
 from edgefair.training.step import set_gradients
 
-Progress = Callable[[int, int, str], None]
 # Judges the classifier as it is on validation rows.
 Validate = Callable[[], Standing]
 
@@ -241,7 +241,7 @@ def _epoch(
         for method in methods:
             method.end_step()
         total += loss * len(index)
-        progress(step + 1, steps * config.epochs, f"epoch {epoch + 1}/{config.epochs}")
+        progress.step(step + 1, steps * config.epochs, f"epoch {epoch + 1}/{config.epochs}")
     return total / schedule.used
 
 

@@ -18,16 +18,17 @@ from edgefair.errors import DataError, UsageError
 from edgefair.files import as_path, shown, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
+from edgefair.progress import Progress, silent
 from edgefair.report.escape import csv_cell
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.measurement.design import design_of
-from edgefair.workflow.measurement.measure import decide_rows, spec_of
+from edgefair.workflow.measurement.measure import decide_rows
 from edgefair.workflow.measurement.record import RecordedRows, load_record
 from edgefair.workflow.models.convert import check_no_rows, spec_here
 from edgefair.workflow.models.infer_spec import foreign_spec
 from edgefair.workflow.models.seen import Seen, check_rows
+from edgefair.workflow.models.spec import spec_of
 from edgefair.workflow.models.vocabulary import categories_in
-from edgefair.workflow.progress import Progress, silent
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ def compare(
     before, after, exemplars = Path(before), Path(after), as_path(exemplars)
     data: DataSet | None = None
     if any(path.suffix != ".npz" for path in (before, after)):
-        progress(0, 0, "reading")
+        progress.stage("reading")
         categories = frozenset[str]().union(*(categories_in(path) for path in (before, after) if path.suffix != ".npz"))
         data = load(
             config.data, base=config.base, roles=["audit"], optional=("train", "validation"), categories=categories

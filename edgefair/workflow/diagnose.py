@@ -16,10 +16,10 @@ from edgefair.data.groups import joint_groups
 from edgefair.errors import ModelError, missing_extra
 from edgefair.joint import Group, group_name
 from edgefair.probe.inputs.features import plain_text
+from edgefair.progress import Progress, silent
 from edgefair.report.diagnose import FEW_ROWS, AttributeExposure, Diagnosis, Exposure, who_loses_first
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.vocabulary import categories_of
-from edgefair.workflow.progress import Progress, silent
 
 if TYPE_CHECKING:
     from edgefair.data.rows import TableRows
@@ -88,7 +88,7 @@ def diagnose(
         raise missing_extra("diagnose", "torch", error) from error
     name = choose_run(config, run)
     finished = load_run(config.run_path(name))
-    progress(0, 0, "reading")
+    progress.stage("reading")
     data = load(config.data, base=config.base, roles=("train", "validation"), categories=categories_of(finished.spec))
     if tuple(map(plain_text, finished.spec.classes)) != data.classes:
         raise ModelError(
@@ -212,7 +212,7 @@ def _measure(
     """What measures some training rows and tells how far it is."""
     from edgefair.training.diagnose import ITERATIONS, measure_sensitivity
 
-    progress(0, 0, "measuring groups")
+    progress.stage("measuring groups")
     finished = 0
 
     def measure(positions: Ints, weight: NDArray[np.float32], name: str) -> Sensitivity:
@@ -223,7 +223,7 @@ def _measure(
             _batches(rows.take(positions), weight, spec),
             threshold=spec.reading.threshold,
             seed=seed,
-            tick=lambda: progress(min(next(ticks), steps), steps, name),
+            tick=lambda: progress.step(min(next(ticks), steps), steps, name),
         )
         finished += 1
         return found
@@ -259,7 +259,7 @@ def _confidently_other(
     probability = []
     with torch.no_grad():
         for inputs, _, _ in _batches(rows, np.ones(len(rows), dtype=np.float32), spec)():
-            progress(0, 0, "validation rows")
+            progress.stage("validation rows")
             probability.append(classifier(*inputs).softmax(dim=1))
     found: NDArray[np.bool_] = confidently_other(torch.cat(probability), torch.from_numpy(rows.label)).numpy()
     return found

@@ -19,6 +19,7 @@ from edgefair.decision.policy import Policy
 from edgefair.errors import DataError
 from edgefair.files import as_path
 from edgefair.joint import group_name
+from edgefair.progress import Progress, silent
 from edgefair.report.explanation import Cell, Cells, Explanation, Layer, Moved
 from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
@@ -31,7 +32,6 @@ from edgefair.workflow.measurement.sampling import Cells as StratifiedCells
 from edgefair.workflow.measurement.sampling import Drawn, cells_of, draw, sample_of
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
-from edgefair.workflow.progress import Progress, silent
 
 
 def explain(
@@ -65,7 +65,7 @@ def explain(
     """
     model, weights = None if model is None else str(model), as_path(weights)
     name = None if model is not None else choose_run(config, run)
-    progress(0, 0, "reading")
+    progress.stage("reading")
     categories = categories_in(Path(str(model))) if name is None else categories_of_run(config, name)
     data = load(config.data, base=config.base, roles=("train", "validation"), categories=categories)
     if len(data.validation) == 0:
@@ -81,7 +81,7 @@ def explain(
         held = draw(data.validation, config, cells, rows, 19)
         seen = draw(data.train, config, cells, rows, 23)
         harm = activation_harm(subject, maker, seen, config.seed, progress)
-        progress(0, 0, f"starting {config.targets[0]}")
+        progress.stage(f"starting {config.targets[0]}")
         with TargetAnswers(load_profile(config.targets[0]), held.rows, subject.dense.spec) as answers:
             sample = sample_of(held, config)
             comparison, effects = layer_effects(maker, answers, subject.dense.spec, sample, prune_share, progress)

@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-import edgefair
+from edgefair._version import __version__
 from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SEEN_ROWS, SPEC, FileEntry, Manifest
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.bundle.staging import publish, staging
@@ -18,14 +18,15 @@ from edgefair.data.texts import TOKENIZER, Texts
 from edgefair.decision.cells import declared_table
 from edgefair.decision.decide import check_waivers
 from edgefair.decision.policy import Policy
-from edgefair.errors import missing_extra
 from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.attestation import MANIFEST
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import Progress, silent
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
 from edgefair.versions import versions_of
+from edgefair.workflow.clock import today
 from edgefair.workflow.compression.calibration import idle_calibration
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.post import check_post
@@ -33,13 +34,15 @@ from edgefair.workflow.compression.recipes import check_recipes
 from edgefair.workflow.compression.repair import chosen
 from edgefair.workflow.compression.run_steps import check_shrink
 from edgefair.workflow.measurement.fleet import load_fleet
-from edgefair.workflow.models.convert import Dense, dense_model
+from edgefair.workflow.measurement.judge import judge_file
+from edgefair.workflow.models.convert import dense_model
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.runs import choose_run
-from edgefair.workflow.models.seen import Seen
+from edgefair.workflow.models.seen import Seen, notes_of
+from edgefair.workflow.models.trained import trained_model
 from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
-from edgefair.workflow.progress import Progress, silent
-from edgefair.workflow.verify import judge_file, notes_of, today
+
+UNCHANGED = "nothing was compressed: what is exported is the model before compression, to the byte"
 
 
 def export(
@@ -91,7 +94,7 @@ def export(
     blocked = destination.with_name(f"{destination.name}.blocked.json")
     with staging(destination) as folder, work_folder() as work:
         started = time.perf_counter()
-        progress(0, 0, "reading")
+        progress.stage("reading")
         data = load(
             config.data,
             base=config.base,
@@ -116,7 +119,7 @@ def export(
             made = candidates.make(choice, folder / MODEL)
             spec, candidate = made.spec, made.path
             settings, notes = settings | made.settings | searched, (*notes, *made.notes, *said)
-        changed = candidates.changes
+        changed = candidates.changes and sha256_file(candidate) != sha256_file(dense.path)
         report = judge_file(
             config,
             data,
@@ -128,7 +131,7 @@ def export(
             own_reference=not changed and is_original(dense.path),
             latency=latency,
             settings=shown_in(settings, config.base),
-            notes=notes,
+            notes=notes if changed or not candidates.changes else (*notes, UNCHANGED),
             reading_s=reading_s,
             progress=progress,
         )
@@ -138,16 +141,16 @@ def export(
             return report
         if not changed:
             (folder / MODEL).write_bytes(dense.path.read_bytes())
-        progress(0, 0, "writing")
+        progress.stage("writing")
         _add_descriptions(data, spec, seen, folder)
         (folder / REPORT).write_bytes(text)
         _add_manifest(folder, config, report, counter)
         if signer is not None:
             sign_bundle(folder, signer)
-        progress(0, 0, "publishing")
+        progress.stage("publishing")
         publish(folder, destination)
     blocked.unlink(missing_ok=True)
-    progress(0, 0, "published")
+    progress.stage("published")
     return report
 
 
@@ -182,26 +185,6 @@ def _check_rows(config: Config, data: DataSet) -> None:
         data.rows_for("debias.post", "validation")
 
 
-def trained_model(config: Config, name: str, to: Path, progress: Progress) -> Dense:
-    """The FP32 ONNX file of a training run, written to `to`.
-
-    Raises:
-        UsageError: PyTorch is missing.
-        ModelError: the run is unfinished, or its network cannot be exported.
-    """
-    progress(0, 0, "exporting to ONNX")
-    try:
-        from edgefair.exporters.torch_module import export_classifier
-        from edgefair.training.build import load_classifier
-        from edgefair.training.run import load_run
-    except ImportError as error:
-        raise missing_extra("the export of a training run", "torch", error) from error
-    run = load_run(config.run_path(name))
-    to.parent.mkdir()
-    export_classifier(load_classifier(run), run.spec, run.array_shapes, to)
-    return Dense(run.spec, to, {"run": name, "training": run.settings})
-
-
 def _add_descriptions(data: DataSet, spec: ModelSpec, seen: Seen, folder: Path) -> None:
     """What the model takes and what it has seen; a device that gets texts needs what cuts them."""
     (folder / SPEC).write_text(spec.to_json())
@@ -227,7 +210,7 @@ def _add_manifest(folder: Path, config: Config, report: Report, counter: int | N
             }
             for item in report.targets
         ),
-        made_with={"edgefair": edgefair.__version__, **versions},
+        made_with={"edgefair": __version__, **versions},
         settings=report.settings,
         project=config.project,
         created=report.created,

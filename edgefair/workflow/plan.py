@@ -14,7 +14,7 @@ from edgefair.decision.cells import declared_table
 from edgefair.decision.plan import WANTED_POWER, AttributePlan, CellPlan, PairedPlan, Plan
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.planning import power_absolute, power_paired, rows_for_power, smallest_threshold
-from edgefair.workflow.progress import Progress, silent
+from edgefair.progress import Progress, silent
 
 # Growth of the gap that is planned for where the policy names none.
 DEFAULT_INCREASE = 0.02
@@ -37,15 +37,15 @@ def plan(
     Raises:
         DataError, PolicyError: see the message.
     """
-    progress(0, 0, "reading")
+    progress.stage("reading")
     data = load(config.data, base=config.base, roles=["audit"])
     policy = config.policy
     rates = np.array([fpr, tpr] if len(data.classes) == 2 else [tpr] * len(data.classes))
     counted = "rows" if data.audit.subject is None else "subjects"
-    progress(0, 0, "planning")
+    progress.stage("planning")
     attributes = []
     for index, name in enumerate(policy.attributes):
-        progress(index, len(policy.attributes), f"planning {name}")
+        progress.step(index, len(policy.attributes), f"planning {name}")
         rows = _cell_counts(config, data, name)
         attributes.append(_attribute(config, name, rows, rates, data.classes, flip_rate, counted))
     return Plan(

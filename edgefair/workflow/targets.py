@@ -9,10 +9,10 @@ from typing import Any
 
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
+from edgefair.progress import Progress, silent
 from edgefair.resources import shipped_names
 from edgefair.targets import TargetProfile, load_profile, open_target, transport_of
 from edgefair.targets.transports.zipapp import build_runtime
-from edgefair.workflow.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def probe_target(name: str, progress: Progress = silent) -> dict[str, Any]:
         UsageError: no such target.
         MeasurementError: it cannot be reached, or is not what its profile says.
     """
-    progress(0, 0, f"starting {name}")
+    progress.stage(f"starting {name}")
     with open_target(load_profile(name)) as probe:
         return probe.device
 

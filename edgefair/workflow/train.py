@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from edgefair.config import Config, with_budget
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.identity.seen import SeenRows, columns_of
-from edgefair.errors import UsageError, missing_extra
+from edgefair.errors import missing_extra
 from edgefair.files import sha256_json
+from edgefair.progress import Progress, silent
 from edgefair.versions import version_of
 from edgefair.workflow.models.runs import hold_run
-from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.training.fit import fit, training_rows
+from edgefair.workflow.training.run_folder import prepare_folder
 
 if TYPE_CHECKING:
     from edgefair.debias import Debias
@@ -49,7 +49,7 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
         raise missing_extra("training", "torch", error) from error
     methods = open_methods([(item.method, item.options) for item in config.debias.train])
     engine = open_engine()
-    progress(0, 0, "reading")
+    progress.stage("reading")
     data = load(config.data, base=config.base, roles=("train", "validation"))
     config = with_budget(config, len(data.train))
     settings = _settings(config, data)
@@ -62,7 +62,7 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
             engine.wait()
         if finished is not None:
             return finished
-        progress(0, 0, f"training {name}")
+        progress.stage(f"training {name}")
         return _train_into(folder, config, data, methods, settings, engine, progress)
 
 
@@ -128,29 +128,3 @@ def _settings(config: Config, data: DataSet) -> dict[str, Any]:
         "features": list(data.features),
         "torch": version_of("torch"),
     }
-
-
-def prepare_folder(folder: Path, settings: dict[str, Any], *, overwrite: bool = False) -> Run | None:
-    """Make a run's folder; the run itself where it is finished already.
-
-    Raises:
-        UsageError: a finished run with other settings, or a folder that cannot be made.
-    """
-    from edgefair.training.run import load_run
-
-    if overwrite:
-        shutil.rmtree(folder, ignore_errors=True)
-    if (folder / "run.json").exists():
-        run = load_run(folder)
-        if run.settings == settings:
-            return run
-        changed = [key for key in {**settings, **run.settings} if run.settings.get(key) != settings.get(key)]
-        raise UsageError(
-            f"'{folder}' holds a finished run with other settings ({', '.join(changed)})",
-            fix="choose another --name, or replace it with --overwrite",
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write the run to '{folder}': {error.strerror}", fix="change `runs:`") from error
-    return None

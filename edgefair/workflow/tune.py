@@ -13,8 +13,8 @@ from edgefair.config import Config
 from edgefair.debias import open_method
 from edgefair.errors import DataError, UsageError, missing_extra
 from edgefair.files import sha256_json, write_atomic
+from edgefair.progress import Progress, silent
 from edgefair.workflow.models.runs import hold_run
-from edgefair.workflow.progress import Progress, silent
 from edgefair.workflow.train import train
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _search(study: optuna.Study, config: Config, place: Path, trials: int, progr
         study.sampler = optuna.samplers.TPESampler(seed=config.seed + number, n_startup_trials=5)
         trial = study.ask()
         chosen = _chosen(config, trial, place)
-        within = _Within(progress, number, trials)
+        within = _within(progress, number, trials)
         try:
             run = train(chosen, name=sha256_json(trial.params)[:12], progress=within)
         except DivergedError as error:
@@ -121,14 +121,11 @@ def _mended(journal: Path) -> Path:
     return journal
 
 
-class _Within:
+def _within(progress: Progress, number: int, trials: int) -> Progress:
     """Progress of one trial as a part of the whole search."""
-
-    def __init__(self, progress: Progress, number: int, trials: int) -> None:
-        self._progress, self._number, self._trials = progress, number, trials
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        self._progress(done + self._number * total, total * self._trials, f"trial {self._number + 1}: {what}")
+    return Progress(
+        lambda done, total, what: progress.step(done + number * total, total * trials, f"trial {number + 1}: {what}")
+    )
 
 
 def _done(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

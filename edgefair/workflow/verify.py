@@ -13,16 +13,15 @@ from edgefair.data.dataset import DataSet, load
 from edgefair.decision.decide import check_waivers
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import as_path, shown
+from edgefair.progress import Progress, silent
 from edgefair.report.model import Report
 from edgefair.scratch import work_folder
-from edgefair.workflow.measurement.judge import judge_file, judge_record, today
+from edgefair.workflow.clock import today
+from edgefair.workflow.measurement.judge import judge_file
 from edgefair.workflow.models.convert import check_no_rows, dense_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.models.original import is_original
-from edgefair.workflow.models.seen import Seen, check_rows
+from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.vocabulary import categories_in
-from edgefair.workflow.progress import Progress, silent
-
-__all__ = ["judge_file", "judge_record", "notes_of", "today", "verify"]
 
 DECLARED = "--uncompressed: that this model never was compressed is what the user said, and nothing that was measured"
 
@@ -61,7 +60,7 @@ def verify(
     path = config.bundle_path if path is None else Path(path)
     weights, reference, record = as_path(weights), as_path(reference), as_path(record)
     _check_files(path, reference, uncompressed)
-    progress(0, 0, "reading")
+    progress.stage("reading")
     data = load(
         config.data,
         base=config.base,
@@ -151,12 +150,3 @@ def _judged(
         return _Judged(dense.path, Seen.by_config(data, dense.spec), dense.settings, None, own)
     seen = Seen.by_config(data, spec_here(config, data, path))
     return _Judged(path, seen, {}, None, uncompressed and is_original(path, claimed=True))
-
-
-def notes_of(config: Config, data: DataSet, seen: Seen) -> tuple[str, ...]:
-    """What a reader of the verdict must know of the rows.
-
-    Raises:
-        DataError: audit rows that the model has seen, or that are counted several times.
-    """
-    return (*check_rows(config, data, seen), *(f"left out: {item}" for item in data.skipped))

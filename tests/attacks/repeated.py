@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pyarrow
 import pyarrow.parquet
-from judged import linear, run, spec
+
+from tests.attacks.judged import linear, run, spec
 
 CONFIG = """\
 project: people

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from judged import gate, linear, report, run, save, write_project
 from onnx import helper
+
+from tests.attacks.judged import gate, linear, report, run, save, write_project
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from judged import linear, report, run, spec, write_project
+
+from tests.attacks.judged import linear, report, run, spec, write_project
 
 
 @pytest.fixture(scope="module")

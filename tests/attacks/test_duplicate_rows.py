@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from judged import run
-from repeated import judge, people
+
+from tests.attacks.judged import run
+from tests.attacks.repeated import judge, people
 
 ID, PEOPLE, ONCE = (
     ("--set", "data.id=id"),

@@ -17,7 +17,7 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles import consistency
 from edgefair.probe.bundles.consistency import check_report
 from edgefair.probe.bundles.runtime import BundleError, load
-from edgefair.workflow.measurement.judge import today
+from edgefair.workflow.clock import today
 from tests.bundle.small_bundle import COUNTS, POLICY, report_on, write_bundle, write_key, write_manifest
 
 

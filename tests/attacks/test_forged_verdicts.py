@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from judged import linear, run, write_project
 
 from edgefair.cli import main
+from tests.attacks.judged import linear, run, write_project
 
 POLICY = ("--max-latency-p90", "50", "--max-size", "100000")
 

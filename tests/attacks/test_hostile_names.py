@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hostile_names import ROWS, TAME, assert_obeys_nobody, commands, exemplars, make_project, run
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Group
@@ -21,6 +20,7 @@ from edgefair.report.contact_sheet import SheetCell, contact_sheet
 from edgefair.report.escape import csv_cell, one_line
 from edgefair.report.heat_map import Panel, heat_map
 from edgefair.report.tables import plain_table
+from tests.attacks.hostile_names import ROWS, TAME, assert_obeys_nobody, commands, exemplars, make_project, run
 
 VERDICT = "PASS may ship  dist/people"
 # Folds in a terminal of 120 letters, and in a narrow column, so that the verdict would begin a line.

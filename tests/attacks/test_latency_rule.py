@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from judged import gate, linear, report, run, write_project
+
+from tests.attacks.judged import gate, linear, report, run, write_project
 
 BUDGET = ("--max-latency-p90", "5")
 

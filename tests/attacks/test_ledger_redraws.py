@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-from judged import CONFIG, linear, report, run, spec, write_project
+
+from tests.attacks.judged import CONFIG, linear, report, run, spec, write_project
 
 ROWS = 6_000
 

@@ -1,19 +1,16 @@
 """A device that describes the model otherwise than its file does decides nothing about how it is judged."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from onnx_models import SPEC, classifier
-from test_faulty_devices import rows, scripted
-
 from edgefair.errors import MeasurementError
 from edgefair.probe.onnx_files.spec import Reading
+from edgefair.progress import silent
 from edgefair.workflow.measurement.measure import measure
+from tests.targets.onnx_models import SPEC, classifier
+from tests.targets.test_faulty_devices import rows, scripted
 
 # The real probe, which says of every model what `LIE` makes of the truth `said`.
 TALKING = """
@@ -41,7 +38,7 @@ def decisions(path, lie):
             reference=None,
             fallback_spec=lambda _: pytest.fail("the file has a spec"),
             with_latency=False,
-            progress=lambda *_: None,
+            progress=silent,
         ).decisions
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from judged import linear, people, spec, write_project
 
 from edgefair.cli import main
 from edgefair.config import load_config
 from edgefair.errors import PolicyError
+from tests.attacks.judged import linear, people, spec, write_project
 
 
 def run(*arguments):

@@ -2,15 +2,10 @@
 
 import hashlib
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from onnx_models import SPEC, batches, save, value
 
 from edgefair.probe.bundles.runtime import Model, load
 from edgefair.probe.inputs.features import category_texts
@@ -28,6 +23,7 @@ from edgefair.probe.onnx_files.spec import (
 from edgefair.probe.runtimes.models import load as load_model
 from edgefair.targets import load_profile, open_target
 from tests.bundle.small_bundle import report_of, write_manifest
+from tests.targets.onnx_models import SPEC, batches, save, value
 
 CPU = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "all", "config": {}}
 

@@ -4,12 +4,12 @@ import shutil
 
 import numpy as np
 import onnx
-from judged import gate, linear, report, run, write_project
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.redecision import check_decision
-from edgefair.workflow.measurement.judge import today
+from edgefair.workflow.clock import today
+from tests.attacks.judged import gate, linear, report, run, write_project
 
 DROPS = ("--max-accuracy-drop", "0.0", "--max-eo-increase", "0.0")
 COMPARING = ("equalized-odds increase", "accuracy drop", "worst-group accuracy drop", "worst-group excess loss")

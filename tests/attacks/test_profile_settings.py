@@ -1,23 +1,19 @@
 """Settings that judged a model and settings that run it are the same, or it does not run."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from onnx_models import SPEC, save, value
-from people import report as run_for_report
-from people import write_project
 
 from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.probe.bundles.settings import Session, device_class
 from edgefair.probe.device import fingerprint
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
 from tests.bundle.small_bundle import RAW, judged, write_bundle
+from tests.targets.onnx_models import SPEC, save, value
+from tests.targets.people import report as run_for_report
+from tests.targets.people import write_project
 
 
 def underflows_when_optimized(path):

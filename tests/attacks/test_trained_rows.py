@@ -4,7 +4,8 @@ import shutil
 
 import numpy as np
 import pytest
-from coins import CONFIG, both, coins, judged, run, taken, write
+
+from tests.attacks.coins import CONFIG, both, coins, judged, run, taken, write
 
 OTHER = ("--set", "data.split.seed=1")
 LAX = ("--set", "policy.min_balanced_accuracy=0")

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 from click.testing import CliRunner
-from judged import CONFIG, linear, people, spec, write_project
 
 from edgefair.cli import main
+from tests.attacks.judged import CONFIG, linear, people, spec, write_project
 
 
 def run(*arguments):

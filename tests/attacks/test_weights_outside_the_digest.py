@@ -4,17 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from onnx_models import SPEC, value
-from people import run, write_project
 
 from edgefair.errors import ModelError, UsageError
 from edgefair.probe.bundles.runtime import BundleError, load
@@ -24,6 +19,8 @@ from edgefair.probe.runtimes import models
 from edgefair.probe.runtimes.session import open_session
 from edgefair.targets import load_profile, open_target
 from tests.bundle.small_bundle import report_of, write_manifest
+from tests.targets.onnx_models import SPEC, value
+from tests.targets.people import run, write_project
 
 CPU = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "all", "config": {}}
 # Small tensors are read into the model at once; this one is mapped from its file.

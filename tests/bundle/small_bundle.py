@@ -2,8 +2,6 @@
 
 import datetime
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,9 +13,6 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from onnx_models import SPEC, classifier
-
 from edgefair.bundle.manifest import FileEntry, Manifest
 from edgefair.data.config import DataConfig
 from edgefair.decision.decide import decide
@@ -28,6 +23,7 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.probe.device import fingerprint
 from edgefair.report.model import AuditRows, DataSection, ModelFile, Report, TargetResult
 from edgefair.targets import load_profile
+from tests.targets.onnx_models import SPEC, classifier
 
 RAW = {"a": [1.0, -1.0], "b": [0.0, 0.0]}
 POLICY = Policy(max_eo_gap=0.1, attributes={"sex": {"groups": ["F", "M"]}})

@@ -4,20 +4,22 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from test_staging import ship
 
 from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.staging import staging
+from tests.bundle.test_staging import ship
 
+# Where a Python that is started finds the tests and the package.
+ROOT = Path(__file__).parent.parent.parent
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from test_staging import write_bundle
+from tests.bundle.test_staging import write_bundle
 import edgefair.bundle.staging as module
-destination, content, way = Path(sys.argv[2]), sys.argv[3].encode(), sys.argv[4]
+destination, content, way = Path(sys.argv[1]), sys.argv[2].encode(), sys.argv[3]
 if "aside" in way:
     module._exchange = lambda *_: False
 if "die" in way:
@@ -36,8 +38,10 @@ for _ in range(25 if "often" in way else 1):
 
 
 def child(destination, content, way, *before):
-    command = [*before, sys.executable, "-c", CHILD, __file__.rpartition("/")[0], str(destination), content, way]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [*before, sys.executable, "-c", CHILD, str(destination), content, way]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
 
 
 def ended(process):

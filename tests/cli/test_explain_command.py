@@ -13,7 +13,7 @@ from PIL import Image
 
 from edgefair.cli import main
 from edgefair.workflow import explain as workflow
-from tests.compress.brightness import (
+from tests.compress.quantization.brightness import (
     BRIGHT,
     HORIZONTAL,
     INPUT,

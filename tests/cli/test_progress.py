@@ -12,7 +12,7 @@ from edgefair.cli.progress import progress_bar
 def told(capsys, *calls):
     with progress_bar() as progress:
         for call in calls:
-            progress(*call)
+            progress.step(*call)
     out, err = capsys.readouterr()
     assert out == ""
     return err
@@ -54,7 +54,7 @@ class _Full:
 def test_a_log_that_takes_nothing_stops_no_work(monkeypatch, stream):
     monkeypatch.setattr(sys, "stderr", stream)
     with progress_bar() as progress:
-        progress(0, 0, "reading")
+        progress.stage("reading")
 
 
 class _Terminal(io.StringIO):
@@ -67,5 +67,5 @@ def test_brackets_and_escapes_in_a_name_do_nothing_in_the_bar(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal)
     with progress_bar() as progress:
-        progress(0, 0, "calibrating (a[/b]c\x1b]0;title\x07)")
+        progress.stage("calibrating (a[/b]c\x1b]0;title\x07)")
     assert r"a[/b]c\x1b]0;title" in terminal.getvalue()

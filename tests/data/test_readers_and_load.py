@@ -1,3 +1,4 @@
+import csv
 import zipfile
 
 import numpy as np
@@ -9,10 +10,13 @@ from hypothesis import strategies as st
 
 from edgefair.data.config import DataConfig, SplitConfig
 from edgefair.data.dataset import load
+from edgefair.data.files.csv_table import CsvConfig
+from edgefair.data.files.readers import read_table
 from edgefair.data.files.table import Categories, Table
 from edgefair.data.groups import joint_groups
 from edgefair.data.identity.hashing import hash_rows
 from edgefair.data.rows import TableRows
+from edgefair.data.sources import as_categories
 from edgefair.errors import DataError
 from edgefair.probe.onnx_files.spec import Column as Item
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading, encode
@@ -332,3 +336,63 @@ def test_joint_groups_have_one_order_whatever_the_coding():
     index, groups = joint_groups({"sex": sex, "age": age}, ("sex", "age"))
     assert groups == (("F", "old"), ("M", "old"), ("M", "young"))
     assert index.tolist() == [2, 0, 1]
+
+
+def test_lines_within_a_quoted_text_are_one_cell_in_a_file_of_any_size(tmp_path):
+    texts = [f"{'long ' * 50}\n{row}\r\nend" for row in range(8000)]
+    with (tmp_path / "people.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([["job", "pay"], *([text, "low"] for text in texts)])
+    assert (tmp_path / "people.csv").stat().st_size > 2 << 20
+    assert read_table(tmp_path / "people.csv", lambda names: {"job"}).columns["job"].text() == texts
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_csv_file_is_read_in_the_encoding_that_it_is_said_to_have(tmp_path, encoding):
+    path = tmp_path / "people.csv"
+    path.write_text("Größe;job\r\n1;Bäcker\r\n", encoding=encoding, newline="")
+    form = CsvConfig(encoding=encoding.removesuffix("-sig"))
+    table = read_table(path, lambda names: names, csv=form)
+    assert table.columns["Größe"].tolist() == [1]
+    assert table.columns["job"].text() == ["Bäcker"]
+    with pytest.raises(DataError, match="cannot be read as CSV"):
+        read_table(path, lambda names: names, csv=CsvConfig(encoding="ascii"))
+
+
+def test_an_encoding_that_there_is_not_is_refused():
+    for encoding in ("cp125", "zlib", ""):
+        with pytest.raises(ValueError, match="for example utf-8"):
+            CsvConfig(encoding=encoding)
+
+
+@pytest.mark.parametrize("name", ["people.parquet", "people.csv", "people.npz"])
+def test_what_is_not_used_may_be_anything(tmp_path, name):
+    if name == "people.npz":
+        columns = {key: np.array(value) for key, value in COLUMNS.items()}
+        np.savez(tmp_path / name, **columns, odd=np.array([{}], dtype=object))
+    elif name == "people.csv":
+        lines = [",".join(map(str, row)) for row in zip(*COLUMNS.values(), strict=True)]
+        text = "\n".join([",".join(COLUMNS) + ",odd,odd,", *(f'{line},"1,5",M\xfcll,02/01/2024' for line in lines)])
+        (tmp_path / name).write_bytes(text.encode("cp1252"))
+    else:
+        odd = pyarrow.array([[1], [2, 3]] * 4)
+        pyarrow.parquet.write_table(pyarrow.table(COLUMNS | {"odd": odd}), tmp_path / name)
+    config = BASE | {"source": name, "features": ["age", "job"]}
+    found = load(DataConfig.model_validate(config), base=tmp_path, roles=["audit"])
+    assert found.audit.fingerprint == loaded(tmp_path).audit.fingerprint
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ns"])
+def test_dates_of_npz_are_text(tmp_path, unit):
+    born = np.array(["2024-01-31", "NaT"] * 4, dtype=f"datetime64[{unit}]")
+    np.savez(tmp_path / "people.npz", **{key: np.array(value) for key, value in COLUMNS.items()}, born=born)
+    config = DataConfig.model_validate(BASE | {"source": "people.npz", "id": "born"})
+    assert (
+        as_categories(read_table(tmp_path / "people.npz", lambda _: {"born"}).columns["born"], "born").text()
+        == [
+            "2024-01-31",
+            None,
+        ]
+        * 4
+    )
+    with pytest.raises(DataError, match=r"column 'born' holds dates"):
+        load(config.model_copy(update={"id": None}), base=tmp_path, roles=["audit"])

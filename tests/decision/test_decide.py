@@ -4,7 +4,6 @@ import math
 import numpy as np
 import pytest
 from fairlearn.metrics import equalized_odds_difference
-from helpers_decision import binary, counts_of, paired_of, policy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from edgefair.decision.verdict import Outcome, Verdict
 from edgefair.errors import PolicyError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import summarize
+from tests.decision.helpers_decision import binary, counts_of, paired_of, policy
 
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
 

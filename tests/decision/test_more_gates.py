@@ -4,7 +4,6 @@ import datetime
 
 import numpy as np
 import pytest
-from helpers_decision import binary, counts_of, paired_of, policy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import ABSOLUTE, EXCESS_LOSS, GROUP_ACCURACY, GROUP_DROP
 from edgefair.decision.verdict import Outcome
 from edgefair.errors import PolicyError
+from tests.decision.helpers_decision import binary, counts_of, paired_of, policy
 
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
 UNFAIR = binary((4000, 5000, 500, 5000), (3000, 5000, 500, 5000))

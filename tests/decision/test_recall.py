@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from helpers_decision import counts_of, policy
 
 from edgefair.decision.summary import summarize
+from tests.decision.helpers_decision import counts_of, policy
 
 
 def test_with_more_classes_every_group_has_its_recall_of_every_class():

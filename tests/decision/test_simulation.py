@@ -5,13 +5,13 @@ Tolerances are three standard errors of the simulation.
 
 import numpy as np
 import pytest
-from helpers_decision import counts_of, paired_of, policy
 
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import ABSOLUTE, PAIRED
 from edgefair.decision.verdict import Outcome
 from edgefair.measure.planning import power_absolute
+from tests.decision.helpers_decision import counts_of, paired_of, policy
 
 RATES = np.array([0.1, 0.8])
 SIZES = [pytest.param(300, id="short"), pytest.param(10_000, id="long", marks=pytest.mark.long)]

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import CONFIG, run, write_people
+
+from tests.e2e.commands import CONFIG, run, write_people
 
 
 @pytest.fixture(scope="session")

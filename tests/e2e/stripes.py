@@ -1,4 +1,4 @@
-"""The brightness case (`tests/compress/brightness.py`) as a project of pictures and a model file."""
+"""The brightness case (`tests/compress/quantization/brightness.py`) as a project of pictures and a model file."""
 
 import io
 
@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from edgefair.targets import load_profile, transport_of
-from tests.compress.brightness import brightness_model, brightness_rows
+from tests.compress.quantization.brightness import brightness_model, brightness_rows
 
 ROWS = 400
 CONFIG = """\

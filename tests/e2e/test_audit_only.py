@@ -1,16 +1,12 @@
 """A table in which every row audits is enough to judge a model, and with calibration rows to compress one."""
 
-import sys
-from pathlib import Path
-
-import commands
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "attacks"))
-from judged import CONFIG, linear, people, report, run, write_project
+from tests.attacks.judged import CONFIG, linear, people, report, run, write_project
+from tests.e2e import commands
 
 ALL_AUDIT = CONFIG.replace("policy:", "  split: {audit_fraction: 1}\npolicy:")
 BY_COLUMN = CONFIG.replace("policy:", "  split: {column: part, train: [], audit: [test]}\npolicy:")
@@ -78,3 +74,15 @@ def test_audit_rows_in_the_calibration_file_are_refused(tmp_path):
     )  # fmt: skip
     assert done.exit_code == 2
     assert "holds audit rows" in done.stderr
+
+
+def test_a_model_of_vectors_is_judged_by_audit_rows_alone(tmp_path):
+    """The other splits have no row, and their vectors no values."""
+    rows = people()
+    vectors = np.stack([rows[name] for name in "abc"], axis=1)
+    np.savez(tmp_path / "people.npz", features=vectors, **{name: rows[name] for name in ("id", "sex", "label")})
+    config = ALL_AUDIT.replace("people.parquet", "people.npz").replace("[a, b, c]", "[features]")
+    (tmp_path / "edgefair.yaml").write_text(config + "model: {output: {kind: logits}}\n")
+    code, judged = report("verify", tmp_path, linear(tmp_path / "m.onnx"), "--no-latency")
+    assert code == 0
+    assert judged["data"]["rows"]["train"] == 0

@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from commands import ROWS, change, edit, refused, run
 
 from edgefair.files import sha256_file
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
+from tests.e2e.commands import ROWS, change, edit, refused, run
 
 
 def every_n(values, n, value):

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from commands import run
-from stripes import ROWS, gaps, haswell, outcomes, write_haswell, write_stripes
 
 from edgefair.bundle.manifest import open_bundle
 from edgefair.probe.device import fingerprint, saturates_int8
+from tests.e2e.commands import run
+from tests.e2e.stripes import ROWS, gaps, haswell, outcomes, write_haswell, write_stripes
 
 pytestmark = [
     pytest.mark.e2e,

@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 import yaml
-from commands import ROWS, change, edit, refused, run
 
 from edgefair.bundle.manifest import open_bundle
+from tests.e2e.commands import ROWS, change, edit, refused, run
 
 
 @pytest.fixture

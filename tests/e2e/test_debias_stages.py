@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from commands import change, edit, refused, run
 
 import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.config import load_config
+from edgefair.progress import Progress
+from tests.e2e.commands import change, edit, refused, run
 
 
 def export(project, *flags, code=0):
@@ -68,11 +69,11 @@ def test_an_interrupted_fine_tune_ends_with_the_same_file(project, tmp_path):
             raise StopError
 
     with pytest.raises(StopError):
-        edgefair.export(config, latency=False, output=tmp_path / "a", progress=stop_in_the_second_epoch)
+        edgefair.export(config, latency=False, output=tmp_path / "a", progress=Progress(stop_in_the_second_epoch))
     assert "epoch 1/2" in seen
     assert not (tmp_path / "a").exists()
     seen.clear()
-    edgefair.export(config, latency=False, output=tmp_path / "a", progress=lambda *now: seen.append(now[2]))
+    edgefair.export(config, latency=False, output=tmp_path / "a", progress=Progress(lambda *now: seen.append(now[2])))
     assert "epoch 1/2" not in seen
     assert "epoch 2/2" in seen
     (folder,) = pruned_folders(project)

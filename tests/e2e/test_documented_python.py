@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import CONFIG, write_people
 
 import edgefair
+from tests.e2e.commands import CONFIG, write_people
 
 ROOT = Path(edgefair.__file__).parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

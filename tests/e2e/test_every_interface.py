@@ -10,10 +10,10 @@ import onnx
 import pyarrow
 import pyarrow.parquet
 import pytest
-from commands import run
 from onnx import TensorProto, helper
 
 import edgefair
+from tests.e2e.commands import run
 
 CASES = {
     "fair": ([[4500, 500], [1000, 4000]], [[4500, 500], [1000, 4000]], 0),

@@ -2,8 +2,6 @@
 
 import json
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow
@@ -11,16 +9,14 @@ import pyarrow.compute
 import pyarrow.parquet
 import pytest
 import yaml
-from commands import run
 
 from edgefair.probe.bundles.runtime import load
 from edgefair.probe.device import fingerprint, saturates_int8
 from edgefair.targets import load_profile, transport_of
 from edgefair.workflow.measurement.record import load_record
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from onnx_models import saturating
-from openssh import Server, lacking
+from tests.e2e.commands import run
+from tests.targets.onnx_models import saturating
+from tests.targets.openssh import Server, lacking
 
 pytestmark = [pytest.mark.e2e, pytest.mark.target]
 

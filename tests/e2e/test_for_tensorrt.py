@@ -3,7 +3,6 @@
 import numpy as np
 import onnx
 import pytest
-from commands import run
 from onnx import numpy_helper
 
 from edgefair.compress.search.search import Choice
@@ -11,11 +10,12 @@ from edgefair.config import load_config, with_compress
 from edgefair.data.dataset import load
 from edgefair.errors import UsageError
 from edgefair.probe.runtimes.engine_build import Build, open_log
+from edgefair.progress import silent
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.precision import numerics_of
-from edgefair.workflow.export import trained_model
-from edgefair.workflow.models.convert import Dense
-from edgefair.workflow.progress import silent
+from edgefair.workflow.models.dense import Dense
+from edgefair.workflow.models.trained import trained_model
+from tests.e2e.commands import run
 from tests.probe.small_networks import built, exported
 
 

@@ -11,7 +11,6 @@ import pyarrow.parquet
 import pytest
 import torch
 import yaml
-from commands import run
 from torch import nn
 
 import edgefair
@@ -23,6 +22,7 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.probe.inputs.prepare import prepare
 from edgefair.probe.onnx_files.spec import ModelSpec
 from tests.data.pictures import jpeg, make_tokenizer
+from tests.e2e.commands import run
 
 ROWS = 1200
 

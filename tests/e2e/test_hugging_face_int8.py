@@ -10,7 +10,6 @@ import pyarrow.parquet
 import pytest
 import torch
 import yaml
-from commands import run
 from onnx import TensorProto
 
 import edgefair
@@ -20,6 +19,7 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.probe.inputs.prepare import prepare
 from edgefair.probe.onnx_files.spec import ModelSpec
 from tests.data.pictures import jpeg, make_tokenizer
+from tests.e2e.commands import run
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("optimum.exporters.onnx")

@@ -5,9 +5,9 @@ import sys
 import tempfile
 
 import pytest
-from commands import run
 
 from edgefair.bundle.manifest import open_bundle
+from tests.e2e.commands import run
 
 STAGES = [
     "reading",
@@ -29,7 +29,8 @@ config, out, stage = sys.argv[1:]
 def die(done, total, what):
     if what == stage:
         os.kill(os.getpid(), signal.SIGKILL)
-edgefair.export(edgefair.load_config(Path(config)), run="plain", int8="auto", output=Path(out), progress=die)
+progress = edgefair.Progress(die)
+edgefair.export(edgefair.load_config(config), run="plain", int8="auto", output=out, progress=progress)
 """
 # In the middle of publishing: after the files are durable and before, or after, the folders change places.
 IN_PUBLISH = """

@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from commands import run
 from safetensors.torch import load_file
+
+from tests.e2e.commands import run
 
 
 def launched(project, *flags, code=0):

@@ -10,11 +10,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from commands import run
 
 import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.report.schema import report_schema
+from tests.e2e.commands import run
 
 
 def listing(folder):

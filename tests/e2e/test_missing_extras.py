@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import CONFIG, write_people
 
 import edgefair
+from tests.e2e.commands import CONFIG, write_people
 
 ROOT = Path(edgefair.__file__).parent.parent
 # A finder before all others that knows of no such package.

@@ -1,13 +1,9 @@
 """A graph whose first dimension is 1, as many exporters write it, is judged row by row."""
 
-import sys
-from pathlib import Path
-
 import onnx
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "attacks"))
-from judged import linear, report, run, write_project
+from tests.attacks.judged import linear, report, run, write_project
 
 
 def fixed(path, rows):

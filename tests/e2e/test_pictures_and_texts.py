@@ -6,13 +6,14 @@ import json
 import numpy as np
 import pytest
 import yaml
-from commands import OF_COMMENTS, run, write_comments
 from PIL import Image
 
 from edgefair.bundle.manifest import open_bundle
 from edgefair.measure.counts import GroupCounts
+from edgefair.progress import Progress
 from tests.data.layouts import published
 from tests.data.pictures import make_tokenizer
+from tests.e2e.commands import OF_COMMENTS, run, write_comments
 
 EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 
@@ -91,7 +92,7 @@ def test_an_interrupted_training_on_pictures_goes_on_to_the_same_weights(here):
             raise StopError
 
     with pytest.raises(StopError):
-        train(config, name="broken", progress=stop)
+        train(config, name="broken", progress=Progress(stop))
     assert train(config, name="broken").weights.read_bytes() == whole.weights.read_bytes()
 
 

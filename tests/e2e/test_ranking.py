@@ -8,10 +8,10 @@ from edgefair.compress.quantization.prepare import weight_name
 from edgefair.compress.search.search import Choice
 from edgefair.config import load_config, with_compress
 from edgefair.data.dataset import load
+from edgefair.progress import silent
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.trials import ValidationBench
-from edgefair.workflow.export import trained_model
-from edgefair.workflow.progress import silent
+from edgefair.workflow.models.trained import trained_model
 
 
 @pytest.mark.parametrize("precision", [{"int8": "dynamic"}, {"fp16": True}])

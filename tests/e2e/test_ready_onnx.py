@@ -7,8 +7,9 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from commands import edit, refused, run
 from onnx import TensorProto, helper, numpy_helper
+
+from tests.e2e.commands import edit, refused, run
 
 ROWS, WIDTH, HIDDEN = 800, 64, 512
 

@@ -7,7 +7,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from commands import CONFIG, change, edit, refused, run, write_people
 from onnx import TensorProto, helper
 
 from edgefair.bundle.manifest import open_bundle
@@ -17,6 +16,7 @@ from edgefair.config import load_config, with_compress
 from edgefair.files import sha256_file
 from edgefair.training.run import load_run
 from edgefair.workflow.compression.steps import stages
+from tests.e2e.commands import CONFIG, change, edit, refused, run, write_people
 
 
 def export(project, *flags, code=0):

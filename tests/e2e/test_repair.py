@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from commands import edit, run
 
 import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.config import load_config
+from edgefair.progress import Progress
 from edgefair.workflow.compression.repair import moves_of
+from tests.e2e.commands import edit, run
 
 COARSE = """\
 name: coarse
@@ -53,6 +54,19 @@ def test_what_fails_without_repair_ships_with_the_fewest_nodes_in_float(coarse):
     assert trials[0]["gates"]["local"]["accuracy drop"] == "FAIL"
     assert not any(trial["kept"] for trial in trials if set(trial["choice"]["float_nodes"]) < set(floats))
     assert "in float: " + ", ".join(floats) in " ".join(shipped.stdout.split())
+
+
+def test_a_repair_that_ends_at_the_uncompressed_model_ships_it_and_says_so(coarse):
+    (coarse / "coarse.yaml").write_text(COARSE.replace("percentile: 40", "percentile: 2"))
+    edit(coarse, compress__repair__moves=["float"])
+    shipped = export(coarse, "--json")
+    assert shipped.exit_code == 0, shipped.output
+    report = json.loads(shipped.stdout)
+    bundle = coarse / "dist/small"
+    assert (bundle / "model.onnx").read_bytes() == (bundle / "reference/model.onnx").read_bytes()
+    assert any(note.startswith("nothing was compressed") for note in report["notes"])
+    assert report["targets"][0]["evidence"]["own_reference"]
+    assert run("verify", "-c", coarse / "edgefair.yaml", "--no-latency").exit_code == 0
 
 
 def test_another_calibration_is_taken_where_it_costs_no_time(coarse):
@@ -129,7 +143,9 @@ def test_a_search_that_was_stopped_goes_on_and_ends_with_the_same_file(coarse, t
             raise StopError
 
     with pytest.raises(StopError):
-        edgefair.export(config, int8="static", latency=False, output=tmp_path / "a", progress=stop_in_the_third_trial)
+        edgefair.export(
+            config, int8="static", latency=False, output=tmp_path / "a", progress=Progress(stop_in_the_third_trial)
+        )
     assert not (tmp_path / "a").exists()
     before = log_of(coarse).read_text()
     assert before.count("\n") == 2
@@ -137,7 +153,7 @@ def test_a_search_that_was_stopped_goes_on_and_ends_with_the_same_file(coarse, t
         stream.write('{"key": "cut off')
     seen = []
     edgefair.export(
-        config, int8="static", latency=False, output=tmp_path / "a", progress=lambda *now: seen.append(now[2])
+        config, int8="static", latency=False, output=tmp_path / "a", progress=Progress(lambda *now: seen.append(now[2]))
     )
     assert not any(what.startswith(("trial 1:", "trial 2:")) for what in seen)
     log_of(coarse).unlink()

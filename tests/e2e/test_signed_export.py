@@ -7,16 +7,17 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from commands import OF_COMMENTS, refused, run, write_comments
 from onnx import TensorProto, helper, numpy_helper
 
 import edgefair
 from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.runtime import BundleError, load
+from edgefair.progress import Progress
 from edgefair.workflow import export as workflow
 from tests.bundle.small_bundle import private_key, public_pem, write_key
 from tests.data.pictures import make_tokenizer
+from tests.e2e.commands import OF_COMMENTS, refused, run, write_comments
 
 PUBLIC = public_pem(private_key())
 LENGTH = 12
@@ -67,7 +68,7 @@ def test_export_signs_what_ships_before_it_appears(here):
             seen.append((folder / "attestation.dsse.json").is_file())
 
     config = edgefair.load_config(here / "edgefair.yaml")
-    report = edgefair.export(config, model="words.onnx", output=out, sign=key, latency=False, progress=look)
+    report = edgefair.export(config, model="words.onnx", output=out, sign=key, latency=False, progress=Progress(look))
     assert seen == [True]
     (here / "edgefair.pub").write_bytes(PUBLIC)
     inspected = run("inspect", out, "--public-key", "edgefair.pub")

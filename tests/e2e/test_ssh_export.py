@@ -12,18 +12,16 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from commands import run
 from onnx import numpy_helper
-from stripes import gaps, outcomes, write_haswell, write_stripes
 
 from edgefair.bundle.manifest import open_bundle
 from edgefair.probe.device import fingerprint, saturates_int8
 from edgefair.targets import sending
 from edgefair.targets.connection import Connection
-from tests.compress.brightness import SATURATES
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from openssh import running, serving
+from tests.compress.quantization.brightness import SATURATES
+from tests.e2e.commands import run
+from tests.e2e.stripes import gaps, outcomes, write_haswell, write_stripes
+from tests.targets.openssh import running, serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.target]
 EXACT = pytest.mark.skipif(saturates_int8(fingerprint()), reason="this processor has no VNNI: it saturates itself")
@@ -155,7 +153,7 @@ def die(done, total, what):
     if what.startswith("trial 2"):
         os.kill(os.getpid(), signal.SIGKILL)
 config = edgefair.load_config(Path("edgefair.yaml"))
-edgefair.export(config, model="stripes.onnx", int8="static", latency=False, progress=die)
+edgefair.export(config, model="stripes.onnx", int8="static", latency=False, progress=edgefair.Progress(die))
 """
 
 

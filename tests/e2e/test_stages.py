@@ -4,7 +4,8 @@ import json
 
 import pytest
 import torch
-from commands import run
+
+from tests.e2e.commands import run
 
 
 @pytest.fixture

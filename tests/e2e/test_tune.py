@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from commands import change, edit, run
 
 import edgefair
 from edgefair.config import load_config
+from edgefair.progress import Progress
 from edgefair.training.run import load_run
+from tests.e2e.commands import change, edit, run
 
 
 def tune(project, trials, *flags, name="best", code=0):
@@ -54,9 +55,9 @@ def test_an_interrupted_search_goes_on_with_the_trial_at_which_it_stopped(projec
             raise StopError
 
     with pytest.raises(StopError):
-        edgefair.tune(config, name="best", trials=3, progress=stop_in_the_second_trial)
+        edgefair.tune(config, name="best", trials=3, progress=Progress(stop_in_the_second_trial))
     seen = []
-    resumed = edgefair.tune(config, name="best", trials=3, progress=lambda *now: seen.append(now[2]))
+    resumed = edgefair.tune(config, name="best", trials=3, progress=Progress(lambda *now: seen.append(now[2])))
     assert not [what for what in seen if what.startswith("trial 1:")]
     whole = edgefair.tune(config, name="whole", trials=3)
     assert resumed.metrics["trials"] == whole.metrics["trials"]

@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from commands import edit, run
-from test_launcher import launched
 
 import edgefair
 from edgefair.config import load_config
 from edgefair.training.run import load_run
+from tests.e2e.commands import edit, run
+from tests.e2e.test_launcher import launched
 
 # Stops at a stage until its stdin is closed.
 CHILD = """
@@ -24,9 +24,10 @@ def stop(done, total, what):
     if what.endswith(stage):
         print("stopped", flush=True)
         sys.stdin.read()
-{"train": lambda: edgefair.train(config, name="x", progress=stop),
- "tune": lambda: edgefair.tune(config, name="x", trials=1, progress=stop),
- "export": lambda: edgefair.export(config, run="plain", output=Path("out-" + stage[:4]), latency=False, progress=stop),
+told = {"progress": edgefair.Progress(stop)}
+{"train": lambda: edgefair.train(config, name="x", **told),
+ "tune": lambda: edgefair.tune(config, name="x", trials=1, **told),
+ "export": lambda: edgefair.export(config, run="plain", output=Path("out-" + stage[:4]), latency=False, **told),
 }[do]()
 """
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from commands import ROWS, edit, refused, run
+
+from tests.e2e.commands import ROWS, edit, refused, run
 
 
 def places(project):

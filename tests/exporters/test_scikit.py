@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from edgefair.errors import ModelError, UsageError
-from edgefair.exporters.scikit import from_estimator, read_skops
+from edgefair.exporters.scikit import CONVERTED, from_estimator, read_skops
 
 pd = pytest.importorskip("pandas")
 skops_io = pytest.importorskip("skops.io")
@@ -26,7 +26,9 @@ from sklearn.neighbors import KNeighborsClassifier  # noqa: E402
 from sklearn.neural_network import MLPClassifier  # noqa: E402
 from sklearn.pipeline import Pipeline, make_pipeline  # noqa: E402
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler  # noqa: E402
+from sklearn.semi_supervised import LabelSpreading  # noqa: E402
 from sklearn.tree import DecisionTreeClassifier  # noqa: E402
+from sklearn.utils import all_estimators  # noqa: E402
 
 COLUMNS = [("age", "number"), ("job", "text"), ("pay", "number")]
 
@@ -153,6 +155,28 @@ def test_equal_models_are_equal_files_and_nothing_is_printed(capfd):
 def test_what_cannot_be_converted_is_refused_by_name(estimator, columns, message):
     with pytest.raises(ModelError, match=message):
         from_estimator(estimator, columns)
+
+
+def test_a_classifier_that_onnx_cannot_express_is_refused_with_those_that_it_can():
+    with pytest.raises(ModelError, match="the LabelSpreading cannot be expressed") as refused:
+        from_estimator(numbers(LabelSpreading()), [("age", "number"), ("pay", "number")])
+    lines = refused.value.lines
+    assert all(len(line) < 600 for line in lines)
+    assert "HistGradientBoostingClassifier" in lines[1]
+    assert ".onnx" in lines[2]
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_every_classifier_that_is_named_keeps_its_probabilities(name, classes):
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(400, 2)).astype(np.float32)
+    label = (rows[:, 0] > 0).astype(int) + ((rows[:, 1] > 0.5) & (classes > 2))
+    fitted = dict(all_estimators(type_filter="classifier"))[name]().fit(rows, label)
+    graph = from_estimator(fitted, [("age", "number"), ("pay", "number")])
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    (found,) = session.run(["probabilities"], {"X": rows})
+    assert np.abs(found - fitted.predict_proba(rows)).max() < 1e-4
 
 
 def test_columns_in_another_order_than_the_training_datas_are_refused():

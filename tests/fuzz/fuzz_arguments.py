@@ -3,10 +3,10 @@
 import json
 
 import yaml
-from fuzz_case import FAIR, NOT_IN_ARGUMENTS, RECORD, command
-from fuzz_mutations import NUMBERS, TEXTS, change_text, change_value, is_deep, odd_value, to_json
 
 from edgefair.cli import COMMANDS, main
+from tests.fuzz.fuzz_case import FAIR, NOT_IN_ARGUMENTS, RECORD, command
+from tests.fuzz.fuzz_mutations import NUMBERS, TEXTS, change_text, change_value, is_deep, odd_value, to_json
 
 
 def config(rng, base, here):

@@ -5,8 +5,9 @@ import struct
 import zlib
 
 import numpy as np
-from fuzz_case import library
-from fuzz_mutations import change_bytes, change_value, to_json
+
+from tests.fuzz.fuzz_case import library
+from tests.fuzz.fuzz_mutations import change_bytes, change_value, to_json
 
 
 def pictures(rng, base, here):

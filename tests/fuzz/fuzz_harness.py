@@ -1,6 +1,6 @@
 """Gives damaged inputs to every place where something from outside is read, and says what came of them.
 
-    python tests/fuzz/fuzz_harness.py --inputs 20000 --seed 0
+    python -m tests.fuzz.fuzz_harness --inputs 20000 --seed 0
 
 Every input is made from (seed, surface, number) alone: `--only SURFACE --first NUMBER --inputs 1` makes it again. Each
 finding prints these, and its files are kept. A worker that is silent for longer than an input may take is ended.
@@ -20,9 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import fuzz_project
+from tests.fuzz import fuzz_project
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parent.parent.parent
 # An input that is silent for so long hangs; the worker itself judges those that end.
 HANGS_S = 15.0
 # For a worker to begin: its imports on a busy machine.
@@ -79,10 +79,10 @@ def run(inputs, *, seed, base, kept):
 
 def _one_worker(tallies, folder, inputs, seed, base, kept):
     """Run a worker until it ends; how many of the inputs are done with."""
-    arguments = [sys.executable, str(HERE / "fuzz_worker.py"), str(base), str(folder), str(seed)]
+    arguments = [sys.executable, "-m", "tests.fuzz.fuzz_worker", str(base), str(folder), str(seed)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    process = subprocess.Popen(arguments, text=True, env=environment, **pipes)
+    process = subprocess.Popen(arguments, text=True, env=environment, cwd=ROOT, **pipes)
     process.stdin.write("".join(f"{surface} {number}\n" for surface, number in inputs))
     process.stdin.close()
     said, errors = queue.SimpleQueue(), []
@@ -135,7 +135,7 @@ def _keep(tallies, kept, folder, source, facts):
 
 def surfaces():
     """Surface -> share, without importing what the workers import."""
-    text = (HERE / "fuzz_surfaces.py").read_text()
+    text = Path(__file__).with_name("fuzz_surfaces.py").read_text()
     table = text.partition("SURFACES = {")[2].partition("}")[0]
     return {name.strip(): int(share) for name, share in (item.split(":") for item in table.split(",") if ":" in item)}
 

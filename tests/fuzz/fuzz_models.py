@@ -5,8 +5,9 @@ import json
 
 import onnx
 import yaml
-from fuzz_case import command, library
-from fuzz_mutations import change_bytes, change_text, change_value, to_json
+
+from tests.fuzz.fuzz_case import command, library
+from tests.fuzz.fuzz_mutations import change_bytes, change_text, change_value, to_json
 
 
 def onnx_file(rng, base, here):

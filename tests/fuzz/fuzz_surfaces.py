@@ -8,13 +8,14 @@ import os
 from pathlib import Path
 
 import onnx
-from fuzz_arguments import config, options, settings
-from fuzz_case import invoke
-from fuzz_cells import pictures, tokenizer
-from fuzz_device import replace_local
-from fuzz_models import bundle, keys, onnx_file, profile, recipe, run_folder, spec
-from fuzz_tables import csv, layouts, ledger, npz, parquet, record
-from fuzz_wire import answers, frames
+
+from tests.fuzz.fuzz_arguments import config, options, settings
+from tests.fuzz.fuzz_case import invoke
+from tests.fuzz.fuzz_cells import pictures, tokenizer
+from tests.fuzz.fuzz_device import replace_local
+from tests.fuzz.fuzz_models import bundle, keys, onnx_file, profile, recipe, run_folder, spec
+from tests.fuzz.fuzz_tables import csv, layouts, ledger, npz, parquet, record
+from tests.fuzz.fuzz_wire import answers, frames
 
 # Surface -> its share of all inputs.
 SURFACES = {

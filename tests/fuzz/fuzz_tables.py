@@ -6,8 +6,9 @@ import struct
 import zipfile
 
 import numpy as np
-from fuzz_case import RECORD, command, library
-from fuzz_mutations import change_bytes, change_text, change_value, to_json
+
+from tests.fuzz.fuzz_case import RECORD, command, library
+from tests.fuzz.fuzz_mutations import change_bytes, change_text, change_value, to_json
 
 
 def csv(rng, base, here):

@@ -5,9 +5,10 @@ import json
 import struct
 
 import numpy as np
-from fuzz_case import command, library
-from fuzz_device import damage_with
-from fuzz_mutations import change_bytes, change_value, to_json
+
+from tests.fuzz.fuzz_case import command, library
+from tests.fuzz.fuzz_device import damage_with
+from tests.fuzz.fuzz_mutations import change_bytes, change_value, to_json
 
 
 def answers(rng, base, here):

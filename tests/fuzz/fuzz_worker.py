@@ -1,6 +1,6 @@
 """A process that gives one damaged input after the other to edgefair and says what came of each.
 
-    python fuzz_worker.py BASE FOLDER SEED < inputs
+    python -m tests.fuzz.fuzz_worker BASE FOLDER SEED < inputs
 
 A line "SURFACE NUMBER" on stdin is one input. A line on stdout before each input and one after it; whoever started this
 process ends it where the second is late.
@@ -19,12 +19,11 @@ from pathlib import Path
 reports = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
-import fuzz_surfaces  # noqa: E402
-from fuzz_case import FAIR, RECORD, command  # noqa: E402
-from fuzz_device import damage_with, replace_local  # noqa: E402
-from fuzz_guard import allow_only  # noqa: E402
-
 from edgefair.targets import open_target, timing  # noqa: E402
+from tests.fuzz import fuzz_surfaces  # noqa: E402
+from tests.fuzz.fuzz_case import FAIR, RECORD, command  # noqa: E402
+from tests.fuzz.fuzz_device import damage_with, replace_local  # noqa: E402
+from tests.fuzz.fuzz_guard import allow_only  # noqa: E402
 
 LONGEST_S, MOST_MIB = 5.0, 1024
 # A device that is silent is given up after so long; a real one is given minutes.

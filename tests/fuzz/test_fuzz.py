@@ -3,7 +3,8 @@
 import sys
 
 import pytest
-from fuzz_harness import fuzz, surfaces, table
+
+from tests.fuzz.fuzz_harness import fuzz, surfaces, table
 
 INPUTS = 400
 

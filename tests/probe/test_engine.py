@@ -11,14 +11,14 @@ import types
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from small_networks import PRECISIONS, small_network
-from tensorrt_double import STREAM, Driver, tensorrt
 
 from edgefair.probe.clock import latency
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading, TokenSpec
 from edgefair.probe.runtimes.cuda import CudaError, Device
 from edgefair.probe.runtimes.models import load
+from tests.probe.small_networks import PRECISIONS, small_network
+from tests.probe.tensorrt_double import STREAM, Driver, tensorrt
 from tests.targets.onnx_models import classifier, save, value
 
 OUTPUTS = ["decision", "score"]

@@ -1,8 +1,5 @@
 """What is read of an ONNX file by hand: onnx's own descriptors and onnxruntime are the oracles."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -12,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from onnx_models import SPEC, classifier, save, value
-
 from edgefair.probe.onnx_files.onnx_file import ELEMENTS, read_onnx
 from edgefair.probe.onnx_files.protobuf import FIELDS, fields
+from tests.targets.onnx_models import SPEC, classifier, save, value
 
 CLASSES = {
     "Training": onnx.TrainingInfoProto,

@@ -40,7 +40,7 @@ def test_raw_features_become_decisions_by_name(tmp_path):
         ({"a": [1.0], "b": [1e308]}, "'b' holds NaN or an infinite number"),
         ({"a": ["x"], "b": [1.0]}, "'a' holds a str, not only numbers"),
         ({"a": ["1.5"], "b": [1.0]}, "'a' holds a str, not only numbers"),
-        ({"a": [None], "b": [1.0]}, "'a' holds a NoneType"),
+        ({"a": [None], "b": [1.0]}, "'a' holds NaN"),
         ({"a": [10**400], "b": [1.0]}, "'a' holds numbers beyond every type"),
         ({"a": [[1.0]], "b": [1.0]}, r"'a' has shape \[1, 1\]"),
         ({"a": [[1.0], [1.0, 2.0]], "b": [1.0, 2.0]}, "'a' is no array of numbers"),

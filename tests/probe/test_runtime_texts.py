@@ -10,9 +10,6 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "targets"))
-from onnx_models import save, value
-
 from edgefair.data.files.table import Categories
 from edgefair.data.texts import Texts, open_tokenizer
 from edgefair.measure.counts import GroupCounts
@@ -20,6 +17,7 @@ from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.probe.inputs.texts import Cutter
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, InputSpec, ModelSpec, Reading
 from tests.bundle.small_bundle import COUNTS, report_of, write_manifest
+from tests.targets.onnx_models import save, value
 
 ROOT = Path(__file__).parent.parent.parent
 REAL = [

@@ -11,12 +11,12 @@ import inspect
 import re
 
 import pytest
-import tensorrt_double
-from small_networks import PRECISIONS, compressed, exported
 
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.runtimes.engine import TYPES
 from edgefair.probe.runtimes.engine_build import Build, open_log
+from tests.probe import tensorrt_double
+from tests.probe.small_networks import PRECISIONS, compressed, exported
 
 DOUBLES = {
     name: item

@@ -151,7 +151,7 @@ def imported(node):
     return {".".join(name.split(".")[:2]) if name.startswith("edgefair") else name.split(".")[0] for name in names}
 
 
-@pytest.mark.parametrize("path", sorted(Path(edgefair.probe.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(Path(edgefair.probe.__file__).parent.rglob("*.py")), ids=lambda path: path.name)
 def test_the_probe_is_python_3_9_and_needs_numpy_and_onnxruntime_alone(path):
     tree = ast.parse(path.read_text(), feature_version=(3, 9))
     allowed = sys.stdlib_module_names | {"numpy", "onnxruntime", "edgefair.probe"}

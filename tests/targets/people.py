@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 from click.testing import CliRunner
-from onnx_models import classifier
 
 from edgefair.cli import main
+from tests.targets.onnx_models import classifier
 
 ROWS = 4000
 CONFIG = """\

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from people import gate, report, run, write_project
 
 from edgefair.cli import main
 from edgefair.decision.decide import decide
@@ -18,6 +17,7 @@ from edgefair.measure.latency import summarize
 from edgefair.resources import shipped_names
 from edgefair.targets import load_profile, transport_of
 from edgefair.targets.sections import Budgets
+from tests.targets.people import gate, report, run, write_project
 
 QUICK = "transport: local\nlatency: {warmup: 1, min_queries: 100, min_seconds: 0}\n"
 NEVER = "{max_latency_p90_ms: 0.000001}"

@@ -13,10 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from containers import PREFIX, working
 from onnx import TensorProto, helper, numpy_helper
-from onnx_models import batches, classifier, save, value
-from people import gate, report, write_project
 
 from edgefair.cli import main
 from edgefair.decision.gates import LATENCY
@@ -24,6 +21,9 @@ from edgefair.errors import MeasurementError, UsageError
 from edgefair.targets import TargetProfile, load_profile, open_target, transport_of
 from edgefair.targets.sections import ARCHITECTURES
 from edgefair.targets.transports import container
+from tests.targets.containers import PREFIX, working
+from tests.targets.onnx_models import batches, classifier, save, value
+from tests.targets.people import gate, report, write_project
 
 ID = "sha256:" + "5" * 64
 QUICK = {"warmup": 1, "min_queries": 100, "min_seconds": 0}

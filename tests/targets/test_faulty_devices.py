@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx_models import SPEC, batches, classifier, save, value
 
 import edgefair
 from edgefair.data.files.table import Table
@@ -23,6 +22,7 @@ from edgefair.probe.onnx_files.spec import Reading
 from edgefair.targets import Probe, load_profile
 from edgefair.targets.transports.local import LocalTransport
 from edgefair.workflow.measurement import measure as measure_rows
+from tests.targets.onnx_models import SPEC, batches, classifier, save, value
 
 ROOT = str(Path(edgefair.__file__).parent.parent)
 PROFILE = load_profile("local")
@@ -122,12 +122,12 @@ class Scripted(LocalTransport):
         self.script = script
 
     def start(self):
-        code = "import sys; sys.path.insert(0, sys.argv[1]); exec(sys.argv[2])"
         return subprocess.Popen(
-            [sys.executable, "-c", code, ROOT, self.script],
+            [sys.executable, "-c", self.script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            cwd=ROOT,
         )
 
 

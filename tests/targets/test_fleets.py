@@ -3,8 +3,8 @@ import threading
 import pytest
 
 from edgefair.errors import MeasurementError, UsageError
+from edgefair.progress import Progress, silent
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
-from edgefair.workflow.progress import silent
 
 
 def test_other_machines_work_side_by_side_before_this_one_and_results_keep_the_order_of_the_targets():
@@ -57,10 +57,10 @@ def test_progress_of_several_targets_says_whose_it_is_and_of_one_does_not():
     told = []
 
     def work(_profile, progress):
-        progress(1, 2, "deciding")
+        progress.step(1, 2, "deciding")
 
-    on_each(load_fleet(["local"]), work, lambda *item: told.append(item))
-    on_each(load_fleet(["local", "x86-vnni"]), work, lambda *item: told.append(item))
+    on_each(load_fleet(["local"]), work, Progress(lambda *item: told.append(item)))
+    on_each(load_fleet(["local", "x86-vnni"]), work, Progress(lambda *item: told.append(item)))
     assert [what for _, _, what in told] == ["deciding", "local: deciding", "x86-vnni: deciding"]
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx_models import SPEC, batches, classifier, save, value
 
 from edgefair.errors import MeasurementError, ModelError, UsageError
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
@@ -16,6 +15,7 @@ from edgefair.targets import load_profile, open_target
 from edgefair.targets.binding import check_binding
 from edgefair.targets.sending import AHEAD
 from edgefair.targets.transports.zipapp import build_zipapp
+from tests.targets.onnx_models import SPEC, batches, classifier, save, value
 
 OUTPUTS = ["decision", "score"]
 

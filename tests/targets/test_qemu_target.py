@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from onnx_models import batches, classifier, saturating
 
 from edgefair.errors import MeasurementError, UsageError
 from edgefair.probe.device import saturates_int8
@@ -10,6 +9,7 @@ from edgefair.targets import load_profile, open_target, transport_of
 from edgefair.targets.sections import DeviceClass
 from edgefair.targets.transports import prefix
 from edgefair.targets.transports.emulation import CPUS, EmulatedCpu
+from tests.targets.onnx_models import batches, classifier, saturating
 
 BRIGHT_AND_DARK = np.repeat([[255.0], [100.0]], 4, axis=0).repeat(8, axis=1).astype(np.float32)
 

@@ -15,12 +15,12 @@ import numpy as np
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx_models import batches, classifier, save, value
-from openssh import free_port, running, serving
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import READY
 from edgefair.targets import client, open_target
+from tests.targets.onnx_models import batches, classifier, save, value
+from tests.targets.openssh import free_port, running, serving
 
 pytestmark = pytest.mark.target
 WEIGHTS = np.array([[1, -1], [0.5, -0.5]], dtype=np.float32)
@@ -304,8 +304,6 @@ def test_a_device_without_a_runtime_gets_a_virtual_environment_once(server, tmp_
 def test_a_host_that_is_killed_leaves_no_probe_on_the_device(server, tmp_path):
     script = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from pathlib import Path
 from edgefair.targets import *
 from edgefair.targets.sections import SshSettings
 profile = TargetProfile.model_validate({server.profile().model_dump(mode="json")!r})

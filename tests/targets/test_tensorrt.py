@@ -4,12 +4,12 @@ import importlib.util
 
 import onnxruntime
 import pytest
-from onnx_models import classifier
 
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.probe.runtimes.cuda import CudaError, Device
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.compression.trials import identity_of
+from tests.targets.onnx_models import classifier
 
 without_provider = pytest.mark.skipif(
     "TensorrtExecutionProvider" in onnxruntime.get_available_providers(), reason="this onnxruntime has TensorRT"

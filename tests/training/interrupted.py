@@ -1,15 +1,17 @@
 """Trainings that are stopped on the way, as by a kill."""
 
+from edgefair.progress import Progress
+
 
 class StopError(Exception):
     pass
 
 
 def stop_after(steps):
-    """A progress callback that ends the training after so many steps."""
+    """Progress that ends the training after so many steps."""
 
-    def progress(done, _total, _what):
+    def listener(done, _total, _what):
         if done >= steps:
             raise StopError
 
-    return progress
+    return Progress(listener)

@@ -7,12 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interrupted import StopError, stop_after
 from torch import nn
 
 from edgefair.debias import Cells, open_methods
 from edgefair.errors import ModelError, UsageError
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.progress import silent
 from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.classifier import Classifier
@@ -21,6 +21,7 @@ from edgefair.training.engine import Engine
 from edgefair.training.loop import TrainingRows, train
 from edgefair.training.settings import ModelConfig, TrainConfig
 from edgefair.training.step import set_gradients
+from tests.training.interrupted import StopError, stop_after
 
 SPEC = ModelSpec(
     inputs=(
@@ -54,7 +55,7 @@ def fresh(rows, *, seed=0, hidden=8, **options):
     return classifier
 
 
-def trained(classifier, rows, folder, *, methods=(), teacher=None, epochs=8, progress=lambda *_: None, name="c"):
+def trained(classifier, rows, folder, *, methods=(), teacher=None, epochs=8, progress=silent, name="c"):
     train(
         classifier,
         rows,
@@ -156,7 +157,7 @@ def test_feature_distillation_draws_the_groups_to_the_teachers_features(tmp_path
 def test_an_interrupted_distillation_with_debiasing_ends_with_the_same_weights(tmp_path, teacher):
     rows = make_rows()
 
-    def run(classifier, name, progress=lambda *_: None):
+    def run(classifier, name, progress=silent):
         methods = open_methods([(method, {}) for method in ("augment", "adversarial")])
         lessons = Distill(teacher, mfd_weight=3.0)
         return trained(

@@ -1,16 +1,17 @@
 import pytest
 import torch
-from interrupted import StopError, stop_after
 
 from edgefair.debias import METHODS, Cells, Debias, open_method, open_methods
 from edgefair.errors import DataError, ModelError, UsageError
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.progress import Progress, silent
 from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.loop import TrainingRows, train
 from edgefair.training.networks import open_network
 from edgefair.training.selection import Standing
 from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
+from tests.training.interrupted import StopError, stop_after
 
 SPEC = ModelSpec(
     inputs=(
@@ -21,10 +22,6 @@ SPEC = ModelSpec(
     classes=("no", "yes"),
 )
 CONFIG = TrainConfig(epochs=3, batch_rows=64)
-
-
-def quiet(*_):
-    pass
 
 
 def make_rows(rows=400):
@@ -52,7 +49,7 @@ def test_training_learns_the_rule(tmp_path):
     classifier = fresh(rows)
     config = TrainConfig(epochs=30, batch_rows=64, learning_rate=0.02)
     checkpoint = Checkpoint(tmp_path / "c", "x")
-    losses = train(classifier, rows, [], config, seed=0, checkpoint=checkpoint, progress=quiet).losses
+    losses = train(classifier, rows, [], config, seed=0, checkpoint=checkpoint, progress=silent).losses
     decided = classifier.eval()(*inputs_of(rows)).argmax(1)
     assert (decided == rows.cells.label).float().mean() > 0.95
     assert losses[-1] < losses[0] / 3
@@ -91,11 +88,11 @@ def test_a_run_that_was_interrupted_in_an_epoch_ends_with_the_same_weights(tmp_p
         )
 
     whole, resumed = fresh(rows), fresh(rows)
-    trained = run(whole, "a", quiet, preferring(2))
+    trained = run(whole, "a", silent, preferring(2))
     assert trained.kept == 2
     with pytest.raises(StopError):
         run(fresh(rows), "b", stop_after(10), preferring(2))
-    again = run(resumed, "b", quiet, preferring(1))
+    again = run(resumed, "b", silent, preferring(1))
     assert again.losses == trained.losses
     assert again.standings == trained.standings
     for name, value in whole.state_dict().items():
@@ -108,7 +105,7 @@ def test_the_best_epoch_is_kept_and_without_a_judge_the_last(tmp_path):
     for epoch, validate in ((1, preferring(1)), (3, preferring(3)), (3, None)):
         classifier = fresh(rows)
         checkpoint = Checkpoint(tmp_path / f"c{len(kept)}", "x")
-        trained = train(classifier, rows, [], CONFIG, seed=0, checkpoint=checkpoint, progress=quiet, validate=validate)
+        trained = train(classifier, rows, [], CONFIG, seed=0, checkpoint=checkpoint, progress=silent, validate=validate)
         assert trained.kept == epoch
         kept.append(classifier.network.state_dict()["0.weight"].clone())
     assert torch.equal(kept[1], kept[2])
@@ -137,7 +134,7 @@ def test_training_that_diverges_is_stopped_and_the_best_epoch_before_it_kept(tmp
         CONFIG,
         seed=0,
         checkpoint=checkpoint,
-        progress=quiet,
+        progress=silent,
         validate=preferring(1),
     )
     assert trained.kept == 1
@@ -152,7 +149,7 @@ def test_training_that_diverges_is_stopped_and_the_best_epoch_before_it_kept(tmp
             CONFIG,
             seed=0,
             checkpoint=Checkpoint(tmp_path / "d", "x"),
-            progress=quiet,
+            progress=silent,
         )
 
 
@@ -173,7 +170,7 @@ def test_every_method_runs_with_three_groups_and_ten_classes_and_cells_that_batc
     classifier.preprocess.fit(numeric)
     config = TrainConfig(epochs=6, batch_rows=16, learning_rate=0.01)
     checkpoint = Checkpoint(tmp_path / "c", "x")
-    trained = train(classifier, rows, [open_method(name, {})], config, seed=0, checkpoint=checkpoint, progress=quiet)
+    trained = train(classifier, rows, [open_method(name, {})], config, seed=0, checkpoint=checkpoint, progress=silent)
     assert all(loss == loss for loss in trained.losses)
     right = (classifier.eval()(numeric).argmax(1) == label).float()
     assert right.mean() > 0.8
@@ -194,7 +191,7 @@ def test_a_checkpoint_of_other_settings_is_not_resumed_from(tmp_path):
         CONFIG,
         seed=3,
         checkpoint=Checkpoint(tmp_path / "c", "other"),
-        progress=lambda done, *_: steps.append(done),
+        progress=Progress(lambda done, *_: steps.append(done)),
     )
     assert steps[0] == 1
 
@@ -205,7 +202,7 @@ def test_a_truncated_checkpoint_means_starting_again(tmp_path):
     with pytest.raises(StopError):
         train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=stop_after(10))
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:100])
-    trained = train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=quiet)
+    trained = train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=silent)
     assert len(trained.losses) == CONFIG.epochs
 
 
@@ -213,7 +210,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     rows = make_rows()
     config = TrainConfig(epochs=3, batch_rows=64, learning_rate=1e30)
     with pytest.raises(DataError, match="training diverged in epoch 1"):
-        train(fresh(rows), rows, [], config, seed=0, checkpoint=Checkpoint(tmp_path / "c", "x"), progress=quiet)
+        train(fresh(rows), rows, [], config, seed=0, checkpoint=Checkpoint(tmp_path / "c", "x"), progress=silent)
 
 
 def test_an_unseen_category_lights_no_slot_and_numbers_are_scaled_and_clipped():

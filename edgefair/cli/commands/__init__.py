@@ -1,0 +1,5 @@
+"""One file a command, imported when the command is used.
+
+A command parses, calls one function of `workflow`, prints what it returns and exits with its code. It holds no logic
+that the Python API would miss, and imports what is heavy inside its function: `edgefair --help` stays fast.
+"""

@@ -35,6 +35,16 @@ from edgefair.report.escape import one_line
 @click.option("--folder", default=None, help="Folder that the paths of pictures start from.")
 @click.option("--text", default=None, help="Column of texts.")
 @click.option("--tokenizer", default=None, help="Folder with the tokenizer.json that cuts the texts.")
+@click.option("--encoding", default=None, help="Encoding of a CSV file, as cp1252.  [default: utf-8]")
+@click.option(
+    "--decimal", type=click.Choice([".", ","]), default=None, help="Decimal sign of a CSV file.  [default: .]"
+)
+@click.option(
+    "--dates",
+    type=click.Choice(["day-first", "month-first"]),
+    default=None,
+    help="What 01/02/2024 begins with in a CSV.",
+)
 @click.option("--exclude", multiple=True, help="Column that the model never sees. Repeatable.")
 @click.option("--project", default=None, help="Name of the project.  [default: the name of the data]")
 @click.option("--force", is_flag=True, help="Replace an edgefair.yaml that is there.")
@@ -54,6 +64,9 @@ def command(
     folder: str | None,
     text: str | None,
     tokenizer: str | None,
+    encoding: str | None,
+    decimal: str | None,
+    dates: str | None,
     exclude: tuple[str, ...],
     project: str | None,
     force: bool,
@@ -79,7 +92,9 @@ def command(
     if schema:
         sys.stdout.write(json.dumps(config_schema(), indent=1) + "\n")
         return
+    csv = {"encoding": encoding, "decimal": decimal, "dates": dates}
     wanted = {
+        "csv": {name: value for name, value in csv.items() if value is not None} or None,
         "label": label,
         "positive": positive,
         "sensitive": list(sensitive) or None,

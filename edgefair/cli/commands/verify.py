@@ -75,7 +75,8 @@ def command(
     from edgefair.config import load_config
     from edgefair.errors import UsageError
     from edgefair.report.output import check_folders, print_result, write_report
-    from edgefair.workflow.verify import judge_record, verify
+    from edgefair.workflow.measurement.judge import judge_record
+    from edgefair.workflow.verify import verify
 
     config = load_config(config_path, overrides(settings, **gates))
     check_folders(report_path, record)

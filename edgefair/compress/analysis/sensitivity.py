@@ -168,7 +168,7 @@ def rank_nodes(
     spec: ModelSpec,
     sample: Sample,
     *,
-    progress: Callable[[int, int, str], None] = lambda _done, _total, _what: None,
+    tick: Callable[[int, int, str], None] = lambda _done, _total, _what: None,
 ) -> tuple[NodeEffect, ...]:
     """Layers by what low precision in them alone does to the worst group's loss and to the gap, most harm first.
 
@@ -189,7 +189,7 @@ def rank_nodes(
     before = scores(dense, answers, spec)
     found = []
     for done, node in enumerate(nodes):
-        progress(done, len(nodes), node)
+        tick(done, len(nodes), node)
         found.append((node, effect(sample, before, scores(alone(node), answers, spec), comparison)))
     return most_harm_first(found)
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgefair.progress import Progress
+
 if TYPE_CHECKING:
     from edgefair.training.classifier import Classifier
     from edgefair.training.loop import TrainingRows
 
-Progress = Callable[[int, int, str], None]
 # What a step decided: plain JSON types, from which it can be carried out again on an equal network.
 Plan = dict[str, Any]
 
@@ -22,7 +23,6 @@ class Context:
     Attributes:
         rows: training rows with label and sensitive group; batches are graph inputs, before the preprocessing.
         seed: for whatever is drawn.
-        progress: called with done, total and what is under way.
         latency_ms: median milliseconds of one query of a network on the first target; None where its clock says
             nothing.
     """

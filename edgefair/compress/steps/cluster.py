@@ -71,7 +71,7 @@ class Cluster:
         skipped = {layer.name: why for layer in layers if (why := self._reason(layer)) is not None}
         chosen: dict[str, dict[str, Any]] = {}
         for done, layer in enumerate(layers):
-            context.progress(done, len(layers), f"clustering {layer.name}")
+            context.progress.step(done, len(layers), f"clustering {layer.name}")
             if layer.name not in skipped:
                 chosen[layer.name] = _described(layer.module.weight.detach(), self.k)
         totals = [item["bytes"] for item in chosen.values()]

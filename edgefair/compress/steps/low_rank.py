@@ -110,7 +110,7 @@ class LowRank:
         before = None if judge is None else judge.losses()
         chosen: dict[str, dict[str, Any]] = {}
         for done, layer in enumerate(candidates):
-            context.progress(done, len(candidates), f"rank of {layer.name}")
+            context.progress.step(done, len(candidates), f"rank of {layer.name}")
             splits = Splits(layer)
             if judge is None or before is None:
                 split: Split | None = splits.cheapest(self._energy(splits))

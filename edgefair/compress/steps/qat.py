@@ -89,7 +89,7 @@ class Qat:
         hooks = [module.register_forward_pre_hook(watch(name)) for name, module in layers.items()]
         with evaluating(folded), evaluating(classifier):
             for done, inputs in enumerate(context.rows.batches(chosen, BATCH_ROWS)):
-                context.progress(done * BATCH_ROWS, len(chosen), "ranges for quantization-aware training")
+                context.progress.step(done * BATCH_ROWS, len(chosen), "ranges for quantization-aware training")
                 _require_same(classifier(*inputs), folded(*inputs))
         for hook in hooks:
             hook.remove()

@@ -74,7 +74,7 @@ class Sparsify:
         Raises:
             ModelError: no layer, or one would be emptied.
         """
-        context.progress(0, 0, "choosing the weights that become 0")
+        context.progress.stage("choosing the weights that become 0")
         self.check(classifier)
         layers = {name: [mask.numel(), int((~mask).sum())] for name, mask in self._masks(classifier).items()}
         weights, zeros = (sum(counts) for counts in zip(*layers.values(), strict=True))

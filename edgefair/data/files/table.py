@@ -73,8 +73,8 @@ class Categories:
         if array.dtype.kind in "iub":
             unique, inverse = np.unique(array, return_inverse=True)
             return cls(tuple(str(item) for item in unique.tolist()), inverse.astype(np.int32))
-        # numpy's own floats, of which Python's would have more digits than were given.
-        texts = [value_text(item) for item in (array if array.dtype.kind == "f" else array.tolist())]
+        # numpy's own floats and moments, of which Python's have more digits than were given, or fewer.
+        texts = [value_text(item) for item in (array if array.dtype.kind in "fM" else array.tolist())]
         distinct = sorted({item for item in texts if item is not None})
         code = {item: position for position, item in enumerate(distinct)}
         return cls(tuple(distinct), np.array([MISSING if t is None else code[t] for t in texts], dtype=np.int32))

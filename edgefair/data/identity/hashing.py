@@ -60,8 +60,7 @@ def _values(column: Column) -> NDArray[np.uint64]:
         return hash_categories(column)
     if column.ndim == 1:
         return _mix((column.astype(np.float64) + 0.0).view(np.uint64))
-    flat = np.ascontiguousarray(column.reshape(len(column), -1))
-    return np.array([bytes_hash(row.tobytes()) for row in flat], dtype=np.uint64)
+    return np.array([bytes_hash(row.tobytes()) for row in column], dtype=np.uint64)
 
 
 def hash_categories(column: Categories) -> NDArray[np.uint64]:

@@ -1,0 +1,1 @@
+"""Pictures: found, decoded in bounded memory, and drawn (the synthetic set `glyphs`)."""

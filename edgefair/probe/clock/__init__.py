@@ -1,0 +1,1 @@
+"""Time and energy of single queries on the device."""

@@ -2,33 +2,58 @@
 
 from __future__ import annotations
 
+import datetime
 import re
+from decimal import Decimal
 from typing import Any, List, Mapping, Optional
 
 import numpy as np
+
+from edgefair.probe.inputs.dates import plain_date
 
 # Other spellings of a text: booleans as languages write them, and whole numbers as a table of fractions writes them.
 _BOOLEANS = {"true": "True", "TRUE": "True", "false": "False", "FALSE": "False"}
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0")
 # Above it a float is written with an exponent.
 _LARGEST_WHOLE = 1e15
+_NUMBERS = (bool, int, float, Decimal, np.bool_, np.integer, np.floating)
+_SINGLE = (str, datetime.date, np.datetime64, *_NUMBERS)
+
+
+def is_absent(value: Any) -> bool:
+    """Whether there is no value: None, NaN, NaT, pandas.NA."""
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    try:
+        return value is None or bool(value != value)  # noqa: PLR0124
+    except (TypeError, ValueError):
+        # Of pandas.NA nothing can be said, not even that it is itself; neither can of arrays, which are no cells.
+        return type(value).__name__ == "NAType"
 
 
 def value_text(value: Any) -> Optional[str]:
-    """The one text of a value: whole floats without `.0`, other floats as their own type writes them, booleans True and
-    False; None where there is none: None, NaN, the empty text."""
-    if value is None or value != value:  # noqa: PLR0124
+    """The one text of a value; None where there is none, as for the empty text.
+
+    Booleans are True and False, whole floats have no `.0`, other floats are as their own type writes them, decimals
+    have all of their digits, and dates and moments are spelled as `plain_date` does.
+    """
+    if is_absent(value):
         return None
     if isinstance(value, (float, np.floating)) and abs(float(value)) < _LARGEST_WHOLE and float(value).is_integer():
         return str(int(value))
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, (datetime.date, np.datetime64)):
+        return plain_text(str(value))
     return str(value) or None
 
 
 def plain_text(text: str) -> str:
-    """The one spelling of a text: `true` and `TRUE` are True, `1.0` is 1; what is no boolean and no number stays."""
+    """The one spelling of a text: `true` and `TRUE` are True, `1.0` is 1, `31.01.2024` and `2024-01-31T00:00:00` are
+    2024-01-31; what is no boolean, number or date stays."""
     whole = _WHOLE.fullmatch(text)
     if whole is None:
-        return _BOOLEANS.get(text, text)
+        return _BOOLEANS.get(text) or plain_date(text) or text
     return "0" if whole[1] == "-0" else whole[1]
 
 
@@ -55,7 +80,7 @@ def numbers(name: str, values: Any, dtype: np.dtype, ndim: Optional[int] = None)
             fractions for whole numbers.
     """
     try:
-        given = np.asarray(column(name, values))
+        given = _unboxed(np.asarray(column(name, values)))
     except (ValueError, OverflowError) as error:
         raise ValueError(f"feature '{name}' is no array of numbers: {error}") from error
     if given.dtype.kind not in "biuf":
@@ -75,13 +100,13 @@ def category_texts(name: str, values: Any) -> List[Optional[str]]:
     """A categorical feature as texts [rows], as in the audit: `value_text` of every value.
 
     Raises:
-        ValueError: a value that is neither a text nor a number.
+        ValueError: a value that is no text, number, boolean or date.
     """
     given = column(name, values)
     found: List[Optional[str]] = []
-    # numpy's own floats, of which Python's would have more digits than were given.
-    for item in given.tolist() if isinstance(given, np.ndarray) and given.dtype.kind != "f" else given:
-        if item is not None and not isinstance(item, (str, bool, int, float, np.bool_, np.integer, np.floating)):
+    # numpy's own floats and moments, of which Python's have more digits than were given, or fewer.
+    for item in given.tolist() if isinstance(given, np.ndarray) and given.dtype.kind not in "fM" else given:
+        if not (isinstance(item, _SINGLE) or is_absent(item)):
             raise ValueError(f"feature '{name}' holds a {type(item).__name__}, not one text or number per row")
         found.append(value_text(item))
     return found
@@ -99,6 +124,18 @@ def same_length(rows: Mapping[str, int]) -> None:
     for name, count in others:
         if count != first[1]:
             raise ValueError(f"feature '{name}' has {count} rows, and '{first[0]}' has {first[1]}")
+
+
+def _unboxed(given: np.ndarray) -> np.ndarray:
+    """Numbers that numpy keeps as objects as float64: among them are decimals, or cells without a value (NaN)."""
+    items = given.ravel().tolist() if given.dtype.kind == "O" else []
+    absent = [is_absent(item) for item in items]
+    if not (any(absent) or any(isinstance(item, Decimal) for item in items)):
+        return given
+    if not all(none or isinstance(item, _NUMBERS) for item, none in zip(items, absent)):
+        return given
+    found = [np.nan if none else float(item) for item, none in zip(items, absent)]
+    return np.array(found, dtype=np.float64).reshape(given.shape)
 
 
 def _shown(given: np.ndarray) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from subprocess import Popen
 from typing import Protocol
 
-# Told (done, total, what) before each part of a long preparation.
-Step = Callable[[int, int, str], None]
+from edgefair.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Transport(Protocol):
 
     shares_files: bool
 
-    def prepare(self, step: Step) -> None:
+    def prepare(self, progress: Progress) -> None:
         """Make what lasts from one start to the next: `edgefair target prepare`.
 
         Raises:

@@ -10,9 +10,10 @@ import subprocess
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import SIGNALLED, UNAVAILABLE
+from edgefair.progress import Progress
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.sections import ContainerSettings
-from edgefair.targets.transports.base import Ending, Step
+from edgefair.targets.transports.base import Ending
 from edgefair.targets.transports.bootstrap import ARGUMENTS, preamble
 from edgefair.targets.transports.images import ANSWER_S, NEEDS, identified
 from edgefair.targets.transports.local import process_ending
@@ -51,13 +52,13 @@ class ContainerTransport:
         self._name = ""
         self._process: subprocess.Popen[bytes] | None = None
 
-    def prepare(self, step: Step) -> None:
+    def prepare(self, progress: Progress) -> None:
         """Look for the engine and the image. Getting it is left to whoever knows where it comes from.
 
         Raises:
             MeasurementError: one is missing.
         """
-        step(0, 0, f"looking for image {self._settings.image}")
+        progress.stage(f"looking for image {self._settings.image}")
         identified(self.profile)
 
     def lacks(self) -> str | None:

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from edgefair.errors import MeasurementError
 from edgefair.probe.device import fingerprint
 from edgefair.probe.runtimes.cuda import CudaError, first_device
+from edgefair.progress import Progress
 from edgefair.targets.profile import TargetProfile
-from edgefair.targets.transports.base import Ending, Step
+from edgefair.targets.transports.base import Ending
 from edgefair.targets.transports.streams import enlarge_pipes
 from edgefair.targets.transports.zipapp import build_zipapp
 
@@ -33,7 +34,7 @@ class LocalTransport:
     def __init__(self, profile: TargetProfile) -> None:
         self.profile = profile
 
-    def prepare(self, step: Step) -> None:
+    def prepare(self, progress: Progress) -> None:
         """There is nothing to make."""
 
     def lacks(self) -> str | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from edgefair.errors import MeasurementError
 from edgefair.files import sha256_json
 from edgefair.locks import held_folder, hold
-from edgefair.targets.transports.base import Step
+from edgefair.progress import Progress
 from edgefair.targets.transports.emulation import EmulatedCpu
 from edgefair.versions import versions_of
 
@@ -76,13 +76,13 @@ def open_prefix(cpu: EmulatedCpu) -> Path:
     return prefix
 
 
-def build_system(machine: str, step: Step) -> Path:
+def build_system(machine: str, progress: Progress) -> Path:
     """Download and unpack the foreign system, unless it is there already.
 
     What was downloaded by a call that failed or was killed is used again; the system appears whole or not at all.
 
     Args:
-        step: told (done, total, what) before each part.
+        progress: told before each part.
 
     Raises:
         MeasurementError: a tool is missing, or packages or wheels cannot be downloaded or unpacked.
@@ -91,11 +91,11 @@ def build_system(machine: str, step: Step) -> Path:
     work = system.with_name(f".{system.name}.partial")
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
-        waiting = functools.partial(step, 0, 3, "waiting for another `edgefair target prepare`")
+        waiting = functools.partial(progress.step, 0, 3, "waiting for another `edgefair target prepare`")
         with hold(system.with_name(f".{system.name}.lock"), waiting=waiting):
             if not system.is_dir():
                 work.mkdir(exist_ok=True)
-                _download_and_unpack(machine, work, step)
+                _download_and_unpack(machine, work, progress)
                 _put_in_place(work / "system", system)
             shutil.rmtree(work, ignore_errors=True)
     except (OSError, zipfile.BadZipFile) as error:
@@ -105,20 +105,20 @@ def build_system(machine: str, step: Step) -> Path:
     return system
 
 
-def _download_and_unpack(machine: str, work: Path, step: Step) -> None:
-    step(0, 3, f"Debian packages for {machine}")
+def _download_and_unpack(machine: str, work: Path, progress: Progress) -> None:
+    progress.step(0, 3, f"Debian packages for {machine}")
     debs = work / "debs"
     debs.mkdir(exist_ok=True)
     options = _apt(work, DEBIAN_ARCHITECTURES[machine])
     _tool(["apt-get", *options, "-q", "update"], cwd=work, what="the package lists")
     _tool(["apt-get", *options, "-q", "download", *PACKAGES], cwd=debs, what="the packages")
-    step(1, 3, f"wheels for {machine}")
+    progress.step(1, 3, f"wheels for {machine}")
     wheels = work / "wheels"
     platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in (28, 27, 17)]
     pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(wheels)]
     pins = [f"{name}=={version}" for name, version in _wheels().items()]
     _tool([*pip, *platforms, f"--python-version={PYTHON}", *pins], cwd=work, what=f"the wheels of {', '.join(pins)}")
-    step(2, 3, "unpacking")
+    progress.step(2, 3, "unpacking")
     made = work / "system"
     shutil.rmtree(made, ignore_errors=True)
     (made / "root").mkdir(parents=True)

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from edgefair.errors import MeasurementError
+from edgefair.progress import Progress
 from edgefair.targets.profile import TargetProfile
-from edgefair.targets.transports.base import Ending, Step
+from edgefair.targets.transports.base import Ending
 from edgefair.targets.transports.emulation import EmulatedCpu, emulated_cpu, find_emulator
 from edgefair.targets.transports.local import process_ending, start_zipapp
 from edgefair.targets.transports.prefix import PYTHON, WHEELS, build_system, open_prefix, system_path
@@ -25,7 +26,7 @@ class QemuTransport:
         self.profile = profile
         self._cpu = emulated_cpu(str(profile.cpu))
 
-    def prepare(self, step: Step) -> None:
+    def prepare(self, progress: Progress) -> None:
         """Build the foreign system, where one is needed.
 
         Raises:
@@ -33,7 +34,7 @@ class QemuTransport:
         """
         find_emulator(self._cpu)
         if self._cpu.foreign:
-            build_system(self._cpu.machine, step)
+            build_system(self._cpu.machine, progress)
 
     def lacks(self) -> str | None:
         """QEMU, or the foreign system."""

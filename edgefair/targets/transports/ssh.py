@@ -12,9 +12,10 @@ from typing import Any
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import BUSY, NO_FOLDER, SIGNALLED, UNAVAILABLE
+from edgefair.progress import Progress
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.sections import SshSettings
-from edgefair.targets.transports.base import Ending, Step
+from edgefair.targets.transports.base import Ending
 from edgefair.targets.transports.bootstrap import ARGUMENTS, preamble
 from edgefair.targets.transports.streams import enlarge_pipes
 from edgefair.versions import version_of
@@ -72,9 +73,9 @@ class SshTransport:
         self._process: subprocess.Popen[bytes] | None = None
         self._ran = False
 
-    def prepare(self, step: Step) -> None:
+    def prepare(self, progress: Progress) -> None:
         """The first start makes the virtual environment."""
-        step(0, 0, f"connecting to {self._settings.host}")
+        progress.stage(f"connecting to {self._settings.host}")
 
     def lacks(self) -> str | None:
         """Nothing that could be known from here."""

@@ -19,7 +19,7 @@ from edgefair.joint import group_name
 from edgefair.targets import load_profile
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import cells_of, draw
-from edgefair.workflow.models.convert import Dense
+from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.graph_inputs import GraphInputs
 
 BATCH_ROWS = 256

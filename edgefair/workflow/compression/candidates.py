@@ -17,6 +17,7 @@ from edgefair.data.rows import TableRows
 from edgefair.errors import ModelError
 from edgefair.graphs.editor import Editor
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import Progress
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.compression.calibration import CalibrationRows
 from edgefair.workflow.compression.fp32 import Source, Sources
@@ -24,9 +25,8 @@ from edgefair.workflow.compression.low_precision import Graphs
 from edgefair.workflow.compression.post import apply_post, post_notes
 from edgefair.workflow.compression.precision import numerics_of
 from edgefair.workflow.compression.recipes import recipe_of
-from edgefair.workflow.models.convert import Dense
+from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.graph_inputs import GraphInputs
-from edgefair.workflow.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ import onnx
 from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
-from edgefair.workflow.models.convert import Dense
-from edgefair.workflow.progress import Progress
+from edgefair.progress import Progress
+from edgefair.workflow.models.dense import Dense
 
 if TYPE_CHECKING:
     from edgefair.compress.steps.qat import Learned
@@ -99,6 +99,6 @@ class Sources:
             progress=self._progress,
         )
         path = self._folder / f"fp32-{prune}.onnx"
-        self._progress(0, 0, "exporting to ONNX")
+        self._progress.stage("exporting to ONNX")
         export_classifier(done.classifier, run.spec, run.array_shapes, path)
         return Source(path, done.made, done.notes, done.ranges)

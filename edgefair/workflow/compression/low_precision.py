@@ -26,6 +26,7 @@ from edgefair.compress.search.search import Choice
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import Progress
 from edgefair.targets import load_profile
 from edgefair.workflow.compression.calibration import CalibrationRows
 from edgefair.workflow.compression.fp32 import Sources
@@ -33,7 +34,6 @@ from edgefair.workflow.compression.precision import Numerics
 from edgefair.workflow.compression.recipes import recipe_of
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import cells_of, draw
-from edgefair.workflow.progress import Progress
 
 # Training rows of every cell that correct a bias, at most.
 BIAS_ROWS = 64
@@ -130,7 +130,7 @@ class Graphs:
         key = (choice.prune, choice.calibration)
         if key not in self._ranges:
             recipe = self.recipe(choice)
-            self._progress(0, 0, f"calibrating ({recipe.name})")
+            self._progress.stage(f"calibrating ({recipe.name})")
             prepared = self._sources.prepared(choice.prune)
             rows, _ = self._calibration.rows(recipe)
             batches = self._calibration.batches(rows)

@@ -20,11 +20,11 @@ from edgefair.errors import UsageError
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import Progress
 from edgefair.scratch import work_folder
 from edgefair.targets import load_profile, open_target
 from edgefair.training.selection import standing
 from edgefair.training.settings import MethodConfig
-from edgefair.workflow.progress import Progress
 
 ANSWER_ROWS = 4096
 
@@ -71,7 +71,7 @@ def apply_post(
     judge = _judge(config, data.validation, data.classes)
     chosen: dict[str, Any] = {}
     for item in methods:
-        progress(0, 0, f"{item.method} on validation rows")
+        progress.stage(f"{item.method} on validation rows")
         method = open_post_method(item.method, item.options)
         answers = _Answers(config, data.validation, spec)
         model, spec, chosen[item.method] = method.apply(model, spec, answers, judge)

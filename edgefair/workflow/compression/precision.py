@@ -15,7 +15,7 @@ from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.compression.recipes import for_tensorrt
-from edgefair.workflow.models.convert import Dense
+from edgefair.workflow.models.dense import Dense
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import edgefair
+from edgefair._version import __version__
 from edgefair.compress.search.search import Choice, Moves, Repair, repair
 from edgefair.config import Config
 from edgefair.files import sha256_file, sha256_json, shown
+from edgefair.progress import Progress
 from edgefair.versions import versions_of
+from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.recipes import recipe_of
 from edgefair.workflow.compression.steps import teacher_digest
 from edgefair.workflow.compression.trials import ValidationBench
 from edgefair.workflow.measurement.fleet import load_fleet
-from edgefair.workflow.progress import Progress
-from edgefair.workflow.verify import today
 
 NO_ROWS = "the recipe was judged as it is: a repair needs training and validation rows, and the data has not both"
 FOLDER, LOG = "repair", "trials.jsonl"
@@ -72,7 +72,7 @@ def _digest(config: Config, candidates: Candidates) -> str:
             "recipes": [recipe_of(config, name).model_dump(mode="json") for name in recipes],
             "targets": [profile.model_dump(mode="json") for profile in load_fleet(config.targets)],
             "rows": [data.train.fingerprint, data.validation.fingerprint],
-            "versions": {"edgefair": edgefair.__version__, **versions_of(packages)},
+            "versions": {"edgefair": __version__, **versions_of(packages)},
             # A waiver ends on its day.
             "today": str(today()) if config.policy.waivers else None,
         }

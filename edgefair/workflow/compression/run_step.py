@@ -14,15 +14,15 @@ from edgefair.data.dataset import DataSet
 from edgefair.data.identity.seen import SeenRows, columns_of
 from edgefair.errors import EdgefairError
 from edgefair.files import sha256_json, write_atomic
+from edgefair.progress import Progress
 from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig, TrainConfig
 from edgefair.workflow.compression.steps import Stage, student_of, teacher_digest, teacher_of, untrained
 from edgefair.workflow.measurement.quick_latency import median_ms
 from edgefair.workflow.models.runs import hold_run
-from edgefair.workflow.progress import Progress
-from edgefair.workflow.train import prepare_folder
 from edgefair.workflow.training.fit import count, fit, training_rows
+from edgefair.workflow.training.run_folder import prepare_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,7 +124,7 @@ class Work:
         from edgefair.debias import open_methods
         from edgefair.training.engine import Engine
 
-        self._progress(0, 0, f"training ({stage.name})")
+        self._progress.stage(f"training ({stage.name})")
         return fit(
             self._config,
             self._data,
@@ -189,7 +189,7 @@ class Work:
             plan: Plan = json.loads((folder / PLAN).read_text())
             load_weights(folder / START, classifier)
         else:
-            self._progress(0, 0, f"step {stage.name}")
+            self._progress.stage(f"step {stage.name}")
             context = Context(self._rows, self._config.seed, self._progress, self._latency_ms)
             plan = step.plan(classifier, context)
             if stage.name == "qat":

@@ -10,11 +10,11 @@ from edgefair.config import Config, with_budget
 from edgefair.data.dataset import DataSet
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_file
+from edgefair.progress import Progress
 from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.compression.run_step import Work
 from edgefair.workflow.compression.steps import said_of, stages, student_of, teacher_of
-from edgefair.workflow.progress import Progress
 
 if TYPE_CHECKING:
     from edgefair.compress.steps.qat import Learned

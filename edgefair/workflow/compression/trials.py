@@ -26,16 +26,17 @@ from edgefair.files import sha256_json
 from edgefair.measure.latency import rule_unmet, summarize
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import Progress
 from edgefair.targets import Probe, TargetProfile, load_profile, open_target
 from edgefair.targets.client import IDENTITY
+from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.recipes import for_tensorrt
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
-from edgefair.workflow.measurement.measure import decide_rows, evidence_of, spec_of
+from edgefair.workflow.measurement.measure import decide_rows, evidence_of
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import cells_of, draw, sample_of
-from edgefair.workflow.progress import Progress
-from edgefair.workflow.verify import today
+from edgefair.workflow.models.spec import spec_of
 
 Result = TypeVar("Result")
 OF_DEVICE = frozenset({LATENCY, SIZE})
@@ -104,7 +105,7 @@ class ValidationBench:
         """The work's result by target."""
 
         def with_probe(profile: TargetProfile, told: Progress) -> Result:
-            told(0, 0, f"starting {profile.name}")
+            told.stage(f"starting {profile.name}")
             with open_target(profile) as probe:
                 return work(probe, told)
 
@@ -130,7 +131,7 @@ class ValidationBench:
         key = sha256_json([choice.to_json(), [item.identity for item in self._devices.values()]])
         if key in self._known:
             return _trial(choice, self._known[key])
-        self._progress(0, 0, f"trial {len(self._known) + 1}: {_said(choice)}")
+        self._progress.stage(f"trial {len(self._known) + 1}: {_said(choice)}")
         made = self._candidates.make(choice, self._folder / "trial.onnx")
         verdicts = self._on_each(lambda probe, told: self._verdict(probe, made.path, made.spec, told))
         aim, stretch = self._config.train.aim, self._stretch(choice)
@@ -182,7 +183,7 @@ class ValidationBench:
         if reading.kind == "label" and reading.score is None:
             # Without probabilities the effect of one layer is too small to be seen: as they come.
             return [Ranked(name, 0.0) for name in names]
-        self._progress(0, 0, "ranking layers")
+        self._progress.stage("ranking layers")
         drawn = draw(self._rows, config, cells_of(config, candidates.data), RANKING_ROWS, 29)
         spec = candidates.dense.spec
         with TargetAnswers(load_profile(config.targets[0]), drawn.rows, spec) as answers:
@@ -196,7 +197,7 @@ class ValidationBench:
                 answers,
                 spec,
                 sample_of(drawn, config),
-                progress=lambda done, total, name: self._progress(done, total, f"ranking layers: {name}"),
+                tick=lambda done, total, name: self._progress.step(done, total, f"ranking layers: {name}"),
             )
         return [Ranked(item.node, max(item.harm, 0.0)) for item in found]
 
@@ -206,7 +207,7 @@ class ValidationBench:
         spared = self._candidates.reduce_range or for_tensorrt(self._config)
         if spared or not any(item.saturates for item in self._devices.values()):
             return ()
-        self._progress(0, 0, "looking for sums beyond 16 bits")
+        self._progress.stage("looking for sums beyond 16 bits")
         config, data = self._config, self._candidates.data
         cells = cells_of(config, data)
         drawn = draw(data.train, config, cells, SATURATION_ROWS, 23)

@@ -1,0 +1,1 @@
+"""What `edgefair explain` compares: a run, a model or a bundle, layer by layer."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from edgefair.compress.analysis.clipping import measure_clipping
 from edgefair.compress.analysis.out_of_range import Shares, measure_overflow
 from edgefair.compress.analysis.saturation import Saturation, audit_dynamic_saturation, audit_saturation
+from edgefair.progress import Progress
 from edgefair.workflow.explanation.layers import Maker
 from edgefair.workflow.explanation.subject import Subject
 from edgefair.workflow.measurement.sampling import Drawn
 from edgefair.workflow.models.graph_inputs import GraphInputs
-from edgefair.workflow.progress import Progress
 
 BATCH_ROWS = 64
 
@@ -39,16 +39,16 @@ def activation_harm(subject: Subject, maker: Maker, seen: Drawn, seed: int, prog
     cells, spec = len(seen.counts), subject.dense.spec
     batches = GraphInputs(seen.rows, spec, BATCH_ROWS)
     if maker.kind == "fp16":
-        progress(0, 0, "looking for overflow")
+        progress.stage("looking for overflow")
         return ActivationHarm(overflow=measure_overflow(maker.prepared, maker.nodes, batches, seen.cell, cells))
     full = maker(frozenset())
     audited = full if subject.shipped is None else subject.shipped
-    progress(0, 0, "looking for saturation")
+    progress.stage("looking for saturation")
     if maker.kind == "dynamic":
         audit = audit_dynamic_saturation(maker.prepared, audited, batches, seen.cell, cells, seed=seed)
         return ActivationHarm(saturation={item.node: item for item in audit})
     audit = audit_saturation(audited, batches, seen.cell, cells, seed=seed)
-    progress(0, 0, "looking for clipping")
+    progress.stage("looking for clipping")
     limited = full if subject.trained else audited
     clipping = measure_clipping(maker.prepared, limited, batches, seen.cell, cells)
     return ActivationHarm({item.node: item for item in audit}, {item.node: item.share for item in clipping})

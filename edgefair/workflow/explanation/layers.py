@@ -17,8 +17,8 @@ from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.quantization.static import Precision, Quantizer, quantize_dynamic
 from edgefair.debias.post import Answers
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import Progress
 from edgefair.workflow.compression.candidates import Candidates
-from edgefair.workflow.progress import Progress
 
 
 class Maker:
@@ -36,7 +36,7 @@ class Maker:
         self.prepared = candidates.prepared(None)
         self.notes: tuple[str, ...] = ()
         if self.kind == "static":
-            progress(0, 0, f"calibrating ({recipe.name})")
+            progress.stage(f"calibrating ({recipe.name})")
             rows, self.notes = candidates.calibration_rows(recipe)
             ranges = calibrate(
                 self.prepared, candidates.batches(rows), method=recipe.method, percentile=recipe.percentile
@@ -84,12 +84,12 @@ def layer_effects(
         ModelError: see `compress.analysis.scores.scores`.
     """
     nodes, prunable = make.nodes, set(prunable_nodes(make.prepared))
-    progress(0, 0, f"looking at {len(nodes)} layers")
+    progress.stage(f"looking at {len(nodes)} layers")
     steps = 2 * len(nodes) + len(prunable)
     ticks = itertools.count(1)
 
     def tick(what: str) -> None:
-        progress(min(next(ticks), steps), steps, what)
+        progress.step(min(next(ticks), steps), steps, what)
 
     whole = make(frozenset())
     dense, full = (scores(graph, answers, spec) for graph in (make.prepared, whole))
@@ -102,7 +102,7 @@ def layer_effects(
         answers,
         spec,
         sample,
-        progress=lambda _d, _t, name: tick(f"only {name}"),
+        tick=lambda _d, _t, name: tick(f"only {name}"),
     )
     found = []
     for item in ranked:

@@ -14,9 +14,10 @@ from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.errors import ModelError
-from edgefair.workflow.export import trained_model
-from edgefair.workflow.models.convert import Dense, dense_model
-from edgefair.workflow.progress import Progress
+from edgefair.progress import Progress
+from edgefair.workflow.models.convert import dense_model
+from edgefair.workflow.models.dense import Dense
+from edgefair.workflow.models.trained import trained_model
 
 # Steps that leave other weights than those of the model before compression.
 TRAINED = ("student", "prune", "low-rank", "sparsity", "cluster", "qat")

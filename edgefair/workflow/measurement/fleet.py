@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 from edgefair.errors import UsageError
+from edgefair.progress import Progress
 from edgefair.targets import TargetProfile, load_profile
-from edgefair.workflow.progress import Progress
 
 Result = TypeVar("Result")
 HERE = "here"
@@ -50,10 +50,12 @@ def on_each(
         machines.setdefault(_machine(profile), []).append(index)
     here = machines.pop(HERE, [])
 
+    told = [progress.named(profile.name) if len(profiles) > 1 else progress for profile in profiles]
+
     def attend(indices: list[int]) -> None:
         for index in indices:
             try:
-                results[index] = work(profiles[index], _told_by(profiles, index, progress))
+                results[index] = work(profiles[index], told[index])
             except BaseException as error:
                 errors[index] = error
                 return
@@ -73,10 +75,3 @@ def on_each(
 
 def _machine(profile: TargetProfile) -> Hashable:
     return HERE if profile.ssh is None else (profile.ssh.host.rpartition("@")[2].lower(), profile.ssh.port)
-
-
-def _told_by(profiles: Sequence[TargetProfile], index: int, progress: Progress) -> Progress:
-    if len(profiles) == 1:
-        return progress
-    name = profiles[index].name
-    return lambda done, total, what: progress(done, total, f"{name}: {what}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import edgefair
+from edgefair._version import __version__
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.decision.decide import check_waivers, decide
@@ -21,14 +20,15 @@ from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.disagreement import disagreements
 from edgefair.measure.flips import cell_flips
 from edgefair.probe.device import slowed_down
+from edgefair.progress import Progress, silent
 from edgefair.report.model import DataSection, ModelFile, Report, TargetResult
 from edgefair.targets import LoadedModel, TargetProfile, open_target
+from edgefair.workflow.clock import now, today
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.measurement.ledger import LEDGER, spend
 from edgefair.workflow.measurement.measure import evidence_of, latencies, measure
 from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
 from edgefair.workflow.models.infer_spec import foreign_spec
-from edgefair.workflow.progress import Progress, silent
 
 # Of the reference's speed: below it a report says that compression made the model slower.
 SLOWER = 0.97
@@ -68,7 +68,7 @@ def judge_file(
     before_as = shown_as if own_reference and reference_as is None else reference_as
 
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
-        told(0, 0, f"starting {profile.name}")
+        told.stage(f"starting {profile.name}")
         started = time.perf_counter()
         with open_target(profile) as probe:
             ready = time.perf_counter()
@@ -135,7 +135,7 @@ def judge_record(config: Config, path: str | Path, *, progress: Progress = silen
 
 
 def _judge(config: Config, record: Record, *, command: str, progress: Progress) -> Report:
-    progress(0, 0, _judging(config))
+    progress.stage(_judging(config))
     results = tuple(_result(config, record.rows, target) for target in record.targets)
     files = record.targets[0].model, record.targets[0].reference
     outcome = worst(item.verdict.outcome for item in results)
@@ -157,7 +157,7 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
         notes.append(f"the ledger beside the config ('{LEDGER}') could not be written")
     return Report(
         command=command,
-        version=edgefair.__version__,
+        version=__version__,
         created=created,
         model=files[0],
         reference=files[1],
@@ -217,16 +217,6 @@ def _judging(config: Config) -> str:
     pairs = sum(len(config.policy.groups(name)) ** 2 // 2 for name in config.policy.attributes)
     seconds = pairs * SECONDS_PER_PAIR
     return "judging" if seconds < 1 else f"judging {pairs:,} pairs of groups, about {seconds:.0f} s"
-
-
-def today() -> datetime.date:
-    """The day on which waivers must still hold, UTC."""
-    return datetime.datetime.now(datetime.UTC).date()
-
-
-def now() -> str:
-    """The moment, UTC, ISO 8601."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _file(model: LoadedModel, shown_as: Path) -> ModelFile:

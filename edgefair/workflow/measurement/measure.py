@@ -19,21 +19,17 @@ from edgefair.data.texts import Texts
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import LATENCY
 from edgefair.decision.policy import Policy
-from edgefair.errors import ModelError, UsageError
+from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
 from edgefair.measure.paired import PairedCounts
-from edgefair.probe.inputs.features import plain_text
 from edgefair.probe.onnx_files.reading import read_decisions
-from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import Progress
 from edgefair.targets import LoadedModel, Probe
-from edgefair.targets.binding import check_binding
 from edgefair.workflow.measurement.consistency import SecondAsking, outputs_of, unreadable
 from edgefair.workflow.measurement.design import design_of
-from edgefair.workflow.progress import Progress
-
-# Makes the spec of a model file that carries none.
-Fallback = Callable[[LoadedModel], ModelSpec]
+from edgefair.workflow.models.spec import Fallback, spec_of
 
 BATCH_ROWS = 4096
 LATENCY_POOL = 256
@@ -212,45 +208,6 @@ def _cut_texts(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:
     )
 
 
-def spec_of(model: LoadedModel, fallback: Fallback, classes: tuple[str, ...]) -> ModelSpec:
-    """The spec in the file's metadata, else the fallback; checked against the graph and the data.
-
-    Args:
-        classes: of the data, in the order of the model's.
-
-    Raises:
-        ModelError: no spec, an unreadable one, or one that the graph or the data does not fit.
-    """
-    text = model.metadata.get(SPEC_METADATA_KEY)
-    if text is not None:
-        try:
-            spec = ModelSpec.from_json(text)
-        except ValueError as error:
-            raise ModelError(f"'{model.path}' carries a spec that cannot be read: {error}") from error
-    else:
-        spec = fallback(model)
-    check_classes(str(model.path), spec.classes, classes)
-    check_binding(model, spec)
-    return spec
-
-
-def check_classes(name: str, found: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    """The model's k-th class must be the data's k-th: a device answers with the model's names.
-
-    Raises:
-        ModelError: other names, or the same names in another order.
-    """
-    if tuple(map(plain_text, found)) == expected:
-        return
-    raise ModelError(
-        f"'{name}' has the classes {', '.join(found)} and the data {', '.join(expected)}",
-        expected="the same classes in the same order: else every decision would be read as another",
-        fix=f"set data.classes: [{', '.join(found)}]"
-        if set(map(plain_text, found)) == set(expected)
-        else "rename the values with data.merge, and list data.classes in the model's order",
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Decided:
     """What a target decided of some rows.
@@ -306,7 +263,7 @@ def _decisions(
         heard: gets the position of the first row of every batch, its decisions and its scores.
     """
     way = ", one row at a time" if one_by_one else ""
-    progress(0, 0, f"deciding {len(rows):,} rows on {probe.profile.name} ({model.name}){way}")
+    progress.stage(f"deciding {len(rows):,} rows on {probe.profile.name} ({model.name}){way}")
     size = rows.batch_rows(spec, BATCH_ROWS)
     clock = _Clock(rows.inputs(spec, size))
     parts: list[NDArray[np.int64]] = []
@@ -321,7 +278,7 @@ def _decisions(
             heard(done, decision, score)
         parts.append(decision)
         done += len(decision)
-        progress(done, len(rows), f"deciding ({model.name})")
+        progress.step(done, len(rows), f"deciding ({model.name})")
     return np.concatenate(parts), clock.seconds
 
 
@@ -357,7 +314,7 @@ def _times(
         return {}, f"target '{probe.profile.name}' is emulated: its clock says nothing about a device"
     if not with_latency:
         return {}, "the latency phase was left out (--no-latency)"
-    progress(0, 0, "timing")
+    progress.stage("timing")
     pool = next(rows.inputs(spec, rows.batch_rows(spec, LATENCY_POOL)))
     names = [candidate.name] if reference is None else [reference.name, candidate.name]
     outputs = {name: [spec.reading.output] for name in names}

@@ -22,13 +22,15 @@ from edgefair.probe.errors import ProbeError
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.probe.regular import read_regular
 from edgefair.probe.runtimes.models import open_model
+from edgefair.progress import Progress
 from edgefair.targets import LoadedModel
 from edgefair.targets.loaded import UnlikeFileError
+from edgefair.targets.loaded import read_model as read_whole
 from edgefair.training.factories import call_factory
 from edgefair.training.settings import ModelConfig, OutputConfig, PictureConfig
-from edgefair.workflow.measurement.measure import check_classes, spec_of
+from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.infer_spec import foreign_spec
-from edgefair.workflow.progress import Progress
+from edgefair.workflow.models.spec import check_classes, spec_of
 
 if TYPE_CHECKING:
     import onnx
@@ -37,20 +39,6 @@ HUGGING_FACE = "hf:"
 SUFFIXES = (".onnx", ".pt2", ".skops")
 KINDS = f"a {', '.join(SUFFIXES)} file, hf:FOLDER, or package.module:factory"
 READ_ONLY = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
-
-
-@dataclass(frozen=True)
-class Dense:
-    """The model before compression.
-
-    Attributes:
-        path: the ONNX file, which carries its spec.
-        settings: where it comes from, for the manifest.
-    """
-
-    spec: ModelSpec
-    path: Path
-    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -113,7 +101,7 @@ def dense_model(
 
     from edgefair.exporters.checked import set_spec
 
-    progress(0, 0, "converting to ONNX")
+    progress.stage("converting to ONNX")
     made = _converted(config, data, name, weights)
     if made.labels is not None:
         _check_labels(name, made.labels, data.classes)
@@ -132,12 +120,14 @@ def _shown(config: Config, name: str) -> str:
 
 
 def spec_here(config: Config, data: DataSet, path: Path) -> ModelSpec:
-    """How an .onnx file is fed and read, as this machine's onnxruntime sees it.
+    """How an .onnx file is fed and read, as it says itself; a shape that it leaves open is worked out by onnxruntime.
 
     Raises:
-        ModelError: it cannot be loaded, or nothing says how it is fed.
+        ModelError: it is no model, or nothing says how it is fed.
     """
-    loaded = _described(path, str(path))
+    model = LoadedModel.unloaded(read_whole(path), path=path)
+    shapes = [item["shape"] for item in (*model.inputs, *model.outputs)]
+    loaded = _described(path, str(path)) if None in shapes else model
     return spec_of(loaded, lambda found: foreign_spec(found, data, config.model), data.classes)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgefair.config import Config
 from edgefair.errors import UsageError, did_you_mean
 from edgefair.locks import hold
-from edgefair.workflow.progress import Progress
+from edgefair.progress import Progress
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def hold_run(folder: Path, progress: Progress, *, wait: bool = False) -> Iterato
     """
 
     def waiting() -> None:
-        progress(0, 0, f"waiting for another command that works in {folder.name}")
+        progress.stage(f"waiting for another command that works in {folder.name}")
 
     with ExitStack() as stack:
         try:
@@ -43,7 +43,7 @@ def hold_run(folder: Path, progress: Progress, *, wait: bool = False) -> Iterato
         except OSError as error:
             raise UsageError(f"cannot write to '{folder.parent}': {error.strerror}", fix="change `runs:`") from error
         if not held:
-            progress(0, 0, f"no locks on this file system: let no other command work in {folder.name}")
+            progress.stage(f"no locks on this file system: let no other command work in {folder.name}")
         yield
 
 

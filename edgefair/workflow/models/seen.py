@@ -117,3 +117,12 @@ def check_rows(config: Config, data: DataSet, seen: Seen) -> tuple[str, ...]:
     left_out = f"{copies:,} audit rows are copies of others (data.equal_rows: once) and were left out"
     notes = [*shared, equal.note, left_out if copies else None]
     return (*(note for note in notes if note is not None), *seen.notes)
+
+
+def notes_of(config: Config, data: DataSet, seen: Seen) -> tuple[str, ...]:
+    """What a reader of the verdict must know of the rows.
+
+    Raises:
+        DataError: audit rows that the model has seen, or that are counted several times.
+    """
+    return (*check_rows(config, data, seen), *(f"left out: {item}" for item in data.skipped))

@@ -1,0 +1,1 @@
+"""A file that nobody has described yet: what `edgefair init` finds in it, all at once."""

@@ -31,7 +31,7 @@ class ObstaclesError(DataError):
     """Everything that stands in the way of using a file."""
 
     def __init__(self, source: str, obstacles: list[Obstacle]) -> None:
-        exclude = [item.exclude for item in obstacles if item.exclude]
+        exclude = [item.exclude for item in obstacles if item.exclude is not None]
         flags = " ".join(f"--exclude {shlex.quote(name)}" for name in exclude)
         super().__init__(
             f"'{source}' cannot be used as it is: {len(obstacles)} "
@@ -130,8 +130,7 @@ def _absent(section: Mapping[str, Any], table: RawTable) -> Iterator[Obstacle]:
 
 
 def _unreadable(name: str, why: str, *, named: bool) -> Obstacle:
-    hint = ": write numbers, such as days" if "date" in why or "timestamp" in why else ""
-    return Obstacle(f"'{name}' {why}{hint}", None if named else name)
+    return Obstacle(f"'{name}' {why}", None if named else name)
 
 
 def _label(section: Mapping[str, Any], column: Column) -> Iterator[Obstacle]:

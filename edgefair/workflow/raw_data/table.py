@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.files.readers import read_table
 from edgefair.data.files.table import Column
 from edgefair.data.sources import as_categories
@@ -55,6 +58,7 @@ def _read(path: Path, keys: Mapping[str, Any]) -> RawTable:
 
     Raises:
         DataError: none can be.
+        UsageError: an encoding that there is not.
     """
     exclude = {keys.get("picture"), *(keys.get("exclude") or ())}
     names: list[str] = []
@@ -70,14 +74,19 @@ def _read(path: Path, keys: Mapping[str, Any]) -> RawTable:
         return [name for name in found if name not in exclude]
 
     try:
-        columns = dict(read_table(path, wanted).columns)
+        csv = CsvConfig.model_validate(keys.get("csv") or {})
+    except ValidationError as error:
+        raise UsageError(f"--encoding: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+    try:
+        columns = dict(read_table(path, wanted, csv=csv).columns)
     except DataError:
         columns = {}
         for name in wanted([*names]):
             try:
-                columns |= read_table(path, lambda _, name=name: {name}).columns  # type: ignore[misc]
+                columns |= read_table(path, lambda _, name=name: {name}, csv=csv).columns  # type: ignore[misc]
             except DataError as error:
-                unreadable[name] = error.found.removeprefix(f"column '{name}' ")
+                why = error.found.removeprefix(f"column '{name}' ")
+                unreadable[name] = why if error.fix is None else f"{why}: {error.fix}"
         if not columns:
             raise
     return RawTable(path, tuple(names), columns, unreadable)

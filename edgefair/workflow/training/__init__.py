@@ -1,0 +1,1 @@
+"""One stage of training, shared by `train` and by the fine-tunes of compression."""

@@ -10,7 +10,7 @@ from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
-from edgefair.workflow.progress import Progress
+from edgefair.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +71,7 @@ def fit(
         engine=engine,
         teacher=teacher,
     )
-    progress(0, 0, "validating")
+    progress.stage("validating")
     classifier.cpu()
     counts = count(classifier, data.validation, spec, attributes)
     return {

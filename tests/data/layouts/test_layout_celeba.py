@@ -1,8 +1,8 @@
 import pytest
-from published import CELEBA, celeba, contents, picture, replace, skipped
 
 from edgefair.data.layouts import read_layout
 from edgefair.errors import DataError
+from tests.data.layouts.published import CELEBA, celeba, contents, picture, replace, skipped
 
 EXPECTED = {
     "Male": ["no", "yes", "yes", "no"],

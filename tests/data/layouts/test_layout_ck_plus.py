@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-from published import ck_plus, contents, lines, picture, skipped
 
 from edgefair.data.layouts import read_layout
 from edgefair.errors import DataError
+from tests.data.layouts.published import ck_plus, contents, lines, picture, skipped
 
 EXPECTED = {
     "subject": ["S005", "S010", "S011", "S138"],

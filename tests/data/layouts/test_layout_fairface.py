@@ -1,8 +1,8 @@
 import pytest
-from published import FAIRFACE, contents, fairface, picture, replace, skipped
 
 from edgefair.data.layouts import read_layout
 from edgefair.errors import DataError
+from tests.data.layouts.published import FAIRFACE, contents, fairface, picture, replace, skipped
 
 EXPECTED = {
     "age": ["50-59", "30-39", "3-9", "more than 70", "10-19"],

@@ -1,8 +1,8 @@
 import pytest
-from published import RAF_DB, contents, picture, raf_db, replace, skipped
 
 from edgefair.data.layouts import read_layout
 from edgefair.errors import DataError
+from tests.data.layouts.published import RAF_DB, contents, picture, raf_db, replace, skipped
 
 STEMS = ["train_00001", "train_00002", "train_00003", "test_0001", "test_0002"]
 EXPECTED = {

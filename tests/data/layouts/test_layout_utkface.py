@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from published import UTKFACE, contents, skipped, utkface
 
 from edgefair.data.layouts import read_layout
+from tests.data.layouts.published import UTKFACE, contents, skipped, utkface
 
 
 def read(folder):

@@ -2,11 +2,11 @@ import importlib
 import time
 
 import pytest
-from published import celeba, ck_plus, contents, fairface, raf_db, utkface
 
 from edgefair.data.config import SplitConfig
 from edgefair.data.layouts import LAYOUTS, PICTURE, read_layout
 from edgefair.errors import DataError
+from tests.data.layouts.published import celeba, ck_plus, contents, fairface, raf_db, utkface
 
 PUBLISHED = {"celeba": celeba, "fairface": fairface, "utkface": utkface, "raf-db": raf_db, "ck+": ck_plus}
 

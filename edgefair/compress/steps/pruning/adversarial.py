@@ -117,7 +117,7 @@ def adversarial(
             for value, gradient in zip([*scores, *weights], found, strict=True):
                 value.grad = gradient
             optimizer.step()
-            context.progress(step, settings.steps, "adversarial pruning")
+            context.progress.step(step, settings.steps, "adversarial pruning")
     for value in weights:
         value.grad = None
     classifier.eval()

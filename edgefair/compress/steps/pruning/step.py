@@ -118,14 +118,14 @@ class Prune:
             costs["latency"] = _clock(context)
         before = {name: cost(classifier) for name, cost in costs.items()}
         target = self._target(before[self.measure])
-        context.progress(0, 0, f"ranking channels by {self.importance}")
+        context.progress.stage(f"ranking channels by {self.importance}")
         scores = self._scores(classifier, units, context, min(1.0, target / before[self.measure]))
         kept = [unit.atoms for unit in units]
         tried = {tuple(kept): before[self.measure]}
 
         def enough(kept: Sequence[int]) -> bool:
             if tuple(kept) not in tried:
-                context.progress(len(tried), 0, f"pruning to {target:.4g} {WORDS[self.measure]}")
+                context.progress.step(len(tried), 0, f"pruning to {target:.4g} {WORDS[self.measure]}")
                 tried[tuple(kept)] = costs[self.measure](_left(classifier, units, scores, kept))
             return tried[tuple(kept)] <= target
 

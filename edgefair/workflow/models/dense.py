@@ -1,0 +1,23 @@
+"""The model before compression, as an FP32 ONNX file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgefair.probe.onnx_files.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Dense:
+    """The model before compression.
+
+    Attributes:
+        path: the ONNX file, which carries its spec.
+        settings: where it comes from, for the manifest.
+    """
+
+    spec: ModelSpec
+    path: Path
+    settings: dict[str, Any]

@@ -1,0 +1,47 @@
+"""The `edgefair` command in a process of its own, and what its help says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ENVIRONMENT = {"COLUMNS": "100", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"}
+VERDICTS = {0, 1, 3}
+
+
+def edgefair(*arguments: str, folder: Path | None = None) -> str:
+    """What a command prints on stdout. RuntimeError where it ends without help or a verdict."""
+    done = subprocess.run(
+        [sys.executable, "-m", "edgefair", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **ENVIRONMENT},
+        check=False,
+    )
+    if done.returncode not in VERDICTS or not done.stdout:
+        raise RuntimeError(f"edgefair {' '.join(arguments)}: exit {done.returncode}\n{done.stderr}")
+    return done.stdout
+
+
+def help_texts() -> dict[str, list[str]]:
+    """Command -> the lines of its help, for every command and the commands below it."""
+    texts: dict[str, list[str]] = {}
+    waiting: list[tuple[str, ...]] = [()]
+    while waiting:
+        command = waiting.pop(0)
+        lines = edgefair(*command, "--help").splitlines()
+        texts[" ".join(("edgefair", *command))] = lines
+        waiting += [(*command, name) for name in commands_in(lines)]
+    return texts
+
+
+def commands_in(lines: list[str]) -> list[str]:
+    """The names that the section `Commands:` of a help lists."""
+    if "Commands:" not in lines:
+        return []
+    section = lines[lines.index("Commands:") + 1 :]
+    section = section[: section.index("")] if "" in section else section
+    return [line.split()[0] for line in section if line.startswith("  ") and not line.startswith("   ")]
