@@ -6,68 +6,29 @@ Everything is read from the folder: no network, no code of the model's own, no p
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import onnx
 
 from edgefair.errors import ModelError, missing_extra
-from edgefair.exporters.checked import read_model
-from edgefair.exporters.conversion import OPSET, finished_model, first_line, quietly
+from edgefair.exporters.conversion import first_line, quietly
+from edgefair.exporters.hub_graphs import Task, graph_of
+from edgefair.exporters.hub_pictures import PictureSettings, picture_feed
+from edgefair.exporters.hub_texts import text_feed
 from edgefair.probe.regular import read_regular
-from edgefair.scratch import work_folder
 
 SAVE_SAFE = "save it with model.save_pretrained(..., safe_serialization=True)"
-Task = Literal["image-classification", "text-classification"]
+# How the name of an architecture ends, without the teacher that some are distilled from.
 TASKS: Mapping[str, Task] = {
     "ForImageClassification": "image-classification",
     "ForSequenceClassification": "text-classification",
 }
-PIXELS = "pixel_values"
-# Pillow's numbers of its filters.
-RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
-# Processors that resize, crop, rescale and normalise, in this order. Others differ in ways that keys do not tell.
-PROCESSORS = (
-    "Beit",
-    "Bit",
-    "CLIP",
-    "ConvNext",
-    "DeiT",
-    "MobileNetV1",
-    "MobileNetV2",
-    "Pvt",
-    "Siglip",
-    "ViT",
-)
-# Steps that no settings here can express.
-UNKNOWN_STEPS = ("do_flip_channel_order", "do_pad", "include_top", "rescale_offset")
-# ConvNext crops below this size and stretches from it on.
-CONVNEXT_STRETCHES = 384
+TEACHER = "WithTeacher"
 # Of a file of settings; id2label of 20,000 classes has 1 MB.
 MAX_JSON_BYTES = 1 << 24
-# The largest difference of a logit between torch and the graph.
-TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class PictureSettings:
-    """How a picture becomes `pixel_values` float32 [rows, channels, height, width]: (value / 255 - mean) / std.
-
-    resample: Pillow's filter in lower case. shorter: None stretches the picture to [height, width]; a number resizes
-    its shorter side to that many pixels and then takes the centre.
-    """
-
-    height: int
-    width: int
-    channels: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resample: str
-    shorter: int | None
 
 
 @dataclass(frozen=True)
@@ -89,30 +50,42 @@ class HubModel:
 def from_hugging_face(folder: Path) -> HubModel:
     """Convert a local folder of config.json, model.safetensors and preprocessor_config.json or tokenizer.json.
 
+    What cannot be judged is refused before anything is converted.
+
     Raises:
-        UsageError: optimum or transformers is not installed.
+        UsageError: transformers is not installed.
         ModelError: a file missing or corrupt; pickled weights; a model with code of its own; not a classifier of one
-            label out of several; preprocessing that the settings cannot express; or a graph that differs from torch.
+            label out of several; preprocessing that the settings cannot express; a text model that padding misleads;
+            or a graph that differs from torch.
+        DataError: a tokenizer without a padding token.
     """
-    config = _read_json(folder / "config.json", "a folder that save_pretrained wrote")
-    task = _task(folder, config)
+    content = _read_json(folder / "config.json", "a folder that save_pretrained wrote")
+    task = _task(folder, content)
     _check_weights(folder)
-    if task == "image-classification":
-        preprocessor = _read_json(
-            folder / "preprocessor_config.json", "the settings that AutoImageProcessor.save_pretrained writes"
-        )
+    pictures = task == "image-classification"
+    preprocessor = (
+        _read_json(folder / "preprocessor_config.json", "the settings that AutoImageProcessor.save_pretrained writes")
+        if pictures
+        else {}
+    )
     try:
-        import optimum.exporters.onnx  # noqa: F401
         import transformers  # noqa: F401
     except ImportError as error:
-        raise missing_extra("a Hugging Face model", "optimum", error) from error
+        raise missing_extra("a Hugging Face model", "networks", error) from error
+    config = _config(folder)
+    labels = _labels(folder, config)
+    if pictures:
+        picture = picture_feed(preprocessor, config)
+        graph = graph_of(folder, _load(folder, task), picture)
+        return HubModel(graph, task, labels, picture.settings, None, None)
     model = _load(folder, task)
-    labels = _labels(folder, model.config)
-    if task == "image-classification":
-        picture = _picture(preprocessor, model.config)
-        return HubModel(_export(folder, model, task, picture), task, labels, picture, None, None)
-    tokenizer, length = _tokenizer(folder, model)
-    return HubModel(_export(folder, model, task, None), task, labels, None, tokenizer, length)
+    text = text_feed(folder, model, _tokenizer_settings(folder))
+    return HubModel(graph_of(folder, model, text), task, labels, None, text.tokenizer, text.length)
+
+
+def _tokenizer_settings(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    return _read_json(path, "the tokenizer's settings") if path.is_file() else {}
 
 
 def _read_json(path: Path, expected: str) -> dict[str, Any]:
@@ -142,7 +115,7 @@ def _task(folder: Path, config: Mapping[str, Any]) -> Task:
     said = config.get("architectures")
     architectures = said if isinstance(said, list) and said else ["unknown"]
     for ending, task in TASKS.items():
-        if str(architectures[0]).endswith(ending):
+        if str(architectures[0]).removesuffix(TEACHER).endswith(ending):
             return task
     raise ModelError(
         f"the architecture in '{folder}' is {architectures[0]}",
@@ -160,6 +133,16 @@ def _check_weights(folder: Path) -> None:
     raise ModelError(found, expected="model.safetensors; pickled objects are never loaded", fix=SAVE_SAFE)
 
 
+def _config(folder: Path) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        with quietly():
+            return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise ModelError(f"config.json in '{folder}' cannot be loaded: {first_line(error)}") from error
+
+
 def _load(folder: Path, task: Task) -> Any:
     import torch
     from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification
@@ -172,7 +155,7 @@ def _load(folder: Path, task: Task) -> Any:
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
-                torch_dtype=torch.float32,
+                dtype=torch.float32,
                 attn_implementation="eager",
                 output_loading_info=True,
             )
@@ -191,165 +174,3 @@ def _labels(folder: Path, config: Any) -> tuple[str, ...]:
     if sorted(names) != list(range(len(names))) or len(set(labels)) != len(labels) or len(labels) < 2:
         raise ModelError(f"id2label in '{folder}' is {names}", expected="a different name for each of 0, 1, 2, ...")
     return labels
-
-
-def _tokenizer(folder: Path, model: Any) -> tuple[Path, int | None]:
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise ModelError(
-            f"no file '{path}'",
-            expected="the tokenizer in the format of the tokenizers library",
-            fix="save it with AutoTokenizer.from_pretrained(..., use_fast=True).save_pretrained(folder)",
-        )
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise missing_extra("a text model", "optimum", error) from error
-    try:
-        largest = max(Tokenizer.from_file(str(path)).get_vocab().values(), default=-1)
-    except Exception as error:
-        raise ModelError(f"'{path}' is not a readable tokenizer: {first_line(error)}") from error
-    if largest >= model.config.vocab_size:
-        raise ModelError(
-            f"'{path}' gives token {largest} and the model knows {model.config.vocab_size}",
-            expected="the tokenizer that the model was trained with",
-        )
-    limits = [_positions(model)]
-    if (folder / "tokenizer_config.json").is_file():
-        limits.append(_read_json(folder / "tokenizer_config.json", "the tokenizer's settings").get("model_max_length"))
-    # transformers writes 1e30 for "no limit".
-    found = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < 10**9]
-    return path, min(found, default=None)
-
-
-def _positions(model: Any) -> int | None:
-    """The most tokens that the model has positions for. RoBERTa's kin leave out those up to the padding's."""
-    for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and hasattr(module, "num_embeddings"):
-            skipped = 0 if module.padding_idx is None else module.padding_idx + 1
-            return int(module.num_embeddings) - skipped
-    return getattr(model.config, "max_position_embeddings", None)
-
-
-def _picture(content: Mapping[str, Any], config: Any) -> PictureSettings:
-    import transformers
-
-    written = str(content.get("image_processor_type") or content.get("feature_extractor_type"))
-    kind = written.removesuffix("Fast").removesuffix("ImageProcessor").removesuffix("FeatureExtractor")
-    if kind not in PROCESSORS:
-        raise _unknown("image_processor_type", written, f"a processor of: {', '.join(PROCESSORS)}")
-    try:
-        with quietly():
-            # The class knows the defaults of the keys that the file leaves out.
-            settings = getattr(transformers, f"{kind}ImageProcessor").from_dict(dict(content)).to_dict()
-        return _settings(kind, settings, int(config.num_channels))
-    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise ModelError(f"preprocessor_config.json cannot be read: {first_line(error)}") from error
-
-
-def _settings(kind: str, settings: Mapping[str, Any], channels: int) -> PictureSettings:
-    for key in UNKNOWN_STEPS:
-        if settings.get(key):
-            raise _unknown(key, settings[key], "resizing, cropping, rescaling and normalising")
-    for key in ("do_resize", "do_rescale"):
-        if not settings[key]:
-            raise _unknown(key, settings[key], "true")
-    if not math.isclose(settings["rescale_factor"], 1 / 255, rel_tol=1e-6):
-        raise _unknown("rescale_factor", settings["rescale_factor"], "1/255")
-    if settings["resample"] not in range(len(RESAMPLE)):
-        raise _unknown("resample", settings["resample"], "the number of a filter of Pillow")
-    height, width, shorter = _size(kind, settings)
-    normalize = settings["do_normalize"]
-    return PictureSettings(
-        height=height,
-        width=width,
-        channels=channels,
-        mean=_per_channel("image_mean", settings["image_mean"] if normalize else 0.0, channels),
-        std=_per_channel("image_std", settings["image_std"] if normalize else 1.0, channels),
-        resample=RESAMPLE[settings["resample"]],
-        shorter=shorter,
-    )
-
-
-def _size(kind: str, settings: Mapping[str, Any]) -> tuple[int, int, int | None]:
-    """Height and width of the model's input, and the shorter side before the centre is taken."""
-    size = dict(settings["size"])
-    crop = settings["crop_size"] if settings.get("do_center_crop") else None
-    if kind == "ConvNext" and set(size) == {"shortest_edge"}:
-        edge = int(size["shortest_edge"])
-        return edge, edge, None if edge >= CONVNEXT_STRETCHES else int(edge / settings["crop_pct"])
-    if set(size) == {"height", "width"}:
-        if crop and dict(crop) != size:
-            raise _unknown("crop_size", crop, f"the same as size, {size}")
-        return int(size["height"]), int(size["width"]), None
-    if set(size) != {"shortest_edge"} or not crop:
-        raise _unknown("size", size, "height and width, or shortest_edge with do_center_crop")
-    edge, height, width = int(size["shortest_edge"]), int(crop["height"]), int(crop["width"])
-    if edge < max(height, width):
-        raise _unknown("crop_size", crop, f"at most shortest_edge, {edge}")
-    return height, width, edge
-
-
-def _per_channel(key: str, value: Any, channels: int) -> tuple[float, ...]:
-    values = (float(value),) * channels if isinstance(value, int | float) else tuple(float(item) for item in value)
-    if len(values) != channels:
-        raise _unknown(key, list(values), f"one number for each of {channels} channels")
-    return values
-
-
-def _unknown(key: str, value: Any, expected: str) -> ModelError:
-    return ModelError(f"preprocessor_config.json says {key}: {value}", expected=f"{key}: {expected}")
-
-
-def _export(folder: Path, model: Any, task: Task, picture: PictureSettings | None) -> onnx.ModelProto:
-    from optimum.exporters.onnx import export
-    from optimum.exporters.tasks import TasksManager
-
-    shapes = {}
-    if picture is not None:
-        # The tracer writes sizes into the graph, so it must see the size that the model will get.
-        shapes = {"height": picture.height, "width": picture.width}
-        model.config.image_size = (picture.height, picture.width)
-    try:
-        with quietly(), work_folder() as temporary:
-            path = temporary / "model.onnx"
-            settings = TasksManager.get_exporter_config_constructor(
-                "onnx", model, task=task, library_name="transformers"
-            )(model.config)
-            export(model, settings, path, opset=OPSET, input_shapes=shapes)
-            graph = read_model(path)
-    except ModelError:
-        raise
-    except Exception as error:
-        raise ModelError(f"the model in '{folder}' cannot be expressed in ONNX: {first_line(error)}") from error
-    if picture is not None:
-        shape = next(item for item in graph.graph.input if item.name == PIXELS).type.tensor_type.shape
-        for dim, size in zip(shape.dim[1:], (picture.channels, picture.height, picture.width), strict=True):
-            dim.dim_value = size
-    finished = finished_model(graph, opset=OPSET, static="use an architecture without a fixed batch")
-    _compare(folder, model, finished, picture)
-    return finished
-
-
-def _compare(folder: Path, model: Any, graph: onnx.ModelProto, picture: PictureSettings | None) -> None:
-    """Refuse a graph that the tracer tied to the example's number of rows or tokens."""
-    import onnxruntime
-    import torch
-
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    rng = np.random.default_rng(0)
-    inputs: dict[str, Any]
-    for rows, tokens in ((1, 5), (3, 8)):
-        if picture is not None:
-            shape = (rows, picture.channels, picture.height, picture.width)
-            inputs = {PIXELS: rng.normal(size=shape).astype(np.float32)}
-        else:
-            inputs = {item.name: np.ones((rows, tokens), dtype=np.int64) for item in graph.graph.input}
-            inputs["input_ids"] = rng.integers(0, model.config.vocab_size, (rows, tokens))
-            inputs["attention_mask"][-1, tokens // 2 :] = 0
-            inputs |= {name: np.zeros_like(value) for name, value in inputs.items() if name == "token_type_ids"}
-        (found,) = session.run(["logits"], inputs)
-        with torch.no_grad(), quietly():
-            expected = model(**{name: torch.from_numpy(value) for name, value in inputs.items()}).logits.numpy()
-        if found.shape != expected.shape or not np.abs(found - expected).max() < TOLERANCE:
-            raise ModelError(f"the ONNX graph of '{folder}' does not give the model's logits for {rows} rows")

@@ -132,4 +132,5 @@ def _picture(column: str, config: PictureConfig) -> PictureSpec:
         channels=config.channels,
         resample=config.resample,
         shorter=config.shorter,
+        stretched=config.stretched,
     )

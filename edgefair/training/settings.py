@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgefair.probe.inputs.features import plain_text, value_text
+from edgefair.probe.onnx_files.spec_check import LONGEST_SIDE
 from edgefair.training.budget import default_batch, default_epochs
 
 
@@ -44,6 +45,9 @@ class OutputConfig(BaseModel):
         return self
 
 
+Side = Annotated[int, Field(ge=1, le=LONGEST_SIDE)]
+
+
 class PictureConfig(BaseModel):
     """The one preprocessing of pictures: in training, on the host and on the device."""
 
@@ -52,11 +56,17 @@ class PictureConfig(BaseModel):
     height: int = Field(64, ge=1, le=4096, description="Pixels.")
     width: int = Field(64, ge=1, le=4096, description="Pixels.")
     channels: Literal[1, 3] = Field(3, description="3 for RGB, 1 for grey.")
-    resample: Literal["bilinear", "bicubic", "lanczos", "box"] = Field("bilinear", description="Antialiased filter.")
+    resample: Literal["bilinear", "bicubic", "lanczos", "box", "nearest"] = Field(
+        "bilinear", description="Antialiased filter, or the nearest pixel."
+    )
     shorter: int | None = Field(
         None,
         ge=1,
+        le=LONGEST_SIDE,
         description="Resize the shorter side to this and take the centre; without it a picture is stretched.",
+    )
+    stretched: tuple[Side, Side] | None = Field(
+        None, description="Stretch to this height and width and take the centre, instead of `shorter`."
     )
     mean: tuple[float, ...] = Field((0.5,), description="The network sees (value / 255 - mean) / std, per channel.")
     std: tuple[float, ...] = Field((0.5,), description="See `mean`. One number counts for every channel.")
@@ -75,6 +85,11 @@ class PictureConfig(BaseModel):
             raise ValueError("`std` must be positive")
         if self.shorter is not None and self.shorter < max(self.height, self.width):
             raise ValueError(f"`shorter` ({self.shorter}) is less than height or width: there is no such centre")
+        if self.stretched is not None:
+            if self.shorter is not None:
+                raise ValueError("`shorter` and `stretched` are two ways to take a centre: give one")
+            if self.stretched[0] < self.height or self.stretched[1] < self.width:
+                raise ValueError(f"`stretched` {self.stretched} is less than height or width: there is no such centre")
         return self
 
     def scales(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

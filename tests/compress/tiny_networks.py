@@ -5,6 +5,7 @@ from torch import nn
 
 from edgefair.compress.steps.base import Context
 from edgefair.debias import Cells
+from edgefair.progress import silent
 from edgefair.training.classifier import Classifier
 from edgefair.training.loop import TrainingRows
 
@@ -32,7 +33,7 @@ def rows_of(x, label, group):
 
 
 def context_of(rows, seed=0):
-    return Context(rows, seed, lambda *_: None)
+    return Context(rows, seed, silent)
 
 
 def any_rows(*features, rows=64):

@@ -6,12 +6,12 @@ import numpy as np
 import onnx
 import pandas
 import pytest
-from commands import run
 
 from edgefair.config import load_config
 from edgefair.data.dataset import load
 from edgefair.probe.bundles.runtime import load as load_on_device
 from edgefair.probe.onnx_files.spec import ModelSpec
+from tests.e2e.commands import run
 
 ROWS = 6000
 CONFIG = """\

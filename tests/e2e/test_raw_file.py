@@ -8,9 +8,9 @@ import shlex
 import numpy as np
 import pytest
 import yaml
-from commands import run
 
 from edgefair.config import load_config
+from tests.e2e.commands import run
 
 ROWS = 12_000
 FIRST = (

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from edgefair.errors import ModelError, UsageError
-from edgefair.exporters.hugging_face import PictureSettings, from_hugging_face
+from edgefair.exporters.hub_pictures import PictureSettings
+from edgefair.exporters.hugging_face import from_hugging_face
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
@@ -180,7 +181,9 @@ def test_the_length_is_what_the_model_and_the_tokenizer_take(converted, tmp_path
 
 def prepared(picture, settings):
     """The settings carried out with Pillow."""
-    if settings.shorter is None:
+    if settings.stretched is not None:
+        height, width = settings.stretched
+    elif settings.shorter is None:
         width, height = settings.width, settings.height
     else:
         short = min(picture.size)
@@ -199,6 +202,28 @@ PROCESSORS = {
     "CLIP": lambda: transformers.CLIPImageProcessor(),
     "Beit": lambda: transformers.BeitImageProcessor(size={"height": 48, "width": 56}, do_center_crop=False),
     "not normalised": lambda: transformers.ViTImageProcessor(do_normalize=False, resample=1),
+    "not rescaled": lambda: transformers.ViTImageProcessor(
+        do_rescale=False, image_mean=[120.0] * 3, image_std=[60.0] * 3
+    ),
+    "to -1 to 1": lambda: transformers.ViTImageProcessor(rescale_factor=1 / 127.5, image_mean=[1.0] * 3, resample=2),
+    "DeiT": lambda: transformers.DeiTImageProcessor(),
+    "DeiT, another centre": lambda: transformers.DeiTImageProcessor(
+        size={"height": 60, "width": 51}, crop_size={"height": 48, "width": 50}, resample=3
+    ),
+    "EfficientNet": lambda: transformers.EfficientNetImageProcessor(size={"height": 50, "width": 61}, resample=0),
+    "EfficientNet, not for its top": lambda: transformers.EfficientNetImageProcessor(
+        include_top=False, rescale_offset=True, rescale_factor=1 / 127.5, resample=3
+    ),
+    "LeViT": lambda: transformers.LevitImageProcessor(
+        size={"shortest_edge": 65}, crop_size={"height": 60, "width": 64}
+    ),
+    "PoolFormer": lambda: transformers.PoolFormerImageProcessor(),
+    "PoolFormer, two sides": lambda: transformers.PoolFormerImageProcessor(
+        size={"height": 50, "width": 60}, crop_size={"height": 50, "width": 56}
+    ),
+    "MobileViT in RGB": lambda: transformers.MobileViTImageProcessor(
+        size={"shortest_edge": 60}, crop_size={"height": 56, "width": 52}, do_flip_channel_order=False
+    ),
 }
 
 
@@ -228,16 +253,18 @@ def test_old_names_and_a_size_as_one_number_are_understood(copied):
 @pytest.mark.parametrize(
     ("name", "key", "changes"),
     [
-        ("vit", "image_processor_type", {"image_processor_type": "LevitImageProcessor"}),
+        ("vit", "image_processor_type", {"image_processor_type": "SegformerImageProcessor"}),
         ("vit", "do_resize", {"do_resize": False}),
-        ("vit", "do_rescale", {"do_rescale": False}),
-        ("vit", "rescale_factor", {"rescale_factor": 1 / 127.5}),
+        ("vit", "rescale_factor", {"rescale_factor": 0}),
+        ("vit", "do_center_crop", {"do_center_crop": True, "crop_size": {"height": 24, "width": 24}}),
         ("vit", "resample", {"resample": 9}),
         ("vit", "image_mean", {"image_mean": [0.5, 0.5]}),
         ("vit", "do_flip_channel_order", {"do_flip_channel_order": True}),
         ("mobilenet", "crop_size", {"crop_size": {"height": 90, "width": 64}}),
         ("mobilenet", "size", {"do_center_crop": False}),
-        ("mobilenet", "crop_size", {"size": {"height": 70, "width": 70}}),
+        ("mobilenet", "crop_size", {"size": {"height": 70, "width": 60}}),
+        ("vit", "include_top", {"include_top": True}),
+        ("vit", "rescale_offset", {"rescale_offset": True}),
     ],
 )
 def test_preprocessing_that_the_settings_cannot_express_is_refused_by_key(copied, name, key, changes):
@@ -353,14 +380,14 @@ def test_nothing_is_printed_nothing_is_fetched_and_no_path_is_left(folders, monk
     assert str(folders).encode() not in first
 
 
-def test_without_optimum_the_extra_is_named(folders, monkeypatch):
-    monkeypatch.setitem(sys.modules, "optimum.exporters.onnx", None)
+def test_without_transformers_the_extra_is_named(folders, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UsageError) as caught:
         from_hugging_face(folders / "vit")
-    assert caught.value.fix == "pip install 'edgefair[optimum]'"
+    assert caught.value.fix == "pip install 'edgefair[networks]'"
 
 
 def test_a_graph_that_differs_from_the_model_is_refused(folders, monkeypatch):
-    monkeypatch.setattr("edgefair.exporters.hugging_face.TOLERANCE", 0.0)
+    monkeypatch.setattr("edgefair.exporters.hub_graphs.TOLERANCE", 0.0)
     with pytest.raises(ModelError, match="does not give the model's logits"):
         from_hugging_face(folders / "vit")

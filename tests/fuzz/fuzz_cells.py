@@ -13,6 +13,7 @@ from tests.fuzz.fuzz_mutations import change_bytes, change_value, to_json
 def pictures(rng, base, here):
     """Decoded for a model; a PNG, whose parts have checksums, is refused or gives the undamaged pixels."""
     from edgefair.data.images.decode import UnreadableError, decode, examine
+    from edgefair.probe.inputs.pictures import RESAMPLE
     from edgefair.probe.onnx_files.spec import PictureSpec
 
     path = rng.choice(sorted((base / "pictures").iterdir()))
@@ -21,7 +22,7 @@ def pictures(rng, base, here):
     damaged = _bomb(rng, content) if bomb else change_bytes(rng, content)
     (here / path.name).write_bytes(damaged)
     spec = PictureSpec(
-        "p", 32, 32, channels=rng.choice((1, 3)), resample=rng.choice(("bilinear", "bicubic", "lanczos", "box")),
+        "p", 32, 32, channels=rng.choice((1, 3)), resample=rng.choice(RESAMPLE),
         shorter=rng.choice((None, 32, 224)),
     )  # fmt: skip
     found = []

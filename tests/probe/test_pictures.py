@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgefair.data.images.decode import decode
-from edgefair.probe.inputs.pictures import FILTERS, fit, normalized, resize
+from edgefair.probe.inputs.pictures import RESAMPLE, fit, normalized, resize
 from edgefair.probe.inputs.prepare import needs_preparation, prepare
 from edgefair.probe.onnx_files.spec import Column, InputSpec, PictureSpec
 from edgefair.training.classifier import Pixels
 from edgefair.training.settings import PictureConfig
 
 SIDES = st.integers(1, 90)
+CENTRES = {
+    "none": lambda h, w: {},
+    "shorter": lambda h, w: {"shorter": max(h, w) + 3},
+    "stretched": lambda h, w: {"stretched": (h + 5, w + 2)},
+}
 
 
 def png(pixels):
@@ -30,7 +35,7 @@ def noise(seed, height, width):
 
 
 @settings(max_examples=150, deadline=None)
-@given(SIDES, SIDES, SIDES, SIDES, st.sampled_from(sorted(FILTERS)), st.integers(0, 9))
+@given(SIDES, SIDES, SIDES, SIDES, st.sampled_from(sorted(RESAMPLE)), st.integers(0, 9))
 def test_resizing_gives_the_bytes_that_pillow_gives_one_side_after_the_other(h, w, height, width, resample, seed):
     pixels = noise(seed, h, w)
     if seed > 6:  # hard edges, where rounding shows most
@@ -42,9 +47,11 @@ def test_resizing_gives_the_bytes_that_pillow_gives_one_side_after_the_other(h, 
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(30, 120), st.integers(30, 120), st.integers(1, 30), st.integers(1, 30), st.booleans())
+@given(
+    st.integers(30, 120), st.integers(30, 120), st.integers(1, 30), st.integers(1, 30), st.sampled_from(sorted(CENTRES))
+)
 def test_a_file_that_the_host_decodes_is_what_the_device_makes_of_the_frame(h, w, height, width, cut):
-    spec = PictureSpec("face", height, width, resample="bicubic", shorter=max(height, width) + 3 if cut else None)
+    spec = PictureSpec("face", height, width, resample="bicubic", **CENTRES[cut](height, width))
     pixels = noise(h * w, h, w)
     assert np.array_equal(decode(png(pixels), spec), fit(pixels, spec))
 
@@ -57,6 +64,12 @@ def test_the_centre_is_taken_of_a_picture_whose_shorter_side_was_resized():
     assert (fit(pixels, spec)[:, 1:-1] == 200).all()
     stretched = fit(pixels, PictureSpec("face", 20, 20))
     assert stretched[:, 0].max() == 0
+
+
+def test_the_centre_is_taken_of_a_picture_that_was_stretched():
+    pixels = noise(1, 30, 40)
+    whole = fit(pixels, PictureSpec("face", 24, 26))
+    assert np.array_equal(fit(pixels, PictureSpec("face", 20, 21, stretched=(24, 26))), whole[2:22, 2:23])
 
 
 @pytest.mark.parametrize("channels", [1, 3])

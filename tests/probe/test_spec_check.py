@@ -114,6 +114,7 @@ PICTURE, TOKENS = ("inputs", 0, "picture"), ("inputs", 0, "tokens")
         (1, (*PICTURE, "width"), 0, "width is 0, not 1 to"),
         (1, (*PICTURE, "width"), 6.0, "width is 6.0, not int"),
         (1, (*PICTURE, "shorter"), -1, "shorter is -1"),
+        (1, (*PICTURE, "stretched"), [9, 9], "a height and a width instead of shorter"),
         (1, (*PICTURE, "channels"), 4, "channels is 4, not one of 1, 3"),
         (1, (*PICTURE, "resample"), "magic", "resample is 'magic'"),
         (1, (*PICTURE, "layout"), "chwn", "layout is 'chwn'"),

@@ -19,6 +19,7 @@ from edgefair.data.rows import TableRows
 from edgefair.errors import MeasurementError, ModelError
 from edgefair.files import sha256_file
 from edgefair.probe.onnx_files.spec import Reading
+from edgefair.progress import silent
 from edgefair.targets import Probe, load_profile
 from edgefair.targets.transports.local import LocalTransport
 from edgefair.workflow.measurement import measure as measure_rows
@@ -398,7 +399,7 @@ def decide(path, lie, spec=SPEC, size=64):
     with pytest.MonkeyPatch.context() as patch, scripted(DISHONEST.replace("LIE", lie)) as probe:
         patch.setattr(measure_rows, "BATCH_ROWS", size)
         loaded = probe.load(path, name="m")
-        return measure_rows.decide_rows(probe, loaded, rows(), spec, lambda *_: None).decisions
+        return measure_rows.decide_rows(probe, loaded, rows(), spec, silent).decisions
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 from edgefair.errors import MeasurementError, UsageError
 from edgefair.probe.device import saturates_int8
+from edgefair.progress import silent
 from edgefair.targets import load_profile, open_target, transport_of
 from edgefair.targets.sections import DeviceClass
 from edgefair.targets.transports import prefix
@@ -164,21 +165,21 @@ def test_a_target_that_is_not_prepared_says_which_command_prepares_it(archives):
 def test_a_preparation_that_failed_shows_no_half_a_system_and_the_next_one_goes_on(archives):
     archives.broken = "pip"
     with pytest.raises(MeasurementError, match="no the wheels of numpy=="):
-        prefix.build_system("sparc64", lambda *_: None)
+        prefix.build_system("sparc64", silent)
     assert names(prefix.cache_folder()) == []
     (work,) = prefix.cache_folder().glob(".*.partial")
     (work / "debs" / "kept.deb").touch()
     archives.broken = None
-    system = prefix.build_system("sparc64", lambda *_: None)
+    system = prefix.build_system("sparc64", silent)
     assert archives.asked[-1] == "dpkg-deb", "the package of the first attempt was unpacked"
     assert names(prefix.cache_folder()) == [system.name]
     assert not work.exists()
 
 
 def test_a_prepared_system_is_used_again_and_its_prefix_has_the_processors_own_cpuinfo(archives):
-    prefix.build_system("sparc64", lambda *_: None)
+    prefix.build_system("sparc64", silent)
     asked = len(archives.asked)
-    prefix.build_system("sparc64", lambda *_: None)
+    prefix.build_system("sparc64", silent)
     assert len(archives.asked) == asked
     (prefix.system_path("sparc64") / "root" / "lib").mkdir()
     made = prefix.open_prefix(FOREIGN)
@@ -200,4 +201,4 @@ def test_a_cache_that_cannot_be_written_is_a_measurement_error(monkeypatch, tmp_
     with pytest.raises(MeasurementError, match="the cache cannot be written"):
         prefix.open_prefix(next(cpu for cpu in CPUS.values() if not cpu.foreign))
     with pytest.raises(MeasurementError, match="cannot be built"):
-        prefix.build_system("aarch64", lambda *_: None)
+        prefix.build_system("aarch64", silent)

@@ -53,6 +53,8 @@ FILTERS: Mapping[str, Tuple[Callable[[np.ndarray], np.ndarray], float]] = {
     "lanczos": (_lanczos, 3.0),
     "box": (_box, 0.5),
 }
+NEAREST = "nearest"
+RESAMPLE = (NEAREST, *FILTERS)
 
 
 def fit(picture: np.ndarray, spec: PictureSpec) -> np.ndarray:
@@ -80,7 +82,7 @@ def resized(height: int, width: int, spec: PictureSpec) -> Tuple[int, int]:
     """
     if not height or not width:
         raise ValueError("the picture has no pixels")
-    to_height, to_width = spec.height, spec.width
+    to_height, to_width = (spec.height, spec.width) if spec.stretched is None else spec.stretched
     if spec.shorter is not None:
         short = min(height, width)
         to_height, to_width = (max(1, side * spec.shorter // short) for side in (height, width))
@@ -104,12 +106,25 @@ def centre(height: int, width: int, spec: PictureSpec) -> Tuple[int, int]:
 
 
 def resize(picture: np.ndarray, height: int, width: int, resample: str) -> np.ndarray:
-    """Separable, antialiased resampling of uint8 [rows, columns, channels]: width first, rounded after each pass."""
+    """Separable resampling of uint8 [rows, columns, channels]: width first, rounded after each pass.
+
+    Every filter but `nearest` is antialiased.
+    """
+    if resample == NEAREST:
+        rows, columns = _nearest(picture.shape[0], height), _nearest(picture.shape[1], width)
+        return np.ascontiguousarray(picture[rows[:, None], columns])
     if width != picture.shape[1]:
         picture = _pass(_weights(picture.shape[1], width, resample), picture.swapaxes(0, 1)).swapaxes(0, 1)
     if height != picture.shape[0]:
         picture = _pass(_weights(picture.shape[0], height, resample), picture)
     return picture
+
+
+def _nearest(before: int, after: int) -> np.ndarray:
+    """The pixel under the middle of each new one, int64 [after]; steps are summed up and round as Pillow's do."""
+    scale = before / after
+    middles = np.cumsum(np.concatenate([[scale * 0.5], np.full(after - 1, scale)]))
+    return np.minimum(middles.astype(np.int64), before - 1)
 
 
 def _pass(weights: np.ndarray, picture: np.ndarray) -> np.ndarray:

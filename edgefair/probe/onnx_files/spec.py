@@ -52,9 +52,9 @@ class Column:
 class PictureSpec:
     """How a picture of any size becomes the graph's input. `probe.inputs.pictures` executes it.
 
-    column: the raw feature. channels: 3 (RGB) or 1 (grey). resample: a filter of `probe.inputs.pictures.FILTERS`.
-    shorter: None stretches the picture to [height, width]; a number resizes its shorter side to that many pixels and
-    then takes the centre.
+    column: the raw feature. channels: 3 (RGB) or 1 (grey). resample: one of `probe.inputs.pictures.RESAMPLE`.
+    shorter: resize the shorter side to that many pixels and then take the centre [height, width]. stretched: stretch
+    the picture to this height and width and then take the centre. Without either it is stretched to [height, width].
     layout: `nhwc` or `nchw`. mean and std per channel: the input is (value / 255 - mean) / std; None leaves 0..255.
     """
 
@@ -67,6 +67,7 @@ class PictureSpec:
     layout: str = "nhwc"
     mean: Optional[Tuple[float, ...]] = None
     std: Optional[Tuple[float, ...]] = None
+    stretched: Optional[Tuple[int, ...]] = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,9 @@ def input_json(item: InputSpec) -> Dict[str, Any]:
     found = {key: value for key, value in asdict(item).items() if value is not None}
     if item.columns:
         found["columns"] = [_column_json(column) for column in item.columns]
+    if item.picture is not None and item.picture.stretched is None:
+        # Of specs that were written before this field was.
+        del found["picture"]["stretched"]
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from edgefair.probe.inputs.pictures import FILTERS
+from edgefair.probe.inputs.pictures import RESAMPLE
 from edgefair.probe.inputs.prepare import TEXT
 from edgefair.probe.inputs.texts import PARTS
 from edgefair.probe.onnx_files.reading import KINDS, whole_number
@@ -83,12 +83,19 @@ def _check_missing(column: Column, dtype: str) -> None:
 
 def _check_picture(where: str, picture: PictureSpec) -> None:
     _among(f"{where}: channels", picture.channels, (1, 3))
-    _among(f"{where}: resample", picture.resample, tuple(FILTERS))
+    _among(f"{where}: resample", picture.resample, RESAMPLE)
     _among(f"{where}: layout", picture.layout, LAYOUTS)
     for name in ("height", "width", "shorter"):
         size = getattr(picture, name)
         if size is not None:
             _within(f"{where}: {name}", size, 1, LONGEST_SIDE)
+    if picture.stretched is not None:
+        if picture.shorter is not None or len(picture.stretched) != 2:
+            raise ValueError(
+                f"{where}: stretched is {list(picture.stretched)}, not a height and a width instead of shorter"
+            )
+        for side, least in zip(picture.stretched, (picture.height, picture.width)):
+            _within(f"{where}: stretched", side, least, LONGEST_SIDE)
     if (picture.mean is None) != (picture.std is None):
         raise ValueError(f"{where} has a mean or a std, and not both")
     for name, scale in (("mean", picture.mean), ("std", picture.std)):

@@ -87,7 +87,7 @@ def _picture(model: LoadedModel, item: dict[str, Any], column: str, config: Mode
         raise ModelError(
             f"'{model.path}' carries no edgefair spec, and nothing says how pictures become its input",
             expected="the preprocessing that it was trained with",
-            fix="declare model.picture: height, width, mean and std (and shorter, where it cuts out the centre)",
+            fix="declare model.picture: height, width, mean and std (shorter or stretched, for a centre)",
         )
     picture, shape = config.picture, item["shape"]
     area = (picture.height, picture.width)
@@ -112,6 +112,7 @@ def _picture(model: LoadedModel, item: dict[str, Any], column: str, config: Mode
         channels=picture.channels,
         resample=picture.resample,
         shorter=picture.shorter,
+        stretched=picture.stretched,
         layout=fits[0],
         mean=mean,
         std=std,
