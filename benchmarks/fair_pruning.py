@@ -26,7 +26,7 @@ from scipy import stats
 import edgefair
 from edgefair.config import parse_config
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.gates import ABSOLUTE
+from edgefair.probe.bundles.gates import ABSOLUTE
 from edgefair.report.model import Report
 
 BASELINE = "magnitude"

@@ -48,7 +48,7 @@ from edgefair.data.dataset import load
 from edgefair.data.groups import joint_groups
 from edgefair.exporters.torch_module import export_classifier
 from edgefair.measure.latency import speed_up, summarize
-from edgefair.probe.gates import ABSOLUTE, PAIRED
+from edgefair.probe.bundles.gates import ABSOLUTE, PAIRED
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
 from edgefair.report.model import Report
 from edgefair.training.build import load_classifier

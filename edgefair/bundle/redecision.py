@@ -17,7 +17,7 @@ from edgefair.errors import EdgefairError, ModelError, PolicyError
 from edgefair.files import sha256_json
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.consistency import policy_digest
-from edgefair.probe.gates import gate_id, name_of
+from edgefair.probe.bundles.gates import gate_id, name_of
 from edgefair.targets.sections import Budgets
 
 # Between the same limits computed by two versions of the special functions.

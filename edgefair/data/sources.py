@@ -14,13 +14,13 @@ from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.readers import READERS, read_blobs, read_table
 from edgefair.data.files.skipped import Skipped
 from edgefair.data.files.table import Categories, Column, Table
+from edgefair.data.files.two_files import read_both
 from edgefair.data.images.blobs import Blobs, FileBlobs
 from edgefair.data.images.glyph_set import glyph_table
 from edgefair.data.images.glyphs import GlyphConfig
 from edgefair.data.images.pictures import check_paths, count_skipped, not_in_table, stored_pictures
 from edgefair.data.layouts import LAYOUTS, read_layout
 from edgefair.data.texts import Texts, open_tokenizer
-from edgefair.data.two_files import read_both
 from edgefair.errors import DataError, did_you_mean
 from edgefair.probe.inputs.dates import is_unclear_date
 from edgefair.probe.inputs.features import plain_text

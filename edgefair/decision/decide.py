@@ -15,7 +15,7 @@ from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, worst
 from edgefair.errors import DataError, PolicyError, did_you_mean
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import all_metrics
-from edgefair.probe.gates import ABSOLUTE
+from edgefair.probe.bundles.gates import ABSOLUTE
 
 
 def decide(

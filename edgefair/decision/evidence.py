@@ -10,7 +10,7 @@ from edgefair.measure.clusters import Design
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary
 from edgefair.measure.paired import PairedCounts
-from edgefair.probe.gates import id_of, name_of
+from edgefair.probe.bundles.gates import id_of, name_of
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from statistics import NormalDist
 
 from edgefair.decision.verdict import Gate, Outcome
-from edgefair.probe.gates import AT_LEAST
+from edgefair.probe.bundles.gates import AT_LEAST
 
 # Shortfalls are relative to the threshold; to this where it is smaller, and never less than the other.
 LEAST_THRESHOLD, LEAST_SHORTFALL = 1e-3, 1e-6

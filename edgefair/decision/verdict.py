@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from edgefair.probe.gates import TOO_FEW, UNDEFINED_CELL, WITHIN, direction_of, name_of
+from edgefair.probe.bundles.gates import TOO_FEW, UNDEFINED_CELL, WITHIN, direction_of, name_of
 
 VERDICT_SCHEMA = "edgefair.verdict/1"
 
@@ -114,7 +114,7 @@ class Gate:
     """One requirement of the policy.
 
     Attributes:
-        id: what programs know it by, as `eo_gap` (`edgefair.probe.gates`), or the name of a metric.
+        id: what programs know it by, as `eo_gap` (`edgefair.probe.bundles.gates`), or the name of a metric.
         estimate, lower, upper, threshold: in `unit`; None where not measured.
         reason: one sentence for a person.
         binding: the comparison that decided, in a gate of comparisons.

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from edgefair.decision.verdict import VERDICT_SCHEMA, Outcome
 from edgefair.measure.metrics import DIFFERENCES
 from edgefair.probe.bundles.consistency import REPORT_SCHEMA
-from edgefair.probe.gates import AT_LEAST, AT_MOST, NAMES
+from edgefair.probe.bundles.gates import AT_LEAST, AT_MOST, NAMES
 from edgefair.report.model import Report
 
 # What `to_json` adds to the fields of a type, by the type.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgefair.probe.gates import (
+from edgefair.probe.bundles.gates import (
     ABSOLUTE,
     ACCURACY_DROP,
     COLLAPSE,

@@ -14,8 +14,8 @@ from edgefair.errors import ModelError
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles import consistency
 from edgefair.probe.bundles.consistency import check_report, policy_digest
+from edgefair.probe.bundles.gates import NAMES
 from edgefair.probe.bundles.runtime import BundleError, load
-from edgefair.probe.gates import NAMES
 from edgefair.report.titles import TITLES
 from edgefair.workflow.clock import today
 from tests.bundle.small_bundle import COUNTS, POLICY, report_on, write_bundle, write_key, write_manifest

@@ -21,7 +21,7 @@ from edgefair.errors import DataError, PolicyError
 from edgefair.joint import group_name, join, split
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
-from edgefair.probe.gates import ABSOLUTE
+from edgefair.probe.bundles.gates import ABSOLUTE
 from edgefair.workflow.measurement.design import design_of
 
 # Pieces that names are told apart by, and a letter between them.

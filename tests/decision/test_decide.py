@@ -14,7 +14,7 @@ from edgefair.decision.verdict import Code, Outcome, Verdict
 from edgefair.errors import PolicyError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import summarize
-from edgefair.probe.gates import ABSOLUTE, ACCURACY_DROP, COLLAPSE, FLOOR, LATENCY, PAIRED, SIZE
+from edgefair.probe.bundles.gates import ABSOLUTE, ACCURACY_DROP, COLLAPSE, FLOOR, LATENCY, PAIRED, SIZE
 from tests.decision.helpers_decision import binary, counts_of, paired_of, policy
 
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE

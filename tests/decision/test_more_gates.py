@@ -14,7 +14,7 @@ from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Code, Outcome
 from edgefair.errors import PolicyError
-from edgefair.probe.gates import ABSOLUTE, EXCESS_LOSS, GROUP_ACCURACY, GROUP_DROP
+from edgefair.probe.bundles.gates import ABSOLUTE, EXCESS_LOSS, GROUP_ACCURACY, GROUP_DROP
 from tests.decision.helpers_decision import binary, counts_of, paired_of, policy
 
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE

@@ -10,7 +10,7 @@ from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.verdict import Outcome
 from edgefair.measure.planning import power_absolute
-from edgefair.probe.gates import ABSOLUTE, PAIRED
+from edgefair.probe.bundles.gates import ABSOLUTE, PAIRED
 from tests.decision.helpers_decision import counts_of, paired_of, policy
 
 RATES = np.array([0.1, 0.8])

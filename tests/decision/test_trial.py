@@ -5,7 +5,7 @@ import pytest
 
 from edgefair.decision.trial import is_kept, limit_stretch, shortfall
 from edgefair.decision.verdict import Gate, Outcome
-from edgefair.probe.gates import FLOOR, LATENCY, PAIRED
+from edgefair.probe.bundles.gates import FLOOR, LATENCY, PAIRED
 
 
 def gate(outcome, estimate, upper, *, name=PAIRED, threshold=0.05, lower=None):

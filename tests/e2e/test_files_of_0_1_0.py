@@ -13,8 +13,8 @@ from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.redecision import check_decision
 from edgefair.decision.evidence import Evidence
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.bundles.gates import NAMES, gate_id
 from edgefair.probe.bundles.runtime import BundleError, load
-from edgefair.probe.gates import NAMES, gate_id
 from edgefair.report.schema import report_schema
 from edgefair.workflow.measurement.judge import today
 from tests.bundle.small_bundle import write_key

@@ -13,7 +13,7 @@ from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.bounds import clopper_pearson
 from edgefair.measure.clusters import effective
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.gates import ABSOLUTE
+from edgefair.probe.bundles.gates import ABSOLUTE
 from edgefair.workflow.measurement.design import design_of
 
 POLICY = Policy.model_validate({"attributes": {"sex": {"groups": ["F", "M"]}}, "min_balanced_accuracy": 0.0})

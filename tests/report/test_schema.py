@@ -9,7 +9,7 @@ import pytest
 
 from edgefair.decision.policy import Policy
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.gates import AT_LEAST, direction_of
+from edgefair.probe.bundles.gates import AT_LEAST, direction_of
 from edgefair.report.schema import report_schema
 from tests.bundle.small_bundle import report_on
 

@@ -9,7 +9,7 @@ from edgefair.decision.decide import decide
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.gates import NAMES
+from edgefair.probe.bundles.gates import NAMES
 from edgefair.report.console import PlainConsole
 from edgefair.report.model import DataSection
 from edgefair.report.rows import data_line

@@ -11,7 +11,7 @@ from edgefair.decision.decide import decide
 from edgefair.decision.policy import Policy
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
-from edgefair.probe.gates import ABSOLUTE, FLOOR
+from edgefair.probe.bundles.gates import ABSOLUTE, FLOOR
 from edgefair.report.compare import render
 from edgefair.report.console import PlainConsole
 from edgefair.report.training import _why_kept

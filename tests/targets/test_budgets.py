@@ -13,7 +13,7 @@ from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import summarize
-from edgefair.probe.gates import LATENCY, SIZE
+from edgefair.probe.bundles.gates import LATENCY, SIZE
 from edgefair.resources import shipped_names
 from edgefair.targets import load_profile, transport_of
 from edgefair.targets.sections import Budgets

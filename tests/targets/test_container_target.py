@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.cli import main
 from edgefair.errors import MeasurementError, UsageError
-from edgefair.probe.gates import LATENCY
+from edgefair.probe.bundles.gates import LATENCY
 from edgefair.targets import TargetProfile, load_profile, open_target, transport_of
 from edgefair.targets.sections import ARCHITECTURES
 from edgefair.targets.transports import container

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column
 from edgefair.data.survey.suspects import DATE, counter_or_id, names_rows
-from edgefair.data.telling import TELLING, tells_label
+from edgefair.data.survey.telling import TELLING, tells_label
 
 Kind = Literal["numbers", "text", "true or false", "dates", "arrays", "pictures or texts"]
 

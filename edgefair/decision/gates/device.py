@@ -13,7 +13,7 @@ from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import judge_bounds, unmeasured
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
-from edgefair.probe.gates import LATENCY, SIZE
+from edgefair.probe.bundles.gates import LATENCY, SIZE
 
 
 class Limits(Protocol):

@@ -8,7 +8,7 @@ from edgefair.decision.family import FamilyResult, judge
 from edgefair.decision.gates import without_pairs
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Comparison, Gate, Outcome
-from edgefair.probe.gates import PAIRED
+from edgefair.probe.bundles.gates import PAIRED
 
 
 def absolute(evidence: Evidence, policy: Policy) -> FamilyResult:

@@ -15,7 +15,7 @@ from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.bounds import Array, mover
 from edgefair.measure.clusters import Effective
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.gates import (
+from edgefair.probe.bundles.gates import (
     ACCURACY_DROP,
     AT_LEAST,
     COLLAPSE,

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from edgefair.probe.gates import (
+from edgefair.probe.bundles.gates import (
     ABSOLUTE,
     ACCURACY_DROP,
     AT_LEAST,

@@ -23,8 +23,8 @@ from edgefair.decision.trial import is_kept, limit_stretch, shortfall
 from edgefair.decision.verdict import Verdict
 from edgefair.files import sha256_json
 from edgefair.measure.latency import rule_unmet, summarize
+from edgefair.probe.bundles.gates import LATENCY, SIZE, id_of
 from edgefair.probe.device import saturates_int8
-from edgefair.probe.gates import LATENCY, SIZE, id_of
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
 from edgefair.targets import Probe, TargetProfile, load_profile, open_target

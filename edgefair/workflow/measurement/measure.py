@@ -23,7 +23,7 @@ from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
 from edgefair.measure.paired import PairedCounts
-from edgefair.probe.gates import LATENCY
+from edgefair.probe.bundles.gates import LATENCY
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress

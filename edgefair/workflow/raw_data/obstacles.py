@@ -14,8 +14,8 @@ from edgefair.data.files.table import Categories, Column, Table
 from edgefair.data.sources import as_categories
 from edgefair.data.survey.columns import ColumnFacts
 from edgefair.errors import DataError, did_you_mean
-from edgefair.workflow.alike import alike
-from edgefair.workflow.doubts import Obstacle, doubts, facts_beside, telling
+from edgefair.workflow.raw_data.alike import alike
+from edgefair.workflow.raw_data.doubts import Obstacle, doubts, facts_beside, telling
 
 # More groups of one attribute than this are values, not groups: nearly every pair of them could only be INCONCLUSIVE.
 MOST_GROUPS = 20
