@@ -23,7 +23,7 @@ from machine import finish, print_machine
 import edgefair
 from edgefair.config import Config, parse_config
 from edgefair.measure.counts import GroupCounts
-from edgefair.report.model import Report
+from edgefair.report.results.verification import Report
 
 CENSUS = {
     "data": {"source": "census-income", "label": "income", "positive": "50000+", "sensitive": ["sex", "race"]},

@@ -27,7 +27,7 @@ import edgefair
 from edgefair.config import parse_config
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.gates import ABSOLUTE
-from edgefair.report.model import Report
+from edgefair.report.results.verification import Report
 
 BASELINE = "magnitude"
 IMPORTANCES = (BASELINE, "taylor", "random", "fairgrape", "fairprune", "adversarial")

@@ -50,7 +50,7 @@ from edgefair.exporters.torch_module import export_classifier
 from edgefair.measure.latency import speed_up, summarize
 from edgefair.probe.bundles.gates import ABSOLUTE, PAIRED
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
-from edgefair.report.model import Report
+from edgefair.report.results.verification import Report
 from edgefair.training.build import load_classifier
 from edgefair.training.run import load_run
 

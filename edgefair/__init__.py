@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgefair.measure.counts import GroupCounts
     from edgefair.measure.paired import PairedCounts
     from edgefair.progress import Progress
-    from edgefair.report.model import Report
+    from edgefair.report.results.verification import Report
     from edgefair.workflow.compare import compare
     from edgefair.workflow.diagnose import diagnose
     from edgefair.workflow.explain import explain
@@ -44,7 +44,7 @@ _HOME = {
     "PairedCounts": "edgefair.measure.paired",
     "Policy": "edgefair.decision.policy",
     "Progress": "edgefair.progress",
-    "Report": "edgefair.report.model",
+    "Report": "edgefair.report.results.verification",
     "Verdict": "edgefair.decision.verdict",
     "assert_fair": "edgefair.decision.assertion",
     "compare": "edgefair.workflow.compare",

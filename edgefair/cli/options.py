@@ -59,6 +59,17 @@ def json_option(command: Decorated) -> Decorated:
     )
 
 
+def result_options(command: Decorated) -> Decorated:
+    """`--format NAME[=FILE]` and `--json`."""
+    return click.option(
+        "--format",
+        "formats",
+        multiple=True,
+        metavar="NAME[=FILE]",
+        help="Write the result as terminal or json, on stdout or to FILE. Repeatable.  [default: terminal]",
+    )(json_option(command))
+
+
 def weights_option(command: Decorated) -> Decorated:
     """`--weights`."""
     return click.option(

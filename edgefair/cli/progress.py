@@ -19,8 +19,8 @@ def progress_bar() -> Iterator[Progress]:
         return
     from rich import progress as rich
 
-    from edgefair.report.console import PlainConsole
     from edgefair.report.escape import one_line
+    from edgefair.report.terminal.console import PlainConsole
 
     columns = (rich.TextColumn("{task.description:<28}", markup=False), rich.BarColumn(), rich.TimeRemainingColumn())
     with rich.Progress(*columns, console=PlainConsole(stderr=True), transient=True) as bar:

@@ -1,31 +1,74 @@
-"""Where a report goes: terminal, JSON on stdout, or a file."""
+"""Where a result goes: formats on stdout and in files."""
 
 from __future__ import annotations
 
-import json
+import io
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from edgefair.errors import UsageError
+from edgefair.errors import UsageError, did_you_mean
 from edgefair.files import write_atomic
-from edgefair.report.model import Report
+from edgefair.report.formats import FORMATS, open_format
+from edgefair.report.results.base import Result
 
 
-def report_json(report: Report) -> str:
-    """The report as JSON text."""
-    return json.dumps(report.to_json(), indent=1, allow_nan=False)
+@dataclass(frozen=True)
+class Output:
+    """A format and its place: a file, or stdout where there is none."""
+
+    format: str
+    path: Path | None = None
 
 
-def print_result(report: Report, *, as_json: bool) -> None:
-    """Print on stdout: JSON, or the report for people."""
-    if as_json:
-        sys.stdout.write(report_json(report) + "\n")
-        return
-    from edgefair.report.console import stdout_console
-    from edgefair.report.terminal import render
+def outputs_of(named: Sequence[str], *, as_json: bool = False) -> tuple[Output, ...]:
+    """What `--format NAME[=FILE]` asks for; on stdout the terminal's format, unless another one is asked for there.
 
-    stdout_console().print(render(report))
+    Args:
+        as_json: whether JSON is asked for on stdout (`--json`).
+
+    Raises:
+        UsageError: an unknown format, several for one place, or a file that cannot be written.
+    """
+    asked = [*(["json"] if as_json else []), *named]
+    outputs = [Output(name, Path(file) if file else None) for name, _, file in (item.partition("=") for item in asked)]
+    for output in outputs:
+        if output.format not in FORMATS:
+            raise UsageError(
+                f"there is no format '{output.format}'{did_you_mean(output.format, FORMATS)}",
+                expected=f"--format NAME or NAME=FILE, with one of {', '.join(FORMATS)}",
+            )
+    outputs = list(dict.fromkeys(outputs))
+    if all(output.path is not None for output in outputs):
+        outputs.insert(0, Output("terminal"))
+    places = [output.path for output in outputs]
+    twice = next((place for place in places if places.count(place) > 1), places[0])
+    if places.count(twice) > 1:
+        where = "stdout" if twice is None else f"'{twice}'"
+        raise UsageError(f"several formats are to be written to {where}", fix="give each a file: --format NAME=FILE")
+    check_folders(*places)
+    return tuple(outputs)
+
+
+def write_result(result: Result, outputs: Sequence[Output]) -> None:
+    """Write a result in every format that is asked for; the files first, each whole or not at all.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    for output in sorted(outputs, key=lambda output: output.path is None):
+        form = open_format(output.format)
+        if output.path is None:
+            form.write(result, sys.stdout)
+            continue
+        text = io.StringIO()
+        form.write(result, text)
+        try:
+            write_atomic(output.path, text.getvalue().encode())
+        except OSError as error:
+            raise UsageError(f"the result cannot be written to '{output.path}': {error.strerror}") from error
 
 
 def check_folders(*paths: Path | None) -> None:
@@ -59,15 +102,3 @@ def check_folders(*paths: Path | None) -> None:
                 f"cannot write '{path}': no file can be made in '{folder}': {error.strerror}",
                 fix="choose a folder that you may write to",
             ) from error
-
-
-def write_report(report: Report, path: Path) -> None:
-    """Write the report as a JSON file.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    try:
-        write_atomic(path, report_json(report).encode())
-    except OSError as error:
-        raise UsageError(f"the report cannot be written to '{path}': {error.strerror}") from error

@@ -11,7 +11,7 @@ from edgefair.decision.verdict import VERDICT_SCHEMA, Outcome
 from edgefair.measure.metrics import DIFFERENCES
 from edgefair.probe.bundles.consistency import REPORT_SCHEMA
 from edgefair.probe.bundles.gates import AT_LEAST, AT_MOST, NAMES
-from edgefair.report.model import Report
+from edgefair.report.results.verification import Report
 
 # What `to_json` adds to the fields of a type, by the type.
 ADDED: dict[str, dict[str, Any]] = {

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
-from edgefair.decision.compare import ComparisonReport, compare_paired, compare_unpaired
 from edgefair.errors import DataError, UsageError
 from edgefair.files import as_path, shown, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
 from edgefair.progress import Progress, silent
 from edgefair.report.escape import csv_cell
+from edgefair.report.results.comparison import ComparisonReport, compare_paired, compare_unpaired
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.measurement.design import design_of
 from edgefair.workflow.measurement.measure import decide_rows

@@ -17,7 +17,7 @@ from edgefair.errors import ModelError, missing_extra
 from edgefair.joint import Group, group_name
 from edgefair.probe.inputs.features import plain_text
 from edgefair.progress import Progress, silent
-from edgefair.report.diagnose import FEW_ROWS, AttributeExposure, Diagnosis, Exposure, who_loses_first
+from edgefair.report.results.diagnosis import FEW_ROWS, AttributeExposure, Diagnosis, Exposure, who_loses_first
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.vocabulary import categories_of
 

@@ -20,7 +20,7 @@ from edgefair.errors import DataError
 from edgefair.files import as_path
 from edgefair.joint import group_name
 from edgefair.progress import Progress, silent
-from edgefair.report.explanation import Cell, Cells, Explanation, Layer, Moved
+from edgefair.report.results.explanation import Cell, Cells, Explanation, Layer, Moved
 from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
 from edgefair.workflow.compression.candidates import Candidates

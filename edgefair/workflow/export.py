@@ -23,7 +23,7 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.attestation import MANIFEST
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress, silent
-from edgefair.report.model import Report
+from edgefair.report.results.verification import Report
 from edgefair.scratch import work_folder
 from edgefair.versions import versions_of
 from edgefair.workflow.clock import today

@@ -11,10 +11,10 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.decision.cells import declared_table
-from edgefair.decision.plan import WANTED_POWER, AttributePlan, CellPlan, PairedPlan, Plan
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.planning import power_absolute, power_paired, rows_for_power, smallest_threshold
 from edgefair.progress import Progress, silent
+from edgefair.report.results.plan import WANTED_POWER, AttributePlan, CellPlan, PairedPlan, Plan
 
 # Growth of the gap that is planned for where the policy names none.
 DEFAULT_INCREASE = 0.02

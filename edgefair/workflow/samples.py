@@ -10,7 +10,7 @@ from edgefair.data.groups import joint_groups
 from edgefair.data.texts import Texts
 from edgefair.errors import UsageError, did_you_mean
 from edgefair.probe.onnx_files.spec import InputSpec, PictureSpec
-from edgefair.report.contact_sheet import SheetCell
+from edgefair.report.charts.contact_sheet import SheetCell
 
 SIDE = 64
 

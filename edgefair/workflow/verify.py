@@ -14,7 +14,7 @@ from edgefair.decision.decide import check_waivers
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import as_path, shown
 from edgefair.progress import Progress, silent
-from edgefair.report.model import Report
+from edgefair.report.results.verification import Report
 from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
 from edgefair.workflow.job import Job

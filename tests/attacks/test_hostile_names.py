@@ -15,11 +15,11 @@ from rich.console import Group
 from rich.text import Text
 
 import edgefair.targets.transports.zipapp
-from edgefair.report.console import INDENT, PlainConsole
-from edgefair.report.contact_sheet import SheetCell, contact_sheet
+from edgefair.report.charts.contact_sheet import SheetCell, contact_sheet
+from edgefair.report.charts.heat_map import Panel, heat_map
 from edgefair.report.escape import csv_cell, one_line
-from edgefair.report.heat_map import Panel, heat_map
-from edgefair.report.tables import plain_table
+from edgefair.report.terminal.console import INDENT, PlainConsole
+from edgefair.report.terminal.tables import plain_table
 from tests.attacks.hostile_names import ROWS, TAME, assert_obeys_nobody, commands, exemplars, make_project, run
 
 VERDICT = "PASS may ship  dist/people"

@@ -11,9 +11,7 @@ from pydantic import ValidationError
 from edgefair.config import parse_config
 from edgefair.data.files.table import Categories
 from edgefair.data.groups import joint_groups
-from edgefair.data.survey.summary import cells
 from edgefair.decision.cells import declared_table
-from edgefair.decision.compare import compare_paired
 from edgefair.decision.decide import decide
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Outcome, comparison_name
@@ -22,6 +20,8 @@ from edgefair.joint import group_name, join, split
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
 from edgefair.probe.bundles.gates import ABSOLUTE
+from edgefair.report.results.comparison import compare_paired
+from edgefair.report.results.data import cells
 from edgefair.workflow.measurement.design import design_of
 
 # Pieces that names are told apart by, and a letter between them.

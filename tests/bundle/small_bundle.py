@@ -21,7 +21,7 @@ from edgefair.decision.policy import Policy
 from edgefair.files import sha256_file
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.device import fingerprint
-from edgefair.report.model import AuditRows, DataSection, ModelFile, Report, TargetResult
+from edgefair.report.results.verification import AuditRows, DataSection, ModelFile, Report, TargetResult
 from edgefair.targets import load_profile
 from tests.targets.onnx_models import SPEC, classifier
 

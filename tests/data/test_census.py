@@ -58,7 +58,7 @@ def test_the_text_na_of_the_original_files_is_an_answer_and_not_a_gap(census):
 
 
 def test_no_table_reader_is_imported_before_a_table_is_read():
-    code = "import sys, edgefair.data.identity.overlap, edgefair.data.survey.summary; print('pyarrow' in sys.modules)"
+    code = "import sys, edgefair.data.identity.overlap, edgefair.report.results.data; print('pyarrow' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "False"
 

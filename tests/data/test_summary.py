@@ -5,9 +5,9 @@ from edgefair.data.dataset import DataSet
 from edgefair.data.files.table import Categories, Table
 from edgefair.data.rows import TableRows
 from edgefair.data.survey.columns import facts_of, facts_over
-from edgefair.data.survey.summary import cells, describe
 from edgefair.data.survey.telling import tells_label
 from edgefair.errors import DataError
+from edgefair.report.results.data import cells, describe
 
 
 def rows(sex, age, label):

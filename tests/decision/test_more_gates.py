@@ -84,7 +84,7 @@ def test_no_group_may_lose_more_than_the_average(limit, expected):
 
 @given(st.lists(st.integers(1, 200), min_size=24, max_size=24))
 def test_the_excess_losses_of_all_groups_average_to_nothing(numbers):
-    from edgefair.decision.compare import compare_paired
+    from edgefair.report.results.comparison import compare_paired
 
     paired = paired_of(np.array(numbers).reshape(3, 2, 2, 2))
     report = compare_paired(paired, policy(3), before="a", after="b")

@@ -8,7 +8,7 @@ import pytest
 from edgefair.data.config import DataConfig
 from edgefair.data.files.table import Categories
 from edgefair.errors import DataError
-from edgefair.report.model import AuditRows, DataSection, ModelFile
+from edgefair.report.results.verification import AuditRows, DataSection, ModelFile
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
 

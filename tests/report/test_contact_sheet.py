@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from edgefair.errors import UsageError
-from edgefair.report.contact_sheet import SheetCell, contact_sheet
-from edgefair.report.png import save_png
+from edgefair.report.charts.contact_sheet import SheetCell, contact_sheet
+from edgefair.report.charts.png import save_png
 
 
 def cell(group, label, count, colours=()):

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from edgefair.errors import UsageError
-from edgefair.report.heat_map import BETTER, NOTHING, WHITE, WORSE, Panel, heat_map, shade
-from edgefair.report.png import save_png
+from edgefair.report.charts.heat_map import BETTER, NOTHING, WHITE, WORSE, Panel, heat_map, shade
+from edgefair.report.charts.png import save_png
 
 
 def has(picture, colour):

@@ -10,10 +10,10 @@ from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.gates import NAMES
-from edgefair.report.console import PlainConsole
-from edgefair.report.model import DataSection
-from edgefair.report.rows import data_line
-from edgefair.report.terminal import _gates, _groups
+from edgefair.report.results.verification import DataSection
+from edgefair.report.terminal.console import PlainConsole
+from edgefair.report.terminal.rows import data_line
+from edgefair.report.terminal.verification import _gates, _groups
 
 WIDTH = 120
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from edgefair.measure.latency import LatencySummary, SpeedUp
-from edgefair.report.timing import device_line, latency_lines
+from edgefair.report.terminal.timing import device_line, latency_lines
 
 LATENCY = LatencySummary(1024, 1.0, 2.0, 3.0, 1.9, 2.1, 0.0)
 METER = {"source": "INA3221 VDD_IN", "covers": "the whole module, idle included"}

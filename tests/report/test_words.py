@@ -6,15 +6,15 @@ import re
 import numpy as np
 import pytest
 
-from edgefair.decision.compare import compare_paired
 from edgefair.decision.decide import decide
 from edgefair.decision.policy import Policy
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
 from edgefair.probe.bundles.gates import ABSOLUTE, FLOOR
-from edgefair.report.compare import render
-from edgefair.report.console import PlainConsole
-from edgefair.report.training import _why_kept
+from edgefair.report.results.comparison import compare_paired
+from edgefair.report.terminal.comparison import render
+from edgefair.report.terminal.console import PlainConsole
+from edgefair.report.terminal.training import _why_kept
 from edgefair.training.selection import standing
 
 GROUPS = ("g0", "g1", "g2")

@@ -124,7 +124,7 @@ class Scripted(LocalTransport):
 
     def start(self):
         return subprocess.Popen(
-            [sys.executable, "-c", self.script],
+            [sys.executable, "-c", "import sys\n" + self.script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

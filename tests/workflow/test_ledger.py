@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgefair.measure.sketch import sketch_of
-from edgefair.report.model import LedgerCount
+from edgefair.report.results.verification import LedgerCount
 from edgefair.workflow.measurement.ledger import LEDGER, MOST_BYTES, spend
 
 ROWS = np.random.default_rng(3).integers(0, 2**64, 20_000, dtype=np.uint64)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import click
 
-from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.options import config_options, overrides, result_options
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say
 
@@ -23,7 +21,7 @@ from edgefair.cli.say import say
 @click.option(
     "--exemplars", type=click.Path(path_type=Path), default=None, help="Write the rows whose decision changed as CSV."
 )
-@json_option
+@result_options
 @config_options
 @click.pass_context
 def command(
@@ -34,6 +32,7 @@ def command(
     data__source: str | None,
     policy__max_eo_increase: float | None,
     exemplars: Path | None,
+    formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
     settings: tuple[str, ...],
@@ -49,12 +48,11 @@ def command(
       edgefair compare monday.npz friday.npz --exemplars changed.csv
     """
     from edgefair.config import load_config
-    from edgefair.report.compare import render
-    from edgefair.report.console import stdout_console
-    from edgefair.report.output import check_folders
+    from edgefair.report.output import check_folders, outputs_of, write_result
     from edgefair.workflow.compare import compare
 
     flags = overrides(settings, data__source=data__source, policy__max_eo_increase=policy__max_eo_increase)
+    outputs = outputs_of(formats, as_json=as_json)
     config = load_config(config_path, flags)
     if data__source is not None and config.data.audit is not None:
         raise click.UsageError(
@@ -67,8 +65,5 @@ def command(
     recorded = all(path.suffix == ".npz" for path in (before, after))
     if exemplars is not None and config.data.id is None and not recorded:
         say(f"{exemplars}: `row` is a position among the audit rows; name data.id to have the id of each")
-    if as_json:
-        sys.stdout.write(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
-    else:
-        stdout_console().print(render(report))
+    write_result(report, outputs)
     ctx.exit(report.exit_code)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.options import config_options, overrides, result_options
 from edgefair.cli.say import say
 
 
@@ -27,13 +25,14 @@ def command() -> None:
     "--split", type=click.Choice(["train", "validation", "audit"]), default="train", help="Rows of the contact sheet."
 )
 @click.option("--each", type=click.IntRange(1, 60), default=6, show_default=True, help="Pictures of a cell.")
-@json_option
+@result_options
 @config_options
 def describe_command(
     sheet: Path | None,
     attribute: str | None,
     split: Literal["train", "validation", "audit"],
     each: int,
+    formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
     settings: tuple[str, ...],
@@ -48,16 +47,16 @@ def describe_command(
     """
     from edgefair.config import load_config
     from edgefair.data.dataset import load
-    from edgefair.data.survey.summary import describe
-    from edgefair.report.console import stdout_console
-    from edgefair.report.data import render, summary_json
-    from edgefair.report.png import check_png, save_png
+    from edgefair.report.charts.png import check_png, save_png
+    from edgefair.report.output import outputs_of, write_result
+    from edgefair.report.results.data import describe
 
+    outputs = outputs_of(formats, as_json=as_json)
     config = load_config(config_path, overrides(settings))
     check_png(sheet)
     data = load(config.data, base=config.base, roles=["audit"], optional=["train", "validation"])
     if sheet is not None:
-        from edgefair.report.contact_sheet import contact_sheet
+        from edgefair.report.charts.contact_sheet import contact_sheet
         from edgefair.workflow.samples import picture_samples
 
         attribute = attribute or config.data.sensitive[0]
@@ -65,8 +64,4 @@ def describe_command(
         picture = contact_sheet(cells, title=f"{data.source}, {split} rows by {attribute} and label")
         save_png(sheet, picture, "contact sheet", private=True)
         say(f"wrote {sheet}")
-    summary = describe(data)
-    if as_json:
-        sys.stdout.write(json.dumps(summary_json(summary), indent=1) + "\n")
-    else:
-        stdout_console().print(render(summary))
+    write_result(describe(data), outputs)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import click
 
-from edgefair.cli.options import Number, config_options, json_option, overrides
+from edgefair.cli.options import Number, config_options, overrides, result_options
 from edgefair.cli.progress import progress_bar
 
 
@@ -28,7 +26,7 @@ from edgefair.cli.progress import progress_bar
     show_default=True,
     help="How far compression moves the weights, relative to their norm.",
 )
-@json_option
+@result_options
 @config_options
 @click.pass_context
 def command(
@@ -37,6 +35,7 @@ def command(
     run_name: str | None,
     rows: int,
     extent: float,
+    formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
     settings: tuple[str, ...],
@@ -54,15 +53,12 @@ def command(
       edgefair diagnose --rows 64 --json
     """
     from edgefair.config import load_config
-    from edgefair.report.console import stdout_console
-    from edgefair.report.diagnose import render
+    from edgefair.report.output import outputs_of, write_result
     from edgefair.workflow.diagnose import diagnose
 
+    outputs = outputs_of(formats, as_json=as_json)
     config = load_config(config_path, overrides(settings))
     with progress_bar() as progress:
         report = diagnose(config, run=run_name, rows=rows, extent=extent, progress=progress)
-    if as_json:
-        sys.stdout.write(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
-    else:
-        stdout_console().print(render(report))
+    write_result(report, outputs)
     ctx.exit(0)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import click
 
 from edgefair.cli.compress_options import WORDS, RecipeCommand
-from edgefair.cli.options import Share, config_options, json_option, overrides, weights_option
+from edgefair.cli.options import Share, config_options, overrides, result_options, weights_option
 from edgefair.cli.progress import progress_bar
 
 
@@ -43,7 +41,7 @@ from edgefair.cli.progress import progress_bar
     help="INT8 to explain, instead of the config's; a bundle has its own.",
 )
 @click.option("--fp16/--no-fp16", "compress__fp16", default=None, help="Explain half precision.")
-@json_option
+@result_options
 @config_options
 @click.pass_context
 def command(
@@ -57,6 +55,7 @@ def command(
     plot_path: Path | None,
     compress__int8: str | None,
     compress__fp16: bool | None,
+    formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
     settings: tuple[str, ...],
@@ -80,12 +79,13 @@ def command(
     if model is not None and run_name is not None:
         raise click.UsageError("MODEL and --run are both given: which of them shall be explained?")
     from edgefair.config import load_config
-    from edgefair.report.console import stdout_console
-    from edgefair.report.explain import plot, render
-    from edgefair.report.png import check_png, save_png
+    from edgefair.report.charts.png import check_png, save_png
+    from edgefair.report.output import outputs_of, write_result
+    from edgefair.report.terminal.explanation import plot
     from edgefair.workflow.explain import explain
 
     flags = overrides(settings, compress__int8=compress__int8, compress__fp16=compress__fp16)
+    outputs = outputs_of(formats, as_json=as_json)
     config = load_config(config_path, flags)
     check_png(plot_path)
     with progress_bar() as progress:
@@ -94,8 +94,5 @@ def command(
         )
     if plot_path is not None:
         save_png(plot_path, plot(report), "heat map")
-    if as_json:
-        sys.stdout.write(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
-    else:
-        stdout_console().print(render(report))
+    write_result(report, outputs)
     ctx.exit(0)

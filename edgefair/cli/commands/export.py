@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from edgefair.cli.compress_options import RecipeCommand, compress_options
-from edgefair.cli.options import config_options, counter_option, gate_options, json_option, overrides, weights_option
+from edgefair.cli.options import config_options, counter_option, gate_options, overrides, result_options, weights_option
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say_next
 
@@ -34,7 +34,7 @@ from edgefair.cli.say import say_next
 @counter_option
 @compress_options
 @gate_options
-@json_option
+@result_options
 @config_options
 @click.pass_context
 def command(
@@ -47,6 +47,7 @@ def command(
     sign: Path | None,
     counter: int | None,
     latency: bool,
+    formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
     settings: tuple[str, ...],
@@ -78,9 +79,10 @@ def command(
     if model is not None and run_name is not None:
         raise click.UsageError("MODEL and --run are both given: which of them shall be exported?")
     from edgefair.config import load_config
-    from edgefair.report.output import print_result
+    from edgefair.report.output import outputs_of, write_result
     from edgefair.workflow.export import export
 
+    outputs = outputs_of(formats, as_json=as_json)
     config = load_config(config_path, overrides(settings, **flags))
     with progress_bar() as progress:
         report = export(
@@ -94,7 +96,7 @@ def command(
             latency=latency,
             progress=progress,
         )
-    print_result(report, as_json=as_json)
+    write_result(report, outputs)
     if report.exit_code == 0:
         bundle = output or Path(os.path.relpath(config.bundle_path))
         say_next(config_path, f"verify {shlex.quote(str(bundle))}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import click
 
-from edgefair.cli.options import Number, config_options, json_option, overrides
+from edgefair.cli.options import Number, config_options, overrides, result_options
 from edgefair.cli.progress import progress_bar
 
 
@@ -23,7 +21,7 @@ from edgefair.cli.progress import progress_bar
     show_default=True,
     help="Decisions that compression changes.",
 )
-@json_option
+@result_options
 @config_options
 @click.pass_context
 def command(
@@ -33,6 +31,7 @@ def command(
     tpr: float,
     fpr: float,
     flip_rate: float,
+    formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
     settings: tuple[str, ...],
@@ -47,15 +46,12 @@ def command(
       edgefair plan --max-eo-gap 0.02 --tpr 0.9
     """
     from edgefair.config import load_config
-    from edgefair.report.console import stdout_console
-    from edgefair.report.plan import print_plan
+    from edgefair.report.output import outputs_of, write_result
     from edgefair.workflow.plan import plan
 
+    outputs = outputs_of(formats, as_json=as_json)
     config = load_config(config_path, overrides(settings, policy__max_eo_gap=policy__max_eo_gap))
     with progress_bar() as progress:
         result = plan(config, tpr=tpr, fpr=fpr, flip_rate=flip_rate, progress=progress)
-    if as_json:
-        sys.stdout.write(json.dumps(result.to_json(), indent=1) + "\n")
-    else:
-        print_plan(result, stdout_console())
+    write_result(result, outputs)
     ctx.exit(result.exit_code)

@@ -30,8 +30,8 @@ def list_command(targets: tuple[str, ...], as_json: bool) -> None:
       edgefair target list
       edgefair target list my-board.yaml ssh://pi@192.168.0.7
     """
-    from edgefair.report.console import stdout_console
-    from edgefair.report.targets import render_targets
+    from edgefair.report.terminal.console import stdout_console
+    from edgefair.report.terminal.targets import render_targets
     from edgefair.workflow.targets import known_targets
 
     known = known_targets(targets)
@@ -89,8 +89,8 @@ def loader_command(output: Path) -> None:
 
 
 def _print(device: dict[str, Any], *, as_json: bool) -> None:
-    from edgefair.report.console import stdout_console
-    from edgefair.report.targets import render_device
+    from edgefair.report.terminal.console import stdout_console
+    from edgefair.report.terminal.targets import render_device
 
     if as_json:
         sys.stdout.write(json.dumps(device, indent=1) + "\n")

@@ -78,7 +78,7 @@ def command(
     if tune is not None and launcher is not None:
         raise click.UsageError("--tune and --launcher do not go together: tune in one process, then train in several")
     from edgefair.config import load_config
-    from edgefair.report.training import print_run
+    from edgefair.report.terminal.training import print_run
     from edgefair.workflow.train import train
     from edgefair.workflow.training.launch import is_first_process, launch
     from edgefair.workflow.tune import tune as search

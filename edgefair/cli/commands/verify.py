@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import config_options, gate_options, json_option, overrides, weights_option
+from edgefair.cli.options import config_options, gate_options, overrides, result_options, weights_option
 from edgefair.cli.progress import progress_bar
 
 
@@ -40,7 +40,7 @@ from edgefair.cli.progress import progress_bar
     help="Judge such measurements again, by the policy of today; no device, model or data is needed.",
 )
 @gate_options
-@json_option
+@result_options
 @config_options
 @click.pass_context
 def command(
@@ -54,6 +54,7 @@ def command(
     record: Path | None,
     from_record: Path | None,
     latency: bool,
+    formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
     settings: tuple[str, ...],
@@ -74,12 +75,15 @@ def command(
     """
     from edgefair.config import load_config
     from edgefair.errors import UsageError
-    from edgefair.report.output import check_folders, print_result, write_report
+    from edgefair.report.output import check_folders, outputs_of, write_result
     from edgefair.workflow.measurement.judge import judge_record
     from edgefair.workflow.verify import verify
 
     config = load_config(config_path, overrides(settings, **gates))
-    check_folders(report_path, record)
+    check_folders(record)
+    if report_path is not None:
+        formats = (*formats, f"json={report_path}")
+    outputs = outputs_of(formats, as_json=as_json)
     beside = any(item is not None for item in (path, weights, reference, record)) or uncompressed
     if from_record is not None and beside:
         raise UsageError(
@@ -99,7 +103,5 @@ def command(
                 record=record,
                 progress=progress,
             )
-    if report_path is not None:
-        write_report(report, report_path)
-    print_result(report, as_json=as_json)
+    write_result(report, outputs)
     ctx.exit(report.exit_code)

@@ -67,7 +67,7 @@ class Maker:
 
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """What one layer does; see `report.explanation.Layer`."""
+    """What one layer does; see `report.results.explanation.Layer`."""
 
     node: str
     within: Effect

@@ -21,7 +21,7 @@ from edgefair.measure.disagreement import disagreements
 from edgefair.measure.flips import cell_flips
 from edgefair.probe.device import slowed_down
 from edgefair.progress import Progress, silent
-from edgefair.report.model import DataSection, ModelFile, Report, TargetResult
+from edgefair.report.results.verification import DataSection, ModelFile, Report, TargetResult
 from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.clock import now, today
 from edgefair.workflow.job import Job

@@ -12,7 +12,7 @@ from typing import Any
 
 from edgefair import jsonl
 from edgefair.measure.sketch import shared
-from edgefair.report.model import LedgerCount
+from edgefair.report.results.verification import LedgerCount
 
 LEDGER = "edgefair.ledger.jsonl"
 # Sets that share more of the smaller one's rows than this are taken for one audit set that was drawn again. Rows are

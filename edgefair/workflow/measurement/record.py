@@ -22,7 +22,7 @@ from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
 from edgefair.measure.latency import rule_unmet
 from edgefair.measure.sketch import SKETCH_ROWS, sketch_of
-from edgefair.report.model import AuditRows, DataSection, ModelFile
+from edgefair.report.results.verification import AuditRows, DataSection, ModelFile
 from edgefair.targets.fingerprint import checked_fingerprint
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.targets.timing import check_times

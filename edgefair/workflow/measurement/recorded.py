@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgefair.data.config import DataConfig
 from edgefair.data.files.table import Categories
-from edgefair.report.model import AuditRows, DataSection, ModelFile
+from edgefair.report.results.verification import AuditRows, DataSection, ModelFile
 from edgefair.targets.fingerprint import first_mistake
 from edgefair.targets.sections import Budgets, LatencyRules
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from edgefair.report.tables import plain_table
+from edgefair.report.terminal.tables import plain_table
 from edgefair.targets import TargetProfile
 from edgefair.targets.sections import Budgets
 

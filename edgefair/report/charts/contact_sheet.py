@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.report.charts.png import headline
 from edgefair.report.escape import one_line
-from edgefair.report.png import headline
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -22,8 +22,8 @@ def print_run(run: Run, *, as_json: bool) -> None:
         content = {"schema": "edgefair.run/1", "folder": str(run.folder), "settings": run.settings, **run.metrics}
         sys.stdout.write(json.dumps(content, indent=1) + "\n")
         return
-    from edgefair.report.console import stdout_console
-    from edgefair.report.tables import plain_table
+    from edgefair.report.terminal.console import stdout_console
+    from edgefair.report.terminal.tables import plain_table
 
     counts = GroupCounts.from_json(run.metrics["validation"])
     table = plain_table()
@@ -51,8 +51,6 @@ def print_run(run: Run, *, as_json: bool) -> None:
         console.print(f"kept epoch {run.metrics['kept_epoch']} of {len(run.metrics['loss'])}: {why}", soft_wrap=True)
     if "trials" in run.metrics:
         _print_trials(run)
-    for note in run.metrics["notes"]:
-        console.print(f"note: {note}", soft_wrap=True)
 
 
 def _why_kept(standing: Mapping[str, Any], aim: float) -> str:
@@ -69,8 +67,8 @@ def _why_kept(standing: Mapping[str, Any], aim: float) -> str:
 
 def _print_trials(run: Run) -> None:
     """The best trials of a search, with what they were set to."""
-    from edgefair.report.console import stdout_console
-    from edgefair.report.tables import plain_table
+    from edgefair.report.terminal.console import stdout_console
+    from edgefair.report.terminal.tables import plain_table
 
     trials = sorted(run.metrics["trials"], key=lambda trial: -trial["value"])
     table = plain_table(f"best of {len(trials)} trials")

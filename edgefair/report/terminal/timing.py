@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgefair.measure.latency import LatencySummary
-from edgefair.report.model import TargetResult
+from edgefair.report.results.verification import TargetResult
 
 INDENT = "        "
 USUAL = ["CPUExecutionProvider"]

@@ -1,20 +1,16 @@
-"""A data set as a person reads it, and as JSON."""
+"""A data set as a person reads it."""
 
 from __future__ import annotations
-
-from dataclasses import asdict
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.data.survey.summary import Cells, Summary
 from edgefair.joint import join
-from edgefair.report.tables import plain_table
+from edgefair.report.results.data import Cells, Summary
+from edgefair.report.terminal.tables import plain_table
 
 SHOWN = 60
-DATA_SCHEMA = "edgefair.data/1"
 
 
 def render(summary: Summary) -> RenderableType:
@@ -54,31 +50,3 @@ def _table(cells: Cells) -> Table:
         entries = [text for n, rate in zip(counts, rates, strict=True) for text in (f"{n:,}", f"{rate:.2%}")]
         table.add_row(group, *entries)
     return table
-
-
-def summary_json(summary: Summary) -> dict[str, Any]:
-    """Plain JSON types."""
-    return {
-        "schema": DATA_SCHEMA,
-        "source": summary.source,
-        "features": [item.name for item in summary.features],
-        "columns": [{**asdict(item), "remark": item.remark} for item in summary.features],
-        "skipped": [
-            {"reason": item.reason, "count": item.count, "examples": list(item.examples), "were_rows": item.were_rows}
-            for item in summary.skipped
-        ],
-        "splits": {
-            split: {
-                "rows": summary.rows[split],
-                "cells": [
-                    {
-                        "attributes": list(item.attributes),
-                        "classes": list(item.classes),
-                        "groups": dict(zip(item.groups, item.counts.tolist(), strict=True)),
-                    }
-                    for item in cells
-                ],
-            }
-            for split, cells in summary.cells.items()
-        },
-    }

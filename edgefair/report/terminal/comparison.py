@@ -8,12 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.decision.compare import ComparisonReport
 from edgefair.decision.policy import not_judged_note
 from edgefair.decision.verdict import Comparison
 from edgefair.joint import group_name
-from edgefair.report.tables import plain_table
-from edgefair.report.terminal import COLOUR
+from edgefair.report.results.comparison import ComparisonReport
+from edgefair.report.terminal.tables import plain_table
+from edgefair.report.terminal.verification import COLOUR
 
 SHOWN = 12
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.protocol import rich_cast
@@ -71,6 +71,11 @@ def _folded(text: Text, console: Console, options: ConsoleOptions) -> Iterable[S
     return Text("\n").join(lines).render(console, end=text.end)
 
 
+def console_on(stream: TextIO) -> PlainConsole:
+    """A console on a stream: as wide as the terminal, or a fixed width for files, logs and pipes."""
+    return PlainConsole(file=stream, width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL)
+
+
 def stdout_console() -> PlainConsole:
-    """A console on stdout: as wide as the terminal, or a fixed width for logs and pipes."""
-    return PlainConsole(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+    """A console on stdout."""
+    return console_on(sys.stdout)

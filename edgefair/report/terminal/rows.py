@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgefair.report.model import DataSection
+from edgefair.report.results.verification import DataSection
 
 ROLES = {
     "train": "train",

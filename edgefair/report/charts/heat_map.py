@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgefair.report.charts.png import headline
 from edgefair.report.escape import one_line
-from edgefair.report.png import headline
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from edgefair.data.rows import Rows
 from edgefair.data.survey.columns import ColumnFacts, facts_over
 from edgefair.errors import DataError, did_you_mean
 from edgefair.joint import group_name
+
+DATA_SCHEMA = "edgefair.data/1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,38 @@ class Summary:
     rows: dict[str, int]
     cells: dict[str, tuple[Cells, ...]]
     skipped: tuple[Skipped, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "schema": DATA_SCHEMA,
+            "source": self.source,
+            "features": [item.name for item in self.features],
+            "columns": [{**asdict(item), "remark": item.remark} for item in self.features],
+            "skipped": [
+                {
+                    "reason": item.reason,
+                    "count": item.count,
+                    "examples": list(item.examples),
+                    "were_rows": item.were_rows,
+                }
+                for item in self.skipped
+            ],
+            "splits": {
+                split: {
+                    "rows": self.rows[split],
+                    "cells": [
+                        {
+                            "attributes": list(item.attributes),
+                            "classes": list(item.classes),
+                            "groups": dict(zip(item.groups, item.counts.tolist(), strict=True)),
+                        }
+                        for item in cells
+                    ],
+                }
+                for split, cells in self.cells.items()
+            },
+        }
 
 
 def cells(rows: Rows, attributes: Sequence[str], *, classes: tuple[str, ...]) -> Cells:

@@ -10,10 +10,10 @@ from rich.text import Text
 from edgefair.decision.verdict import AttributeSummary, CellRate, Gate, Outcome
 from edgefair.joint import group_name
 from edgefair.measure.flips import CellFlips
-from edgefair.report.model import Report, TargetResult
-from edgefair.report.rows import data_line
-from edgefair.report.tables import plain_table
-from edgefair.report.timing import device_line, latency_lines
+from edgefair.report.results.verification import Report, TargetResult
+from edgefair.report.terminal.rows import data_line
+from edgefair.report.terminal.tables import plain_table
+from edgefair.report.terminal.timing import device_line, latency_lines
 from edgefair.report.titles import title_of
 
 # Rates of a group that fit beside each other, and those that are shown below each other.

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.decision.plan import AttributePlan, Plan
 from edgefair.decision.policy import not_judged_note
-from edgefair.report.tables import plain_table
+from edgefair.report.results.plan import AttributePlan, Plan
+from edgefair.report.terminal.tables import plain_table
 
 BAR = 30
 
 
-def print_plan(plan: Plan, console: Console) -> None:
+def render(plan: Plan) -> RenderableType:
     """Cells, smallest threshold, and power as bars."""
-    console.print(
+    parts: list[RenderableType] = [
         f"audit   {plan.source}: {plan.rows:,} rows; planned for TPR {plan.assumed_tpr:g}, "
         f"FPR {plan.assumed_fpr:g}, confidence {1 - plan.alpha:.0%}"
-    )
+    ]
     if plan.not_judged:
-        console.print(Text(not_judged_note(plan.not_judged), style="bold yellow"))
+        parts.append(Text(not_judged_note(plan.not_judged), style="bold yellow"))
     for item in plan.attributes:
-        console.print()
-        console.print(_cells(item, plan.labels, plan.counted))
-        _verdict(item, console, plan.counted)
+        parts += ["", _cells(item, plan.labels, plan.counted), *_verdict(item, plan.counted)]
         if item.power:
-            console.print(_power(item))
-            console.print(_power_by_rows(item))
-        _paired(item, console)
+            parts += [_power(item), _power_by_rows(item)]
+        parts.append(_paired(item))
+    return Group(*parts)
 
 
 def _cells(item: AttributePlan, labels: tuple[str, ...], counted: str) -> Table:
@@ -41,17 +41,16 @@ def _cells(item: AttributePlan, labels: tuple[str, ...], counted: str) -> Table:
     return table
 
 
-def _verdict(item: AttributePlan, console: Console, counted: str) -> None:
+def _verdict(item: AttributePlan, counted: str) -> Iterator[RenderableType]:
     if item.lacking:
-        console.print(Text(f"can only be INCONCLUSIVE: a cell needs {item.least_rows} {counted}", style="bold yellow"))
-        for text in item.lacking:
-            console.print(f"  {text}")
+        yield Text(f"can only be INCONCLUSIVE: a cell needs {item.least_rows} {counted}", style="bold yellow")
+        yield from (f"  {text}" for text in item.lacking)
     elif item.can_pass:
-        console.print(Text(f"can PASS at {item.threshold:g}", style="bold green"))
+        yield Text(f"can PASS at {item.threshold:g}", style="bold green")
     else:
-        console.print(Text(f"too small to PASS reliably at {item.threshold:g}", style="bold yellow"))
+        yield Text(f"too small to PASS reliably at {item.threshold:g}", style="bold yellow")
     if item.smallest_threshold is not None:
-        console.print(f"smallest threshold it could ever pass: {item.smallest_threshold:.4f}")
+        yield f"smallest threshold it could ever pass: {item.smallest_threshold:.4f}"
 
 
 def _power_by_rows(item: AttributePlan) -> Table:
@@ -64,11 +63,11 @@ def _power_by_rows(item: AttributePlan) -> Table:
     return table
 
 
-def _paired(item: AttributePlan, console: Console) -> None:
+def _paired(item: AttributePlan) -> str:
     plan = item.paired
     chance = "no cell may lack rows" if plan.power is None else f"{plan.power:.0%} chance of PASS with these rows"
     rows = "no set is large enough" if plan.rows_per_cell is None else f"{plan.rows_per_cell:,} rows per cell for 80 %"
-    console.print(f"paired gate at {plan.threshold:g} with {plan.flip_rate:.1%} of decisions flipped: {chance}; {rows}")
+    return f"paired gate at {plan.threshold:g} with {plan.flip_rate:.1%} of decisions flipped: {chance}; {rows}"
 
 
 def _power(item: AttributePlan) -> Table:

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from edgefair.joint import join
-from edgefair.report.explanation import Cells, Explanation, largest
-from edgefair.report.heat_map import Panel, heat_map, shade
-from edgefair.report.tables import plain_table
+from edgefair.report.charts.heat_map import Panel, heat_map, shade
+from edgefair.report.results.explanation import Cells, Explanation, largest
+from edgefair.report.terminal.tables import plain_table
 
 if TYPE_CHECKING:
     from PIL.Image import Image

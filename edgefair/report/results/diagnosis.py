@@ -1,4 +1,4 @@
-"""Who will lose by compression: the values of `edgefair diagnose`, as a person reads them and as JSON."""
+"""Who will lose by compression: the values of `edgefair diagnose`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from edgefair.joint import join
-from edgefair.report.tables import plain_table
-
 DIAGNOSIS_SCHEMA = "edgefair.diagnosis/1"
 # A number that rests on fewer rows than this is remarked on.
 FEW_ROWS = 10
-SHOWN = 40
 NO_VERDICT = (
     "These are hints from the dense model, not a verdict: export measures the compressed file on the audit rows."
 )
@@ -113,71 +105,3 @@ def who_loses_first(items: Sequence[Exposure]) -> tuple[Exposure, ...]:
         return item.loss_bound is None, value is None, 0.0 if value is None else -value
 
     return tuple(sorted(items, key=key))
-
-
-def render(report: Diagnosis) -> RenderableType:
-    """The cells, the groups of every attribute, and what the columns mean."""
-    parts: list[RenderableType] = [
-        (
-            f"run     {report.run}: {report.source}, {report.rows:,} training rows, "
-            f"at most {report.rows_per_cell:,} of each cell measured"
-        ),
-        Text(NO_VERDICT, style="bold yellow"),
-        "",
-        _table(f"{join(report.attributes)}, who loses first", report.cells),
-    ]
-    if len(report.cells) > SHOWN:
-        parts.append(f"{len(report.cells) - SHOWN} more cells are not shown; --json lists them")
-    for item in report.groups:
-        parts += ["", _table(f"{item.attribute}: whole groups", item.groups)]
-    everything = [*report.cells[:SHOWN], *(group for item in report.groups for group in item.groups[:SHOWN])]
-    remarks = [f"{item.name}: {note}" for item in everything for note in item.notes]
-    parts += ["", *_legend(report)]
-    parts += [f"note: {note}" for note in (*report.notes, *remarks)]
-    return Group(*parts)
-
-
-def _table(title: str, items: Sequence[Exposure]) -> Table:
-    labelled = any(item.label is not None for item in items)
-    table = plain_table(title)
-    table.add_column("group", overflow="fold", min_width=8)
-    if labelled:
-        table.add_column("label", overflow="fold")
-    names = ("rows", "share", "bound", "gradient", "curvature", "loss", "errors", "margin", "label noise")
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
-    for item in items[:SHOWN]:
-        numbers = (
-            f"{item.rows:,}",
-            f"{item.share:.2%}",
-            *(_number(value) for value in (item.loss_bound, item.gradient_norm, item.top_eigenvalue, item.loss)),
-            _percent(item.error_rate),
-            "?" if item.margin is None else f"{item.margin:+.2f}",
-            _percent(item.label_noise),
-        )
-        table.add_row(item.group, *([item.label or ""] if labelled else []), *numbers)
-    return table
-
-
-def _legend(report: Diagnosis) -> list[RenderableType]:
-    distance = report.extent * report.weight_norm
-    return [
-        (
-            f"bound: the most that the mean loss can grow, to second order, if all weights together move by "
-            f"{report.extent:g} of their norm: |gradient| d + curvature d^2 / 2, d = {distance:.3g} "
-            "(Tran et al., NeurIPS 2022)"
-        ),
-        "curvature: largest eigenvalue of the loss's Hessian; margin: the label's logit minus the best other one",
-        (
-            "label noise: share of the validation rows that the model confidently takes for another class (Northcutt "
-            "et al., JAIR 2021); a model that is wrong about a whole group looks the same"
-        ),
-    ]
-
-
-def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:.3g}"
-
-
-def _percent(value: float | None) -> str:
-    return "?" if value is None else f"{value:.1%}"

@@ -1,0 +1,16 @@
+"""Results as JSON, whose schema each of them names."""
+
+from __future__ import annotations
+
+import json
+from typing import TextIO
+
+from edgefair.report.results.base import Result
+
+
+class Json:
+    """One JSON object."""
+
+    def write(self, result: Result, stream: TextIO) -> None:
+        """Write the object."""
+        stream.write(json.dumps(result.to_json(), indent=1, allow_nan=False) + "\n")
