@@ -9,6 +9,7 @@ import pytest
 
 from edgefair.errors import ModelError, UsageError
 from edgefair.exporters.scikit import CONVERTED, from_estimator, read_skops
+from edgefair.exporters.scikit_check import check_probabilities
 
 pd = pytest.importorskip("pandas")
 skops_io = pytest.importorskip("skops.io")
@@ -268,3 +269,22 @@ def test_missing_packages_are_named_with_the_extra(tmp_path, monkeypatch):
 def test_torch_is_not_needed():
     code = "import sys; sys.modules['torch'] = None; import edgefair.exporters.scikit, edgefair.exporters.hugging_face"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_graph_with_other_probabilities_than_the_model_is_refused():
+    frame = table(300)
+    wrong, right = (
+        LogisticRegression().fit(frame[["age", "pay"]].to_numpy(), y) for y in (1 - target(frame), target(frame))
+    )
+    cells = {name: frame[name].to_numpy() for name in ("age", "pay")}
+    graph = from_estimator(right, [("age", "number"), ("pay", "number")])
+    check_probabilities(graph, right, cells)
+    with pytest.raises(ModelError, match=r"gives other probabilities than the model: in .* of 300 rows"):
+        check_probabilities(graph, wrong, cells)
+
+
+def test_a_pipeline_on_named_columns_is_compared_by_name():
+    pipeline, frame = mixed(), table(50, seed=3)
+    check_probabilities(
+        from_estimator(pipeline, COLUMNS), pipeline, {name: frame[name].to_numpy() for name, _ in COLUMNS}
+    )

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from edgefair.config import Config
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 HUGGING_FACE = "hf:"
 SUFFIXES = (".onnx", ".pt2", ".skops")
 KINDS = f"a {', '.join(SUFFIXES)} file, hf:FOLDER, or package.module:factory"
+# Rows on which a converted model is compared with the one that it was made from.
+COMPARED_ROWS = 500
 READ_ONLY = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
 
 
@@ -260,13 +264,26 @@ def _input(model: ModelConfig, data: DataSet) -> tuple[str, tuple[int, ...], str
 
 def _scikit(model: ModelConfig, data: DataSet, estimator: Any, *, files: tuple[Path, ...]) -> _Converted:
     from edgefair.exporters.scikit import from_estimator
+    from edgefair.exporters.scikit_check import check_probabilities
 
     columns = next(iter(data.splits.values())).table.columns
     kinds = [(name, "text" if isinstance(columns[name], Categories) else "number") for name in data.features]
     graph = from_estimator(estimator, kinds)  # type: ignore[arg-type]
+    check_probabilities(graph, estimator, _some_cells(data))
     output = model.output or OutputConfig(name="probabilities", kind="probabilities")
     labels = tuple(str(label) for label in estimator.classes_)
     return _Converted(graph, model.model_copy(update={"output": output}), labels, files)
+
+
+def _some_cells(data: DataSet) -> dict[str, NDArray[Any]]:
+    """The features of some rows: numbers as they are, texts as objects."""
+    rows = next(rows for rows in data.splits.values() if len(rows))
+    some = rows.take(np.linspace(0, len(rows) - 1, min(COMPARED_ROWS, len(rows))).astype(np.int64)).table.columns
+    cells = {name: some[name] for name in data.features}
+    return {
+        name: np.array(column.text(), dtype=object) if isinstance(column, Categories) else np.asarray(column)
+        for name, column in cells.items()
+    }
 
 
 def _check_labels(name: str, labels: tuple[str, ...], classes: tuple[str, ...]) -> None:
