@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edgefair.debias import POST_METHODS
+from edgefair.flag import Flag
 from edgefair.probe.inputs.features import plain_text, value_text
 from edgefair.training.budget import default_batch, default_epochs
 
@@ -162,8 +164,10 @@ class DebiasConfig(BaseModel):
     finetune: tuple[MethodConfig, ...] | None = Field(
         None, description="Methods of the fine-tune after pruning. Default: those of the training run."
     )
-    post: tuple[MethodConfig, ...] = Field(
-        (), description="Methods applied to the compressed file, fitted on validation rows: last-layer, threshold."
+    post: Annotated[tuple[MethodConfig, ...], Flag(metavar="METHOD")] = Field(
+        (),
+        description=f"Debias the compressed file, fitted on validation rows: {', '.join(POST_METHODS)}, in the order "
+        "given; none for nothing.",
     )
 
     @field_validator("train", "finetune", "post", mode="before")
