@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from edgefair.cli.compress_options import RecipeCommand, compress_options
-from edgefair.cli.options import config_options, counter_option, gate_options, json_option, overrides, weights_option
+from edgefair.cli.config_flags import KeyCommand
+from edgefair.cli.options import config_options, counter_option, json_option, overrides, weights_option
 from edgefair.cli.progress import progress_bar
+from edgefair.cli.recipe_options import compress_options, gate_options
 
 
-@click.command("export", cls=RecipeCommand)
+@click.command("export", cls=KeyCommand)
 @click.argument("model", required=False)
 @click.option("--run", "run_name", default=None, help="Training run to export.  [default: the only one in runs/]")
 @weights_option
