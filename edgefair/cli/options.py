@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +30,13 @@ class Share(Number):
 
     def __init__(self) -> None:
         super().__init__(min=0, max=1, min_open=True, max_open=True)
+
+
+def with_all(command: Decorated, decorators: Sequence[Callable[[Any], Any]]) -> Decorated:
+    """The command with several options, which its help lists in this order."""
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
 
 
 def config_options(command: Decorated) -> Decorated:

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from edgefair.cli.compress_options import compress_options
 from edgefair.cli.config_flags import KeyCommand
+from edgefair.cli.gate_options import gate_options
 from edgefair.cli.options import config_options, counter_option, json_option, overrides, weights_option
 from edgefair.cli.progress import progress_bar
-from edgefair.cli.recipe_options import compress_options, gate_options
 
 
 @click.command("export", cls=KeyCommand)

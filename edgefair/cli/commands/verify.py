@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from edgefair.cli.gate_options import gate_options
 from edgefair.cli.options import config_options, json_option, overrides, weights_option
 from edgefair.cli.progress import progress_bar
-from edgefair.cli.recipe_options import gate_options
 
 
 @click.command("verify")
