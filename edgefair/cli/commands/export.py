@@ -56,9 +56,8 @@ def command(
     MODEL is a model that is there already: a .onnx, .pt2 or .skops file, hf:FOLDER (saved by save_pretrained), or
     package.module:factory with --weights. Without it a training run is exported.
 
-    The recipe is carried out in this order: --distill, --prune, --low-rank, --sparsity, --cluster, --qat, --int8 or
-    --fp16, --post. Where a gate fails on validation rows, the repair looks for the least concession that keeps every
-    gate.
+    The recipe is carried out in the order of its flags below, from --distill to --post. Where a gate fails on
+    validation rows, the repair looks for the least concession that keeps every gate.
 
     Blocked: no model file appears at the destination, OUTPUT.blocked.json says why, and the exit code is 1 (FAIL) or
     3 (INCONCLUSIVE).
