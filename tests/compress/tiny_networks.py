@@ -31,8 +31,8 @@ def rows_of(x, label, group):
     return TrainingRows.held((x,), Cells(group, label, names, classes))
 
 
-def context_of(rows, seed=0):
-    return Context(rows, seed, lambda *_: None)
+def context_of(rows, seed=0, **more):
+    return Context(rows, seed, lambda *_: None, **more)
 
 
 def any_rows(*features, rows=64):

@@ -78,7 +78,7 @@ class Qat(Step):
 
         Raises:
             ModelError: nothing to quantize; a normalization that cannot be folded; activations that are not finite;
-                see also `exportable`.
+                see also `_exportable`.
         """
         self.check(classifier)
         pairs = foldable(classifier)
@@ -111,7 +111,7 @@ class Qat(Step):
             "grid": asdict(self.grid),
             "ranges": {name: list(pair) for name, pair in limits.items()},
         }
-        return plan if context.exported is None else exportable(plan, classifier, context.exported)
+        return plan if context.exported is None else _exportable(plan, classifier, context.exported)
 
     def apply(self, classifier: Classifier, plan: Mapping[str, Any]) -> None:
         """Fold, and simulate every layer, in place. The ranges become buffers, so weights and checkpoints hold them."""
@@ -141,7 +141,7 @@ class Qat(Step):
         )
 
 
-def exportable(
+def _exportable(
     plan: Mapping[str, Any], classifier: Classifier, export: Callable[[Classifier], onnx.ModelProto]
 ) -> Plan:
     """A plan of `Qat` without the layers whose weight an exported graph does not hold; these are named in `whole`.

@@ -14,10 +14,11 @@ from edgefair.compress.quantization.calibrate import calibrate
 from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.quantization.static import Precision, quantize_static
+from edgefair.compress.steps.base import Learned
 from edgefair.compress.steps.fake_quantize import Grid, Simulated
 from edgefair.compress.steps.fold_batch_norm import fold, foldable
 from edgefair.compress.steps.layers import used_layers
-from edgefair.compress.steps.qat import Learned, Qat, exportable, ranges_of
+from edgefair.compress.steps.qat import Qat, ranges_of
 from edgefair.debias import Cells
 from edgefair.errors import ModelError
 from edgefair.exporters.torch_module import export_classifier
@@ -333,8 +334,9 @@ def untrained(network):
 def test_layers_that_the_exported_graph_holds_otherwise_are_named_before_training_and_the_others_trained(tmp_path):
     classifier, step = untrained(Reused), Qat(recipe())
     before = copy.deepcopy(classifier.state_dict())
-    plan = exportable(step.plan(classifier, context_of(ROWS)), classifier, exported_to(tmp_path))
+    plan = step.plan(classifier, context_of(ROWS, exported=exported_to(tmp_path)))
     assert plan["whole"] == ["twice", "scaled"]
+    assert "weights in their place" in step.describe(plan, {})[1]
     assert list(plan["ranges"]) == ["stem", "head"]
     assert all(torch.equal(value, before[name]) for name, value in classifier.state_dict().items())
     made = copy.deepcopy(classifier)
@@ -367,6 +369,6 @@ class Scaled(nn.Module):
 
 def test_a_network_of_which_the_export_holds_no_layer_is_refused_before_training(tmp_path):
     classifier = untrained(Scaled)
-    plan = Qat(recipe()).plan(classifier, context_of(ROWS))
+    context = context_of(ROWS, exported=exported_to(tmp_path))
     with pytest.raises(ModelError, match="other weights in place of layer"):
-        exportable(plan, classifier, exported_to(tmp_path))
+        Qat(recipe()).plan(classifier, context)
