@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +30,13 @@ class Share(Number):
 
     def __init__(self) -> None:
         super().__init__(min=0, max=1, min_open=True, max_open=True)
+
+
+def with_all(command: Decorated, decorators: Sequence[Callable[[Any], Any]]) -> Decorated:
+    """The command with several options, which its help lists in this order."""
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
 
 
 def config_options(command: Decorated) -> Decorated:
@@ -111,46 +118,3 @@ def overrides(settings: tuple[str, ...], **flags: Any) -> dict[str, Any]:
             raise UsageError(f"the value of --set '{item}' is not YAML: {error}") from error
     result |= {name.replace("__", "."): value for name, value in flags.items() if value is not None}
     return result
-
-
-_GATES = (
-    ("--max-eo-gap", "policy__max_eo_gap", float, "Largest equalized-odds gap that may ship."),
-    ("--max-eo-increase", "policy__max_eo_increase", float, "Largest growth of the gap by compression."),
-    ("--max-accuracy-drop", "policy__max_accuracy_drop", float, "Largest loss of accuracy against the reference."),
-    ("--min-balanced-accuracy", "policy__min_balanced_accuracy", float, "Floor for the worst group."),
-    ("--max-latency-p90", "policy__max_latency_p90_ms", float, "Largest 90th percentile of latency, in ms, batch 1."),
-    ("--max-size", "policy__max_size_bytes", int, "Largest model file, in bytes."),
-    ("--alpha", "policy__alpha", float, "Error probability of a verdict."),
-)
-
-
-def gate_options(command: Decorated) -> Decorated:
-    """The thresholds of the policy, the targets and how to judge; they arrive as `section__key` arguments."""
-    decorators = [click.option(flag, key, type=kind, default=None, help=text) for flag, key, kind, text in _GATES]
-    decorators += [
-        click.option(
-            "--rule",
-            "policy__rule",
-            type=click.Choice(["bound", "point"]),
-            default=None,
-            help="`point` compares estimates, as other tools do. Recorded as an exception.",
-        ),
-        click.option(
-            "--on-inconclusive",
-            "policy__on_inconclusive",
-            type=click.Choice(["block", "warn"]),
-            default=None,
-            help="`warn` lets INCONCLUSIVE through. Recorded as an exception.",
-        ),
-        click.option(
-            "--target",
-            "targets",
-            multiple=True,
-            callback=lambda _ctx, _option, value: list(value) or None,
-            help="Device profile by name or path. Repeatable; the worst verdict is the release's.",
-        ),
-        click.option("--latency/--no-latency", default=True, help="Measure latency.  [default: --latency]"),
-    ]
-    for decorator in reversed(decorators):
-        command = decorator(command)
-    return command

@@ -2,17 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgefair.compress.search.search import Move
+from edgefair.flag import Flag
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+Rank = Share | Literal["energy", "worst-group"]
 Int8 = Literal["auto", "static", "dynamic"]
+Scope = Literal["local", "global"]
+Measure = Literal["macs", "parameters", "latency"]
 PRUNED = "pruned"
-# The importance that leaves random weights as they are.
-FROZEN = "adversarial-frozen"
+
+# Key of `compress:` that asks for it -> torch step, in the order in which they are carried out.
+STEPS: Mapping[str, str] = {
+    "prune": "edgefair.compress.steps.pruning.step:Prune",
+    "low_rank": "edgefair.compress.steps.low_rank:LowRank",
+    "sparsity": "edgefair.compress.steps.sparsity:Sparsify",
+    "cluster": "edgefair.compress.steps.cluster:Cluster",
+    "qat": "edgefair.compress.steps.qat:Qat",
+}
+# Steps that must be the last one, and what any training behind them would do.
+LAST: Mapping[str, str] = {
+    "sparsity": "training would fill the zeros again",
+    "cluster": "training would take the clusters apart again",
+}
+# Importance of `prune` -> `steps.pruning.Importance`.
+IMPORTANCES: Mapping[str, str] = {
+    "magnitude": "edgefair.compress.steps.pruning.magnitude:magnitude",
+    "taylor": "edgefair.compress.steps.pruning.taylor:taylor",
+    "fairgrape": "edgefair.compress.steps.pruning.fairgrape:fairgrape",
+    "fairprune": "edgefair.compress.steps.pruning.fairprune:fairprune",
+    "adversarial": "edgefair.compress.steps.pruning.adversarial:adversarial",
+    "adversarial-frozen": "edgefair.compress.steps.pruning.adversarial:adversarial_frozen",
+    "random": "edgefair.compress.steps.pruning.lots:lots",
+}
+# Keys that only one importance reads.
+IMPORTANCE_OPTIONS: Mapping[str, tuple[str, ...]] = {"fairprune": ("beta",)}
+# Importances that choose among the random weights of the untrained network, which stay as they are.
+RANDOM_WEIGHTS = frozenset({"adversarial-frozen"})
+if TYPE_CHECKING:
+    Importance = str
+else:
+    Importance = Literal[tuple(IMPORTANCES)]
+
+
+def step_name(key: str) -> str:
+    """What folders, settings and notes call the step of a key."""
+    return key.replace("_", "-")
 
 
 class DistillConfig(BaseModel):
@@ -20,11 +60,13 @@ class DistillConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    teacher: str = Field(description="Training run whose model teaches.")
-    student: str | float = Field(
+    teacher: Annotated[str, Flag(name="distill", metavar="TEACHER")] = Field(
+        description="A run that teaches the student, or what `prune` and `low_rank` leave."
+    )
+    student: Annotated[str | float, Flag(metavar="NETWORK|WIDTH|pruned", shows_default=True)] = Field(
         PRUNED,
-        description="pruned: what pruning or low rank left of the run; a number: the run's network at this width; "
-        "else a network by name.",
+        description="Whom the teacher teaches: a network by name, the run's network at a share of its width, or "
+        "pruned: what `prune` and `low_rank` leave of it.",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the student's factory.")
     method: Literal["kd", "mfd"] = Field(
@@ -59,7 +101,9 @@ class RepairConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    enabled: bool = Field(True, description="Search for a compression that keeps every gate.")
+    enabled: Annotated[bool, Flag(name="repair", shows_default=True)] = Field(
+        True, description="Search for a compression that keeps every gate where one fails on validation rows."
+    )
     moves: tuple[Move, ...] = Field(
         ("seven-bit", "bias", "calibration", "float", "prune"),
         description="Allowed moves. last-layer and threshold change the model rather than its arithmetic: allow them "
@@ -77,71 +121,80 @@ class CompressConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     distill: DistillConfig | None = Field(None, description="A teacher for a student, or for the fine-tunes below.")
-    prune: Share | None = Field(None, description="Share (of `measure`) that structured pruning removes.")
-    scope: Literal["local", "global"] = Field(
+    prune: Annotated[Share | None, Flag(metavar="RATIO")] = Field(
+        None,
+        description="Remove this share of the multiply-accumulate operations (or of another `measure`) as whole "
+        "channels, then fine-tune.",
+    )
+    scope: Annotated[Scope, Flag()] = Field(
         "local",
-        description="Of `prune` and `sparsity`. local: the same share of every layer; global: the weakest of all "
-        "layers.",
+        description="Of `prune` and `sparsity`: the same share of every layer (local), or the weakest of all layers "
+        "(global).",
     )
-    importance: Literal[
-        "magnitude", "taylor", "fairgrape", "fairprune", "adversarial", "adversarial-frozen", "random"
-    ] = Field(
+    importance: Annotated[Importance, Flag()] = Field(
         "magnitude",
-        description="Which channels matter: by themselves (magnitude, taylor), or by what they are worth to each group "
-        "(fairgrape, fairprune, adversarial). adversarial-frozen looks for a fair sub-network in the network with "
-        "random weights, which are never trained; random draws lots. Both are for studies.",
+        description="Which channels matter; fairgrape, fairprune and adversarial ask what they are worth to each "
+        "group. adversarial-frozen (a sub-network with random weights, never trained) and random are for studies.",
     )
-    beta: float = Field(
+    beta: Annotated[float, Flag(shows_default=True)] = Field(
         0.5,
         gt=0,
         allow_inf_nan=False,
-        description="Of importance fairprune: what the other groups' loss counts against the worst one's.",
+        description="Of fairprune: what the other groups' loss counts against the worst one's.",
     )
-    round_to: int = Field(
+    round_to: Annotated[int, Flag(metavar="CHANNELS", shows_default=True)] = Field(
         16,
         ge=1,
         le=512,
         description="Wide layers keep a multiple of so many channels, because latency is a staircase; 1 keeps any "
         "number.",
     )
-    measure: Literal["macs", "parameters", "latency"] = Field(
+    measure: Annotated[Measure, Flag()] = Field(
         "macs", description="What `prune` is a share of: multiply-accumulate operations, parameters, measured time."
     )
-    rounds: int = Field(
+    rounds: Annotated[int, Flag()] = Field(
         1,
         ge=1,
         le=20,
-        description="Prune in so many steps, each with a fine-tune. Every one removes at least a channel.",
+        description="Prune in so many steps, each with a fine-tune; every one removes at least a channel.",
     )
-    low_rank: Share | Literal["energy", "worst-group"] | None = Field(
+    low_rank: Annotated[Rank | None, Flag(metavar="SHARE|energy|worst-group")] = Field(
         None,
-        description="Split layers into two thinner ones: a share of the full rank, or as far as energy or the worst "
+        description="Split layers into two thinner ones: to a share of the full rank, or as far as energy or the worst "
         "group's loss allows.",
     )
-    energy: float = Field(
-        0.95, gt=0, le=1, description="Of low_rank energy: share of the squared weights that every layer keeps."
+    energy: Annotated[float, Flag(shows_default=True)] = Field(
+        0.95, gt=0, le=1, description="Of `low_rank` energy: share of the squared weights that every layer keeps."
     )
-    tolerance: float = Field(
+    tolerance: Annotated[float, Flag(metavar="NATS", shows_default=True)] = Field(
         0.02,
         gt=0,
         allow_inf_nan=False,
-        description="Of low_rank worst-group: by how much any group's mean loss may grow, in nats.",
+        description="Of `low_rank` worst-group: by how much any group's mean loss may grow, in nats.",
     )
-    sparsity: Share | None = Field(
+    sparsity: Annotated[Share | None, Flag(metavar="RATIO")] = Field(
         None,
-        description="Share of single weights that become 0: a baseline for studies, no fewer operations, no speed and "
-        "no smaller file.",
+        description="Set this share of single weights to 0, then fine-tune; a baseline for studies: no fewer "
+        "operations, no speed, no smaller file.",
     )
-    cluster: int | None = Field(None, ge=2, le=4096, description="Values that the weights of a layer may have.")
-    qat: bool = Field(False, description="Fine-tune with quantization simulated (needs int8 static).")
-    int8: Int8 | None = Field(
+    cluster: Annotated[int | None, Flag(metavar="VALUES")] = Field(
         None,
-        description="static (calibrated), dynamic, or auto: dynamic for texts where TensorRT is no target, else "
+        ge=2,
+        le=4096,
+        description="Weights of a layer share so many values: smaller when packed, no faster.",
+    )
+    qat: Annotated[bool, Flag()] = Field(False, description="Fine-tune with quantization simulated; for `int8` static.")
+    int8: Annotated[Int8 | None, Flag(metavar="[static|dynamic]", bare="auto")] = Field(
+        None,
+        description="INT8: static (calibrated), dynamic, or auto: dynamic for texts where TensorRT is no target, else "
         "static.",
     )
-    fp16: bool = Field(False, description="Half precision instead of INT8.")
-    calibration: str = Field(
-        "int8-balanced", description="A recipe of calibration/ by name, the path of one, or a file of rows."
+    fp16: Annotated[bool, Flag()] = Field(
+        False, description="Half precision instead of INT8, for devices that have it."
+    )
+    calibration: Annotated[str, Flag()] = Field(
+        "int8-balanced",
+        description="Calibration recipe by name or path, or a file of rows to calibrate on (.csv, .npz, .parquet).",
     )
     repair: RepairConfig = Field(default_factory=RepairConfig, description="Where a gate fails on validation rows.")
 
@@ -154,9 +207,14 @@ class CompressConfig(BaseModel):
         return value
 
     @property
+    def steps(self) -> tuple[str, ...]:
+        """Keys of the torch steps that are asked for, in their order."""
+        return tuple(key for key in STEPS if getattr(self, key))
+
+    @property
     def trains(self) -> bool:
-        """Whether a step needs the torch network."""
-        return bool(self.distill or self.prune or self.low_rank or self.sparsity or self.cluster or self.qat)
+        """Whether anything needs the torch network."""
+        return self.distill is not None or bool(self.steps)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -170,13 +228,9 @@ class CompressConfig(BaseModel):
             raise ValueError(
                 "distill has nothing to teach: name a student (--student), or prune the network (--prune, --low-rank)"
             )
-        if self.cluster is not None and self.qat:
-            raise ValueError("cluster and qat contradict each other: training would take the clusters apart again")
-        if self.sparsity is not None and (self.cluster is not None or self.qat):
-            raise ValueError(
-                f"sparsity and {'qat' if self.qat else 'cluster'} contradict each other: training would fill the zeros "
-                "again"
-            )
+        for key in reversed(self.steps[:-1]):
+            if key in LAST:
+                raise ValueError(f"{key} and {self.steps[-1]} contradict each other: {LAST[key]}")
         self._nothing_is_idle()
         self._frozen_weights_stay()
         return self
@@ -188,7 +242,11 @@ class CompressConfig(BaseModel):
             ("importance", "prune", self.prune is not None),
             ("round_to", "prune", self.prune is not None),
             ("measure", "prune", self.prune is not None),
-            ("beta", "importance: fairprune", self.importance == "fairprune"),
+            *(
+                (option, f"importance: {name}", self.importance == name)
+                for name, options in IMPORTANCE_OPTIONS.items()
+                for option in options
+            ),
             ("energy", "low_rank: energy", self.low_rank == "energy"),
             ("tolerance", "low_rank: worst-group", self.low_rank == "worst-group"),
         ):
@@ -197,19 +255,12 @@ class CompressConfig(BaseModel):
 
     def _frozen_weights_stay(self) -> None:
         """Refuse to train the weights that a frozen network is about."""
-        if self.prune is None or self.importance != FROZEN:
+        if self.prune is None or self.importance not in RANDOM_WEIGHTS:
             return
-        trained = {
-            "distill": self.distill is not None,
-            "rounds": self.rounds > 1,
-            "low_rank": self.low_rank is not None,
-            "sparsity": self.sparsity is not None,
-            "cluster": self.cluster is not None,
-            "qat": self.qat,
-        }
-        others = [name for name, asked in trained.items() if asked]
+        others = ["distill"] * (self.distill is not None) + ["rounds"] * (self.rounds > 1)
+        others += [key for key in self.steps if key != "prune"]
         if others:
             raise ValueError(
-                f"importance {FROZEN} leaves random weights as they are, and {others[0]} would train them: "
+                f"importance {self.importance} leaves random weights as they are, and {others[0]} would train them: "
                 "keep one of them, or use importance adversarial"
             )

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edgefair.debias import POST_METHODS
+from edgefair.flag import Flag
 from edgefair.probe.inputs.features import plain_text, value_text
 from edgefair.probe.onnx_files.spec_check import LONGEST_SIDE
 from edgefair.training.budget import default_batch, default_epochs
@@ -177,8 +179,10 @@ class DebiasConfig(BaseModel):
     finetune: tuple[MethodConfig, ...] | None = Field(
         None, description="Methods of the fine-tune after pruning. Default: those of the training run."
     )
-    post: tuple[MethodConfig, ...] = Field(
-        (), description="Methods applied to the compressed file, fitted on validation rows: last-layer, threshold."
+    post: Annotated[tuple[MethodConfig, ...], Flag(metavar="METHOD")] = Field(
+        (),
+        description=f"Debias the compressed file, fitted on validation rows: {', '.join(POST_METHODS)}, in the order "
+        "given; none for nothing.",
     )
 
     @field_validator("train", "finetune", "post", mode="before")

@@ -32,8 +32,8 @@ def rows_of(x, label, group):
     return TrainingRows.held((x,), Cells(group, label, names, classes))
 
 
-def context_of(rows, seed=0):
-    return Context(rows, seed, silent)
+def context_of(rows, seed=0, **more):
+    return Context(rows, seed, silent, **more)
 
 
 def any_rows(*features, rows=64):

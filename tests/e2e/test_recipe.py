@@ -10,8 +10,9 @@ import torch
 from onnx import TensorProto, helper
 
 from edgefair.bundle.manifest import open_bundle
-from edgefair.compress.steps.pruning import step as pruning_step
+from edgefair.compress.steps.pruning import adversarial as game
 from edgefair.compress.steps.pruning.adversarial import Adversary
+from edgefair.compress.steps.pruning.step import Prune
 from edgefair.config import load_config, with_compress
 from edgefair.files import sha256_file
 from edgefair.training.run import load_run
@@ -69,13 +70,13 @@ def test_options_of_an_importance_and_of_a_rank_reach_the_steps(project):
         rank = "energy" if option == "energy" else "worst-group"
         (stage,) = stages(config, with_compress(config, low_rank=rank, **{option: value}).compress)
         assert stage.settings[option] == value
-        assert getattr(stage.step(None), option) == value
+        assert getattr(stage.step, option) == value
 
 
 def test_a_fair_sub_network_of_random_weights_is_found_without_training_any(tmp_path, monkeypatch):
     """Ten of its 300 steps show that it runs; what it is worth is in the docs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pruning_step, "Adversary", functools.partial(Adversary, steps=10))
+    monkeypatch.setattr(game, "Adversary", functools.partial(Adversary, steps=10))
     assert run("init", "--data", "glyphs").exit_code == 0
     glyphs = {"rows": 400, "audit_rows": 80, "size": 12, "contrast": 1.0, "share": 0.5, "texture": 0.0}
     edit(
@@ -110,7 +111,7 @@ def channels_are_a_subset_of_the_random_ones(folder, plan):
 
     run_before = load_run(folder.parent)
     untrained = build_classifier(run_before.spec, run_before.model, run_before.array_shapes, seed=0)
-    pruning_step.Prune(0.4).apply(untrained, plan)
+    Prune(0.4).apply(untrained, plan)
     left = load_file(folder / "model.safetensors")
     return all(value.equal(left[name]) for name, value in untrained.named_parameters())
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.compress_options import WORDS, RecipeCommand
+from edgefair.cli.config_flags import KeyCommand, key_flag
 from edgefair.cli.options import Share, config_options, overrides, result_options, weights_option
 from edgefair.cli.progress import progress_bar
+from edgefair.compress.config import CompressConfig
 
 
-@click.command("explain", cls=RecipeCommand)
+@click.command("explain", cls=KeyCommand)
 @click.argument("model", required=False)
 @click.option("--run", "run_name", default=None, help="Training run to explain.  [default: the only one in runs/]")
 @weights_option
@@ -32,15 +33,8 @@ from edgefair.cli.progress import progress_bar
 @click.option(
     "--plot", "plot_path", type=click.Path(path_type=Path), default=None, help="Also draw a heat map here (.png)."
 )
-@click.option(
-    "--int8",
-    "compress__int8",
-    type=click.Choice(WORDS),
-    default=None,
-    metavar="[static|dynamic]",
-    help="INT8 to explain, instead of the config's; a bundle has its own.",
-)
-@click.option("--fp16/--no-fp16", "compress__fp16", default=None, help="Explain half precision.")
+@key_flag(CompressConfig, "compress__int8", text="INT8 to explain, instead of the config's; a bundle has its own.")
+@key_flag(CompressConfig, "compress__fp16", text="Explain half precision.")
 @result_options
 @config_options
 @click.pass_context

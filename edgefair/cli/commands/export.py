@@ -9,13 +9,15 @@ from typing import Any
 
 import click
 
-from edgefair.cli.compress_options import RecipeCommand, compress_options
-from edgefair.cli.options import config_options, counter_option, gate_options, overrides, result_options, weights_option
+from edgefair.cli.compress_options import compress_options
+from edgefair.cli.config_flags import KeyCommand
+from edgefair.cli.gate_options import gate_options
+from edgefair.cli.options import config_options, counter_option, overrides, result_options, weights_option
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say_next
 
 
-@click.command("export", cls=RecipeCommand)
+@click.command("export", cls=KeyCommand)
 @click.argument("model", required=False)
 @click.option("--run", "run_name", default=None, help="Training run to export.  [default: the only one in runs/]")
 @weights_option
@@ -58,9 +60,8 @@ def command(
     MODEL is a model that is there already: a .onnx, .pt2 or .skops file, hf:FOLDER (saved by save_pretrained), or
     package.module:factory with --weights. Without it a training run is exported.
 
-    The recipe is carried out in this order: --distill, --prune, --low-rank, --sparsity, --cluster, --qat, --int8 or
-    --fp16, --post. Where a gate fails on validation rows, the repair looks for the least concession that keeps every
-    gate.
+    The recipe is carried out in the order of its flags below, from --distill to --post. Where a gate fails on
+    validation rows, the repair looks for the least concession that keeps every gate.
 
     Blocked: no model file appears at the destination, OUTPUT.blocked.json says why, and the exit code is 1 (FAIL) or
     3 (INCONCLUSIVE).

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import config_options, gate_options, overrides, result_options, weights_option
+from edgefair.cli.gate_options import gate_options
+from edgefair.cli.options import config_options, overrides, result_options, weights_option
 from edgefair.cli.progress import progress_bar
 
 

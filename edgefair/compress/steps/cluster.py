@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgefair.compress.steps.base import Context, Plan
+from edgefair.compress.config import CompressConfig
+from edgefair.compress.steps.base import Context, Learned, Plan, Project, Stage, Step
 from edgefair.compress.steps.layers import Layer, used_layers
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.classifier import Classifier
@@ -19,15 +20,13 @@ ITERATIONS = 300
 VALUE_BITS = 32
 
 
-class Cluster:
+class Cluster(Step):
     """The weights of every Conv2d and Linear become k values, by k-means in each layer.
 
     In the fine-tune a layer's parameters are its k values: weights that share one move together, by the sum of their
     gradients (Han, Mao and Dally, "Deep compression", ICLR 2016). Who shares with whom is decided once. Afterwards
     `finish` writes the values out as ordinary weights: the ONNX file stores them in full, and gets smaller when it is
     compressed for transport. The plan says how small. Biases stay.
-
-    In order: `plan`, `apply`, training, `finish`, export.
 
     Args:
         k: values in a layer at most.
@@ -40,6 +39,12 @@ class Cluster:
         if not 2 <= k <= 4096:
             raise UsageError(f"cluster is {k}", expected="from 2 to 4096 values in a layer")
         self.k = k
+
+    @classmethod
+    def from_config(cls, compress: CompressConfig, project: Project) -> Iterator[Stage]:
+        """One stage, where `cluster` is asked for."""
+        if compress.cluster is not None:
+            yield Stage("cluster", {"values": compress.cluster}, cls(compress.cluster), project.finetune)
 
     def check(self, classifier: Classifier) -> None:
         """Refuse a network without a layer of more than k weights.
@@ -93,6 +98,20 @@ class Cluster:
             module.register_buffer("index", index)
             module.__class__ = CLUSTERED[type(module)]
 
+    def finish(self, classifier: Classifier) -> dict[str, Learned]:
+        """Write the shared values out as ordinary weights, in place."""
+        for module in classifier.network.modules():
+            if isinstance(module, Shared):
+                weight = module.weight.detach().clone()
+                del module.codebook, module.index
+                module.__class__ = PLAIN[type(module)]  # type: ignore[assignment]
+                module.register_parameter("weight", nn.Parameter(weight))
+        return {}
+
+    def describe(self, plan: Mapping[str, Any], original: Mapping[str, float]) -> tuple[str, ...]:  # noqa: ARG002
+        """What clusters are good for."""
+        return ("weights in clusters (smaller when packed, no faster)",)
+
     def _reason(self, layer: Layer) -> str | None:
         """Why a layer stays as it is."""
         if layer.shares:
@@ -100,16 +119,6 @@ class Cluster:
         if layer.module.weight.numel() <= self.k:
             return f"has only {layer.module.weight.numel()} weights"
         return None
-
-
-def finish(classifier: Classifier) -> None:
-    """Write the shared values out as ordinary weights, in place."""
-    for module in classifier.network.modules():
-        if isinstance(module, Shared):
-            weight = module.weight.detach().clone()
-            del module.codebook, module.index
-            module.__class__ = PLAIN[type(module)]  # type: ignore[assignment]
-            module.register_parameter("weight", nn.Parameter(weight))
 
 
 def k_means(weight: Tensor, k: int) -> tuple[Tensor, Tensor]:

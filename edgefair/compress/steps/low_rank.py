@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgefair.compress.steps.base import Context, Plan
+from edgefair.compress.config import CompressConfig, Rank
+from edgefair.compress.steps.base import Context, Plan, Project, Stage, Step
 from edgefair.compress.steps.factors import Split, Splits
 from edgefair.compress.steps.layers import Layer, evaluating, replace_module, used_layers
 from edgefair.compress.steps.sampling import balanced_sample
@@ -20,13 +21,11 @@ from edgefair.training.classifier import Classifier
 from edgefair.training.loop import TrainingRows
 from edgefair.training.penultimate import last_linear
 
-Rank = float | Literal["energy", "worst-group"]
-
 BATCH_ROWS = 256
 NEVER_SPLIT = (nn.Conv1d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-class LowRank:
+class LowRank(Step):
     """Every Linear and every convolution without groups is split, except the last linear layer.
 
     Per layer the cheaper one of `factors.Splits` is taken; a layer that would not get cheaper stays, and the plan says
@@ -60,6 +59,14 @@ class LowRank:
         self.tolerance = tolerance
         self.sample_rows = sample_rows
 
+    @classmethod
+    def from_config(cls, compress: CompressConfig, project: Project) -> Iterator[Stage]:
+        """One stage, where `low_rank` is asked for."""
+        if compress.low_rank is not None:
+            step = cls(compress.low_rank, energy=compress.energy, tolerance=compress.tolerance)
+            settings = {"rank": step.rank, "energy": step.energy, "tolerance": step.tolerance}
+            yield Stage("low-rank", settings, step, project.finetune)
+
     def check(self, classifier: Classifier) -> None:
         """Refuse a network without a layer that could be split.
 
@@ -73,7 +80,7 @@ class LowRank:
                 expected="a linear layer before the last one, or a convolution without groups",
             )
 
-    def check_saving(self, classifier: Classifier) -> None:
+    def check_weights(self, classifier: Classifier) -> None:
         """Refuse a rank at which no layer gets cheaper, where the weights tell: a share, or energy.
 
         Args:
@@ -143,6 +150,10 @@ class LowRank:
         layers = {layer.name: layer for layer in used_layers(classifier)}
         for name, data in plan["layers"].items():
             replace_module(classifier.network, name, Splits(layers[name]).build(Split.from_json(data)))
+
+    def describe(self, plan: Mapping[str, Any], original: Mapping[str, float]) -> tuple[str, ...]:  # noqa: ARG002
+        """How many layers were split."""
+        return (f"{len(plan['layers'])} layers split into thinner ones",)
 
     def _energy(self, splits: Splits) -> float:
         """What a layer keeps."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from edgefair.compress.config import CompressConfig
 from edgefair.compress.quantization.calibrate import Ranges
 from edgefair.compress.quantization.placement import MOVES
 from edgefair.compress.quantization.prepare import STATIC_OPS, weight_name
 from edgefair.compress.quantization.recipe import CalibrationRecipe
-from edgefair.compress.steps.base import Context, Plan
+from edgefair.compress.steps.base import Context, Learned, Plan, Project, Stage, Step, named
 from edgefair.compress.steps.fake_quantize import Grid, Simulated, restore, simulate
 from edgefair.compress.steps.fold_batch_norm import fold, foldable
 from edgefair.compress.steps.layers import evaluating, used_layers
@@ -33,7 +34,7 @@ ROUNDING = 1e-3
 EXPORTED = "classifier.network."
 
 
-class Qat:
+class Qat(Step):
     """Every Conv2d and Linear reads rounded rows and has a rounded weight, in training as on the device.
 
     Batch normalizations are folded first, as they are on the device. Weights are rounded to the grid of their own
@@ -41,7 +42,7 @@ class Qat:
     straight through the rounding (Jacob et al., "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", CVPR 2018).
 
-    In order: `plan`, `apply`, training, `finish`, export, `prepare_graph`, `calibrate`, and
+    Behind it come `prepare_graph`, `calibrate`, and
     `quantize_static(prepared, {**calibrated, **ranges_of(prepared, learned)}, recipe, ...)`. What no layer reads (sums,
     what a last pool reads) is not simulated and keeps its calibrated range.
 
@@ -54,6 +55,14 @@ class Qat:
         self.recipe = recipe
         bits = recipe.weight_bits if recipe.weight_bits < 8 else 7 if reduce_range else 8
         self.grid = Grid(bits, recipe.weights, recipe.activations, integer_bias=recipe.runtime == "onnxruntime-cpu")
+
+    @classmethod
+    def from_config(cls, compress: CompressConfig, project: Project) -> Iterator[Stage]:
+        """One stage, where `qat` is asked for."""
+        if compress.qat:
+            recipe, reduce_range = project.recipe(), project.reduce_range
+            settings = {"recipe": recipe.model_dump(mode="json"), "reduce_range": reduce_range}
+            yield Stage("qat", settings, cls(recipe, reduce_range=reduce_range), project.finetune)
 
     def check(self, classifier: Classifier) -> None:
         """Refuse a network without a layer in INT8.
@@ -68,7 +77,8 @@ class Qat:
         """Find the normalizations to fold, and the range of what every layer reads on a sample of training rows.
 
         Raises:
-            ModelError: nothing to quantize; a normalization that cannot be folded; activations that are not finite.
+            ModelError: nothing to quantize; a normalization that cannot be folded; activations that are not finite;
+                see also `_exportable`.
         """
         self.check(classifier)
         pairs = foldable(classifier)
@@ -95,12 +105,13 @@ class Qat:
             hook.remove()
         if not np.isfinite(list(limits.values())).all():
             raise ModelError("an activation is not finite on training rows", fix="train the network anew")
-        return {
+        plan: Plan = {
             "step": "qat",
             "folded": [list(pair) for pair in pairs],
             "grid": asdict(self.grid),
             "ranges": {name: list(pair) for name, pair in limits.items()},
         }
+        return plan if context.exported is None else _exportable(plan, classifier, context.exported)
 
     def apply(self, classifier: Classifier, plan: Mapping[str, Any]) -> None:
         """Fold, and simulate every layer, in place. The ranges become buffers, so weights and checkpoints hold them."""
@@ -108,8 +119,29 @@ class Qat:
         for name, (low, high) in plan["ranges"].items():
             simulate(classifier.network.get_submodule(name), Grid(**plan["grid"]), low, high)
 
+    def finish(self, classifier: Classifier) -> dict[str, Learned]:
+        """Make the simulated layers plain again, in place; the ranges that they learned."""
+        found: dict[str, Learned] = {}
+        for name, module in classifier.network.named_modules():
+            if isinstance(module, Simulated):
+                low, high = restore(module)
+                weight = module.get_parameter("weight").detach().cpu().numpy()
+                found[f"{EXPORTED}{name}.weight"] = Learned(low, high, _digest(weight))
+        return found
 
-def exportable(
+    def describe(self, plan: Mapping[str, Any], original: Mapping[str, float]) -> tuple[str, ...]:  # noqa: ARG002
+        """That INT8 was simulated, and where not."""
+        done = "trained with INT8 simulated"
+        if not plan.get("whole"):
+            return (done,)
+        return (
+            done,
+            "not simulated in training, because the exported graph has other weights in their place (a layer used "
+            f"several times with a normalization behind it): {named(plan['whole'])}; INT8 calibrates them",
+        )
+
+
+def _exportable(
     plan: Mapping[str, Any], classifier: Classifier, export: Callable[[Classifier], onnx.ModelProto]
 ) -> Plan:
     """A plan of `Qat` without the layers whose weight an exported graph does not hold; these are named in `whole`.
@@ -143,36 +175,6 @@ def exportable(
     return {**plan, "ranges": ranges, "whole": whole}
 
 
-@dataclass(frozen=True)
-class Learned:
-    """The range of what one layer reads, after training.
-
-    Attributes:
-        low: smallest value that has a code, unless it is above 0.
-        high: largest one, unless it is below 0.
-        weight: SHA-256 of the layer's weight, by which it is found where an exporter has renamed it.
-    """
-
-    low: float
-    high: float
-    weight: str
-
-
-def finish(classifier: Classifier) -> dict[str, Learned]:
-    """Make the simulated layers plain again, in place.
-
-    Returns:
-        The learned ranges, by the name that the layer's weight has in an exported graph.
-    """
-    found: dict[str, Learned] = {}
-    for name, module in classifier.network.named_modules():
-        if isinstance(module, Simulated):
-            low, high = restore(module)
-            weight = module.get_parameter("weight").detach().cpu().numpy()
-            found[f"{EXPORTED}{name}.weight"] = Learned(low, high, _digest(weight))
-    return found
-
-
 def ranges_of(prepared: onnx.ModelProto, learned: Mapping[str, Learned]) -> Ranges:
     """Activation name -> learned range, to be used over the calibrated ones.
 
@@ -180,8 +182,8 @@ def ranges_of(prepared: onnx.ModelProto, learned: Mapping[str, Learned]) -> Rang
     rounded before it is moved. Layers that read the same value learned its range together; the widest is taken.
 
     Args:
-        prepared: a graph of `prepare_graph`, from the network that `finish` left.
-        learned: what `finish` returned.
+        prepared: a graph of `prepare_graph`, from the network that `Qat.finish` left.
+        learned: what `Qat.finish` returned.
 
     Raises:
         ModelError: a layer that was trained is not in the graph.

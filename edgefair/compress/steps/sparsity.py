@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from edgefair.compress.steps.base import Context, Plan
+from edgefair.compress.config import CompressConfig, Scope
+from edgefair.compress.steps.base import Context, Learned, Plan, Project, Stage, Step
 from edgefair.compress.steps.layers import Layer, used_layers
-from edgefair.compress.steps.pruning import Scope
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.classifier import Classifier
 from edgefair.training.penultimate import last_linear
 
 
-class Sparsify:
+class Sparsify(Step):
     """The smallest weights become 0 and stay 0 (Han et al., "Learning both weights and connections", NeurIPS 2015).
 
     No speed: onnxruntime and TensorRT compute dense products, and the file keeps its size. It is here because much of
@@ -26,8 +26,6 @@ class Sparsify:
     In the fine-tune a layer computes with weight * mask: a zero stays, whatever moves the weight below it. Afterwards
     `finish` writes the products out as ordinary weights. Biases, normalizations, the last linear layer and weights that
     two modules share are left alone.
-
-    In order: `plan`, `apply`, training, `finish`, export.
 
     Args:
         ratio: share of the weights of Conv2d and Linear layers that becomes 0, above 0 and below 1.
@@ -44,6 +42,13 @@ class Sparsify:
             raise UsageError(f"scope is '{scope}'", expected="local or global")
         self.ratio = ratio
         self.scope = scope
+
+    @classmethod
+    def from_config(cls, compress: CompressConfig, project: Project) -> Iterator[Stage]:
+        """One stage, where `sparsity` is asked for."""
+        if compress.sparsity is not None:
+            step = cls(compress.sparsity, scope=compress.scope)
+            yield Stage("sparsity", {"ratio": step.ratio, "scope": step.scope}, step, project.finetune)
 
     def check(self, classifier: Classifier) -> None:
         """Refuse a network without such a layer, or one in which a layer would have no weight left.
@@ -95,6 +100,18 @@ class Sparsify:
             layer = classifier.network.get_submodule(name)
             parametrize.register_parametrization(layer, "weight", Mask(masks[name]))
 
+    def finish(self, classifier: Classifier) -> dict[str, Learned]:
+        """Write the masked weights out as ordinary ones, in place."""
+        for module in list(classifier.network.modules()):
+            if parametrize.is_parametrized(module, "weight"):
+                parametrize.remove_parametrizations(module, "weight")
+        return {}
+
+    def describe(self, plan: Mapping[str, Any], original: Mapping[str, float]) -> tuple[str, ...]:  # noqa: ARG002
+        """How many weights are zeros, and that nothing is faster by it."""
+        zeros = plan["zeros"] / plan["weights"]
+        return (f"sparsity {zeros:.0%} of {plan['weights']:,} weights: zeros, no fewer operations, no speed",)
+
     def _masks(self, classifier: Classifier) -> dict[str, Tensor]:
         """By layer name, in its weight's shape: whether a weight stays."""
         weights = {
@@ -123,13 +140,6 @@ class Mask(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         """The weight with its zeros."""
         return weight * self.mask
-
-
-def finish(classifier: Classifier) -> None:
-    """Write the masked weights out as ordinary ones, in place."""
-    for module in list(classifier.network.modules()):
-        if parametrize.is_parametrized(module, "weight"):
-            parametrize.remove_parametrizations(module, "weight")
 
 
 def _largest(values: Tensor, ratio: float) -> Tensor:

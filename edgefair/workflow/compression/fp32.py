@@ -15,7 +15,7 @@ from edgefair.progress import Progress
 from edgefair.workflow.models.dense import Dense
 
 if TYPE_CHECKING:
-    from edgefair.compress.steps.qat import Learned
+    from edgefair.compress.steps.base import Learned
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from edgefair.compress.config import CompressConfig
+from edgefair.compress.steps.base import Context, Learned, Plan, Stage
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.data.identity.seen import SeenRows, columns_of
@@ -18,7 +19,7 @@ from edgefair.progress import Progress
 from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig, TrainConfig
-from edgefair.workflow.compression.steps import Stage, student_of, teacher_digest, teacher_of, untrained
+from edgefair.workflow.compression.steps import said_of, student_of, teacher_digest, teacher_of, untrained
 from edgefair.workflow.measurement.quick_latency import median_ms
 from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.training.fit import count, fit, training_rows
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from edgefair.compress.steps.base import Plan
-    from edgefair.compress.steps.qat import Learned
     from edgefair.training.checkpoint import Checkpoint
     from edgefair.training.classifier import Classifier
     from edgefair.training.distill import Distill
@@ -105,16 +104,16 @@ class Work:
             finished.save([SeenRows.of([self._data.train, self._data.validation], columns_of(self._run.spec))])
             checkpoint.path.unlink(missing_ok=True)
         load_weights(finished.weights, classifier)
-        ranges = _plain(stage.name, classifier)
+        ranges = {} if stage.step is None else stage.step.finish(classifier)
         record = {
             **settings,
             "plan": {name: value for name, value in plan.items() if name != "cut"},
             "standing": finished.metrics["standing"],
             "kept_epoch": finished.metrics["kept_epoch"],
-            "notes": finished.metrics["notes"],
             "threads": finished.metrics.get("threads"),
         }
         record |= {name: [before, plan["after"][name]] for name, before in self._before.items() if "after" in plan}
+        record["notes"] = [*said_of(stage, record, self._before), *finished.metrics["notes"]]
         return classifier, ranges, record
 
     def _trained(
@@ -177,31 +176,30 @@ class Work:
 
     def _decided(self, stage: Stage, classifier: Classifier, folder: Path) -> tuple[Classifier, Plan]:
         """The network as its training begins: what was decided before is read, not decided again."""
-        from edgefair.compress.steps.base import Context
         from edgefair.training.checkpoint import load_weights, save_weights
 
-        if stage.step is None and self.compress.distill is not None:
-            return student_of(self._config, self.compress.distill, self._run, classifier), {}
+        step, distill = stage.step, self.compress.distill
+        if step is None:
+            return student_of(self._config, distill, self._run, classifier), {}  # type: ignore[arg-type]
         if stage.fresh:
             classifier = untrained(self._config, self._run.model, self._run, classifier)
-        step = stage.step(self._before.get(self.compress.measure))  # type: ignore[misc]
         if (folder / PLAN).exists():
             plan: Plan = json.loads((folder / PLAN).read_text())
             load_weights(folder / START, classifier)
         else:
             self._progress.stage(f"step {stage.name}")
-            context = Context(self._rows, self._config.seed, self._progress, self._latency_ms)
-            plan = step.plan(classifier, context)
-            if stage.name == "qat":
-                from edgefair.compress.steps.qat import exportable
-
-                plan = exportable(plan, classifier, self._exported)
+            plan = step.plan(classifier, self._context)
             save_weights(classifier, folder / START)
             write_atomic(folder / PLAN, json.dumps(plan).encode())
         if "before" in plan:
             self._before = self._before or plan["before"]
         step.apply(classifier, plan)
         return classifier, plan
+
+    @property
+    def _context(self) -> Context:
+        progress = self._progress
+        return Context(self._rows, self._config.seed, progress, self._latency_ms, self._before, self._exported)
 
     def _exported(self, classifier: Classifier) -> onnx.ModelProto:
         """The prepared graph of a network."""
@@ -233,20 +231,3 @@ class Work:
                 return median_ms(profile, path, self._data.validation, self._run.spec)
 
         return measured
-
-
-def _plain(step: str, classifier: Classifier) -> dict[str, Learned]:
-    """Make layers that a step trained in another form plain again; the ranges that they learned."""
-    if step == "cluster":
-        from edgefair.compress.steps import cluster
-
-        cluster.finish(classifier)
-    if step == "sparsity":
-        from edgefair.compress.steps import sparsity as unstructured
-
-        unstructured.finish(classifier)
-    if step == "qat":
-        from edgefair.compress.steps import qat
-
-        return qat.finish(classifier)
-    return {}

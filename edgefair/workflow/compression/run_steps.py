@@ -6,18 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgefair.compress.config import PRUNED, CompressConfig
+from edgefair.compress.steps.base import Learned
 from edgefair.config import Config, with_budget
 from edgefair.data.dataset import DataSet
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_file
 from edgefair.progress import Progress
-from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.compression.run_step import Work
-from edgefair.workflow.compression.steps import said_of, stages, student_of, teacher_of
+from edgefair.workflow.compression.steps import stages, student_of, teacher_of
 
 if TYPE_CHECKING:
-    from edgefair.compress.steps.qat import Learned
     from edgefair.training.classifier import Classifier
     from edgefair.training.run import Run
 
@@ -65,7 +64,6 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
             a first target without a clock where pruning shall reach a latency.
         ModelError: a network that a step cannot be done on, a split that saves nothing, a teacher that does not fit.
     """
-    from edgefair.compress.steps.low_rank import LowRank
     from edgefair.debias import open_methods
     from edgefair.training.build import load_classifier
     from edgefair.training.run import load_run
@@ -78,9 +76,8 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
         )
     open_methods([(item.method, item.options) for item in config.debias.finetune or ()])
     compress = config.compress
-    if compress.prune is not None and compress.measure == "latency":
-        check_clock(config.targets[0])
-    if config.debias.finetune and all(stage.train is None for stage in stages(config, compress)):
+    planned = tuple(stages(config, compress))
+    if config.debias.finetune and all(stage.train is None for stage in planned):
         raise UsageError(
             f"debias.finetune names {config.debias.finetune[0].method}, and importance {compress.importance} leaves "
             "the weights as they are: there is no fine-tune",
@@ -95,23 +92,13 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
         teacher_of(config, distill, run)
         if distill.student != PRUNED:
             classifier = student_of(config, distill, run, classifier)
-    for number, stage in enumerate(stages(config, compress)):
+    for number, stage in enumerate(planned):
         if stage.step is None:
             continue
-        step = stage.step(None)
-        step.check(classifier)
-        if number == 0 and isinstance(step, LowRank):
-            # Behind another step the weights will be others.
-            step.check_saving(classifier)
-
-
-def check_clock(target: str) -> None:
-    """Refuse to prune by the latency of a target whose clock says nothing (UsageError)."""
-    if not load_profile(target).latency.measured:
-        raise UsageError(
-            f"pruning shall reach a latency, and the first target '{target}' has no clock to believe",
-            fix="prune by macs or parameters, or put a target first that measures latency",
-        )
+        stage.step.check(classifier)
+        if number == 0:
+            # Behind another stage the weights will be others.
+            stage.step.check_weights(classifier)
 
 
 def shrink(
@@ -155,7 +142,7 @@ def shrink(
     ranges: dict[str, Learned] = {}
     for stage in stages(config, compress, reduce_range=reduce_range):
         classifier, previous, ranges, made[stage.name] = work.carry_out(stage, classifier, previous)
-        notes += [*said_of(stage, made[stage.name]), *made[stage.name].pop("notes")]
+        notes += made[stage.name].pop("notes")
     if warning is not None and any(item["finetune"] for item in made.values()):
         notes.append(warning)
     return Shrunk(classifier.eval(), made, tuple(notes), ranges)

@@ -15,12 +15,10 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.errors import ModelError
 from edgefair.progress import Progress
+from edgefair.workflow.compression.steps import trained_again
 from edgefair.workflow.models.convert import dense_model
 from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.trained import trained_model
-
-# Steps that leave other weights than those of the model before compression.
-TRAINED = ("student", "prune", "low-rank", "sparsity", "cluster", "qat")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +88,7 @@ def subject_of(
         shipped=None if int8 is None else onnx.load_model(bundle.model),
         precision={"int8": int8, "fp16": half} if int8 is not None or half else {},
         recipe=_recipe(path, settings["calibration"]) if int8 == "static" else None,
-        trained=tuple(step for step in TRAINED if step in settings),
+        trained=trained_again(settings),
     )
 
 

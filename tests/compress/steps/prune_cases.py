@@ -55,9 +55,9 @@ def built_in(name, seed=0):
     return classifier_of(network, features, tokens=tokens), x
 
 
-def context_of(x, group, label, *, groups=("a", "b"), classes=CLASSES, latency_ms=None):
+def context_of(x, group, label, *, groups=("a", "b"), classes=CLASSES, latency_ms=None, original=None):
     cells = Cells(group, label, groups, tuple(map(str, range(classes))))
-    return Context(TrainingRows.held((x,), cells), 0, silent, latency_ms)
+    return Context(TrainingRows.held((x,), cells), 0, silent, latency_ms, original or {})
 
 
 def any_context(x, **options):

@@ -10,7 +10,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import nn
 
-from edgefair.compress.steps.cluster import Cluster, finish, k_means
+from edgefair.compress.steps.cluster import Cluster, k_means
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.loop import train
@@ -78,7 +78,7 @@ def test_no_layer_has_more_than_k_values_and_they_stay_shared_while_they_are_tra
     before = copy.deepcopy(classifier.state_dict())
     index = before["network.0.index"].long()
     fit(classifier, tmp_path, "c")
-    finish(classifier)
+    Cluster(4).finish(classifier)
     state = classifier.state_dict()
     assert set(state) == set(small().state_dict())
     for name in ("0", "3", "5"):
@@ -93,7 +93,7 @@ def test_a_value_moves_by_the_sum_of_its_weights_gradients():
     classifier, x = small(), torch.randn(8, 2, 6, 6)
     clustered(classifier, 4)
     plain = copy.deepcopy(classifier)
-    finish(plain)
+    Cluster(4).finish(plain)
     index = classifier.network[3].index
     classifier(x)[:, 0].sum().backward()
     plain(x)[:, 0].sum().backward()
@@ -149,7 +149,7 @@ def test_a_transformer_that_looks_at_the_type_of_its_weights_is_clustered_too():
     classifier, x = classifier_of(network, 2, 6, 6), torch.randn(3, 2, 6, 6)
     clustered(classifier, 8)
     shared = classifier.eval()(x)
-    finish(classifier)
+    Cluster(4).finish(classifier)
     assert torch.equal(classifier(x), shared)
 
 

@@ -171,15 +171,15 @@ def test_a_layer_that_would_not_get_cheaper_stays_and_an_error_where_none_does()
     plan = LowRank("energy", energy=0.9).plan(classifier, context_of(any_rows(20)))
     assert set(plan["layers"]) == {"2"}
     assert plan["skipped"]["0"] == "needs 400 multiply-accumulates, and 720 as a pair of rank 18"
-    LowRank("energy", energy=0.9).check_saving(classifier)
+    LowRank("energy", energy=0.9).check_weights(classifier)
     with torch.no_grad():
         network[2].weight.copy_(torch.eye(20))
     with pytest.raises(ModelError, match="no layer gets cheaper"):
         LowRank("energy", energy=0.9).plan(classifier, context_of(any_rows(20)))
     with pytest.raises(ModelError, match="0: needs 400 multiply-accumulates, and 720 as a pair of rank 18; 2: needs"):
-        LowRank("energy", energy=0.9).check_saving(classifier)
+        LowRank("energy", energy=0.9).check_weights(classifier)
     # What the groups lose is not told by the weights.
-    LowRank("worst-group").check_saving(classifier)
+    LowRank("worst-group").check_weights(classifier)
 
 
 def test_a_network_without_a_layer_to_split_is_refused_at_once():

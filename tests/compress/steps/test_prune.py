@@ -18,11 +18,11 @@ from tests.compress.steps.prune_cases import NETWORKS, any_context, built_in, cl
 from tests.compress.tiny_networks import macs_of
 
 
-def pruned(classifier, x, ratio=0.5, **options):
+def pruned(classifier, x, ratio=0.5, original=None, **options):
     """The plan, and the classifier that it makes."""
     step = Prune(ratio, **options)
     step.check(classifier)
-    plan = step.plan(classifier, any_context(x))
+    plan = step.plan(classifier, any_context(x, original=original))
     other = copy.deepcopy(classifier)
     step.apply(other, plan)
     return plan, other
@@ -165,10 +165,10 @@ def test_two_steps_of_growing_ratios_end_at_the_share_of_the_original():
     classifier, x = built_in("resnet-18")
     original = macs(classifier.network, x[:1])
     _, once = pruned(classifier, x, ratio=0.3)
-    plan, twice = pruned(once, x, ratio=0.5, of=original)
+    plan, twice = pruned(once, x, ratio=0.5, original={"macs": original})
     assert 0.45 * original < macs(twice.network, x[:1]) <= 0.5 * original
     assert plan["before"]["macs"] <= 0.7 * original
-    nothing, same = pruned(twice, x, ratio=0.4, of=original)
+    nothing, same = pruned(twice, x, ratio=0.4, original={"macs": original})
     assert nothing["cut"] == {}
     assert nothing["after"] == nothing["before"]
     assert macs(same.network, x[:1]) == macs(twice.network, x[:1])

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from edgefair.compress.steps.pruning import Goal
 from edgefair.compress.steps.pruning import adversarial as module
 from edgefair.compress.steps.pruning.adversarial import Adversary, adversarial
+from edgefair.compress.steps.pruning.magnitude import magnitude
 from edgefair.compress.steps.pruning.statistics import renew_statistics
 from edgefair.compress.steps.pruning.step import Prune
 from edgefair.compress.steps.pruning.units import find_units
@@ -15,6 +17,7 @@ from edgefair.errors import UsageError
 from tests.compress.steps.prune_cases import any_context, built_in, classifier_of, context_of
 
 FAST = Adversary(steps=8, batch_rows=16)
+GOAL = Goal("local", budget=0.5, round_to=1)
 
 
 @pytest.mark.parametrize("scope", ["local", "global"])
@@ -51,15 +54,12 @@ def test_weights_move_unless_they_are_frozen_and_scores_are_learned_either_way()
         before = copy.deepcopy(classifier.state_dict())
         settings = Adversary(steps=8, batch_rows=16, frozen=frozen)
         found = [
-            adversarial(
-                copy.deepcopy(classifier), units, any_context(x), settings, scope="local", budget=0.5, round_to=1
-            )
-            for _ in range(2)
+            adversarial(copy.deepcopy(classifier), units, any_context(x), GOAL, adversary=settings) for _ in range(2)
         ]
         assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
-        start = module.magnitude(classifier.network, units)
+        start = magnitude(classifier, units, any_context(x), GOAL)
         assert not any(torch.allclose(score, first) for score, first in zip(found[0], start, strict=True))
-        adversarial(classifier, units, any_context(x), settings, scope="local", budget=0.5, round_to=1)
+        adversarial(classifier, units, any_context(x), GOAL, adversary=settings)
         same = [torch.equal(value, before[name]) for name, value in classifier.state_dict().items()]
         assert all(same) if frozen else not any(same)
 
@@ -71,9 +71,9 @@ def test_what_a_channel_costs_does_not_move_its_score(scope):
     with torch.no_grad():
         for value in list(classifier.network.modules())[-1].parameters():
             value.zero_()
-    start = module.magnitude(classifier.network, units)
+    start = magnitude(classifier, units, any_context(x), GOAL)
     settings = Adversary(steps=4, batch_rows=16, frozen=True)
-    found = adversarial(classifier, units, any_context(x), settings, scope=scope, budget=0.3, round_to=1)
+    found = adversarial(classifier, units, any_context(x), Goal(scope, 0.3, 1), adversary=settings)
     assert all(torch.equal(score.float(), first.float()) for score, first in zip(found, start, strict=True))
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edgefair.compress.steps.pruning import fairprune
+from edgefair.compress.steps.pruning import Goal, fairprune, open_importance
 from edgefair.compress.steps.pruning.fairgrape import keep_order
 from edgefair.compress.steps.pruning.sample import batch_gradients, cross_entropy, draw
 from edgefair.compress.steps.pruning.step import Prune
@@ -17,6 +17,7 @@ from edgefair.errors import DataError
 from tests.compress.steps.prune_cases import CLASSES, any_context, built_in, classifier_of, context_of
 
 MINORITY = [6, 7]
+GOAL = Goal("local", budget=0.5, round_to=1)
 
 
 def two_signals():
@@ -114,7 +115,7 @@ def test_taylor_counts_every_batch_once():
     gradients = dict(zip(named, torch.autograd.grad(loss, list(named.values())), strict=True))
     change = {name: (value * gradients[name]).abs() for name, value in named.items()}
     expected = change["0.weight"].sum(dim=1) + change["0.bias"] + change["2.weight"].sum(dim=0)
-    for unit, score in zip(units, taylor(classifier, units, context), strict=True):
+    for unit, score in zip(units, taylor(classifier, units, context, GOAL), strict=True):
         if unit.name == "0":
             assert torch.allclose(score, expected.double(), rtol=1e-4)
 
@@ -138,12 +139,12 @@ def test_a_group_of_two_rows_and_an_empty_cell_give_finite_scores(importance, na
     group = torch.tensor([0] * 38 + [1] * 2)
     label = torch.tensor([i % CLASSES for i in range(38)] + [1, 1])
     context = context_of(x[:40], group, label)
-    step = Prune(0.5, importance=importance, scope="global")
+    rank, goal = open_importance(importance, {}), Goal("global", 0.5, 16)
     units, _ = find_units(classifier.network, x[:1])
-    scores = step._scores(classifier, units, context, 0.5)
+    scores = rank(classifier, units, context, goal)
     assert all(bool(torch.isfinite(score).all()) for score in scores)
     assert [len(score) for score in scores] == [unit.atoms for unit in units]
-    again = step._scores(classifier, units, context, 0.5)
+    again = rank(classifier, units, context, goal)
     assert all(torch.equal(one, other) for one, other in zip(scores, again, strict=True))
     assert all(value.grad is None for value in classifier.parameters())
 
@@ -174,6 +175,6 @@ def test_with_three_groups_fairprune_spares_the_one_that_fares_worst():
     context = context_of(x, rows % 3, torch.ones(90).long(), groups=("a", "b", "c"), classes=2)
     classifier = classifier_of(network, (3,))
     units, _ = find_units(network, x[:1])
-    (score,) = fairprune.fairprune(classifier, units, context, beta=0.5)
+    (score,) = fairprune.fairprune(classifier, units, context, GOAL, beta=0.5)
     assert int(score.argmax()) == 2
     assert score[2] > 0 > score[:2].max()

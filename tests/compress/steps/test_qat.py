@@ -14,10 +14,11 @@ from edgefair.compress.quantization.calibrate import calibrate
 from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.quantization.static import Precision, quantize_static
+from edgefair.compress.steps.base import Learned
 from edgefair.compress.steps.fake_quantize import Grid, Simulated
 from edgefair.compress.steps.fold_batch_norm import fold, foldable
 from edgefair.compress.steps.layers import used_layers
-from edgefair.compress.steps.qat import Learned, Qat, exportable, finish, ranges_of
+from edgefair.compress.steps.qat import Qat, ranges_of
 from edgefair.debias import Cells
 from edgefair.errors import ModelError
 from edgefair.exporters.torch_module import export_classifier
@@ -110,7 +111,7 @@ def simulated(classifier, step):
 
 def int8_file(classifier, chosen, folder, *, reduced=False):
     """The INT8 graph of a simulated classifier, which becomes a plain one."""
-    learned = finish(classifier)
+    learned = Qat(recipe()).finish(classifier)
     prepared = prepare_graph(export_classifier(classifier.eval(), SPEC, SHAPES, folder / "m.onnx"))
     calibrated = calibrate(prepared, [{"image": IMAGES[TRAINING].numpy()}], method="minmax")
     precision = Precision(reduced_nodes=None if reduced else frozenset())
@@ -181,18 +182,18 @@ def test_an_interrupted_fine_tune_ends_with_the_same_weights_and_ranges(tmp_path
     save_weights(whole, tmp_path / "w.safetensors")
     loaded = simulated(trained, step)
     load_weights(tmp_path / "w.safetensors", loaded)
-    assert finish(loaded) == finish(whole)
+    assert Qat(recipe()).finish(loaded) == Qat(recipe()).finish(whole)
 
 
 def test_finishing_leaves_a_plain_network_with_the_names_of_the_exported_weights(trained):
     made = simulated(trained, Qat(recipe()))
     layers = [name for name, module in made.network.named_modules() if isinstance(module, Simulated)]
     assert layers == ["0", "3", "8"]
-    learned = finish(made)
+    learned = Qat(recipe()).finish(made)
     assert list(learned) == [f"classifier.network.{name}.weight" for name in layers]
     assert [type(made.network.get_submodule(name)) for name in layers] == [nn.Conv2d, nn.Conv2d, nn.Linear]
     assert not any(name.endswith(("low", "high")) for name in made.state_dict())
-    assert finish(made) == {}
+    assert Qat(recipe()).finish(made) == {}
 
 
 def test_a_range_follows_the_batches_in_training_and_rests_in_evaluation():
@@ -269,7 +270,7 @@ def test_layers_of_a_transformer_are_found_though_the_exporter_renames_their_wei
     )
     classifier = Classifier(Preprocess(SPEC.inputs, SHAPES, PictureConfig()), network)
     made = simulated(classifier, Qat(recipe()))
-    learned = finish(made)
+    learned = Qat(recipe()).finish(made)
     prepared = prepare_graph(export_classifier(made.eval(), SPEC, SHAPES, tmp_path / "m.onnx"))
     assert len(learned) == len(used_layers(made)) == 8
     assert not set(learned) <= {item.name for item in prepared.graph.initializer}
@@ -281,7 +282,7 @@ def test_layers_of_a_transformer_are_found_though_the_exporter_renames_their_wei
 
 def test_layers_that_read_one_value_get_its_widest_range(tmp_path, trained):
     made = simulated(trained, Qat(recipe()))
-    learned = finish(made)
+    learned = Qat(recipe()).finish(made)
     prepared = prepare_graph(export_classifier(made.eval(), SPEC, SHAPES, tmp_path / "m.onnx"))
     twin = "classifier.network.8.weight"
     wide = Learned(-50.0, 0.5, learned[twin].weight)
@@ -333,14 +334,15 @@ def untrained(network):
 def test_layers_that_the_exported_graph_holds_otherwise_are_named_before_training_and_the_others_trained(tmp_path):
     classifier, step = untrained(Reused), Qat(recipe())
     before = copy.deepcopy(classifier.state_dict())
-    plan = exportable(step.plan(classifier, context_of(ROWS)), classifier, exported_to(tmp_path))
+    plan = step.plan(classifier, context_of(ROWS, exported=exported_to(tmp_path)))
     assert plan["whole"] == ["twice", "scaled"]
+    assert "weights in their place" in step.describe(plan, {})[1]
     assert list(plan["ranges"]) == ["stem", "head"]
     assert all(torch.equal(value, before[name]) for name, value in classifier.state_dict().items())
     made = copy.deepcopy(classifier)
     step.apply(made, json.loads(json.dumps(plan)))
     fit(made, tmp_path, epochs=2, rate=0.01, name="c")
-    learned = finish(made)
+    learned = Qat(recipe()).finish(made)
     prepared = exported_to(tmp_path)(made.eval())
     ranges = calibrate(prepared, [{"image": IMAGES[TRAINING].numpy()}], method="minmax")
     int8 = quantize_static(prepared, ranges | ranges_of(prepared, learned), recipe())
@@ -367,6 +369,6 @@ class Scaled(nn.Module):
 
 def test_a_network_of_which_the_export_holds_no_layer_is_refused_before_training(tmp_path):
     classifier = untrained(Scaled)
-    plan = Qat(recipe()).plan(classifier, context_of(ROWS))
+    context = context_of(ROWS, exported=exported_to(tmp_path))
     with pytest.raises(ModelError, match="other weights in place of layer"):
-        exportable(plan, classifier, exported_to(tmp_path))
+        Qat(recipe()).plan(classifier, context)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgefair.compress.steps.sparsity import Sparsify, finish
+from edgefair.compress.steps.sparsity import Sparsify
 from edgefair.debias import open_methods
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
@@ -76,7 +76,7 @@ def test_zeros_stay_zeros_through_a_fine_tune_whatever_treats_it(tmp_path, metho
     sparse(one, 0.75)
     before = {layer: one.network[layer].weight.detach().clone() for layer in (0, 4)}
     expected = fit(one, tmp_path / "run", *methods).eval()(torch.ones(2, 3, 4, 4))
-    finish(one)
+    Sparsify(0.5).finish(one)
     for layer, weight in before.items():
         trained = one.network[layer].weight
         assert isinstance(trained, nn.Parameter)
@@ -101,8 +101,8 @@ def test_what_was_interrupted_goes_on_to_the_same_weights(tmp_path):
     read = small()
     step.apply(read, plan)
     load_weights(tmp_path / "weights.safetensors", read)
-    finish(read)
-    finish(straight)
+    Sparsify(0.5).finish(read)
+    Sparsify(0.5).finish(straight)
     assert all(torch.equal(value, read.state_dict()[name]) for name, value in straight.state_dict().items())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from edgefair.compress.steps.base import Context
 from edgefair.compress.steps.layers import example_features
-from edgefair.compress.steps.pruning import Scope
+from edgefair.compress.steps.pruning import Goal
 from edgefair.compress.steps.pruning.choose import filled, leaving, rounded, smallest_share, wanted
 from edgefair.compress.steps.pruning.gates import Gates
 from edgefair.compress.steps.pruning.magnitude import magnitude
@@ -59,11 +59,9 @@ def adversarial(
     classifier: Classifier,
     units: Sequence[Unit],
     context: Context,
-    settings: Adversary,
+    goal: Goal,
     *,
-    scope: Scope,
-    budget: float,
-    round_to: int,
+    adversary: Adversary | None = None,
 ) -> list[Tensor]:
     """Scores learned with the weights: float64 [atoms] per unit. Weights change in place unless they are frozen.
 
@@ -75,21 +73,18 @@ def adversarial(
     The budget is no term of the loss: as one it starved the first layers, where a channel costs most. Its gradient
     would be the same in every step, beside that of a trained network's loss, which is small and changes its sign.
 
-    Args:
-        budget: share of the multiply-accumulates that is left in the end.
-        round_to: as in `Prune`.
-
     Raises:
         DataError: one group only, or a group without rows.
         ModelError: the game diverged.
     """
+    settings = adversary or Adversary()
     cells = context.rows.cells
     require_rows(cells)
     opponent = Adversarial()
     opponent.start(cells)
     network = classifier.network
     gated = Gates(network, units, example_features(classifier))
-    scores = [score.float().requires_grad_(True) for score in magnitude(network, units)]
+    scores = [score.float().requires_grad_(True) for score in magnitude(classifier, units, context, goal)]
     weights = [] if settings.frozen else [p for p in network.parameters() if p.requires_grad]
     players = [{"params": scores, "lr": settings.score_rate}, {"params": weights, "lr": settings.learning_rate}]
     optimizer = torch.optim.Adam(players[: 1 if settings.frozen else 2], foreach=False)
@@ -103,7 +98,7 @@ def adversarial(
             done = min(1.0, step / (ANNEAL * settings.steps))
             with torch.no_grad():
                 features = classifier.preprocess(*inputs)
-            hard = _open(gated, units, scores, 1 - done * (1 - budget), scope=scope, round_to=round_to)
+            hard = _open(gated, units, scores, replace(goal, budget=1 - done * (1 - goal.budget)))
             gates = [g + score - score.detach() for g, score in zip(hard, scores, strict=True)]
             logits = gated(features, gates)
             label = cells.label[index]
@@ -124,9 +119,19 @@ def adversarial(
     return [score.detach().double() for score in scores]
 
 
-def _open(
-    gated: Gates, units: Sequence[Unit], scores: Sequence[Tensor], budget: float, *, scope: Scope, round_to: int
+def adversarial_frozen(
+    classifier: Classifier,
+    units: Sequence[Unit],
+    context: Context,
+    goal: Goal,
+    *,
+    adversary: Adversary | None = None,
 ) -> list[Tensor]:
+    """The game of `adversarial` without training a weight."""
+    return adversarial(classifier, units, context, goal, adversary=replace(adversary or Adversary(), frozen=True))
+
+
+def _open(gated: Gates, units: Sequence[Unit], scores: Sequence[Tensor], goal: Goal) -> list[Tensor]:
     """1 where an atom stays and 0 where it leaves, float32 [atoms] per unit: the fewest leave that keep the budget."""
     detached = [score.detach() for score in scores]
 
@@ -139,13 +144,15 @@ def _open(
         return found
 
     def stay(share: float) -> list[float]:
-        return wanted(units, detached, share, scope=scope, round_to=round_to)
+        return wanted(units, detached, share, scope=goal.scope, round_to=goal.round_to)
 
     def enough(kept: Sequence[int]) -> bool:
-        return float(gated.macs(gates(kept))) <= budget
+        return float(gated.macs(gates(kept))) <= goal.budget
 
-    share = smallest_share(lambda share: enough(rounded(units, stay(share), round_to)), LEVELS)
-    return gates(rounded(units, stay(1.0), round_to) if share is None else filled(units, stay(share), enough, round_to))
+    share = smallest_share(lambda share: enough(rounded(units, stay(share), goal.round_to)), LEVELS)
+    if share is None:
+        return gates(rounded(units, stay(1.0), goal.round_to))
+    return gates(filled(units, stay(share), enough, goal.round_to))
 
 
 def _order(rows: int, wanted: int) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from edgefair.compress.steps.pruning import Scope
+from edgefair.compress.config import Scope
 from edgefair.compress.steps.pruning.units import Unit
 
 # No unit loses more than this share of its atoms.

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from edgefair.compress.steps.base import Context
-from edgefair.compress.steps.pruning import Scope
+from edgefair.compress.steps.pruning import Goal
 from edgefair.compress.steps.pruning.sample import batch_gradients, cross_entropy, draw
 from edgefair.compress.steps.pruning.scores import atom_scores
 from edgefair.compress.steps.pruning.units import Unit
 from edgefair.training.classifier import Classifier
 
 
-def fairgrape(classifier: Classifier, units: Sequence[Unit], context: Context, *, scope: Scope) -> list[Tensor]:
+def fairgrape(classifier: Classifier, units: Sequence[Unit], context: Context, goal: Goal) -> list[Tensor]:
     """Rank of every atom in the order in which it is kept, in (0, 1], 1 for the first: float64 [atoms] per unit.
 
     I_g = sum over batches of (|w| |dL_g/dw|)^2, summed over the weights of an atom, L_g the mean loss of group g. Atoms
@@ -37,7 +37,7 @@ def fairgrape(classifier: Classifier, units: Sequence[Unit], context: Context, *
                 total[name] = total[name] + square if name in total else square
         of_groups.append(atom_scores(classifier.network, units, total))
     per_unit = [torch.stack(scores) for scores in zip(*of_groups, strict=True)]
-    if scope == "local":
+    if goal.scope == "local":
         return [_rank(importance) for importance in per_unit]
     sizes = [unit.atoms for unit in units]
     return list(torch.split(_rank(torch.cat(per_unit, dim=1)), sizes))

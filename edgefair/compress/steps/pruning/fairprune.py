@@ -8,17 +8,20 @@ import torch
 from torch import Tensor
 
 from edgefair.compress.steps.base import Context
+from edgefair.compress.steps.pruning import Goal
 from edgefair.compress.steps.pruning.sample import GroupSample, batch_gradients, cross_entropy, draw
 from edgefair.compress.steps.pruning.scores import atom_scores
 from edgefair.compress.steps.pruning.units import Unit
-from edgefair.errors import DataError
+from edgefair.errors import DataError, UsageError
 from edgefair.training.classifier import Classifier
 
 # Rows of a batch. Every batch gives one square, so small ones give more of them to average, for nearly the same work.
 BATCH_ROWS = 8
 
 
-def fairprune(classifier: Classifier, units: Sequence[Unit], context: Context, *, beta: float) -> list[Tensor]:
+def fairprune(
+    classifier: Classifier, units: Sequence[Unit], context: Context, _goal: Goal, *, beta: float = 0.5
+) -> list[Tensor]:
     """I = sum of w^2 (h_worst - beta h_rest) / 2 over all weights that leave with an atom: float64 [atoms] per unit.
 
     h_g is the diagonal of the generalized Gauss-Newton matrix of the mean loss of group g, so w^2 h_g / 2 is what g
@@ -32,9 +35,12 @@ def fairprune(classifier: Classifier, units: Sequence[Unit], context: Context, *
         beta: above 0, what the loss of the others counts against.
 
     Raises:
+        UsageError: beta out of range.
         DataError: one group only, or a group without rows.
         ModelError: a gradient that is not finite.
     """
+    if beta <= 0:
+        raise UsageError(f"beta is {beta}", expected="above 0")
     samples = draw(context.rows.cells, context.seed)
     if len(samples) < 2:
         raise DataError("every training row is of one group", expected="two groups or more, for fairprune")

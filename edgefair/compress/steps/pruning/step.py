@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
-from edgefair.compress.steps.base import Context, Plan
+from edgefair.compress.config import IMPORTANCE_OPTIONS, RANDOM_WEIGHTS, CompressConfig, Measure, Scope
+from edgefair.compress.steps.base import Context, Plan, Project, Stage, Step, named
 from edgefair.compress.steps.cost import macs, parameters
 from edgefair.compress.steps.layers import example_features
-from edgefair.compress.steps.pruning import Importance, Measure, Scope
-from edgefair.compress.steps.pruning.adversarial import Adversary, adversarial
+from edgefair.compress.steps.pruning import Goal, open_importance
 from edgefair.compress.steps.pruning.choose import MOST, ROUND_TO, filled, leaving, rounded, smallest_share, wanted
 from edgefair.compress.steps.pruning.cut import cut
-from edgefair.compress.steps.pruning.fairgrape import fairgrape
-from edgefair.compress.steps.pruning.fairprune import fairprune
-from edgefair.compress.steps.pruning.magnitude import magnitude
-from edgefair.compress.steps.pruning.taylor import taylor
 from edgefair.compress.steps.pruning.units import Unit, find_units, removal
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.classifier import Classifier
@@ -32,23 +27,19 @@ NEAR = 0.98
 WORDS = {"macs": "MACs", "parameters": "parameters", "latency": "ms"}
 
 
-class Prune:
+class Prune(Step):
     """Remove the least important channels and heads until a share of the cost is gone.
 
     Args:
         ratio: share of the cost that is removed, above 0 and below 1.
         scope: `local` takes the same share from every layer, `global` compares channels across layers.
-        importance: `magnitude` (default), `taylor`; fairness-aware: `fairgrape`, `fairprune`, `adversarial`; `random`
-            as a control. `adversarial-frozen` plays the game of `adversarial` without training a weight.
+        importance: one of `IMPORTANCES`.
         measure: the cost: multiply-accumulates, parameters, or median latency on the first target.
-        of: cost that `ratio` is a share of; default: that of the network given. With the cost of the original network,
-            steps with growing ratios and fine-tunes between them end where a single step would.
         round_to: channels that stay are a multiple of this where a layer is wide enough (`choose.ROUND_TO`).
-        beta: of `fairprune`: what the other groups' loss counts against.
-        adversary: of `adversarial`.
+        options: of the importance.
 
     Raises:
-        UsageError: a setting out of range.
+        UsageError: a setting out of range, an unknown importance or one that has no such option.
     """
 
     def __init__(
@@ -56,32 +47,57 @@ class Prune:
         ratio: float,
         *,
         scope: Scope = "local",
-        importance: Importance = "magnitude",
+        importance: str = "magnitude",
         measure: Measure = "macs",
-        of: float | None = None,
         round_to: int = ROUND_TO,
-        beta: float = 0.5,
-        adversary: Adversary | None = None,
+        **options: Any,
     ) -> None:
         if not 0 < ratio < 1:
             raise UsageError(f"prune ratio is {ratio}", expected="above 0 and below 1: the share of the cost to remove")
-        for name, value, known in (
-            ("scope", scope, Scope),
-            ("importance", importance, Importance),
-            ("measure", measure, Measure),
-        ):
+        for name, value, known in (("scope", scope, Scope), ("measure", measure, Measure)):
             if value not in get_args(known):
                 raise UsageError(f"prune {name} is '{value}'", expected=f"one of {', '.join(get_args(known))}")
-        if round_to < 1 or beta <= 0 or (of is not None and of <= 0):
-            raise UsageError(f"round_to is {round_to}, beta {beta}, of {of}", expected="1 or more, and above 0")
+        if round_to < 1:
+            raise UsageError(f"round_to is {round_to}", expected="1 or more")
         self.ratio = ratio
         self.scope = scope
         self.importance = importance
         self.measure = measure
-        self.of = of
         self.round_to = round_to
-        self.beta = beta
-        self.adversary = adversary or Adversary()
+        self._rank = open_importance(importance, options)
+
+    @classmethod
+    def from_config(cls, compress: CompressConfig, project: Project) -> Iterator[Stage]:
+        """A stage for every round, each of which removes the same share of what is left.
+
+        Raises:
+            UsageError: a first target without a clock where a latency shall be reached.
+        """
+        if compress.prune is None:
+            return
+        if compress.measure == "latency" and not project.has_clock:
+            raise UsageError(
+                f"pruning shall reach a latency, and the first target '{project.target}' has no clock to believe",
+                fix="prune by macs or parameters, or put a target first that measures latency",
+            )
+        options: dict[str, Any] = {
+            key: getattr(compress, key) for key in ("scope", "importance", "measure", "round_to")
+        }
+        options |= {key: getattr(compress, key) for key in IMPORTANCE_OPTIONS.get(compress.importance, ())}
+        timed_on = {"target": project.target} if compress.measure == "latency" else {}
+        frozen = compress.importance in RANDOM_WEIGHTS
+        for number in range(1, compress.rounds + 1):
+            last = number == compress.rounds
+            ratio = compress.prune if last else 1 - (1 - compress.prune) ** (number / compress.rounds)
+            epochs = project.finetune.epochs if last else max(1, project.finetune.epochs // compress.rounds)
+            yield Stage(
+                "prune" if last else f"prune-{number}",
+                {"ratio": ratio, **options, **timed_on},
+                cls(ratio, **options),
+                None if frozen else project.finetune.model_copy(update={"epochs": epochs}),
+                fresh=frozen,
+                goes_on=not last,
+            )
 
     def check(self, classifier: Classifier) -> None:
         """Refuse a network that cannot be pruned, or not that far. It is not changed.
@@ -96,12 +112,15 @@ class Prune:
         cost = _costs(classifier)[self.measure]
         scores = [torch.zeros(unit.atoms) for unit in units]
         kept = rounded(units, self._wanted(units, scores, 1.0), self.round_to)
-        least, target = cost(_left(classifier, units, scores, kept)), self._target(cost(classifier))
+        least, target = cost(_left(classifier, units, scores, kept)), (1 - self.ratio) * cost(classifier)
         if least > target:
             raise self._too_far(least, target, whole)
 
     def plan(self, classifier: Classifier, context: Context) -> Plan:
         """Decide which channels leave. `adversarial` trains the weights in place; the others leave them alone.
+
+        Of the cost in `context.original`, where there is one, steps with growing ratios and fine-tunes between them end
+        where a single step would.
 
         The plan holds `cut` (what `apply` removes), `kept` (layer -> channels, or heads, that stay, and how many there
         were), `whole` (layers that cannot lose channels), and `before` and `after`: macs, parameters and, where it is
@@ -117,9 +136,10 @@ class Prune:
         if self.measure == "latency":
             costs["latency"] = _clock(context)
         before = {name: cost(classifier) for name, cost in costs.items()}
-        target = self._target(before[self.measure])
+        target = (1 - self.ratio) * context.original.get(self.measure, before[self.measure])
         context.progress.stage(f"ranking channels by {self.importance}")
-        scores = self._scores(classifier, units, context, min(1.0, target / before[self.measure]))
+        budget = min(1.0, target / before[self.measure])
+        scores = self._rank(classifier, units, context, Goal(self.scope, budget, self.round_to))
         kept = [unit.atoms for unit in units]
         tried = {tuple(kept): before[self.measure]}
 
@@ -167,30 +187,21 @@ class Prune:
         """
         cut(classifier.network, plan["cut"])
 
-    def _scores(self, classifier: Classifier, units: Sequence[Unit], context: Context, budget: float) -> list[Tensor]:
-        match self.importance:
-            case "magnitude":
-                return magnitude(classifier.network, units)
-            case "taylor":
-                return taylor(classifier, units, context)
-            case "fairgrape":
-                return fairgrape(classifier, units, context, scope=self.scope)
-            case "fairprune":
-                return fairprune(classifier, units, context, beta=self.beta)
-            case "adversarial" | "adversarial-frozen":
-                game = replace(self.adversary, frozen=self.adversary.frozen or self.importance == "adversarial-frozen")
-                return adversarial(
-                    classifier, units, context, game, scope=self.scope, budget=budget, round_to=self.round_to
-                )
-            case "random":
-                generator = torch.Generator().manual_seed(context.seed)
-                return [torch.rand(unit.atoms, generator=generator, dtype=torch.float64) for unit in units]
+    def describe(self, plan: Mapping[str, Any], original: Mapping[str, float]) -> tuple[str, ...]:
+        """What is left of the original network, and which layers were not pruned."""
+        macs, parameters = (plan["after"][name] / original[name] for name in ("macs", "parameters"))
+        what = "the network with random weights " if self.importance in RANDOM_WEIGHTS else ""
+        what += (
+            f"pruned {plan['scope']}ly by {plan['importance']} to {macs:.0%} of the multiply-accumulate operations and "
+            f"{parameters:.0%} of the parameters"
+        )
+        if not plan["whole"]:
+            return (what,)
+        whole = named(plan["whole"])
+        return (what, f"pruning left whole, because the forward pass expects all of their channels: {whole}")
 
     def _wanted(self, units: Sequence[Unit], scores: Sequence[Tensor], share: float) -> list[float]:
         return wanted(units, scores, share, scope=self.scope, round_to=self.round_to)
-
-    def _target(self, before: float) -> float:
-        return (1 - self.ratio) * (before if self.of is None else self.of)
 
     def _too_far(self, least: float, target: float, whole: Sequence[str]) -> ModelError:
         kept_whole = f"; {', '.join(whole[:5])} must stay whole" if whole else ""

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from edgefair.compress.steps.base import Context
+from edgefair.compress.steps.pruning import Goal
 from edgefair.compress.steps.pruning.sample import batch_gradients, cross_entropy, draw
 from edgefair.compress.steps.pruning.scores import atom_scores
 from edgefair.compress.steps.pruning.units import Unit
 from edgefair.training.classifier import Classifier
 
 
-def taylor(classifier: Classifier, units: Sequence[Unit], context: Context) -> list[Tensor]:
+def taylor(classifier: Classifier, units: Sequence[Unit], context: Context, _goal: Goal) -> list[Tensor]:
     """I = sum of |w dL/dw| over all weights that leave with an atom, L the mean loss of all rows: float64 [atoms].
 
     First order, per weight and then summed per filter (after Molchanov et al., "Importance estimation for neural
