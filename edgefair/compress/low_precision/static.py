@@ -29,10 +29,10 @@ class StaticInt8(LowPrecision):
         found = calibrate(prepared, on.batches, method=on.recipe.method, percentile=on.recipe.percentile)
         self._quantizer, self._few = Quantizer(prepared, found | on.learned, on.recipe), on.few
         layers, small = self._quantizer.nodes, small_layers(prepared)
-        self.nodes = (*self._quantizer.embeddings, *layers)
         self.small = frozenset() if small >= set(layers) else small
         self._quantizer.hold(Precision(float_nodes=self.small), self._few)
         self.left, self.held, self.notes = unquantizable_nodes(prepared), self._quantizer.held, on.notes
+        self.nodes = tuple(name for name in (*self._quantizer.embeddings, *layers) if name not in self.held)
         recipe = on.recipe.model_dump(mode="json")
         self.settings = {"int8": "static", "reduce_range": False, "calibration": recipe, "calibration_rows": on.rows}
 
