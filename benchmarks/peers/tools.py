@@ -15,10 +15,11 @@ import onnx
 from peers.cases import Case
 
 from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.dynamic import quantize_dynamic
 from edgefair.compress.quantization.placement import small_layers
 from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.compress.quantization.recipe import open_recipe
-from edgefair.compress.quantization.static import Precision, quantize_dynamic, quantize_static
+from edgefair.compress.quantization.static import Precision, quantize_static
 from edgefair.probe.device import fingerprint, saturates_int8
 
 SCRIPTS = Path(__file__).parent

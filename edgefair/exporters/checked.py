@@ -1,4 +1,4 @@
-"""Read, check and mark an ONNX model: the only way a graph enters the export."""
+"""Read and check an ONNX model: the only way a graph enters the export."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from google.protobuf.message import DecodeError
 
 from edgefair.errors import ModelError
 from edgefair.graphs.names import parts_of
-from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
 from edgefair.probe.regular import open_regular
 
 # Of an error of the libraries.
@@ -113,11 +112,3 @@ def drop_traces(model: onnx.ModelProto) -> None:
     for item in parts:
         del item.metadata_props[:]
         item.doc_string = ""
-
-
-def set_spec(model: onnx.ModelProto, spec: ModelSpec) -> None:
-    """Write the spec into the model's metadata, replacing an older one."""
-    kept = [item for item in model.metadata_props if item.key != SPEC_METADATA_KEY]
-    del model.metadata_props[:]
-    model.metadata_props.extend(kept)
-    model.metadata_props.add(key=SPEC_METADATA_KEY, value=spec.to_json())

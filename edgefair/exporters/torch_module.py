@@ -11,7 +11,8 @@ import onnx
 import torch
 
 from edgefair.errors import ModelError
-from edgefair.exporters.checked import checked_model, drop_traces, set_spec
+from edgefair.exporters.checked import checked_model, drop_traces
+from edgefair.graphs.metadata import set_spec
 from edgefair.training.classifier import Classifier, Deployable
 
 if TYPE_CHECKING:

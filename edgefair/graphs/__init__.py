@@ -1,4 +1,1 @@
-"""Tools on ONNX graphs that debiasing and compression both need.
-
-They know ONNX and nothing of the product: names, edits, inner values.
-"""
+"""Tools on ONNX graphs that treatments, exporters and compression share; none knows what a graph is changed for."""

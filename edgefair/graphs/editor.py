@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.errors import ModelError
+from edgefair.graphs.metadata import set_spec
 from edgefair.graphs.names import Names
-from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec, Reading
+from edgefair.graphs.outputs import set_outputs
+from edgefair.graphs.producers import producer, producers
+from edgefair.probe.onnx_files.spec import ModelSpec, Reading
 
 DECISION, SCORE = "decision", "score"
 
@@ -75,12 +78,12 @@ class Editor:
         Raises:
             ModelError: the probabilities do not come from a linear layer and a softmax.
         """
-        made_by = {name: node for node in self._graph.node for name in node.output}
+        made_by = producers(self._graph.node)
         reading = self.spec.reading
         logits = reading.output if reading.kind == "logits" else self._before_softmax(made_by)
-        node = _producer(made_by, logits, through=_COPIES)
+        node = producer(made_by, logits, through=_COPIES)
         if node is not None and node.op_type == "Add":
-            node = next((found for item in node.input if (found := _producer(made_by, item, through=_COPIES))), None)
+            node = next((found for item in node.input if (found := producer(made_by, item, through=_COPIES))), None)
         if node is not None and node.op_type == "Mul":
             node = next((found for item in node.input if (found := _integer_product(made_by, item))), node)
         if node is None or node.op_type not in {"Gemm", "MatMul", "MatMulInteger"}:
@@ -120,7 +123,7 @@ class Editor:
         """A model that gives some inner float values as its only outputs."""
         shown = onnx.ModelProto()
         shown.CopyFrom(self.model)
-        _set_outputs(shown, [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names])
+        set_outputs(shown, [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names])
         return shown
 
     def finished(self, decision: str, score: str, threshold: float | None) -> tuple[onnx.ModelProto, ModelSpec]:
@@ -136,7 +139,7 @@ class Editor:
         }
         self._rename(given)
         decision, score = given[decision], given[score]
-        _set_outputs(
+        set_outputs(
             self.model,
             [
                 helper.make_tensor_value_info(decision, TensorProto.INT64, ["rows"]),
@@ -144,10 +147,7 @@ class Editor:
             ],
         )
         spec = replace(self.spec, reading=Reading(output=decision, kind="label", threshold=threshold, score=score))
-        kept = [item for item in self.model.metadata_props if item.key != SPEC_METADATA_KEY]
-        del self.model.metadata_props[:]
-        self.model.metadata_props.extend(kept)
-        self.model.metadata_props.add(key=SPEC_METADATA_KEY, value=spec.to_json())
+        set_spec(self.model, spec)
         onnx.checker.check_model(self.model)
         return self.model, spec
 
@@ -166,17 +166,9 @@ class Editor:
 _COPIES = frozenset({"QuantizeLinear", "DequantizeLinear", "Identity"})
 
 
-def _producer(made_by: dict[str, onnx.NodeProto], name: str, *, through: frozenset[str]) -> onnx.NodeProto | None:
-    """The node that a value comes from, some operators looked through; None for an input or a constant."""
-    node = made_by.get(name)
-    while node is not None and node.op_type in through:
-        node = made_by.get(node.input[0])
-    return node
-
-
 def _integer_product(made_by: dict[str, onnx.NodeProto], name: str) -> onnx.NodeProto | None:
     """The MatMulInteger on dynamically quantized features that a value is scaled from."""
-    node = _producer(made_by, name, through=frozenset({"Cast"}))
+    node = producer(made_by, name, through=frozenset({"Cast"}))
     if node is None or node.op_type != "MatMulInteger":
         return None
     quantizer = made_by.get(node.input[0])
@@ -194,21 +186,3 @@ def decision_by_weights(editor: Editor, score: str, weights: NDArray[np.float32]
     """Any number of classes: argmax over weights [classes] * P(class); the decision's name."""
     weighed = editor.add("Mul", [score, editor.constant(weights)])
     return editor.add("ArgMax", [weighed], axis=1, keepdims=0)
-
-
-def _set_outputs(model: onnx.ModelProto, outputs: Sequence[onnx.ValueInfoProto]) -> None:
-    """Replace the outputs and drop what no output needs."""
-    graph = model.graph
-    del graph.output[:]
-    graph.output.extend(outputs)
-    needed = {item.name for item in outputs}
-    kept = []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            kept.append(node)
-            needed |= set(node.input)
-    kept.reverse()
-    constants = [item for item in graph.initializer if item.name in needed]
-    del graph.node[:], graph.initializer[:], graph.value_info[:]
-    graph.node.extend(kept)
-    graph.initializer.extend(constants)

@@ -9,6 +9,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgefair.errors import ModelError
+from edgefair.graphs.outputs import exposed
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.runtimes.models import load
 from edgefair.scratch import work_folder
@@ -29,14 +30,10 @@ def inner_values(
     Raises:
         ModelError: onnxruntime cannot run the graph.
     """
-    shown = onnx.ModelProto()
-    shown.CopyFrom(model)
-    del shown.graph.output[:]
-    shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     try:
         with work_folder() as folder:
             path = folder / "model.onnx"
-            onnx.save_model(shown, path)
+            onnx.save_model(exposed(model, names), path)
             loaded = load(str(path), _AS_WRITTEN)
         for batch in batches:
             yield loaded.run(batch, names)

@@ -18,6 +18,7 @@ from edgefair.joint import Group, group_name
 from edgefair.probe.inputs.features import plain_text
 from edgefair.progress import Progress, silent
 from edgefair.report.results.diagnosis import FEW_ROWS, AttributeExposure, Diagnosis, Exposure, who_loses_first
+from edgefair.workflow.measurement.sampling import draw_cells, stands_for
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.vocabulary import categories_of
 
@@ -98,7 +99,10 @@ def diagnose(
     classifier = load_classifier(finished)
     base = config.policy.base_attributes
     joint = _groups(data, base, config.policy.joint_groups)
-    sample = _sample(joint, data, rows, config.seed)
+    labels = len(data.classes)
+    cell = joint.train * labels + data.train.label
+    taken = draw_cells(cell, rows, lambda at: [config.seed, 11, *divmod(at, labels)])
+    sample = _Sample(taken, stands_for(cell, taken))
     norm = weight_norm(classifier)
     noisy = _confidently_other(classifier, data.validation, finished.spec, progress)
     parted = [
@@ -140,21 +144,6 @@ def _groups(data: DataSet, attributes: tuple[str, ...], declared: tuple[Group, .
     position = {group: index for index, group in enumerate(values)}
     places = [np.array([position[item] for item in found], dtype=np.int64) for found in (of_train, of_validation)]
     return _Groups(values, places[0][train], places[1][validation])
-
-
-def _sample(joint: _Groups, data: DataSet, most: int, seed: int) -> _Sample:
-    """Up to `most` rows of every cell, drawn by the seed."""
-    label = data.train.label
-    chosen, stands_for = [], []
-    for g in range(len(joint.values)):
-        for y in range(len(data.classes)):
-            members = np.flatnonzero((joint.train == g) & (label == y))
-            if len(members) == 0:
-                continue
-            taken = np.sort(np.random.default_rng([seed, 11, g, y]).permutation(members)[:most])
-            chosen.append(taken)
-            stands_for.append(np.full(len(taken), len(members) / len(taken)))
-    return _Sample(np.concatenate(chosen), np.concatenate(stands_for))
 
 
 def _exposure(

@@ -9,8 +9,8 @@ from pathlib import Path
 import onnx
 
 from edgefair.compress.analysis.sensitivity import Comparison, Effect
+from edgefair.compress.low_precision.base import ActivationHarm
 from edgefair.compress.quantization.prepare import weight_name
-from edgefair.compress.search.search import Choice
 from edgefair.config import Config, with_compress
 from edgefair.data.dataset import load
 from edgefair.data.groups import joint_groups
@@ -24,8 +24,9 @@ from edgefair.report.results.explanation import Cell, Cells, Explanation, Layer,
 from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
 from edgefair.workflow.compression.candidates import Candidates
-from edgefair.workflow.explanation.activations import ActivationHarm, activation_harm
-from edgefair.workflow.explanation.layers import Effects, Maker, layer_effects
+from edgefair.workflow.compression.recipes import recipe_of
+from edgefair.workflow.explanation.activations import activation_harm
+from edgefair.workflow.explanation.layers import Effects, layer_effects
 from edgefair.workflow.explanation.subject import Subject, subject_of
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import Cells as StratifiedCells
@@ -75,21 +76,20 @@ def explain(
         subject = subject_of(config, data, model=model, run=name, weights=weights, to=to, progress=progress)
         config = _compressing(config, subject)
         candidates = Candidates(config, data, subject.dense, None, work, progress)
-        recipe = subject.recipe or candidates.recipe(Choice(None, config.compress.calibration))
-        maker = Maker(candidates, recipe, progress)
+        low = candidates.graphs.low_precision(None, subject.recipe or recipe_of(config, config.compress.calibration))
         cells = cells_of(config, data)
         held = draw(data.validation, config, cells, rows, 19)
         seen = draw(data.train, config, cells, rows, 23)
-        harm = activation_harm(subject, maker, seen, config.seed, progress)
+        harm = activation_harm(subject, low, seen, config.seed, progress)
         progress.stage(f"starting {config.targets[0]}")
         with TargetAnswers(load_profile(config.targets[0]), held.rows, subject.dense.spec) as answers:
             sample = sample_of(held, config)
-            comparison, effects = layer_effects(maker, answers, subject.dense.spec, sample, prune_share, progress)
-    by_name = {node.name: node for node in maker.prepared.graph.node}
-    weights_of = {item.name for item in maker.prepared.graph.initializer}
+            comparison, effects = layer_effects(low, answers, subject.dense.spec, sample, prune_share, progress)
+    by_name = {node.name: node for node in low.prepared.graph.node}
+    weights_of = {item.name for item in low.prepared.graph.initializer}
     return Explanation(
         model=subject.shown_as,
-        int8=None if maker.kind == "fp16" else maker.kind,
+        int8=low.settings.get("int8"),
         target=config.targets[0],
         source=data.source,
         rows_per_cell=rows,
@@ -102,7 +102,7 @@ def explain(
             for index, (group, label) in enumerate(cells)
         ),
         layers=tuple(_layer(item, by_name[item.node], weights_of, harm) for item in effects),
-        notes=_notes(subject, maker, cells, held),
+        notes=_notes(subject, (*harm.notes, *low.notes), cells, held),
     )
 
 
@@ -154,7 +154,7 @@ def _said(policy: Policy, comparison: Comparison, rows: TableRows, classes: tupl
     )
 
 
-def _notes(subject: Subject, maker: Maker, cells: StratifiedCells, held: Drawn) -> tuple[str, ...]:
+def _notes(subject: Subject, found: tuple[str, ...], cells: StratifiedCells, held: Drawn) -> tuple[str, ...]:
     empty = [f"{group_name(g)}, {y}" for (g, y), rows in zip(cells, held.counts.tolist(), strict=True) if rows == 0]
     return (
         *(
@@ -165,11 +165,6 @@ def _notes(subject: Subject, maker: Maker, cells: StratifiedCells, held: Drawn) 
             if subject.trained
             else []
         ),
-        *(
-            ["dynamic INT8 finds its ranges while it runs, row by row: it cuts nothing off"]
-            if maker.kind == "dynamic"
-            else []
-        ),
-        *maker.notes,
+        *found,
         *([f"no validation rows: {'; '.join(empty)}"] if empty else []),
     )

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.cli import main
-from edgefair.exporters.checked import set_spec
+from edgefair.graphs.metadata import set_spec
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 
 ROWS = 4000

@@ -11,9 +11,10 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import balanced_accuracy_score
 
 from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.dynamic import quantize_dynamic
 from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.compress.quantization.recipe import open_recipe
-from edgefair.compress.quantization.static import quantize_dynamic, quantize_static
+from edgefair.compress.quantization.static import quantize_static
 from edgefair.data.files.table import Categories
 from edgefair.debias import open_post_method
 from edgefair.debias.last_layer import LastLayer

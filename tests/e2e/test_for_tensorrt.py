@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from edgefair.compress.low_precision import LOW_PRECISIONS
 from edgefair.compress.search.search import Choice
 from edgefair.config import load_config, with_compress
 from edgefair.data.dataset import load
@@ -49,9 +50,9 @@ def test_texts_get_static_int8(project, tmp_path):
     config = with_compress(load_config(project / "edgefair.yaml"), int8="auto")
     exported(tmp_path, "text-transformer")
     dense = Dense(built("text-transformer")[1], tmp_path / "text-transformer.onnx", {})
-    assert numerics_of(config, dense).kind == "dynamic"
+    assert numerics_of(config, dense).kind is LOW_PRECISIONS["dynamic"]
     for target in ("tensorrt", "onnxruntime-tensorrt"):
-        assert numerics_of(config.model_copy(update={"targets": [target]}), dense).kind == "static"
+        assert numerics_of(config.model_copy(update={"targets": [target]}), dense).kind is LOW_PRECISIONS["static"]
 
 
 def test_dynamic_int8_is_refused_before_a_device_is_asked(project):

@@ -206,7 +206,7 @@ def test_rows_of_a_dynamically_quantized_model_do_not_decide_about_each_other(he
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    from edgefair.compress.quantization.static import quantize_dynamic
+    from edgefair.compress.quantization.dynamic import quantize_dynamic
     from edgefair.probe.runtimes.models import load
 
     weights = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)

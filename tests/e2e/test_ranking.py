@@ -20,8 +20,8 @@ def test_the_layer_that_does_most_harm_comes_first_in_dynamic_int8_and_fp16_too(
     data = load(config.data, base=config.base, roles=("train", "validation"))
     dense = trained_model(config, "plain", tmp_path / "dense" / "model.onnx", silent)
     candidates = Candidates(config, data, dense, "plain", tmp_path, silent)
-    prepared = candidates.prepared(None)
-    *_, harmful = nodes = candidates.nodes(None)
+    prepared = candidates.sources.prepared(None)
+    *_, harmful = nodes = candidates.graphs.nodes(None)
     assert len(nodes) == 3
 
     def graph(choice):

@@ -129,11 +129,14 @@ def test_what_int8_would_compute_wrongly_is_put_back_into_float_before_it_ships(
     model.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "least"))
     onnx.save_model(model, project / "m.onnx")
     monkeypatch.setattr("edgefair.compress.quantization.placement.Graph._holds_zero", lambda self, clamp: True)
-    monkeypatch.setattr("edgefair.workflow.compression.low_precision.small_layers", lambda prepared: frozenset())
+    monkeypatch.setattr("edgefair.compress.low_precision.static.small_layers", lambda prepared: frozenset())
     report = exported(project, project / "m.onnx", "--int8", "static", "--no-repair")
     assert any(note.startswith("'wide' stays in float, as its INT8 form is wrong") for note in report["notes"])
     settings = json.loads((project / "dist/small/manifest.json").read_text())["settings"]
     assert settings["float_nodes"] == ["wide"]
+    explained = run("explain", project / "dist/small", "-c", project / "edgefair.yaml", "--rows", 4, "--json")
+    assert explained.exit_code == 0, explained.output
+    assert [layer["node"] for layer in json.loads(explained.stdout)["layers"]] == ["last"]
 
 
 def test_layers_that_are_too_small_to_gain_are_named_among_those_in_float(project):

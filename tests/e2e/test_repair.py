@@ -6,6 +6,7 @@ import pytest
 
 import edgefair
 from edgefair.bundle.manifest import open_bundle
+from edgefair.compress.low_precision import LOW_PRECISIONS
 from edgefair.config import load_config
 from edgefair.progress import Progress
 from edgefair.workflow.compression.repair import moves_of
@@ -105,7 +106,15 @@ def test_a_treatment_that_the_recipe_leaves_no_room_for_is_not_tried(project, tr
         debias__post=[{"method": name} for name in treated],
     )
     config = load_config(project / "edgefair.yaml")
-    assert moves_of(config, corrects_bias=True).allowed == left
+    assert moves_of(config, LOW_PRECISIONS["static"], corrects_bias=True).allowed == left
+
+
+@pytest.mark.parametrize("name", [*LOW_PRECISIONS, None])
+def test_a_move_that_the_low_precision_does_not_know_is_not_tried(project, name):
+    config = load_config(project / "edgefair.yaml")
+    kind = None if name is None else LOW_PRECISIONS[name]
+    known = {"seven-bit", "bias", "calibration"} if name == "static" else set()
+    assert moves_of(config, kind, corrects_bias=True).allowed == known | {"float", "prune"}
 
 
 def test_a_dense_model_that_keeps_no_gate_is_not_tried_to_be_repaired(trained):

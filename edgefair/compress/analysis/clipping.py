@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from edgefair.compress.analysis.out_of_range import value_shares
 from edgefair.compress.quantization.prepare import STATIC_OPS
+from edgefair.graphs.producers import decoder, producers
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +44,12 @@ class InputRange:
 
 def input_ranges(quantized: onnx.ModelProto) -> dict[str, InputRange]:
     """Layer -> range of its 8-bit input, for the layers of a QDQ graph that have one."""
-    made_by = {name: node for node in quantized.graph.node for name in node.output}
+    made_by = producers(quantized.graph.node)
     constants = {item.name: item for item in quantized.graph.initializer}
     found = {}
     for node in quantized.graph.node:
-        source = made_by.get(node.input[0]) if node.op_type in STATIC_OPS else None
-        if source is None or source.op_type != "DequantizeLinear" or source.input[1] not in constants:
+        source = decoder(made_by, node.input[0]) if node.op_type in STATIC_OPS else None
+        if source is None or source.input[1] not in constants:
             continue
         step = float(numpy_helper.to_array(constants[source.input[1]]).reshape(-1)[0])
         zero = numpy_helper.to_array(constants[source.input[2]]) if len(source.input) > 2 else np.zeros(1, np.uint8)

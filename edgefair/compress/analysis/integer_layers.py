@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
+
+from edgefair.graphs.producers import decoder, producers, readers
 
 Integers = NDArray[np.int32]
 _ROUNDED_AWAY = frozenset({"Relu", "Clip"})
@@ -98,20 +101,16 @@ def quantized_layers(model: onnx.ModelProto) -> tuple[QuantizedLayer, ...]:
     A Conv whose output is not quantized runs in float.
     """
     graph = model.graph
-    made_by = {name: node for node in graph.node for name in node.output}
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
+    made_by, read_by = producers(graph.node), readers(graph.node)
     constants = {item.name: item for item in graph.initializer}
     found = []
     for node in graph.node:
         if node.op_type not in {"Conv", "Gemm", "MatMul"}:
             continue
-        source, weights = (_dequantizer(made_by, name) for name in node.input[:2])
+        source, weights = (decoder(made_by, name) for name in node.input[:2])
         if source is None or weights is None or weights.input[0] not in constants:
             continue
-        if node.op_type == "Conv" and not _is_quantized(node.output[0], readers):
+        if node.op_type == "Conv" and not _is_quantized(node.output[0], read_by):
             continue
         layer = _layer(node, source, weights, constants)
         if layer is not None:
@@ -119,16 +118,11 @@ def quantized_layers(model: onnx.ModelProto) -> tuple[QuantizedLayer, ...]:
     return tuple(found)
 
 
-def _dequantizer(made_by: dict[str, onnx.NodeProto], name: str) -> onnx.NodeProto | None:
-    node = made_by.get(name)
-    return node if node is not None and node.op_type == "DequantizeLinear" else None
-
-
-def _is_quantized(name: str, readers: dict[str, list[onnx.NodeProto]]) -> bool:
+def _is_quantized(name: str, read_by: Mapping[str, Sequence[onnx.NodeProto]]) -> bool:
     """Whether a value is quantized, at once or behind an activation that becomes part of the rounding."""
-    following = readers.get(name, [])
+    following = read_by.get(name, ())
     if len(following) == 1 and following[0].op_type in _ROUNDED_AWAY:
-        return _is_quantized(following[0].output[0], readers)
+        return _is_quantized(following[0].output[0], read_by)
     return bool(following) and all(node.op_type == "QuantizeLinear" for node in following)
 
 

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from edgefair.compress.quantization.histogram import Histogram
 from edgefair.compress.quantization.placement import Graph, pairable
 from edgefair.compress.quantization.prepare import unquantizable_nodes
 from edgefair.errors import DataError, ModelError
 from edgefair.exporters.conversion import first_line
+from edgefair.graphs.outputs import exposed
 
 Method = Literal["minmax", "entropy", "percentile"]
 Ranges = dict[str, tuple[float, float]]
@@ -127,7 +127,7 @@ class _Runner:
         options.enable_cpu_mem_arena = False
         with _as_model_errors():
             self._session = onnxruntime.InferenceSession(
-                _exposed(prepared, names).SerializeToString(), options, providers=["CPUExecutionProvider"]
+                exposed(prepared, names).SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
         inputs = self._session.get_inputs()
         self._free = all(not isinstance(item.shape[0] if item.shape else None, int) for item in inputs)
@@ -155,12 +155,3 @@ def _as_model_errors() -> Iterator[None]:
         yield
     except Exception as error:
         raise ModelError(f"calibration cannot run the graph: {first_line(error)}") from error
-
-
-def _exposed(prepared: onnx.ModelProto, names: tuple[str, ...]) -> onnx.ModelProto:
-    """The graph with these values as its outputs, which also keeps the optimizer from fusing them away."""
-    shown = onnx.ModelProto()
-    shown.CopyFrom(prepared)
-    del shown.graph.output[:]
-    shown.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
-    return shown

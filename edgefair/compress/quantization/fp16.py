@@ -13,15 +13,12 @@ from edgefair.compress.quantization.rewrites.fp16_rewrite import Conversion
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
 from edgefair.graphs.names import Names
+from edgefair.graphs.quantized import is_quantized
 
 # What is worth computing in half precision; the region of half lies between the first and the last of these.
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"})
 # Their results are small whatever comes in, so an overflow ends here.
 BOUNDED = frozenset({"Softmax", "Sigmoid", "HardSigmoid", "Tanh", "Erf", "Clip", "LayerNormalization"}) | PRODUCTS
-QUANTIZED = frozenset({
-    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv",
-    "QLinearMatMul",
-})  # fmt: skip
 NARROW: dict[int, str] = {TensorProto.FLOAT16: "FP16", TensorProto.BFLOAT16: "BF16"}
 LARGEST = float(np.finfo(np.float16).max)
 SMALLEST = float(np.finfo(np.float16).smallest_subnormal)
@@ -69,7 +66,7 @@ def half_products(model: onnx.ModelProto) -> tuple[str, ...]:
 
 def _check(model: onnx.ModelProto, float_nodes: frozenset[str]) -> None:
     for node in model.graph.node:
-        if node.op_type in QUANTIZED or node.op_type.startswith("QLinear"):
+        if is_quantized(node):
             raise ModelError(
                 f"the graph is quantized already ({node.op_type} '{node.name}')",
                 expected="an FP32 model",

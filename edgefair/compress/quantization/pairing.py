@@ -6,6 +6,7 @@ import onnx
 from onnx import numpy_helper
 
 from edgefair.compress.quantization.placement import CLAMPS
+from edgefair.graphs.producers import decoder, producers
 
 # What `keep_sums_apart` writes in another way.
 SAME = frozenset({("Add", "Sum")})
@@ -28,7 +29,7 @@ class Pairing:
         self.constant = {item.name: item for item in prepared.graph.initializer}
         self.made = {item.name: item for item in quantized.graph.initializer}
         self._own = {node.name: node for node in quantized.graph.node}
-        self._made_by = {name: node for node in quantized.graph.node for name in node.output}
+        self._made_by = producers(quantized.graph.node)
         self._clamp = {node.input[0]: node for node in reversed(self.nodes) if node.op_type in CLAMPS}
         self._values = {*self.inputs, *(name for node in self.nodes for name in node.output)}
         by_name = {node.name: node for node in self.nodes}
@@ -83,8 +84,7 @@ class Pairing:
 
     def decoder(self, value: str) -> onnx.NodeProto | None:
         """The DequantizeLinear that gives a value."""
-        node = self._made_by.get(value)
-        return node if node is not None and node.op_type == "DequantizeLinear" else None
+        return decoder(self._made_by, value)
 
     def decoded(self, value: str) -> str | None:
         """What an FP32 value is behind its codes; None where it has none."""

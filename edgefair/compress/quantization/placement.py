@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Set
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from edgefair.compress.quantization.prepare import STATIC_OPS, quantizable_nodes, weight_name
+from edgefair.graphs.producers import producers, readers
 
 # Read INT8 and give INT8 where everything around them does.
 ARITHMETIC = frozenset({"Add", "Concat", "GlobalAveragePool", "AveragePool"})
@@ -47,10 +47,7 @@ class Graph:
         self.constant = {item.name: item for item in prepared.graph.initializer}
         self.outputs = {item.name for item in prepared.graph.output}
         self.layers = frozenset(quantizable_nodes(prepared))
-        self.readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
-        for node in self.nodes:
-            for name in dict.fromkeys(node.input):
-                self.readers[name].append(node)
+        self.readers = readers(self.nodes)
         self.clamp = {
             node.input[0]: node
             for node in self.nodes
@@ -190,7 +187,7 @@ def place_for_tensorrt(graph: Graph, quantized: Set[str], held: Set[str] = froze
         quantized: names of the linear layers in INT8.
         held: names of other nodes that read float.
     """
-    made_by = {name: node for node in graph.nodes for name in node.output}
+    made_by = producers(graph.nodes)
     placement = Placement()
     for node in graph.nodes:
         if node.name in quantized:
@@ -199,13 +196,9 @@ def place_for_tensorrt(graph: Graph, quantized: Set[str], held: Set[str] = froze
         if (
             node.op_type == "Add"
             and node.name not in held
-            and any(_made_in(made_by, name, quantized) for name in node.input)
+            and any(name in made_by and made_by[name].name in quantized for name in node.input)
         ):
             for name in node.input:
                 if name in placement.read:
                     placement.read[name].append(node.name)
     return placement
-
-
-def _made_in(made_by: dict[str, onnx.NodeProto], name: str, names: Set[str]) -> bool:
-    return name in made_by and made_by[name].name in names

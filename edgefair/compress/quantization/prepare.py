@@ -7,7 +7,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -17,7 +17,9 @@ from edgefair.compress.quantization.rewrites.gemm import without_factors
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
 from edgefair.exporters.conversion import first_line, quietly
+from edgefair.graphs.metadata import take_metadata
 from edgefair.graphs.names import Names
+from edgefair.graphs.quantized import is_quantized
 from edgefair.scratch import work_folder
 
 # Everything else (scaling, one-hot, softmax, the decision) costs little and would lose precision for nothing.
@@ -26,19 +28,44 @@ STATIC_OPS = ("Conv", "Gemm", "MatMul")
 DYNAMIC_OPS = ("MatMul", "Gemm", "Gather")
 # A smaller table is not worth the nodes that decode it.
 TABLE = 1 << 16
-# Per-channel scales entered QuantizeLinear with opset 13, DynamicQuantizeLinear came with 11.
-OLDEST = {"static": 13, "dynamic": 11}
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
-QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulNBits", "QGemm"})
 # Left in a prepared graph's metadata, and removed with the quantizer's own marks once it is quantized.
 PREPARED = "edgefair.prepared"
 MARKS = frozenset({PREPARED, "onnx.infer", "onnx.quant.pre_process"})
 
-Kind = Literal["static", "dynamic"]
+
+@dataclass(frozen=True)
+class Needs:
+    """What a graph must have to become INT8.
+
+    Attributes:
+        name: of this kind of INT8.
+        opset: the oldest.
+        operators: one of these.
+        lacking: what is said of a graph without one.
+        fix: what helps it.
+    """
+
+    name: str
+    opset: int
+    operators: tuple[str, ...]
+    lacking: str
+    fix: str
 
 
-def check_quantizable(model: onnx.ModelProto, kind: Kind) -> None:
+# Per-channel scales entered QuantizeLinear with opset 13, DynamicQuantizeLinear came with 11.
+STATIC = Needs("static INT8", 13, STATIC_OPS, "the graph has nothing to quantize", "leave --int8 out")
+DYNAMIC = Needs(
+    "dynamic INT8",
+    11,
+    DYNAMIC_OPS,
+    "the graph has nothing to quantize dynamically",
+    "convolutions are quantized by --int8 static",
+)
+
+
+def check_quantizable(model: onnx.ModelProto, needs: Needs) -> None:
     """Refuse what cannot become INT8, at no cost.
 
     Raises:
@@ -46,19 +73,26 @@ def check_quantizable(model: onnx.ModelProto, kind: Kind) -> None:
             version without the operators that are needed; nothing to quantize.
     """
     _check_nodes(model)
-    _check_opset(model, OLDEST[kind], f"{kind} INT8")
-    wanted = STATIC_OPS if kind == "static" else DYNAMIC_OPS
-    if not any(node.op_type in wanted for node in _inlined(model).graph.node):
-        raise ModelError(
-            "the graph has nothing to quantize" + (" dynamically" if kind == "dynamic" else ""),
-            expected=f"at least one of {', '.join(wanted)}",
-            fix="convolutions are quantized by --int8 static" if kind == "dynamic" else "leave --int8 out",
-        )
+    _check_opset(model, needs.opset, needs.name)
+    if not any(node.op_type in needs.operators for node in _inlined(model).graph.node):
+        raise ModelError(needs.lacking, expected=f"at least one of {', '.join(needs.operators)}", fix=needs.fix)
+
+
+def check_batches(model: onnx.ModelProto) -> None:
+    """Refuse a graph for one row at a time, whose ranges cannot be observed on batches of calibration rows."""
+    for item in model.graph.input:
+        dims = item.type.tensor_type.shape.dim
+        if dims and dims[0].dim_value == 1:
+            raise ModelError(
+                f"input '{item.name}' takes exactly 1 row at a time, and static INT8 is calibrated on batches",
+                expected="a dynamic first dimension",
+                fix="export it with a dynamic batch; as it is it can be verified, and exported without --int8",
+            )
 
 
 def _check_nodes(model: onnx.ModelProto) -> None:
     for node in _inlined(model).graph.node:
-        if node.op_type in QUANTIZED or node.op_type.startswith("QLinear") or node.op_type.endswith("Integer"):
+        if is_quantized(node):
             raise ModelError(
                 f"the graph is quantized already: node '{node.name}' is a {node.op_type}",
                 expected="an FP32 graph",
@@ -106,15 +140,14 @@ def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     if any(item.key == PREPARED for item in model.metadata_props):
         return model
     _check_nodes(model)
-    _check_opset(model, OLDEST["dynamic"], "low precision")
+    _check_opset(model, DYNAMIC.opset, "low precision")
     if not any(node.op_type in {*STATIC_OPS, *DYNAMIC_OPS} for node in _inlined(model).graph.node):
-        check_quantizable(model, "static")
+        check_quantizable(model, STATIC)
     prepared = _optimized(_inlined(model))
     drop_unused_domains(prepared)
     without_factors(prepared)
     _name_nodes(prepared)
-    del prepared.metadata_props[:]
-    prepared.metadata_props.extend(item for item in model.metadata_props if item.key not in MARKS)
+    take_metadata(prepared, model, without=MARKS)
     for key in sorted(MARKS):
         prepared.metadata_props.add(key=key, value="onnxruntime.quant")
     return checked_model(prepared)

@@ -15,6 +15,7 @@ from edgefair.compress.quantization.prepare import MARKS, weight_name
 from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.quantization.weights import Codes
 from edgefair.errors import ModelError
+from edgefair.graphs.metadata import take_metadata
 from edgefair.graphs.names import Names
 
 LARGEST_BIAS = 2**31 - 1
@@ -118,7 +119,7 @@ class Writer:
         )
         model = helper.make_model(graph, opset_imports=prepared.opset_import, ir_version=prepared.ir_version)
         model.producer_name, model.producer_version = prepared.producer_name, prepared.producer_version
-        model.metadata_props.extend(item for item in prepared.metadata_props if item.key not in MARKS)
+        take_metadata(model, prepared, without=MARKS)
         return model
 
     def _connect(self, node: onnx.NodeProto) -> None:

@@ -1,8 +1,7 @@
-"""INT8: static, as QuantizeLinear/DequantizeLinear pairs around layers, and dynamic by onnxruntime's quantizer."""
+"""Static INT8, as QuantizeLinear/DequantizeLinear pairs around layers."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,28 +15,19 @@ from edgefair.compress.quantization.agreement import check_agreement, disagreeme
 from edgefair.compress.quantization.calibrate import Ranges
 from edgefair.compress.quantization.placement import Graph, place_for_cpu, place_for_tensorrt
 from edgefair.compress.quantization.prepare import (
-    DYNAMIC_OPS,
-    MARKS,
-    QUANTIZED,
+    STATIC,
     check_quantizable,
-    drop_unused_domains,
-    dynamic_nodes,
     embedding_nodes,
-    prepare_graph,
     quantizable_nodes,
-    unquantizable_nodes,
     weight_name,
 )
 from edgefair.compress.quantization.qdq import Writer
 from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.quantization.rewrites.layer_norm import keep_sums_apart
-from edgefair.compress.quantization.rewrites.stems import clear_stems, rename_values
 from edgefair.compress.quantization.weights import Codes, channel_axis, encode
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
-from edgefair.exporters.conversion import first_line, quietly
 from edgefair.graphs.names import Names
-from edgefair.scratch import work_folder
 
 
 @dataclass(frozen=True)
@@ -80,7 +70,7 @@ class Quantizer:
     def __init__(self, prepared: onnx.ModelProto, ranges: Ranges, recipe: CalibrationRecipe) -> None:
         self.prepared, self.ranges, self.recipe = prepared, ranges, recipe
         self.nodes = quantizable_nodes(prepared)
-        check_quantizable(prepared, "static")
+        check_quantizable(prepared, STATIC)
         if not self.nodes:
             raise ModelError("no layer of the graph has a constant FP32 weight", expected="an FP32 model")
         self._tables = frozenset(embedding_nodes(prepared))
@@ -154,56 +144,3 @@ class Quantizer:
         if np.any(self._codes[usual].scale < least):
             return encode(numpy_helper.to_array(weight), axis=axis, bits=bits, unsigned=unsigned, least=least)
         return self._codes[usual]
-
-
-def quantize_dynamic(
-    model: onnx.ModelProto, *, reduce_range: bool, float_nodes: frozenset[str] = frozenset()
-) -> onnx.ModelProto:
-    """FP32 graph -> INT8 weights (embeddings too), with activations quantized while it runs, by their own range.
-
-    Needs no calibration rows. The range is taken over a whole batch, so rows of a batch change each other: such a model
-    is measured one row at a time.
-
-    Args:
-        model: a checked FP32 model, prepared or not.
-        reduce_range: 7-bit weights, for processors whose INT8 kernels saturate 16-bit sums (x86 without VNNI).
-        float_nodes: names of the prepared graph's nodes that stay in float.
-
-    Raises:
-        ModelError: nothing to quantize, or the quantizer fails.
-    """
-    check_quantizable(model, "dynamic")
-    from onnxruntime import quantization as ort_quantization
-
-    logging.getLogger("onnxruntime").setLevel(logging.ERROR)
-    with work_folder() as folder:
-        source, target = folder / "prepared.onnx", folder / "int8.onnx"
-        prepared = onnx.ModelProto()
-        prepared.CopyFrom(prepare_graph(model))
-        left = float_nodes | unquantizable_nodes(prepared).keys()
-        renamed = clear_stems(prepared, frozenset(dynamic_nodes(prepared)))
-        onnx.save_model(prepared, source)
-        try:
-            with quietly():
-                ort_quantization.quantize_dynamic(
-                    str(source),
-                    str(target),
-                    op_types_to_quantize=list(DYNAMIC_OPS),
-                    # The quantizer first makes a MatMul of every Gemm, under a name of its own.
-                    nodes_to_exclude=sorted(left | {f"{name}_MatMul" for name in left}),
-                    per_channel=True,
-                    reduce_range=reduce_range,
-                    weight_type=ort_quantization.QuantType.QInt8,
-                )
-            result = onnx.load_model(target)
-        except Exception as error:
-            raise ModelError(f"INT8 quantization failed: {first_line(error)}") from error
-    ends = {item.name for item in (*result.graph.input, *result.graph.output)}
-    rename_values(result, {new: old for new, old in renamed.items() if new in ends})
-    if not any(node.op_type in QUANTIZED or node.op_type.endswith("Integer") for node in result.graph.node):
-        raise ModelError("the quantizer left the graph as it was", expected="nodes with 8-bit weights")
-    del result.metadata_props[:]
-    result.metadata_props.extend(item for item in model.metadata_props if item.key not in MARKS)
-    drop_unused_domains(result)
-    keep_sums_apart(result)
-    return checked_model(result)

@@ -13,8 +13,9 @@ from typing import Any, Literal, Protocol
 
 from edgefair.compress.search.float_nodes import Cost, Harmless, Nodes, Ranked, cheaper, fewest, fitting, harm_of, names
 
-Kind = Literal["static", "dynamic", "fp16"]
 Move = Literal["seven-bit", "bias", "calibration", "float", "prune", "last-layer", "threshold"]
+# Those that leave the speed as it is, where the low precision knows them.
+FREE: frozenset[Move] = frozenset({"seven-bit", "bias", "calibration"})
 # What a lower pruning ratio is tried at, as shares of the ratio that was asked for.
 RATIOS = (0.75, 0.5, 0.25)
 
@@ -129,9 +130,10 @@ class _SpentError(Exception):
 
 
 class _Search:
-    def __init__(self, bench: Bench, moves: Moves) -> None:
+    def __init__(self, bench: Bench, moves: Moves, *, lowered: bool) -> None:
         self.bench = bench
         self.moves = moves
+        self.lowered = lowered
         self.trials: dict[Choice, Trial] = {}
 
     def judge(self, choice: Choice) -> Trial:
@@ -159,7 +161,7 @@ class _Search:
         """What a choice must cost less than to be worth a trial."""
         return math.inf if self.best is None else self.best.cost
 
-    def run(self, start: Choice, *, kind: Kind | None, dense_keeps: bool) -> str:
+    def run(self, start: Choice, *, dense_keeps: bool) -> str:
         """Try until something is kept and nothing cheaper is left; why it ended."""
         if self.judge(start).kept:
             return "the recipe keeps every gate"
@@ -169,29 +171,29 @@ class _Search:
                 "train it with other or stronger debiasing (edgefair train --debias), or allow last-layer or threshold "
                 "in compress.repair.moves"
             )
-        if kind is not None and (found := self._precision(start, kind)) is not None:
+        if self.lowered and (found := self._precision(start)) is not None:
             return found
-        return self._less_pruned(start, kind) or self._treated(start) or "no allowed move keeps every gate"
+        return self._less_pruned(start) or self._treated(start) or "no allowed move keeps every gate"
 
-    def _less_pruned(self, start: Choice, kind: Kind | None) -> str | None:
+    def _less_pruned(self, start: Choice) -> str | None:
         """The first lower ratio that keeps every gate, or one half-way back to the ratio that does not."""
         if start.prune is None or not self.allows("prune"):
             return None
         ratios = [round(start.prune * share, 4) for share in (1.0, *RATIOS)]
         for failed, ratio in itertools.pairwise(ratios):
-            if (found := self._pruned(start, ratio, kind)) is not None:
-                return self._pruned(start, round((ratio + failed) / 2, 4), kind) or found
+            if (found := self._pruned(start, ratio)) is not None:
+                return self._pruned(start, round((ratio + failed) / 2, 4)) or found
         return None
 
-    def _pruned(self, start: Choice, ratio: float, kind: Kind | None) -> str | None:
+    def _pruned(self, start: Choice, ratio: float) -> str | None:
         choice = replace(start, prune=ratio)
         if self.bench.cost(choice) >= self.bound:
             return None
         if self.judge(choice).kept:
             return f"pruning {ratio:g} instead of {start.prune:g} keeps every gate"
-        return None if kind is None else self._precision(choice, kind)
+        return self._precision(choice) if self.lowered else None
 
-    def _precision(self, start: Choice, kind: Kind) -> str | None:
+    def _precision(self, start: Choice) -> str | None:
         """Low precision as far as it keeps every gate; None where it is not to blame, or nothing cheaper is found."""
         ranked = self.bench.nodes(start)
         harmless, cost = self._with_floats(start, ranked)
@@ -199,7 +201,7 @@ class _Search:
         if not (self.bench.is_dense(start) or harmless(names(most))):
             return None
         free = start
-        for changed in self._free(start) if kind == "static" else ():
+        for changed in self._free(start):
             trial = self.judge(changed(free))
             if trial.kept:
                 return "a move that costs no time keeps every gate"
@@ -247,7 +249,7 @@ class _Search:
         return None
 
 
-def repair(start: Choice, moves: Moves, bench: Bench, *, kind: Kind | None, dense_keeps: bool) -> Repair:
+def repair(start: Choice, moves: Moves, bench: Bench, *, lowered: bool, dense_keeps: bool) -> Repair:
     """Search for the cheapest compression that keeps every gate.
 
     Order: the recipe as it is; moves that cost no time (7-bit or unsigned weights where sums saturate, bias, other
@@ -263,12 +265,12 @@ def repair(start: Choice, moves: Moves, bench: Bench, *, kind: Kind | None, dens
 
     Args:
         start: the recipe.
-        kind: how it quantizes; None where it does not.
+        lowered: whether it brings anything into low precision.
         dense_keeps: whether the model before compression keeps every gate.
     """
-    search = _Search(bench, moves)
+    search = _Search(bench, moves, lowered=lowered)
     try:
-        ended = search.run(start, kind=kind, dense_keeps=dense_keeps)
+        ended = search.run(start, dense_keeps=dense_keeps)
     except _SpentError:
         ended = f"the budget of {moves.trials} trials is used up"
     trials, usable = tuple(search.trials.values()), search.usable

@@ -7,8 +7,8 @@ import onnx
 from numpy.typing import NDArray
 
 from edgefair.compress.analysis.scores import scores
+from edgefair.compress.low_precision import LowPrecision
 from edgefair.compress.quantization.recipe import CalibrationRecipe, calibration_rows, check_calibration
-from edgefair.compress.search.search import Kind
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
@@ -23,24 +23,19 @@ from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.graph_inputs import GraphInputs
 
 BATCH_ROWS = 256
-# Why a calibration has no effect, by what the file is made into.
-IDLE: dict[Kind | None, str] = {
-    "dynamic": "dynamic INT8 finds its ranges while it runs",
-    "fp16": "FP16 has no ranges to find",
-    None: "nothing is quantized",
-}
 
 
-def idle_calibration(config: Config, kind: Kind | None) -> tuple[str, ...]:
+def idle_calibration(config: Config, kind: type[LowPrecision] | None) -> tuple[str, ...]:
     """What to say where another calibration than the usual one is asked for, and nothing calibrates.
 
     Args:
         kind: which low precision the file gets.
     """
     asked = config.compress.calibration
-    if kind == "static" or asked == type(config.compress).model_fields["calibration"].default:
+    why = "nothing is quantized" if kind is None else kind.uncalibrated
+    if why is None or asked == type(config.compress).model_fields["calibration"].default:
         return ()
-    return (f"calibration '{asked}' has no effect: {IDLE[kind]}, and only static INT8 is calibrated",)
+    return (f"calibration '{asked}' has no effect: {why}, and only static INT8 is calibrated",)
 
 
 class CalibrationRows:

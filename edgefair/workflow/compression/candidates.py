@@ -9,7 +9,6 @@ from typing import Any
 
 import onnx
 
-from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.search.search import Choice
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
@@ -20,7 +19,7 @@ from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.compression.calibration import CalibrationRows
-from edgefair.workflow.compression.fp32 import Source, Sources
+from edgefair.workflow.compression.fp32 import Sources
 from edgefair.workflow.compression.low_precision import Graphs
 from edgefair.workflow.compression.post import apply_post, post_notes
 from edgefair.workflow.compression.precision import numerics_of
@@ -48,8 +47,10 @@ class Candidates:
         folder: where files may be put.
 
     Attributes:
-        kind: which low precision files have; None where they stay in float.
+        kind: which low precision files get; None where they stay in float.
         reduce_range: whether every weight has 7 bits, because a target's processor saturates 16-bit sums.
+        sources: the FP32 files after the torch steps.
+        graphs: their graphs in low precision.
 
     Raises:
         UsageError: steps that contradict, or no such recipe.
@@ -68,10 +69,10 @@ class Candidates:
         numerics = numerics_of(config, dense)
         self.kind, self.reduce_range = numerics.kind, numerics.reduce_range
         self._calibration = CalibrationRows(config, data, dense)
-        if self.kind == "static":
+        if self.kind is not None and self.kind.uncalibrated is None:
             self._check_calibration()
-        self._sources = Sources(config, data, dense, run, folder, progress, reduce_range=self.reduce_range)
-        self._graphs = Graphs(config, data, dense.spec, numerics, self._sources, self._calibration, progress)
+        self.sources = Sources(config, data, dense, run, folder, progress, reduce_range=self.reduce_range)
+        self.graphs = Graphs(config, data, dense.spec, numerics, self.sources, self._calibration, progress)
 
     def _check_calibration(self) -> None:
         """Refuse rows that cannot calibrate: those of the recipe, and files of rows that the repair may try."""
@@ -102,12 +103,10 @@ class Candidates:
 
     def make(self, choice: Choice, to: Path) -> Made:
         """Write the model file of a choice."""
-        source = self.source(choice.prune)
-        model, settings = self._graphs.make(choice, compared=True)
+        source = self.sources.source(choice.prune)
+        model, settings = self.graphs.make(choice, compared=True)
         onnx.save_model(model, to)
-        spec, notes = self.dense.spec, (*source.notes, *self._graphs.notes(choice))
-        if self.kind == "static":
-            notes = (*notes, *self.calibration_rows(self.recipe(choice))[1])
+        spec, notes = self.dense.spec, (*source.notes, *self.graphs.notes(choice))
         post = (*self.config.debias.post, *(MethodConfig(method=name) for name in choice.post))
         if post:
             spec, chosen = apply_post(self.config, self.data, spec, to, to, post, self._progress)
@@ -117,31 +116,11 @@ class Candidates:
 
     def graph(self, choice: Choice) -> onnx.ModelProto:
         """The compressed graph of a choice, before treatments: to be looked at, not shipped."""
-        return self._graphs.make(choice, compared=False)[0]
-
-    def nodes(self, prune: float | None) -> tuple[str, ...]:
-        """Names of the nodes that are INT8 or half unless a choice leaves them in float, embeddings among them."""
-        return self._graphs.nodes(prune)
-
-    def source(self, prune: float | None) -> Source:
-        """The FP32 file after the torch steps, pruned by this share."""
-        return self._sources.source(prune)
+        return self.graphs.make(choice, compared=False)[0]
 
     def is_dense(self, prune: float | None) -> bool:
         """Whether no torch step changes the model."""
-        return self.source(prune).path == self.dense.path
-
-    def prepared(self, prune: float | None) -> onnx.ModelProto:
-        """The graph whose nodes a choice names."""
-        return self._sources.prepared(prune)
-
-    def recipe(self, choice: Choice) -> CalibrationRecipe:
-        """The calibration recipe of a choice."""
-        return self._graphs.recipe(choice)
-
-    def calibration_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
-        """The rows that a recipe takes, of training or of a file of its own, and what to warn of."""
-        return self._calibration.rows(recipe)
+        return self.sources.source(prune).path == self.dense.path
 
     def batches(self, rows: TableRows) -> GraphInputs:
         """Rows as the graph takes them."""

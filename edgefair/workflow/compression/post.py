@@ -21,12 +21,10 @@ from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
-from edgefair.scratch import work_folder
-from edgefair.targets import load_profile, open_target
+from edgefair.targets import load_profile
 from edgefair.training.selection import standing
 from edgefair.training.settings import MethodConfig
-
-ANSWER_ROWS = 4096
+from edgefair.workflow.measurement.outputs import TargetAnswers
 
 
 def check_post(methods: Sequence[MethodConfig]) -> None:
@@ -67,14 +65,14 @@ def apply_post(
     Raises:
         DataError, ModelError, PolicyError: see the methods.
     """
-    model = onnx.load_model(path)
+    model, profile = onnx.load_model(path), load_profile(config.targets[0])
     judge = _judge(config, data.validation, data.classes)
     chosen: dict[str, Any] = {}
     for item in methods:
         progress.stage(f"{item.method} on validation rows")
         method = open_post_method(item.method, item.options)
-        answers = _Answers(config, data.validation, spec)
-        model, spec, chosen[item.method] = method.apply(model, spec, answers, judge)
+        with TargetAnswers(profile, data.validation, spec, few=False) as answers:
+            model, spec, chosen[item.method] = method.apply(model, spec, answers, judge)
     onnx.save_model(model, to)
     return spec, chosen
 
@@ -94,26 +92,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(_shown(item) for item in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-class _Answers:
-    """Runs graphs on the validation rows, on the first target: the scores that are corrected are the device's."""
-
-    def __init__(self, config: Config, rows: TableRows, spec: ModelSpec) -> None:
-        self._profile = load_profile(config.targets[0])
-        self._rows = rows
-        self._spec = spec
-
-    def __call__(self, model: onnx.ModelProto, names: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Values of the named outputs, each [rows, ...]."""
-        spec, rows = self._spec, self._rows
-        with work_folder() as folder, open_target(self._profile) as probe:
-            path = folder / "model.onnx"
-            onnx.save_model(model, path)
-            loaded = probe.load(path, name="candidate")
-            batches = rows.inputs(spec, rows.batch_rows(spec, ANSWER_ROWS))
-            parts = list(probe.run(loaded, batches, list(names), inputs=spec.inputs))
-        return [np.concatenate([part[name] for part in parts]) for name in names]
 
 
 def _judge(config: Config, held: TableRows, classes: tuple[str, ...]) -> Judge:

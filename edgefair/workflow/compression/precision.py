@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from edgefair.compress.quantization.prepare import check_quantizable
-from edgefair.compress.search.search import Kind
+from edgefair.compress.low_precision import LOW_PRECISIONS, LowPrecision
 from edgefair.config import Config
 from edgefair.errors import ModelError, UsageError
 from edgefair.exporters.conversion import narrow_tensor
@@ -27,7 +26,7 @@ class Numerics:
         reduce_range: whether every INT8 weight has 7 bits, because a target's processor saturates 16-bit sums.
     """
 
-    kind: Kind | None
+    kind: type[LowPrecision] | None
     reduce_range: bool
 
 
@@ -49,24 +48,8 @@ def numerics_of(config: Config, dense: Dense) -> Numerics:
         return Numerics(kind, reduce_range=False)
     model = onnx.load_model(dense.path)
     _check_wide(model, str(dense.settings.get("model", dense.path.name)))
-    if kind == "fp16":
-        return Numerics(kind, reduce_range=False)
-    check_quantizable(model, kind)
-    if kind == "static":
-        _check_batches(model)
-    return Numerics(kind, reduce_range=any(_reduce_range(name) for name in config.targets))
-
-
-def _check_batches(model: onnx.ModelProto) -> None:
-    """Refuse a graph for one row at a time, whose ranges cannot be observed on batches of calibration rows."""
-    for item in model.graph.input:
-        dims = item.type.tensor_type.shape.dim
-        if dims and dims[0].dim_value == 1:
-            raise ModelError(
-                f"input '{item.name}' takes exactly 1 row at a time, and static INT8 is calibrated on batches",
-                expected="a dynamic first dimension",
-                fix="export it with a dynamic batch; as it is it can be verified, and exported without --int8",
-            )
+    kind.check(model)
+    return Numerics(kind, reduce_range=kind.needs is not None and any(_reduce_range(name) for name in config.targets))
 
 
 def _check_wide(model: onnx.ModelProto, name: str) -> None:
@@ -80,16 +63,15 @@ def _check_wide(model: onnx.ModelProto, name: str) -> None:
         )
 
 
-def _kind(config: Config, spec: ModelSpec) -> Kind | None:
-    if config.compress.fp16:
-        return "fp16"
-    kind = config.compress.int8
-    if kind == "auto":
+def _kind(config: Config, spec: ModelSpec) -> type[LowPrecision] | None:
+    name = "fp16" if config.compress.fp16 else config.compress.int8
+    if name == "auto":
         texts = any(item.tokens is not None for item in spec.inputs)
-        kind = "dynamic" if texts and not for_tensorrt(config) else "static"
-    if kind == "dynamic" and for_tensorrt(config):
+        name = "dynamic" if texts and not for_tensorrt(config) else "static"
+    kind = None if name is None else LOW_PRECISIONS[name]
+    if kind is not None and not kind.tensorrt and for_tensorrt(config):
         raise UsageError("TensorRT, which runs the model on a target, has no dynamic INT8", fix="use --int8 static")
-    if config.compress.qat and kind != "static":
+    if config.compress.qat and (kind is None or kind.uncalibrated is not None):
         raise UsageError(
             "qat trains for static INT8, and texts get dynamic INT8", fix="add --int8 static, or drop --qat"
         )

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from edgefair._version import __version__
-from edgefair.compress.search.search import Choice, Moves, Repair, repair
+from edgefair.compress.low_precision import LowPrecision
+from edgefair.compress.search.search import FREE, Choice, Moves, Repair, repair
 from edgefair.config import Config
 from edgefair.files import sha256_file, sha256_json, shown
 from edgefair.progress import Progress
@@ -36,22 +37,25 @@ def chosen(
     start = Choice(config.compress.prune, config.compress.calibration)
     if not candidates.repairs:
         return start, {}, (NO_ROWS,) if config.compress.repair.enabled else ()
-    moves = moves_of(config, corrects_bias=candidates.corrects_bias)
+    moves = moves_of(config, candidates.kind, corrects_bias=candidates.corrects_bias)
     log = config.base / config.runs / FOLDER / _digest(config, candidates)[:16] / LOG
     bench = ValidationBench(config, candidates, log, work, progress, recipe=start)
-    found = repair(start, moves, bench, kind=candidates.kind, dense_keeps=bench.dense_keeps)
+    found = repair(start, moves, bench, lowered=candidates.kind is not None, dense_keeps=bench.dense_keeps)
     return found.chosen.choice, {"repair": _record(found, log, config)}, _notes(found, start)
 
 
-def moves_of(config: Config, *, corrects_bias: bool) -> Moves:
-    """What the repair may do: what the config allows, but for treatments that its own leave no room for.
+def moves_of(config: Config, kind: type[LowPrecision] | None, *, corrects_bias: bool) -> Moves:
+    """What the repair may do: what the config allows, but for what the low precision does not know, and treatments that
+    its own leave no room for.
 
     Args:
+        kind: which low precision the file gets.
         corrects_bias: whether the graph ends in a layer whose bias can be corrected.
     """
     settings, treated = config.compress.repair, {item.method for item in config.debias.post}
     undoing = {"last-layer"} if "threshold" in treated else set()
-    impossible = treated | undoing | (set() if corrects_bias else {"bias"})
+    unknown = FREE - (frozenset() if kind is None else kind.free)
+    impossible = treated | undoing | unknown | (set() if corrects_bias else {"bias"})
     return Moves(
         allowed=frozenset(settings.moves) - impossible,
         calibrations=tuple(name for name in settings.calibrations if name != config.compress.calibration),

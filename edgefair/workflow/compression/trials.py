@@ -163,9 +163,9 @@ class ValidationBench:
         A clock would choose otherwise in every run. See `compress.search.search.Bench`.
         """
         if self._candidates.kind is None:
-            return float(self._candidates.source(choice.prune).path.stat().st_size)
+            return float(self._candidates.sources.source(choice.prune).path.stat().st_size)
         if choice.prune not in self._macs:
-            self._macs[choice.prune] = node_macs(self._candidates.prepared(choice.prune))
+            self._macs[choice.prune] = node_macs(self._candidates.sources.prepared(choice.prune))
         macs, floats = self._macs[choice.prune], frozenset(choice.float_nodes)
         return sum(count * (FLOAT_COST if name in floats else 1.0) for name, count in macs.items())
 
@@ -176,7 +176,7 @@ class ValidationBench:
     def nodes(self, choice: Choice) -> Sequence[Ranked]:
         """See `compress.search.search.Bench`. Ranked on the first target, by rows of every cell."""
         candidates, config = self._candidates, self._config
-        names = candidates.nodes(choice.prune)
+        names = candidates.graphs.nodes(choice.prune)
         reading = candidates.dense.spec.reading
         if reading.kind == "label" and reading.score is None:
             # Without probabilities the effect of one layer is too small to be seen: as they come.
@@ -190,7 +190,7 @@ class ValidationBench:
                     replace(choice, float_nodes=tuple(name for name in names if name != node))
                 ),
                 candidates.graph(choice),
-                candidates.prepared(choice.prune),
+                candidates.sources.prepared(choice.prune),
                 names,
                 answers,
                 spec,

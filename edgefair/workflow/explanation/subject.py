@@ -28,7 +28,7 @@ class Subject:
     Attributes:
         shown_as: how its owner knows it.
         dense: the model before compression.
-        shipped: the INT8 file of a bundle.
+        shipped: the file of a bundle, if any of it is in low precision.
         precision: settings under `compress` that it was made with.
         recipe: how it was calibrated.
         trained: steps that gave the file other weights.
@@ -80,14 +80,13 @@ def subject_of(
             fix="explain the bundle where it was exported, or the model that it was made from",
         )
     settings = bundle.manifest.settings
-    int8 = settings.get("int8")
-    half = bool(settings.get("fp16"))
+    lowered = {"int8": settings.get("int8"), "fp16": bool(settings.get("fp16"))}
     return Subject(
         str(path),
         dense_model(config, data, str(bundle.reference), weights=None, to=to, progress=progress),
-        shipped=None if int8 is None else onnx.load_model(bundle.model),
-        precision={"int8": int8, "fp16": half} if int8 is not None or half else {},
-        recipe=_recipe(path, settings["calibration"]) if int8 == "static" else None,
+        shipped=onnx.load_model(bundle.model) if any(lowered.values()) else None,
+        precision=lowered if any(lowered.values()) else {},
+        recipe=_recipe(path, settings["calibration"]) if "calibration" in settings else None,
         trained=trained_again(settings),
     )
 

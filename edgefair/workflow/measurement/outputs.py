@@ -1,9 +1,9 @@
-"""What graphs answer on a sample of rows, on one target that stays open from one graph to the next."""
+"""What graphs answer on some rows, on one target that stays open from one graph to the next."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,28 +16,30 @@ from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.scratch import work_folder
 from edgefair.targets import TargetProfile, open_target
 
-BATCH_ROWS = 1024
+BATCH_ROWS = 4096
 
 
 class TargetAnswers:
-    """`debias.post.Answers` of a target, as a context manager. The encoded rows are kept: let them be few.
+    """`debias.post.Answers` of a target, as a context manager.
 
-    Attributes:
-        device: fingerprint of the machine, after entering.
+    Args:
+        few: whether the rows are so few that they are encoded once, and not for every graph anew.
     """
 
-    def __init__(self, profile: TargetProfile, rows: TableRows, spec: ModelSpec) -> None:
+    def __init__(self, profile: TargetProfile, rows: TableRows, spec: ModelSpec, *, few: bool = True) -> None:
         self._profile = profile
         self._spec = spec
-        self._batches = list(rows.inputs(spec, rows.batch_rows(spec, BATCH_ROWS)))
+        self._rows = rows
+        self._kept = list(self._batches()) if few else None
         self._stack = contextlib.ExitStack()
-        self.device: dict[str, Any] = {}
+
+    def _batches(self) -> Iterator[dict[str, NDArray[Any]]]:
+        return self._rows.inputs(self._spec, self._rows.batch_rows(self._spec, BATCH_ROWS))
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             self._path = stack.enter_context(work_folder()) / "model.onnx"
             self._probe = stack.enter_context(open_target(self._profile))
-            self.device = self._probe.device
             self._stack = stack.pop_all()
         return self
 
@@ -55,5 +57,6 @@ class TargetAnswers:
         """
         onnx.save_model(model, self._path)
         loaded = self._probe.load(self._path, name="candidate")
-        parts = list(self._probe.run(loaded, self._batches, list(names), inputs=self._spec.inputs))
+        batches = self._batches() if self._kept is None else self._kept
+        parts = list(self._probe.run(loaded, batches, list(names), inputs=self._spec.inputs))
         return [np.concatenate([part[name] for part in parts]) for name in names]

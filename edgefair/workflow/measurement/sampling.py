@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,14 +43,30 @@ def draw(rows: TableRows, config: Config, cells: Cells, most: int, seed: int) ->
     place = {group: at for at, group in enumerate(dict.fromkeys(group for group, _ in cells))}
     labels = len(cells) // len(place)
     cell = np.array([place[group] for group in groups], dtype=np.int64)[index] * labels + rows.label
-    chosen = []
-    for index in np.unique(cell).tolist():
-        members = np.flatnonzero(cell == index)
-        chosen.append(np.random.default_rng([config.seed, seed, index]).permutation(members)[:most])
-    taken = np.sort(np.concatenate(chosen))
+    taken = np.sort(draw_cells(cell, most, lambda at: [config.seed, seed, at]))
     drawn = np.bincount(cell[taken], minlength=len(cells))
-    stands_for = np.bincount(cell, minlength=len(cells)) / np.maximum(drawn, 1)
-    return Drawn(rows.take(taken), cell[taken], stands_for[cell[taken]], drawn)
+    return Drawn(rows.take(taken), cell[taken], stands_for(cell, taken), drawn)
+
+
+def draw_cells(cell: Ints, most: int, seed: Callable[[int], list[int]]) -> Ints:
+    """Positions of up to `most` rows of every cell, cell by cell.
+
+    Args:
+        cell: index of every row's cell, int64 [rows].
+        seed: of a cell's draw, by its index.
+    """
+    return np.concatenate(
+        [
+            np.sort(np.random.default_rng(seed(at)).permutation(np.flatnonzero(cell == at))[:most])
+            for at in np.unique(cell).tolist()
+        ]
+    )
+
+
+def stands_for(cell: Ints, taken: Ints) -> NDArray[np.float64]:
+    """Rows that each of the taken ones stands for, float64 [taken]: rows of its cell / taken ones."""
+    weight: NDArray[np.float64] = np.bincount(cell)[cell[taken]] / np.bincount(cell[taken])[cell[taken]]
+    return weight
 
 
 def sample_of(drawn: Drawn, config: Config) -> Sample:

@@ -103,7 +103,7 @@ def dense_model(
     """
     import onnx
 
-    from edgefair.exporters.checked import set_spec
+    from edgefair.graphs.metadata import set_spec
 
     progress.stage("converting to ONNX")
     made = _converted(config, data, name, weights)
@@ -141,8 +141,9 @@ def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -
         raise UsageError(f"'{name}' has its weights inside", fix="leave --weights out")
     if path.suffix == ".onnx":
         from edgefair.exporters.checked import read_model
+        from edgefair.graphs.external import external_files
 
-        return _Converted(read_model(path), config.model, files=(path, *_external_files(path)))
+        return _Converted(read_model(path), config.model, files=(path, *external_files(path)))
     try:
         if name.startswith(HUGGING_FACE):
             return _hugging_face(config.model, data, Path(name.removeprefix(HUGGING_FACE)))
@@ -159,21 +160,6 @@ def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -
     except ImportError as error:
         raise missing_extra("this model", "torch", error) from error
     raise UsageError(f"'{name}' is no model that can be converted", expected=KINDS)
-
-
-def _external_files(path: Path) -> tuple[Path, ...]:
-    """The files beside an ONNX file that hold weights of it."""
-    import onnx
-
-    from edgefair.graphs.names import parts_of
-
-    tensors: list[onnx.TensorProto] = []
-    for part in parts_of(onnx.load_model(path, load_external_data=False)):
-        tensors += part.initializer if isinstance(part, onnx.GraphProto) else ()
-        for attribute in (attribute for node in part.node for attribute in node.attribute):
-            tensors += (attribute.t, *attribute.tensors)
-    entries = (entry for tensor in tensors for entry in tensor.external_data if entry.key == "location")
-    return tuple(path.parent / location for location in sorted({entry.value for entry in entries}))
 
 
 def _hugging_face(model: ModelConfig, data: DataSet, folder: Path) -> _Converted:

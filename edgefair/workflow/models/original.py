@@ -8,32 +8,7 @@ import onnx
 
 from edgefair.errors import UsageError
 from edgefair.graphs.names import parts_of
-
-# Operators that work on codes of few bits: whoever wrote them compressed something else.
-# https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md and the ONNX operators.
-QUANTIZED = frozenset(
-    {
-        "ConvInteger",
-        "DequantizeLinear",
-        "DynamicQuantizeLinear",
-        "DynamicQuantizeLSTM",
-        "DynamicQuantizeMatMul",
-        "GatherBlockQuantized",
-        "MatMulBnb4",
-        "MatMulFpQ4",
-        "MatMulInteger",
-        "MatMulInteger16",
-        "MatMulIntegerToFloat",
-        "MatMulNBits",
-        "QAttention",
-        "QEmbedLayerNormalization",
-        "QGemm",
-        "QMoE",
-        "QOrderedMatMul",
-        "QuantizeLinear",
-    }
-)
-QLINEAR = "QLinear"
+from edgefair.graphs.quantized import is_quantized
 
 
 def is_original(path: Path, *, claimed: bool = False) -> bool:
@@ -59,6 +34,6 @@ def _low_precision(path: Path) -> str | None:
     """The first operator that shows that a graph was quantized; None where there is none."""
     for part in parts_of(onnx.load_model(path, load_external_data=False)):
         for node in part.node:
-            if node.op_type in QUANTIZED or node.op_type.startswith(QLINEAR):
+            if is_quantized(node):
                 return str(node.op_type)
     return None

@@ -9,8 +9,8 @@ from onnx import helper, numpy_helper
 from edgefair.compress.analysis.dynamic_layers import dynamic_layers
 from edgefair.compress.analysis.integer_layers import quantized_layers
 from edgefair.compress.analysis.saturation import audit_dynamic_saturation, audit_saturation
+from edgefair.compress.quantization.dynamic import quantize_dynamic
 from edgefair.compress.quantization.prepare import prepare_graph
-from edgefair.compress.quantization.static import quantize_dynamic
 from edgefair.errors import ModelError
 from edgefair.graphs.inner_values import inner_values
 from tests.compress.graphs import graph

@@ -18,9 +18,10 @@ from edgefair.compress.analysis.sensitivity import (
     widest_comparison,
 )
 from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.dynamic import quantize_dynamic
 from edgefair.compress.quantization.prepare import dynamic_nodes, prepare_graph, quantizable_nodes
 from edgefair.compress.quantization.recipe import CalibrationRecipe
-from edgefair.compress.quantization.static import Precision, Quantizer, quantize_dynamic
+from edgefair.compress.quantization.static import Precision, Quantizer
 from edgefair.errors import ModelError
 from edgefair.graphs.inner_values import inner_values
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading

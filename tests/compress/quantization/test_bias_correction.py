@@ -6,8 +6,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from edgefair.compress.quantization.bias_correction import correct_bias
+from edgefair.compress.quantization.dynamic import quantize_dynamic
 from edgefair.compress.quantization.prepare import prepare_graph
-from edgefair.compress.quantization.static import quantize_dynamic
 from edgefair.errors import DataError, ModelError
 from edgefair.graphs.inner_values import inner_values
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading

@@ -5,10 +5,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, parser
 
+from edgefair.compress.quantization.dynamic import quantize_dynamic
 from edgefair.compress.quantization.fp16 import to_float16
-from edgefair.compress.quantization.prepare import check_quantizable, embedding_nodes, prepare_graph, quantizable_nodes
+from edgefair.compress.quantization.prepare import (
+    DYNAMIC,
+    STATIC,
+    check_quantizable,
+    embedding_nodes,
+    prepare_graph,
+    quantizable_nodes,
+)
 from edgefair.compress.quantization.recipe import open_recipe
-from edgefair.compress.quantization.static import Quantizer, quantize_dynamic
+from edgefair.compress.quantization.static import Quantizer
 from edgefair.errors import ModelError
 from tests.compress.graphs import graph, layers, normal, residual, tokens
 
@@ -95,7 +103,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("found", REFUSED)
 def test_what_cannot_be_quantized_is_refused_before_anything_is_done(found):
-    for refuse in (lambda model: check_quantizable(model, "static"), prepare_graph):
+    for refuse in (lambda model: check_quantizable(model, STATIC), prepare_graph):
         with pytest.raises(ModelError) as error:
             refuse(REFUSED[found])
         assert found in str(error.value)
@@ -108,7 +116,7 @@ def test_an_old_opset_is_refused_by_what_it_lacks_and_by_nothing_else():
     prepared = prepare_graph(old)
     assert to_float16(prepared).graph.node
     assert quantize_dynamic(prepared, reduce_range=False).graph.node
-    for static in (lambda: check_quantizable(old, "static"), lambda: Quantizer(prepared, {}, RECIPE)):
+    for static in (lambda: check_quantizable(old, STATIC), lambda: Quantizer(prepared, {}, RECIPE)):
         with pytest.raises(ModelError) as error:
             static()
         assert "the graph has opset 12" in str(error.value)
@@ -119,9 +127,9 @@ def test_convolutions_are_not_quantized_dynamically():
     model = graph(
         [node("Conv", ["x", "w"], ["y"])], {"w": normal(np.random.default_rng(0), 1, 1, 3, 3)}, x=(1, 4, 4), y=(1, 2, 2)
     )
-    check_quantizable(model, "static")
+    check_quantizable(model, STATIC)
     with pytest.raises(ModelError, match="--int8 static"):
-        check_quantizable(model, "dynamic")
+        check_quantizable(model, DYNAMIC)
 
 
 def test_functions_of_the_model_itself_are_no_custom_operators():

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.dynamic import quantize_dynamic
 from edgefair.compress.quantization.placement import small_layers
 from edgefair.compress.quantization.prepare import prepare_graph, quantizable_nodes
 from edgefair.compress.quantization.recipe import CalibrationRecipe, open_recipe
-from edgefair.compress.quantization.static import Precision, Quantizer, quantize_dynamic, quantize_static
+from edgefair.compress.quantization.static import Precision, Quantizer, quantize_static
 from edgefair.errors import ModelError
 from tests.compress.graphs import graph, layers, normal, pictures, post_norm, residual, tokens
 

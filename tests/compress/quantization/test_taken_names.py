@@ -6,10 +6,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.dynamic import quantize_dynamic
 from edgefair.compress.quantization.fp16 import to_float16
 from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.compress.quantization.recipe import CalibrationRecipe
-from edgefair.compress.quantization.static import quantize_dynamic, quantize_static
+from edgefair.compress.quantization.static import quantize_static
 from edgefair.graphs.editor import Editor, decision_by_threshold
 from edgefair.graphs.names import Names
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading

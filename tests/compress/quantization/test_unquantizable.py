@@ -6,6 +6,7 @@ from onnx import TensorProto, helper
 
 from edgefair.compress.analysis.channel_ablation import prunable_nodes, without_weak_channels
 from edgefair.compress.quantization.calibrate import calibrate
+from edgefair.compress.quantization.dynamic import quantize_dynamic
 from edgefair.compress.quantization.fp16 import to_float16
 from edgefair.compress.quantization.macs import node_macs
 from edgefair.compress.quantization.placement import small_layers
@@ -16,7 +17,7 @@ from edgefair.compress.quantization.prepare import (
     unquantizable_nodes,
 )
 from edgefair.compress.quantization.recipe import CalibrationRecipe
-from edgefair.compress.quantization.static import quantize_dynamic, quantize_static
+from edgefair.compress.quantization.static import quantize_static
 from edgefair.errors import ModelError
 from tests.compress.graphs import graph, normal
 from tests.compress.quantization.differential import session, unexplained

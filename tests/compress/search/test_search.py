@@ -49,8 +49,8 @@ class Bench:
         return self.saturate
 
 
-def found(bench, moves=PRECISION, start=START, kind="static", dense_keeps=True):
-    return repair(start, moves, bench, kind=kind, dense_keeps=dense_keeps)
+def found(bench, moves=PRECISION, start=START, lowered=True, dense_keeps=True):
+    return repair(start, moves, bench, lowered=lowered, dense_keeps=dense_keeps)
 
 
 def test_a_recipe_that_keeps_every_gate_is_judged_once_and_left_alone():
@@ -135,14 +135,16 @@ def test_where_int8_is_not_to_blame_no_node_is_tried_and_less_is_pruned():
 
 
 def test_pruning_alone_is_repaired_by_pruning_less():
-    result = found(Bench(lambda choice: choice.prune <= 0.6), Moves(ALL_MOVES, (), 60), Choice(0.8, "plain"), kind=None)
+    result = found(
+        Bench(lambda choice: choice.prune <= 0.6), Moves(ALL_MOVES, (), 60), Choice(0.8, "plain"), lowered=False
+    )
     assert result.chosen.choice.prune == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(("most", "chosen"), [(0.5, 0.5), (0.49, 0.4), (0.31, 0.3), (0.2, 0.2)])
 def test_the_last_step_of_pruning_less_is_halved_once(most, chosen):
     bench = Bench(lambda choice: choice.prune <= most)
-    result = found(bench, Moves(ALL_MOVES, (), 60), Choice(0.8, "plain"), kind=None)
+    result = found(bench, Moves(ALL_MOVES, (), 60), Choice(0.8, "plain"), lowered=False)
     assert result.chosen.choice.prune == pytest.approx(chosen)
     assert f"pruning {chosen:g} instead of 0.8" in result.ended
 
@@ -154,14 +156,14 @@ def test_a_ratio_that_leaves_as_much_as_the_one_that_keeps_is_not_tried():
             return 10 if choice.prune < 0.8 else 2
 
     bench = Coarse(lambda choice: choice.prune <= 0.6)
-    result = found(bench, Moves(ALL_MOVES, (), 60), Choice(0.8, "plain"), kind=None)
+    result = found(bench, Moves(ALL_MOVES, (), 60), Choice(0.8, "plain"), lowered=False)
     assert [choice.prune for choice in bench.judged] == pytest.approx([0.8, 0.6])
     assert result.chosen.choice.prune == pytest.approx(0.6)
 
 
 def test_what_was_kept_is_chosen_where_the_budget_ends_in_the_last_step():
     bench = Bench(lambda choice: choice.prune <= 0.4)
-    result = found(bench, Moves(ALL_MOVES, (), 3), Choice(0.8, "plain"), kind=None)
+    result = found(bench, Moves(ALL_MOVES, (), 3), Choice(0.8, "plain"), lowered=False)
     assert result.chosen.choice.prune == pytest.approx(0.4)
 
 

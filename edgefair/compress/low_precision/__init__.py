@@ -1,0 +1,14 @@
+"""Low precisions by name: a new one is a class here and a line in this table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgefair.compress.low_precision.base import Calibration, LowPrecision
+from edgefair.compress.low_precision.dynamic import DynamicInt8
+from edgefair.compress.low_precision.fp16 import Fp16
+from edgefair.compress.low_precision.static import StaticInt8
+
+LOW_PRECISIONS: Mapping[str, type[LowPrecision]] = {"static": StaticInt8, "dynamic": DynamicInt8, "fp16": Fp16}
+
+__all__ = ["LOW_PRECISIONS", "Calibration", "LowPrecision"]
