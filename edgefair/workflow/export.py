@@ -15,26 +15,17 @@ from edgefair.config import Config, with_compress
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.identity.seen import seen_bytes
 from edgefair.data.texts import TOKENIZER, Texts
-from edgefair.decision.cells import declared_table
-from edgefair.decision.decide import check_waivers
-from edgefair.decision.policy import Policy
 from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
-from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.attestation import MANIFEST
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress, silent
 from edgefair.report.results.verification import Report
 from edgefair.scratch import work_folder
 from edgefair.versions import versions_of
-from edgefair.workflow.clock import today
 from edgefair.workflow.compression.calibration import idle_calibration
 from edgefair.workflow.compression.candidates import Candidates
-from edgefair.workflow.compression.post import check_post
-from edgefair.workflow.compression.recipes import check_recipes
 from edgefair.workflow.compression.repair import chosen
-from edgefair.workflow.compression.run_steps import check_shrink
 from edgefair.workflow.job import Job
-from edgefair.workflow.measurement.fleet import load_fleet
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.models.convert import dense_model
 from edgefair.workflow.models.original import is_original
@@ -42,6 +33,7 @@ from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.trained import trained_model
 from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
+from edgefair.workflow.preflight import check_plan, preflight
 
 UNCHANGED = "nothing was compressed: what is exported is the model before compression, to the byte"
 
@@ -89,7 +81,7 @@ def export(
         config = with_compress(config, int8=int8)
     name = None if model is not None else choose_run(config, run)
     signer = None if sign is None else load_signing_key(sign)
-    _check_plan(config, model, name)
+    check_plan(config, model, name)
     output = config.bundle_path if output is None else Path(output)
     destination, shown_as = output.absolute(), Path(shown(output, config.base))
     blocked = destination.with_name(f"{destination.name}.blocked.json")
@@ -103,8 +95,8 @@ def export(
             optional=("train", "validation"),
             categories=categories_in(Path(str(model))) if name is None else categories_of_run(config, name),
         )
-        _check_groups(config.policy, data)
-        _check_rows(config, data)
+        job = Job(config, data, progress)
+        preflight(job)
         reading_s = time.perf_counter() - started
         if name is not None:
             dense = trained_model(config, name, folder / REFERENCE, progress)
@@ -130,7 +122,7 @@ def export(
             settings=shown_in(settings, config.base),
             notes=notes,
         )
-        report = judge_file(Job(config, data, progress), file, command="export", latency=latency, reading_s=reading_s)
+        report = judge_file(job, file, command="export", latency=latency, reading_s=reading_s)
         text = json.dumps(report.to_json(), indent=1, allow_nan=False).encode()
         if report.exit_code != 0:
             write_atomic(blocked, text)
@@ -148,37 +140,6 @@ def export(
     blocked.unlink(missing_ok=True)
     progress.stage("published")
     return report
-
-
-def _check_plan(config: Config, model: str | None, name: str | None) -> None:
-    """Refuse what cannot work, or would not be let through, before anything is read (UsageError, PolicyError)."""
-    check_waivers(config.policy, today())
-    check_post(config.debias.post)
-    check_recipes(config)
-    load_fleet(config.targets)
-    if config.compress.trains:
-        check_shrink(config, model, name)
-
-
-def _check_groups(policy: Policy, data: DataSet) -> None:
-    """Refuse groups that the policy does not declare, before anything is compressed (PolicyError)."""
-    for rows in (data.audit, data.validation):
-        attributes = {name: rows.sensitive[name] for name in policy.base_attributes}
-        counts = GroupCounts.from_rows(attributes, label=rows.label, decision=rows.label, classes=data.classes)
-        for name in policy.attributes:
-            declared_table(counts, policy, name)
-
-
-def _check_rows(config: Config, data: DataSet) -> None:
-    """Refuse steps whose rows are not there, before anything is compressed (DataError).
-
-    Calibration says itself what it lacks.
-    """
-    if config.compress.trains:
-        data.rows_for("a compression that trains", "train")
-        data.rows_for("a compression that trains", "validation")
-    if config.debias.post:
-        data.rows_for("debias.post", "validation")
 
 
 def _add_descriptions(data: DataSet, spec: ModelSpec, seen: Seen, folder: Path) -> None:
