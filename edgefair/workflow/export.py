@@ -36,7 +36,7 @@ from edgefair.workflow.compression.run_steps import check_shrink
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
-from edgefair.workflow.models.convert import dense_model
+from edgefair.workflow.models.convert import convert_model
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.seen import Seen, notes_of
@@ -107,26 +107,28 @@ def export(
         _check_rows(config, data)
         reading_s = time.perf_counter() - started
         if name is not None:
-            dense = trained_model(config, name, folder / REFERENCE, progress)
+            reference = trained_model(config, name, folder / REFERENCE, progress)
         else:
-            dense = dense_model(config, data, str(model), weights=weights, to=folder / REFERENCE, progress=progress)
-        seen = Seen.by_run(config, data, dense.spec, name)
+            reference = convert_model(
+                config, data, str(model), weights=weights, to=folder / REFERENCE, progress=progress
+            )
+        seen = Seen.by_run(config, data, reference.spec, name)
         notes = notes_of(config, data, seen)
-        candidates = Candidates(config, data, dense, name, work, progress)
+        candidates = Candidates(config, data, reference, name, work, progress)
         notes += idle_calibration(config, candidates.kind)
-        spec, settings, candidate = dense.spec, dense.settings, dense.path
+        spec, settings, candidate = reference.spec, reference.settings, reference.path
         if candidates.changes:
             choice, searched, said = chosen(config, candidates, work, progress)
             made = candidates.make(choice, folder / MODEL)
             spec, candidate = made.spec, made.path
             settings, notes = settings | made.settings | searched, (*notes, *made.notes, *said)
-        changed = candidates.changes and sha256_file(candidate) != sha256_file(dense.path)
+        changed = candidates.changes and sha256_file(candidate) != sha256_file(reference.path)
         file = JudgedFile(
             candidate,
             shown_as=shown_as,
-            reference=dense.path if changed else None,
+            reference=reference.path if changed else None,
             reference_as=shown_as / REFERENCE,
-            own_reference=not changed and is_original(dense.path),
+            own_reference=not changed and is_original(reference.path),
             settings=shown_in(settings, config.base),
             notes=notes,
         )
@@ -136,7 +138,7 @@ def export(
             write_atomic(blocked, text)
             return report
         if not changed:
-            (folder / MODEL).write_bytes(dense.path.read_bytes())
+            (folder / MODEL).write_bytes(reference.path.read_bytes())
         progress.stage("writing")
         (folder / REPORT).write_bytes(text)
         _add_descriptions(data, spec, seen, folder)

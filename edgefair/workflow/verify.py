@@ -19,7 +19,7 @@ from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
-from edgefair.workflow.models.convert import check_no_rows, dense_model, names_factory, names_foreign_model, spec_here
+from edgefair.workflow.models.convert import check_no_rows, convert_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.vocabulary import categories_in
@@ -78,7 +78,7 @@ def verify(
             if names_foreign_model(str(reference)):
                 given = None if names_factory(str(path)) else weights
                 to = folder / "reference.onnx"
-                before = dense_model(config, data, str(reference), weights=given, to=to, progress=progress).path
+                before = convert_model(config, data, str(reference), weights=given, to=to, progress=progress).path
         file = JudgedFile(
             judged.model,
             shown_as=Path(shown(path, config.base)),
@@ -142,8 +142,8 @@ def _judged(
         return _Judged(bundle.model, seen, bundle.manifest.settings, bundle.compressed_from, own)
     if names_foreign_model(str(path)):
         onnx_file = to / "model.onnx"
-        dense = dense_model(config, data, str(path), weights=weights, to=onnx_file, progress=progress)
-        own = is_original(dense.path, claimed=uncompressed)
-        return _Judged(dense.path, Seen.by_config(data, dense.spec), dense.settings, None, own)
+        converted = convert_model(config, data, str(path), weights=weights, to=onnx_file, progress=progress)
+        own = is_original(converted.path, claimed=uncompressed)
+        return _Judged(converted.path, Seen.by_config(data, converted.spec), converted.settings, None, own)
     seen = Seen.by_config(data, spec_here(config, data, path))
     return _Judged(path, seen, {}, None, uncompressed and is_original(path, claimed=True))

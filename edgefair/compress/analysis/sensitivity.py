@@ -162,7 +162,7 @@ def effect(sample: Sample, before: Scores, after: Scores, comparison: Comparison
 def rank_nodes(
     alone: Alone,
     full: onnx.ModelProto,
-    dense: onnx.ModelProto,
+    reference: onnx.ModelProto,
     nodes: Sequence[str],
     answers: Answers,
     spec: ModelSpec,
@@ -179,14 +179,14 @@ def rank_nodes(
     Args:
         alone: makes the graph with that layer in low precision and all others in float.
         full: the compressed graph: its gap is what shall shrink.
-        dense: the graph with all layers in float.
+        reference: the graph with all layers in float.
         answers: runs a graph on the sample's rows.
 
     Raises:
         ModelError: see `scores`.
     """
     comparison = widest_comparison(sample, scores(full, answers, spec))
-    before = scores(dense, answers, spec)
+    before = scores(reference, answers, spec)
     found = []
     for done, node in enumerate(nodes):
         tick(done, len(nodes), node)

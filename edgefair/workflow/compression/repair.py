@@ -70,7 +70,7 @@ def _digest(config: Config, candidates: Candidates) -> str:
     packages = ("onnx", "onnxruntime", *(("torch",) if config.compress.trains else ()))
     return sha256_json(
         {
-            "dense": sha256_file(candidates.dense.path),
+            "dense": sha256_file(candidates.reference.path),
             "teacher": teacher_digest(config, config.compress.distill),
             "config": config.model_dump(mode="json", exclude={"output", "project", "runs"}),
             "recipes": [recipe_of(config, name).model_dump(mode="json") for name in recipes],

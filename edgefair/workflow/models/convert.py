@@ -30,8 +30,8 @@ from edgefair.targets.loaded import UnlikeFileError
 from edgefair.targets.loaded import read_model as read_whole
 from edgefair.training.factories import call_factory
 from edgefair.training.settings import ModelConfig, OutputConfig, PictureConfig
-from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.infer_spec import foreign_spec
+from edgefair.workflow.models.reference import Reference
 from edgefair.workflow.models.spec import check_classes, spec_of
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def check_no_rows(path: Path) -> None:
         )
 
 
-def dense_model(
+def convert_model(
     config: Config, data: DataSet, name: str, *, weights: Path | None, to: Path, progress: Progress
-) -> Dense:
+) -> Reference:
     """Convert a model to the FP32 ONNX file `to`. Nothing is unpickled.
 
     Args:
@@ -115,7 +115,7 @@ def dense_model(
     spec = spec_of(loaded, lambda found: foreign_spec(found, data, made.config), data.classes)
     set_spec(made.graph, spec)
     onnx.save_model(made.graph, to)
-    return Dense(spec, to, {"model": _shown(config, name), "files": made.digests()})
+    return Reference(spec, to, {"model": _shown(config, name), "files": made.digests()})
 
 
 def _shown(config: Config, name: str) -> str:
