@@ -34,7 +34,7 @@ def is_kept(gate: Gate, reference: Gate, *, aim: float, stretch: float = 1.0) ->
     estimate + stretch (upper - estimate) <= threshold, or estimate <= share * threshold. The share is `aim`, as few
     rows stand for the many of the audit; 1 where they cannot tell of the model before compression either, of which
     nobody can ask more. A gate that wants a large number is kept where estimate >= threshold. What fails is not kept;
-    what could not be measured (a latency in an emulator, a cell without rows) is, as no trial can mend it.
+    what could not be measured (a latency in an emulator, a cell without rows) is, as no trial can fix it.
 
     Args:
         gate: of the trial.

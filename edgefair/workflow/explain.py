@@ -159,8 +159,8 @@ def _notes(subject: Subject, found: tuple[str, ...], cells: StratifiedCells, hel
     return (
         *(
             [
-                f"the bundle's weights were trained again ({', '.join(subject.trained)}): what low precision and "
-                "pruning do is told of its FP32 reference, saturation of its compressed file"
+                f"the bundle's weights were trained further ({', '.join(subject.trained)}): the effects of low "
+                "precision and pruning are those of its FP32 reference, saturation that of its compressed file"
             ]
             if subject.trained
             else []

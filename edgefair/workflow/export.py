@@ -43,7 +43,7 @@ from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.trained import trained_model
 from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
 
-UNCHANGED = "nothing was compressed: what is exported is the model before compression, to the byte"
+UNCHANGED = "nothing was compressed: the exported file is the model before compression, byte for byte"
 
 
 def export(
@@ -62,7 +62,7 @@ def export(
     """Export a run or a model, compress it, judge the file on every target, and write the bundle if the policy agrees.
 
     Steps, as `compress:` and `debias:` say: torch steps with their fine-tunes, INT8 or FP16, treatments of the
-    compressed file. Where a gate fails on validation rows, the repair searches for a compression that keeps every gate.
+    compressed file. If a gate fails on validation rows, the repair searches for a compression that keeps every gate.
     The audit rows are seen once, at the end.
 
     A blocked export leaves whatever was at the destination as it was, and `OUTPUT.blocked.json` with the report. A
@@ -70,10 +70,10 @@ def export(
 
     Args:
         run: name of a finished training run; default: the only one.
-        model: instead of a run, a model that is there already: see `workflow.models.convert.KINDS`.
+        model: instead of a run, an existing model: see `workflow.models.convert.KINDS`.
         weights: of the torch module that the factory `model` makes.
-        int8: instead of `compress.int8`: `static`, `dynamic`, or `auto` (dynamic for texts where TensorRT is no target,
-            else static).
+        int8: instead of `compress.int8`: `static`, `dynamic`, or `auto` (dynamic for texts where TensorRT is not a
+            target, else static).
         output: the bundle's folder; default: the project's.
         sign: PEM file of the private ed25519 key that signs what ships.
         counter: number of this release, which a device can demand to be no less than one that it has seen.

@@ -127,5 +127,5 @@ def test_a_model_that_padding_misleads_is_refused_before_it_is_converted(saved, 
         raise AssertionError("it was converted")
 
     monkeypatch.setattr("edgefair.exporters.hugging_face.graph_of", refuse)
-    with pytest.raises(ModelError, match=r"XLNetForSequenceClassification .* other logits once padding follows"):
+    with pytest.raises(ModelError, match=r"XLNetForSequenceClassification .* different logits when padding follows"):
         from_hugging_face(saved("xlnet"))

@@ -173,7 +173,7 @@ def rank_nodes(
     """Layers by what low precision in them alone does to the worst group's loss and to the gap, most harm first.
 
     The two effects count alike, each relative to the largest one of any layer. In the compressed model itself, with one
-    layer back in float, they tell less: where several layers are broken, mending one of them mends nothing, and errors
+    layer back in float, they tell less: where several layers are broken, fixing one of them fixes nothing, and errors
     that cancel each other make a broken layer look useful.
 
     Args:

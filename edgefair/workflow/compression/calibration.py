@@ -88,7 +88,7 @@ class CalibrationRows:
         return self._data.rows_for(
             f"calibration '{recipe.name}'",
             "train",
-            fix="name a file of rows like those that the model will meet, which needs no labels: --calibration FILE",
+            fix="pass a file of rows like those that the model will see (no labels needed): --calibration FILE",
         )
 
     def _choose(

@@ -59,7 +59,7 @@ def _check_wide(model: onnx.ModelProto, name: str) -> None:
         raise ModelError(
             f"'{name}' is in half precision: {narrow}",
             expected="an FP32 model, from which INT8 and FP16 are made",
-            fix="export the model in FP32, or leave --int8 and --fp16 out",
+            fix="export the model in FP32, or omit --int8 and --fp16",
         )
 
 

@@ -205,7 +205,7 @@ class ValidationBench:
         spared = self._candidates.reduce_range or for_tensorrt(self._config)
         if spared or not any(item.saturates for item in self._devices.values()):
             return ()
-        self._progress.stage("looking for sums beyond 16 bits")
+        self._progress.stage("checking for sums beyond 16 bits")
         config, data = self._config, self._candidates.data
         cells = cells_of(config, data)
         drawn = draw(data.train, config, cells, SATURATION_ROWS, 23)

@@ -34,7 +34,7 @@ def layer_effects(
         ModelError: see `compress.analysis.scores.scores`.
     """
     nodes, prunable = low.nodes, set(prunable_nodes(low.prepared))
-    progress.stage(f"looking at {len(nodes)} layers")
+    progress.stage(f"analysing {len(nodes)} layers")
     steps = 2 * len(nodes) + len(prunable)
     ticks = itertools.count(1)
 

@@ -62,7 +62,7 @@ def subject_of(
 
     Raises:
         UsageError: no such model, or no PyTorch.
-        ModelError: a bundle without its reference, a folder that is no bundle, or a model that gives no ONNX file.
+        ModelError: a bundle without its reference, a folder that is not a bundle, or a model that gives no ONNX file.
     """
     if run is not None:
         return Subject(f"run {run}", trained_model(config, run, to, progress))
@@ -71,13 +71,13 @@ def subject_of(
         return Subject(str(model), convert_model(config, data, str(model), weights=weights, to=to, progress=progress))
     if not is_bundle(path):
         raise ModelError(
-            f"'{path}' is a folder and no bundle", expected="a bundle of `edgefair export`, or the file of a model"
+            f"'{path}' is a folder but not a bundle", expected="a bundle made by `edgefair export`, or a model file"
         )
     bundle = open_bundle(path)
     if bundle.reference is None:
         raise ModelError(
             f"bundle '{path}' has no FP32 reference to compare layers with",
-            fix="explain the bundle where it was exported, or the model that it was made from",
+            fix="explain the bundle where it was exported, or the model it was made from",
         )
     settings = bundle.manifest.settings
     lowered = {"int8": settings.get("int8"), "fp16": bool(settings.get("fp16"))}
