@@ -38,7 +38,7 @@ class Config(BaseModel):
     finetune: TrainConfig | None = Field(
         None,
         description="Training after a compression of the network. Default: half the epochs of `train`, at half its "
-        "learning rate, ended early where it brings nothing.",
+        "learning rate, stopped early if it brings nothing.",
     )
     debias: DebiasConfig = Field(default_factory=DebiasConfig)
     compress: CompressConfig = Field(default_factory=CompressConfig)
@@ -88,7 +88,7 @@ class Config(BaseModel):
         """The folder of a training run.
 
         Raises:
-            UsageError: a name that is no plain folder name, and could lead out of the runs.
+            UsageError: a name that is not a plain folder name, and could lead out of the runs.
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
             raise UsageError(
@@ -171,7 +171,7 @@ def with_budget(config: Config, rows: int) -> Config:
 def _put(raw: dict[str, Any], key: str, value: Any) -> None:
     *sections, last = key.split(".")
     if not all([*sections, last]):
-        raise UsageError(f"cannot set '{key}': a part of it is empty", expected="a key as policy.alpha")
+        raise UsageError(f"cannot set '{key}': part of it is empty", expected="a key such as policy.alpha")
     place = raw
     for section in sections:
         inner = place.setdefault(section, {})

@@ -5,14 +5,14 @@
     ├── DataError           2  rows, columns, labels, groups
     │   ├── MissingColumnError    (data.sources) a column that is not in the table
     │   ├── ObstaclesError        (workflow.raw_data) all that `init` found in a file, at once
-    │   └── DivergedError         (training.loop) a loss that is no number any more
+    │   └── DivergedError         (training.loop) a loss that is no longer finite
     ├── PolicyError         2  a policy against itself, the data or mathematics
     ├── ModelError          2  a model file
-    └── MeasurementError    4  a device that was lost or cannot be believed
-        └── DroppedError          (targets.connection) the connection broke, and may be made again
+    └── MeasurementError    4  a device that was lost or contradicts itself
+        └── DroppedError          (targets.connection) the connection broke, and may be re-established
 
-The other codes are no errors: 0 PASS, 1 FAIL, 3 INCONCLUSIVE; 130 interrupted. What runs on the device (`probe`) has
-errors of its own, as it imports nothing of edgefair: the host turns them into one of these.
+The other codes are not errors: 0 PASS, 1 FAIL, 3 INCONCLUSIVE; 130 interrupted. What runs on the device (`probe`) has
+its own errors, as it imports nothing of edgefair: the host turns them into one of these.
 """
 
 from __future__ import annotations

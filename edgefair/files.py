@@ -88,7 +88,7 @@ def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
         private: a new file is for its owner alone, whatever the umask gives to others.
 
     Raises:
-        OSError: the folder cannot be written, the disk is full, or what has the name is no file; it is untouched then.
+        OSError: the folder cannot be written, the disk is full, or the name is not a file's; it is untouched then.
     """
     mode = _mode(path)
     remove_abandoned(path.parent, PARTIAL.format(path.name))
@@ -117,7 +117,7 @@ def _mode(path: Path) -> int | None:
         return stat.S_IMODE(found)
     if stat.S_ISLNK(found):
         return None
-    raise OSError(errno.EEXIST, "it is no file", str(path))
+    raise OSError(errno.EEXIST, "it is not a file", str(path))
 
 
 def _new_file(path: Path, mode: int) -> tuple[int, Path]:

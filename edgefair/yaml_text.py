@@ -19,7 +19,7 @@ MAX_DEPTH = 32
 # PyYAML's parser in C where it was built with it: the same values, ten times faster.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
-# What is no text without quotes, as YAML 1.2 has it. In YAML 1.1, PyYAML's, yes and NO (Norway) are booleans,
+# What is not text without quotes, as YAML 1.2 has it. In YAML 1.1, PyYAML's, yes and NO (Norway) are booleans,
 # 010 is 8, 1_0 is 10 and 1:30 is 90: labels and groups that no row of the data has.
 _PLAIN = {
     f"{_TAG}bool": re.compile(r"(true|True|TRUE|false|False|FALSE)$"),
@@ -31,7 +31,7 @@ _PLAIN = {
 
 
 class YamlTextError(ValueError):
-    """Text that is no YAML, or says more than plain values; the message has line and column."""
+    """Text that is not YAML, or says more than plain values; the message has line and column."""
 
 
 def parse_yaml(text: str) -> Any:
@@ -112,9 +112,9 @@ class _Loader(_Base):  # type: ignore[misc]
         try:
             value = super().construct_object(node, deep)
         except (ValueError, OverflowError) as error:
-            raise _refused(f"{str(node.value)[:40]!r}, which is no value ({error})", node) from error
+            raise _refused(f"{str(node.value)[:40]!r}, which is not a value ({error})", node) from error
         if isinstance(value, float) and not math.isfinite(value):
-            raise _refused(f"{node.value!r}, which is no finite number", node)
+            raise _refused(f"{node.value!r}, which is not a finite number", node)
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise _refused("a whole number of more than 64 bits", node)
         if isinstance(value, str) and ("\0" in value or not _is_unicode(value)):

@@ -46,8 +46,8 @@ def statement(bundle: Bundle, counter: int | None = None) -> dict[str, Any]:
     manifest = bundle.manifest
     if None not in {counter, manifest.counter} and counter != manifest.counter:
         raise UsageError(
-            f"bundle '{bundle.path}' was exported as release {manifest.counter}, and --counter is {counter}",
-            fix="leave --counter out, or export it again",
+            f"bundle '{bundle.path}' was exported as release {manifest.counter}, but --counter is {counter}",
+            fix="omit --counter, or export it again",
         )
     number = manifest.counter if counter is None else counter
     model = manifest.files[MODEL]
@@ -71,7 +71,7 @@ def statement(bundle: Bundle, counter: int | None = None) -> dict[str, Any]:
     except ContradictionError as error:
         raise ModelError(f"bundle '{bundle.path}' cannot be signed: {error}", fix="export it again") from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ModelError(f"'{REPORT}' in bundle '{bundle.path}' is no report: {error!r}") from error
+        raise ModelError(f"'{REPORT}' in bundle '{bundle.path}' is not a report: {error!r}") from error
     return {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(_subjects(bundle).items())],
@@ -84,7 +84,7 @@ def open_release(path: Path, public_key: PublicKey | None, demands: Demands) -> 
     """Read a bundle that is a certain release; with a public key first the signature, then every file.
 
     Raises:
-        UsageError: a public key that cannot be read, or is no ed25519 key.
+        UsageError: a public key that cannot be read, or is not an ed25519 key.
         ModelError: no signature by that key over exactly these files, another release than was demanded, or a bundle
             that `open_bundle` refuses.
     """
@@ -103,7 +103,7 @@ def open_release(path: Path, public_key: PublicKey | None, demands: Demands) -> 
             fix="copy the bundle again, or sign it with `edgefair sign`",
         ) from error
     except DemandError as error:
-        raise ModelError(f"bundle '{path}' is not what was demanded: {error}") from error
+        raise ModelError(f"bundle '{path}' does not meet the requirements: {error}") from error
     return bundle
 
 
@@ -111,7 +111,7 @@ def _check_reference(report: dict[str, Any], manifest: Manifest) -> None:
     """The model that the decisions were compared with is the one that the bundle brings along."""
     said, entry = report["reference"], manifest.files.get(REFERENCE)
     if said is not None and entry is not None and said["sha256"] != entry.sha256:
-        raise ContradictionError(f"its verdict compares with another model than '{REFERENCE}'")
+        raise ContradictionError(f"its verdict compares with a model other than '{REFERENCE}'")
 
 
 def _release(bundle: Bundle) -> Release:
@@ -120,7 +120,7 @@ def _release(bundle: Bundle) -> Release:
     try:
         policy = policy_digest(read_json((bundle.path / REPORT).read_bytes())["policy"])
     except (ValueError, KeyError) as error:
-        raise ModelError(f"'{REPORT}' in bundle '{bundle.path}' is no report: {error!r}") from error
+        raise ModelError(f"'{REPORT}' in bundle '{bundle.path}' is not a report: {error!r}") from error
     return Release(manifest.project, policy, manifest.created, manifest.counter)
 
 

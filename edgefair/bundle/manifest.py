@@ -84,7 +84,7 @@ class Manifest:
         kinds = {"outcome": str, "made_with": dict, "settings": dict}
         wrong = [name for name, kind in kinds.items() if not isinstance(data.get(name), kind)]
         if wrong or not all(isinstance(version, str) for version in data["made_with"].values()):
-            raise ValueError(f"its {(wrong or ['made_with'])[0]} is missing or of another type")
+            raise ValueError(f"its {(wrong or ['made_with'])[0]} is missing or has the wrong type")
         try:
             return cls(files=files, targets=tuple(targets), **data)
         except TypeError as error:
@@ -163,14 +163,14 @@ def open_bundle(path: Path) -> Bundle:
             raise ModelError(f"bundle '{path}' lacks '{name}'", fix="copy the bundle again, or export it again")
         status = (path / name).lstat()
         if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"'{name}' in bundle '{path}' is no regular file", fix="copy the bundle again")
+            raise ModelError(f"'{name}' in bundle '{path}' is not a regular file", fix="copy the bundle again")
         same_size = status.st_size == entry.bytes
         if not same_size or sha256_file(path / name) != entry.sha256:
             why = f"its sha256 is {sha256_file(path / name)}" if same_size else f"it has {status.st_size:,} bytes"
             raise ModelError(
-                f"'{name}' in bundle '{path}' was changed: {why}",
+                f"'{name}' in bundle '{path}' was modified: {why}",
                 expected=f"sha256 {entry.sha256} and {entry.bytes:,} bytes, as the manifest says",
-                fix="copy the bundle again, or export it again; a changed file has no verdict",
+                fix="copy the bundle again, or export it again; a modified file has no verdict",
             )
     if SPEC in manifest.files:
         _check_spec(path)
@@ -181,9 +181,11 @@ def _check_spec(path: Path) -> None:
     try:
         carried = read_onnx((path / MODEL).read_bytes()).metadata.get(SPEC_METADATA_KEY)
     except ValueError as error:
-        raise ModelError(f"'{MODEL}' in bundle '{path}' is no ONNX model: {error}", fix="export it again") from error
+        raise ModelError(
+            f"'{MODEL}' in bundle '{path}' is not an ONNX model: {error}", fix="export it again"
+        ) from error
     if carried is None or carried.encode() != (path / SPEC).read_bytes():
         raise ModelError(
-            f"'{SPEC}' in bundle '{path}' is not the spec that '{MODEL}' carries, by which it is fed and read",
+            f"'{SPEC}' in bundle '{path}' is not the spec embedded in '{MODEL}'",
             fix="export it again",
         )

@@ -49,14 +49,14 @@ def check_decision(report: Mapping[str, Any], *, today: datetime.date) -> None:
     except (EdgefairError, ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"its report cannot be decided again: {str(error).splitlines()[0]}",
-            expected="a report of this version of edgefair with its evidence whole",
+            expected="a report of this version of edgefair with complete evidence",
             fix="export it again",
         ) from error
 
 
 def _check_data(data: Mapping[str, Any]) -> None:
     if sha256_json(data["section"]) != data["sha256"]:
-        raise _contradiction("the digest of its data section is another", sha256_json(data["section"]))
+        raise _contradiction("the digest of its data section differs", sha256_json(data["section"]))
 
 
 def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Policy, day: datetime.date) -> Verdict:
@@ -128,5 +128,5 @@ def _contradiction(found: str, expected: str) -> ModelError:
     return ModelError(
         f"its report contradicts itself: {found}",
         expected=f"{expected}, by its own counts and policy",
-        fix="export it again: a report that was changed is no verdict",
+        fix="export it again: a modified report is not a verdict",
     )

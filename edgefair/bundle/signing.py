@@ -43,8 +43,8 @@ def load_signing_key(path: Path) -> CryptoSigner:
         raise _encryption(path, given=bool(passphrase)) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         if b"ENCRYPTED" in content:
-            raise UsageError(f"the passphrase in {PASSPHRASE} does not open the key '{path}'") from error
-        kind = "a public key" if b"PUBLIC KEY" in content else "no private key in PEM"
+            raise UsageError(f"the passphrase in {PASSPHRASE} does not decrypt the key '{path}'") from error
+        kind = "a public key" if b"PUBLIC KEY" in content else "not a private key in PEM"
         raise UsageError(f"'{path}' is {kind}", expected="a private ed25519 key", fix=GENERATE) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise UsageError(f"the key '{path}' is an {type(key).__name__}", expected="an ed25519 key", fix=GENERATE)
@@ -79,9 +79,9 @@ def _private(path: Path) -> bytes:
         raise UsageError(f"the signing key '{path}' cannot be read: {error.strerror}", fix=GENERATE) from error
     if mode & stat.S_IRWXO and b"PRIVATE KEY" in content:
         raise UsageError(
-            f"the signing key '{path}' is open to every user of this machine (mode {mode:04o})",
+            f"the signing key '{path}' is readable by other users of this machine (mode {mode:04o})",
             expected="a file that only its owner can read",
-            fix=f"chmod 600 {path}; where others may have read it, make a new key",
+            fix=f"chmod 600 {path}; if others may have read it, make a new key",
         )
     return content
 

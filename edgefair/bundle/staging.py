@@ -134,7 +134,7 @@ def _check(destination: Path) -> None:
     if names and MANIFEST not in names:
         raise UsageError(
             f"'{destination}' holds other files",
-            expected="an empty folder, an older bundle, or a path where nothing is",
+            expected="an empty folder, an older bundle, or a path that does not exist",
             fix="choose another destination with -o",
         )
 

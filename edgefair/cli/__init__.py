@@ -1,4 +1,7 @@
-"""The `edgefair` command. Each sub-command is a file of this folder, imported only when it is used."""
+"""The `edgefair` command. Each sub-command is a file of `commands`, imported only when it is used.
+
+Options, output and exit codes are handled here, and nothing else: all work is a call of `workflow`.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ class EdgefairGroup(click.Group):
         """Run, and leave with 0 PASS, 1 FAIL, 2 usage, 3 INCONCLUSIVE, 4 failed measurement, 130 interrupted."""
         arguments = list(sys.argv[1:] if args is None else args)
         for stream in (sys.stdout, sys.stderr):
-            # A letter that the terminal's encoding lacks is no reason to lose a result.
+            # A letter that the terminal's encoding lacks is not a reason to lose a result.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         extra.pop("standalone_mode", None)
@@ -89,7 +92,7 @@ class EdgefairGroup(click.Group):
 
 
 def _explain(error: Exception) -> int:
-    """Say what went wrong on stderr; the exit code. An error that is no verdict never exits with 1."""
+    """Say what went wrong on stderr; the exit code. An error that is not a verdict never exits with 1."""
     match error:
         case EdgefairError():
             return _stop(error.exit_code, *error.lines)
@@ -106,7 +109,7 @@ def _explain(error: Exception) -> int:
         case OSError() if error.filename is None and not settle(sys.stdout, "\n"):
             # 0 would say that whoever waits for the result has it.
             return _stop(
-                EXIT_MEASUREMENT, f"the result could not be printed: {error.strerror}; this exit code is no verdict"
+                EXIT_MEASUREMENT, f"the result could not be printed: {error.strerror}; this exit code is not a verdict"
             )
         case OSError():
             return _stop(EXIT_USAGE, f"{error.strerror}: '{error.filename}'" if error.filename else str(error))

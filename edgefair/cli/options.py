@@ -21,7 +21,7 @@ class Number(click.FloatRange):
         """The number."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value} is no number in the range {self._describe_range()}.", param, ctx)
+            self.fail(f"{value} is not a number in the range {self._describe_range()}.", param, ctx)
         return number
 
 
@@ -93,7 +93,7 @@ def counter_option(command: Decorated) -> Decorated:
         "--counter",
         type=click.IntRange(min=0),
         default=None,
-        help="Number of this release: a device that demands it takes no earlier one.",
+        help="Number of this release: a device that requires it refuses earlier ones.",
     )(command)
 
 

@@ -13,7 +13,7 @@ from edgefair.workflow.training.launch import is_first_process
 
 @contextlib.contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """Progress that drives one bar, or prints stages where stderr is no terminal."""
+    """Progress that drives one bar, or prints stages where stderr is not a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield Progress(_Lines())
         return
@@ -40,6 +40,6 @@ class _Lines:
         if done or total or what == self._last or not is_first_process():
             return
         self._last = what
-        # A log that nobody reads any more is no reason to stop.
+        # A log that nobody reads any more is not a reason to stop.
         with contextlib.suppress(OSError):
             say(what)

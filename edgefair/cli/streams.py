@@ -25,7 +25,7 @@ def open_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
     if STDOUT in closed:
         raise UsageError(
-            "stdout is closed, and the result is printed there", fix="send it somewhere, be it with `> /dev/null`"
+            "stdout is closed, so the result cannot be printed", fix="redirect it, for example with `> /dev/null`"
         )
 
 

@@ -28,7 +28,7 @@ STEPS: Mapping[str, str] = {
 # Steps that must be the last one, and what any training behind them would do.
 LAST: Mapping[str, str] = {
     "sparsity": "training would fill the zeros again",
-    "cluster": "training would take the clusters apart again",
+    "cluster": "training would break up the clusters again",
 }
 # Importance of `prune` -> `steps.pruning.Importance`.
 IMPORTANCES: Mapping[str, str] = {
@@ -61,7 +61,7 @@ class DistillConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     teacher: Annotated[str, Flag(name="distill", metavar="TEACHER")] = Field(
-        description="A run that teaches the student, or what `prune` and `low_rank` leave."
+        description="Training run that teaches the student, or what `prune` and `low_rank` leave."
     )
     student: Annotated[str | float, Flag(metavar="NETWORK|WIDTH|pruned", shows_default=True)] = Field(
         PRUNED,
@@ -70,7 +70,7 @@ class DistillConfig(BaseModel):
     )
     options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the student's factory.")
     method: Literal["kd", "mfd"] = Field(
-        "kd", description="kd: soft labels at a temperature. mfd: also features, alike for every group of a label."
+        "kd", description="kd: soft labels at a temperature. mfd: also features, matched across the groups of a label."
     )
     temperature: float = Field(4.0, gt=0, allow_inf_nan=False, description="Softens both sides' probabilities.")
     weight: float = Field(0.5, gt=0, le=1, description="Share of the soft labels in the loss.")
@@ -83,7 +83,7 @@ class DistillConfig(BaseModel):
     def _has_a_teacher(cls, data: Any) -> Any:
         if isinstance(data, dict) and "teacher" not in data:
             raise ValueError(
-                "nobody teaches: name a finished training run (--distill RUN, or compress.distill.teacher), as in "
+                "no teacher: set a finished training run (--distill RUN, or compress.distill.teacher), as in "
                 "--distill big --student 0.5"
             )
         return data
@@ -102,7 +102,7 @@ class RepairConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: Annotated[bool, Flag(name="repair", shows_default=True)] = Field(
-        True, description="Search for a compression that keeps every gate where one fails on validation rows."
+        True, description="Search for a compression that passes every gate if one fails on validation rows."
     )
     moves: tuple[Move, ...] = Field(
         ("seven-bit", "bias", "calibration", "float", "prune"),
@@ -112,7 +112,7 @@ class RepairConfig(BaseModel):
     calibrations: tuple[str, ...] = Field(
         ("int8-entropy", "int8-percentile", "int8-worst"), description="Recipes to try instead of `calibration`."
     )
-    max_trials: int = Field(40, ge=1, description="Models that are made and judged at most.")
+    max_trials: int = Field(40, ge=1, description="Largest number of models to make and judge.")
 
 
 class CompressConfig(BaseModel):
@@ -128,26 +128,26 @@ class CompressConfig(BaseModel):
     )
     scope: Annotated[Scope, Flag()] = Field(
         "local",
-        description="Of `prune` and `sparsity`: the same share of every layer (local), or the weakest of all layers "
+        description="For `prune` and `sparsity`: the same share of every layer (local), or the weakest of all layers "
         "(global).",
     )
     importance: Annotated[Importance, Flag()] = Field(
         "magnitude",
-        description="Which channels matter; fairgrape, fairprune and adversarial ask what they are worth to each "
-        "group. adversarial-frozen (a sub-network with random weights, never trained) and random are for studies.",
+        description="Which channels matter; fairgrape, fairprune and adversarial weigh what they are worth to "
+        "each group. adversarial-frozen (a sub-network with random weights, never trained) and random are for studies.",
     )
     beta: Annotated[float, Flag(shows_default=True)] = Field(
         0.5,
         gt=0,
         allow_inf_nan=False,
-        description="Of fairprune: what the other groups' loss counts against the worst one's.",
+        description="For fairprune: weight of the other groups' loss against the worst one's.",
     )
     round_to: Annotated[int, Flag(metavar="CHANNELS", shows_default=True)] = Field(
         16,
         ge=1,
         le=512,
-        description="Wide layers keep a multiple of so many channels, because latency is a staircase; 1 keeps any "
-        "number.",
+        description="Wide layers keep a multiple of this many channels, because latency is a staircase; 1 "
+        "allows any number.",
     )
     measure: Annotated[Measure, Flag()] = Field(
         "macs", description="What `prune` is a share of: multiply-accumulate operations, parameters, measured time."
@@ -156,37 +156,39 @@ class CompressConfig(BaseModel):
         1,
         ge=1,
         le=20,
-        description="Prune in so many steps, each with a fine-tune; every one removes at least a channel.",
+        description="Prune in this many steps, each with a fine-tune; every one removes at least one channel.",
     )
     low_rank: Annotated[Rank | None, Flag(metavar="SHARE|energy|worst-group")] = Field(
         None,
-        description="Split layers into two thinner ones: to a share of the full rank, or as far as energy or the worst "
+        description="Factor layers into two thinner ones: to a share of the full rank, or as far as energy or "
+        "the worst "
         "group's loss allows.",
     )
     energy: Annotated[float, Flag(shows_default=True)] = Field(
-        0.95, gt=0, le=1, description="Of `low_rank` energy: share of the squared weights that every layer keeps."
+        0.95, gt=0, le=1, description="For `low_rank` energy: share of the squared weights that every layer keeps."
     )
     tolerance: Annotated[float, Flag(metavar="NATS", shows_default=True)] = Field(
         0.02,
         gt=0,
         allow_inf_nan=False,
-        description="Of `low_rank` worst-group: by how much any group's mean loss may grow, in nats.",
+        description="For `low_rank` worst-group: by how much any group's mean loss may grow, in nats.",
     )
     sparsity: Annotated[Share | None, Flag(metavar="RATIO")] = Field(
         None,
         description="Set this share of single weights to 0, then fine-tune; a baseline for studies: no fewer "
-        "operations, no speed, no smaller file.",
+        "operations, no speed-up, no smaller file.",
     )
     cluster: Annotated[int | None, Flag(metavar="VALUES")] = Field(
         None,
         ge=2,
         le=4096,
-        description="Weights of a layer share so many values: smaller when packed, no faster.",
+        description="Weights of a layer share this many values: smaller when packed, no faster.",
     )
     qat: Annotated[bool, Flag()] = Field(False, description="Fine-tune with quantization simulated; for `int8` static.")
     int8: Annotated[Int8 | None, Flag(metavar="[static|dynamic]", bare="auto")] = Field(
         None,
-        description="INT8: static (calibrated), dynamic, or auto: dynamic for texts where TensorRT is no target, else "
+        description="INT8: static (calibrated), dynamic, or auto: dynamic for texts where TensorRT is not a "
+        "target, else "
         "static.",
     )
     fp16: Annotated[bool, Flag()] = Field(
@@ -196,7 +198,7 @@ class CompressConfig(BaseModel):
         "int8-balanced",
         description="Calibration recipe by name or path, or a file of rows to calibrate on (.csv, .npz, .parquet).",
     )
-    repair: RepairConfig = Field(default_factory=RepairConfig, description="Where a gate fails on validation rows.")
+    repair: RepairConfig = Field(default_factory=RepairConfig, description="If a gate fails on validation rows.")
 
     @field_validator("low_rank", mode="before")
     @classmethod
@@ -219,15 +221,13 @@ class CompressConfig(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.fp16 and (self.int8 is not None or self.qat):
-            raise ValueError("fp16 and INT8 are both asked for: a weight has one type; keep one of them")
+            raise ValueError("fp16 and int8 are both set: a weight has one type; keep one of them")
         if self.qat and self.int8 in {None, "dynamic"}:
-            raise ValueError("qat trains for static INT8, which is not asked for: add int8: static (--int8 static)")
+            raise ValueError("qat trains for static INT8, which is not set: add int8: static (--int8 static)")
         if self.rounds > 1 and self.prune is None:
             raise ValueError("rounds are steps of pruning, and `prune` is not given")
         if self.distill is not None and self.distill.student == PRUNED and not (self.prune or self.low_rank):
-            raise ValueError(
-                "distill has nothing to teach: name a student (--student), or prune the network (--prune, --low-rank)"
-            )
+            raise ValueError("distill has no student: set one (--student), or prune the network (--prune, --low-rank)")
         for key in reversed(self.steps[:-1]):
             if key in LAST:
                 raise ValueError(f"{key} and {self.steps[-1]} contradict each other: {LAST[key]}")
@@ -251,7 +251,7 @@ class CompressConfig(BaseModel):
             ("tolerance", "low_rank: worst-group", self.low_rank == "worst-group"),
         ):
             if not asked and getattr(self, option) != type(self).model_fields[option].default:
-                raise ValueError(f"{option} belongs to `{of}`, which is not asked for")
+                raise ValueError(f"{option} needs `{of}`, which is not set")
 
     def _frozen_weights_stay(self) -> None:
         """Refuse to train the weights that a frozen network is about."""
@@ -261,6 +261,6 @@ class CompressConfig(BaseModel):
         others += [key for key in self.steps if key != "prune"]
         if others:
             raise ValueError(
-                f"importance {self.importance} leaves random weights as they are, and {others[0]} would train them: "
+                f"importance {self.importance} leaves random weights untrained, and {others[0]} would train them: "
                 "keep one of them, or use importance adversarial"
             )

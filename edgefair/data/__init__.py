@@ -1,6 +1,6 @@
-"""From the `data:` section to rows: read, chosen, grouped, split, and identified.
+"""From the `data:` section to rows: read, selected, grouped, split, and identified.
 
-`files` and `images` read, `layouts` know published sets, `identity` says who a row is and who has seen it, `survey`
-looks at columns that nobody has described yet. A row that cannot be read is counted and said; none is repaired in
-silence.
+`files` and `images` read, `layouts` know published sets, `identity` says who a row is and which model has seen it,
+`survey` examines columns before they are configured. A row that cannot be read is counted and reported; none is
+repaired silently.
 """

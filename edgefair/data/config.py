@@ -103,15 +103,15 @@ class SplitConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    column: str | None = Field(None, description="Column that says to which split a row belongs.")
+    column: str | None = Field(None, description="Column that holds the split of each row.")
     train: tuple[str, ...] = Field(("train",), description="Its values for training rows; [] for none.")
     validation: tuple[str, ...] = Field((), description="Its values for validation rows; else they come out of train.")
     audit: tuple[str, ...] = Field(("test",), description="Its values for audit rows.")
-    unused: tuple[str, ...] = Field((), description="Its values for rows that no split takes; others are an error.")
+    unused: tuple[str, ...] = Field((), description="Its values for rows in no split; others are an error.")
     audit_fraction: float = Field(
         0.3, gt=0, le=1, description="Without a column: about this share of the rows audits; 1: every row, none trains."
     )
-    seed: int = Field(0, ge=0, description="Draws the rows of a split that no column names, whatever seed a run has.")
+    seed: int = Field(0, ge=0, description="Seed of a drawn split, independent of a run's seed.")
 
     @field_validator("train", "validation", "audit", "unused", mode="before")
     @classmethod
@@ -123,14 +123,14 @@ class SplitConfig(BaseModel):
         given = [*self.train, *self.validation, *self.audit, *self.unused]
         twice = [value for index, value in enumerate(given) if value in given[:index]]
         if twice:
-            raise ValueError(f"'{twice[0]}' is listed for two splits: a row trains or decides, never both")
+            raise ValueError(f"'{twice[0]}' is listed for two splits: a row is for training or for audit, never both")
         if self.column is None and (self.train, self.validation, self.audit, self.unused) != (
             ("train",),
             (),
             ("test",),
             (),
         ):
-            raise ValueError("values of a split column are listed, and `column` does not say which column it is")
+            raise ValueError("values of a split column are listed, but `column` is not set")
         return self
 
 
@@ -140,7 +140,7 @@ class ThinConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     where: dict[str, tuple[str, ...]] = Field(min_length=1, description="Column -> values of the rows to thin out.")
-    keep: float = Field(ge=0, lt=1, description="Share of these rows that is kept.")
+    keep: float = Field(ge=0, lt=1, description="Share of these rows to keep.")
 
     @field_validator("where", mode="before")
     @classmethod
@@ -159,8 +159,8 @@ class DataConfig(BaseModel):
     )
     audit: str | None = Field(
         None,
-        description="A file of its own for the rows that audit, with the columns of `source`, whose rows all train and "
-        "validate then.",
+        description="Separate file of audit rows, with the columns of `source`, whose rows then all train and "
+        "validate.",
     )
     csv: CsvConfig = Field(default_factory=CsvConfig, description="How a .csv file was written.")
     layout: str | None = Field(
@@ -171,8 +171,8 @@ class DataConfig(BaseModel):
     )
     folder: str | None = Field(None, description="Folder of the pictures; default: the folder of the table.")
     text: str | None = Field(None, description="Column of texts; the model sees nothing else.")
-    tokenizer: str | None = Field(None, description="Folder with the tokenizer.json that cuts the texts.")
-    glyphs: GlyphConfig | None = Field(None, description="Knobs of the synthetic set `glyphs`.")
+    tokenizer: str | None = Field(None, description="Folder of the tokenizer.json for the texts.")
+    glyphs: GlyphConfig | None = Field(None, description="Options of the synthetic set `glyphs`.")
     where: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Column -> values: only such rows are used, for training and for audits."
     )
@@ -180,10 +180,10 @@ class DataConfig(BaseModel):
         default_factory=dict, description="Column -> new value -> the values that it stands for."
     )
     thin: tuple[ThinConfig, ...] = Field(
-        (), description="Makes training data poorer on purpose, to study what that does. Audit rows stay."
+        (), description="Degrades training data on purpose, for studies. Audit rows are unaffected."
     )
     max_skipped: float = Field(
-        0.01, ge=0, lt=1, description="Largest share of rows, over all and in any group, that may be unreadable."
+        0.01, ge=0, lt=1, description="Largest share of rows, overall and in any group, that may be unreadable."
     )
     label: str = Field(description="Column that the model predicts.")
     positive: str | None = Field(None, description="Two classes: the label that is class 1.")
@@ -196,19 +196,21 @@ class DataConfig(BaseModel):
     missing: MissingRule = Field(
         "refuse",
         description="What a missing number of a feature is: an error (`refuse`), or the `mean` or `median` of the "
-        "column's training rows stands in for it, inside the exported file. A missing category is one of its own where "
-        "training rows have it.",
+        "column's training rows is imputed, inside the exported file. A missing category is a category of its "
+        "own if training rows have it.",
     )
     id: str | None = Field(None, description="Column that identifies a row; an id of two rows is an error.")
     subject: str | None = Field(None, description="Column that identifies a person with several rows.")
     equal_rows: EqualRowsRule = Field(
         "refuse",
-        description="What audit rows are that repeat another one in every feature, label and group: `people` "
+        description="How to treat audit rows that repeat another one in every feature, label and group: `people` "
         "(different people who share their answers), `once` (copies: one of each is judged), or `refuse` (an error "
         "where they are more than 5 % of a group and label).",
     )
     split: SplitConfig = Field(default_factory=SplitConfig, description="Which rows train and which decide.")
-    validation: float = Field(0.1, gt=0, lt=1, description="About this share of the training rows is for validation.")
+    validation: float = Field(
+        0.1, gt=0, lt=1, description="About this share of the training rows is held out for validation."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -261,7 +263,7 @@ class DataConfig(BaseModel):
         if self.classes is not None and self.positive is not None:
             raise ValueError("give either `positive` (two classes) or `classes`, not both")
         if self.classes is not None and len(set(self.classes)) != len(self.classes):
-            raise ValueError("a class is named twice in `classes`")
+            raise ValueError("a class is listed twice in `classes`")
         self._check_kind()
         self._check_audit()
         if self.features is not None:
@@ -290,9 +292,9 @@ class DataConfig(BaseModel):
         if (self.text is None) != (self.tokenizer is None):
             raise ValueError("`text` and `tokenizer` belong together: one is set and the other is not")
         if self.folder is not None and self.picture is None:
-            raise ValueError("`folder` says where pictures are, and `picture` does not say which column names them")
+            raise ValueError("`folder` says where pictures are, and `picture`, the column of their paths, is not set")
         if self.glyphs is not None and self.source != "glyphs":
-            raise ValueError(f"`glyphs` sets the knobs of the source glyphs, and the source is '{self.source}'")
+            raise ValueError(f"`glyphs` sets the options of the source glyphs, and the source is '{self.source}'")
         if self.layout is not None and self.layout not in LAYOUTS:
             raise ValueError(
                 f"unknown layout '{self.layout}'{did_you_mean(self.layout, LAYOUTS)}; one of {', '.join(LAYOUTS)}"

@@ -72,8 +72,8 @@ class DataSet:
         rows = self.splits[role]
         if not len(rows):
             raise DataError(
-                f"{step} needs {role} rows, and '{self.source}' has none by data.split",
-                fix=fix or f"add such rows to the data, and name them under data.split.{role}",
+                f"{step} needs {role} rows, and '{self.source}' has none according to data.split",
+                fix=fix or f"add such rows to the data, and list them under data.split.{role}",
             )
         return rows
 
@@ -206,7 +206,7 @@ def _features(config: DataConfig, table: Table) -> tuple[str, ...]:
     features = tuple(name for name in table.columns if name not in hidden)
     _check_suspects(table, features)
     if not features:
-        raise DataError("no column is left as a feature", expected="at least one", fix="name them under data.features")
+        raise DataError("there are no features", expected="at least one", fix="list them under data.features")
     return features
 
 
@@ -216,9 +216,9 @@ def _check_suspects(table: Table, features: tuple[str, ...]) -> None:
     if found:
         raise DataError(
             "; ".join(f"column '{item.column}' {item.why}" for item in found),
-            expected="features that say something of people and name none of them",
-            fix=f"leave {'it' if len(found) == 1 else 'them'} out with data.exclude, say that an id is data.id (or "
-            "data.subject), or name all features that the model shall see under data.features",
+            expected="features that describe people and do not identify them",
+            fix=f"leave {'it' if len(found) == 1 else 'them'} out with data.exclude, declare an id as data.id "
+            "(or data.subject), or list all features for the model under data.features",
         )
 
 
@@ -228,11 +228,11 @@ def _classes(config: DataConfig, labels: Categories) -> tuple[str, ...]:
         raise DataError(
             f"column '{config.label}' has no label in {labels.missing()} rows",
             expected="a label in every row",
-            fix="remove those rows before the audit, and say so in your report",
+            fix="remove those rows before the audit, and document it",
         )
     if len(found) < 2:
         raise DataError(
-            f"label '{config.label}' has one value only: {', '.join(found)}",
+            f"label '{config.label}' has only one value: {', '.join(found)}",
             expected="at least two; equalized odds compares rates within each label",
         )
     if config.classes is not None:
@@ -246,13 +246,13 @@ def _classes(config: DataConfig, labels: Categories) -> tuple[str, ...]:
     if config.positive is None:
         if len(found) == 2:
             raise DataError(
-                f"label '{config.label}' holds {found[0]} and {found[1]}, and nothing says which is the positive class",
+                f"label '{config.label}' holds {found[0]} and {found[1]}, and the positive class is not specified",
                 fix=f"set data.positive, for example to '{found[1]}'",
             )
         return found
     if config.positive not in found:
         raise DataError(
-            f"label '{config.label}' never is '{config.positive}'{did_you_mean(config.positive, found)}",
+            f"label '{config.label}' is never '{config.positive}'{did_you_mean(config.positive, found)}",
             expected=f"data.positive to be one of {', '.join(found[:20])}",
         )
     if len(found) > 2:
@@ -277,7 +277,7 @@ def _check_learnable(
             f"label '{config.label}' is '{classes[index]}' in {int((audit == index).sum())} audit rows and in no "
             "training row",
             expected="training rows of every class that is judged",
-            fix="mend the split, or leave the class out with data.where",
+            fix="fix the split, or exclude the class with data.where",
         )
 
 
@@ -292,7 +292,7 @@ def _sensitive(name: str, column: Column) -> Categories:
     if values.missing():
         raise DataError(
             f"sensitive column '{name}' has no value in {values.missing()} rows",
-            expected="a group for every row: a row that is left out is a person who is not counted",
+            expected="a group for every row: a dropped row is a person who is not counted",
             fix="remove those rows, or write a value such as 'unknown' and declare it in the policy",
         )
     return values

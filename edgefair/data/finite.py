@@ -41,10 +41,10 @@ def _check_finite(name: str, numbers: NDArray[Any], missing: MissingRule) -> Non
     bad = int(np.count_nonzero(~good.reshape(len(numbers), -1).all(axis=1)))
     if not bad:
         return
-    stand_in = "set `data.missing: median`, and that of the training rows stands in for a missing number in the "
-    stand_in += "exported file, or leave the column out with data.exclude"
+    stand_in = "set `data.missing: median`, and that of the training rows is imputed for a missing number in the "
+    stand_in += "exported file, or exclude the column with data.exclude"
     raise DataError(
         f"feature '{name}' is {'' if filled else 'NaN, empty or '}infinite (as float32) in {bad} rows",
         expected="a finite number in every row",
-        fix=stand_in if np.isnan(numbers).any() and numbers.ndim == 1 and not filled else "mend or exclude the column",
+        fix=stand_in if np.isnan(numbers).any() and numbers.ndim == 1 and not filled else "fix or exclude the column",
     )

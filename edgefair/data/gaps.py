@@ -38,5 +38,5 @@ def _lacking(rows: TableRows, name: str) -> NDArray[np.bool_]:
 
 def _instead(column: Column) -> str:
     if column.fill is not None:
-        return f"the {column.missing} of the training rows, {column.fill:.6g}, stands in"
-    return "a category of its own" if column.missing is not None else "decided as a value that training never saw"
+        return f"the {column.missing} of the training rows, {column.fill:.6g}, is imputed"
+    return "a category of its own" if column.missing is not None else "treated as a value that training never saw"

@@ -108,12 +108,12 @@ def check_unjudged(rows: TableRows, audit: TableRows, source: str) -> tuple[str,
             f"'{source}' holds audit rows: {int(equal.sum()):,} of {len(audit):,} equal a row of it in every feature, "
             "and chance does not explain that",
             expected="calibration rows that the verdict is not about, for example training rows",
-            fix="leave these rows out of the file; if others were collected, leave their repetitions in, which show "
-            "how often people are alike",
+            fix="remove these rows from the file; if others were collected, keep their repetitions, which show "
+            "how often people coincide",
         ) from error
     if not shared:
         return ()
-    return (f"{shared:,} of {len(audit):,} audit rows equal one of them in every feature, as chance may have it",)
+    return (f"{shared:,} of {len(audit):,} audit rows equal one of them in every feature, as chance explains",)
 
 
 def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[st
         return ()
     different = _different(rows)
     if different < DIFFERENT and different < _different(train):
-        found.append(f"only {different} different among {len(rows)}, and ranges of so few cut other rows off")
+        found.append(f"only {different} different among {len(rows)}, and ranges of so few clip other rows")
     rng = np.random.default_rng([seed, 41])
     for name in rows.features:
         own, known = rows.table.columns[name], train.table.columns[name]

@@ -205,7 +205,7 @@ class TableRows:
     def _feature(self, name: str) -> Column:
         if name not in self.features:
             raise DataError(
-                f"the model needs feature '{name}', which the data does not offer",
+                f"the model needs feature '{name}', which the data does not have",
                 expected="every feature that the model was trained on",
                 fix="add the column, or take it out of data.exclude / data.sensitive",
             )
@@ -268,9 +268,9 @@ def _check_no_gap(column: SpecColumn, values: NDArray[Any]) -> None:
     gaps = 0 if column.missing is not None else int(np.count_nonzero(np.isnan(values)))
     if gaps:
         raise DataError(
-            f"feature '{column.name}' has no number in {gaps:,} rows, and the model says nothing of missing ones",
+            f"feature '{column.name}' has no number in {gaps:,} rows, and the model does not handle missing values",
             expected="a model that `edgefair train` made with `data.missing: mean` or `median`, or rows without gaps",
-            fix="train again with data.missing; for a model from elsewhere fill the gaps as its training did",
+            fix="train again with data.missing; for a foreign model impute as its training did",
         )
 
 

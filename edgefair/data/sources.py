@@ -75,7 +75,7 @@ def open_source(config: DataConfig, base: Path, categories: Collection[str] = ()
     else:
         source = _from_file(config, base, categories)
     if not source.table.rows:
-        raise DataError("no row is left", expected="rows that data.where keeps and that can be read")
+        raise DataError("no rows are left", expected="rows that data.where keeps and that can be read")
     _check_dates(source.table)
     return source
 
@@ -86,9 +86,9 @@ def _check_dates(table: Table) -> None:
         found = filter(is_unclear_date, column.present) if isinstance(column, Categories) else ()
         for value in found:
             raise DataError(
-                f"column '{name}' holds the date '{value}', and nobody can say which number is the month",
+                f"column '{name}' holds the date '{value}', and the order of day and month is ambiguous",
                 expected="dates with the year first, as 2024-01-31 (31.01.2024 is read too)",
-                fix="write them so, or leave the column out; of a CSV file data.csv.dates (init: --dates) can say it",
+                fix="write them this way, or exclude the column; for a CSV file set data.csv.dates (init: --dates)",
             )
 
 
@@ -193,7 +193,7 @@ def rows_where(table: Table, where: Mapping[str, tuple[str, ...]]) -> NDArray[np
         for value in values:
             if value not in column.values:
                 raise DataError(
-                    f"column '{name}' never is '{value}'{did_you_mean(value, column.values)}",
+                    f"column '{name}' is never '{value}'{did_you_mean(value, column.values)}",
                     expected=f"one of {', '.join(column.present[:20])}",
                 )
         codes = [code for code, value in enumerate(column.values) if value in values]
@@ -216,11 +216,11 @@ def merged(name: str, column: Categories, groups: Mapping[str, Collection[str]])
         for value in values:
             if value not in plain.values:
                 raise DataError(
-                    f"data.merge: column '{name}' never is '{value}'{did_you_mean(value, column.values)}",
+                    f"data.merge: column '{name}' is never '{value}'{did_you_mean(value, column.values)}",
                     expected=f"one of {', '.join(column.present[:20])}",
                 )
             if value in new_name:
-                raise DataError(f"data.merge: '{value}' of column '{name}' belongs to two new values")
+                raise DataError(f"data.merge: '{value}' of column '{name}' is merged into two values")
             new_name[value] = new
     return column.renamed([new_name.get(plain_text(value), value) for value in column.values])
 
@@ -296,7 +296,7 @@ def _check_share(config: DataConfig, table: Table, bad: NDArray[np.bool_], skipp
             raise DataError(
                 f"{count:,} of {of:,} of {rows} cannot be used: {why}",
                 expected=f"at most {config.max_skipped:.1%} (data.max_skipped)",
-                fix="mend or remove them: people who are left out are not judged",
+                fix="fix or remove them: people who are left out are not judged",
             )
 
 

@@ -78,7 +78,7 @@ def open_tokenizer(folder: Path) -> Tokenizer:
         fast = Fast.from_file(str(path))
         token = _pad_token(folder, fast)
     except Exception as error:
-        raise DataError(f"'{path}' is no tokenizer: {error}", fix="save it again with save_pretrained") from error
+        raise DataError(f"'{path}' is not a tokenizer: {error}", fix="save it again with save_pretrained") from error
     pad = None if token is None else fast.token_to_id(token)
     if pad is None:
         raise DataError(
@@ -126,7 +126,7 @@ class Texts(LazyColumn):
         tokens = item.tokens
         if tokens is None:
             raise DataError(
-                f"the model's input '{item.name}' takes no tokens, and the data holds {self.kind}",
+                f"the model's input '{item.name}' does not take tokens, and the data holds {self.kind}",
                 expected="the kind of data that the model was trained on",
             )
         if tokens.tokenizer != self.tokenizer.sha256:
@@ -156,6 +156,6 @@ class Texts(LazyColumn):
             return fast.encode_batch(texts)
         except Exception as error:
             raise DataError(
-                f"the tokenizer '{self.tokenizer.path}' cannot cut the texts: {error}",
+                f"the tokenizer '{self.tokenizer.path}' cannot tokenize the texts: {error}",
                 fix="save it again with save_pretrained",
             ) from error

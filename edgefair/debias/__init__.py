@@ -1,4 +1,8 @@
-"""Debiasing methods by name. The tables are data: listing them imports nothing."""
+"""Debiasing methods by name. The tables are data: listing them imports nothing.
+
+One file per method. A method changes weights of rows, batches, losses, the last layer or the threshold; it never sees
+audit rows.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ def open_method(name: str, options: Mapping[str, Any]) -> Debias:
     Raises:
         UsageError: an unknown method, one of another stage, or an option that the method does not have.
     """
-    opened: Debias = _open(name, options, METHODS, POST_METHODS, "works on the exported file: name it in debias.post")
+    opened: Debias = _open(name, options, METHODS, POST_METHODS, "works on the exported file: list it in debias.post")
     return opened
 
 
@@ -42,18 +46,18 @@ def open_methods(items: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Debias]
     """Several methods that are used together.
 
     Raises:
-        UsageError: see `open_method`; two methods that both decide how much every cell counts, or one named twice.
+        UsageError: see `open_method`; two methods that both reweight the cells, or one named twice.
     """
     names = [name for name, _ in items]
     methods = [open_method(name, options) for name, options in items]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UsageError(f"debias method '{twice}' is named twice")
+        raise UsageError(f"debias method '{twice}' is listed twice")
     weighing = [name for name, method in zip(names, methods, strict=True) if method.sets_weights]
     if len(weighing) > 1:
         raise UsageError(
-            f"debias methods '{weighing[0]}' and '{weighing[1]}' both decide how much every cell counts",
-            expected="at most one of them: together they would correct twice",
+            f"debias methods '{weighing[0]}' and '{weighing[1]}' both reweight the cells",
+            expected="at most one of them: together they would overcorrect",
             fix=f"keep one; eo-penalty and adversarial go with either ({weighing[0]} + eo-penalty, for example)",
         )
     return methods
@@ -66,7 +70,7 @@ def open_post_method(name: str, options: Mapping[str, Any]) -> PostMethod:
         UsageError: an unknown method, one of another stage, or an option that the method does not have.
     """
     opened: PostMethod = _open(
-        name, options, POST_METHODS, METHODS, "works while training: name it in debias.train or debias.finetune"
+        name, options, POST_METHODS, METHODS, "works during training: list it in debias.train or debias.finetune"
     )
     return opened
 

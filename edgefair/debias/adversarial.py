@@ -28,7 +28,7 @@ class Adversarial(Debias):
     """
 
     search: ClassVar[Mapping[str, tuple[float, float]]] = {"alpha": (0.1, 10.0)}
-    few_rows = "the adversary's loss counts it like the other groups of its label, from very few examples"
+    few_rows = "the adversary's loss weighs it like the other groups of its label, with very few examples"
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ class Augment(Debias):
 
     sets_weights = True
     search: ClassVar[Mapping[str, tuple[float, float]]] = {"share": (0.2, 1.0)}
-    few_rows = "its rows are drawn again and again, each time changed: the variety is made, not measured"
+    few_rows = "its rows are drawn again and again, each time augmented: the variety is synthetic"
 
     def __init__(self, *, strength: float = 0.5, share: float = 1.0, mixup: float = 0.5, flip: bool = True) -> None:
         for name, value in (("strength", strength), ("share", share), ("mixup", mixup)):

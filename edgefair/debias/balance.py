@@ -19,7 +19,7 @@ class Balance(Debias):
     """
 
     sets_weights = True
-    few_rows = "its rows are drawn again and again, and a large network learns them by heart"
+    few_rows = "its rows are drawn again and again, and a large network memorizes them"
 
     def start(self, cells: Cells) -> None:
         """Check that every cell has a row (DataError)."""

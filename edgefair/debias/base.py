@@ -55,7 +55,7 @@ class Cells:
                 raise DataError(
                     f"no training row has {name}",
                     expected=f"at least one row in every (group, label) cell for debias method '{method}'",
-                    fix="add such rows to the training split, or leave that attribute out of the policy",
+                    fix="add such rows to the training split, or remove that attribute from the policy",
                 )
 
     def few(self) -> list[tuple[str, int]]:

@@ -29,7 +29,7 @@ class EoPenalty(Debias):
     """
 
     search: ClassVar[Mapping[str, tuple[float, float]]] = {"eps": (0.002, 0.05), "dual_lr": (0.005, 0.1)}
-    few_rows = "its rate is a running mean over many batches, so its noise is smoothed rather than followed"
+    few_rows = "its rate is a running mean over many batches, so its noise is smoothed"
 
     def __init__(self, *, eps: float = 0.01, dual_lr: float = 0.02, max_lambda: float = 10.0) -> None:
         self.eps = eps

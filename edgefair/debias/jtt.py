@@ -22,7 +22,7 @@ class Jtt(Debias):
 
     sets_weights = True
     search: ClassVar[Mapping[str, tuple[float, float]]] = {"upweight": (2.0, 50.0)}
-    few_rows = "it is not looked at as a cell: only its rows that are decided wrongly gain weight"
+    few_rows = "it is not treated as a cell: only its misclassified rows gain weight"
 
     def __init__(self, *, epochs: int = 1, upweight: float = 5.0) -> None:
         if epochs < 1:

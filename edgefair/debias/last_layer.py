@@ -89,8 +89,8 @@ def _check_cells(judge: Judge) -> None:
         if rows < CELL_ROWS:
             raise DataError(
                 f"last-layer: the validation rows hold {rows} rows of {name}",
-                expected=f"at least {CELL_ROWS} in every (group, label) cell: it takes as many from each",
-                fix="hold out more validation rows (data.validation), or leave last-layer out of debias.post",
+                expected=f"at least {CELL_ROWS} in every (group, label) cell: it takes equally many from each",
+                fix="hold out more validation rows (data.validation), or remove last-layer from debias.post",
             )
 
 

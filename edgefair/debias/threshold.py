@@ -51,7 +51,7 @@ class Threshold(PostMethod):
         (values,) = answers(editor.exposed([score]), [score])
         if len(spec.classes) != 2:
             if self.by is not None:
-                raise UsageError("threshold: `by` is for two classes", fix="leave `by` out")
+                raise UsageError("threshold: `by` is for two classes", fix="omit `by`")
             factors = _best_factors(values, judge)
             decision = decision_by_weights(editor, score, factors)
             return *editor.finished(decision, score, None), {"factors": [float(item) for item in factors]}
@@ -105,8 +105,8 @@ def _best_by_group(
     if len(present) < 2:
         raise DataError(
             f"threshold: only {len(present)} groups of '{attribute}' have {GROUP_ROWS} validation rows",
-            expected="two at least: a threshold of a handful of rows follows their noise",
-            fix="leave `by` out, or hold out more validation rows (data.validation)",
+            expected="at least two: a threshold fitted to a handful of rows follows their noise",
+            fix="omit `by`, or hold out more validation rows (data.validation)",
         )
     found = dict.fromkeys(present, common)
 
@@ -162,14 +162,14 @@ def _input_of(attribute: str, spec: ModelSpec, judge: Judge) -> tuple[int, int, 
         raise PolicyError(
             f"threshold: policy.attributes does not declare '{attribute}' a model input"
             f"{did_you_mean(attribute, judge.attributes)}",
-            expected="model_input: true, said by those who may say that a decision may depend on the group",
-            fix="leave `by` out: one threshold for everybody needs no group",
+            expected="model_input: true, declared by someone entitled to let a decision depend on the group",
+            fix="omit `by`: one threshold for everybody needs no group",
         )
     for position, item in enumerate(spec.inputs):
         for column, known in enumerate(item.columns):
             if known.name == attribute and known.vocabulary is not None and item.dtype == "int32":
                 return position, column, known.vocabulary
     raise DataError(
-        f"threshold: the model does not read '{attribute}', so its graph cannot know the group",
+        f"threshold: the model does not read '{attribute}', so its graph does not know the group",
         fix="train it with data.allow_sensitive_features: true and the attribute among data.features",
     )

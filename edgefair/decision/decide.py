@@ -104,11 +104,11 @@ def check_waivers(policy: Policy, today: datetime.date | None) -> None:
     """
     for waiver in policy.waivers:
         if today is None:
-            raise PolicyError("the policy holds waivers, and nothing says which day it is", fix="pass today=")
+            raise PolicyError("the policy has waivers, and today's date was not given", fix="pass today=")
         if waiver.expires < today:
             raise PolicyError(
                 f"the waiver of '{waiver.name}' ({waiver.owner}: {waiver.reason}) expired on {waiver.expires}",
-                fix="mend the model, or renew the waiver in the policy with a new date",
+                fix="fix the model, or renew the waiver in the policy with a new date",
             )
 
 
@@ -122,8 +122,8 @@ def _check_design(evidence: Evidence, policy: Policy) -> None:
     for key, given in asked.items():
         if given and evidence.design is not None:
             raise PolicyError(
-                f"policy.{key} has no limits for several rows per subject",
-                fix=f"leave policy.{key} or data.subject out",
+                f"policy.{key} has no confidence limits for several rows per subject",
+                fix=f"omit policy.{key} or data.subject",
             )
 
 
@@ -135,8 +135,8 @@ def _check_pairing(evidence: Evidence) -> None:
     same = (paired.attributes, paired.groups, paired.classes) == (counts.attributes, counts.groups, counts.classes)
     if not same or not np.array_equal(paired.table, counts.table):
         raise DataError(
-            f"the reference was measured on other rows: {paired.n:,} pairs beside {counts.n:,} decisions",
-            expected="both models' decisions of the same rows",
+            f"the reference was measured on different rows: {paired.n:,} pairs beside {counts.n:,} decisions",
+            expected="both models' decisions on the same rows",
         )
 
 
@@ -145,7 +145,7 @@ def _exceptions(policy: Policy) -> tuple[str, ...]:
     if policy.rule == "point":
         found.append("rule: point (estimates are compared with thresholds; chance decides near them)")
     if policy.on_inconclusive == "warn":
-        found.append("on_inconclusive: warn (what could not be shown is let through)")
+        found.append("on_inconclusive: warn (INCONCLUSIVE is let through)")
     found += [
         f"waiver until {item.expires} by {item.owner}: '{item.name}' is let through: {item.reason}"
         for item in policy.waivers

@@ -23,7 +23,7 @@ class Evidence:
         latency: of the candidate; None where it was not measured.
         size_bytes: of the model file; None where it is not known.
         design: effective sample sizes, where rows belong to subjects; None for independent rows.
-        own_reference: whether nothing was compressed: the model before compression is this very file, so it lost
+        own_reference: whether nothing was compressed: the model before compression is this same file, so it lost
             nothing, whatever the rows are.
         not_measured: gate id -> why its evidence is lacking, in words; a gate of that id is not judged by what
             there is.

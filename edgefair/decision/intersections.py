@@ -22,7 +22,7 @@ def declared_groups(name: str, listed: Sequence[str] | None, values: Sequence[Se
         values: groups of every attribute of the entry.
 
     Raises:
-        ValueError: a joint group that is no combination, may be several, or is listed twice.
+        ValueError: a joint group that is not a combination, may be several, or is listed twice.
     """
     if listed is None:
         return tuple(itertools.product(*values))
@@ -50,11 +50,11 @@ def _resolved(name: str, text: str, values: Sequence[Sequence[str]], known: Sequ
         return candidates[0]
     if candidates:
         meant = " or ".join(f"'{join(group)}'" for group in candidates)
-        raise ValueError(f"intersection '{name}': group '{text}' may be {meant}; write the one that is meant")
+        raise ValueError(f"intersection '{name}': group '{text}' may be {meant}; write the one you mean")
     names = [join(group) for group in itertools.islice(itertools.product(*values), NAMED + 1)]
     shown = ", ".join([*names[:NAMED], *(["..."] if len(names) > NAMED else [])])
     raise ValueError(
-        f"intersection '{name}': '{text}' is no combination of its attributes' groups{did_you_mean(text, names)}, "
+        f"intersection '{name}': '{text}' is not a combination of its attributes' groups{did_you_mean(text, names)}, "
         f"which are {shown}"
     )
 

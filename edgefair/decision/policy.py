@@ -39,12 +39,12 @@ MetricName = Literal[
 def _whole(text: str) -> str:
     """YAML can write halves of letters, which no file and no device can hold."""
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ValueError("half a letter (a lone surrogate) is no text")
+        raise ValueError("a lone surrogate is not text")
     return text
 
 
 def _group_texts(value: Any) -> Any:
-    """Numbers, booleans and dates as the data's text; what else YAML can hold is no group."""
+    """Numbers, booleans and dates as the data's text; what else YAML can hold is not a group."""
     if not isinstance(value, list | tuple):
         return value
     known = str | int | float | datetime.date
@@ -54,7 +54,7 @@ def _group_texts(value: Any) -> Any:
 def not_judged_note(names: Iterable[str]) -> str:
     """What to say of sensitive columns that the policy does not judge."""
     listed = ", ".join(f"'{name}'" for name in names)
-    return f"NOT JUDGED: sensitive column {listed}; nothing is known of its groups. Add it to policy.attributes"
+    return f"NOT JUDGED: sensitive column {listed}; its groups are not declared. Add it to policy.attributes"
 
 
 Name = Annotated[str, AfterValidator(_whole)]
@@ -89,9 +89,9 @@ class AttributePolicy(BaseModel):
     @classmethod
     def _two_and_distinct(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if value is not None and len(set(value)) != len(value):
-            raise ValueError("a group is named twice")
+            raise ValueError("a group is listed twice")
         if value is not None and len(value) < 2:
-            raise ValueError("one group cannot be compared with anything; declare at least two")
+            raise ValueError("a single group has nothing to be compared with; declare at least two")
         return value
 
 
@@ -106,7 +106,7 @@ class WaivedComparison(BaseModel):
 
     attribute: Name = Field(description="Attribute or intersection, as under policy.attributes.")
     measure: Name = Field(description="TPR, FPR, or with more classes than two P(decision|label).")
-    groups: tuple[Name, Name] = Field(description="Its two groups, in any order.")
+    groups: tuple[Name, Name] = Field(description="Its two groups, in either order.")
 
     @field_validator("groups", mode="before")
     @classmethod
@@ -135,9 +135,9 @@ class Waiver(BaseModel):
         description="Its keys in the JSON report ({attribute: sex, measure: TPR, groups: [Female, Male]}), or the name "
         'that reports print: "sex: TPR, Female / Male".'
     )
-    reason: Name = Field(min_length=1, description="Why it may ship all the same.")
-    owner: Name = Field(min_length=1, description="Who answers for it.")
-    expires: datetime.date = Field(description="Last day on which it holds, YYYY-MM-DD.")
+    reason: Name = Field(min_length=1, description="Why it may ship anyway.")
+    owner: Name = Field(min_length=1, description="Who is accountable for it.")
+    expires: datetime.date = Field(description="Last day on which it is valid, YYYY-MM-DD.")
 
     @property
     def name(self) -> str:
@@ -189,7 +189,7 @@ class Policy(BaseModel):
     metrics: dict[MetricName, Annotated[float, Field(ge=0, le=1)]] = Field(
         default_factory=dict, description="Thresholds of other group differences, by the metric's name."
     )
-    waivers: tuple[Waiver, ...] = Field((), description="Named comparisons that are let through until a date.")
+    waivers: tuple[Waiver, ...] = Field((), description="Comparisons that are let through until a date.")
     rule: Literal["bound", "point"] = Field(
         "bound", description="`point` compares estimates as other tools do; recorded as an exception."
     )
@@ -218,7 +218,7 @@ class Policy(BaseModel):
             if missing:
                 raise ValueError(
                     f"intersection '{name}' needs attribute '{missing[0]}' to be declared "
-                    f"(one column of that name is written '{join([name])}')"
+                    f"(a single column of that name is written '{join([name])}')"
                 )
             self._groups[name] = declared_groups(name, self.attributes[name].groups, [single[part] for part in parts])
         return self
@@ -281,6 +281,6 @@ class Policy(BaseModel):
 
     @property
     def model_inputs(self) -> tuple[str, ...]:
-        """Attributes that decisions may depend on; an intersection is no attribute."""
+        """Attributes that decisions may depend on; an intersection is not an attribute."""
         parts = [self._attributes_of[name] for name, own in self.attributes.items() if own.model_input]
         return tuple(names[0] for names in parts if len(names) == 1)

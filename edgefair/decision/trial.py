@@ -28,17 +28,17 @@ def limit_stretch(alpha: float, trials: int) -> float:
     return normal.inv_cdf(1 - alpha / trials) / normal.inv_cdf(1 - alpha)
 
 
-def is_kept(gate: Gate, dense: Gate, *, aim: float, stretch: float = 1.0) -> bool:
+def is_kept(gate: Gate, reference: Gate, *, aim: float, stretch: float = 1.0) -> bool:
     """Whether a gate of a trial is taken as kept: it passes, or these rows cannot tell and the estimate is good.
 
     estimate + stretch (upper - estimate) <= threshold, or estimate <= share * threshold. The share is `aim`, as few
     rows stand for the many of the audit; 1 where they cannot tell of the model before compression either, of which
     nobody can ask more. A gate that wants a large number is kept where estimate >= threshold. What fails is not kept;
-    what could not be measured (a latency in an emulator, a cell without rows) is, as no trial can mend it.
+    what could not be measured (a latency in an emulator, a cell without rows) is, as no trial can fix it.
 
     Args:
         gate: of the trial.
-        dense: the same gate of the model before compression.
+        reference: the same gate of the model before compression.
         aim: share of a threshold that an estimate shall keep.
         stretch: see `limit_stretch`; 1 for the recipe, whose gate is kept where it passes by the policy's own rule.
     """
@@ -50,7 +50,7 @@ def is_kept(gate: Gate, dense: Gate, *, aim: float, stretch: float = 1.0) -> boo
         return True
     if gate.direction == AT_LEAST:
         return gate.estimate >= gate.threshold
-    share = 1.0 if dense.outcome is Outcome.INCONCLUSIVE else aim
+    share = 1.0 if reference.outcome is Outcome.INCONCLUSIVE else aim
     return gate.estimate <= share * gate.threshold
 
 

@@ -43,11 +43,11 @@ def _one(name: str, fitting: dict[str, Place]) -> Place:
         return next(iter(fitting.values()))
     if not fitting:
         raise PolicyError(
-            f"a waiver names '{name}', which is no comparison of this policy",
+            f"a waiver names '{name}', which is not a comparison of this policy",
             expected="a name as reports print it, for example 'sex: TPR, Female / Male', groups in the policy's order",
         )
     raise PolicyError(
         f"a waiver names '{name}', which may be {len(fitting)} comparisons, and it lets one through",
         expected=" or ".join(f"'{item}'" for item in sorted(fitting)),
-        fix="name the one that is meant as reports print it, backslashes included",
+        fix="write the one you mean as reports print it, backslashes included",
     )

@@ -74,7 +74,7 @@ def _check_runnable(model: onnx.ModelProto, path: Path) -> None:
     if uses > 1 and not _loads(model):
         raise ModelError(
             f"'{path}' has {uses} nodes with the name '{name}', which onnxruntime does not load",
-            expected="a name of its own for every node, or none",
+            expected="a unique name for every node, or none",
             fix="rename them, or clear the names (node.name = '') and save the model again",
         )
     own = {(item.domain, item.name) for item in model.functions}

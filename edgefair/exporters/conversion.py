@@ -16,7 +16,7 @@ from edgefair.exporters.checked import checked_model, drop_traces
 # The newest opset that a converter may write.
 OPSET = 20
 ROWS = "rows"
-# A narrower network is no FP32 reference for what compression changes.
+# A narrower network is not an FP32 reference for what compression changes.
 NARROW: dict[int, str] = {onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.BFLOAT16: "bfloat16"}
 
 

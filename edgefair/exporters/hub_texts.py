@@ -119,7 +119,7 @@ def text_feed(folder: Path, model: Any, settings: Mapping[str, Any]) -> TextFeed
         raise ModelError(f"'{path}' is not a readable tokenizer: {first_line(error)}") from error
     if largest >= model.config.vocab_size:
         raise ModelError(
-            f"'{path}' gives token {largest} and the model knows {model.config.vocab_size}",
+            f"'{path}' gives token {largest} and the model has only {model.config.vocab_size}",
             expected="the tokenizer that the model was trained with",
         )
     # transformers writes 1e30 for "no limit".
@@ -160,7 +160,8 @@ def _check_padding(folder: Path, model: Any, feed: TextFeed) -> None:
         expected, found = (logits_of(model, inputs) for inputs in (alone, feed.cut([text], longest)))
         if not np.abs(found - expected).max() <= PADDING_TOLERANCE * np.abs(expected).max():
             raise ModelError(
-                f"{type(model).__name__} in '{folder}' gives other logits once padding follows the text",
-                expected="a model that decides alike with padding behind the text, to which its attention mask is 0",
+                f"{type(model).__name__} in '{folder}' gives different logits when padding follows the text",
+                expected="a model that gives the same decision with padding after the text, where its attention "
+                "mask is 0",
                 fix="use a classifier that does not read the last token, such as BERT, RoBERTa or DeBERTa",
             )

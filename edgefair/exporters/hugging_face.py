@@ -107,7 +107,7 @@ def _task(folder: Path, config: Mapping[str, Any]) -> Task:
             expected="an architecture of the transformers library",
         )
     if config.get("quantization_config"):
-        raise ModelError(f"'{folder}' is quantized already (quantization_config)", expected="the FP32 model")
+        raise ModelError(f"'{folder}' is already quantized (quantization_config)", expected="the FP32 model")
     if str(config.get("problem_type")) in {"regression", "multi_label_classification"}:
         raise ModelError(
             f"'{folder}' is a {config['problem_type']} model (problem_type)", expected="one label out of several"

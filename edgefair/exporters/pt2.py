@@ -116,7 +116,7 @@ def _check_archive(path: Path, data: bytes) -> None:
         texts = {name: json.loads(archive.read_string(name)) for name in (PROGRAM, *CONFIGS)}
     except Exception as error:
         raise ModelError(
-            f"'{path}' is not a whole .pt2 file: {first_line(error)}",
+            f"'{path}' is a truncated or invalid .pt2 file: {first_line(error)}",
             expected="one program, saved by torch.export.save of torch 2.8 or later",
             fix=SAVE,
         ) from error

@@ -203,6 +203,6 @@ def read_skops(path: Path, *, trusted: Collection[str] = ()) -> Any:
         raise ModelError(f"'{path}' is not a readable .skops file: {first_line(error)}") from error
     raise ModelError(
         f"'{path}' holds types that are not trusted: {', '.join(sorted(untrusted))}",
-        expected="types of scikit-learn and numpy that hold numbers and run no code of the file's",
-        fix="if you know whose they are, name them under model.trust: loading the file runs their code",
+        expected="types of scikit-learn and numpy that hold numbers and run no code from the file",
+        fix="if you trust their source, list them under model.trust: loading the file runs their code",
     )

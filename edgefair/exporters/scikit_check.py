@@ -55,8 +55,9 @@ def check_probabilities(model: onnx.ModelProto, estimator: Any, columns: Mapping
     if np.mean(differences <= CLOSE) >= AGREEING:
         return
     raise ModelError(
-        f"the ONNX graph that skl2onnx made of the {type(estimator).__name__} gives other probabilities than the "
-        f"model: in {np.mean(differences > CLOSE):.0%} of {len(differences):,} rows, by up to {differences.max():.3g}",
+        f"the ONNX graph that skl2onnx made of the {type(estimator).__name__} gives different probabilities "
+        f"than the model: in {np.mean(differences > CLOSE):.0%} of {len(differences):,} rows, by up to "
+        f"{differences.max():.3g}",
         expected=f"differences below {CLOSE:g}",
         fix="convert the model yourself and give its .onnx file, or train a classifier of another kind",
     )

@@ -1,1 +1,4 @@
-"""Tools on ONNX graphs that treatments, exporters and compression share; none knows what a graph is changed for."""
+"""Tools for ONNX graphs that debiasing, exporters and compression share.
+
+They know graphs, and not why one is changed. No weights are trained and no files are read here.
+"""

@@ -59,8 +59,8 @@ class Editor:
         if reading.kind == "label":
             if reading.score is None:
                 raise ModelError(
-                    "the model gives labels and no probabilities, so no threshold can be moved",
-                    fix="export it with its probabilities, or leave debias.post out",
+                    "the model gives labels and no probabilities, so its threshold cannot be moved",
+                    fix="export it with its probabilities, or omit debias.post",
                 )
             return reading.score
         if reading.kind == "probabilities":

@@ -60,7 +60,7 @@ class Design:
     Attributes:
         rates: attribute -> of r[g, y, c], [groups, labels, classes], groups in the policy's order.
         gained, lost: attribute -> of the flip rates towards and away from class c, same shape.
-        mended, spoiled: of the rates of rows that compression mends and spoils, scalars; None without a reference.
+        mended, spoiled: of the rates of rows that compression corrects and breaks, scalars; None without a reference.
     """
 
     rates: Mapping[str, Effective]

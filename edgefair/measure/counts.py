@@ -242,7 +242,7 @@ def merge(one: Table, other: Table) -> tuple[tuple[Group, ...], NDArray[np.int64
 def marginal(counts: Table, attributes: Sequence[str]) -> tuple[tuple[Group, ...], NDArray[np.int64]]:
     """Groups of some attributes and their counts, summed over the other attributes."""
     if len(set(attributes)) != len(attributes) or not attributes:
-        raise DataError(f"attributes {list(attributes)}: name each once")
+        raise DataError(f"attributes {list(attributes)}: list each once")
     for name in attributes:
         if name not in counts.attributes:
             raise DataError(
@@ -367,14 +367,14 @@ def _check(
     attributes: tuple[str, ...], groups: tuple[Group, ...], classes: tuple[str, ...], table: Any, *, decisions: int
 ) -> None:
     if len(set(attributes)) != len(attributes) or not attributes:
-        raise DataError(f"attributes {list(attributes)}: name each once")
+        raise DataError(f"attributes {list(attributes)}: list each once")
     if any(len(group) != len(attributes) for group in groups):
         raise DataError("a group needs one value per attribute")
     if not all(isinstance(value, str) for group in groups for value in group):
-        raise DataError("a group's value is no text", expected="for example [['Female', 'old'], ['Male', 'old']]")
+        raise DataError("a group's value is not text", expected="for example [['Female', 'old'], ['Male', 'old']]")
     twice = [group for group, uses in Counter(groups).items() if uses > 1]
     if twice:
-        raise DataError(f"group '{group_name(twice[0])}' is named twice", expected="one row of counts per group")
+        raise DataError(f"group '{group_name(twice[0])}' is listed twice", expected="one row of counts per group")
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise DataError(f"classes {list(classes)}: at least two, each named once")
     shape = (len(groups), *[len(classes)] * (1 + decisions))

@@ -17,10 +17,10 @@ class CellFlips:
     """Flips in one (group, label) cell.
 
     Attributes:
-        mended: rows that only the candidate decides rightly.
-        spoiled: rows that only the reference decides rightly.
+        mended: corrected rows: only the candidate decides them correctly.
+        spoiled: broken rows: only the reference decides them correctly.
         flipped: rows whose decision changed at all.
-        p: exact McNemar test of mended against spoiled, two-sided; 1 without either.
+        p: exact McNemar test of corrected against broken rows, two-sided; 1 without either.
         p_holm: p after Holm's correction over all cells.
         over_representation: share of the cell among all flipped rows over its share among all rows; None without flips.
     """
@@ -44,7 +44,7 @@ class CellFlips:
 def cell_flips(paired: PairedCounts) -> tuple[CellFlips, ...]:
     """Flips of every (group, label) cell.
 
-    The exact McNemar test is a binomial test of the mended among the mended and spoiled rows at 1/2 (McNemar,
+    The exact McNemar test is a binomial test of the corrected among the corrected and broken rows at 1/2 (McNemar,
     Psychometrika 1947).
     """
     table = paired.table
@@ -77,10 +77,10 @@ def cell_flips(paired: PairedCounts) -> tuple[CellFlips, ...]:
     )
 
 
-def mcnemar(mended: NDArray[np.int64], spoiled: NDArray[np.int64]) -> NDArray[np.float64]:
+def mcnemar(corrected: NDArray[np.int64], broken: NDArray[np.int64]) -> NDArray[np.float64]:
     """Exact two-sided p-values, same shape."""
-    less = np.minimum(mended, spoiled)
-    p: NDArray[np.float64] = np.minimum(1.0, 2 * binom.cdf(less, mended + spoiled, 0.5))
+    less = np.minimum(corrected, broken)
+    p: NDArray[np.float64] = np.minimum(1.0, 2 * binom.cdf(less, corrected + broken, 0.5))
     return p
 
 

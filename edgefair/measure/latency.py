@@ -111,9 +111,9 @@ def rule_unmet(
     if queries >= min_queries and seconds >= FILLED * min_seconds:
         return None
     if queries < min_queries and seconds >= FILLED * max_seconds:
-        return f"{queries:,} queries in the {max_seconds:g} s that the profile allows, and it asks for {min_queries:,}"
+        return f"{queries:,} queries in the {max_seconds:g} s that the profile allows, which requires {min_queries:,}"
     return (
-        f"{queries:,} queries that took {seconds:.3g} s, and the profile asks for {min_queries:,} and {min_seconds:g} s"
+        f"{queries:,} queries that took {seconds:.3g} s, and the profile requires {min_queries:,} and {min_seconds:g} s"
     )
 
 

@@ -96,7 +96,7 @@ def hold(lock: int, session: str) -> None:
             with contextlib.suppress(OSError):
                 os.killpg(int(holder[0]), signal.SIGKILL)
         if time.monotonic() > deadline:
-            stop(BUSY, "another edgefair measures on this device")
+            stop(BUSY, "another edgefair process is measuring on this device")
         time.sleep(0.05)
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()} {session}".encode(), 0)
@@ -113,7 +113,7 @@ def environment(folder: Path, packages: Sequence[str]) -> str:
     print(f"making {home} with {', '.join(packages)}", file=sys.stderr, flush=True)  # noqa: T201
     shutil.rmtree(str(home), ignore_errors=True)
     run([sys.executable, "-m", "venv", str(home)], "install python3-venv on the device")
-    run([python, "-m", "pip", "install", "-q", "--only-binary=:all:", *packages], "is there a way to PyPI?")
+    run([python, "-m", "pip", "install", "-q", "--only-binary=:all:", *packages], "is PyPI reachable?")
     ready.write_text(wanted)
     return python
 

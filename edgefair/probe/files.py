@@ -35,7 +35,7 @@ def inside(name: str) -> bool:
 
 
 def files_below(folder: Path) -> Iterator[str]:
-    """Names of everything below a folder that is no folder itself, links among them, from the folder on.
+    """Names of everything below a folder that is not a folder itself, links among them, from the folder on.
 
     Raises:
         OSError: it cannot be listed.
@@ -58,7 +58,7 @@ def files_below(folder: Path) -> Iterator[str]:
 
 
 def _no_number(text: str) -> Any:
-    raise ValueError(f"it holds {text}, which is no number of JSON's")
+    raise ValueError(f"it holds {text}, which is not a JSON number")
 
 
 def _whole(text: str) -> int:

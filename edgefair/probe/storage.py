@@ -36,7 +36,7 @@ class Storage:
             ProbeError: `no_space`, or `damaged` where the whole file has another digest; it is removed then.
         """
         if len(sha256) != hashlib.sha256().digest_size * 2 or not set(sha256) <= set("0123456789abcdef"):
-            raise ProbeError("bad_request", f"'{sha256}' is no sha256")
+            raise ProbeError("bad_request", f"'{sha256}' is not a sha256 digest")
         self._used = [name for name in self._used if name != sha256] + [sha256]
         whole = self._folder / sha256
         partial = self._folder / (sha256 + PARTIAL)
@@ -56,7 +56,7 @@ class Storage:
             return {"have": have, "path": str(whole)}
         if have > size or _sha256(partial) != sha256:
             partial.unlink()
-            raise ProbeError("damaged", f"{have} bytes arrived with another digest than {sha256}")
+            raise ProbeError("damaged", f"{have} bytes arrived with a digest other than {sha256}")
         partial.replace(whole)
         while len(self._used) > MOST_FILES:
             (self._folder / self._used.pop(0)).unlink(missing_ok=True)

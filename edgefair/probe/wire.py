@@ -44,7 +44,7 @@ def encode_frame(header: Mapping[str, Any], arrays: Optional[Mapping[str, np.nda
     buffers: List[Any] = []
     for name, array in (arrays or {}).items():
         if array.dtype.name not in DTYPES:
-            raise ValueError(f"array '{name}' has dtype {array.dtype}, which is not sent")
+            raise ValueError(f"array '{name}' has dtype {array.dtype}, which is not supported")
         listed.append({"name": name, "dtype": array.dtype.name, "shape": list(array.shape)})
         if array.nbytes:
             buffers.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
@@ -118,9 +118,9 @@ def read_frame(stream: BinaryIO) -> Optional[Tuple[Dict[str, Any], Dict[str, np.
 
 def _check_names(names: List[Any]) -> None:
     if not all(isinstance(name, str) for name in names):
-        raise ValueError("the name of an array is no text")
+        raise ValueError("the name of an array is not text")
     if len(set(names)) < len(names):
-        raise ValueError("two arrays have one name")
+        raise ValueError("two arrays have the same name")
 
 
 def _dtype(name: str) -> np.dtype:

@@ -1,4 +1,4 @@
 """Results as values, and as people and machines read them.
 
-All words that a verdict is told in stand here. Nothing is computed here that a verdict depends on.
+All words in which a verdict is shown are here. Nothing that a verdict depends on is computed here.
 """

@@ -37,7 +37,7 @@ def outputs_of(named: Sequence[str], *, as_json: bool = False) -> tuple[Output, 
     for output in outputs:
         if output.format not in FORMATS:
             raise UsageError(
-                f"there is no format '{output.format}'{did_you_mean(output.format, FORMATS)}",
+                f"unknown format '{output.format}'{did_you_mean(output.format, FORMATS)}",
                 expected=f"--format NAME or NAME=FILE, with one of {', '.join(FORMATS)}",
             )
     outputs = list(dict.fromkeys(outputs))
@@ -47,7 +47,7 @@ def outputs_of(named: Sequence[str], *, as_json: bool = False) -> tuple[Output, 
     twice = next((place for place in places if places.count(place) > 1), places[0])
     if places.count(twice) > 1:
         where = "stdout" if twice is None else f"'{twice}'"
-        raise UsageError(f"several formats are to be written to {where}", fix="give each a file: --format NAME=FILE")
+        raise UsageError(f"several formats would be written to {where}", fix="give each a file: --format NAME=FILE")
     check_folders(*places)
     return tuple(outputs)
 
@@ -83,16 +83,18 @@ def check_folders(*paths: Path | None) -> None:
             continue
         folder = path.absolute().parent
         if path.is_dir():
-            raise UsageError(f"cannot write '{path}': it is a folder", fix="give the name of a file in it")
+            raise UsageError(f"cannot write '{path}': it is a folder", fix="pass the path of a file in it")
         if path.is_symlink():
             raise UsageError(
                 f"cannot write '{path}': it is a symbolic link, which the new file would replace",
-                fix="name the file that it points to",
+                fix="pass the file that it points to",
             )
         if path.exists() and not path.is_file():
-            raise UsageError(f"cannot write '{path}': it is no file", fix="name one, or print the result with --json")
+            raise UsageError(
+                f"cannot write '{path}': it is not a file", fix="pass a file, or print the result with --json"
+            )
         if not folder.is_dir():
-            raise UsageError(f"cannot write '{path}': no folder '{path.parent}'", fix="make the folder first")
+            raise UsageError(f"cannot write '{path}': no folder '{path.parent}'", fix="create the folder first")
         try:
             # Permissions do not tell: a file system may be read-only, or no place for files at all.
             with tempfile.TemporaryFile(dir=folder):
@@ -100,5 +102,5 @@ def check_folders(*paths: Path | None) -> None:
         except OSError as error:
             raise UsageError(
                 f"cannot write '{path}': no file can be made in '{folder}': {error.strerror}",
-                fix="choose a folder that you may write to",
+                fix="choose a writable folder",
             ) from error

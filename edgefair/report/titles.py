@@ -18,7 +18,7 @@ from edgefair.probe.bundles.gates import (
 TITLES = {
     ABSOLUTE: "equalized-odds gap",
     PAIRED: "equalized-odds increase",
-    COLLAPSE: "decisions vary",
+    COLLAPSE: "more than one class predicted",
     FLOOR: "worst-group balanced accuracy",
     GROUP_ACCURACY: "worst-group accuracy",
     ACCURACY_DROP: "accuracy drop",

@@ -1,4 +1,8 @@
-"""Ways to reach a machine, by name. The table is data: listing it imports nothing."""
+"""Ways to reach a machine, by name. The table is data: listing it imports nothing.
+
+A target is a profile (what the device is, and what a model may cost there), a transport (how it is reached) and a
+client of the probe on it.
+"""
 
 from __future__ import annotations
 

@@ -96,16 +96,16 @@ class Probe:
             try:
                 device = checked_machine(reply.get("device"))
             except ValueError as error:
-                raise self._connection.failed(f"the device describes itself as nothing known: {error}") from error
+                raise self._connection.failed(f"the device's description of itself is invalid: {error}") from error
             if self.profile.runtime == "onnxruntime" and "onnxruntime" not in device:
                 raise self._connection.failed(
                     "the Python that runs the probe has no onnxruntime",
-                    fix="install it there, or name another Python or image in the profile",
+                    fix="install it there, or set another Python or image in the profile",
                 )
             mismatch = self.profile.device.mismatch(device)
             if mismatch is not None:
                 raise self._connection.failed(
-                    mismatch[0], expected=mismatch[1], fix="measure on such a device, or name another target"
+                    mismatch[0], expected=mismatch[1], fix="measure on such a device, or choose another target"
                 )
         except BaseException:
             self._connection.close()
@@ -131,7 +131,7 @@ class Probe:
             for name, model in again.items():
                 if model.sha256 != self._models[name].sha256:
                     raise self._connection.failed(
-                        f"'{model.path}' was changed while it was measured: its sha256 is {model.sha256}",
+                        f"'{model.path}' changed while it was being measured: its sha256 is {model.sha256}",
                         expected=self._models[name].sha256,
                     )
             changed = [key for key in IDENTITY if device.get(key) != self.device.get(key)]
@@ -200,14 +200,14 @@ class Probe:
         """Refuse a device that runs a model by something else than the profile says."""
         if self.profile.runtime != "onnxruntime":
             if not model.engine:
-                raise self._connection.failed("the device built no engine", expected="one, as the profile says")
+                raise self._connection.failed("the device built no engine", expected="one, as the profile requires")
             return
         absent = [provider for provider in self.profile.providers if provider not in model.providers]
         others = [provider for provider in model.providers if provider not in {*self.profile.providers, FALLBACK}]
         if absent or others or model.engine:
             raise self._connection.failed(
                 f"the runtime runs '{model.path}' on {', '.join(model.providers) or 'nothing'}",
-                expected=f"{', '.join(self.profile.providers)}, as the profile says",
+                expected=f"{', '.join(self.profile.providers)}, as the profile requires",
                 fix="install an onnxruntime that has it on the device, or change `providers` in the profile",
             )
 
@@ -233,7 +233,7 @@ class Probe:
         if self.profile.runtime == "tensorrt":
             return ModelError(
                 f"'{path}' cannot be loaded by TensorRT: {why}",
-                expected="a graph of TensorRT's operators, with symmetric INT8 if any",
+                expected="a graph of operators that TensorRT supports, with symmetric INT8 if any",
                 fix=f"export it with --target {self.profile.name}, so that it is made for TensorRT",
             )
         return unloadable(path, why)
@@ -289,7 +289,7 @@ class Probe:
                     continue
                 sender.answered()
                 if reply.get("inputs") != item.inputs:
-                    raise self._connection.failed("the device ran other inputs than it was sent")
+                    raise self._connection.failed("the device ran different inputs than it was sent")
                 wrong = untrustworthy(arrays, types, item.rows)
                 if wrong is not None:
                     raise self._connection.failed(wrong[0], expected=wrong[1])
@@ -297,7 +297,7 @@ class Probe:
             finished = True
         finally:
             if not finished:
-                self._connection.give_up(f"the run of '{model.path}' was left before its end")
+                self._connection.give_up(f"the run of '{model.path}' was aborted")
                 sender.stop()
         if sender.failure is not None:
             raise sender.failure
@@ -347,4 +347,6 @@ def _release(text: str) -> tuple[int, ...]:
 
 
 def _refused(model: LoadedModel, why: str) -> UsageError:
-    return UsageError(f"'{model.path}' refuses its inputs: {why}", expected="inputs as the model's spec or config says")
+    return UsageError(
+        f"'{model.path}' refuses its inputs: {why}", expected="inputs that match the model's spec or config"
+    )

@@ -143,7 +143,7 @@ class Connection:
         try:
             code = self._process.wait(timeout=ENDING_S)
         except subprocess.TimeoutExpired:
-            self.give_up("the probe closed its stream and went on running")
+            self.give_up("the probe closed its stream and kept running")
             return self.lost(None)
         self._listener.join(timeout=ENDING_S)
         ending = self._ended(code, b"".join(self._said).decode(errors="replace").strip())

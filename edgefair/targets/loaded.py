@@ -85,7 +85,7 @@ class LoadedModel:
         """The model whose file holds `content`, where the device's description of it says the same.
 
         Raises:
-            ValueError: the content is no ONNX model in one file.
+            ValueError: the content is not an ONNX model in one file.
             UnlikeFileError: the device describes another model, or none.
         """
         check_whole(content)
@@ -99,7 +99,7 @@ class LoadedModel:
             providers = tuple(str(item) for item in reply["providers"])
             engine = {key: kind(reply["engine"][key]) for key, kind in ENGINE_FACTS.items() if "engine" in reply}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UnlikeFileError(f"the probe describes the model as nothing known: {error!r}") from error
+            raise UnlikeFileError(f"the probe's description of the model is invalid: {error!r}") from error
         if said != (digest, len(content)):
             raise UnlikeFileError(
                 f"the device loaded sha256 {said[0]} ({said[1]} bytes)",
@@ -108,8 +108,8 @@ class LoadedModel:
         other = sorted(key for key in metadata.keys() | file.metadata if metadata.get(key) != file.metadata.get(key))
         if other:
             raise UnlikeFileError(
-                f"the device says another '{other[0]}' in the model's metadata than the file '{path}'",
-                "what the file says, whose digest it loaded",
+                f"the device reports a different '{other[0]}' in the model's metadata than the file '{path}'",
+                "the metadata of the file whose digest it loaded",
             )
         return cls(name, path, digest, len(content), inputs, outputs, file.metadata, providers, engine)
 
@@ -118,7 +118,7 @@ class LoadedModel:
         """The model whose file holds `content`, before any device has loaded it: None for a shape that it leaves open.
 
         Raises:
-            ModelError: the content is no ONNX model.
+            ModelError: the content is not an ONNX model.
         """
         try:
             file = read_onnx(content)
@@ -170,9 +170,9 @@ def read_model(path: Path) -> Content:
 
 
 def unloadable(path: Path, why: str) -> ModelError:
-    """The error for a file that is no model, or not all of one."""
+    """The error for a file that is not a model, or not all of one."""
     return ModelError(
-        f"'{path}' cannot be loaded: {why}", expected="a valid ONNX file in one piece", fix="export or copy it again"
+        f"'{path}' cannot be loaded: {why}", expected="a complete, valid ONNX file", fix="export or copy it again"
     )
 
 
@@ -182,15 +182,15 @@ def untrustworthy(
     """The first thing in the outputs of `rows` rows that is not as it must be (what was found, and expected), or None.
 
     Args:
-        types: the numpy type of every output that was asked for.
+        types: the numpy type of every output that was requested.
     """
     unasked = sorted(arrays.keys() - types.keys())
     if unasked:
-        return f"the device returned output '{unasked[0]}'", "the outputs that were asked for, and no other"
+        return f"the device returned output '{unasked[0]}'", "only the outputs that were requested"
     for name, dtype in types.items():
         array = arrays.get(name)
         if array is None:
-            return f"the device returned no output '{name}'", "every output that was asked for"
+            return f"the device returned no output '{name}'", "every output that was requested"
         if array.dtype != dtype:
             return f"output '{name}' is {array.dtype}", f"{dtype}, as the model says"
         if not array.ndim or len(array) != rows:
@@ -222,7 +222,7 @@ def _filled(
     names = sorted((item["name"], item["type"]) for item in file)
     if names != sorted((str(item["name"]), str(item["type"])) for item in said):
         raise UnlikeFileError(
-            f"the device says that the model's {what} are {_named((name, told[name]['type']) for name in told)}",
+            f"the device reports that the model's {what} are {_named((name, told[name]['type']) for name in told)}",
             f"{_named(names)}, as the file says",
         )
     return tuple({**item, "shape": _shape(item["shape"], told[item["name"]]["shape"])} for item in file)

@@ -58,7 +58,7 @@ class TargetProfile(BaseModel):
         if self.runtime == "onnxruntime":
             check_entries(self.config)
         if self.emulated is not None and self.latency.measured:
-            raise ValueError("an emulator's clock says nothing about a device: set `latency: {measured: false}`")
+            raise ValueError("an emulator's clock does not measure latency: set `latency: {measured: false}`")
         return self
 
     @property
@@ -124,9 +124,9 @@ def _behind_ssh(name: str, base: str, address: str) -> TargetProfile:
     """A machine by its address, with the settings of another profile if one stands before it."""
     parts = ADDRESS_PARTS.fullmatch(address)
     if parts is None:
-        raise UsageError(f"target '{name}' is no address", expected=ADDRESS)
+        raise UsageError(f"target '{name}' is not an address", expected=ADDRESS)
     if parts["password"] is not None:
-        raise UsageError("a target's address holds a password", expected=ADDRESS, fix="use a key (`ssh-copy-id`)")
+        raise UsageError("a target's address contains a password", expected=ADDRESS, fix="use a key (`ssh-copy-id`)")
     settings: dict[str, Any] = {"transport": "local"}
     if base:
         profile = load_profile(base.removesuffix("="))
@@ -141,7 +141,7 @@ def _behind_ssh(name: str, base: str, address: str) -> TargetProfile:
     try:
         return TargetProfile.model_validate({**settings, "name": name, "transport": "ssh", "ssh": ssh})
     except ValidationError as error:
-        raise UsageError(f"target '{name}' is no address", expected=ADDRESS) from error
+        raise UsageError(f"target '{name}' is not an address", expected=ADDRESS) from error
 
 
 def _in_container(name: str) -> TargetProfile:

@@ -24,11 +24,13 @@ class LatencyRules(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    measured: bool = Field(True, description="False for emulated devices: their clock says nothing.")
-    warmup: int = Field(50, ge=0, description="Queries before the first that counts.")
+    measured: bool = Field(True, description="False for emulated devices: they do not measure latency.")
+    warmup: int = Field(50, ge=0, description="Warm-up queries, which are not counted.")
     min_queries: int = Field(1024, ge=1, description="Least number of queries per model.")
     min_seconds: float = Field(1.0, ge=0, description="Least duration per model.")
-    max_seconds: float = Field(60.0, gt=0, description="Longest duration per model, even if queries are lacking.")
+    max_seconds: float = Field(
+        60.0, gt=0, description="Longest duration per model, even if that gives too few queries."
+    )
 
     @property
     def rule(self) -> dict[str, Any]:
@@ -87,7 +89,7 @@ class SshSettings(BaseModel):
         description="A Python there with numpy and onnxruntime. Default: a virtual environment is made.",
     )
     packages: tuple[str, ...] = Field(
-        (), description="What is installed into it. Default: numpy and this machine's version of onnxruntime."
+        (), description="What to install into it. Default: numpy and this machine's version of onnxruntime."
     )
 
 
@@ -105,7 +107,7 @@ class ContainerSettings(BaseModel):
         None, description="What the image must be made for, as engines name it (amd64, arm64), if it matters."
     )
     python: str = Field("python3", pattern="^[^-]", description="The Python in it that runs the probe.")
-    cpus: float | None = Field(None, gt=0, allow_inf_nan=False, description="Processors' time that it may use.")
+    cpus: float | None = Field(None, gt=0, allow_inf_nan=False, description="CPU time that it may use.")
     memory: str | None = Field(
         None, pattern="^[1-9][0-9]*[kmg]$", description="Memory that it may use, model file included: 512m."
     )

@@ -101,12 +101,12 @@ def send_file(connection: Connection, path: Path, *, sha256: str, size: int) -> 
     with path.open("rb") as stream:
         while (have := reply.get("have")) != size:
             if not isinstance(have, int) or not 0 <= have < size:
-                raise connection.failed(f"the device says that it has {have} of {size} bytes of '{path}'")
+                raise connection.failed(f"the device reports {have} of {size} bytes of '{path}'")
             stream.seek(have)
             chunk = np.frombuffer(stream.read(CHUNK_BYTES), dtype=np.uint8)
             if not len(chunk):
-                raise connection.failed(f"'{path}' became shorter while it was sent")
+                raise connection.failed(f"'{path}' shrank while it was being sent")
             reply, _ = connection.ask({**request, "offset": have}, {"chunk": chunk})
             if reply.get("have") == have:
-                raise connection.failed(f"the device does not take more than {have} of {size} bytes of '{path}'")
+                raise connection.failed(f"the device accepts no more than {have} of {size} bytes of '{path}'")
     return str(reply.get("path"))

@@ -14,7 +14,7 @@ from edgefair.errors import MeasurementError
 from edgefair.probe.clock.energy import BLOCK_S, BLOCKS, SETTLING_S
 from edgefair.targets.profile import TargetProfile
 
-# What no machine has more of, and no sensor shows: beyond it a number is no measurement.
+# What no machine has more of, and no sensor shows: beyond it a number is not a measurement.
 MOST_CORES, LARGEST = 1 << 20, 1e300
 
 
@@ -28,7 +28,8 @@ def timing_request(
     """
     if not profile.latency.measured:
         raise MeasurementError(
-            f"target '{profile.name}': its latency is not measured", fix="leave out what is chosen by measured latency"
+            f"target '{profile.name}': it does not measure latency",
+            fix="drop the options that depend on measured latency",
         )
     rules = profile.latency.model_dump(exclude={"measured"})
     request = {
@@ -51,7 +52,7 @@ def check_times(times: Mapping[str, NDArray[Any]], models: Iterable[str]) -> Non
     """
     counts = {len(times[name]) if name in times and times[name].ndim == 1 else 0 for name in models}
     if len(counts) != 1 or 0 in counts:
-        raise ValueError(f"the device returned {sorted(counts)} times, not as many per model")
+        raise ValueError(f"the device returned {sorted(counts)} times, not equally many per model")
     for name in models:
         if times[name].dtype != np.int64 or times[name].min() <= 0:
             raise ValueError(f"the device returned impossible times for '{name}'")
@@ -90,7 +91,7 @@ def _energy(said: Any, models: set[str]) -> dict[str, Any]:
         blocks = {str(name): [float(value) for value in values] for name, values in said["mj"].items()}
         source, covers = str(said["source"]), str(said["covers"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ValueError(f"the device describes the energy of its queries as nothing known: {error!r}") from error
+        raise ValueError(f"the device's energy readings are invalid: {error!r}") from error
     values = [value for block in blocks.values() for value in block]
     if set(blocks) != models or not all(blocks.values()) or not all(0 < value < math.inf for value in values):
         raise ValueError(f"the device returned impossible energies: {blocks}")

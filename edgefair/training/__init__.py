@@ -1,5 +1,5 @@
 """PyTorch: networks, the training loop, runs on disk. Below the workflow, torch is imported here, in `debias`,
-`compress.steps` and `exporters` alone.
+`compress.steps` and `exporters` only.
 
-A training is a function of its settings and its rows; it goes on after its last whole epoch wherever it was killed.
+Training is a function of its settings and its rows; a killed run resumes from the last completed epoch.
 """

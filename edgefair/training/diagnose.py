@@ -29,7 +29,7 @@ _ONCE_ONLY = ("is not implemented", "once_differentiable", "double backward", "d
 
 
 class NoSecondDerivativeError(Exception):
-    """What was differentiated twice is no Hessian."""
+    """What was differentiated twice is not a Hessian."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,9 @@ def measure_sensitivity(
             wrong = _decisions(logits, threshold) != label
             totals += torch.stack([losses, wrong.float(), margins(logits, label)]).double() @ weight.double()
     if not torch.isfinite(totals).all() or not torch.isfinite(gradient).all():
-        raise ModelError("the loss of the model or its gradient is not finite", fix="train it anew, more slowly")
+        raise ModelError(
+            "the loss of the model or its gradient is not finite", fix="retrain it with a lower learning rate"
+        )
     tick()
     eigenvalue, why = _curvature(classifier, parameters, batches, seed, iterations, tolerance, tick)
     loss, errors, margin = totals.tolist()

@@ -205,7 +205,7 @@ def _rows(seen: list[Tensor], logits: Tensor) -> Tensor:
         raise ModelError(
             f"the last linear layer reads {shape} in {len(seen)} calls for {len(logits)} rows",
             expected="one vector per row, to compare the features of teacher and student",
-            fix="teach soft labels alone (distill method kd)",
+            fix="distill soft labels only (distill method kd)",
         )
     return seen[0]
 

@@ -60,7 +60,7 @@ def call_factory(
     try:
         signature = inspect.signature(factory)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"'{name}' does not say which arguments it takes: {error}", fix="wrap it in a def") from error
+        raise UsageError(f"'{name}' has no readable signature: {error}", fix="wrap it in a def") from error
     taken = [item.name for item in signature.parameters.values() if item.kind in NAMED]
     anything = any(item.kind is item.VAR_KEYWORD for item in signature.parameters.values())
     for option in options:
@@ -68,7 +68,7 @@ def call_factory(
             raise UsageError(
                 f"'{name}' has no option '{option}'{did_you_mean(option, taken)}",
                 expected=f"options among: {', '.join(item for item in taken if item not in facts) or 'none'}",
-                fix=f"mend model.options, which are those of model.network: {name}",
+                fix=f"fix model.options, which are those of model.network: {name}",
             )
     arguments = {**{fact: value for fact, value in facts.items() if fact in taken}, **options}
     try:

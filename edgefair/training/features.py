@@ -85,7 +85,7 @@ def _number(name: str, values: NDArray[np.float32], missing: MissingRule) -> Col
     if not len(known):
         raise DataError(
             f"feature '{name}' has no number in any training row, and data.missing asks for their {missing}",
-            fix="leave it out with data.exclude",
+            fix="exclude it with data.exclude",
         )
     fill = np.float32(np.mean(known) if missing == "mean" else np.median(known))
     return Column(name, missing=missing, fill=float(fill))
@@ -103,9 +103,9 @@ def _vocabulary(name: str, column: Categories) -> tuple[str, ...]:
         raise DataError(
             f"feature '{name}' has {np.count_nonzero(counts):,} different values in {counts.sum():,} training rows, "
             f"and only {np.count_nonzero(frequent):,} of them in {LEAST_ROWS} rows or more",
-            expected=f"values that {LEAST_ROWS} training rows share: a rarer one is nothing that a model can learn of, "
-            "and may be a person's name",
-            fix="merge values with data.merge, or leave the column out with data.exclude",
+            expected=f"values that {LEAST_ROWS} training rows share: a model cannot learn from a rarer one, "
+            "which may be a person's name",
+            fix="merge values with data.merge, or exclude the column with data.exclude",
         )
     return tuple(sorted(value for value, kept in zip(column.values, frequent, strict=True) if kept))
 

@@ -100,8 +100,8 @@ def load_run(folder: Path) -> Run:
     except FileNotFoundError as error:
         raise ModelError(
             f"'{folder}' is not a finished training run: it has no run.json",
-            expected="a folder that `edgefair train` has written to the end",
-            fix=f"run `edgefair train --name {folder.name}` (an interrupted one goes on where it stopped)",
+            expected="a folder of a completed `edgefair train`",
+            fix=f"run `edgefair train --name {folder.name}` (an interrupted one resumes where it stopped)",
         ) from error
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"'{path}' cannot be read: {error}", expected=f"schema {RUN_SCHEMA}") from error
@@ -118,7 +118,7 @@ def _check_digest(path: Path, expected: str) -> None:
         raise ModelError(f"'{path}' cannot be read: {error.strerror}", fix=again) from error
     if found != expected:
         raise ModelError(
-            f"'{path}' was changed since it was trained: its sha256 is {found}",
+            f"'{path}' was modified after training: its sha256 is {found}",
             expected=f"{expected}, as run.json says",
             fix=again,
         )

@@ -65,10 +65,10 @@ class PictureConfig(BaseModel):
         None,
         ge=1,
         le=LONGEST_SIDE,
-        description="Resize the shorter side to this and take the centre; without it a picture is stretched.",
+        description="Resize the shorter side to this and crop the centre; without it a picture is stretched.",
     )
     stretched: tuple[Side, Side] | None = Field(
-        None, description="Stretch to this height and width and take the centre, instead of `shorter`."
+        None, description="Stretch to this height and width and crop the centre, instead of `shorter`."
     )
     mean: tuple[float, ...] = Field((0.5,), description="The network sees (value / 255 - mean) / std, per channel.")
     std: tuple[float, ...] = Field((0.5,), description="See `mean`. One number counts for every channel.")
@@ -86,12 +86,12 @@ class PictureConfig(BaseModel):
         if min(self.std) <= 0:
             raise ValueError("`std` must be positive")
         if self.shorter is not None and self.shorter < max(self.height, self.width):
-            raise ValueError(f"`shorter` ({self.shorter}) is less than height or width: there is no such centre")
+            raise ValueError(f"`shorter` ({self.shorter}) is less than height or width: the crop does not fit")
         if self.stretched is not None:
             if self.shorter is not None:
-                raise ValueError("`shorter` and `stretched` are two ways to take a centre: give one")
+                raise ValueError("`shorter` and `stretched` are alternatives: set one")
             if self.stretched[0] < self.height or self.stretched[1] < self.width:
-                raise ValueError(f"`stretched` {self.stretched} is less than height or width: there is no such centre")
+                raise ValueError(f"`stretched` {self.stretched} is less than height or width: the crop does not fit")
         return self
 
     def scales(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -114,7 +114,7 @@ class ModelConfig(BaseModel):
         0.5, ge=0, le=1, description="Two classes: decide class 1 where P(class 1) >= threshold. Exported in the graph."
     )
     picture: PictureConfig = Field(default_factory=PictureConfig, description="How pictures become the input.")
-    text_length: int = Field(128, ge=1, description="Tokens of a text that the model sees; the rest is cut off.")
+    text_length: int = Field(128, ge=1, description="Tokens of a text that the model sees; the rest is truncated.")
     output: OutputConfig | None = Field(None, description="How to read an .onnx file that carries no edgefair spec.")
 
 
@@ -137,11 +137,11 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(1e-4, ge=0, description="AdamW's decoupled weight decay.")
     keep: Literal["auto", "best", "last"] = Field(
         "auto",
-        description="Which epoch: the last, or the best on the validation rows (most balanced accuracy subject to the "
+        description="Which epoch: the last, or the best on the validation rows (best balanced accuracy subject to the "
         "policy's gap and floor). auto: the best where a debias method is used.",
     )
     patience: int | None = Field(
-        None, ge=1, description="Stop after so many epochs without a better one, where the best is kept."
+        None, ge=1, description="Stop after this many epochs without a better one, where the best is kept."
     )
     aim: float = Field(
         0.5, gt=0, le=1, description="Share of policy.max_eo_gap that the gap on the validation rows shall keep."
@@ -182,7 +182,7 @@ class DebiasConfig(BaseModel):
     post: Annotated[tuple[MethodConfig, ...], Flag(metavar="METHOD")] = Field(
         (),
         description=f"Debias the compressed file, fitted on validation rows: {', '.join(POST_METHODS)}, in the order "
-        "given; none for nothing.",
+        "given; none for no method.",
     )
 
     @field_validator("train", "finetune", "post", mode="before")

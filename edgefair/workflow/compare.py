@@ -73,13 +73,13 @@ def compare(
     for record in (one, other):
         lacking = [name for name in attributes if name not in record.rows.sensitive]
         if lacking:
-            raise DataError(f"'{record.name}' holds no attribute '{lacking[0]}'", fix="record it again")
+            raise DataError(f"'{record.name}' has no attribute '{lacking[0]}'", fix="record it again")
     unjudged = config.policy.not_judged(dict.fromkeys([*one.rows.sensitive, *other.rows.sensitive]))
     names = {"before": str(before), "after": str(after)}
     why = _why_unpaired(one, other)
     if why:
         if exemplars is not None:
-            raise UsageError(f"there are no exemplars: {why}")
+            raise UsageError(f"no exemplars can be written: {why}")
         if one.rows.subject is not None or other.rows.subject is not None:
             raise UsageError(f"with data.subject only measurements of the same rows can be compared: {why}")
         counts = [

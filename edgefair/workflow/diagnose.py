@@ -238,7 +238,7 @@ def _batches(rows: TableRows, weight: NDArray[np.float32], spec: ModelSpec) -> B
 def _confidently_other(
     classifier: Classifier, rows: TableRows, spec: ModelSpec, progress: Progress
 ) -> NDArray[np.bool_]:
-    """Which validation rows the model confidently takes for another class, bool [rows]."""
+    """Which validation rows the model confidently assigns to another class, bool [rows]."""
     import torch
 
     from edgefair.training.diagnose import confidently_other

@@ -72,19 +72,19 @@ def explain(
     if len(data.validation) == 0:
         raise DataError("there are no validation rows to compare layers on", fix="hold some out with data.validation")
     with work_folder() as work:
-        to = work / "dense" / "model.onnx"
+        to = work / "reference" / "model.onnx"
         subject = subject_of(config, data, model=model, run=name, weights=weights, to=to, progress=progress)
         config = _compressing(config, subject)
-        candidates = Candidates(config, data, subject.dense, None, work, progress)
+        candidates = Candidates(config, data, subject.reference, None, work, progress)
         low = candidates.graphs.low_precision(None, subject.recipe or recipe_of(config, config.compress.calibration))
         cells = cells_of(config, data)
         held = draw(data.validation, config, cells, rows, 19)
         seen = draw(data.train, config, cells, rows, 23)
         harm = activation_harm(subject, low, seen, config.seed, progress)
         progress.stage(f"starting {config.targets[0]}")
-        with TargetAnswers(load_profile(config.targets[0]), held.rows, subject.dense.spec) as answers:
+        with TargetAnswers(load_profile(config.targets[0]), held.rows, subject.reference.spec) as answers:
             sample = sample_of(held, config)
-            comparison, effects = layer_effects(low, answers, subject.dense.spec, sample, prune_share, progress)
+            comparison, effects = layer_effects(low, answers, subject.reference.spec, sample, prune_share, progress)
     by_name = {node.name: node for node in low.prepared.graph.node}
     weights_of = {item.name for item in low.prepared.graph.initializer}
     return Explanation(
@@ -159,8 +159,8 @@ def _notes(subject: Subject, found: tuple[str, ...], cells: StratifiedCells, hel
     return (
         *(
             [
-                f"the bundle's weights were trained again ({', '.join(subject.trained)}): what low precision and "
-                "pruning do is told of its FP32 reference, saturation of its compressed file"
+                f"the bundle's weights were trained further ({', '.join(subject.trained)}): the effects of low "
+                "precision and pruning are those of its FP32 reference, saturation that of its compressed file"
             ]
             if subject.trained
             else []

@@ -27,7 +27,7 @@ from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.repair import chosen
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
-from edgefair.workflow.models.convert import dense_model
+from edgefair.workflow.models.convert import convert_model
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.seen import Seen, notes_of
@@ -35,7 +35,7 @@ from edgefair.workflow.models.trained import trained_model
 from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
 from edgefair.workflow.preflight import check_plan, preflight
 
-UNCHANGED = "nothing was compressed: what is exported is the model before compression, to the byte"
+UNCHANGED = "nothing was compressed: the exported file is the model before compression, byte for byte"
 
 
 def export(
@@ -54,7 +54,7 @@ def export(
     """Export a run or a model, compress it, judge the file on every target, and write the bundle if the policy agrees.
 
     Steps, as `compress:` and `debias:` say: torch steps with their fine-tunes, INT8 or FP16, treatments of the
-    compressed file. Where a gate fails on validation rows, the repair searches for a compression that keeps every gate.
+    compressed file. If a gate fails on validation rows, the repair searches for a compression that keeps every gate.
     The audit rows are seen once, at the end.
 
     A blocked export leaves whatever was at the destination as it was, and `OUTPUT.blocked.json` with the report. A
@@ -62,10 +62,10 @@ def export(
 
     Args:
         run: name of a finished training run; default: the only one.
-        model: instead of a run, a model that is there already: see `workflow.models.convert.KINDS`.
+        model: instead of a run, an existing model: see `workflow.models.convert.KINDS`.
         weights: of the torch module that the factory `model` makes.
-        int8: instead of `compress.int8`: `static`, `dynamic`, or `auto` (dynamic for texts where TensorRT is no target,
-            else static).
+        int8: instead of `compress.int8`: `static`, `dynamic`, or `auto` (dynamic for texts where TensorRT is not a
+            target, else static).
         output: the bundle's folder; default: the project's.
         sign: PEM file of the private ed25519 key that signs what ships.
         counter: number of this release, which a device can demand to be no less than one that it has seen.
@@ -99,26 +99,28 @@ def export(
         preflight(job)
         reading_s = time.perf_counter() - started
         if name is not None:
-            dense = trained_model(config, name, folder / REFERENCE, progress)
+            reference = trained_model(config, name, folder / REFERENCE, progress)
         else:
-            dense = dense_model(config, data, str(model), weights=weights, to=folder / REFERENCE, progress=progress)
-        seen = Seen.by_run(config, data, dense.spec, name)
+            reference = convert_model(
+                config, data, str(model), weights=weights, to=folder / REFERENCE, progress=progress
+            )
+        seen = Seen.by_run(config, data, reference.spec, name)
         notes = notes_of(config, data, seen)
-        candidates = Candidates(config, data, dense, name, work, progress)
+        candidates = Candidates(config, data, reference, name, work, progress)
         notes += idle_calibration(config, candidates.kind)
-        spec, settings, candidate = dense.spec, dense.settings, dense.path
+        spec, settings, candidate = reference.spec, reference.settings, reference.path
         if candidates.changes:
             choice, searched, said = chosen(config, candidates, work, progress)
             made = candidates.make(choice, folder / MODEL)
             spec, candidate = made.spec, made.path
             settings, notes = settings | made.settings | searched, (*notes, *made.notes, *said)
-        changed = candidates.changes and sha256_file(candidate) != sha256_file(dense.path)
+        changed = candidates.changes and sha256_file(candidate) != sha256_file(reference.path)
         file = JudgedFile(
             candidate,
             shown_as=shown_as,
-            reference=dense.path if changed else None,
+            reference=reference.path if changed else None,
             reference_as=shown_as / REFERENCE,
-            own_reference=not changed and is_original(dense.path),
+            own_reference=not changed and is_original(reference.path),
             settings=shown_in(settings, config.base),
             notes=notes,
         )
@@ -128,7 +130,7 @@ def export(
             write_atomic(blocked, text)
             return report
         if not changed:
-            (folder / MODEL).write_bytes(dense.path.read_bytes())
+            (folder / MODEL).write_bytes(reference.path.read_bytes())
         progress.stage("writing")
         (folder / REPORT).write_bytes(text)
         _add_descriptions(data, spec, seen, folder)

@@ -97,12 +97,12 @@ def write_config(
         DataError: the data does not have what was named, or cannot be used as it is: then all that is in the way.
     """
     if path.exists() and not force:
-        raise UsageError(f"'{path}' is there already", fix="edit it, or replace it with --force")
+        raise UsageError(f"'{path}' already exists", fix="edit it, or replace it with --force")
     lacking = [key for key in ("label", "sensitive") if source not in BUILT_IN and not given.get(key)]
     if lacking:
         raise UsageError(
-            f"nothing says which column of '{source}' is the {lacking[0]} one",
-            fix=f"name it with --{lacking[0]}; for two classes also the --positive label",
+            f"the {lacking[0]} column of '{source}' is not specified",
+            fix=f"set it with --{lacking[0]}; for two classes also set --positive",
         )
     name = project or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("._-") or "model"
     base = path.parent.resolve()
@@ -145,7 +145,7 @@ def _said(config: DataConfig, data: DataSet, judged: Sequence[tuple[str, ...]]) 
     hidden = [*config.exclude, config.id, config.subject, config.split.column]
     left_out = list(dict.fromkeys(name for name in hidden if name is not None))
     said = [f"judged: {', '.join(map(join, judged))}", f"the model sees: {', '.join(data.features)}"]
-    return (*said, f"and not: {', '.join(left_out)}") if left_out else tuple(said)
+    return (*said, f"but not: {', '.join(left_out)}") if left_out else tuple(said)
 
 
 def _groups(

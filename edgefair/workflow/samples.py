@@ -25,10 +25,10 @@ def picture_samples(data: DataSet, attribute: str, *, role: Role, each: int) -> 
     rows = data.splits[role]
     column = rows.table.columns[data.features[0]]
     if not isinstance(column, LazyColumn) or isinstance(column, Texts):
-        raise UsageError("a contact sheet shows pictures, and this data holds none", fix="leave --sheet out")
+        raise UsageError("a contact sheet needs pictures, and this data has none", fix="omit --sheet")
     if attribute not in rows.sensitive:
         raise UsageError(
-            f"'{attribute}' is no sensitive attribute of this data{did_you_mean(attribute, rows.sensitive)}",
+            f"'{attribute}' is not a sensitive attribute of this data{did_you_mean(attribute, rows.sensitive)}",
             expected=f"one of {', '.join(rows.sensitive)}",
         )
     spec = InputSpec("picture", "uint8", picture=PictureSpec(data.features[0], SIDE, SIDE))

@@ -74,7 +74,7 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
         place.mkdir(parents=True, exist_ok=True)
         study = optuna.create_study(
             study_name=of,
-            storage=JournalStorage(JournalFileBackend(str(_mended(place / "study.journal")))),
+            storage=JournalStorage(JournalFileBackend(str(_recovered(place / "study.journal")))),
             direction="maximize",
             load_if_exists=True,
         )
@@ -111,7 +111,7 @@ def _search(study: optuna.Study, config: Config, place: Path, trials: int, progr
         raise diverged
 
 
-def _mended(journal: Path) -> Path:
+def _recovered(journal: Path) -> Path:
     """The journal without what a killed search may have left: half a line, after which no other is read, and a lock."""
     for left in journal.parent.glob(f"{journal.name}.lock*"):
         left.unlink()

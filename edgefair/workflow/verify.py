@@ -19,12 +19,12 @@ from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
-from edgefair.workflow.models.convert import check_no_rows, dense_model, names_factory, names_foreign_model, spec_here
+from edgefair.workflow.models.convert import check_no_rows, convert_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.vocabulary import categories_in
 
-DECLARED = "--uncompressed: that this model never was compressed is what the user said, and nothing that was measured"
+DECLARED = "--uncompressed: that this model was never compressed is the user's claim and was not verified"
 
 
 def verify(
@@ -78,7 +78,7 @@ def verify(
             if names_foreign_model(str(reference)):
                 given = None if names_factory(str(path)) else weights
                 to = folder / "reference.onnx"
-                before = dense_model(config, data, str(reference), weights=given, to=to, progress=progress).path
+                before = convert_model(config, data, str(reference), weights=given, to=to, progress=progress).path
         file = JudgedFile(
             judged.model,
             shown_as=Path(shown(path, config.base)),
@@ -105,20 +105,19 @@ class _Judged:
 
 
 def _check_files(path: Path, reference: Path | None, uncompressed: bool) -> None:
-    """Refuse what is no model, before the data is read (UsageError, ModelError)."""
+    """Refuse what is not a model, before the data is read (UsageError, ModelError)."""
     if uncompressed and reference is not None:
         raise UsageError(
-            "--uncompressed and --reference are both given", expected="one: what was not compressed has no other origin"
+            "--uncompressed and --reference are both given",
+            expected="one of them: an uncompressed model has no other reference",
         )
     if path.is_dir() and not is_bundle(path):
         raise ModelError(
-            f"'{path}' is a folder and no bundle", expected="a bundle of `edgefair export`, or an .onnx file"
+            f"'{path}' is a folder but not a bundle", expected="a bundle made by `edgefair export`, or an .onnx file"
         )
     check_no_rows(path)
     if not path.exists() and not names_foreign_model(str(path)):
-        raise ModelError(
-            f"no bundle and no model file '{path}'", fix="run `edgefair export --int8` first, or name a file"
-        )
+        raise ModelError(f"no bundle or model file '{path}'", fix="run `edgefair export --int8` first, or pass a file")
 
 
 def _judged(
@@ -135,15 +134,15 @@ def _judged(
         if uncompressed and not bundle.uncompressed:
             raise UsageError(
                 f"'{path}' was compressed, as its manifest says",
-                fix="leave --uncompressed out: it brings its reference",
+                fix="omit --uncompressed: the bundle has its own reference",
             )
         own = bundle.uncompressed and is_original(bundle.model, claimed=uncompressed)
         seen = Seen.by_bundle(bundle, data)
         return _Judged(bundle.model, seen, bundle.manifest.settings, bundle.compressed_from, own)
     if names_foreign_model(str(path)):
         onnx_file = to / "model.onnx"
-        dense = dense_model(config, data, str(path), weights=weights, to=onnx_file, progress=progress)
-        own = is_original(dense.path, claimed=uncompressed)
-        return _Judged(dense.path, Seen.by_config(data, dense.spec), dense.settings, None, own)
+        converted = convert_model(config, data, str(path), weights=weights, to=onnx_file, progress=progress)
+        own = is_original(converted.path, claimed=uncompressed)
+        return _Judged(converted.path, Seen.by_config(data, converted.spec), converted.settings, None, own)
     seen = Seen.by_config(data, spec_here(config, data, path))
     return _Judged(path, seen, {}, None, uncompressed and is_original(path, claimed=True))

@@ -38,7 +38,7 @@ def trojan(path, most, scale):
 def test_a_model_that_answers_otherwise_in_small_batches_is_refused(project, tmp_path, most):
     done = run("export", project, trojan(tmp_path / "m.onnx", most, 3.0), "--no-latency", "-o", tmp_path / "dist")
     assert done.exit_code == 2
-    assert "answers a row otherwise when other rows are in its batch" in done.stderr
+    assert "gives a different answer for a row when other rows are in its batch" in done.stderr
     assert not (tmp_path / "dist").exists()
 
 
@@ -47,7 +47,7 @@ def test_where_scores_hardly_move_and_decisions_do_the_rows_are_judged_one_by_on
     code, judged = report("verify", project, trojan(tmp_path / "m.onnx", 8, scale), "--no-latency")
     assert (code, judged["outcome"]) == (1, "FAIL")
     assert gate(judged, "equalized-odds gap")["estimate"] > 0.9
-    assert any("every row was asked alone" in note for note in judged["notes"])
+    assert any("every row was run alone" in note for note in judged["notes"])
 
 
 def test_a_reduction_over_the_batch_is_refused(project, tmp_path):
@@ -58,7 +58,7 @@ def test_a_reduction_over_the_batch_is_refused(project, tmp_path):
     ]
     model = save(tmp_path / "m.onnx", nodes, {"w": np.float32([[-2, 2], [0, 0], [0, 0]])})
     done = run("verify", project, model, "--no-latency")
-    assert (done.exit_code, "answers a row otherwise" in done.stderr) == (2, True)
+    assert (done.exit_code, "gives a different answer for a row" in done.stderr) == (2, True)
 
 
 def test_a_model_that_decides_every_row_by_itself_passes_unremarked(project, tmp_path):

@@ -147,4 +147,4 @@ def test_a_column_of_which_the_model_knows_nothing_is_an_error(tmp_path):
     table.to_csv(tmp_path / "people.csv", index=False)
     code, said = verified(tmp_path, VOCABULARIES["codes"], "people.csv")
     assert code == 2
-    assert "2,000 of 2,000 values of feature 'code' are none that the model knows: 'one', 'two'" in said
+    assert "2,000 of 2,000 values of feature 'code' are unknown to the model: 'one', 'two'" in said

@@ -47,7 +47,7 @@ def test_rows_that_are_copied_whole_are_found_in_either_case(tmp_path):
     rng = np.random.default_rng(1)
     x = rng.normal(size=(ROWS // 2, 2)).astype(np.float32).repeat(2, axis=0)
     signal = rng.normal(size=(ROWS // 2, 2, 4)).astype(np.float32).repeat(2, axis=0)
-    with pytest.raises(DataError, match="byte for byte training rows"):
+    with pytest.raises(DataError, match="byte-for-byte copies of training rows"):
         checked(people(tmp_path, x=x, state=signal))
     with pytest.raises(DataError, match="equal a training row in every feature"):
         checked(people(tmp_path, x=x))

@@ -108,15 +108,15 @@ FORGERIES = [
     (budget_left_out, "asks for the gate 'size', which was not judged"),
     (another_gap, "'equalized-odds gap' is 0.001, and"),
     (added_target, "the verdict is INCONCLUSIVE, where PASS follows"),
-    (lambda report: report.update(targets=[]), "judged on no target"),
-    (lambda report: report["model"].update(bytes=1), "that of another model file"),
+    (lambda report: report.update(targets=[]), "not judged on any target"),
+    (lambda report: report["model"].update(bytes=1), "belongs to another model file"),
     (lambda report: verdict(report).update(outcome="FAIL"), "the verdict is FAIL, where PASS follows"),
     (lambda report: verdict(report).update(exit_code=1), "the exit code is 1, where 0 follows"),
     (lambda report: verdict(report).update(alpha=0.4), "alpha is 0.4, where 0.05 follows"),
     (lambda report: gate(report).update(outcome="FINE"), "an outcome is 'FINE'"),
     (lambda report: gate(report).update(outcome="INCONCLUSIVE"), "the verdict is PASS, where INCONCLUSIVE follows"),
     (lambda report: gate(report)["binding"].update(outcome="FAIL"), "the outcome of 'equalized-odds gap' is PASS, wh"),
-    (lambda report: verdict(report)["gates"].append(gate(report)), "a gate is there twice"),
+    (lambda report: verdict(report)["gates"].append(gate(report)), "a gate is listed twice"),
     (lambda report: report["audit"].update(rows=1), "the number of rows is 4000, where 1 follows"),
     (lambda report: gate(report).update(id="latency_p90"), "the gate 'equalized-odds gap' is called 'latency_p90'"),
     (lambda report: gate(report).update(direction="at_least"), "'equalized-odds gap' is called 'eo_gap', 'at_least'"),
@@ -151,7 +151,7 @@ def test_a_report_of_a_version_whose_policy_had_fewer_keys_is_signed_and_loaded(
 def test_a_manifest_of_another_outcome_than_the_report_is_refused(tmp_path):
     bundle = write_bundle(tmp_path / "b")
     write_manifest(bundle, "INCONCLUSIVE")
-    refused(bundle, tmp_path, "its manifest says INCONCLUSIVE: not one that ships")
+    refused(bundle, tmp_path, "its manifest says INCONCLUSIVE: not a verdict that may ship")
 
 
 def test_an_outcome_fail_with_exit_code_0_does_not_ship(tmp_path):

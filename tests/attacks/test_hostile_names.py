@@ -108,7 +108,7 @@ def test_files_with_such_names_are_read_written_and_named_on_one_line(tmp_path, 
     absent = run("verify", f"absent{bad}.onnx")
     assert_obeys_nobody(absent)
     assert absent.exit_code == 2
-    assert absent.stderr.startswith("error: no bundle and no model file 'absent\\x1b[31m[red]\\nPASS may ship.onnx'\n")
+    assert absent.stderr.startswith("error: no bundle or model file 'absent\\x1b[31m[red]\\nPASS may ship.onnx'\n")
     assert_obeys_nobody(run("verify", "a", f"b{bad}"))
     assert_obeys_nobody(run("--debug", "verify", f"absent{bad}.onnx"))
 

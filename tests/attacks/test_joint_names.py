@@ -144,7 +144,7 @@ def test_a_declared_joint_group_is_what_it_can_only_be():
     ("groups", "message"),
     [
         (["a*b*c", "a*c"], r"'a\*b\*c' may be 'a\*b\\\*c' or 'a\\\*b\*c'"),
-        (["a*d", "a*c"], r"'a\*d' is no combination .* which are a\*b\\\*c, a\*c, a\\\*b\*b\\\*c, a\\\*b\*c"),
+        (["a*d", "a*c"], r"'a\*d' is not a combination .* which are a\*b\\\*c, a\*c, a\\\*b\*b\\\*c, a\\\*b\*c"),
         ([r"a\*b*b\*c", "a*b*b*c"], "lists a group twice"),
     ],
 )
@@ -212,7 +212,7 @@ def test_values_of_one_text_are_one_group_and_equal_values_of_two_texts_are_two(
 
 
 def test_a_group_that_is_counted_twice_is_named():
-    with pytest.raises(DataError, match=r"group 'a\\\*b\*c' is named twice"):
+    with pytest.raises(DataError, match=r"group 'a\\\*b\*c' is listed twice"):
         GroupCounts(("s", "t"), (("a*b", "c"), ("a*b", "c")), ("n", "y"), np.zeros((2, 2, 2), dtype=np.int64))
     with pytest.raises(DataError, match="no text"):
         GroupCounts(("s",), ((1,), ("1",)), ("n", "y"), np.zeros((2, 2, 2), dtype=np.int64))

@@ -69,7 +69,7 @@ def output(**more):
 def test_classes_that_are_other_whole_numbers_are_refused_until_somebody_says_how(tmp_path, classes, model):
     code, said = verified(tmp_path, classes, model)
     assert code == 2
-    assert "holds whole numbers, and so are the classes" in said
+    assert "holds whole numbers, and the classes are whole numbers too" in said
     assert "values: classes" in said
     assert "values: positions" in said
     assert verified(tmp_path, classes, output(values="classes")) == (0, 1.0)

@@ -35,7 +35,7 @@ def forged(recorded, tmp_path, **times):
 @pytest.mark.parametrize(
     ("times", "why"),
     [
-        (np.ones(64, dtype=np.int64), "64 queries that took 6.4e-08 s, and the profile asks for 1,024 and 1 s"),
+        (np.ones(64, dtype=np.int64), "64 queries that took 6.4e-08 s, and the profile requires 1,024 and 1 s"),
         (np.full(1023, 10**6), "1,023 queries that took 1.02 s"),
         (np.full(4096, 10**3), "4,096 queries that took 0.0041 s"),
         (np.full(900, 10**8), "900 queries in the 60 s that the profile allows"),
@@ -61,7 +61,7 @@ def test_fewer_or_shorter_queries_than_the_profile_asks_for_are_inconclusive(rec
 )
 def test_impossible_times_are_no_record(recorded, tmp_path, times):
     done = run("verify", recorded, "--from-record", forged(recorded, tmp_path, **times), *BUDGET)
-    assert (done.exit_code, "is no record" in done.stderr) == (2, True)
+    assert (done.exit_code, "is not a record" in done.stderr) == (2, True)
 
 
 def test_a_device_that_stops_early_has_no_latency_that_passes(recorded, tmp_path, monkeypatch):

@@ -47,7 +47,7 @@ def test_rows_where_a_model_is_asked_for_are_said_to_be_rows(project, command):
     Path("adult.csv").write_text("a,b\n1,2\n")
     refused = run(*command, "adult.csv")
     assert refused.exit_code == 2
-    assert "'adult.csv' holds rows, and no model" in refused.stderr
+    assert "'adult.csv' holds rows, not a model" in refused.stderr
     assert "--data adult.csv" in refused.stderr
 
 
@@ -66,4 +66,4 @@ def test_exemplars_tell_whose_rows_they_are(project):
     assert int(subject[1:]) == int(row[1:]) // 2
     (project / "edgefair.yaml").write_text(text.replace("  id: id\n", ""))
     nameless = run("compare", "m.onnx", "other.onnx", "--exemplars", "changed.csv")
-    assert "changed.csv: `row` is a position among the audit rows; name data.id" in nameless.stderr
+    assert "changed.csv: `row` is a position among the audit rows; set data.id" in nameless.stderr

@@ -208,9 +208,9 @@ def test_a_name_that_leads_out_of_the_bundle_or_cannot_be_seen_is_refused(bundle
     (bundle / "manifest.json").write_text(
         json.dumps({**manifest, "files": {**manifest["files"], name: manifest["files"]["spec.json"]}})
     )
-    with pytest.raises(BundleError, match="which is no name of a file inside it"):
+    with pytest.raises(BundleError, match="which does not name a file inside it"):
         load(bundle)
-    with pytest.raises(ModelError, match="which is no name of a file inside it"):
+    with pytest.raises(ModelError, match="which does not name a file inside it"):
         open_bundle(bundle)
 
 

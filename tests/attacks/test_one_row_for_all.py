@@ -104,10 +104,10 @@ def test_categories_are_read_as_the_audit_read_them():
 @pytest.mark.parametrize(
     ("dtype", "values", "message"),
     [
-        ("int64", [1.5], "a number that is no int64"),
-        ("uint8", [256], "a number that is no uint8"),
-        ("uint8", [-1], "a number that is no uint8"),
-        ("int32", [float("nan")], "a number that is no int32"),
+        ("int64", [1.5], "a number that is not a valid int64"),
+        ("uint8", [256], "a number that is not a valid uint8"),
+        ("uint8", [-1], "a number that is not a valid uint8"),
+        ("int32", [float("nan")], "a number that is not a valid int32"),
         ("float32", [1e39], "NaN or an infinite number"),
         ("float16", [1e5], "NaN or an infinite number"),
     ],
@@ -136,7 +136,7 @@ def test_one_picture_or_one_array_is_no_list_of_them(tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             predictor(tmp_path, picture).predict({"photo": wrong})
-    for wrong, message in ((1.0, "'wave' is one float"), ([[1.0], [1.0, 2.0]], "no array of numbers")):
+    for wrong, message in ((1.0, "'wave' is one float"), ([[1.0], [1.0, 2.0]], "not an array of numbers")):
         with pytest.raises(ValueError, match=message):
             predictor(tmp_path, InputSpec("x", "float32", array="wave")).predict({"wave": wrong})
 

@@ -89,7 +89,7 @@ def test_threads_choose_among_the_judged_and_no_other_number_is_taken(tmp_path):
     for asked, threads, level in ((None, 2, "ORT_ENABLE_ALL"), (4, 4, "ORT_ENABLE_BASIC")):
         options = load(bundle, threads=asked)._loaded.session.get_session_options()
         assert (options.intra_op_num_threads, options.graph_optimization_level.name) == (threads, level)
-    with pytest.raises(BundleError, match="1 threads were asked for, and the model was judged with 2, 4"):
+    with pytest.raises(BundleError, match="1 threads were requested, and the model was judged with 2, 4"):
         load(bundle, threads=1)
 
 
@@ -98,7 +98,7 @@ def test_threads_choose_among_the_judged_and_no_other_number_is_taken(tmp_path):
     [
         ({"providers": ("CUDAExecutionProvider", "CPUExecutionProvider")}, "onnxruntime on CUDAExecutionProvider, CPU"),
         ({"runtime": "tensorrt", "providers": ()}, "tensorrt on no provider"),
-        ({"config": {"ep.context_file_path": "x"}}, "is not known to keep to the model file"),
+        ({"config": {"ep.context_file_path": "x"}}, "is not known to be limited to the model file"),
         ({"optimization": "most"}, "optimization 'most', which is none of disable"),
     ],
 )

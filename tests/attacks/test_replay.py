@@ -44,11 +44,11 @@ MET = [
     {"project": "people", "policy": POLICY.digest, "not_before": "2026-01-01", "counter": 6},
 ]
 NOT_MET = [
-    ({"project": "loans"}, "a release of project 'people', and 'loans' was demanded"),
-    ({"policy": "0" * 64}, f"judged by policy {POLICY.digest}, and {'0' * 64} was demanded"),
+    ({"project": "loans"}, "a release of project 'people', and 'loans' was required"),
+    ({"policy": "0" * 64}, f"judged by policy {POLICY.digest}, and {'0' * 64} was required"),
     ({"not_before": "2026-11-02"}, "judged at 2026-11-01T12:00:00.00:00, and not before 2026-11-02 was demanded"),
     ({"not_before": "2026-11-01T12:00:01+00:00"}, "not before 2026-11-01T12:00:01"),
-    ({"counter": 8}, "is release 7, and release 8 or later was demanded"),
+    ({"counter": 8}, "is release 7, and release 8 or later was required"),
 ]
 
 
@@ -75,7 +75,7 @@ def test_a_release_without_a_counter_meets_no_demand_for_one(tmp_path, key):
     bundle = write_bundle(tmp_path / "b")
     sign_bundle(bundle, load_signing_key(key))
     load(bundle, PUBLIC)
-    with pytest.raises(BundleError, match="it has no counter, and release 0 or later was demanded"):
+    with pytest.raises(BundleError, match="it has no counter, and release 0 or later was required"):
         load(bundle, PUBLIC, counter=0)
 
 
@@ -92,7 +92,7 @@ def test_what_was_signed_counts_and_not_what_somebody_wrote_since(bundle):
     [
         ({"project": None}, "export it again"),
         ({"created": 7}, "export it again"),
-        ({"created": "soon"}, "'soon' is no date or moment"),
+        ({"created": "soon"}, "'soon' is not a date or moment"),
         ({"counter": "9"}, "its counter is '9'"),
         ({"counter": True}, "its counter is True"),
     ],
@@ -106,9 +106,9 @@ def test_a_manifest_that_does_not_say_which_release_it_is_is_none(tmp_path, said
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01", "2026-02-30", "9999-12-31T23:59:59-23:59", "7" * 999])
 def test_a_moment_that_there_is_not_is_refused_before_anything_is_read(tmp_path, text):
-    with pytest.raises(ValueError, match="is no date or moment"):
+    with pytest.raises(ValueError, match="is not a date or moment"):
         load(tmp_path / "absent", not_before=text)
-    with pytest.raises(ValueError, match="is no date or moment"):
+    with pytest.raises(ValueError, match="is not a date or moment"):
         Demands(not_before=text)
 
 
@@ -126,11 +126,11 @@ def test_inspect_makes_the_same_demands(bundle, tmp_path):
     assert json.loads(run("inspect", bundle, *key, "--project", "people", "--counter", 7).stdout)["project"] == "people"
     assert run("inspect", bundle, "--project", "people", "--not-before", "2026-11-01").exit_code == 0
     for demands, message in (
-        (("--project", "loans"), "'loans' was demanded"),
+        (("--project", "loans"), "'loans' was required"),
         (("--policy", "0" * 64), "was judged by policy"),
         (("--not-before", "2027-01-01"), "not before 2027-01-01 was demanded"),
-        (("--not-before", "later"), "is no date or moment"),
-        (("--counter", "8"), "release 8 or later was demanded"),
+        (("--not-before", "later"), "is not a date or moment"),
+        (("--counter", "8"), "release 8 or later was required"),
     ):
         for flags in ((), key):
             done = run("inspect", bundle, *flags, *demands)
@@ -143,7 +143,7 @@ def test_inspect_makes_the_same_demands(bundle, tmp_path):
 def test_a_bundle_that_was_exported_with_a_counter_is_signed_with_no_other(tmp_path, key):
     bundle = write_bundle(tmp_path / "b", counts=COUNTS)
     list_files(bundle, counter=3)
-    with pytest.raises(UsageError, match="was exported as release 3, and --counter is 4"):
+    with pytest.raises(UsageError, match="was exported as release 3, but --counter is 4"):
         sign_bundle(bundle, load_signing_key(key), counter=4)
     assert run("sign", bundle, "--key", key).exit_code == 0
     load(bundle, PUBLIC, counter=3)

@@ -125,7 +125,7 @@ def test_a_bundle_without_its_seen_rows_is_judged_and_says_what_is_not_known(pro
 
 def test_a_model_file_says_that_its_training_rows_are_not_known(project):
     _, report = judged(project, "verify", project / "dist/coins/reference/model.onnx")
-    assert any("which rows trained this model is not known beyond" in note for note in report["notes"])
+    assert any("which rows trained this model is unknown beyond" in note for note in report["notes"])
 
 
 def test_seen_rows_that_were_changed_are_no_evidence(project):
@@ -133,7 +133,7 @@ def test_seen_rows_that_were_changed_are_no_evidence(project):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert "'reference/seen_rows.npz' in bundle" in refused(project, "verify")
     (project / "runs/big/seen_rows.npz").write_bytes(path.read_bytes())
-    assert "seen_rows.npz' was changed since it was trained" in refused(project, "export")
+    assert "seen_rows.npz' was modified after training" in refused(project, "export")
 
 
 def test_weights_that_were_changed_are_not_exported(project):
@@ -142,7 +142,7 @@ def test_weights_that_were_changed_are_not_exported(project):
     content[-1] ^= 1
     path.write_bytes(content)
     output = refused(project, "export")
-    assert "model.safetensors' was changed since it was trained: its sha256 is" in output
+    assert "model.safetensors' was modified after training: its sha256 is" in output
     assert "as run.json says" in output
 
 

@@ -196,9 +196,9 @@ def test_a_graph_that_an_execution_provider_compiled_is_refused(embed):
 def test_a_profile_cannot_bring_files_into_a_session(tmp_path, entry):
     profile = tmp_path / "mine.yaml"
     profile.write_text(f"name: mine\ntransport: local\nconfig: {{{entry}: x}}\n")
-    with pytest.raises(UsageError, match="is not known to keep to the model file"):
+    with pytest.raises(UsageError, match="is not known to be limited to the model file"):
         load_profile(str(profile))
-    with pytest.raises(ProbeError, match="is not known to keep to the model file") as error:
+    with pytest.raises(ProbeError, match="is not known to be limited to the model file") as error:
         models.open_model(model([PRODUCT], [numpy_helper.from_array(WEIGHTS, "w")]).SerializeToString(), {
             **CPU, "config": {entry: "x"},
         })  # fmt: skip

@@ -135,10 +135,10 @@ def test_signing_again_replaces_the_signature_and_leaves_nothing(bundle, tmp_pat
         (lambda bundle: write_manifest(bundle, "FAIL"), "its manifest says FAIL"),
         (lambda bundle: write_bundle(bundle, outcome="FAIL", exit_code=1), "not one that ships"),
         (lambda bundle: write_bundle(bundle, exit_code=3), "not one that ships"),
-        (lambda bundle: write_bundle(bundle, model={"sha256": "0" * 64}), "that of another model file"),
-        (lambda bundle: write_bundle(bundle, policy=float("nan")), "is no report"),
-        (lambda bundle: write_bundle(bundle, targets=None), "it was judged on no target"),
-        (lambda bundle: write_bundle(bundle, targets=[{"target": "x"}]), "is no report"),
+        (lambda bundle: write_bundle(bundle, model={"sha256": "0" * 64}), "belongs to another model file"),
+        (lambda bundle: write_bundle(bundle, policy=float("nan")), "is not a report"),
+        (lambda bundle: write_bundle(bundle, targets=None), "it was not judged on any target"),
+        (lambda bundle: write_bundle(bundle, targets=[{"target": "x"}]), "is not a report"),
     ],
 )
 def test_a_bundle_whose_digests_or_verdict_do_not_hold_is_not_signed(bundle, tmp_path, damage, message):
@@ -183,7 +183,7 @@ def unusable(path, message):
 def test_a_key_that_everyone_can_read_is_refused(key):
     for mode in (0o604, 0o644, 0o602):
         key.chmod(mode)
-        unusable(key, "open to every user")
+        unusable(key, "readable by other users")
     key.chmod(0o640)
     load_signing_key(key)
 
@@ -196,7 +196,7 @@ def test_keys_of_other_kinds_are_refused_by_name(tmp_path):
     unusable(tmp_path / "pub", "is a public key")
     (tmp_path / "text").write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
     (tmp_path / "text").chmod(0o600)
-    unusable(tmp_path / "text", "no private key in PEM")
+    unusable(tmp_path / "text", "not a private key in PEM")
     unusable(tmp_path / "absent", "cannot be read")
     unusable(tmp_path, "cannot be read")
 
@@ -206,7 +206,7 @@ def test_the_passphrase_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.delenv("EDGEFAIR_SIGNING_PASSPHRASE", raising=False)
     unusable(locked, "is encrypted")
     monkeypatch.setenv("EDGEFAIR_SIGNING_PASSPHRASE", "closed")
-    unusable(locked, "does not open the key")
+    unusable(locked, "does not decrypt the key")
     monkeypatch.setenv("EDGEFAIR_SIGNING_PASSPHRASE", "open sesame")
     bundle = write_bundle(tmp_path / "bundle")
     sign_bundle(bundle, load_signing_key(locked))

@@ -137,7 +137,7 @@ def test_the_same_command_gives_the_same_numbers_and_extent_scales_the_bound(pro
 def test_people_read_a_table_that_says_it_is_no_verdict(project):
     result = run("diagnose", "-c", project, "--rows", 50, "--run", "plain")
     assert result.exit_code == 0, result.output
-    assert "hints from the dense model, not a verdict" in result.stdout
+    assert "hints from the uncompressed model, not a verdict" in result.stdout
     assert "sex*age, who loses first" in result.stdout
     assert "note: X*old, label no: no training rows" in result.stdout
     assert "Tran et al." in result.stdout

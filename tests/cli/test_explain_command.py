@@ -223,7 +223,7 @@ def test_a_bundle_whose_weights_were_trained_again_says_what_is_of_which_file(pe
     raw["settings"] |= {"prune": {"ratio": 0.5}, "sparsity": {"ratio": 0.5}}
     manifest.write_text(json.dumps(raw))
     notes = explained(config, tmp_path / "bundle", "--rows", 4)["notes"]
-    assert any("were trained again (prune, sparsity)" in note for note in notes)
+    assert any("were trained further (prune, sparsity)" in note for note in notes)
     raw["settings"]["calibration"]["method"] = "by eye"
     manifest.write_text(json.dumps(raw))
     refused = run("explain", "-c", config, tmp_path / "bundle")
@@ -281,7 +281,7 @@ def test_what_cannot_be_explained_is_refused(brightness, people, tmp_path):
     assert "none.onnx" in missing.stderr
     folder = run("explain", "-c", config, tmp_path)
     assert folder.exit_code == 2
-    assert "is a folder and no bundle" in folder.stderr
+    assert "is a folder but not a bundle" in folder.stderr
     assert run("explain", "-c", config, brightness / "model.onnx", "--run", "plain").exit_code == 2
     unknown = run("explain", "-c", people / "edgefair.yaml", "--run", "plane")
     assert unknown.exit_code == 2

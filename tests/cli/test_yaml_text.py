@@ -35,7 +35,7 @@ def test_what_init_writes_is_what_is_read(value):
         ("a: .nan", "no finite number"),
         ("a: 1.0e+400", "no finite number"),
         ("a: 1" + "0" * 30, "more than 64 bits"),
-        ("a: " + "9" * 5000, "which is no value"),
+        ("a: " + "9" * 5000, "which is not a value"),
         ('a: "\\0"', "NUL"),
         ("a: !!binary aGk=", "the tag"),
         ("a: !!python/object/apply:os.system [id]", "the tag"),

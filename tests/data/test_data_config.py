@@ -51,7 +51,7 @@ def test_numbers_and_booleans_of_yaml_are_the_texts_of_the_column():
     [
         ({"split": {"column": "part", "train": ["a", "b"], "audit": ["b"]}}, "'b' is listed for two splits"),
         ({"split": {"column": "part", "train": ["a"], "validation": ["b"], "audit": ["b"]}}, "listed for two splits"),
-        ({"split": {"train": ["a"], "audit": ["b"]}}, "`column` does not say which column"),
+        ({"split": {"train": ["a"], "audit": ["b"]}}, "`column` is not set"),
         ({"sensitive": []}, "at least 1 item"),
         ({"sensitive": ["pay"]}, "both the label and a sensitive column"),
         ({"features": ["age", "sex"]}, "allow_sensitive_features"),

@@ -159,16 +159,16 @@ BAD = [
     ({"sensitive": ["sexx"]}, None, "did you mean 'sex'"),
     ({"features": ["agee"]}, None, "did you mean 'age'"),
     ({"exclude": ["agee"]}, None, "did you mean 'age'"),
-    ({}, {"pay": ["low"] * 8}, "one value only"),
+    ({}, {"pay": ["low"] * 8}, "only one value"),
     ({}, {"pay": ["low", None] * 4}, "no label in 4 rows"),
     ({"positive": "hig"}, None, "did you mean 'high'"),
-    ({"positive": None}, None, "nothing says which is the positive class"),
+    ({"positive": None}, None, "the positive class is not specified"),
     ({"positive": None, "classes": ["low", "mid"]}, None, "data.classes does not list"),
     ({}, {"sex": ["F", "M", None, "M"] * 2}, "no value in 2 rows"),
     ({}, {"age": [1.0, float("nan")] * 4}, "feature 'age' is NaN, empty or infinite"),
     ({}, {"age": [1.0, float("inf")] * 4}, "feature 'age' is NaN, empty or infinite"),
     ({}, {"age": [1.0, 1e300] * 4}, "infinite"),
-    ({"split": {"column": "part", "train": ["trian"], "audit": ["test"]}}, None, "never is 'trian'"),
+    ({"split": {"column": "part", "train": ["trian"], "audit": ["test"]}}, None, "is never 'trian'"),
     ({"sensitive": ["age"]}, {"age": [0.5, 1.5] * 4}, "holds fractions"),
     ({"source": "absent.parquet"}, None, "no data file"),
     ({"source": "census-incom"}, None, "did you mean 'census-income'"),
@@ -292,7 +292,7 @@ def test_a_damaged_file_is_refused_or_read_and_never_a_traceback(tmp_path, name)
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (["train"] * 2 + ["old", "val"] + ["test"] * 4, "'old' in 1 rows, which no split takes"),
+        (["train"] * 2 + ["old", "val"] + ["test"] * 4, "'old' in 1 rows, which is in no split"),
         (["train"] * 2 + [None, "val"] + ["test"] * 4, "no value in 1 rows"),
     ],
 )

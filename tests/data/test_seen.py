@@ -69,7 +69,7 @@ def test_arrays_are_those_that_the_model_sees():
 
 
 def test_parts_of_models_that_see_other_features_make_no_file():
-    with pytest.raises(ModelError, match="sees other features"):
+    with pytest.raises(ModelError, match="see different features"):
         seen_bytes([SeenRows.of([people([1])], ("a",)), SeenRows.of([people([1])], ("b",))])
 
 

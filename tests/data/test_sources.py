@@ -118,7 +118,7 @@ def test_equal_pictures_in_training_and_audit_are_a_leak(tmp_path):
     pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "faces.parquet")
     split = {"column": "part", "train": "a", "audit": "b"}
     data = read(tmp_path, source="faces.parquet", folder=None, split=split)
-    with pytest.raises(DataError, match="byte for byte training rows"):
+    with pytest.raises(DataError, match="byte-for-byte copies of training rows"):
         check_overlap(SeenRows.of([data.train, data.validation], data.features), data.audit)
     drawn = read(tmp_path, source="faces.parquet", folder=None)
     assert check_overlap(SeenRows.of([drawn.train, drawn.validation], drawn.features), drawn.audit).shared == 0
@@ -166,7 +166,7 @@ def test_where_merge_and_thin_choose_rows(tmp_path):
            "split": {"column": "part"}, "validation": 0.1, "where": {"label": ["a", "b"]},
            "merge": {"tone": {"light": [1, 2, 3], "dark": [4, 5]}},
            "thin": [{"where": {"tone": "dark"}, "keep": 0.1}]}  # fmt: skip
-    with pytest.raises(DataError, match="never is 'z'"):
+    with pytest.raises(DataError, match="is never 'z'"):
         load(DataConfig.model_validate({**raw, "where": {"label": ["a", "z"]}}), base=tmp_path, roles=ROLES)
     data = load(DataConfig.model_validate(raw), base=tmp_path, roles=ROLES)
     assert data.classes == ("a", "b")
@@ -224,7 +224,7 @@ def test_a_folder_without_a_tokenizer_says_what_is_missing(tmp_path):
         load(DataConfig.model_validate(raw), base=tmp_path, roles=ROLES)
     (tmp_path / "tok").mkdir()
     (tmp_path / "tok" / "tokenizer.json").write_text("{}")
-    with pytest.raises(DataError, match="is no tokenizer"):
+    with pytest.raises(DataError, match="is not a tokenizer"):
         load(DataConfig.model_validate(raw), base=tmp_path, roles=ROLES)
 
 

@@ -35,9 +35,9 @@ def test_cells_of_an_intersection_list_the_groups_that_have_rows_and_lose_none()
 
 
 def test_an_attribute_that_the_data_does_not_have_is_refused_by_name():
-    with pytest.raises(DataError, match=r"'sexx' is no sensitive attribute of this data \(did you mean 'sex'\?\)"):
+    with pytest.raises(DataError, match=r"'sexx' is not a sensitive attribute of this data \(did you mean 'sex'\?\)"):
         cells(PEOPLE, ("sexx",), classes=("no", "yes"))
-    with pytest.raises(DataError, match="no sensitive attribute is named"):
+    with pytest.raises(DataError, match="no sensitive attribute is given"):
         cells(PEOPLE, (), classes=("no", "yes"))
 
 
@@ -94,4 +94,4 @@ def test_a_column_that_is_written_down_after_the_outcome_tells_the_label_and_a_g
     # A value of one row is always right, and says nothing.
     assert tells_label(Categories.of([str(row) for row in range(2000)]), label, 2) == pytest.approx(0.5, abs=0.01)
     found = facts_over("charge", [charge.take(np.arange(900)), charge.take(np.arange(900, 2000))], label, 2)
-    assert found.remark.startswith("tells the label by itself (balanced accuracy 1.00)")
+    assert found.remark.startswith("predicts the label by itself (balanced accuracy 1.00)")

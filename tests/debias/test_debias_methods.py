@@ -102,9 +102,9 @@ def test_methods_that_correct_the_same_thing_twice_are_refused():
 
 
 def test_a_method_of_another_stage_says_where_it_belongs():
-    with pytest.raises(UsageError, match=r"name it in debias\.post"):
+    with pytest.raises(UsageError, match=r"list it in debias\.post"):
         open_method("threshold", {})
-    with pytest.raises(UsageError, match=r"name it in debias\.train or debias\.finetune"):
+    with pytest.raises(UsageError, match=r"list it in debias\.train or debias\.finetune"):
         open_post_method("reweigh", {})
 
 

@@ -45,7 +45,7 @@ def test_int8_needs_calibration_rows_beside_them_and_nothing_more(tmp_path):
         "export", project, model, "--int8", "static", "--calibration", "others.parquet", "--no-latency"
     )
     assert code == 0
-    assert any("a repair needs training and validation rows" in note for note in judged["notes"])
+    assert any("a repair needs both training and validation rows" in note for note in judged["notes"])
     code, judged = report("verify", project, "--no-latency")
     assert code == 0
     assert run("export", project, model, "--no-latency", "-o", project / "plain").exit_code == 0

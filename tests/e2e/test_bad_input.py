@@ -25,7 +25,7 @@ def every_n(values, n, value):
     ("columns", "message"),
     [
         ({"fair": None}, "has no column 'fair'"),
-        ({"fair": np.full(ROWS, "yes")}, "one value only: yes"),
+        ({"fair": np.full(ROWS, "yes")}, "only one value: yes"),
         (
             {"sex": lambda t: every_n(t["sex"], 1000, "X")},
             "group 'X' of attribute 'sex' has 16 rows and the policy does not",
@@ -36,9 +36,9 @@ def every_n(values, n, value):
         ),
         ({"skill": lambda t: every_n(t["skill"], 1000, np.nan)}, "feature 'skill' is NaN, empty or infinite"),
         ({"skill": lambda t: every_n(t["skill"], 1000, np.inf)}, "feature 'skill' is NaN, empty or infinite"),
-        ({"talent": lambda t: t["skill"], "skill": None}, "feature 'skill', which the data does not offer"),
+        ({"talent": lambda t: t["skill"], "skill": None}, "feature 'skill', which the data does not have"),
         ({"skill": lambda t: t["skill"].astype(str)}, "holds text and the model was trained on numbers"),
-        ({"part": np.full(ROWS, "train")}, "never is 'test'"),
+        ({"part": np.full(ROWS, "train")}, "is never 'test'"),
     ],
 )
 @pytest.mark.parametrize("command", ["verify", "export"])
@@ -131,7 +131,7 @@ def models(path):
     model = onnx.load_model(path)
     spec = next(item for item in model.metadata_props if item.key == SPEC_METADATA_KEY)
     spec.value = spec.value.replace('"skill"', '"skills"')
-    yield "other feature", model.SerializeToString(), "'skills', which the data does not offer"
+    yield "other feature", model.SerializeToString(), "'skills', which the data does not have"
     model = onnx.load_model(path)
     del model.metadata_props[:]
     yield "no spec", model.SerializeToString(), "carries no edgefair spec and has 2 inputs"
@@ -156,8 +156,8 @@ def test_a_model_that_gives_nan_is_a_failed_measurement(shipped, project):
 
 
 def test_a_path_that_is_no_model(project):
-    assert "no bundle and no model file" in refused(project, "verify", project / "absent")
-    assert "is a folder and no bundle" in refused(project, "verify", project / "runs")
+    assert "no bundle or model file" in refused(project, "verify", project / "absent")
+    assert "is a folder but not a bundle" in refused(project, "verify", project / "runs")
 
 
 def test_weights_that_need_unpickling_are_not_loaded(project):

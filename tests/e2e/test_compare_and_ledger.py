@@ -58,7 +58,7 @@ def test_records_of_other_rows_are_compared_as_independent_samples_and_said_so(p
     assert "different rows (8,000 and 5,333)" in report["why_unpaired"]
     assert report["flips"] == []
     message = refused(project, "compare", project / "one.npz", project / "other.npz", "--exemplars", project / "e.csv")
-    assert "there are no exemplars" in message
+    assert "no exemplars can be written" in message
 
 
 def test_exemplars_are_the_rows_whose_decision_changed(project, bundle):
@@ -75,7 +75,7 @@ def test_a_file_that_is_no_record_is_refused(project):
     np.savez(project / "x.npz", a=np.zeros(3))
     (project / "y.npz").write_bytes(b"garbage")
     for name in ("x.npz", "y.npz", "absent.npz"):
-        assert "is no record" in refused(project, "compare", project / name, project / name)
+        assert "is not a record" in refused(project, "compare", project / name, project / name)
 
 
 def test_the_paired_gate_is_judged_in_verify(project, bundle):

@@ -94,11 +94,11 @@ def debiased(project):
 def test_the_fine_tune_keeps_the_treatment_and_warns_where_it_is_told_not_to(debiased):
     said = export(debiased, "--run", "rw", "--prune", 0.3)
     assert settings_of(debiased)["prune"]["debias"] == [{"method": "reweigh", "options": {}}]
-    assert "throws most of that fairness away" not in said
+    assert "loses most of that fairness" not in said
     edit(debiased, debias__finetune=[])
     said = export(debiased, "--run", "rw", "--prune", 0.3)
     assert settings_of(debiased)["prune"]["debias"] == []
-    assert "throws most of that fairness away" in said
+    assert "loses most of that fairness" in said
     edit(debiased, debias__finetune=["balance"])
     export(debiased, "--run", "rw", "--prune", 0.3)
     assert settings_of(debiased)["prune"]["debias"] == [{"method": "balance", "options": {}}]
@@ -137,11 +137,11 @@ def test_a_method_of_another_stage_says_where_it_belongs(project):
 def test_steps_that_contradict_are_refused(project):
     assert "would undo the threshold" in refused(project, "export", "--post", "threshold", "--post", "last-layer")
     assert "named twice" in refused(project, "export", "--post", "threshold", "--post", "threshold")
-    assert "together they would correct twice" in refused(
+    assert "together they would overcorrect" in refused(
         project, "train", "--debias", "reweigh", "--debias", "group-dro", "--name", "x"
     )
     edit(project, debias__finetune=["reweigh", "balance"])
-    assert "together they would correct twice" in refused(project, "export", "--prune", 0.5)
+    assert "together they would overcorrect" in refused(project, "export", "--prune", 0.5)
 
 
 def test_only_a_training_run_can_be_pruned(shipped):

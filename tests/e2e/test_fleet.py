@@ -133,9 +133,9 @@ def test_devices_are_measured_side_by_side_and_the_record_gives_the_same_verdict
     for once, again in zip(measured["targets"], judged["targets"], strict=True):
         once["timings_s"], again["timings_s"] = {}, {}
         assert once == again
-    assert "nothing was measured now" in judged["notes"][-1]
+    assert "nothing was measured anew" in judged["notes"][-1]
     code, judged = verify(tones, "--from-record", record, "--set", "policy.max_latency_p90_ms=0.000001")
-    assert (code, judged["outcome"]) == (1, "FAIL"), "the policy of today decides"
+    assert (code, judged["outcome"]) == (1, "FAIL"), "the current policy decides"
 
 
 def test_a_record_that_cannot_be_judged_says_why(tones):
@@ -143,7 +143,7 @@ def test_a_record_that_cannot_be_judged_says_why(tones):
     verify(tones, tones / "reduced.onnx", "--record", record, "--no-latency")
     both = run("verify", "-c", tones / "edgefair.yaml", tones / "full.onnx", "--from-record", record)
     assert both.exit_code == 2
-    assert "--from-record judges what was measured" in both.stderr
+    assert "--from-record judges recorded measurements" in both.stderr
     config = (tones / "edgefair.yaml").read_text()
     (tones / "edgefair.yaml").write_text(
         config.replace("sensitive: [tone]", "sensitive: [size]").replace(
@@ -152,11 +152,11 @@ def test_a_record_that_cannot_be_judged_says_why(tones):
     )
     lacking_attribute = run("verify", "-c", tones / "edgefair.yaml", "--from-record", record)
     assert lacking_attribute.exit_code == 2
-    assert "holds no attribute 'size'" in lacking_attribute.stderr
+    assert "has no attribute 'size'" in lacking_attribute.stderr
     (tones / "edgefair.yaml").write_text(config)
     for content in (b"", b"not a zip", record.read_bytes()[:-200]):
         record.write_bytes(content)
-        assert "is no record" in run("verify", "-c", tones / "edgefair.yaml", "--from-record", record).stderr
+        assert "is not a record" in run("verify", "-c", tones / "edgefair.yaml", "--from-record", record).stderr
 
 
 def test_a_device_that_fails_is_a_failed_measurement_of_the_whole_fleet(tones, board):

@@ -14,7 +14,7 @@ from edgefair.probe.runtimes.engine_build import Build, open_log
 from edgefair.progress import silent
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.precision import numerics_of
-from edgefair.workflow.models.dense import Dense
+from edgefair.workflow.models.reference import Reference
 from edgefair.workflow.models.trained import trained_model
 from tests.e2e.commands import run
 from tests.probe.small_networks import built, exported
@@ -26,8 +26,8 @@ def made(project, tmp_path, request):
     config = with_compress(load_config(project / "edgefair.yaml"), int8="auto", calibration=request.param)
     config = config.model_copy(update={"targets": ["local", "tensorrt"]})
     data = load(config.data, base=config.base, roles=("train", "validation"))
-    dense = trained_model(config, "plain", tmp_path / "dense" / "model.onnx", silent)
-    candidates = Candidates(config, data, dense, "plain", tmp_path, silent)
+    reference = trained_model(config, "plain", tmp_path / "reference" / "model.onnx", silent)
+    candidates = Candidates(config, data, reference, "plain", tmp_path, silent)
     return candidates.make(Choice(None, request.param), tmp_path / "int8.onnx")
 
 
@@ -49,10 +49,10 @@ def test_nvidias_parser_reads_what_any_recipe_made(made):
 def test_texts_get_static_int8(project, tmp_path):
     config = with_compress(load_config(project / "edgefair.yaml"), int8="auto")
     exported(tmp_path, "text-transformer")
-    dense = Dense(built("text-transformer")[1], tmp_path / "text-transformer.onnx", {})
-    assert numerics_of(config, dense).kind is LOW_PRECISIONS["dynamic"]
+    reference = Reference(built("text-transformer")[1], tmp_path / "text-transformer.onnx", {})
+    assert numerics_of(config, reference).kind is LOW_PRECISIONS["dynamic"]
     for target in ("tensorrt", "onnxruntime-tensorrt"):
-        assert numerics_of(config.model_copy(update={"targets": [target]}), dense).kind is LOW_PRECISIONS["static"]
+        assert numerics_of(config.model_copy(update={"targets": [target]}), reference).kind is LOW_PRECISIONS["static"]
 
 
 def test_dynamic_int8_is_refused_before_a_device_is_asked(project):

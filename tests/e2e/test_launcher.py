@@ -51,4 +51,4 @@ def test_an_error_is_said_once_with_its_exit_code(project):
 def test_processes_without_a_launcher_are_refused(project):
     result = run("train", "-c", project / "edgefair.yaml", "--processes", 2)
     assert result.exit_code == 2
-    assert "--processes is for --launcher accelerate" in result.stderr
+    assert "--processes needs --launcher accelerate" in result.stderr

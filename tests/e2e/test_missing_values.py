@@ -135,7 +135,7 @@ def test_a_model_that_was_trained_without_a_stand_in_is_not_judged_on_rows_with_
     model = next(iter((tmp_path / "dist").rglob("*.onnx")))
     refused = run("verify", model, "--no-latency", "-c", shipped / "edgefair.yaml")
     assert refused.exit_code == 2
-    assert "feature 'skill' has no number in 600 rows, and the model says nothing of missing ones" in refused.stderr
+    assert "feature 'skill' has no number in 600 rows, and the model does not handle missing values" in refused.stderr
 
 
 def test_an_infinite_number_is_never_a_missing_one(shipped):

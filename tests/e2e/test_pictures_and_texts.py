@@ -190,7 +190,7 @@ def test_texts_from_init_to_a_shipped_bundle(here):
     assert run("train", "--name", "plain").exit_code == 0
     report = report_of(run("export", "--int8", "--no-latency", "--json"))
     assert accuracy(report) > 0.95
-    assert any("were cut there" in note for note in report["notes"])
+    assert any("were truncated" in note for note in report["notes"])
     bundle = open_bundle(here / "dist/comments")
     assert bundle.manifest.settings["int8"] == "dynamic"
     assert "tokenizer.json" in bundle.manifest.files

@@ -18,8 +18,8 @@ from edgefair.workflow.models.trained import trained_model
 def test_the_layer_that_does_most_harm_comes_first_in_dynamic_int8_and_fp16_too(project, tmp_path, precision):
     config = with_compress(load_config(project / "edgefair.yaml"), **precision)
     data = load(config.data, base=config.base, roles=("train", "validation"))
-    dense = trained_model(config, "plain", tmp_path / "dense" / "model.onnx", silent)
-    candidates = Candidates(config, data, dense, "plain", tmp_path, silent)
+    reference = trained_model(config, "plain", tmp_path / "reference" / "model.onnx", silent)
+    candidates = Candidates(config, data, reference, "plain", tmp_path, silent)
     prepared = candidates.sources.prepared(None)
     *_, harmful = nodes = candidates.graphs.nodes(None)
     assert len(nodes) == 3

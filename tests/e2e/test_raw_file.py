@@ -60,7 +60,7 @@ def advised(result):
 
 def flags_of(refusal):
     """The flags that a refusal says to add."""
-    return shlex.split(re.search(r"^to fix: add (.*), or mend", refusal.stderr, re.MULTILINE)[1])
+    return shlex.split(re.search(r"^to fix: add (.*), or fix", refusal.stderr, re.MULTILINE)[1])
 
 
 def test_a_raw_file_gets_a_verdict_on_both_sensitive_columns_by_what_each_step_says(folder):
@@ -69,8 +69,8 @@ def test_a_raw_file_gets_a_verdict_on_both_sensitive_columns_by_what_each_step_s
     made = run("init", *FIRST, *flags_of(refused))
     assert made.exit_code == 0, made.output
     assert "judged: gender, origin\nthe model sees: skill, income, job\n" in made.stderr
-    assert "and not: application, name, received, contract\n" in made.stderr
-    assert 'stands in, inside the exported file (data.missing; or mean, or refuse): "skill" 4.00%\n' in made.stderr
+    assert "but not: application, name, received, contract\n" in made.stderr
+    assert 'is imputed, inside the exported file (data.missing; or mean, or refuse): "skill" 4.00%\n' in made.stderr
     assert re.search(r'missing texts are a category of their own: "job" 2\d\.\d\d%', made.stderr)
     assert (folder / "edgefair.yaml").read_text().count("missing numbers: the median") == 1
     config = load_config(folder / "edgefair.yaml")
@@ -106,7 +106,7 @@ def test_rows_that_repeat_others_are_asked_about_among_all_that_is_in_the_way_an
     assert re.search(r"1,\d\d\d of 2,000 rows repeat another one in every feature, label and group", refused.stderr)
     assert "'received' holds dates" in refused.stderr
     flags = flags_of(refused)
-    assert "say --equal-rows people if different people" in run("init", *FIRST, *flags).stderr
+    assert "use --equal-rows people if different people" in run("init", *FIRST, *flags).stderr
     assert run("init", *FIRST, *flags, "--equal-rows", "people").exit_code == 0
     assert yaml.safe_load((folder / "edgefair.yaml").read_text())["data"]["equal_rows"] == "people"
     assert run("data", "describe").exit_code == 0

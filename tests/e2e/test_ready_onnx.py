@@ -177,7 +177,7 @@ def test_calibration_rows_that_hold_audit_rows_are_refused_before_anything_is_ma
     mixed = calibration(project, np.concatenate([others(60), part("test")[:40]]))
     said = refused(project, "export", project / "m.onnx", *mixed)
     assert "'mine.npz' holds audit rows: 40 of 400 equal a row of it in every feature" in said
-    assert "leave these rows out of the file" in said
+    assert "remove these rows from the file" in said
     edit(project, compress__repair__calibrations=["mine.npz"])
     assert "'mine.npz' holds audit rows" in refused(project, "export", project / "m.onnx", "--int8", "static")
 
@@ -208,7 +208,7 @@ def test_rows_that_are_all_alike_are_told(project):
     ("flags", "why"),
     [
         (("--fp16",), "FP16 has no ranges to find"),
-        (("--int8", "dynamic"), "dynamic INT8 finds its ranges while it runs"),
+        (("--int8", "dynamic"), "dynamic INT8 finds its ranges at run time"),
         ((), "nothing is quantized"),
     ],
 )
@@ -245,5 +245,5 @@ def test_a_file_in_half_precision_is_taken_as_it_is_and_not_compressed(project, 
     for flags in (["--int8"], ["--int8", "dynamic"], ["--fp16"]):
         said = refused(project, "export", project / "half.onnx", *flags)
         assert f"is in half precision: 'w0_narrow' is {name}" in said
-        assert "leave --int8 and --fp16 out" in said
+        assert "omit --int8 and --fp16" in said
     assert exported(project, project / "half.onnx")["outcome"] == "PASS"

@@ -103,7 +103,7 @@ def test_a_key_that_cannot_sign_is_refused_before_anything_is_read(here, monkeyp
 
     monkeypatch.setattr(workflow, "load", read)
     key = write_key(here / "open.key", mode=0o644)
-    assert "open to every user" in refused(here, "export", "words.onnx", "--sign", key)
+    assert "readable by other users" in refused(here, "export", "words.onnx", "--sign", key)
     monkeypatch.setenv("EDGEFAIR_SIGNING_KEY", "absent.key")
     assert "absent.key' cannot be read" in refused(here, "export", "words.onnx")
     with pytest.raises(UsageError, match="cannot be read"):

@@ -94,7 +94,7 @@ def test_the_audit_rows_have_no_say(project):
 def test_a_launcher_does_not_search(project):
     result = run("train", "-c", project / "edgefair.yaml", "--tune", 2, "--launcher", "accelerate", "--name", "x")
     assert result.exit_code == 2
-    assert "do not go together" in result.stderr
+    assert "cannot be combined" in result.stderr
 
 
 def test_no_checkpoint_is_left_behind(project):

@@ -54,7 +54,7 @@ def test_a_run_that_another_command_trains_is_refused_until_that_one_has_ended(p
         for flags in ([], ["--overwrite"], ["--tune", 1]):
             refused = train(project, *flags)
             assert refused.exit_code == 2
-            assert "another command works on" in refused.stderr
+            assert "another command is using" in refused.stderr
             assert str(project / "runs/x") in refused.stderr
         assert train(project, name="y").exit_code == 0
         said = first.communicate()
@@ -77,7 +77,7 @@ def test_a_launchers_processes_share_a_run_and_are_refused_together(project):
     edit(project, train__epochs=1)
     with started(project, "train", "epoch 1/1") as first:
         said = launched(project, "--name", "x", code=2)
-        assert said.count("another command works on") == 1
+        assert said.count("another command is using") == 1
         first.communicate()
     launched(project, "--name", "z")
     assert launched(project, "--name", "z", "--seed", "5", code=2).count("other settings") == 1
@@ -88,7 +88,7 @@ def test_a_step_that_another_export_carries_out_is_waited_for_and_read(project):
     edit(project, train__epochs=1, compress__prune=0.3, compress__repair={"enabled": False})
     with (
         started(project, "export", "training (prune)") as first,
-        started(project, "export", "never", until="waiting for another command that works in prune-") as second,
+        started(project, "export", "never", until="waiting for another command that is using prune-") as second,
     ):
         said = [process.communicate() for process in (first, second)]
         assert (first.returncode, second.returncode) == (0, 0), said

@@ -17,7 +17,7 @@ from edgefair.errors import ModelError
 from edgefair.exporters.hugging_face import from_hugging_face
 from edgefair.probe.inputs.prepare import prepare
 from edgefair.progress import silent
-from edgefair.workflow.models.convert import dense_model
+from edgefair.workflow.models.convert import convert_model
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("tokenizers")
@@ -81,11 +81,11 @@ def project(folder, column, values, **data):
 def scores_here(config, hub, to):
     """P(class) of every row, by the file and the spec that are judged."""
     data = load(config.data, base=config.base, roles=("audit",))
-    dense = dense_model(config, data, f"hf:{hub}", weights=None, to=to, progress=silent)
-    session = onnxruntime.InferenceSession(dense.path, providers=["CPUExecutionProvider"])
+    reference = convert_model(config, data, f"hf:{hub}", weights=None, to=to, progress=silent)
+    session = onnxruntime.InferenceSession(reference.path, providers=["CPUExecutionProvider"])
     found = []
-    for batch in data.audit.inputs(dense.spec, ROWS):
-        (logits,) = session.run(["logits"], prepare(batch, dense.spec.inputs))
+    for batch in data.audit.inputs(reference.spec, ROWS):
+        (logits,) = session.run(["logits"], prepare(batch, reference.spec.inputs))
         found.append(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
     return np.concatenate(found)
 
@@ -127,5 +127,5 @@ def test_a_model_that_padding_misleads_is_refused_before_it_is_converted(saved, 
         raise AssertionError("it was converted")
 
     monkeypatch.setattr("edgefair.exporters.hugging_face.graph_of", refuse)
-    with pytest.raises(ModelError, match=r"XLNetForSequenceClassification .* other logits once padding follows"):
+    with pytest.raises(ModelError, match=r"XLNetForSequenceClassification .* different logits when padding follows"):
         from_hugging_face(saved("xlnet"))

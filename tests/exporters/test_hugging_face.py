@@ -353,7 +353,7 @@ def test_a_tokenizer_of_a_larger_vocabulary_is_refused(folders, copied):
     folder = copied("bert")
     config = transformers.BertConfig(vocab_size=5, max_position_embeddings=24, id2label=LABELS, **SMALL)
     transformers.BertForSequenceClassification(config).save_pretrained(folder)
-    with pytest.raises(ModelError, match="the model knows 5"):
+    with pytest.raises(ModelError, match="the model has only 5"):
         from_hugging_face(folder)
 
 

@@ -279,7 +279,7 @@ def test_a_graph_with_other_probabilities_than_the_model_is_refused():
     cells = {name: frame[name].to_numpy() for name in ("age", "pay")}
     graph = from_estimator(right, [("age", "number"), ("pay", "number")])
     check_probabilities(graph, right, cells)
-    with pytest.raises(ModelError, match=r"gives other probabilities than the model: in .* of 300 rows"):
+    with pytest.raises(ModelError, match=r"gives different probabilities than the model: in .* of 300 rows"):
         check_probabilities(graph, wrong, cells)
 
 

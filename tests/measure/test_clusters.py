@@ -105,7 +105,7 @@ def test_gates_without_limits_for_subjects_are_refused():
         POLICY, subject=subject, sensitive=sensitive, label=label, decision=decision, reference=None, classes=2
     )
     rules = POLICY.model_copy(update={"min_group_accuracy": 0.5})
-    with pytest.raises(PolicyError, match="min_group_accuracy has no limits for several rows per subject"):
+    with pytest.raises(PolicyError, match="min_group_accuracy has no confidence limits for several rows per subject"):
         decide(Evidence(counts=counts, design=design), rules)
 
 

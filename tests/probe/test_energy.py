@@ -86,7 +86,7 @@ def test_a_counter_that_begins_again_goes_on_counting(tmp_path):
 def test_a_counter_without_a_range_that_goes_back_is_not_believed(tmp_path):
     file = tmp_path / "energy1_input"
     file.write_text("500")
-    with pytest.raises(ValueError, match="set back"):
+    with pytest.raises(ValueError, match="reset"):
         Counter("ina228", "it", [(file, None)]).joules(lambda: file.write_text("20"), 0.0)
 
 

@@ -100,7 +100,7 @@ def test_a_tensorrt_that_does_not_start_says_why_in_its_own_words(model, gpu):
 
 def test_an_engine_that_its_own_tensorrt_cannot_load_is_no_fault_of_the_model(model, gpu):
     gpu().Runtime.deserialize_cuda_engine = lambda self, serialized_engine: None
-    assert refused(model) == ("no_runtime", "TensorRT cannot load the engine that it built: it does not say why")
+    assert refused(model) == ("no_runtime", "TensorRT cannot load the engine that it built: no reason is given")
 
 
 def test_one_logger_serves_the_whole_process(model, gpu):
@@ -224,7 +224,7 @@ def test_what_cannot_be_parsed_is_an_invalid_graph_with_its_node(tmp_path, gpu):
 
 def test_a_size_beside_the_rows_must_be_known(tmp_path, gpu):
     gpu()
-    assert "has the shape (-1, -1), and nothing says which sizes will come" in refused(texts(tmp_path, None))[1]
+    assert "has the shape (-1, -1), and its sizes are not known" in refused(texts(tmp_path, None))[1]
     item = InputSpec("ids", "int64", tokens=TokenSpec("text", "ids", 7, "x", 50, 0))
     path = texts(tmp_path, ModelSpec((item,), Reading("decision", "label"), ("no", "yes")))
     found = load(path, options()).run({"ids": np.ones((3, 7), dtype=np.int64)}, ["decision"])
@@ -244,7 +244,7 @@ def test_a_fixed_batch_and_types_that_are_not_sent_are_invalid_graphs(tmp_path, 
     assert "fixed shape (5, 2)" in refused(str(classifier(tmp_path / "f.onnx", rows=5)))[1]
     half = value("x", TensorProto.BFLOAT16, ["n", 2]), value("y", TensorProto.BFLOAT16, ["n", 2])
     path = save(tmp_path / "b.onnx", [helper.make_node("Relu", ["x"], ["y"])], half[:1], half[1:])
-    assert "'x' is BF16, which is not sent" in refused(str(path))[1]
+    assert "'x' is BF16, which is not supported" in refused(str(path))[1]
 
 
 def test_an_input_that_is_read_as_sizes_is_refused(tmp_path, gpu):
@@ -288,7 +288,7 @@ def test_a_full_device_is_out_of_memory(model, gpu):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"timing_cahce": "x"}, "config 'timing_cahce' is no setting of TensorRT's: timing_cache, engines, max_rows"),
+        ({"timing_cahce": "x"}, "config 'timing_cahce' is not a TensorRT setting: timing_cache, engines, max_rows"),
         ({"max_rows": "many"}, "config max_rows is 'many', not a number of rows"),
         ({"max_rows": "0"}, "config max_rows is '0', not a number of rows"),
     ],

@@ -129,7 +129,7 @@ def test_the_metadata_is_onnxs_own():
     [
         (lambda made: made.metadata_props.add(key="k", value="2"), "its metadata names 'k' twice"),
         (lambda made: made.ClearField("graph"), "it holds no graph"),
-        (lambda made: made.graph.input.append(made.graph.input[0]), "have one name"),
+        (lambda made: made.graph.input.append(made.graph.input[0]), "have the same name"),
         (lambda made: made.graph.output[0].type.Clear(), "has no type, or several"),
         (lambda made: setattr(made.graph.output[0].type.tensor_type, "elem_type", 99), "elements of type 99"),
     ],
@@ -165,9 +165,9 @@ def test_a_file_that_says_two_things_or_nothing_is_refused(tmp_path, change, mes
         (b"\x0a\x00", "field 1 of a Model has wire type 2, which is not that of int"),
         (b"\x38\x01", "field 7 of a Model has wire type 0, which is not that of Graph"),
         (b"\x08\x01\x08\x02", "field 1 of a Model is given twice"),
-        (b"\x08", "a number is cut off"),
-        (b"\x88", "a number is cut off"),
-        (b"\x12", "a number is cut off"),
+        (b"\x08", "a number is truncated"),
+        (b"\x88", "a number is truncated"),
+        (b"\x12", "a number is truncated"),
     ],
 )
 def test_what_protobufs_writers_never_write_is_refused(content, message):

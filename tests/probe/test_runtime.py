@@ -43,7 +43,7 @@ def test_raw_features_become_decisions_by_name(tmp_path):
         ({"a": [None], "b": [1.0]}, "'a' holds NaN"),
         ({"a": [10**400], "b": [1.0]}, "'a' holds numbers beyond every type"),
         ({"a": [[1.0]], "b": [1.0]}, r"'a' has shape \[1, 1\]"),
-        ({"a": [[1.0], [1.0, 2.0]], "b": [1.0, 2.0]}, "'a' is no array of numbers"),
+        ({"a": [[1.0], [1.0, 2.0]], "b": [1.0, 2.0]}, "'a' is not an array of numbers"),
         ({"a": 1.0, "b": 0.0}, "'a' is one float, not a list"),
         ({"a": np.float32(1.0), "b": [0.0]}, "'a' is one float32, not a list"),
         ({"a": "11", "b": [0.0, 0.0]}, "'a' is one str, not a list"),
@@ -51,7 +51,7 @@ def test_raw_features_become_decisions_by_name(tmp_path):
         ({"a": [1.0, 2.0, 3.0], "b": [0.0]}, "'b' has 1 rows, and 'a' has 3"),
         ({"a": [1.0], "b": [0.0, 0.0]}, "'b' has 2 rows, and 'a' has 1"),
         ({"a": [], "b": []}, "have no row"),
-        ({"a": [1.0], "b": [0.0], "B": [0.0]}, "'B' is none that the model takes: a, b"),
+        ({"a": [1.0], "b": [0.0], "B": [0.0]}, "'B' is not one that the model takes: a, b"),
     ],
 )
 def test_raw_features_that_the_model_does_not_take_are_a_value_error(tmp_path, raw, message):
@@ -76,8 +76,8 @@ def test_a_changed_missing_or_unlisted_file_is_refused(tmp_path):
     manifest = json.loads((bundle / "manifest.json").read_text())
     for broken in ("", "[]", json.dumps({**manifest, "schema": "other"}), json.dumps({**manifest, "files": {}})):
         (bundle / "manifest.json").write_text(broken)
-        refused(bundle, "is no bundle")
-    refused(tmp_path / "absent", "is no bundle")
+        refused(bundle, "is not a bundle")
+    refused(tmp_path / "absent", "is not a bundle")
 
 
 def test_the_reference_may_be_left_behind_and_is_checked_where_it_is_there(tmp_path):
@@ -95,10 +95,10 @@ def test_the_reference_may_be_left_behind_and_is_checked_where_it_is_there(tmp_p
     [
         ({"outcome": "FAIL", "exit_code": 1}, "its verdict is FAIL"),
         ({"exit_code": 1}, "not one that ships"),
-        ({"model": {"sha256": "0" * 64}}, "that of another model file"),
-        ({"targets": []}, "judged on no target"),
-        ({"targets": 7}, "is no report"),
-        ({"model": {}}, "is no report"),
+        ({"model": {"sha256": "0" * 64}}, "belongs to another model file"),
+        ({"targets": []}, "not judged on any target"),
+        ({"targets": 7}, "is not a report"),
+        ({"model": {}}, "is not a report"),
     ],
 )
 def test_a_verdict_that_does_not_ship_or_belongs_to_another_file_is_refused(tmp_path, report, message):

@@ -167,18 +167,18 @@ def test_a_damaged_envelope_is_refused_as_such(bundle, damage):
     [
         ({"predicateType": "https://slsa.dev/provenance/v1"}, "its predicateType is https://slsa.dev"),
         ({"_type": "https://in-toto.io/Statement/v0.1"}, "its _type is"),
-        ({"subject": [{"name": "model.onnx"}]}, "attests no verdict"),
-        ({"subject": None}, "attests no verdict"),
-        ({"predicate": None}, "attests no verdict"),
+        ({"subject": [{"name": "model.onnx"}]}, "does not attest a verdict"),
+        ({"subject": None}, "does not attest a verdict"),
+        ({"predicate": None}, "does not attest a verdict"),
         ({"subject": [{"name": "a", "digest": {"sha256": "0"}}, {"name": "a", "digest": {"sha256": "1"}}]}, "twice"),
-        ({"predicate": {}}, "attests no verdict"),
+        ({"predicate": {}}, "does not attest a verdict"),
         ({"subject": []}, "is not what was signed"),
         (
             {"predicate": {"outcome": "FAIL", **RELEASE}},
             "the signed verdict is FAIL, and the manifest says PASS",
         ),
         ({"predicate": {"outcome": "PASS", **RELEASE, "project": 7}}, "does not say its project"),
-        ({"predicate": {"outcome": "PASS", **RELEASE, "created": "yesterday"}}, "no date or moment"),
+        ({"predicate": {"outcome": "PASS", **RELEASE, "created": "yesterday"}}, "not a date or moment"),
         ({"predicate": {"outcome": "PASS", **RELEASE, "counter": -1}}, "its counter is -1"),
     ],
 )
@@ -191,7 +191,7 @@ def test_a_payload_of_another_type_is_no_statement(bundle):
     write(bundle, signed(statement_of(bundle), private_key(), payload_type="application/json"))
     refused(bundle, r"its payload is application/json")
     write(bundle, signed(b"not json", private_key()))
-    refused(bundle, "attests no verdict")
+    refused(bundle, "does not attest a verdict")
 
 
 def test_keys_that_cannot_check_a_signature_are_refused_by_name(bundle, tmp_path):
@@ -199,7 +199,7 @@ def test_keys_that_cannot_check_a_signature_are_refused_by_name(bundle, tmp_path
         bundle, "RSAPublicKey, and bundles are signed with ed25519", public_pem(rsa.generate_private_key(65537, 2048))
     )
     refused(bundle, "bundles are signed with ed25519", public_pem(ec.generate_private_key(ec.SECP256R1())))
-    refused(bundle, "is a private one", private_pem(private_key()))
+    refused(bundle, "is a private key", private_pem(private_key()))
     refused(bundle, "is not in PEM", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
     refused(bundle, "is not in PEM", b"")
     refused(bundle, r"absent\.pub' cannot be read", tmp_path / "absent.pub")
@@ -208,7 +208,7 @@ def test_keys_that_cannot_check_a_signature_are_refused_by_name(bundle, tmp_path
 def test_the_signature_is_checked_before_everything_else(bundle):
     (bundle / "manifest.json").write_text("{}")
     refused(bundle, "is by this public key", public_pem(private_key(2)))
-    refused(bundle, "is no bundle")
+    refused(bundle, "is not a bundle")
 
 
 def test_without_cryptography_the_device_says_what_to_install(bundle, monkeypatch):

@@ -60,7 +60,7 @@ def test_a_kept_file_that_was_damaged_since_is_copied_again(tmp_path):
 
 
 def test_a_name_that_is_no_digest_cannot_lead_out_of_the_folder(tmp_path):
-    with pytest.raises(ProbeError, match="no sha256"):
+    with pytest.raises(ProbeError, match="not a sha256"):
         Storage(tmp_path).store("../" * 20 + "root", 1, 0, np.zeros(1, dtype=np.uint8))
 
 
@@ -108,7 +108,7 @@ def opened(path):
 def test_a_device_that_another_session_holds_is_not_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(boot, "BUSY_S", 0.0)
     boot.hold(opened(tmp_path / "lock"), "one")
-    with pytest.raises(StoppedError, match="another edgefair measures"):
+    with pytest.raises(StoppedError, match="another edgefair process is measuring"):
         boot.hold(opened(tmp_path / "lock"), "two")
 
 

@@ -72,7 +72,7 @@ def test_an_array_larger_than_its_frame_and_a_frame_larger_than_its_arrays_are_r
 
 
 def test_objects_are_not_sent():
-    with pytest.raises(ValueError, match="not sent"):
+    with pytest.raises(ValueError, match="not supported"):
         sent({}, {"x": np.array([{}], dtype=object)})
 
 
@@ -104,7 +104,7 @@ def test_every_kind_of_output_gives_the_same_decisions():
 @pytest.mark.parametrize(
     ("output", "reading", "message"),
     [
-        ([[0.3], [0.8]], {"kind": "logits"}, "say kind logit or probability for one column"),
+        ([[0.3], [0.8]], {"kind": "logits"}, "use kind logit or probability for one column"),
         ([[0.3], [0.8]], {"kind": "label"}, "not one whole-number label per row"),
         ([0, 2], {"kind": "label"}, "labels 0 to 2, not 0 to 1"),
         ([0, -1], {"kind": "label"}, "labels -1 to 0"),
@@ -194,10 +194,10 @@ def framed(header, payload=b""):
     ("header", "message"),
     [
         (b"[" * 100_000, "malformed header"),
-        (b'{"arrays": [{"name": ["x"], "dtype": "int8", "shape": [0]}]}', "name of an array is no text"),
-        (b'{"arrays": [{"name": 1, "dtype": "int8", "shape": [0]}]}', "name of an array is no text"),
+        (b'{"arrays": [{"name": ["x"], "dtype": "int8", "shape": [0]}]}', "name of an array is not text"),
+        (b'{"arrays": [{"name": 1, "dtype": "int8", "shape": [0]}]}', "name of an array is not text"),
         (b'{"arrays": [{"name": "x", "dtype": "int8", "shape": [0]}, {"name": "x", "dtype": "int8", "shape": [0]}]}',
-         "two arrays have one name"),
+         "two arrays have the same name"),
         (b'{"arrays": [{"name": "x", "dtype": ["int8"], "shape": [0]}]}', "malformed header"),
         (b"[]", "malformed header"),
         (b'{"arrays": [{"name": "x", "dtype": "int8", "shape": [true]}]}', "has shape"),

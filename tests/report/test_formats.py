@@ -37,9 +37,9 @@ def test_a_format_for_people_can_go_to_a_file_and_json_to_stdout(tmp_path, capsy
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        (["jsn"], "there is no format 'jsn' .did you mean 'json'"),
-        (["json", "terminal"], "several formats are to be written to stdout"),
-        (["json=a", "terminal=a"], "several formats are to be written to 'a'"),
+        (["jsn"], "unknown format 'jsn' .did you mean 'json'"),
+        (["json", "terminal"], "several formats would be written to stdout"),
+        (["json=a", "terminal=a"], "several formats would be written to 'a'"),
         (["json=absent/a"], "no folder 'absent'"),
     ],
 )

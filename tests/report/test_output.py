@@ -34,5 +34,5 @@ def test_a_place_that_takes_no_file_is_refused(tmp_path, monkeypatch, check):
 
 @pytest.mark.parametrize("name", ["heat.jpg", "heat", ".png"])
 def test_a_picture_by_another_name_than_its_kind_is_refused(tmp_path, name):
-    with pytest.raises(UsageError, match="no name of a PNG file"):
+    with pytest.raises(UsageError, match="not the name of a PNG file"):
         check_png(tmp_path / name)

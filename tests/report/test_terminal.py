@@ -57,7 +57,7 @@ def test_a_gate_is_shown_by_its_title_and_known_by_its_id():
         for title in (
             "equalized-odds gap",
             "equalized-odds increase",
-            "decisions vary",
+            "more than one class predicted",
             "worst-group balanced accuracy",
             "worst-group accuracy",
             "accuracy drop",

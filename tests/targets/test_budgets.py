@@ -116,7 +116,7 @@ def test_a_latency_budget_that_is_not_measured_is_inconclusive_with_the_reason(p
     path = board(project, "{max_latency_p90_ms: 1000}")
     code, found = report("verify", project, project / "model.onnx", "--target", path, "--no-latency")
     assert (code, gate(found, LATENCY)["outcome"]) == (3, "INCONCLUSIVE")
-    assert "left out (--no-latency)" in gate(found, LATENCY)["reason"]
+    assert "skipped (--no-latency)" in gate(found, LATENCY)["reason"]
 
 
 @pytest.mark.target
@@ -157,7 +157,7 @@ def test_a_record_whose_budgets_cannot_be_is_no_record(project):
         np.savez(record, **(arrays | {"facts": np.array(json.dumps(facts))}))
         done = run("verify", project, "--from-record", record)
         assert done.exit_code == 2
-        assert "is no record" in done.stderr
+        assert "is not a record" in done.stderr
 
 
 def test_the_repair_judges_its_trials_by_the_budget(project):

@@ -167,7 +167,7 @@ def children(process):
 
 @pytest.mark.target
 def test_an_image_without_onnxruntime_or_without_python_says_what_an_image_needs(engine, image):
-    with pytest.raises(MeasurementError, match=r"has no onnxruntime\nto fix: install it there, or name another"):
+    with pytest.raises(MeasurementError, match=r"has no onnxruntime\nto fix: install it there, or set another"):
         open_target(profile(engine.without_onnxruntime(image)), timeout_s=60).__enter__()
     with pytest.raises(MeasurementError, match=r"no-python(.|\n)*container.python in the profile"):
         open_target(profile(image, python="no-python"), timeout_s=60).__enter__()
@@ -178,7 +178,7 @@ def test_an_image_that_is_absent_is_not_pulled_and_a_preparation_says_how_to_get
     done = CliRunner().invoke(main, ["target", "prepare", "container:localhost/edgefair-absent:1"])
     assert done.exit_code == 4
     assert f"{engine.program} has no image 'localhost/edgefair-absent:1'" in done.stderr
-    assert "pull localhost/edgefair-absent:1`: nothing is pulled during a measurement" in done.stderr
+    assert "pull localhost/edgefair-absent:1`: images are never pulled during a measurement" in done.stderr
 
 
 @pytest.mark.target
@@ -243,7 +243,7 @@ def test_an_image_for_another_kind_of_processor_is_emulated_and_its_latency_neve
     assert "cores" not in device
     with open_target(load_profile("container:board:1")) as probe:
         probe.load(project / "model.onnx", name="m")
-        with pytest.raises(MeasurementError, match="its latency is not measured"):
+        with pytest.raises(MeasurementError, match="it does not measure latency"):
             probe.latency({"m": ["decision"]}, {"x": np.zeros((1, 2), dtype=np.float32)})
 
 
@@ -272,8 +272,8 @@ def test_without_an_engine_the_error_says_what_to_install(pretended):
             {"docker": ("permission denied", 1), "podman": ("Error: board:1: image not known", 125)},
             r"docker cannot be used: permission denied; podman has no image 'board:1'(.|\n)*`podman pull board:1`",
         ),
-        ({"podman": ("no JSON", 0)}, "described as nothing known"),
-        ({"podman": ("[]", 0)}, "described as nothing known"),
+        ({"podman": ("no JSON", 0)}, "has an invalid description"),
+        ({"podman": ("[]", 0)}, "has an invalid description"),
         ({"podman": (described("amd64", "windows"), 0)}, r"is for windows\nexpected: an image for Linux"),
     ],
 )
@@ -322,7 +322,10 @@ def test_what_is_no_image_name_is_a_usage_error(name):
         ("transport: container\ncontainer: {image: a, memory: lots}\n", "container.memory"),
         ("transport: container\ncontainer: {image: a, cpus: 0}\n", r"container.cpus: .*greater than 0"),
         ("transport: container\ncontainer: {image: a, python: -c}\n", "container.python"),
-        ("transport: container\ncontainer: {image: a, architecture: s390x}\n", "an emulator's clock says nothing"),
+        (
+            "transport: container\ncontainer: {image: a, architecture: s390x}\n",
+            "an emulator's clock does not measure latency",
+        ),
     ],
 )
 def test_a_profile_that_contradicts_its_container_is_a_usage_error(tmp_path, lines, message):

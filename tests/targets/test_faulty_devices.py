@@ -188,27 +188,27 @@ def test_the_scripted_device_is_believed_as_long_as_it_does_not_lie(tmp_path):
     ("lie", "message"),
     [
         (("hello", "protocol", "99"), "protocol 99"),
-        (("hello", "device", "None"), "describes itself as nothing known"),
+        (("hello", "device", "None"), "description of itself is invalid"),
         (("hello", "protocol", "PROTOCOL - 1"), "expected: protocol"),
         (("hello", "device", "{}"), "has no onnxruntime"),
-        (("hello", "device", "{'onnxruntime': 1}"), "describes itself as nothing known: onnxruntime"),
-        (("hello", "device", "{'onnxruntime': '1', 'flags': 'avx2'}"), "nothing known: flags"),
-        (("hello", "device", "{'onnxruntime': '1', 'cores': True}"), "nothing known: cores"),
-        (("hello", "device", "{'onnxruntime': '1', 'machine': ['x']}"), "nothing known: machine"),
+        (("hello", "device", "{'onnxruntime': 1}"), "description of itself is invalid: onnxruntime"),
+        (("hello", "device", "{'onnxruntime': '1', 'flags': 'avx2'}"), "is invalid:  flags"),
+        (("hello", "device", "{'onnxruntime': '1', 'cores': True}"), "is invalid:  cores"),
+        (("hello", "device", "{'onnxruntime': '1', 'machine': ['x']}"), "is invalid:  machine"),
         (("load", "sha256", "'0' * 64"), "loaded sha256 0000"),
         (("load", "bytes", "1"), r"\(1 bytes\)"),
-        (("load", "outputs", "3"), "describes the model as nothing known"),
-        (("load", "inputs", "[{}]"), "describes the model as nothing known"),
+        (("load", "outputs", "3"), "description of the model is invalid"),
+        (("load", "inputs", "[{}]"), "description of the model is invalid"),
         (("load", "providers", "[]"), "expected: CPUExecutionProvider"),
         (("load", "providers", "['CUDAExecutionProvider', 'CPUExecutionProvider']"), "on CUDAExecutionProvider, CPU"),
-        (("load", "engine", "{'sha256': '0'}"), "describes the model as nothing known"),
+        (("load", "engine", "{'sha256': '0'}"), "description of the model is invalid"),
         (("load", "inputs", "[]"), "the model's inputs are none\nexpected: x tensor"),
         (("load", "inputs", "[shaped(file.inputs[0], type='tensor(double)')]"), "inputs are x tensor.double"),
         (("load", "outputs", "[shaped(item) for item in file.outputs[:1]]"), "outputs are decision tensor.int64.\nexp"),
         (("load", "outputs", "[shaped(item, name='d') for item in file.outputs]"), "outputs are d tensor"),
         (("load", "metadata", "{}"), "another 'edgefair.spec' in the model's metadata"),
         (("load", "metadata", "{**file.metadata, 'more': 'x'}"), "another 'more' in the model's metadata"),
-        (("load", "metadata", "None"), "describes the model as nothing known"),
+        (("load", "metadata", "None"), "description of the model is invalid"),
         (("load", "id", "0"), "answered request 0\nexpected: the answer to request 2"),
         (("run", "id", "3"), "answered request 3\nexpected: the answer to request 4"),
         (("run", "decision", "np.zeros(5, dtype=np.int64)"), r"shape \(5,\)\nexpected: 10 rows"),
@@ -217,17 +217,17 @@ def test_the_scripted_device_is_believed_as_long_as_it_does_not_lie(tmp_path):
         (("run", "score", "np.full(10, np.nan, dtype=np.float32)"), "NaN or infinite in 10 of 10 rows"),
         (("run", "score", "np.full(10, np.inf, dtype=np.float32)"), "NaN or infinite in 10 of 10 rows"),
         (("run", "ok", "False"), "answered None"),
-        (("run", "inputs", "'0' * 64"), "ran other inputs than it was sent"),
-        (("run", "inputs", "None"), "ran other inputs than it was sent"),
-        (("latency", "m", "np.zeros(0, dtype=np.int64)"), "not as many per model"),
+        (("run", "inputs", "'0' * 64"), "ran different inputs than it was sent"),
+        (("run", "inputs", "None"), "ran different inputs than it was sent"),
+        (("latency", "m", "np.zeros(0, dtype=np.int64)"), "not equally many per model"),
         (("latency", "m", "np.array([3, -1])"), "impossible times"),
         (("latency", "m", "np.ones(3)"), "impossible times"),
         (("latency", "energy", "METER | {'mj': {'m': [1.0, 0.0]}}"), "impossible energies"),
         (("latency", "energy", "METER | {'mj': {'m': [float('nan')]}}"), "impossible energies"),
         (("latency", "energy", "METER | {'mj': {'m': []}}"), "impossible energies"),
         (("latency", "energy", "METER | {'mj': {'n': [1.0]}}"), "impossible energies"),
-        (("latency", "energy", "METER"), "energy of its queries as nothing known"),
-        (("latency", "energy", "METER | {'mj': {'m': [10**400]}}"), "energy of its queries as nothing known"),
+        (("latency", "energy", "METER"), "energy readings are invalid"),
+        (("latency", "energy", "METER | {'mj': {'m': [10**400]}}"), "energy readings are invalid"),
     ],
 )
 def test_a_device_that_lies_is_not_believed(tmp_path, lie, message):
@@ -457,7 +457,7 @@ def test_a_model_whose_rows_decide_about_each_other_is_to_blame_itself(tmp_path)
         [value("decision", TensorProto.INT64, ["n"]), value("score", TensorProto.FLOAT, ["n", 2])],
         [numpy_helper.from_array(np.array([0]), "axes")],
     )
-    with pytest.raises(ModelError, match="answers a row otherwise when other rows are in its batch"):
+    with pytest.raises(ModelError, match="gives a different answer for a row when other rows are in its batch"):
         decide(path, "array")
 
 
@@ -472,7 +472,7 @@ def test_a_model_whose_rows_decide_about_each_other_is_to_blame_itself(tmp_path)
 def test_decisions_that_the_model_cannot_make_are_the_devices_fault(tmp_path, lie, spec, message):
     with pytest.raises(MeasurementError, match=message) as error:
         decide(classifier(tmp_path / "m.onnx"), lie, spec)
-    assert error.value.expected.startswith("what onnxruntime on this machine answers")
+    assert error.value.expected.startswith("readable outputs, as onnxruntime on this machine gives")
 
 
 def test_decisions_that_this_machine_reads_no_better_are_the_models_fault(tmp_path):

@@ -112,7 +112,7 @@ def test_a_device_of_another_class_than_its_profile_is_not_measured():
     [
         ("transport: qemu\nlatency: {measured: false}\n", "transport qemu needs it"),
         ("transport: local\ncpu: haswell\n", "`cpu` belongs to transport qemu"),
-        ("transport: qemu\ncpu: haswell\n", "an emulator's clock says nothing"),
+        ("transport: qemu\ncpu: haswell\n", "emulator's clock does not measure latency"),
         ("transport: local\ndevice: {flag: [avx2]}\n", r"unknown key 'device.flag' \(did you mean 'flags'"),
     ],
 )
@@ -189,7 +189,7 @@ def test_a_prepared_system_is_used_again_and_its_prefix_has_the_processors_own_c
 
 
 def test_a_tool_that_is_missing_or_fails_is_named(monkeypatch, tmp_path):
-    with pytest.raises(MeasurementError, match="no-such-tool is not installed, and the packages cannot be had"):
+    with pytest.raises(MeasurementError, match="no-such-tool is not installed, and is needed to get the packages"):
         prefix._tool(["no-such-tool"], cwd=tmp_path, what="the packages")
     with pytest.raises(MeasurementError, match=r"could not get the packages \(exit code 7\): E: no route"):
         prefix._tool(["sh", "-c", "echo 'E: no route' >&2; exit 7"], cwd=tmp_path, what="the packages")

@@ -190,10 +190,10 @@ def test_a_changed_host_key_is_refused_and_says_how_to_accept_a_new_machine(serv
 
 def test_an_unknown_host_a_user_without_a_key_and_a_silent_port_are_each_named(server):
     (server.folder / "known_hosts").write_text("")
-    refused(server, "its host key is not known")
+    refused(server, "its host key is unknown")
     server.trust()
     (server.folder / "authorized_keys").write_text("")
-    refused(server, r"does not let this user in(.|\n)*ssh-copy-id")
+    refused(server, r"denies this user access(.|\n)*ssh-copy-id")
     refused(server, "it cannot be reached", port=free_port())
 
 

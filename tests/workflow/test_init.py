@@ -72,16 +72,16 @@ def test_everything_that_is_in_the_way_is_said_in_one_go_with_the_flags_that_lea
         "'born' holds dates",
         "'screened' holds dates",
         "'lost' is infinite in 3 of 3,000 rows",
-        "'source' says the same of every row",
-        "'name' has 3,000 different values in 3,000 rows: it names rows",
-        "'row' has 3,000 different values in 3,000 rows: it names rows",
-        "label 'again' is 0, 1: say which one is class 1, as --positive '1'",
+        "'source' has the same value in every row",
+        "'name' has 3,000 different values in 3,000 rows: it identifies rows",
+        "'row' has 3,000 different values in 3,000 rows: it identifies rows",
+        "label 'again' is 0, 1: specify which one is class 1, as --positive '1'",
         "sensitive 'race' is empty in 750 rows",
-        "sensitive 'age' has 72 values, more than 20 groups: make ranges of it: --bin age=",
+        "sensitive 'age' has 72 values, more than 20 groups: bin it: --bin age=",
     ):
         assert expected in said
     assert "10 things stand in the way" in said
-    fix = said.partition("to fix: add ")[2].partition(", or mend")[0].split()
+    fix = said.partition("to fix: add ")[2].partition(", or fix")[0].split()
     assert sorted(fix) == sorted(HARMLESS)
 
 
@@ -149,7 +149,7 @@ def test_a_split_that_names_neither_train_nor_test_is_an_obstacle_among_the_othe
 
 
 def test_ranges_of_text_and_bounds_that_are_no_numbers_are_refused(init):
-    assert "'F' is no whole number" in init(*NAMED, "--bin", "charge=3").stderr
+    assert "'F' is not a whole number" in init(*NAMED, "--bin", "charge=3").stderr
     assert "is not COLUMN=N,N,..." in init(*NAMED, "--bin", "age=young").stderr
 
 
@@ -171,6 +171,6 @@ def test_a_subject_is_asked_for_where_an_id_has_several_rows(init, tmp_path):
     columns["name"] = [f"person {row // 3}" for row in range(ROWS)]
     write(tmp_path / "people.csv", columns)
     others = ("--exclude", "race", "--exclude", "age", *HARMLESS[2:])
-    assert "say --subject name" in init(*NAMED, "--id", "name", *others).stderr
+    assert "use --subject name" in init(*NAMED, "--id", "name", *others).stderr
     assert init(*NAMED, "--subject", "name", *others).exit_code == 0
     assert yaml.safe_load((tmp_path / "edgefair.yaml").read_text())["data"]["subject"] == "name"

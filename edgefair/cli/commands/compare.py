@@ -16,7 +16,7 @@ from edgefair.cli.say import say
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--data", "data__source", default=None, help="Audit rows. Overrides data.source.")
 @click.option(
-    "--max-eo-increase", "policy__max_eo_increase", type=float, default=None, help="Judge the growth of the gap."
+    "--max-eo-increase", "policy__max_eo_increase", type=float, default=None, help="Gate on the increase of the gap."
 )
 @click.option(
     "--exemplars", type=click.Path(path_type=Path), default=None, help="Write the rows whose decision changed as CSV."
@@ -40,7 +40,7 @@ def command(
     """What changes from one model to another, and for whom.
 
     BEFORE and AFTER are bundles, .onnx files, or records of `edgefair verify --record`. Measurements of the same rows
-    are compared as pairs; others as independent samples, which is said.
+    are compared as pairs; others as independent samples, and the report says so.
 
     \b
     Examples:
@@ -56,14 +56,14 @@ def command(
     config = load_config(config_path, flags)
     if data__source is not None and config.data.audit is not None:
         raise click.UsageError(
-            f"the audit rows of this config are those of data.audit: say --set data.audit={data__source} in place of "
-            "--data"
+            f"the audit rows of this config are those of data.audit: use --set data.audit={data__source} "
+            "instead of --data"
         )
     check_folders(exemplars)
     with progress_bar() as progress:
         report = compare(config, before, after, exemplars=exemplars, progress=progress)
     recorded = all(path.suffix == ".npz" for path in (before, after))
     if exemplars is not None and config.data.id is None and not recorded:
-        say(f"{exemplars}: `row` is a position among the audit rows; name data.id to have the id of each")
+        say(f"{exemplars}: `row` is a position among the audit rows; set data.id to get ids instead")
     write_result(report, outputs)
     ctx.exit(report.exit_code)

@@ -24,7 +24,7 @@ def command() -> None:
 @click.option(
     "--split", type=click.Choice(["train", "validation", "audit"]), default="train", help="Rows of the contact sheet."
 )
-@click.option("--each", type=click.IntRange(1, 60), default=6, show_default=True, help="Pictures of a cell.")
+@click.option("--each", type=click.IntRange(1, 60), default=6, show_default=True, help="Pictures per cell.")
 @result_options
 @config_options
 def describe_command(

@@ -11,13 +11,13 @@ from edgefair.cli.progress import progress_bar
 
 
 @click.command("diagnose")
-@click.option("--run", "run_name", default=None, help="Training run to look at.  [default: the only one in runs/]")
+@click.option("--run", "run_name", default=None, help="Training run to diagnose.  [default: the only one in runs/]")
 @click.option(
     "--rows",
     type=click.IntRange(min=1),
     default=512,
     show_default=True,
-    help="Training rows of each (group, label) cell to measure, at most.",
+    help="At most this many training rows per (group, label) cell.",
 )
 @click.option(
     "--extent",
@@ -42,9 +42,9 @@ def command(
 ) -> None:
     """Who will lose by compression: hints from the trained model, per group and label.
 
-    Gradient, curvature and margin of the dense model on its training rows, and the most that the loss of each cell can
-    grow if the weights move. Label noise is looked for in the validation rows. No verdict: `edgefair export` measures
-    what compression did.
+    Gradient, curvature and margin of the trained model on its training rows, and the most that the loss of each cell
+    can grow if the weights move. The validation rows are searched for label noise. No verdict: `edgefair export`
+    measures what compression did.
 
     \b
     Examples:

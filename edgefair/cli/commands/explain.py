@@ -21,7 +21,7 @@ from edgefair.compress.config import CompressConfig
     type=click.IntRange(min=1),
     default=64,
     show_default=True,
-    help="Rows of each (group, label) cell to look at, at most.",
+    help="At most this many rows per (group, label) cell.",
 )
 @click.option(
     "--prune-share",
@@ -56,7 +56,7 @@ def command(
 ) -> None:
     """Which layer hurts whom: what INT8 or FP16 and pruning of each layer do to every (group, label) cell.
 
-    MODEL is a bundle (its FP32 reference is explained, and its compressed file looked at), a .onnx, .pt2 or .skops
+    MODEL is a bundle (its FP32 reference is explained, and its compressed file inspected), a .onnx, .pt2 or .skops
     file, hf:FOLDER, or package.module:factory with --weights. Without it a training run is explained.
 
     Also which layers saturate on x86 processors without VNNI, whose activations the ranges cut off, and in FP16 whose
@@ -71,7 +71,7 @@ def command(
       edgefair explain --fp16
     """
     if model is not None and run_name is not None:
-        raise click.UsageError("MODEL and --run are both given: which of them shall be explained?")
+        raise click.UsageError("pass MODEL or --run, not both")
     from edgefair.config import load_config
     from edgefair.report.charts.png import check_png, save_png
     from edgefair.report.output import outputs_of, write_result

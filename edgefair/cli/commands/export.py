@@ -57,11 +57,11 @@ def command(
 ) -> None:
     """Compress, measure on the target, and write the bundle only if every gate passes.
 
-    MODEL is a model that is there already: a .onnx, .pt2 or .skops file, hf:FOLDER (saved by save_pretrained), or
+    MODEL is an existing model: a .onnx, .pt2 or .skops file, hf:FOLDER (saved by save_pretrained), or
     package.module:factory with --weights. Without it a training run is exported.
 
-    The recipe is carried out in the order of its flags below, from --distill to --post. Where a gate fails on
-    validation rows, the repair looks for the least concession that keeps every gate.
+    The recipe is applied in the order of its flags below, from --distill to --post. If a gate fails on
+    validation rows, the repair searches for the smallest concession that passes every gate.
 
     Blocked: no model file appears at the destination, OUTPUT.blocked.json says why, and the exit code is 1 (FAIL) or
     3 (INCONCLUSIVE).
@@ -78,7 +78,7 @@ def command(
       edgefair export --int8 --sign edgefair.key --counter 7
     """
     if model is not None and run_name is not None:
-        raise click.UsageError("MODEL and --run are both given: which of them shall be exported?")
+        raise click.UsageError("pass MODEL or --run, not both")
     from edgefair.config import load_config
     from edgefair.report.output import outputs_of, write_result
     from edgefair.workflow.export import export

@@ -29,7 +29,7 @@ from edgefair.report.escape import one_line
     metavar="COLUMN=N,N,...",
     help="Ranges of a sensitive column of whole numbers, as age=30,45,60. Repeatable.",
 )
-@click.option("--audit", default=None, help="A file of its own for the audit rows; --data then trains and validates.")
+@click.option("--audit", default=None, help="Separate file of audit rows; --data then trains and validates.")
 @click.option(
     "--equal-rows",
     type=click.Choice(["people", "once"]),
@@ -42,7 +42,7 @@ from edgefair.report.escape import one_line
 @click.option("--picture", default=None, help="Column of pictures: paths, or in Parquet the encoded bytes.")
 @click.option("--folder", default=None, help="Folder that the paths of pictures start from.")
 @click.option("--text", default=None, help="Column of texts.")
-@click.option("--tokenizer", default=None, help="Folder with the tokenizer.json that cuts the texts.")
+@click.option("--tokenizer", default=None, help="Folder of the tokenizer.json for the texts.")
 @click.option("--encoding", default=None, help="Encoding of a CSV file, as cp1252.  [default: utf-8]")
 @click.option(
     "--decimal", type=click.Choice([".", ","]), default=None, help="Decimal sign of a CSV file.  [default: .]"
@@ -55,7 +55,7 @@ from edgefair.report.escape import one_line
 )
 @click.option("--exclude", multiple=True, help="Column that the model never sees. Repeatable.")
 @click.option("--project", default=None, help="Name of the project.  [default: the name of the data]")
-@click.option("--force", is_flag=True, help="Replace an edgefair.yaml that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing edgefair.yaml.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of edgefair.yaml and write nothing.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("edgefair.yaml"), show_default=True)
 def command(
@@ -85,7 +85,7 @@ def command(
 ) -> None:
     """Write edgefair.yaml for this project, with its groups filled in from the data.
 
-    What stands in the way of using a file is said at once, with the flags that leave it out.
+    Everything that prevents using a file is reported at once, with the flags that exclude it.
 
     \b
     Examples:

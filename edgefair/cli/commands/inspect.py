@@ -14,12 +14,12 @@ import click
     "--public-key",
     type=click.Path(path_type=Path),
     default=None,
-    help="Demand a signature over exactly these files by the owner of this ed25519 key (PEM).",
+    help="Require a signature over exactly these files by the owner of this ed25519 key (PEM).",
 )
-@click.option("--project", default=None, help="Demand a release of this project.")
-@click.option("--policy", default=None, metavar="SHA256", help="Demand that this policy judged it.")
-@click.option("--not-before", default=None, metavar="DATE", help="Demand that it was not judged before (ISO 8601).")
-@click.option("--counter", type=click.IntRange(min=0), default=None, help="Demand this release or a later one.")
+@click.option("--project", default=None, help="Require a release of this project.")
+@click.option("--policy", default=None, metavar="SHA256", help="Require that this policy judged it.")
+@click.option("--not-before", default=None, metavar="DATE", help="Require that it was not judged before (ISO 8601).")
+@click.option("--counter", type=click.IntRange(min=0), default=None, help="Require this release or a later one.")
 def command(
     bundle: Path,
     public_key: Path | None,
@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Check a bundle's digests, its signature, and which release it is, and print its manifest as JSON.
 
-    With --public-key only what was signed counts for the demands.
+    With --public-key only what was signed is accepted as evidence.
 
     \b
     Examples:

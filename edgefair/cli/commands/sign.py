@@ -24,7 +24,7 @@ from edgefair.cli.say import say
 def command(bundle: Path, key: Path, counter: int | None) -> None:
     """Sign a bundle whose files and verdict hold; an older signature is replaced.
 
-    Whoever has the public key can then tell that BUNDLE was released by you, file by file:
+    Anyone with the public key can then verify that BUNDLE was released by you, file by file:
     `edgefair inspect --public-key`, and on the device `load(bundle, public_key=...)`.
 
     \b

@@ -23,7 +23,7 @@ def command() -> None:
 @click.argument("targets", nargs=-1)
 @json_option
 def list_command(targets: tuple[str, ...], as_json: bool) -> None:
-    """TARGETS, or all that are known by name: their budgets, and what each still lacks on this machine.
+    """TARGETS, or all that are known by name: their budgets, and what each still needs on this machine.
 
     \b
     Examples:
@@ -80,7 +80,7 @@ def probe_command(target: str, as_json: bool) -> None:
 def loader_command(output: Path) -> None:
     """Write the module that a device loads bundles with: one file beside numpy and onnxruntime.
 
-    It refuses a bundle that was changed, that has no verdict which ships, or that was judged on other devices.
+    It refuses a bundle that was modified, whose verdict blocks it, or that was judged on other devices.
     """
     from edgefair.workflow.targets import write_loader
 

@@ -30,7 +30,7 @@ from edgefair.errors import EdgefairError
     type=click.IntRange(min=1),
     default=None,
     metavar="TRIALS",
-    help="Search learning rate, weight decay and the options of the methods in so many trials (Optuna); the best one "
+    help="Search learning rate, weight decay and the options of the methods in this many trials (Optuna); the best one "
     "on the validation rows becomes the run.",
 )
 @click.option(
@@ -42,7 +42,7 @@ from edgefair.errors import EdgefairError
 @click.option(
     "--processes", type=click.IntRange(min=2), default=None, help="For --launcher.  [default: one per GPU, else 2]"
 )
-@click.option("--overwrite", is_flag=True, help="Replace a run of that name that has other settings.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing run of that name with other settings.")
 @json_option
 @config_options
 @click.pass_context
@@ -63,8 +63,8 @@ def command(
 ) -> None:
     """Train (and debias) a network into runs/NAME.
 
-    An interrupted run goes on after its last whole epoch when the command is given again. Where methods are used, the
-    epoch with most balanced accuracy subject to the policy's gap and floors on the validation rows is kept.
+    Re-run the command to resume an interrupted run from the last completed epoch. Where methods are used, the
+    epoch with the best balanced accuracy subject to the policy's gap and floors on the validation rows is kept.
 
     \b
     Examples:
@@ -74,9 +74,9 @@ def command(
       edgefair train --launcher accelerate --processes 2
     """
     if processes is not None and launcher is None:
-        raise click.UsageError("--processes is for --launcher accelerate")
+        raise click.UsageError("--processes needs --launcher accelerate")
     if tune is not None and launcher is not None:
-        raise click.UsageError("--tune and --launcher do not go together: tune in one process, then train in several")
+        raise click.UsageError("--tune and --launcher cannot be combined: tune in one process, then train in several")
     from edgefair.config import load_config
     from edgefair.report.terminal.training import print_run
     from edgefair.workflow.train import train

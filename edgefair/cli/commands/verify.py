@@ -23,7 +23,7 @@ from edgefair.cli.progress import progress_bar
 @click.option(
     "--uncompressed",
     is_flag=True,
-    help="This .onnx file never was compressed: it is its own reference. The report says that you said so.",
+    help="This .onnx file was never compressed: it is its own reference. The report says that this is your claim.",
 )
 @click.option(
     "--report", "report_path", type=click.Path(path_type=Path), default=None, help="Also write the report as JSON here."
@@ -38,7 +38,7 @@ from edgefair.cli.progress import progress_bar
     "--from-record",
     type=click.Path(path_type=Path),
     default=None,
-    help="Judge such measurements again, by the policy of today; no device, model or data is needed.",
+    help="Judge recorded measurements again by the current policy; no device, model or data is needed.",
 )
 @gate_options
 @result_options
@@ -88,7 +88,7 @@ def command(
     beside = any(item is not None for item in (path, weights, reference, record)) or uncompressed
     if from_record is not None and beside:
         raise UsageError(
-            "--from-record judges what was measured", expected="no PATH, no --uncompressed and no other file beside it"
+            "--from-record judges recorded measurements", expected="no PATH, no --uncompressed and no other file"
         )
     with progress_bar() as progress:
         if from_record is not None:

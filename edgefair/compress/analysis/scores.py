@@ -79,7 +79,7 @@ def scores(model: onnx.ModelProto, answers: Answers, spec: ModelSpec) -> Scores:
             dict(zip(names, answers(model, names), strict=True)), reading, len(spec.classes)
         )
     except ValueError as error:
-        raise ModelError(str(error), fix="say how to read the output under model.output in the config") from error
+        raise ModelError(str(error), fix="describe how to read the output under model.output in the config") from error
     if probability is None:
         raise ModelError("the model gives no probabilities")
     return Scores(probability.astype(np.float64), decision, reading.threshold)

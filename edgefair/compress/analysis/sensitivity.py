@@ -162,7 +162,7 @@ def effect(sample: Sample, before: Scores, after: Scores, comparison: Comparison
 def rank_nodes(
     alone: Alone,
     full: onnx.ModelProto,
-    dense: onnx.ModelProto,
+    reference: onnx.ModelProto,
     nodes: Sequence[str],
     answers: Answers,
     spec: ModelSpec,
@@ -173,20 +173,20 @@ def rank_nodes(
     """Layers by what low precision in them alone does to the worst group's loss and to the gap, most harm first.
 
     The two effects count alike, each relative to the largest one of any layer. In the compressed model itself, with one
-    layer back in float, they tell less: where several layers are broken, mending one of them mends nothing, and errors
+    layer back in float, they tell less: where several layers are broken, fixing one of them fixes nothing, and errors
     that cancel each other make a broken layer look useful.
 
     Args:
         alone: makes the graph with that layer in low precision and all others in float.
         full: the compressed graph: its gap is what shall shrink.
-        dense: the graph with all layers in float.
+        reference: the graph with all layers in float.
         answers: runs a graph on the sample's rows.
 
     Raises:
         ModelError: see `scores`.
     """
     comparison = widest_comparison(sample, scores(full, answers, spec))
-    before = scores(dense, answers, spec)
+    before = scores(reference, answers, spec)
     found = []
     for done, node in enumerate(nodes):
         tick(done, len(nodes), node)

@@ -1,4 +1,7 @@
-"""Low precisions by name: a new one is a class here and a line in this table."""
+"""Low precisions by name: a new one is a class here and a line in this table.
+
+Each owns its nodes, its conversion and its audit; the arithmetic is in `compress.quantization`.
+"""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class LowPrecision(ABC):
     """One kind of low precision for the layers of one prepared graph.
 
     Attributes:
-        needs: what a graph must have for INT8, whose sums saturate on some processors; None for what is no INT8.
+        needs: what a graph must have for INT8, whose sums saturate on some processors; None for what is not INT8.
         uncalibrated: why rows do not calibrate it, in words; None where they do.
         tensorrt: whether TensorRT runs it.
         free: moves of the repair that it knows and that leave its speed as it is.

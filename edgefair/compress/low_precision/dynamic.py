@@ -17,7 +17,7 @@ class DynamicInt8(LowPrecision):
     """See `quantization.dynamic`."""
 
     needs = DYNAMIC
-    uncalibrated = "dynamic INT8 finds its ranges while it runs"
+    uncalibrated = "dynamic INT8 finds its ranges at run time"
     tensorrt = False
 
     def __init__(self, prepared: onnx.ModelProto, calibration: Callable[[], Calibration]) -> None:
@@ -32,7 +32,7 @@ class DynamicInt8(LowPrecision):
 
     def audit(self, look: Look) -> ActivationHarm:
         """Saturation."""
-        look.tell("looking for saturation")
+        look.tell("checking for saturation")
         sums = audit_dynamic_saturation(self.prepared, look.made, look.batches, look.cell, look.cells, seed=look.seed)
-        notes = (f"{self.uncalibrated}, row by row: it cuts nothing off",)
+        notes = (f"{self.uncalibrated}, row by row: it clips nothing",)
         return ActivationHarm({item.node: item for item in sums}, notes=notes)

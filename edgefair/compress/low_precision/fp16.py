@@ -35,6 +35,6 @@ class Fp16(LowPrecision):
 
     def audit(self, look: Look) -> ActivationHarm:
         """Overflow."""
-        look.tell("looking for overflow")
+        look.tell("checking for overflow")
         shares = measure_overflow(self.prepared, self.nodes, look.batches, look.cell, look.cells)
         return ActivationHarm(overflow=shares)

@@ -46,8 +46,8 @@ class StaticInt8(LowPrecision):
 
     def audit(self, look: Look) -> ActivationHarm:
         """Saturation and clipping."""
-        look.tell("looking for saturation")
+        look.tell("checking for saturation")
         sums = audit_saturation(look.made, look.batches, look.cell, look.cells, seed=look.seed)
-        look.tell("looking for clipping")
+        look.tell("checking for clipping")
         clipped = measure_clipping(self.prepared, look.calibrated, look.batches, look.cell, look.cells)
         return ActivationHarm({item.node: item for item in sums}, {item.node: item.share for item in clipped})

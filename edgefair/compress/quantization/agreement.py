@@ -88,7 +88,7 @@ def check_agreement(found: Sequence[Disagreement]) -> None:
             f"the INT8 graph does not compute what the FP32 graph does: {first.operator} '{first.node}': "
             f"{first.found}{more}",
             expected="differences that rounding to 8 bits explains",
-            fix="this is an error of edgefair's: please report it with the model; until then leave --int8 out",
+            fix="this is a bug in edgefair: please report it with the model, and omit --int8 until then",
         )
 
 
@@ -109,7 +109,7 @@ def check_prepared(model: onnx.ModelProto, prepared: onnx.ModelProto, rows: Mapp
             raise ModelError(
                 f"onnxruntime's optimizer changes the output '{name}' by up to {np.nanmax(np.abs(found - wanted)):.3g}",
                 expected="the same numbers up to rounding",
-                fix="please report it with the model; until then leave --int8 out",
+                fix="please report it with the model, and omit --int8 until then",
             )
 
 

@@ -22,21 +22,21 @@ Floats = NDArray[np.float64]
 
 def correct_bias(
     model: onnx.ModelProto,
-    dense: onnx.ModelProto,
+    reference: onnx.ModelProto,
     spec: ModelSpec,
     answers: Answers,
     cell: NDArray[np.int64],
 ) -> tuple[onnx.ModelProto, Floats]:
-    """The compressed model with its mean logits put back where the dense model's are, and the shift of each class.
+    """The compressed model with its mean logits put back where the reference's are, and the shift of each class.
 
-    shift = mean over cells of the mean over the cell's rows of (dense logits - compressed logits), added to the last
-    layer's bias. Rounding moves the mean of a layer's output (Nagel et al., "Data-free quantization through weight
+    shift = mean over cells of the mean over the cell's rows of (reference logits - compressed logits), added to the
+    last layer's bias. Rounding moves the mean of a layer's output (Nagel et al., "Data-free quantization through weight
     equalization and bias correction", ICCV 2019); with cells that weigh alike, what is put back is not the mean of the
     largest group.
 
     Args:
         model: the compressed graph.
-        dense: the graph it was made from.
+        reference: the graph it was made from.
         spec: how both are read.
         answers: runs a graph on some rows.
         cell: index of the cell of each of these rows, int64 [rows].
@@ -47,7 +47,7 @@ def correct_bias(
     """
     if len(cell) == 0:
         raise DataError("bias correction has no rows", expected="rows of every (group, label) cell")
-    before, wanted = (_logits(item, spec, answers) for item in (model, dense))
+    before, wanted = (_logits(item, spec, answers) for item in (model, reference))
     if before.shape != wanted.shape:
         raise ModelError(f"the compressed model gives logits {before.shape[1:]}", expected=f"{wanted.shape[1:]}")
     difference = wanted - before

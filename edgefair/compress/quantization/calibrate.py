@@ -24,7 +24,7 @@ Batch = Mapping[str, NDArray[Any]]
 
 # Bytes of activations that one run may give.
 RUN_BYTES = 64 << 20
-# Of an activation: twice as much is no float32 number any more.
+# Of an activation: twice as much is not a float32 number any more.
 LARGEST = float(np.finfo(np.float32).max) / 2
 
 
@@ -60,7 +60,7 @@ def calibrate(
             "the graph has nothing to quantize: no Conv, Gemm or MatMul has a constant FP32 weight"
             + "".join(f"; '{name}': {why}" for name, why in list(unquantizable_nodes(prepared).items())[:3]),
             expected="an FP32 model, whose weights are matrices on the right of a product",
-            fix="leave --int8 out",
+            fix="omit --int8",
         )
     runner = _Runner(prepared, names)
     seen = {name: _Extremes() for name in names}
@@ -71,7 +71,7 @@ def calibrate(
             if value.size:
                 _add_extremes(seen[name], name, value)
     if not runs:
-        raise DataError("there is no calibration row", expected="rows that the ranges of activations are taken from")
+        raise DataError("there are no calibration rows", expected="rows that the ranges of activations are taken from")
     # An activation with an axis of length 0 has no values, whatever the rows.
     empty = {name: (0.0, 0.0) for name, item in seen.items() if not item.values}
     if method == "minmax":
@@ -86,8 +86,8 @@ def calibrate(
             raise DataError(
                 f"calibration rows gave {seen[name].values:,} values of '{name}' and {item.values:,} when they were "
                 f"read again, as `method: {method}` does",
-                expected="batches that are the same whenever they are iterated over",
-                fix="give a list, or an object whose __iter__ starts anew, instead of a generator",
+                expected="batches that are the same on every iteration",
+                fix="give a list, or an object whose __iter__ restarts, instead of a generator",
             )
     return empty | {
         name: item.percentile(percentile) if method == "percentile" else item.entropy()
@@ -108,7 +108,7 @@ def _add_extremes(to: _Extremes, name: str, value: NDArray[Any]) -> None:
     low, high = float(value.min()), float(value.max())
     if not max(-low, high) <= LARGEST:
         raise ModelError(
-            f"activation '{name}' is not finite on calibration rows, or as large as numbers get",
+            f"activation '{name}' is not finite on calibration rows, or near the largest float",
             expected=f"numbers up to {LARGEST:.1e}",
             fix="check the training rows and the FP32 model for NaN and overflow",
         )

@@ -71,7 +71,7 @@ def quantize_dynamic(
     ends = {item.name for item in (*result.graph.input, *result.graph.output)}
     rename_values(result, {new: old for new, old in renamed.items() if new in ends})
     if not any(is_quantized(node) for node in result.graph.node):
-        raise ModelError("the quantizer left the graph as it was", expected="nodes with 8-bit weights")
+        raise ModelError("the quantizer left the graph unchanged", expected="nodes with 8-bit weights")
     take_metadata(result, model, without=MARKS)
     drop_unused_domains(result)
     keep_sums_apart(result)

@@ -68,7 +68,7 @@ def _check(model: onnx.ModelProto, float_nodes: frozenset[str]) -> None:
     for node in model.graph.node:
         if is_quantized(node):
             raise ModelError(
-                f"the graph is quantized already ({node.op_type} '{node.name}')",
+                f"the graph is already quantized ({node.op_type} '{node.name}')",
                 expected="an FP32 model",
                 fix="choose one of --int8 and --fp16",
             )
@@ -121,7 +121,7 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
     """The element type of every value.
 
     Raises:
-        ModelError: a value is half precision already, or its type is unknown.
+        ModelError: a value is already in half precision, or its type is unknown.
     """
     graph = onnx.shape_inference.infer_shapes(model).graph
     values = [*graph.value_info, *graph.input, *graph.output]
@@ -129,7 +129,7 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
     types |= {item.name: item.data_type for item in graph.initializer}
     for name, kind in types.items():
         if kind in NARROW:
-            raise ModelError(f"the graph is half precision already ('{name}' is {NARROW[kind]})", expected="FP32")
+            raise ModelError(f"the graph is already in half precision ('{name}' is {NARROW[kind]})", expected="FP32")
     for node in graph.node:
         for name in node.output:
             if name and not types.get(name):
@@ -164,7 +164,7 @@ def _half_inputs(
         raise ModelError(
             "the graph has nothing to compute in FP16",
             expected=f"at least one of {', '.join(sorted(PRODUCTS))} in FP32",
-            fix="leave --fp16 out",
+            fix="omit --fp16",
         )
     return half
 

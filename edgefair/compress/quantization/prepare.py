@@ -55,7 +55,7 @@ class Needs:
 
 
 # Per-channel scales entered QuantizeLinear with opset 13, DynamicQuantizeLinear came with 11.
-STATIC = Needs("static INT8", 13, STATIC_OPS, "the graph has nothing to quantize", "leave --int8 out")
+STATIC = Needs("static INT8", 13, STATIC_OPS, "the graph has nothing to quantize", "omit --int8")
 DYNAMIC = Needs(
     "dynamic INT8",
     11,
@@ -86,7 +86,7 @@ def check_batches(model: onnx.ModelProto) -> None:
             raise ModelError(
                 f"input '{item.name}' takes exactly 1 row at a time, and static INT8 is calibrated on batches",
                 expected="a dynamic first dimension",
-                fix="export it with a dynamic batch; as it is it can be verified, and exported without --int8",
+                fix="export it with a dynamic batch; without one it can be verified, and exported without --int8",
             )
 
 
@@ -94,21 +94,21 @@ def _check_nodes(model: onnx.ModelProto) -> None:
     for node in _inlined(model).graph.node:
         if is_quantized(node):
             raise ModelError(
-                f"the graph is quantized already: node '{node.name}' is a {node.op_type}",
+                f"the graph is already quantized: node '{node.name}' is a {node.op_type}",
                 expected="an FP32 graph",
-                fix="start from the model that it was made from, or leave --int8 and --fp16 out",
+                fix="start from the model it was made from, or omit --int8 and --fp16",
             )
         if node.op_type in CONTROL_FLOW:
             raise ModelError(
                 f"the graph has control flow: node '{node.name}' is an {node.op_type}",
-                expected="a graph whose operators do not depend on values",
-                fix="export the network without branches and loops, or leave --int8 and --fp16 out",
+                expected="a graph without data-dependent control flow",
+                fix="export the network without branches and loops, or omit --int8 and --fp16",
             )
         if node.domain not in DOMAINS:
             raise ModelError(
                 f"node '{node.name}' is the custom operator {node.domain}.{node.op_type}",
                 expected=f"operators of {', '.join(sorted(name or 'ai.onnx' for name in DOMAINS - {'ai.onnx'}))}",
-                fix="export it in terms of ONNX operators, or leave --int8 and --fp16 out",
+                fix="export it in terms of ONNX operators, or omit --int8 and --fp16",
             )
 
 

@@ -32,18 +32,18 @@ class CalibrationRecipe(BaseModel):
     rows: int = Field(2048, ge=1, description="Calibration rows in total, drawn from the training split.")
     source: str | None = Field(
         None,
-        description="File of rows of one's own to calibrate on instead of training rows: .csv, .npz or .parquet with "
-        "the columns of the features. Goes with `balance: none`, as such rows have no groups.",
+        description="File of rows to calibrate on instead of training rows: .csv, .npz or .parquet with "
+        "the columns of the features. Needs `balance: none`, as such rows have no groups.",
     )
-    source_sha256: str | None = Field(None, description="Digest of that file: filled in when the recipe is read.")
+    source_sha256: str | None = Field(None, description="Digest of that file, filled in when the recipe is read.")
     balance: Literal["none", "group", "group-label", "group-worst"] = Field(
-        "group-label", description="Which cells give the same number of rows."
+        "group-label", description="Which cells contribute equally many rows."
     )
     method: Literal["minmax", "entropy", "percentile"] = Field(
         "minmax", description="How the range of an activation is found."
     )
     percentile: float = Field(
-        99.99, gt=0, le=100, description="Percent of the values that a range keeps, with `method: percentile`."
+        99.99, gt=0, le=100, description="Percentage of the values inside a range, with `method: percentile`."
     )
     weights: Literal["per-channel", "per-tensor"] = Field("per-channel", description="Granularity of weight scales.")
     weight_bits: Literal[8, 4] = Field(
@@ -53,17 +53,17 @@ class CalibrationRecipe(BaseModel):
         "uint8", description="Type of quantized activations."
     )
     runtime: Literal["onnxruntime-cpu", "tensorrt"] = Field(
-        "onnxruntime-cpu", description="For whose kernels the quantizers are placed."
+        "onnxruntime-cpu", description="The runtime whose kernels the quantizers are placed for."
     )
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         if (self.runtime == "tensorrt") != (self.activations == "int8-symmetric"):
-            raise ValueError("`runtime: tensorrt` and `activations: int8-symmetric` go together")
+            raise ValueError("`runtime: tensorrt` and `activations: int8-symmetric` need each other")
         if self.percentile != type(self).model_fields["percentile"].default and self.method != "percentile":
-            raise ValueError(f"`percentile` goes with `method: percentile`, not {self.method}")
+            raise ValueError(f"`percentile` needs `method: percentile`, not {self.method}")
         if self.source is not None and self.balance != "none":
-            raise ValueError(f"`source` goes with `balance: none`, not {self.balance}: such rows have no groups")
+            raise ValueError(f"`source` needs `balance: none`, not {self.balance}: such rows have no groups")
         return self
 
 
@@ -74,7 +74,7 @@ def open_recipe(name_or_path: str, *, base: Path = Path()) -> CalibrationRecipe:
         base: folder that a relative path starts from.
 
     Raises:
-        UsageError: no such recipe or file of rows, or a file that is no recipe.
+        UsageError: no such recipe or file of rows, or a file that is not a recipe.
     """
     if Path(name_or_path).suffix.lower() in ROWS:
         return _readable(CalibrationRecipe(name=Path(name_or_path).stem, source=name_or_path, balance="none"), base)

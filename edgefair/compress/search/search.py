@@ -168,7 +168,8 @@ class _Search:
         if not dense_keeps:
             return self._treated(start) or (
                 "the model before compression does not keep every gate either, so undoing compression cannot help: "
-                "train it with other or stronger debiasing (edgefair train --debias), or allow last-layer or threshold "
+                "train it with different or stronger debiasing (edgefair train --debias), or allow last-layer "
+                "or threshold "
                 "in compress.repair.moves"
             )
         if self.lowered and (found := self._precision(start)) is not None:
@@ -214,7 +215,7 @@ class _Search:
             if free != start:
                 cheaper(ranked, *self._with_floats(free, ranked), self.bound)
         found = any(trial.kept and trial.choice.prune == start.prune for trial in self.usable)
-        return "the cheapest nodes that were found went back to float" if found else None
+        return "the cheapest nodes found went back to float" if found else None
 
     def _with_floats(self, choice: Choice, ranked: Sequence[Ranked]) -> tuple[Harmless, Cost]:
         """What a choice is worth by its nodes in float, named in the order of their ranking, and as nothing else."""
@@ -252,7 +253,7 @@ class _Search:
 def repair(start: Choice, moves: Moves, bench: Bench, *, lowered: bool, dense_keeps: bool) -> Repair:
     """Search for the cheapest compression that keeps every gate.
 
-    Order: the recipe as it is; moves that cost no time (7-bit or unsigned weights where sums saturate, bias, other
+    Order: the recipe unchanged; moves that cost no time (7-bit or unsigned weights where sums saturate, bias, other
     calibrations), each kept where it helps; nodes back to float, of the recipe and then on top of those moves; the
     same at lower pruning ratios, of which the last step is halved once; treatments of the file. Before anything else
     is tried on INT8, the model with every node in float (once something is kept: with as many as cost less than that)
@@ -272,7 +273,7 @@ def repair(start: Choice, moves: Moves, bench: Bench, *, lowered: bool, dense_ke
     try:
         ended = search.run(start, dense_keeps=dense_keeps)
     except _SpentError:
-        ended = f"the budget of {moves.trials} trials is used up"
+        ended = f"the budget of {moves.trials} trials is exhausted"
     trials, usable = tuple(search.trials.values()), search.usable
     kept = [trial for trial in usable if trial.kept]
     if kept:

@@ -135,7 +135,7 @@ def k_means(weight: Tensor, k: int) -> tuple[Tensor, Tensor]:
         ModelError: numbers that are not finite.
     """
     if not bool(torch.isfinite(weight).all()):
-        raise ModelError("a layer has weights that are not finite", fix="train the network anew")
+        raise ModelError("a layer has weights that are not finite", fix="retrain the network")
     numbers, order = weight.double().flatten().sort()
     distinct = torch.unique_consecutive(numbers)
     if len(distinct) <= k:

@@ -84,7 +84,7 @@ def used_layers(classifier: Classifier) -> list[Layer]:
             network(example_features(classifier))
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"the network does not compute: {type(error).__name__}: {str(error).splitlines()[0]}",
+            f"the network cannot run: {type(error).__name__}: {str(error).splitlines()[0]}",
             expected=f"logits from features {list(classifier.preprocess.features)}",
         ) from error
     finally:

@@ -125,7 +125,7 @@ class LowRank(Step):
                 limit = before + self.tolerance * (done + 1) / len(candidates)
                 split = _lowest(layer, splits, trial, judge, limit)
             if split is None:
-                skipped[layer.name] = "at every rank that would save operations a group's loss grows too much"
+                skipped[layer.name] = "a group's loss grows too much at every rank that would save operations"
             elif split.macs >= layer.macs:
                 skipped[layer.name] = _no_cheaper(layer, split)
             else:
@@ -213,7 +213,7 @@ def _no_cheaper(layer: Layer, split: Split) -> str:
 
 def _nothing_saved(skipped: Mapping[str, str]) -> ModelError:
     reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items())
-    return ModelError(f"no layer gets cheaper by splitting it: {reasons}", fix="ask for a lower rank, or prune")
+    return ModelError(f"factoring makes no layer cheaper: {reasons}", fix="ask for a lower rank, or prune")
 
 
 def _reason(layer: Layer, classifier: Classifier) -> str | None:

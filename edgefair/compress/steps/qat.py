@@ -104,7 +104,7 @@ class Qat(Step):
         for hook in hooks:
             hook.remove()
         if not np.isfinite(list(limits.values())).all():
-            raise ModelError("an activation is not finite on training rows", fix="train the network anew")
+            raise ModelError("an activation is not finite on training rows", fix="retrain the network")
         plan: Plan = {
             "step": "qat",
             "folded": [list(pair) for pair in pairs],
@@ -137,7 +137,7 @@ class Qat(Step):
         return (
             done,
             "not simulated in training, because the exported graph has other weights in their place (a layer used "
-            f"several times with a normalization behind it): {named(plan['whole'])}; INT8 calibrates them",
+            f"several times with a normalization after it): {named(plan['whole'])}; INT8 calibrates them",
         )
 
 
@@ -169,7 +169,7 @@ def _exportable(
         raise ModelError(
             f"no layer can be trained in INT8: the exported graph has other weights in place of {', '.join(whole[:5])}",
             expected="a layer whose weight is exported as it is",
-            fix="leave qat out: int8 alone calibrates what training cannot simulate",
+            fix="omit qat: int8 alone calibrates what training cannot simulate",
         )
     ranges = {name: limits for name, limits in plan["ranges"].items() if name not in whole}
     return {**plan, "ranges": ranges, "whole": whole}

@@ -66,7 +66,7 @@ class Sparsify(Step):
             if not bool(mask.any()):
                 raise ModelError(
                     f"a sparsity of {self.ratio:g} ({self.scope}) would set every weight of '{name}' to 0",
-                    expected="at least one weight left in every layer, or nothing gets through",
+                    expected="at least one weight left in every layer, or no signal gets through",
                     fix="ask for less" + (", or use scope local" if self.scope == "global" else ""),
                 )
 
@@ -110,7 +110,7 @@ class Sparsify(Step):
     def describe(self, plan: Mapping[str, Any], original: Mapping[str, float]) -> tuple[str, ...]:  # noqa: ARG002
         """How many weights are zeros, and that nothing is faster by it."""
         zeros = plan["zeros"] / plan["weights"]
-        return (f"sparsity {zeros:.0%} of {plan['weights']:,} weights: zeros, no fewer operations, no speed",)
+        return (f"sparsity {zeros:.0%} of {plan['weights']:,} weights: zeros, but no fewer operations and no speed-up",)
 
     def _masks(self, classifier: Classifier) -> dict[str, Tensor]:
         """By layer name, in its weight's shape: whether a weight stays."""

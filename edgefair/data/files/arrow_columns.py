@@ -55,7 +55,7 @@ def column_of(name: str, chunked: Any, *, text: bool = False) -> Column:
     raise DataError(
         f"column '{name}' has type {kind}",
         expected="text (UTF-8), numbers, booleans or dates",
-        fix="convert it, or exclude it",
+        fix="convert or exclude it",
     )
 
 

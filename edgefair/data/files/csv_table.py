@@ -29,9 +29,9 @@ class CsvConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     encoding: str = Field("utf-8", description="Excel's plain CSV is cp1252 in America and Western Europe.")
-    decimal: Literal[".", ","] = Field(".", description="What stands before the fraction of a number.")
+    decimal: Literal[".", ","] = Field(".", description="The decimal separator.")
     dates: Literal["day-first", "month-first"] | None = Field(
-        None, description="What 01/02/2024 begins with; such dates are refused where nothing says so."
+        None, description="What 01/02/2024 begins with; without it such dates are refused."
     )
 
     @field_validator("encoding")
@@ -123,7 +123,7 @@ def _check_decimals(name: str, cells: Any, csv: CsvConfig) -> None:
         found = cells.filter(with_other)[0].as_py()
         raise DataError(
             f"column '{name}' holds numbers as '{found}', and the decimal sign is '{csv.decimal}'",
-            expected=f"numbers as 1234{csv.decimal}5, without a sign between thousands",
+            expected=f"numbers as 1234{csv.decimal}5, without a thousands separator",
             fix="set data.csv.decimal (init: --decimal), or write them so; codes are listed under data.categorical",
         )
 

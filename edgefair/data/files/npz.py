@@ -33,12 +33,12 @@ def read_npz(path: Path, choose: Callable[[list[str]], Collection[str]]) -> dict
     """The chosen arrays, in the order of the archive.
 
     Raises:
-        NpzError: no archive, a damaged one, one that grows beyond all measure, pickled objects, or what is no array.
+        NpzError: no archive, a damaged one, one that grows beyond all measure, pickled objects, or no array.
     """
     try:
         with open_regular(path) as stream:
             if stream.read(2) != b"PK":
-                raise NpzError("it is no zip archive")
+                raise NpzError("it is not a zip archive")
             stream.seek(0)
             with zipfile.ZipFile(stream) as archive, np.load(stream, allow_pickle=False) as arrays:
                 wanted = set(choose(list(arrays.files)))
@@ -59,11 +59,11 @@ def _array(arrays: Any, name: str, member: zipfile.ZipInfo | None) -> NDArray[An
         )
     array = arrays[name]
     if not isinstance(array, np.ndarray):
-        raise NpzError(f"'{name}' is no array")
+        raise NpzError(f"'{name}' is not an array")
     if array.dtype.kind not in "biufUSM":
         raise NpzError(f"'{name}' is an array of {array.dtype}, not of numbers, booleans or text")
     if array.dtype.kind == "U":
-        # numpy makes text of any four bytes, and Python fails later and elsewhere on what is no character.
+        # numpy makes text of any four bytes, and Python fails later and elsewhere on what is not a character.
         codes = np.frombuffer(array.tobytes(), dtype=np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
         if ((codes > LAST_CHARACTER) | ((codes >> 11) == SURROGATES)).any():
             raise NpzError(f"'{name}' holds text that is not Unicode")

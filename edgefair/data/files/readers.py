@@ -44,7 +44,7 @@ def read_table(path: Path, choose: Choose, *, texts: Collection[str] = (), csv: 
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(
-            f"'{path}' is of no known format{did_you_mean(path.suffix, READERS)}",
+            f"'{path}' has an unsupported format{did_you_mean(path.suffix, READERS)}",
             expected=f"a file that ends in {', '.join(READERS)}, or the name of a built-in set",
         )
     if not path.is_file():
@@ -117,7 +117,7 @@ def _read_npz(path: Path, choose: Choose, _texts: Collection[str], _csv: CsvConf
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise DataError(
-                f"'{path}' holds pickled Python objects, which are never loaded: they could run any code",
+                f"'{path}' holds pickled Python objects, which are never loaded: they can run arbitrary code",
                 expected="arrays of numbers, booleans or fixed-width text",
                 fix="save text with array.astype(str) before numpy.savez",
             ) from error

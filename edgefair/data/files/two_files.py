@@ -37,7 +37,7 @@ def read_both(
                 f"column{'' if len(lacking) == 1 else 's'} {listed} {'is' if len(lacking) == 1 else 'are'} not in the "
                 f"audit file '{audit.name}'",
                 expected=f"every column of '{path.name}' that is not excluded",
-                fix="add it, or leave it out with data.exclude",
+                fix="add it, or exclude it with data.exclude",
             )
         return names
 
@@ -71,7 +71,9 @@ def _joined(name: str, one: Column, other: Column) -> Column:
         elif isinstance(column, Categories) and isinstance(beside, np.ndarray) and not column.values:
             parts.append(np.full((len(column), *beside.shape[1:]), np.nan))
         else:
-            raise DataError(f"column '{name}' is text in one file and numbers in the other", fix="write both alike")
+            raise DataError(
+                f"column '{name}' is text in one file and numbers in the other", fix="use the same type in both"
+            )
     if parts[0].shape[1:] != parts[1].shape[1:]:
         raise DataError(f"column '{name}' has shape {parts[0].shape[1:]} and, in the audit file, {parts[1].shape[1:]}")
     return np.concatenate(parts)

@@ -39,7 +39,7 @@ class EqualRows:
         if not self.repeated:
             return None
         why = {
-            "people": "data.equal_rows: people says that they are different people who share their answers",
+            "people": "data.equal_rows: people declares them different people who share their answers",
             "refuse": f"no (group, label) cell has more than {MATERIAL:.0%} of them",
             "once": f"copies in every column are left out, and no (group, label) cell has more than {MATERIAL:.0%} of "
             "those that are left",
@@ -111,9 +111,10 @@ def _material(found: EqualRows, cell: str) -> DataError:
     return DataError(
         f"{found.repeated:,} of {found.rows:,} audit rows repeat another one in every feature, label and group, most "
         f"among {cell}",
-        expected=f"at most {MATERIAL:.0%} of a cell: a row that is counted several times narrows the limits of the "
-        "verdict as other people would",
-        fix="say what they are: `data.equal_rows: people` if different people share their answers, `once` if they are "
+        expected=f"at most {MATERIAL:.0%} of a cell: a row that is counted several times narrows the confidence "
+        "limits as if it were other people",
+        fix="declare what they are: `data.equal_rows: people` if different people share their answers, `once` "
+        "if they are "
         "copies (a join that repeated rows), of which one is judged then; to init, --equal-rows people or once"
         if found.rule == "refuse"
         else "these copies differ in what the model does not see or the policy does not judge: take such columns out "

@@ -20,7 +20,7 @@ def check_ids(ids: Categories) -> None:
         raise DataError(
             f"{ids.missing():,} rows have no id",
             expected="an id in every row",
-            fix="fill the column, or leave data.id out: rows are compared by content in any case",
+            fix="fill the column, or omit data.id: rows are compared by content anyway",
         )
     times = np.bincount(ids.codes, minlength=len(ids.values))
     repeated = sorted(ids.values[code] for code in np.flatnonzero(times > 1))
@@ -29,7 +29,7 @@ def check_ids(ids: Categories) -> None:
         some = ", ".join(f"'{value}' ({times[position[value]]} rows)" for value in repeated[:NAMED])
         raise DataError(
             f"{len(repeated):,} ids of data.id occur more than once, for example {some}",
-            expected="an id for every row: a row that is counted twice narrows the limits of the verdict as another "
-            "person would",
+            expected="a unique id for every row: a row that is counted twice narrows the confidence limits as "
+            "if it were another person",
             fix="remove the copies, for example of a join; a person with several rows is data.subject, not data.id",
         )

@@ -46,10 +46,10 @@ class Overlap:
             "row in every feature; "
         )
         if not self.train_twins:
-            return f"{found}training rows never equal each other, but so few cannot be told from chance"
+            return f"{found}training rows never equal each other, but so few cannot be distinguished from chance"
         return (
             f"{found}{self.train_twins:.1%} of training rows equal another training row, and {self.both_sides:,} "
-            f"repeated rows are on both sides of the split where chance puts {self.by_chance:,.0f}, so this is how "
+            f"repeated rows are on both sides of the split where chance predicts {self.by_chance:,.0f}, so this is how "
             "often people share all their answers, not a leak"
         )
 
@@ -72,7 +72,10 @@ def check_overlap(seen: SeenRows, audit: Rows) -> Overlap:
         equal = np.flatnonzero(np.isin(arrays, seen.arrays))
         if len(equal):
             where = ", ".join(str(row) for row in equal[:3])
-            raise _leak(f"{len(equal)} of {len(audit)} audit rows are byte for byte training rows (audit rows {where})")
+            raise _leak(
+                f"{len(equal)} of {len(audit)} audit rows are byte-for-byte copies of training rows "
+                f"(audit rows {where})"
+            )
         return Overlap(len(audit))
     return _twins(seen.content, audit.hashes_of(seen.columns))
 
@@ -123,7 +126,7 @@ def _twins(known: NDArray[np.uint64], audit: NDArray[np.uint64]) -> Overlap:
     if (lower > explained).any():
         raise _leak(
             f"{shared} of {len(audit)} audit rows equal a training row in every feature: {both_sides} repeated rows "
-            f"are on both sides of the split, where chance puts {by_chance:.0f}"
+            f"are on both sides of the split, where chance predicts {by_chance:.0f}"
         )
     train_twins = float(in_train[in_train > 1].sum() / len(known))
     return Overlap(len(audit), shared, train_twins, both_sides, by_chance)
@@ -133,6 +136,6 @@ def _leak(found: str) -> DataError:
     return DataError(
         found,
         expected="audit rows that the model has never seen",
-        fix="mend the split, and judge a model by the data.split that it was trained with; a verdict on training rows "
+        fix="fix the split, and judge a model by the data.split it was trained with; a verdict on training rows "
         "says nothing about people the model will meet",
     )

@@ -101,7 +101,7 @@ def seen_bytes(parts: Sequence[SeenRows]) -> bytes:
     different = distinct(parts)
     columns = different[0].columns
     if other := [part.columns for part in different if part.columns != columns]:
-        raise ModelError(f"one model sees other features than the other: {', '.join(columns)}; {', '.join(other[0])}")
+        raise ModelError(f"the models see different features: {', '.join(columns)}; {', '.join(other[0])}")
     facts = {"schema": SEEN_SCHEMA, "columns": list(columns), "parts": len(different)}
     members: dict[str, Any] = {"facts": np.frombuffer(json.dumps(facts, ensure_ascii=False).encode(), dtype=np.uint8)}
     for number, part in enumerate(different):
@@ -126,7 +126,7 @@ def read_seen(path: Path) -> tuple[SeenRows, ...]:
             raise ValueError(f"not {SEEN_SCHEMA}")
         columns, parts = facts["columns"], facts["parts"]
         if not columns or not all(isinstance(name, str) for name in columns) or columns != sorted(set(columns)):
-            raise ValueError("its columns are no names")
+            raise ValueError("its columns are not names")
         if type(parts) is not int or not 0 < parts <= len(members):
             raise ValueError(f"it has {parts} parts")
         for name, array in members.items():
@@ -157,7 +157,7 @@ def _members(content: bytes) -> dict[str, NDArray[Any]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
         if len(entries) != len(archive.infolist()):
-            raise ValueError("a name is in it twice")
+            raise ValueError("it contains a name twice")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
             raise ValueError("it is compressed")
         if sum(entry.file_size for entry in entries.values()) > len(content):

@@ -39,8 +39,8 @@ def split_rows(
     if subject is not None and subject.missing():
         raise DataError(
             f"subject column '{config.subject}' has no value in {subject.missing()} rows",
-            expected="a subject for every row: else nobody knows whether a person is on both sides of the split",
-            fix="fill the column, or leave data.subject out",
+            expected="a subject for every row: otherwise a person may be on both sides of the split",
+            fix="fill the column, or omit data.subject",
         )
     keys = unit_keys(config, rows)
     seed = config.split.seed
@@ -63,15 +63,15 @@ def split_rows(
         if role in needed and not len(positions):
             units = len(np.unique(keys))
             together = (
-                f"; {units} units of equal rows, subjects or pictures are drawn as a whole (`data.equal_rows: people` "
-                "draws every row by itself)"
+                f"; {units} units of equal rows, subjects or pictures are drawn together (`data.equal_rows: people` "
+                "draws every row separately)"
                 if units < len(rows)
                 else ""
             )
             raise DataError(
                 f"no rows are left for the {role} split of {len(rows)} rows, and this command needs some",
-                fix="change data.split or data.validation: a draw decides about every row without looking at others, "
-                f"so of few rows it may take none{together}",
+                fix="change data.split or data.validation: every row is drawn independently, so a draw from few "
+                f"rows may take none{together}",
             )
     if subject is not None:
         _check_subjects(roles, subject)
@@ -85,7 +85,7 @@ def _check_column(config: DataConfig, column: Categories) -> None:
     for value in listed:
         if value not in present:
             raise DataError(
-                f"split column '{split.column}' never is '{value}'",
+                f"split column '{split.column}' is never '{value}'",
                 expected=f"one of its values: {', '.join(present[:20])}",
                 fix="set data.split.train and data.split.audit ([] where no row is for that)",
             )
@@ -93,7 +93,7 @@ def _check_column(config: DataConfig, column: Categories) -> None:
         if value not in listed:
             rows = int(np.count_nonzero(column.codes == column.values.index(value)))
             raise DataError(
-                f"split column '{split.column}' is '{value}' in {rows} rows, which no split takes",
+                f"split column '{split.column}' is '{value}' in {rows} rows, which is in no split",
                 expected="every value of the column under data.split",
                 fix="list it under train, validation or audit, or under data.split.unused",
             )
@@ -118,6 +118,6 @@ def _check_subjects(roles: dict[str, NDArray[np.int64]], subject: Categories) ->
             raise DataError(
                 f"{len(shared)} subjects are in the {role} and the audit split, for example "
                 f"'{subject.values[int(shared[0])]}'",
-                expected="every subject in one split: a model knows the people it was trained on",
-                fix="let edgefair draw the split (leave data.split.column out), or mend the split column",
+                expected="every subject in one split: a model has memorized the people it was trained on",
+                fix="let edgefair draw the split (omit data.split.column), or fix the split column",
             )

@@ -33,7 +33,7 @@ class GlyphConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: int = Field(15_000, ge=100, description="Rows to train and validate with.")
-    audit_rows: int = Field(8_000, ge=8, description="Audit rows, as many in every (group, label) cell.")
+    audit_rows: int = Field(8_000, ge=8, description="Audit rows, equally many in every (group, label) cell.")
     size: int = Field(24, ge=8, le=512, description="Height and width, in pixels.")
     classes: int = Field(2, ge=2, le=len(SHAPES), description="Number of shapes to tell apart.")
     groups: tuple[str, ...] = Field(("majority", "minority"), min_length=2, description="Names of the groups.")
@@ -51,7 +51,7 @@ class GlyphConfig(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len(set(self.groups)) != len(self.groups):
-            raise ValueError("a group is named twice in `groups`")
+            raise ValueError("a group is listed twice in `groups`")
         cells = len(self.groups) * self.classes
         if self.audit_rows < cells:
             raise ValueError(f"{self.audit_rows} audit rows for {cells} cells: give each cell at least one")

@@ -72,7 +72,7 @@ def picture_spec(item: InputSpec, kind: str) -> PictureSpec:
     """
     if item.picture is None:
         raise DataError(
-            f"the model's input '{item.name}' takes no pictures, and the data holds {kind}",
+            f"the model's input '{item.name}' does not take pictures, and the data holds {kind}",
             expected="the kind of data that the model was trained on",
         )
     return item.picture
@@ -121,7 +121,7 @@ def check_paths(paths: Sequence[str], *, column: str) -> None:
         pure = PurePosixPath(path.replace("\\", "/"))
         if pure.is_absolute() or ".." in pure.parts or (pure.parts and pure.parts[0].endswith(":")) or "\0" in path:
             raise DataError(
-                f"column '{column}', row {row}: '{path}' leads out of the folder of the pictures",
+                f"column '{column}', row {row}: '{path}' points outside the picture folder",
                 expected="paths below data.folder",
             )
     twice = [path for path, count in Counter(paths).items() if count > 1]

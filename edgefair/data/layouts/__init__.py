@@ -1,4 +1,7 @@
-"""Face data sets that users bring, read from the layouts they are published in."""
+"""Published face data sets, read from the folders as their authors distribute them.
+
+One file per layout, listed in the table below. A layout turns its lists into a table; it decodes no picture.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +99,7 @@ def read_layout(name: str, folder: Path) -> Layout:
     if not layout.table.rows:
         reasons = "; ".join(f"{item.count} {item.reason}, as '{item.examples[0]}'" for item in layout.skipped)
         raise DataError(
-            f"'{folder}' has no usable picture of {name}: {reasons or 'it has none at all'}",
+            f"'{folder}' has no usable picture of {name}: {reasons or 'it has none'}",
             expected="the folder as it was published",
         )
     return layout
@@ -145,7 +148,7 @@ def csv_columns(path: Path, names: Sequence[str] | None = None) -> dict[str, Pla
     """The columns `names` of a CSV list, or all.
 
     Raises:
-        DataError: no such file, one that is no CSV, or one without a column of `names`.
+        DataError: no such file, one that is not CSV, or one without a column of `names`.
     """
     require(path)
     columns = plain(read_table(path, lambda found: found if names is None else names))

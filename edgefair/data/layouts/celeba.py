@@ -87,7 +87,7 @@ def _attributes_txt(path: Path) -> tuple[list[str], list[str], NDArray[np.uint8]
     if len(body) != count:
         raise DataError(
             f"'{path}' has {len(body)} pictures and says {count} in line 1",
-            expected="as many lines as it says",
+            expected="as many lines as line 1 says",
             fix="copy it again, or correct line 1",
         )
     # Eight million numbers: one pattern per line checks them, and a name may hold spaces.

@@ -42,7 +42,7 @@ class ColumnFacts:
 
     @property
     def constant(self) -> bool:
-        """Whether it says the same of every row."""
+        """Whether it has the same value in every row."""
         return self.distinct is not None and self.distinct + bool(self.missing) < 2
 
     @property
@@ -54,14 +54,14 @@ class ColumnFacts:
     def remark(self) -> str:
         """What makes it a doubtful feature; empty where nothing does."""
         if self.constant:
-            return "says the same of every row"
+            return "has the same value in every row"
         if self.kind == "dates":
-            return "each date is learned as a word"
+            return "each date is learned as a category"
         if self.telling:
-            return f"tells the label by itself (balanced accuracy {self.tells:.2f}): known when the model decides?"
+            return f"predicts the label by itself (balanced accuracy {self.tells:.2f}): known when the model decides?"
         if not self.names_rows:
             return ""
-        return f"names rows: {self.evidence}" if self.evidence else "names rows: learned by heart, and shipped"
+        return f"identifies rows: {self.evidence}" if self.evidence else "identifies rows: memorized, and shipped"
 
 
 def facts_over(

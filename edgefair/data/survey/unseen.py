@@ -39,10 +39,10 @@ def _note(rows: TableRows, name: str, vocabulary: tuple[str, ...]) -> str | None
     some = ", ".join(f"'{value}'" for value in values[:NAMED]) + (", ..." if len(values) > NAMED else "")
     if count >= LEAST and count > NEARLY_ALL * present:
         raise DataError(
-            f"{count:,} of {present:,} values of feature '{name}' are none that the model knows: {some}",
+            f"{count:,} of {present:,} values of feature '{name}' are unknown to the model: {some}",
             expected=f"values of its vocabulary: {', '.join(vocabulary[:20])}",
-            fix="write the column as in the rows that trained the model: a model that knows none of its values decides "
-            "without it",
+            fix="write the column as in the rows that trained the model: a model that knows none of its values "
+            "ignores the column",
         )
     note = f"'{name}' has values that the model does not know in {count:,} of {len(rows):,} rows ({some})"
     return note + mostly_of(unseen, rows)

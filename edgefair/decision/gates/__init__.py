@@ -1,4 +1,7 @@
-"""The gates of a release: each turns one requirement of the policy into a judged `Gate`."""
+"""The gates of a release: each turns one requirement of the policy into a judged `Gate`.
+
+Pure functions of counts and policy. Ids and names of gates are in `probe.bundles.gates`, titles in `report`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
 
 NO_REFERENCE = (
-    "no reference model was measured on the same rows: name the model before compression with `edgefair verify "
-    "--reference`, or say --uncompressed there if this file never was compressed"
+    "no reference model was measured on the same rows: pass the model before compression with `edgefair verify "
+    "--reference`, or --uncompressed if this file was never compressed"
 )
-UNCHANGED = "nothing was compressed: the model before compression is this very file, so the change is exactly 0"
+UNCHANGED = "nothing was compressed: the model before compression is this same file, so the change is exactly 0"
 
 
 def judge_bounds(policy: Policy, estimate: float, lower: float, upper: float, threshold: float) -> Outcome:
@@ -30,7 +33,7 @@ def unmeasured(gate: str, unit: str, threshold: float, why: str) -> Gate:
 def without_pairs(evidence: Evidence, gate: str, unit: str, threshold: float) -> Gate:
     """A gate that compares with the model before compression, where no pairs of decisions were counted.
 
-    A model that is its own reference changed by 0, which is no estimate and has no limits to be wider than that.
+    A model that is its own reference changed by 0, which is not an estimate and has no limits to be wider than that.
     """
     if evidence.own_reference:
         return Gate(gate, Outcome.PASS, unit, 0.0, 0.0, 0.0, threshold, UNCHANGED)

@@ -60,7 +60,7 @@ def _reason(item: Comparison) -> str:
     if item.outcome is Outcome.PASS:
         return f"{sentence}, shown to be at most {item.threshold:g}"
     if item.rows_needed is None:
-        return f"{sentence}: the estimate is beyond {item.threshold:g}, and the rows do not prove it"
+        return f"{sentence}: the estimate is beyond {item.threshold:g}, but the rows do not prove it"
     return f"{sentence}: about {item.rows_needed:,} rows per cell would decide (now {min(item.n_a, item.n_b):,})"
 
 

@@ -45,9 +45,9 @@ def collapse(counts: GroupCounts) -> Gate:
         upper=None,
         threshold=2.0,
         reason=(
-            f"the model decides '{used[0]}' for everybody: a gap of 0 that is of no use to anybody"
+            f"the model predicts '{used[0]}' for everybody: its gap of 0 is meaningless"
             if used and collapsed
-            else f"{len(used)} of {len(counts.classes)} classes are decided"
+            else f"{len(used)} of {len(counts.classes)} classes are predicted"
         ),
     )
 
@@ -78,7 +78,7 @@ def balanced_accuracy_floor(evidence: Evidence, policy: Policy) -> Gate:
 
     floor = policy.min_balanced_accuracy
     least = np.nextafter(1.0 / classes, 1.0) if floor is None else floor
-    wanted = "wanted better than chance" if floor is None else f"wanted at least {floor:g}"
+    wanted = "required: better than chance" if floor is None else f"required: at least {floor:g}"
     return _worst_group(FLOOR, "balanced accuracy", policy, limits, (n > 0).all(axis=1), float(least), wanted)
 
 
@@ -86,7 +86,7 @@ def accuracy_floor(evidence: Evidence, policy: Policy, floor: float) -> Gate:
     """Accuracy of the worst group."""
     table = np.concatenate([declared_table(evidence.counts, policy, name) for name in policy.attributes])
     hits, n = np.trace(table, axis1=1, axis2=2), table.sum(axis=(1, 2))
-    wanted = f"wanted at least {floor:g}"
+    wanted = f"required: at least {floor:g}"
     return _worst_group(
         GROUP_ACCURACY, "accuracy", policy, lambda level: limits_of(hits, n, level), n > 0, floor, wanted
     )
@@ -96,12 +96,12 @@ def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     """Accuracy of the reference minus that of the candidate on the same rows, with paired limits."""
     if evidence.paired is None:
         return without_pairs(evidence, ACCURACY_DROP, "accuracy", threshold)
-    mended, spoiled, n = (part.sum(keepdims=True) for part in _flips(evidence.paired.table))
+    corrected, broken, n = (part.sum(keepdims=True) for part in _flips(evidence.paired.table))
     design = evidence.design
 
     def limits(level: float) -> tuple[float, float, float]:
-        gain = limits_of(mended, n, level, design.mended if design else None)
-        loss = limits_of(spoiled, n, level, design.spoiled if design else None)
+        gain = limits_of(corrected, n, level, design.mended if design else None)
+        loss = limits_of(broken, n, level, design.spoiled if design else None)
         value, lower, upper = mover(*loss, *gain)
         return float(value[0]), float(lower[0]), float(upper[0])
 
@@ -115,7 +115,7 @@ def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
         lower=lower,
         upper=upper,
         threshold=threshold,
-        reason=f"compression mends {int(mended[0]):,} and spoils {int(spoiled[0]):,} of {int(n[0]):,} decisions",
+        reason=f"compression corrects {int(corrected[0]):,} and breaks {int(broken[0]):,} of {int(n[0]):,} decisions",
     )
 
 
@@ -124,10 +124,10 @@ def group_accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) ->
     if evidence.paired is None:
         return without_pairs(evidence, GROUP_DROP, "accuracy", threshold)
     table = np.concatenate([declared_table(evidence.paired, policy, name) for name in policy.attributes])
-    mended, spoiled, n = _flips(table)
-    wanted = f"wanted at most {threshold:g}"
+    corrected, broken, n = _flips(table)
+    wanted = f"required: at most {threshold:g}"
     return _worst_group(
-        GROUP_DROP, "accuracy", policy, lambda level: _loss(mended, spoiled, n, level), n > 0, threshold, wanted
+        GROUP_DROP, "accuracy", policy, lambda level: _loss(corrected, broken, n, level), n > 0, threshold, wanted
     )
 
 
@@ -141,30 +141,31 @@ def excess_loss(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     tables = [declared_table(evidence.paired, policy, name) for name in policy.attributes]
     own = [_flips(table) for table in tables]
     rest = [tuple(part.sum() - part for part in parts) for parts in own]
-    mended, spoiled, n = (np.concatenate([parts[index] for parts in own]) for index in range(3))
-    mended_rest, spoiled_rest, n_rest = (np.concatenate([parts[index] for parts in rest]) for index in range(3))
+    corrected, broken, n = (np.concatenate([parts[index] for parts in own]) for index in range(3))
+    corrected_rest, broken_rest, n_rest = (np.concatenate([parts[index] for parts in rest]) for index in range(3))
     weight = n_rest / np.maximum(n + n_rest, 1)
 
     def limits(level: float) -> tuple[Array, Array, Array]:
-        value, lower, upper = mover(*_loss(mended, spoiled, n, level), *_loss(mended_rest, spoiled_rest, n_rest, level))
+        of_rest = _loss(corrected_rest, broken_rest, n_rest, level)
+        value, lower, upper = mover(*_loss(corrected, broken, n, level), *of_rest)
         return weight * value, weight * lower, weight * upper
 
-    wanted = f"wanted at most {threshold:g}"
+    wanted = f"required: at most {threshold:g}"
     filled = (n > 0) & (n_rest > 0)
     return _worst_group(EXCESS_LOSS, "accuracy", policy, limits, filled, threshold, wanted)
 
 
 def _flips(table: Counts) -> tuple[Counts, Counts, Counts]:
-    """Rows mended, rows spoiled, and rows of each group, from [groups, labels, reference, candidate]."""
+    """Rows corrected, rows broken, and rows of each group, from [groups, labels, reference, candidate]."""
     label = np.arange(table.shape[1])
     both = table[:, label, label, label].sum(axis=1)
-    mended = table[:, label, :, label].sum(axis=(0, 2)) - both
-    spoiled = table[:, label, label].sum(axis=(1, 2)) - both
-    return mended, spoiled, table.sum(axis=(1, 2, 3))
+    corrected = table[:, label, :, label].sum(axis=(0, 2)) - both
+    broken = table[:, label, label].sum(axis=(1, 2)) - both
+    return corrected, broken, table.sum(axis=(1, 2, 3))
 
 
-def _loss(mended: Counts, spoiled: Counts, n: Counts, level: float) -> tuple[Array, Array, Array]:
-    return mover(*limits_of(spoiled, n, level), *limits_of(mended, n, level))
+def _loss(corrected: Counts, broken: Counts, n: Counts, level: float) -> tuple[Array, Array, Array]:
+    return mover(*limits_of(broken, n, level), *limits_of(corrected, n, level))
 
 
 def _worst_group(

@@ -57,8 +57,8 @@ class Attested:
         for name in sorted(found.keys() | self.files.keys()):
             if found.get(name) != self.files.get(name):
                 raise AttestationError(
-                    f"'{name}' is not what was signed: its sha256 is {found.get(name, 'not there')}, and that of the "
-                    f"signed one {self.files.get(name, 'not there')}"
+                    f"'{name}' is not what was signed: its sha256 is {found.get(name, 'missing')}, and that of "
+                    f"the signed one {self.files.get(name, 'missing')}"
                 )
         if outcome != self.outcome:
             raise AttestationError(f"the signed verdict is {self.outcome}, and the manifest says {outcome}")
@@ -98,8 +98,8 @@ def attested(folder: Path, public_key: PublicKey) -> Attested:
         raise AttestationError(f"bundle '{folder}' is not signed: {ATTESTATION}: {error.strerror}") from error
     if not any(_is_by(key, signature, signed) for signature in signatures):
         raise AttestationError(
-            f"none of the {len(signatures)} signatures in '{ATTESTATION}' of '{folder}' is by this public key: another "
-            "key signed, or the statement was changed"
+            f"none of the {len(signatures)} signatures in '{ATTESTATION}' of '{folder}' is by this public key: "
+            "another key signed it, or the statement was modified"
         )
     return _statement(folder, payload_type, payload)
 
@@ -114,12 +114,12 @@ def _statement(folder: Path, payload_type: str, payload: bytes) -> Attested:
                 raise ValueError(f"its {key} is {statement[key]}, not {expected}")
         subjects = [(str(item["name"]), str(item["digest"]["sha256"])) for item in statement["subject"]]
         if len(dict(subjects)) != len(subjects):
-            raise ValueError("it names a file twice")
+            raise ValueError("it lists a file twice")
         predicate = statement["predicate"]
         release = Release.of(predicate, predicate["policy"]["digest"]["sha256"])
         return Attested(dict(subjects), str(predicate["outcome"]), release)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AttestationError(f"'{ATTESTATION}' of '{folder}' attests no verdict: {error}") from error
+        raise AttestationError(f"'{ATTESTATION}' of '{folder}' does not attest a verdict: {error}") from error
 
 
 def _base64(text: str) -> bytes:
@@ -146,7 +146,7 @@ def _ed25519(public_key: PublicKey) -> Any:
         raise PublicKeyError("checking a signature needs the package cryptography: pip install cryptography") from error
     content = _pem(public_key)
     if b"PRIVATE KEY" in content:
-        raise PublicKeyError("the public key is a private one, which belongs on no device: openssl pkey -pubout")
+        raise PublicKeyError("the public key is a private key, which must not be on a device: openssl pkey -pubout")
     try:
         key = load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm) as error:

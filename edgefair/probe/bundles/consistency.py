@@ -75,14 +75,14 @@ def check_report(
         )
     if report["outcome"] != outcome or report["exit_code"] != 0:
         raise ContradictionError(
-            f"its verdict is {report['outcome']} (exit code {report['exit_code']}) and its manifest says {outcome}: "
-            "not one that ships"
+            f"its verdict is {report['outcome']} (exit code {report['exit_code']}) and its manifest says "
+            f"{outcome}: not a verdict that may ship"
         )
     if report["model"]["sha256"] != sha256 or report["model"]["bytes"] != size:
-        raise ContradictionError("its verdict is that of another model file")
+        raise ContradictionError("its verdict belongs to another model file")
     policy, targets = report["policy"], report["targets"]
     if not targets:
-        raise ContradictionError("it was judged on no target")
+        raise ContradictionError("it was not judged on any target")
     for target in targets:
         try:
             _check_target(target, report, policy, classes)
@@ -116,7 +116,7 @@ def _check_target(
     verdict, counts = target["verdict"], target["counts"]
     gates: Dict[str, Any] = {gate_id(gate): gate for gate in verdict["gates"]}
     if len(gates) != len(verdict["gates"]):
-        raise ContradictionError("a gate is there twice")
+        raise ContradictionError("a gate is listed twice")
     _equal("the verdict", verdict["outcome"], worst([gate["outcome"] for gate in gates.values()]))
     through = verdict["outcome"] == INCONCLUSIVE and policy["on_inconclusive"] == "warn"
     _equal("the exit code", verdict["exit_code"], 0 if through else EXIT_CODES[verdict["outcome"]])
@@ -230,7 +230,7 @@ def _magnitude(value: Any) -> Any:
 
 def _number(value: Any) -> float:
     if type(value) not in (int, float):
-        raise TypeError(f"{value!r} is no number")
+        raise TypeError(f"{value!r} is not a number")
     return float(value)
 
 

@@ -66,14 +66,14 @@ class Demands:
             DemandError: the first demand that it does not meet.
         """
         if self.project not in (None, release.project):
-            raise DemandError(f"it is a release of project '{release.project}', and '{self.project}' was demanded")
+            raise DemandError(f"it is a release of project '{release.project}', and '{self.project}' was required")
         if self.policy is not None and self.policy.lower() != release.policy:
-            raise DemandError(f"it was judged by policy {release.policy}, and {self.policy} was demanded")
+            raise DemandError(f"it was judged by policy {release.policy}, and {self.policy} was required")
         if self.not_before is not None and moment(release.created) < moment(self.not_before):
-            raise DemandError(f"it was judged at {release.created}, and not before {self.not_before} was demanded")
+            raise DemandError(f"it was judged at {release.created}, and not before {self.not_before} was required")
         if self.counter is not None and (release.counter is None or release.counter < self.counter):
             has = "has no counter" if release.counter is None else f"is release {release.counter}"
-            raise DemandError(f"it {has}, and release {self.counter} or later was demanded")
+            raise DemandError(f"it {has}, and release {self.counter} or later was required")
 
 
 def moment(text: str) -> datetime.datetime:
@@ -87,4 +87,4 @@ def moment(text: str) -> datetime.datetime:
         utc = datetime.timezone.utc
         return found.replace(tzinfo=utc) if found.tzinfo is None else found.astimezone(utc)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"'{text[:60]}' is no date or moment (2026-01-31, or 2026-01-31T12:00:00+00:00)") from error
+        raise ValueError(f"'{text[:60]}' is not a date or moment (2026-01-31, or 2026-01-31T12:00:00+00:00)") from error

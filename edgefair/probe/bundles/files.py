@@ -79,7 +79,7 @@ class Manifest:
         try:
             return Release.of(self.said, policy)
         except ValueError as error:
-            raise BundleError(f"'{self.folder}' is no bundle: {error}") from error
+            raise BundleError(f"'{self.folder}' is not a bundle: {error}") from error
 
 
 def open_manifest(folder: Path, public_key: Optional[PublicKey]) -> Manifest:
@@ -102,9 +102,9 @@ def open_manifest(folder: Path, public_key: Optional[PublicKey]) -> Manifest:
     except AttestationError as error:
         raise BundleError(str(error)) from error
     except OSError as error:
-        raise BundleError(f"'{folder}' is no bundle: {MANIFEST}: {error.strerror}") from error
+        raise BundleError(f"'{folder}' is not a bundle: {MANIFEST}: {error.strerror}") from error
     except ValueError as error:
-        raise BundleError(f"'{folder}' is no bundle: {error}") from error
+        raise BundleError(f"'{folder}' is not a bundle: {error}") from error
     return manifest
 
 
@@ -131,7 +131,7 @@ def entries(data: object) -> Dict[str, Entry]:
     found = {}
     for name, entry in data.items():
         if not inside(name) or name == MANIFEST or is_attestation(name):
-            raise ValueError(f"it lists '{name}', which is no name of a file inside it")
+            raise ValueError(f"it lists '{name}', which does not name a file inside it")
         digest, size = (entry.get("sha256"), entry.get("bytes")) if isinstance(entry, dict) else (None, None)
         if not isinstance(digest, str) or type(size) is not int or not 0 <= size <= MOST_FILE:
             raise ValueError(f"it lists '{name}' without its sha256 and size")

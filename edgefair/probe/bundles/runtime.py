@@ -96,7 +96,7 @@ class Model:
             raise ValueError(str(error)) from error
         decision, score = read_decisions(found, reading, len(self.classes))
         if len(decision) != rows:
-            raise ValueError(f"the model made {len(decision)} decisions of {rows} rows")
+            raise ValueError(f"the model made {len(decision)} decisions for {rows} rows")
         return Prediction([self.classes[index] for index in decision.tolist()], score)
 
     def _rows(self, raw: Mapping[str, Any]) -> int:
@@ -105,13 +105,13 @@ class Model:
             raise ValueError(f"features are a {type(raw).__name__}, not a mapping of names to values")
         unknown = sorted(str(name) for name in raw if name not in self.features)
         if unknown:
-            raise ValueError(f"feature '{unknown[0]}' is none that the model takes: {', '.join(self.features)}")
+            raise ValueError(f"feature '{unknown[0]}' is not one that the model takes: {', '.join(self.features)}")
         rows = {name: len(column(name, values)) for name, values in raw.items()}
         if not rows:
             raise ValueError(f"feature '{self.features[0]}' is missing")
         same_length(rows)
         if not min(rows.values()):
-            raise ValueError("the features have no row")
+            raise ValueError("the features have no rows")
         return min(rows.values())
 
 
@@ -152,7 +152,7 @@ def load(
         judged = [dict(target["device"]) for target in report["targets"]]
         options = session_for(fingerprint(), judged, threads).options
     except DemandError as error:
-        raise BundleError(f"bundle '{folder}' is not what was demanded: {error}") from error
+        raise BundleError(f"bundle '{folder}' does not meet the requirements: {error}") from error
     except (ValueError, TypeError) as error:
         raise BundleError(f"bundle '{folder}' cannot be loaded: {error}") from error
     try:
@@ -168,7 +168,9 @@ def _spec(manifest: Manifest, model: bytes) -> ModelSpec:
         text = read_onnx(model).metadata[SPEC_METADATA_KEY]
         spec = ModelSpec.from_json(text)
     except (KeyError, ValueError) as error:
-        raise BundleError(f"the model of '{manifest.folder}' does not say how it is fed and read: {error}") from error
+        raise BundleError(
+            f"the model of '{manifest.folder}' does not describe its inputs and outputs: {error}"
+        ) from error
     if SPEC in manifest.files and manifest.read(SPEC) != text.encode():
         raise BundleError(f"'{SPEC}' of '{manifest.folder}' is not the spec that its model carries")
     return spec
@@ -180,9 +182,9 @@ def _report(manifest: Manifest, content: bytes, spec: ModelSpec) -> Dict[str, An
         report = read_json(content)
         check_report(report, outcome=manifest.outcome, sha256=entry.sha256, size=entry.bytes, classes=spec.classes)
     except ContradictionError as error:
-        raise BundleError(f"'{REPORT}' of '{manifest.folder}' does not hold: {error}") from error
+        raise BundleError(f"'{REPORT}' of '{manifest.folder}' is not valid: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-        raise BundleError(f"'{REPORT}' of '{manifest.folder}' is no report: {error!r}") from error
+        raise BundleError(f"'{REPORT}' of '{manifest.folder}' is not a report: {error!r}") from error
     return report
 
 
@@ -192,7 +194,7 @@ def _cutter(manifest: Manifest, spec: ModelSpec) -> Cutter:
         return Cutter(spec.inputs, None)
     digest = manifest.files[TOKENIZER].sha256
     if any(item.tokens is not None and item.tokens.tokenizer != digest for item in spec.inputs):
-        raise BundleError(f"'{TOKENIZER}' of '{manifest.folder}' is not the one that the model was judged with")
+        raise BundleError(f"'{TOKENIZER}' of '{manifest.folder}' is not the one the model was judged with")
     try:
         return Cutter(spec.inputs, manifest.read(TOKENIZER))
     except ValueError as error:

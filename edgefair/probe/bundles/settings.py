@@ -34,7 +34,7 @@ class Session:
         """
         said = device.get("session")
         if not isinstance(said, Mapping):
-            raise ValueError(f"its device says nothing of a session; {AGAIN}")
+            raise ValueError(f"its device has no session; {AGAIN}")
         providers, config = said.get("providers"), said.get("config")
         if not isinstance(providers, list) or not isinstance(config, Mapping):
             raise ValueError("its device has a session without providers or config")
@@ -120,11 +120,11 @@ def session_for(here: Mapping[str, Any], judged: Sequence[Mapping[str, Any]], th
         )
     usable = [session for session in sessions if session.hindrance is None]
     if not usable:
-        raise ValueError(f"the settings that the model was judged with cannot be used here: {sessions[0].hindrance}")
+        raise ValueError(f"the settings the model was judged with cannot be used here: {sessions[0].hindrance}")
     chosen = [session for session in usable if threads in (None, session.threads)]
     if not chosen:
         counts = ", ".join(str(number) for number in sorted({session.threads for session in usable}))
-        raise ValueError(f"{threads} threads were asked for, and the model was judged with {counts} on such a device")
+        raise ValueError(f"{threads} threads were requested, and the model was judged with {counts} on such a device")
     return chosen[0]
 
 

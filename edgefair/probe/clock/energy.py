@@ -67,7 +67,7 @@ class Counter(Meter):
         used = 0
         for (_, most), first, last in zip(self._files, before, self.read()):
             if last < first and most is None:
-                raise ValueError("the counter was set back")
+                raise ValueError("the counter was reset")
             used += last - first if last >= first else last - first + (most or 0)
         return used / 1e6, queries
 

@@ -50,7 +50,7 @@ def value_text(value: Any) -> Optional[str]:
 
 def plain_text(text: str) -> str:
     """The one spelling of a text: `true` and `TRUE` are True, `1.0` is 1, `31.01.2024` and `2024-01-31T00:00:00` are
-    2024-01-31; what is no boolean, number or date stays."""
+    2024-01-31; what is not a boolean, number or date stays."""
     whole = _WHOLE.fullmatch(text)
     if whole is None:
         return _BOOLEANS.get(text) or plain_date(text) or text
@@ -86,7 +86,7 @@ def numbers(
         given = column(name, values)
         given = _unboxed(np.asarray(_with_nan(given) if missing else given))
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"feature '{name}' is no array of numbers: {error}") from error
+        raise ValueError(f"feature '{name}' is not an array of numbers: {error}") from error
     if given.dtype.kind not in "biuf":
         raise ValueError(f"feature '{name}' holds {_shown(given)}, not only numbers")
     if ndim is not None and given.ndim != ndim:
@@ -96,7 +96,7 @@ def numbers(
     if dtype.kind == "f" and not (np.isfinite(taken) | (np.isnan(given) if missing else False)).all():
         raise ValueError(f"feature '{name}' holds {'' if missing else 'NaN or '}an infinite number")
     if dtype.kind != "f" and not np.array_equal(taken, given):
-        raise ValueError(f"feature '{name}' holds a number that is no {dtype.name}")
+        raise ValueError(f"feature '{name}' holds a number that is not a valid {dtype.name}")
     return taken
 
 
@@ -111,7 +111,7 @@ def category_texts(name: str, values: Any) -> List[Optional[str]]:
     """A categorical feature as texts [rows], as in the audit: `value_text` of every value.
 
     Raises:
-        ValueError: a value that is no text, number, boolean or date.
+        ValueError: a value that is not text, a number, boolean or date.
     """
     given = column(name, values)
     found: List[Optional[str]] = []

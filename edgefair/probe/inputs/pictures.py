@@ -90,7 +90,7 @@ def resized(height: int, width: int, spec: PictureSpec) -> Tuple[int, int]:
         if rows * columns > MAX_PIXELS:
             raise ValueError(f"the picture is {height} x {width}, and resizing makes more than {MAX_PIXELS:,} pixels")
     if max(height * to_height, width * to_width) > MAX_PIXELS:
-        raise ValueError(f"the picture is {height} x {width}: too long to be made {to_height} x {to_width}")
+        raise ValueError(f"the picture is {height} x {width}: too elongated to be resized to {to_height} x {to_width}")
     return to_height, to_width
 
 

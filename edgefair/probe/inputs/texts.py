@@ -28,7 +28,7 @@ class Cutter:
     content: of tokenizer.json; None where the bundle has none, and then only ready arrays are taken.
 
     Raises:
-        ValueError: the content is no tokenizer that the package here can read.
+        ValueError: the content is not a tokenizer that the package here can read.
     """
 
     def __init__(self, inputs: Sequence[InputSpec], content: Optional[bytes]) -> None:
@@ -78,14 +78,16 @@ class Cutter:
 
     def _cut(self, texts: Any, tokens: TokenSpec) -> Any:
         if not self._shipped:
-            raise ValueError(f"the bundle has no tokenizer.json for the texts of '{tokens.column}': give ready arrays")
+            raise ValueError(
+                f"the bundle has no tokenizer.json for the texts of '{tokens.column}': pass ready-made arrays"
+            )
         if tokens.length not in self._tokenizers:
             raise ImportError("texts need the package tokenizers: pip install tokenizers")
         checked = _texts(texts, tokens.column)
         try:
             return self._tokenizers[tokens.length].encode_batch(checked)
         except Exception as error:
-            raise ValueError(f"the texts of '{tokens.column}' cannot be cut into tokens: {error}") from error
+            raise ValueError(f"the texts of '{tokens.column}' cannot be tokenized: {error}") from error
 
 
 def _ready(item: InputSpec, tokens: TokenSpec, raw: Mapping[str, Any]) -> bool:

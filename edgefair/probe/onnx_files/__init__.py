@@ -1,1 +1,4 @@
-"""What an ONNX file says of itself, read from its bytes: fields, external data, the spec in its metadata."""
+"""What an ONNX file declares, read from its bytes: fields, external data, the spec in its metadata.
+
+No onnx package is needed. A file that could be read in two ways is refused.
+"""

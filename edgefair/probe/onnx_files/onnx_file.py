@@ -71,7 +71,7 @@ def _signatures(graph: memoryview) -> Tuple[Tuple[Dict[str, Any], ...], Tuple[Di
     for items in found.values():
         names = [item["name"] for item in items]
         if len(set(names)) != len(names):
-            raise ValueError("two of its inputs or outputs have one name")
+            raise ValueError("two of its inputs or outputs have the same name")
     return tuple(item for item in found[GRAPH_INPUT] if item["name"] not in defaults), tuple(found[GRAPH_OUTPUT])
 
 

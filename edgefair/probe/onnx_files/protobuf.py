@@ -71,7 +71,7 @@ def fields(kind: str, message: memoryview) -> Iterator[Tuple[int, Value]]:
         tag, at = _varint(message, at, TAG_BITS)
         number, wire = tag >> 3, tag & 7
         if number not in known:
-            raise ValueError(f"field {number} of a {kind} is none that onnx.proto knows")
+            raise ValueError(f"field {number} of a {kind} is not defined by onnx.proto")
         holds = known[number].rstrip("*")
         repeated = holds != known[number]
         if wire != WIRE.get(holds, BYTES) and not (repeated and holds in WIRE and wire == BYTES):
@@ -98,7 +98,7 @@ def _varint(message: memoryview, at: int, bits: int) -> Tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(message):
-            raise ValueError("a number is cut off")
+            raise ValueError("a number is truncated")
         byte = message[at]
         value |= (byte & 0x7F) << shift
         at += 1

@@ -84,7 +84,7 @@ def _probabilities(output: np.ndarray, name: str, kind: str, classes: int) -> np
         if output.ndim != 2 or output.shape[1] != classes:
             raise ValueError(
                 f"output '{name}' is {output.shape}, not {kind} in {classes} columns"
-                + ("; say kind logit or probability for one column" if output.shape[-1] == 1 else "")
+                + ("; use kind logit or probability for one column" if output.shape[-1] == 1 else "")
             )
         score = output.astype(np.float64)
         if kind == "logits":

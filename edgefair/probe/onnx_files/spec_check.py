@@ -53,7 +53,7 @@ def check_input(item: InputSpec) -> None:
     if sum(part is not None for part in filled) != 1:
         raise ValueError(f"{where} is not filled by either columns, an array, pictures or tokens")
     if item.dtype not in DTYPES and item.dtype != TEXT:
-        raise ValueError(f"{where} has dtype '{item.dtype}', which no graph is fed with here")
+        raise ValueError(f"{where} has dtype '{item.dtype}', which is not supported")
     if item.dtype == TEXT and (not item.columns or any(column.vocabulary is None for column in item.columns)):
         raise ValueError(f"{where} takes texts, and not every column of it has a vocabulary")
     _distinct(f"column of {where}", [column.name for column in item.columns])
@@ -127,7 +127,7 @@ def _check_reading(reading: Reading, classes: int) -> None:
 def _distinct(what: str, names: Sequence[str]) -> None:
     if len(set(names)) != len(names):
         twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise ValueError(f"{what} '{twice}' is there twice")
+        raise ValueError(f"{what} '{twice}' is listed twice")
 
 
 def _among(what: str, value: object, known: Sequence[object]) -> None:

@@ -47,7 +47,7 @@ def open_engine(content: bytes, options: Mapping[str, Any]) -> "Engine":
     config = options["config"]
     unknown = sorted(set(config) - set(SETTINGS))
     if unknown:
-        raise ProbeError("bad_request", f"config '{unknown[0]}' is no setting of TensorRT's: {', '.join(SETTINGS)}")
+        raise ProbeError("bad_request", f"config '{unknown[0]}' is not a TensorRT setting: {', '.join(SETTINGS)}")
     rows = str(config.get("max_rows", MAX_ROWS))
     if not rows.isdecimal() or int(rows) < 1:
         raise ProbeError("bad_request", f"config max_rows is '{rows}', not a number of rows")
@@ -127,7 +127,7 @@ class Engine:
             name = engine.get_tensor_name(index)
             kind = engine.get_tensor_dtype(name).name
             if kind not in TYPES:
-                raise ProbeError("invalid_graph", f"'{name}' is {kind}, which is not sent")
+                raise ProbeError("invalid_graph", f"'{name}' is {kind}, which is not supported")
             if engine.get_tensor_location(name).name != "DEVICE":
                 raise ProbeError("invalid_graph", f"the numbers of '{name}' are sizes of other tensors: not supported")
             shape = [None if size < 0 else int(size) for size in engine.get_tensor_shape(name)]

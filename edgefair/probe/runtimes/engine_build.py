@@ -34,7 +34,7 @@ def open_log(trt: Any) -> Any:
             """The first error since the last call, which is the cause, and the last, which is what failed by it."""
             words = list(dict.fromkeys([*self.errors[:1], *self.errors[-1:]]))
             self.errors.clear()
-            return "; ".join(words) or "it does not say why"
+            return "; ".join(words) or "no reason is given"
 
     return Log()
 
@@ -153,7 +153,7 @@ def _row_shape(name: str, shape: Tuple[int, ...], known: Optional[Tuple[int, ...
     if min(row, default=0) < 0:
         raise ProbeError(
             "invalid_graph",
-            f"input '{name}' has the shape {shape}, and nothing says which sizes will come: an engine is built for "
-            "known sizes; `edgefair export` writes them into the file",
+            f"input '{name}' has the shape {shape}, and its sizes are not known: an engine is built for known "
+            "sizes; `edgefair export` writes them into the file",
         )
     return row

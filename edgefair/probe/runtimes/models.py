@@ -81,7 +81,7 @@ class Loaded:
 
 def _check_numbers(name: str, result: Any) -> None:
     if not isinstance(result, np.ndarray) or result.dtype.name not in DTYPES:
-        raise ProbeError("bad_output", f"output '{name}' is no array of numbers")
+        raise ProbeError("bad_output", f"output '{name}' is not an array of numbers")
 
 
 def load(path: str, options: Mapping[str, Any]) -> Loaded:
@@ -124,7 +124,7 @@ def open_model(content: bytes, options: Mapping[str, Any]) -> Loaded:
 
 
 def check_whole(content: bytes) -> None:
-    """Refuse what is no model, or not all of one: its digest would not cover the rest.
+    """Refuse what is not a model, or not all of one: its digest would not cover the rest.
 
     Raises:
         ValueError: empty, no ONNX file in protobuf's canonical spelling, or one that other files belong to.

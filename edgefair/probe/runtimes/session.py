@@ -55,7 +55,8 @@ def check_entries(config: Mapping[str, str]) -> None:
     unknown = sorted(set(config) - ENTRIES)
     if unknown:
         raise ValueError(
-            f"session entry '{unknown[0]}' is not known to keep to the model file and the profile's other settings: "
+            f"session entry '{unknown[0]}' is not known to be limited to the model file and the profile's other "
+            "settings: "
             f"known are {', '.join(sorted(ENTRIES))}"
         )
 
@@ -106,7 +107,7 @@ def open_session(content: bytes, options: Mapping[str, Any]) -> Any:
     if dropped:
         raise ProbeError(
             "no_runtime",
-            f"onnxruntime could not start {', '.join(dropped)} and went on with {', '.join(session.get_providers())}: "
+            f"onnxruntime could not start {', '.join(dropped)} and fell back to {', '.join(session.get_providers())}: "
             "its libraries (CUDA, cuDNN, TensorRT) are missing or of another version than this build of onnxruntime "
             "needs",
         )

@@ -1,1 +1,1 @@
-"""Results as pictures."""
+"""Results as pictures (PNG). Numbers come from `report.results`; none is computed here."""

@@ -36,7 +36,7 @@ def check_png(path: Path | None) -> None:
         return
     check_folders(path)
     if path.suffix.lower() != ".png":
-        raise UsageError(f"'{path}' is no name of a PNG file", expected="a name that ends in .png")
+        raise UsageError(f"'{path}' is not the name of a PNG file", expected="a name that ends in .png")
 
 
 def save_png(path: Path, picture: Image, what: str, *, private: bool = False) -> None:

@@ -101,11 +101,11 @@ def cells(rows: Rows, attributes: Sequence[str], *, classes: tuple[str, ...]) ->
         DataError: an attribute that is not sensitive in this data, or none at all.
     """
     if not attributes:
-        raise DataError("no sensitive attribute is named", expected=f"some of {', '.join(rows.sensitive)}")
+        raise DataError("no sensitive attribute is given", expected=f"some of {', '.join(rows.sensitive)}")
     for name in attributes:
         if name not in rows.sensitive:
             raise DataError(
-                f"'{name}' is no sensitive attribute of this data{did_you_mean(name, rows.sensitive)}",
+                f"'{name}' is not a sensitive attribute of this data{did_you_mean(name, rows.sensitive)}",
                 expected=f"one of {', '.join(rows.sensitive)}",
                 fix="add it to data.sensitive",
             )

@@ -10,7 +10,7 @@ DIAGNOSIS_SCHEMA = "edgefair.diagnosis/1"
 # A number that rests on fewer rows than this is remarked on.
 FEW_ROWS = 10
 NO_VERDICT = (
-    "These are hints from the dense model, not a verdict: export measures the compressed file on the audit rows."
+    "These are hints from the uncompressed model, not a verdict: export measures the compressed file on the audit rows."
 )
 
 

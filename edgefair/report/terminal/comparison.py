@@ -66,7 +66,7 @@ def _telling(comparisons: tuple[Comparison, ...]) -> list[Comparison]:
 
 def _flips(report: ComparisonReport) -> Table:
     table = plain_table()
-    for column in ("group", "label", "rows", "flipped", "mended", "spoiled", "p (Holm)", "over-represented"):
+    for column in ("group", "label", "rows", "flipped", "corrected", "broken", "p (Holm)", "over-represented"):
         named = column in {"group", "label"}
         table.add_column(column, justify="left" if named else "right", overflow="fold" if named else "ellipsis")
     cells = sorted(report.flips, key=lambda cell: -(cell.over_representation or 0.0))

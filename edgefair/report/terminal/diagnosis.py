@@ -69,7 +69,7 @@ def _legend(report: Diagnosis) -> list[RenderableType]:
         ),
         "curvature: largest eigenvalue of the loss's Hessian; margin: the label's logit minus the best other one",
         (
-            "label noise: share of the validation rows that the model confidently takes for another class (Northcutt "
+            "label noise: share of the validation rows that the model confidently assigns to another class (Northcutt "
             "et al., JAIR 2021); a model that is wrong about a whole group looks the same"
         ),
     ]

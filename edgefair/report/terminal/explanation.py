@@ -46,7 +46,7 @@ def render(report: Explanation) -> RenderableType:
             _shares(
                 report,
                 "overflow",
-                "outputs that FP16 cannot hold: infinite on devices that compute in half",
+                "outputs that FP16 cannot represent: infinite on devices that compute in half",
                 "beyond 65504",
             ),
         ]

@@ -59,10 +59,10 @@ def _why_kept(standing: Mapping[str, Any], aim: float) -> str:
         return "most balanced accuracy on these rows among those that keep gap and floor"
     if standing["floor_kept"]:
         return (
-            f"NO epoch kept {aim:g} of policy.max_eo_gap on these rows; this one loses least, a point of gap counted "
-            "as a point of balanced accuracy. More epochs or other debiasing may keep it"
+            f"NO epoch kept {aim:g} of policy.max_eo_gap on these rows; this one comes closest, a point of gap "
+            "counted as a point of balanced accuracy. More epochs or different debiasing may keep it"
         )
-    return "NO epoch kept the floor of the worst group on these rows; in this one that group fares best"
+    return "NO epoch kept the floor of the worst group on these rows; this epoch comes closest"
 
 
 def _print_trials(run: Run) -> None:

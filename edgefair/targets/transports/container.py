@@ -32,8 +32,8 @@ CANNOT_RUN, NOT_FOUND = 126, 127
 BLAME = (
     (
         r"exec format error",
-        "it is made for another kind of processor",
-        "take an image for this one, or install qemu-user-static, whose emulation the kernel then uses",
+        "it is built for another architecture",
+        "use an image for this one, or install qemu-user-static, whose emulation the kernel then uses",
     ),
     (r"No module named '?numpy", "its Python has no numpy", f"take {NEEDS}"),
 )  # fmt: skip
@@ -109,8 +109,8 @@ class ContainerTransport:
         if code > SIGNALLED:
             return self._killed(code, said)
         fixes = {
-            CANNOT_RUN: "name its Python under container.python in the profile",
-            NOT_FOUND: f"name its Python under container.python in the profile, or take {NEEDS}",
+            CANNOT_RUN: "set its Python under container.python in the profile",
+            NOT_FOUND: f"set its Python under container.python in the profile, or use {NEEDS}",
             UNAVAILABLE: f"take {NEEDS}",
         }
         return Ending(f"the probe was lost (exit code {code}); it said: {said}", fixes.get(code))

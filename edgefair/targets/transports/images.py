@@ -94,7 +94,7 @@ def _described(answer: str, name: str, image: str) -> dict[str, str]:
         (item,) = json.loads(answer)
         id_, architecture, system = str(item["Id"]), str(item["Architecture"]), str(item["Os"])
     except (ValueError, KeyError, TypeError) as error:
-        raise MeasurementError(f"target '{name}': image '{image}' is described as nothing known: {error!r}") from error
+        raise MeasurementError(f"target '{name}': image '{image}' has an invalid description: {error!r}") from error
     if system != "linux":
         raise MeasurementError(f"target '{name}': image '{image}' is for {system}", expected=NEEDS)
     return {"id": "sha256:" + id_.removeprefix("sha256:"), "architecture": architecture}
@@ -107,8 +107,8 @@ def _refused(name: str, image: str, refusals: list[Refusal]) -> MeasurementError
     )
     well = [item.engine for item in refusals if item.absent]
     fix = (
-        f"get it by hand, `{well[0]} pull {image}`: nothing is pulled during a measurement"
+        f"run `{well[0]} pull {image}`: images are never pulled during a measurement"
         if well
-        else "start its service, and see to it that this user may use it"
+        else "start its service, and give this user access to it"
     )
     return MeasurementError(f"target '{name}': {found}", expected=NEEDS if well else None, fix=fix)

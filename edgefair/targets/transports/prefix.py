@@ -171,11 +171,11 @@ def _tool(command: Sequence[str], *, cwd: Path, what: str) -> None:
         )
     except FileNotFoundError as error:
         raise MeasurementError(
-            f"{command[0]} is not installed, and {what} cannot be had without it",
+            f"{command[0]} is not installed, and is needed to get {what}",
             fix="prepare the target on Debian or Ubuntu, or in a container of one",
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise MeasurementError(f"{command[0]} was not done with {what} after {TOOL_TIMEOUT_S:g} s") from error
+        raise MeasurementError(f"{command[0]} did not finish {what} within {TOOL_TIMEOUT_S:g} s") from error
     if done.returncode:
         said = " ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
         raise MeasurementError(

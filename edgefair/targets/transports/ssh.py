@@ -32,28 +32,28 @@ CLEANING_S = 20.0
 REFUSALS = (
     (
         r"Host key for .* has changed|HOST IDENTIFICATION HAS CHANGED",
-        "its host key is not the one in known_hosts: another machine answers, or it was set up anew",
-        "if it was set up anew, remove the old key with `ssh-keygen -R HOST` and connect once by hand",
+        "its host key is not the one in known_hosts: another machine answers, or it was reinstalled",
+        "if it was reinstalled, remove the old key with `ssh-keygen -R HOST` and connect once manually",
     ),
     (
         r"No .* host key is known|Host key verification failed",
-        "its host key is not known",
-        "connect once by hand with `ssh HOST` and compare the key, or add it to known_hosts",
+        "its host key is unknown",
+        "connect once manually with `ssh HOST` and compare the key, or add it to known_hosts",
     ),
     (
         r"Permission denied|Too many authentication failures",
-        "it does not let this user in",
-        "give it your public key (`ssh-copy-id HOST`); passwords are never asked for or taken",
+        "it denies this user access",
+        "give it your public key (`ssh-copy-id HOST`); passwords are neither asked for nor accepted",
     ),
     (
         r"Could not resolve hostname|Name or service not known",
-        "its name is not known",
+        "its name cannot be resolved",
         "check the name, or give the machine a Host entry in ~/.ssh/config",
     ),
     (
         r"Bad configuration option|Can't open user config file|Bad owner or permissions|[Uu]nsupported option",
         "ssh cannot use its configuration",
-        "correct what it names",
+        "fix the option it names",
     ),
 )  # fmt: skip
 UNREACHABLE = r"Connection refused|Connection timed out|No route to host|Network is unreachable|Operation timed out"
@@ -105,10 +105,10 @@ class SshTransport:
             memory = "out of memory? The kernel then kills the largest process" if name == "SIGKILL" else None
             return Ending(f"the probe was killed by {name} on the device; it said: {said}", memory)
         fixes = {
-            NO_PYTHON: "install Python 3.9 or newer on the device, or name one under ssh.python in the profile",
+            NO_PYTHON: "install Python 3.9 or newer on the device, or set one under ssh.python in the profile",
             BUSY: "wait until it is free",
             NO_FOLDER: "set ssh.folder in the profile to a folder that can be written",
-            UNAVAILABLE: "or name a Python that has numpy and onnxruntime under ssh.python in the profile",
+            UNAVAILABLE: "or set a Python with numpy and onnxruntime under ssh.python in the profile",
         }
         self._ran = code not in fixes
         return Ending(f"the probe was lost (exit code {code}); it said: {said}", fixes.get(code))
@@ -121,7 +121,7 @@ class SshTransport:
                 return Ending(f"'{host}' cannot be used: {meaning}; ssh said: {said}", fix.replace("HOST", host))
         self._ran = re.search(UNREACHABLE, said) is None
         found = "the connection was lost" if self._ran else "it cannot be reached"
-        return Ending(f"'{host}': {found}; ssh said: {said}", "is it on, and the network up?", dropped=True)
+        return Ending(f"'{host}': {found}; ssh said: {said}", "is it on, and is the network up?", dropped=True)
 
     def stop(self) -> None:
         """Where the probe did not end by itself, end it, and remove a file that did not arrive whole."""

@@ -1,4 +1,7 @@
-"""Networks by name, and the user's own `package.module:factory`."""
+"""Networks by name, and the user's own `package.module:factory`.
+
+One file per family; a network returns logits and knows nothing of groups.
+"""
 
 from __future__ import annotations
 

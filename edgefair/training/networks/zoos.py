@@ -25,7 +25,7 @@ def timm(name: str, *, features: tuple[int, ...], classes: int, **options: Any) 
             name, **{"pretrained": False, "num_classes": classes, "in_chans": channels, **options}
         )
     except (RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(f"timm makes no '{name}': {error}") from error
+        raise UsageError(f"timm cannot make '{name}': {error}") from error
     return network
 
 
@@ -42,7 +42,7 @@ def torchvision(name: str, *, features: tuple[int, ...], classes: int, **options
     try:
         network: nn.Module = package.get_model(name, **{"weights": None, "num_classes": classes, **options})
     except (TypeError, ValueError) as error:
-        raise UsageError(f"torchvision makes no '{name}': {error}") from error
+        raise UsageError(f"torchvision cannot make '{name}': {error}") from error
     return network
 
 
@@ -52,5 +52,5 @@ def _package(name: str) -> Any:
     except Exception as error:  # a torchvision of another torch fails in ways of its own
         top = name.partition(".")[0]
         raise UsageError(
-            f"{top} cannot be imported: {error}", fix=f"pip install {top}, in the version that goes with your torch"
+            f"{top} cannot be imported: {error}", fix=f"pip install {top}, in the version that matches your torch"
         ) from error

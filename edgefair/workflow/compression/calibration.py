@@ -19,8 +19,8 @@ from edgefair.joint import group_name
 from edgefair.targets import load_profile
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import cells_of, draw
-from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.graph_inputs import GraphInputs
+from edgefair.workflow.models.reference import Reference
 
 BATCH_ROWS = 256
 
@@ -42,13 +42,13 @@ class CalibrationRows:
     """Finds the rows of recipes, once for each.
 
     Args:
-        dense: the model before compression, whose loss tells the worst groups.
+        reference: the model before compression, whose loss tells the worst groups.
     """
 
-    def __init__(self, config: Config, data: DataSet, dense: Dense) -> None:
+    def __init__(self, config: Config, data: DataSet, reference: Reference) -> None:
         self._config = config
         self._data = data
-        self._dense = dense
+        self._reference = reference
         self._found: dict[CalibrationRecipe, tuple[TableRows, tuple[str, ...]]] = {}
 
     def check(self, recipe: CalibrationRecipe) -> None:
@@ -76,7 +76,7 @@ class CalibrationRows:
 
     def batches(self, rows: TableRows) -> GraphInputs:
         """Rows as the graph takes them."""
-        return GraphInputs(rows, self._dense.spec, BATCH_ROWS)
+        return GraphInputs(rows, self._reference.spec, BATCH_ROWS)
 
     def _training_rows(self, recipe: CalibrationRecipe) -> tuple[TableRows, tuple[str, ...]]:
         worst = recipe.balance == "group-worst"
@@ -88,7 +88,7 @@ class CalibrationRows:
         return self._data.rows_for(
             f"calibration '{recipe.name}'",
             "train",
-            fix="name a file of rows like those that the model will meet, which needs no labels: --calibration FILE",
+            fix="pass a file of rows like those that the model will see (no labels needed): --calibration FILE",
         )
 
     def _choose(
@@ -123,6 +123,6 @@ class CalibrationRows:
     def _with_loss(self, recipe: CalibrationRecipe) -> tuple[TableRows, NDArray[np.float64]]:
         """Training rows of every cell, as many as the recipe could take from one, and their loss before compression."""
         drawn = draw(self._train(recipe), self._config, cells_of(self._config, self._data), recipe.rows, 31)
-        model, spec = onnx.load_model(self._dense.path), self._dense.spec
+        model, spec = onnx.load_model(self._reference.path), self._reference.spec
         with TargetAnswers(load_profile("local"), drawn.rows, spec) as answers:
             return drawn.rows, scores(model, answers, spec).loss(drawn.rows.label)

@@ -24,8 +24,8 @@ from edgefair.workflow.compression.low_precision import Graphs
 from edgefair.workflow.compression.post import apply_post, post_notes
 from edgefair.workflow.compression.precision import numerics_of
 from edgefair.workflow.compression.recipes import recipe_of
-from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.graph_inputs import GraphInputs
+from edgefair.workflow.models.reference import Reference
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Candidates:
     """Makes model files.
 
     Args:
-        dense: the model before compression.
+        reference: the model before compression.
         run: the training run that it comes from; None for a model that was there already.
         folder: where files may be put.
 
@@ -60,19 +60,19 @@ class Candidates:
     """
 
     def __init__(
-        self, config: Config, data: DataSet, dense: Dense, run: str | None, folder: Path, progress: Progress
+        self, config: Config, data: DataSet, reference: Reference, run: str | None, folder: Path, progress: Progress
     ) -> None:
         self.config = config
         self.data = data
-        self.dense = dense
+        self.reference = reference
         self._progress = progress
-        numerics = numerics_of(config, dense)
+        numerics = numerics_of(config, reference)
         self.kind, self.reduce_range = numerics.kind, numerics.reduce_range
-        self._calibration = CalibrationRows(config, data, dense)
+        self._calibration = CalibrationRows(config, data, reference)
         if self.kind is not None and self.kind.uncalibrated is None:
             self._check_calibration()
-        self.sources = Sources(config, data, dense, run, folder, progress, reduce_range=self.reduce_range)
-        self.graphs = Graphs(config, data, dense.spec, numerics, self.sources, self._calibration, progress)
+        self.sources = Sources(config, data, reference, run, folder, progress, reduce_range=self.reduce_range)
+        self.graphs = Graphs(config, data, reference.spec, numerics, self.sources, self._calibration, progress)
 
     def _check_calibration(self) -> None:
         """Refuse rows that cannot calibrate: those of the recipe, and files of rows that the repair may try."""
@@ -96,7 +96,7 @@ class Candidates:
     def corrects_bias(self) -> bool:
         """Whether the graph ends in a layer whose bias can be corrected."""
         try:
-            Editor(onnx.load_model(self.dense.path), self.dense.spec).last_layer()
+            Editor(onnx.load_model(self.reference.path), self.reference.spec).last_layer()
         except ModelError:
             return False
         return True
@@ -106,7 +106,7 @@ class Candidates:
         source = self.sources.source(choice.prune)
         model, settings = self.graphs.make(choice, compared=True)
         onnx.save_model(model, to)
-        spec, notes = self.dense.spec, (*source.notes, *self.graphs.notes(choice))
+        spec, notes = self.reference.spec, (*source.notes, *self.graphs.notes(choice))
         post = (*self.config.debias.post, *(MethodConfig(method=name) for name in choice.post))
         if post:
             spec, chosen = apply_post(self.config, self.data, spec, to, to, post, self._progress)
@@ -120,7 +120,7 @@ class Candidates:
 
     def is_dense(self, prune: float | None) -> bool:
         """Whether no torch step changes the model."""
-        return self.sources.source(prune).path == self.dense.path
+        return self.sources.source(prune).path == self.reference.path
 
     def batches(self, rows: TableRows) -> GraphInputs:
         """Rows as the graph takes them."""

@@ -12,7 +12,7 @@ from edgefair.compress.quantization.prepare import prepare_graph
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.progress import Progress
-from edgefair.workflow.models.dense import Dense
+from edgefair.workflow.models.reference import Reference
 
 if TYPE_CHECKING:
     from edgefair.compress.steps.base import Learned
@@ -38,7 +38,7 @@ class Sources:
     """Carries out the torch steps, once for each share that is pruned.
 
     Args:
-        dense: the model before compression.
+        reference: the model before compression.
         run: the training run that it comes from; None for a model that was there already, which no torch step changes.
         folder: where files may be put.
         reduce_range: whether INT8 weights will have 7 bits.
@@ -48,7 +48,7 @@ class Sources:
         self,
         config: Config,
         data: DataSet,
-        dense: Dense,
+        reference: Reference,
         run: str | None,
         folder: Path,
         progress: Progress,
@@ -57,7 +57,7 @@ class Sources:
     ) -> None:
         self._config = config
         self._data = data
-        self._dense = dense
+        self._reference = reference
         self._run = run
         self._folder = folder
         self._progress = progress
@@ -84,7 +84,7 @@ class Sources:
     def _shrunk(self, prune: float | None) -> Source:
         compress = self._config.compress.model_copy(update={"prune": prune})
         if self._run is None or not compress.trains:
-            return Source(self._dense.path, {}, (), {})
+            return Source(self._reference.path, {}, (), {})
         from edgefair.exporters.torch_module import export_classifier
         from edgefair.training.run import load_run
         from edgefair.workflow.compression.run_steps import shrink

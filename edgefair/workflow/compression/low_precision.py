@@ -100,7 +100,7 @@ class Graphs:
         low = self._of(choice)
         said = [f"'{name}' stays in float: {why}" for name, why in list(low.left.items())[:NAMED]]
         said += [
-            f"'{name}' stays in float, as its INT8 form is wrong: {why}. Please report this error of edgefair's"
+            f"'{name}' stays in float, as its INT8 form is wrong: {why}. This is a bug in edgefair; please report it"
             for name, why in list(low.held.items())[:NAMED]
         ]
         return (*said, *low.notes)

@@ -38,13 +38,11 @@ def check_post(methods: Sequence[MethodConfig]) -> None:
     names = [item.method for item in methods]
     if len(set(names)) != len(names):
         raise UsageError(
-            f"a method is named twice in debias.post: {', '.join(names)}",
-            fix="give each one once (--post, debias.post)",
+            f"debias.post lists a method twice: {', '.join(names)}",
+            fix="list each one once (--post, debias.post)",
         )
     if names[:1] == ["threshold"] and "last-layer" in names:
-        raise UsageError(
-            "debias.post: last-layer after threshold would undo the threshold", fix="name last-layer first"
-        )
+        raise UsageError("debias.post: last-layer after threshold would undo the threshold", fix="put last-layer first")
 
 
 def apply_post(

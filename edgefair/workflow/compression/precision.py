@@ -14,7 +14,7 @@ from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.compression.recipes import for_tensorrt
-from edgefair.workflow.models.dense import Dense
+from edgefair.workflow.models.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -30,24 +30,24 @@ class Numerics:
     reduce_range: bool
 
 
-def numerics_of(config: Config, dense: Dense) -> Numerics:
+def numerics_of(config: Config, reference: Reference) -> Numerics:
     """What the config asks for, and what its targets need.
 
     Devices are asked now: later they may be busy, and what cannot be reached is found before hours are spent.
 
     Args:
-        dense: the model before compression.
+        reference: the model before compression.
 
     Raises:
         UsageError: steps that contradict.
         ModelError: a graph that cannot be quantized, or is in half precision already.
         MeasurementError: a target that cannot be reached.
     """
-    kind = _kind(config, dense.spec)
+    kind = _kind(config, reference.spec)
     if kind is None:
         return Numerics(kind, reduce_range=False)
-    model = onnx.load_model(dense.path)
-    _check_wide(model, str(dense.settings.get("model", dense.path.name)))
+    model = onnx.load_model(reference.path)
+    _check_wide(model, str(reference.settings.get("model", reference.path.name)))
     kind.check(model)
     return Numerics(kind, reduce_range=kind.needs is not None and any(_reduce_range(name) for name in config.targets))
 
@@ -59,7 +59,7 @@ def _check_wide(model: onnx.ModelProto, name: str) -> None:
         raise ModelError(
             f"'{name}' is in half precision: {narrow}",
             expected="an FP32 model, from which INT8 and FP16 are made",
-            fix="export the model in FP32, or leave --int8 and --fp16 out",
+            fix="export the model in FP32, or omit --int8 and --fp16",
         )
 
 

@@ -19,7 +19,7 @@ from edgefair.workflow.compression.steps import teacher_digest
 from edgefair.workflow.compression.trials import ValidationBench
 from edgefair.workflow.measurement.fleet import load_fleet
 
-NO_ROWS = "the recipe was judged as it is: a repair needs training and validation rows, and the data has not both"
+NO_ROWS = "the recipe was judged without repair: a repair needs both training and validation rows"
 FOLDER, LOG = "repair", "trials.jsonl"
 
 
@@ -70,7 +70,7 @@ def _digest(config: Config, candidates: Candidates) -> str:
     packages = ("onnx", "onnxruntime", *(("torch",) if config.compress.trains else ()))
     return sha256_json(
         {
-            "dense": sha256_file(candidates.dense.path),
+            "dense": sha256_file(candidates.reference.path),
             "teacher": teacher_digest(config, config.compress.distill),
             "config": config.model_dump(mode="json", exclude={"output", "project", "runs"}),
             "recipes": [recipe_of(config, name).model_dump(mode="json") for name in recipes],
@@ -105,6 +105,6 @@ def _notes(found: Repair, start: Choice) -> tuple[str, ...]:
         f"in float: {', '.join(sorted(choice.float_nodes))}": bool(choice.float_nodes),
         f"treated with {' and '.join(choice.post)}": bool(choice.post),
     }
-    said = "; ".join(text for text, made in changes.items() if made) or "the recipe as it is"
-    kept = "keeps every gate on validation rows" if found.chosen.kept else "falls short least on validation rows"
+    said = "; ".join(text for text, made in changes.items() if made) or "the recipe unchanged"
+    kept = "keeps every gate on validation rows" if found.chosen.kept else "comes closest on validation rows"
     return (f"repair, {len(found.trials)} trials: {found.ended}. What {kept}: {said}",)

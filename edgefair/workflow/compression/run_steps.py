@@ -46,8 +46,8 @@ def finetune_methods(config: Config, run: Run) -> tuple[tuple[MethodConfig, ...]
     if trained and not chosen:
         return chosen, (
             f"the fine-tune after compression is plain, though the run was trained with "
-            f"{' + '.join(item.method for item in trained)}: a plain fine-tune throws most of that fairness away; "
-            "leave debias.finetune out to keep the treatment"
+            f"{' + '.join(item.method for item in trained)}: a plain fine-tune loses most of that fairness; "
+            "omit debias.finetune to keep the debiasing"
         )
     return chosen, None
 
@@ -60,7 +60,7 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
         name: the run that is exported.
 
     Raises:
-        UsageError: steps on a model that is no run, a method of the fine-tune that is unknown or conflicts,
+        UsageError: steps on a model that is not a run, a method of the fine-tune that is unknown or conflicts,
             a first target without a clock where pruning shall reach a latency.
         ModelError: a network that a step cannot be done on, a split that saves nothing, a teacher that does not fit.
     """
@@ -70,8 +70,8 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
 
     if model is not None:
         raise UsageError(
-            f"'{model}' cannot be pruned, split, clustered or taught: what is left must be trained again, and only a "
-            "training run can be",
+            f"'{model}' cannot be pruned, split, clustered or distilled: the result needs more training, and "
+            "only a training run can be trained",
             fix="train it with `edgefair train` (model.network: package.module:factory takes your network)",
         )
     open_methods([(item.method, item.options) for item in config.debias.finetune or ()])
@@ -79,9 +79,9 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
     planned = tuple(stages(config, compress))
     if config.debias.finetune and all(stage.train is None for stage in planned):
         raise UsageError(
-            f"debias.finetune names {config.debias.finetune[0].method}, and importance {compress.importance} leaves "
-            "the weights as they are: there is no fine-tune",
-            fix="leave debias.finetune out, or use importance adversarial",
+            f"debias.finetune names {config.debias.finetune[0].method}, and importance {compress.importance} "
+            "leaves the weights unchanged: there is no fine-tune",
+            fix="omit debias.finetune, or use importance adversarial",
         )
     if name is None:
         return
@@ -132,7 +132,7 @@ def shrink(
         raise DataError(
             "the training rows have changed since the run was trained",
             expected="the rows of the run, for the fine-tune after compression",
-            fix="train it anew",
+            fix="retrain it",
         )
     work = Work(config, data, run, chosen, compress, progress)
     classifier = load_classifier(run)

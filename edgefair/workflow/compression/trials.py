@@ -99,7 +99,7 @@ class ValidationBench:
         self._fleet = load_fleet(config.targets)
         logged = jsonl.entries(log.read_bytes() if log.exists() else b"")
         self._known = {entry["key"]: entry["trial"] for entry in logged if entry.keys() >= {"key", "trial"}}
-        self._devices = self._on_each(self._dense)
+        self._devices = self._on_each(self._reference)
 
     def _on_each(self, work: Callable[[Probe, Progress], Result]) -> dict[str, Result]:
         """The work's result by target."""
@@ -112,10 +112,10 @@ class ValidationBench:
         results = on_each(self._fleet, with_probe, self._progress)
         return {profile.name: result for profile, result in zip(self._fleet, results, strict=True)}
 
-    def _dense(self, probe: Probe, told: Progress) -> _Device:
-        dense = self._candidates.dense
-        decisions = self._decisions(probe, dense.path, dense.spec, told)
-        evidence = self._evidence(decisions, decisions, dense.path)
+    def _reference(self, probe: Probe, told: Progress) -> _Device:
+        reference = self._candidates.reference
+        decisions = self._decisions(probe, reference.path, reference.spec, told)
+        evidence = self._evidence(decisions, decisions, reference.path)
         verdict = decide(evidence, self._config.policy, budget=probe.profile.budgets, today=today())
         return _Device(identity_of(probe.device), saturates_int8(probe.device), decisions, verdict)
 
@@ -177,13 +177,13 @@ class ValidationBench:
         """See `compress.search.search.Bench`. Ranked on the first target, by rows of every cell."""
         candidates, config = self._candidates, self._config
         names = candidates.graphs.nodes(choice.prune)
-        reading = candidates.dense.spec.reading
+        reading = candidates.reference.spec.reading
         if reading.kind == "label" and reading.score is None:
             # Without probabilities the effect of one layer is too small to be seen: as they come.
             return [Ranked(name, 0.0) for name in names]
         self._progress.stage("ranking layers")
         drawn = draw(self._rows, config, cells_of(config, candidates.data), RANKING_ROWS, 29)
-        spec = candidates.dense.spec
+        spec = candidates.reference.spec
         with TargetAnswers(load_profile(config.targets[0]), drawn.rows, spec) as answers:
             found = rank_nodes(
                 lambda node: candidates.graph(
@@ -205,7 +205,7 @@ class ValidationBench:
         spared = self._candidates.reduce_range or for_tensorrt(self._config)
         if spared or not any(item.saturates for item in self._devices.values()):
             return ()
-        self._progress.stage("looking for sums beyond 16 bits")
+        self._progress.stage("checking for sums beyond 16 bits")
         config, data = self._config, self._candidates.data
         cells = cells_of(config, data)
         drawn = draw(data.train, config, cells, SATURATION_ROWS, 23)

@@ -27,7 +27,7 @@ def activation_harm(subject: Subject, low: LowPrecision, seen: Drawn, seed: int,
     look = Look(
         made=audited,
         calibrated=full if subject.trained else audited,
-        batches=GraphInputs(seen.rows, subject.dense.spec, BATCH_ROWS),
+        batches=GraphInputs(seen.rows, subject.reference.spec, BATCH_ROWS),
         cell=seen.cell,
         cells=len(seen.counts),
         seed=seed,

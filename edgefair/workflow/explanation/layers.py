@@ -34,7 +34,7 @@ def layer_effects(
         ModelError: see `compress.analysis.scores.scores`.
     """
     nodes, prunable = low.nodes, set(prunable_nodes(low.prepared))
-    progress.stage(f"looking at {len(nodes)} layers")
+    progress.stage(f"analysing {len(nodes)} layers")
     steps = 2 * len(nodes) + len(prunable)
     ticks = itertools.count(1)
 
@@ -42,7 +42,7 @@ def layer_effects(
         progress.step(min(next(ticks), steps), steps, what)
 
     whole = low.convert(Precision())
-    dense, full = (scores(graph, answers, spec) for graph in (low.prepared, whole))
+    reference, full = (scores(graph, answers, spec) for graph in (low.prepared, whole))
     comparison = widest_comparison(sample, full)
     ranked = rank_nodes(
         low.alone,
@@ -63,6 +63,6 @@ def layer_effects(
         if item.node in prunable:
             tick(f"pruning {item.node}")
             weakened = without_weak_channels(low.prepared, item.node, prune_share)
-            pruned = effect(sample, dense, scores(weakened, answers, spec), comparison)
+            pruned = effect(sample, reference, scores(weakened, answers, spec), comparison)
         found.append(Effects(item.node, effect(sample, without, full, comparison), item.effect, pruned))
     return comparison, tuple(found)

@@ -16,8 +16,8 @@ from edgefair.data.dataset import DataSet
 from edgefair.errors import ModelError
 from edgefair.progress import Progress
 from edgefair.workflow.compression.steps import trained_again
-from edgefair.workflow.models.convert import dense_model
-from edgefair.workflow.models.dense import Dense
+from edgefair.workflow.models.convert import convert_model
+from edgefair.workflow.models.reference import Reference
 from edgefair.workflow.models.trained import trained_model
 
 
@@ -27,7 +27,7 @@ class Subject:
 
     Attributes:
         shown_as: how its owner knows it.
-        dense: the model before compression.
+        reference: the model before compression.
         shipped: the file of a bundle, if any of it is in low precision.
         precision: settings under `compress` that it was made with.
         recipe: how it was calibrated.
@@ -35,7 +35,7 @@ class Subject:
     """
 
     shown_as: str
-    dense: Dense
+    reference: Reference
     shipped: onnx.ModelProto | None = None
     precision: dict[str, Any] = field(default_factory=dict)
     recipe: CalibrationRecipe | None = None
@@ -62,28 +62,28 @@ def subject_of(
 
     Raises:
         UsageError: no such model, or no PyTorch.
-        ModelError: a bundle without its reference, a folder that is no bundle, or a model that gives no ONNX file.
+        ModelError: a bundle without its reference, a folder that is not a bundle, or a model that gives no ONNX file.
     """
     if run is not None:
         return Subject(f"run {run}", trained_model(config, run, to, progress))
     path = Path(str(model))
     if not path.is_dir():
-        return Subject(str(model), dense_model(config, data, str(model), weights=weights, to=to, progress=progress))
+        return Subject(str(model), convert_model(config, data, str(model), weights=weights, to=to, progress=progress))
     if not is_bundle(path):
         raise ModelError(
-            f"'{path}' is a folder and no bundle", expected="a bundle of `edgefair export`, or the file of a model"
+            f"'{path}' is a folder but not a bundle", expected="a bundle made by `edgefair export`, or a model file"
         )
     bundle = open_bundle(path)
     if bundle.reference is None:
         raise ModelError(
             f"bundle '{path}' has no FP32 reference to compare layers with",
-            fix="explain the bundle where it was exported, or the model that it was made from",
+            fix="explain the bundle where it was exported, or the model it was made from",
         )
     settings = bundle.manifest.settings
     lowered = {"int8": settings.get("int8"), "fp16": bool(settings.get("fp16"))}
     return Subject(
         str(path),
-        dense_model(config, data, str(bundle.reference), weights=None, to=to, progress=progress),
+        convert_model(config, data, str(bundle.reference), weights=None, to=to, progress=progress),
         shipped=onnx.load_model(bundle.model) if any(lowered.values()) else None,
         precision=lowered if any(lowered.values()) else {},
         recipe=_recipe(path, settings["calibration"]) if "calibration" in settings else None,

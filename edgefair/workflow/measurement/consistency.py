@@ -71,8 +71,8 @@ class SecondAsking:
             return int(np.count_nonzero(self._first != alone[0]))
         if self._depends_on_its_batch():
             raise ModelError(
-                f"'{self._model.path}' answers a row otherwise when other rows are in its batch",
-                expected="a model that decides every row by itself: a device asks for one row at a time",
+                f"'{self._model.path}' gives a different answer for a row when other rows are in its batch",
+                expected="a model that decides every row independently: a device sends one row at a time",
                 fix="export it for inference (no batch statistics, no dynamic scales over the batch)",
             )
         raise MeasurementError(
@@ -94,7 +94,7 @@ class SecondAsking:
             raise MeasurementError(
                 f"target '{self._probe.profile.name}': asked twice for {len(again)} rows of '{self._model.path}', one "
                 f"by one, the device decided {differ} of them differently",
-                expected="the same decision of the same row",
+                expected="the same decision for the same row",
                 fix="its answers are not reproducible: check its runtime, its memory and its power supply",
             )
 
@@ -126,7 +126,7 @@ class SecondAsking:
                 decision, score = read_decisions(batch, spec.reading, len(spec.classes))
             except ValueError as error:
                 raise MeasurementError(
-                    f"target '{probe.profile.name}': {error}; asked for the same rows before, it answered well"
+                    f"target '{probe.profile.name}': {error}; the same rows were answered correctly before"
                 ) from error
             decisions.append(decision)
             scores.append(np.full((len(decision), len(spec.classes)), np.nan) if score is None else score)
@@ -167,7 +167,9 @@ def unreadable(
         batch: inputs of the rows, as they were sent.
         error: why they cannot be read.
     """
-    wrong = ModelError(f"'{model.path}': {error}", fix="say how to read the output under model.output in the config")
+    wrong = ModelError(
+        f"'{model.path}': {error}", fix="describe how to read the output under model.output in the config"
+    )
     try:
         with open_target(load_profile(HERE)) as host:
             here = host.load(model.path, name="here")
@@ -177,6 +179,6 @@ def unreadable(
         return wrong
     return MeasurementError(
         f"target '{probe.profile.name}': {error}",
-        expected="what onnxruntime on this machine answers to the same rows of the same file, which can be read",
+        expected="readable outputs, as onnxruntime on this machine gives for the same rows of the same file",
         fix="the device's outputs are damaged: check its runtime, its memory and its power supply",
     )

@@ -26,7 +26,7 @@ def load_fleet(names: Sequence[str]) -> list[TargetProfile]:
         if profile.name in profiles:
             raise UsageError(
                 f"two targets have the name '{profile.name}': '{profiles[profile.name][0]}' and '{name}'",
-                fix="name each target once, or give one profile another name",
+                fix="list each target once, or rename one profile",
             )
         profiles[profile.name] = (name, profile)
     return [profile for _, profile in profiles.values()]

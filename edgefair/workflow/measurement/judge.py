@@ -133,11 +133,11 @@ def judge_record(config: Config, path: str | Path, *, progress: Progress = silen
     for name in config.policy.base_attributes:
         if name not in record.rows.sensitive:
             raise DataError(
-                f"'{path}' holds no attribute '{name}', which the policy judges",
+                f"'{path}' has no attribute '{name}', which the policy judges",
                 expected=f"one of {', '.join(record.rows.sensitive)}",
-                fix="measure again with it under data.sensitive",
+                fix="add it to data.sensitive and measure again",
             )
-    note = f"judged from the record '{shown(path, config.base)}' of {record.created}: nothing was measured now"
+    note = f"judged from the record '{shown(path, config.base)}' of {record.created}: nothing was measured anew"
     return _judge(config, dataclasses.replace(record, notes=(*record.notes, note)), command="verify", progress=progress)
 
 
@@ -243,7 +243,7 @@ def _drift_note(result: TargetResult) -> Sequence[str]:
         return ()
     notes = []
     if slowed_down(result.device.get("before_timing", {}), result.device.get("after_timing", {})):
-        notes.append(f"target '{result.target}' slowed itself down while it was timed (heat or a weak power supply)")
+        notes.append(f"target '{result.target}' throttled while it was timed (heat or a weak power supply)")
     if result.latency.drifted:
         way = "slower" if result.latency.drift > 0 else "faster"
         notes.append(

@@ -18,7 +18,7 @@ LEDGER = "edgefair.ledger.jsonl"
 # Sets that share more of the smaller one's rows than this are taken for one audit set that was drawn again. Rows are
 # shared where features, label and groups are equal, so a few of them may be other people.
 SAME_ROWS = 0.02
-# Some 200,000 verdicts; what is larger is no ledger.
+# Some 200,000 verdicts; what is larger is not a ledger.
 MOST_BYTES = 64 << 20
 LOCK_TRIES, LOCK_WAIT_S = 20, 0.1
 HASH_DIGITS = 16

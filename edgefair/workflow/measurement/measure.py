@@ -123,8 +123,8 @@ def _reference(probe: Probe, path: Path, candidate: LoadedModel) -> LoadedModel:
     if base.sha256 == candidate.sha256:
         raise UsageError(
             f"the reference '{path}' is the candidate itself (sha256 {base.sha256[:16]})",
-            expected="the model before compression: against itself a model never loses anything",
-            fix="name another file with --reference, or none",
+            expected="the model before compression: compared with itself, a model never loses anything",
+            fix="pass another file with --reference, or none",
         )
     return base
 
@@ -224,8 +224,8 @@ def _cut_texts(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:
     }
     (attribute, group), share = max(shares.items(), key=lambda item: item[1])
     return (
-        f"{int(cut.sum()):,} of {len(cut):,} audit texts are longer than the model's {tokens.length} tokens and were "
-        f"cut there; most of the rows with {attribute} = {group} ({share:.1%})",
+        f"{int(cut.sum()):,} of {len(cut):,} audit texts are longer than the model's {tokens.length} tokens and "
+        f"were truncated; most of the rows with {attribute} = {group} ({share:.1%})",
     )
 
 
@@ -263,7 +263,7 @@ def decide_rows(probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSp
     again.confirm(alone)
     note = (
         f"target '{probe.profile.name}' decides {int(np.count_nonzero(alone != decisions)):,} of {len(rows):,} rows of "
-        f"{model.name} otherwise alone than in a batch (they lie on the edge of a decision): every row was asked alone"
+        f"{model.name} differently alone than in a batch (they lie on the decision boundary): every row was run alone"
     )
     return Decided(alone, seconds + more, (note,))
 
@@ -332,9 +332,9 @@ def _times(
 ) -> tuple[dict[str, NDArray[np.int64]], str]:
     """Query times per model and, where there are none, why."""
     if not probe.profile.latency.measured:
-        return {}, f"target '{probe.profile.name}' is emulated: its clock says nothing about a device"
+        return {}, f"target '{probe.profile.name}' is emulated: its clock does not measure latency"
     if not with_latency:
-        return {}, "the latency phase was left out (--no-latency)"
+        return {}, "the latency phase was skipped (--no-latency)"
     progress.stage("timing")
     pool = next(rows.inputs(spec, rows.batch_rows(spec, LATENCY_POOL)))
     names = [candidate.name] if reference is None else [reference.name, candidate.name]

@@ -230,7 +230,7 @@ def load_record(path: Path) -> Record:
             check_ids(record.rows.ids)
     except (ValueError, KeyError, RecursionError) as error:
         raise DataError(
-            f"'{path}' is no record: {' '.join(str(error).split())}",
+            f"'{path}' is not a record: {' '.join(str(error).split())}",
             expected="a file that `edgefair verify --record` wrote",
             fix="measure again with this version of edgefair",
         ) from error
@@ -261,7 +261,7 @@ def _check(record: Record) -> None:
     """
     rows, classes = record.rows.audit.rows, len(record.rows.classes)
     if not record.targets or not rows or len(set(record.rows.classes)) < max(2, classes):
-        raise ValueError("it holds no target, no rows, or not two different classes")
+        raise ValueError("it has no target, no rows, or fewer than two different classes")
     columns: Sequence[NDArray[Any] | None] = [
         record.rows.label,
         *(column.codes for column in record.rows.sensitive.values()),
@@ -270,19 +270,19 @@ def _check(record: Record) -> None:
         *(target.reference_decision for target in record.targets),
     ]
     if any(column is not None and column.shape != (rows,) for column in columns):
-        raise ValueError(f"its columns have not {rows} rows each")
+        raise ValueError(f"not all of its columns have {rows} rows")
     sketch = record.rows.sketch
     if not 0 < len(sketch) <= min(rows, SKETCH_ROWS) or not all(isinstance(row, int) and row >= 0 for row in sketch):
         raise ValueError("it holds no sketch of its rows")
     if len({target.target for target in record.targets}) < len(record.targets):
-        raise ValueError("two of its targets have one name")
+        raise ValueError("two of its targets have the same name")
     for target in record.targets:
         decided = [record.rows.label, target.decision]
         decided += [] if target.reference_decision is None else [target.reference_decision]
         if any(column.min() < 0 or column.max() >= classes for column in decided):
             raise ValueError(f"a label or a decision is none of {classes} classes")
         if target.own_reference and not np.array_equal(target.decision, decided[-1]):
-            raise ValueError(f"target '{target.target}' decided otherwise with the reference, which is the same file")
+            raise ValueError(f"target '{target.target}' decided differently with the reference, which is the same file")
         _check_times(target)
 
 
@@ -293,6 +293,6 @@ def _check_times(target: TargetRecord) -> None:
         ValueError: they are not.
     """
     if not target.times and not target.not_timed:
-        raise ValueError(f"it has no query times of target '{target.target}' and does not say why")
+        raise ValueError(f"it has no query times for target '{target.target}' and no reason")
     if target.times:
         check_times(target.times, {"candidate", *target.times})

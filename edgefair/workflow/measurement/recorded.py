@@ -62,7 +62,7 @@ def record_facts(text: str) -> dict[str, Any]:
 
 
 def _no_number(constant: str) -> NoReturn:
-    raise ValueError(f"it holds {constant}, which is no number")
+    raise ValueError(f"it holds {constant}, which is not a number")
 
 
 def integers(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.int64]:
@@ -85,5 +85,5 @@ def text_column(arrays: Mapping[str, NDArray[Any]], name: str, *, least: int) ->
     codes, values = integers(arrays, f"codes/{name}"), arrays[f"values/{name}"]
     texts = tuple(values.tolist()) if values.dtype.kind == "U" and values.ndim == 1 else ()
     if len(set(texts)) < len(values.ravel()) or not ((codes >= least) & (codes < len(texts))).all():
-        raise ValueError(f"'{name}' is no column of text")
+        raise ValueError(f"'{name}' is not a text column")
     return Categories(texts, codes.astype(np.int32))

@@ -30,8 +30,8 @@ from edgefair.targets.loaded import UnlikeFileError
 from edgefair.targets.loaded import read_model as read_whole
 from edgefair.training.factories import call_factory
 from edgefair.training.settings import ModelConfig, OutputConfig, PictureConfig
-from edgefair.workflow.models.dense import Dense
 from edgefair.workflow.models.infer_spec import foreign_spec
+from edgefair.workflow.models.reference import Reference
 from edgefair.workflow.models.spec import check_classes, spec_of
 
 if TYPE_CHECKING:
@@ -82,15 +82,15 @@ def check_no_rows(path: Path) -> None:
     """
     if path.suffix.lower() in READERS and path.is_file():
         raise ModelError(
-            f"'{path}' holds rows, and no model",
+            f"'{path}' holds rows, not a model",
             expected=f"a bundle, or {KINDS}",
-            fix=f"name the model, and the rows with --data {shlex.quote(str(path))}",
+            fix=f"pass the model as the argument, and the rows with --data {shlex.quote(str(path))}",
         )
 
 
-def dense_model(
+def convert_model(
     config: Config, data: DataSet, name: str, *, weights: Path | None, to: Path, progress: Progress
-) -> Dense:
+) -> Reference:
     """Convert a model to the FP32 ONNX file `to`. Nothing is unpickled.
 
     Args:
@@ -115,7 +115,7 @@ def dense_model(
     spec = spec_of(loaded, lambda found: foreign_spec(found, data, made.config), data.classes)
     set_spec(made.graph, spec)
     onnx.save_model(made.graph, to)
-    return Dense(spec, to, {"model": _shown(config, name), "files": made.digests()})
+    return Reference(spec, to, {"model": _shown(config, name), "files": made.digests()})
 
 
 def _shown(config: Config, name: str) -> str:
@@ -127,7 +127,7 @@ def spec_here(config: Config, data: DataSet, path: Path) -> ModelSpec:
     """How an .onnx file is fed and read, as it says itself; a shape that it leaves open is worked out by onnxruntime.
 
     Raises:
-        ModelError: it is no model, or nothing says how it is fed.
+        ModelError: it is not a model, or nothing says how it is fed.
     """
     model = LoadedModel.unloaded(read_whole(path), path=path)
     shapes = [item["shape"] for item in (*model.inputs, *model.outputs)]
@@ -138,7 +138,7 @@ def spec_here(config: Config, data: DataSet, path: Path) -> ModelSpec:
 def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -> _Converted:
     path = Path(name)
     if weights is not None and path.suffix in SUFFIXES:
-        raise UsageError(f"'{name}' has its weights inside", fix="leave --weights out")
+        raise UsageError(f"'{name}' contains its weights", fix="omit --weights")
     if path.suffix == ".onnx":
         from edgefair.exporters.checked import read_model
         from edgefair.graphs.external import external_files
@@ -159,7 +159,7 @@ def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -
             return _factory(config.model, data, name, weights)
     except ImportError as error:
         raise missing_extra("this model", "torch", error) from error
-    raise UsageError(f"'{name}' is no model that can be converted", expected=KINDS)
+    raise UsageError(f"'{name}' has an unsupported model format", expected=KINDS)
 
 
 def _hugging_face(model: ModelConfig, data: DataSet, folder: Path) -> _Converted:
@@ -177,7 +177,7 @@ def _hugging_face(model: ModelConfig, data: DataSet, folder: Path) -> _Converted
         digest = sha256_file(hub.tokenizer)
         if digest != column.tokenizer.sha256:
             raise ModelError(
-                f"the tokenizer of '{folder}' (sha256 {digest[:12]}...) is not that of data.tokenizer",
+                f"the tokenizer of '{folder}' (sha256 {digest[:12]}...) differs from that of data.tokenizer",
                 expected=f"sha256 {column.tokenizer.sha256[:12]}..., '{column.tokenizer.path}'",
                 fix=f"set data.tokenizer: {folder}",
             )
@@ -197,7 +197,8 @@ def _picture_config(folder: Path, settings: dict[str, Any]) -> PictureConfig:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ModelError(
-            f"the preprocessing of '{folder}' cannot be repeated on a device: {first['loc'][0]} is {first['input']!r}",
+            f"the preprocessing of '{folder}' cannot be reproduced on a device: {first['loc'][0]} is "
+            f"{first['input']!r}",
             expected=first["msg"],
         ) from error
 
@@ -217,7 +218,7 @@ def _factory(model: ModelConfig, data: DataSet, name: str, weights: Path | None)
     from edgefair.training.checkpoint import load_weights
 
     if weights is None:
-        raise UsageError(f"'{name}' makes a torch module, and nothing says which weights it has", fix="give --weights")
+        raise UsageError(f"'{name}' makes a torch module, and no weights are given", fix="give --weights")
     load_weights(weights, made)
     example = torch.zeros((2, *shape), dtype=getattr(torch, dtype))
     return _Converted(export_network(made, (example,), (input_name,)), model, files=(weights,))

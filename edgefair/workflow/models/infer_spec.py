@@ -85,8 +85,8 @@ def _picture(model: LoadedModel, item: dict[str, Any], column: str, config: Mode
     """A picture input [rows, channels, height, width] or [rows, height, width, channels]."""
     if "picture" not in config.model_fields_set:
         raise ModelError(
-            f"'{model.path}' carries no edgefair spec, and nothing says how pictures become its input",
-            expected="the preprocessing that it was trained with",
+            f"'{model.path}' carries no edgefair spec, and how pictures become its input is not specified",
+            expected="the preprocessing it was trained with",
             fix="declare model.picture: height, width, mean and std (shorter or stretched, for a centre)",
         )
     picture, shape = config.picture, item["shape"]
@@ -155,17 +155,17 @@ def _matrix(model: LoadedModel, name: str, data: DataSet) -> InputSpec:
 def _reading(model: LoadedModel, classes: tuple[str, ...], config: OutputConfig | None) -> Reading:
     by_name = {item["name"]: item for item in model.outputs}
     if not by_name:
-        raise ModelError(f"'{model.path}' has no outputs", expected="an output that decisions are read from")
+        raise ModelError(f"'{model.path}' has no outputs", expected="an output to read decisions from")
     if config is not None:
         name = config.name or next(iter(by_name))
         if config.name is None and len(by_name) > 1:
-            raise ModelError(f"'{model.path}' has outputs {', '.join(by_name)}", fix="say which: model.output.name")
+            raise ModelError(f"'{model.path}' has outputs {', '.join(by_name)}", fix="specify which: model.output.name")
         values = _label_values(model, name, classes, config.values) if config.kind == "label" else None
         return Reading(output=name, kind=config.kind, threshold=config.threshold, values=values)
     if len(by_name) > 1:
         raise ModelError(
             f"'{model.path}' has outputs {', '.join(by_name)} and carries no edgefair spec",
-            fix="say which to read and how: model.output.name and model.output.kind",
+            fix="specify which to read and how: model.output.name and model.output.kind",
         )
     name, item = next(iter(by_name.items()))
     if item["type"] in INTEGER:
@@ -173,9 +173,9 @@ def _reading(model: LoadedModel, classes: tuple[str, ...], config: OutputConfig 
     if len(item["shape"]) == 2 and item["shape"][1] == len(classes):
         return Reading(output=name, kind="logits")
     raise ModelError(
-        f"output '{name}' of '{model.path}' is {item['type']} {item['shape']} for {len(classes)} classes: it could be "
-        "read in more than one way",
-        fix="say what it holds: model.output.kind (logit, probability, ...) in the config",
+        f"output '{name}' of '{model.path}' is {item['type']} {item['shape']} for {len(classes)} classes: which "
+        "is ambiguous",
+        fix="specify what it holds: model.output.kind (logit, probability, ...) in the config",
     )
 
 
@@ -186,15 +186,16 @@ def _label_values(
     kind = next((item["type"] for item in model.outputs if item["name"] == name), None)
     if kind == "tensor(string)":
         raise ModelError(
-            f"output '{name}' of '{model.path}' holds texts, and devices answer with numbers alone",
-            fix="read another of its outputs (model.output.name), or convert the model with labels of whole numbers",
+            f"output '{name}' of '{model.path}' holds text, and devices return numbers only",
+            fix="read another of its outputs (model.output.name), or convert the model with integer labels",
         )
     held = [whole_number(value) for value in classes]
     if said is None:
         if held == [*range(len(classes))] or not any(number is not None for number in held):
             return None
         raise ModelError(
-            f"output '{name}' of '{model.path}' holds whole numbers, and so are the classes: {', '.join(classes)}",
+            f"output '{name}' of '{model.path}' holds whole numbers, and the classes are whole numbers too: "
+            f"{', '.join(classes)}",
             expected="a config that says whether they are the classes' values or positions (0 is the first class)",
             fix="set model.output: {name: NAME, kind: label, values: classes}, or `values: positions`".replace(
                 "NAME", name
@@ -207,7 +208,7 @@ def _label_values(
     if None in numbers or len(numbers) != len(classes) or len(set(numbers)) != len(classes):
         raise ModelError(
             f"model.output.values gives {', '.join(values)} for the classes {', '.join(classes)}",
-            expected="another whole number for each class, in their order",
+            expected="a different whole number for each class, in order",
             fix="list them: model.output.values: [1, 2, ...]",
         )
     return values

@@ -23,9 +23,9 @@ def is_original(path: Path, *, claimed: bool = False) -> bool:
     operator = _low_precision(path)
     if operator is not None and claimed:
         raise UsageError(
-            f"'{path}' is said to be uncompressed, and holds the operator {operator}",
-            expected="a model in float",
-            fix="name the model before compression with --reference",
+            f"'{path}' was passed with --uncompressed, but contains the operator {operator}",
+            expected="a float model",
+            fix="pass the model before compression with --reference",
         )
     return operator is None
 

@@ -27,7 +27,7 @@ def hold_run(folder: Path, progress: Progress, *, wait: bool = False) -> Iterato
     """
 
     def waiting() -> None:
-        progress.stage(f"waiting for another command that works in {folder.name}")
+        progress.stage(f"waiting for another command that is using {folder.name}")
 
     with ExitStack() as stack:
         try:
@@ -36,14 +36,14 @@ def hold_run(folder: Path, progress: Progress, *, wait: bool = False) -> Iterato
             held = stack.enter_context(hold(lock, waiting=waiting if wait else None))
         except BlockingIOError as error:
             raise UsageError(
-                f"another command works on '{folder}' at this moment",
-                expected="one command at a time for a run: the last one would replace what the other has written",
-                fix="wait until it has ended, or choose another --name",
+                f"another command is using '{folder}'",
+                expected="one command at a time per run: the last one would overwrite the other's results",
+                fix="wait for it to finish, or choose another --name",
             ) from error
         except OSError as error:
             raise UsageError(f"cannot write to '{folder.parent}': {error.strerror}", fix="change `runs:`") from error
         if not held:
-            progress.stage(f"no locks on this file system: let no other command work in {folder.name}")
+            progress.stage(f"this file system has no locks: run no other command in {folder.name}")
         yield
 
 
@@ -60,12 +60,12 @@ def choose_run(config: Config, name: str | None) -> str:
     if name is None:
         raise UsageError(
             f"'{folder}' holds {len(finished)} finished runs" + (f": {', '.join(finished)}" if finished else ""),
-            fix="name one with --run" if finished else "train one with `edgefair train`",
+            fix="choose one with --run" if finished else "train one with `edgefair train`",
         )
     if name not in finished:
         raise UsageError(
             f"no finished run '{name}' in '{folder}'{did_you_mean(name, finished)}",
             expected=f"one of {', '.join(finished)}" if finished else None,
-            fix="an interrupted run goes on with `edgefair train`",
+            fix="resume an interrupted run with `edgefair train`",
         )
     return name

@@ -15,11 +15,11 @@ from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.workflow.models.runs import choose_run
 
 UNKNOWN = (
-    "which rows trained this model is not known beyond the training rows of this config: the audit rows were compared "
-    "with those alone"
+    "which rows trained this model is unknown beyond the training rows of this config: the audit rows were "
+    "compared with those only"
 )
 NONE_KNOWN = (
-    "which rows trained this model is not known, and this config has no training rows to compare the audit rows with"
+    "which rows trained this model is unknown, and this config has no training rows to compare the audit rows with"
 )
 
 
@@ -79,7 +79,7 @@ class Seen:
         brought = read_seen(bundle.seen_rows)
         if brought[0].columns != own.columns:
             raise ModelError(
-                f"'{bundle.seen_rows}' is of a model that sees {', '.join(brought[0].columns)}",
+                f"'{bundle.seen_rows}' belongs to a model that sees {', '.join(brought[0].columns)}",
                 expected=f"the features of '{bundle.model}': {', '.join(own.columns)}",
                 fix="export the bundle again",
             )
@@ -114,7 +114,7 @@ def check_rows(config: Config, data: DataSet, seen: Seen) -> tuple[str, ...]:
         rule=config.data.equal_rows,
     )
     copies = data.shares["copies_left_out"]
-    left_out = f"{copies:,} audit rows are copies of others (data.equal_rows: once) and were left out"
+    left_out = f"{copies:,} audit rows are copies of others (data.equal_rows: once) and were dropped"
     notes = [*shared, equal.note, left_out if copies else None]
     return (*(note for note in notes if note is not None), *seen.notes)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from edgefair.config import Config
 from edgefair.errors import missing_extra
 from edgefair.progress import Progress
-from edgefair.workflow.models.dense import Dense
+from edgefair.workflow.models.reference import Reference
 
 
-def trained_model(config: Config, name: str, to: Path, progress: Progress) -> Dense:
+def trained_model(config: Config, name: str, to: Path, progress: Progress) -> Reference:
     """The FP32 ONNX file of a training run, written to `to`.
 
     Raises:
@@ -27,4 +27,4 @@ def trained_model(config: Config, name: str, to: Path, progress: Progress) -> De
     run = load_run(config.run_path(name))
     to.parent.mkdir()
     export_classifier(load_classifier(run), run.spec, run.array_shapes, to)
-    return Dense(run.spec, to, {"run": name, "training": run.settings})
+    return Reference(run.spec, to, {"run": name, "training": run.settings})

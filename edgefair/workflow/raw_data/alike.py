@@ -48,9 +48,9 @@ def alike(section: Mapping[str, Any], columns: Mapping[str, Column], features: C
     if cell is None:
         return None
     return (
-        f"{repeated:,} of {len(rows):,} rows repeat another one in every feature, label and group, most among {cell}: "
-        "say --equal-rows people if different people share their answers, or --equal-rows once if they are copies, of "
-        "which one is judged"
+        f"{repeated:,} of {len(rows):,} rows repeat another one in every feature, label and group, most among "
+        f"{cell}: use --equal-rows people if different people share their answers, or --equal-rows once if they "
+        "are copies, of which one is judged"
     )
 
 

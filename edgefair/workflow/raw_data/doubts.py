@@ -31,23 +31,24 @@ def facts_beside(labels: Categories | None, name: str, column: Column) -> Column
 
 
 def doubts(found: ColumnFacts) -> Iterator[Obstacle]:
-    """Why a column is no feature as it is."""
+    """Why a column is not a feature as it is."""
     name = found.name
     if found.kind == "arrays" and found.missing:
         yield Obstacle(f"'{name}' has no finite number in {found.missing:,} of {found.rows:,} rows", name)
     elif found.infinite:
         yield Obstacle(f"'{name}' is infinite in {found.infinite:,} of {found.rows:,} rows", name)
     elif found.constant:
-        yield Obstacle(f"'{name}' says the same of every row", name)
+        yield Obstacle(f"'{name}' has the same value in every row", name)
     elif found.kind == "dates":
         yield Obstacle(
-            f"'{name}' holds dates, and a model would learn each as a word: write numbers such as days", name
+            f"'{name}' holds dates, and a model would learn each as a category: convert them to numbers such as days",
+            name,
         )
     elif found.names_rows:
         valued = found.rows - found.missing
-        why = f"for {found.evidence}" if found.evidence else "and the shipped file would hold them"
+        why = f"for {found.evidence}" if found.evidence else "and the shipped file would contain them"
         yield Obstacle(
-            f"'{name}' has {found.distinct:,} different values in {valued:,} rows: it names rows, {why}. Say --id "
+            f"'{name}' has {found.distinct:,} different values in {valued:,} rows: it identifies rows, {why}. Use --id "
             f"{shlex.quote(name)} if it is a row's id, --subject if a person's",
             name,
         )
@@ -56,7 +57,7 @@ def doubts(found: ColumnFacts) -> Iterator[Obstacle]:
 def telling(found: ColumnFacts) -> Obstacle:
     """That a column gives the label away."""
     return Obstacle(
-        f"'{found.name}' alone tells the label (balanced accuracy {found.tells:.2f}): leave it out if it is written "
-        "down after the outcome",
+        f"'{found.name}' alone predicts the label (balanced accuracy {found.tells:.2f}): exclude it if it is "
+        "recorded after the outcome",
         found.name,
     )

@@ -36,9 +36,9 @@ class ObstaclesError(DataError):
         exclude = [item.exclude for item in obstacles if item.exclude is not None]
         flags = " ".join(f"--exclude {shlex.quote(name)}" for name in exclude)
         super().__init__(
-            f"'{source}' cannot be used as it is: {len(obstacles)} "
+            f"'{source}' cannot be used as is: {len(obstacles)} "
             f"{'thing stands' if len(obstacles) == 1 else 'things stand'} in the way",
-            fix=f"add {flags}, or mend these columns" if exclude else None,
+            fix=f"add {flags}, or fix these columns" if exclude else None,
         )
         self._listed = tuple(f"  {item.found}" for item in obstacles)
 
@@ -124,13 +124,11 @@ def too_many_groups(name: str, present: tuple[str, ...]) -> Obstacle | None:
     """A sensitive column that has values rather than groups."""
     if len(present) <= MOST_GROUPS:
         return None
-    hint = f"put them together with data.merge, or leave '{name}' out of --sensitive"
+    hint = f"merge them with data.merge, or leave '{name}' out of --sensitive"
     if all(value.lstrip("-").isdigit() for value in present):
         ordered = sorted(map(int, present))
         edges = sorted({ordered[len(ordered) * part // 4] for part in (1, 2, 3)})
-        hint = (
-            f"make ranges of it: --bin {name}={','.join(map(str, edges))}, with the bounds that mean something to you"
-        )
+        hint = f"bin it: --bin {name}={','.join(map(str, edges))}, with meaningful bounds"
     return Obstacle(f"sensitive '{name}' has {len(present)} values, more than {MOST_GROUPS} groups: {hint}")
 
 
@@ -163,14 +161,16 @@ def _label(section: Mapping[str, Any], column: Column) -> Iterator[Obstacle]:
         yield Obstacle(f"label '{name}' is empty in {labels.missing():,} rows: remove these rows")
     present = labels.present
     if len(present) < 2:
-        yield Obstacle(f"label '{name}' has one value only: {_some(present)}")
+        yield Obstacle(f"label '{name}' has only one value: {_some(present)}")
     elif positive is not None and positive not in present:
-        yield Obstacle(f"label '{name}' never is '{positive}'{did_you_mean(positive, present)}: it is {_some(present)}")
+        yield Obstacle(f"label '{name}' is never '{positive}'{did_you_mean(positive, present)}: it is {_some(present)}")
     elif positive is None and len(present) == 2:
-        yield Obstacle(f"label '{name}' is {_some(present)}: say which one is class 1, as --positive '{present[1]}'")
+        yield Obstacle(
+            f"label '{name}' is {_some(present)}: specify which one is class 1, as --positive '{present[1]}'"
+        )
     elif positive is not None and len(present) > 2:
         yield Obstacle(
-            f"label '{name}' has {len(present)} values, and --positive is for two: {_some(present)}. Leave it out, or "
+            f"label '{name}' has {len(present)} values, and --positive needs two: {_some(present)}. Omit it, or "
             "write a column of two values"
         )
 
@@ -186,7 +186,7 @@ def _other_labels(section: Mapping[str, Any], column: Column, table: RawTable) -
     if other:
         yield Obstacle(
             f"label '{section['label']}' is {_some(other)} in '{section['audit']}' alone, and {_some(known)} in "
-            f"'{table.path.name}': write both files alike"
+            f"'{table.path.name}': use the same values in both files"
         )
 
 
@@ -208,7 +208,9 @@ def _sensitive(name: str, column: Column, *, binned: bool) -> Iterator[Obstacle]
     if groups.missing():
         yield _no_group(name, groups.missing())
     if len(groups.present) < 2:
-        yield Obstacle(f"sensitive '{name}' has one value only: {_some(groups.present)}; nobody to compare it with")
+        yield Obstacle(
+            f"sensitive '{name}' has only one value: {_some(groups.present)}; there is no group to compare it with"
+        )
     many = too_many_groups(name, groups.present)
     if many is not None and not binned:
         yield many
@@ -217,7 +219,7 @@ def _sensitive(name: str, column: Column, *, binned: bool) -> Iterator[Obstacle]
 def _no_group(name: str, rows: int) -> Obstacle:
     return Obstacle(
         f"sensitive '{name}' is empty in {rows:,} rows: write a value such as 'unknown' into them, so that these "
-        "people are counted, or remove them and say so"
+        "people are counted, or remove them and document it"
     )
 
 
@@ -230,8 +232,8 @@ def _identity(section: Mapping[str, Any], columns: Mapping[str, Column]) -> Iter
         yield ids
     elif len(ids.present) < len(ids):
         yield Obstacle(
-            f"id '{name}' has {len(ids.present):,} different values in {len(ids):,} rows: if it names a person with "
-            f"several rows, say --subject {name}"
+            f"id '{name}' has {len(ids.present):,} different values in {len(ids):,} rows: if it identifies a "
+            f"person with several rows, use --subject {name}"
         )
 
 
@@ -253,8 +255,8 @@ def _split(section: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterato
         yield Obstacle(
             f"split '{name}' is {_some(values.present)}"
             + (f", and empty in {values.missing():,} rows" if values.missing() else "")
-            + ": it must say train, validation or test, and both train and test. Rename the values; or leave --split "
-            "out, and list them under data.split by hand"
+            + ": its values must be train, validation or test, with both train and test. Rename the values; or "
+            "omit --split, and list them under data.split by hand"
         )
 
 

@@ -70,7 +70,7 @@ def from_table(path: Path, keys: Mapping[str, Any], *, base: Path) -> Draft:
     if numbers:
         found["missing"] = STAND_IN
         remarks.append(
-            f"missing numbers: the {STAND_IN} of the training rows stands in, inside the exported file (data.missing; "
+            f"missing numbers: the {STAND_IN} of the training rows is imputed, inside the exported file (data.missing; "
             f"or mean, or refuse): {_shares(numbers)}"
         )
     if others:
@@ -78,8 +78,8 @@ def from_table(path: Path, keys: Mapping[str, Any], *, base: Path) -> Draft:
     telling = [f"{_quoted(item.name)} {item.tells:.2f}" for item in facts if item.telling]
     if telling:
         remarks.append(
-            f"each of these alone tells the label (balanced accuracy): {', '.join(telling)}. What is written down "
-            "after the outcome is no feature: add it to data.exclude"
+            f"each of these alone predicts the label (balanced accuracy): {', '.join(telling)}. What is "
+            "recorded after the outcome is not a feature: add it to data.exclude"
         )
     return Draft(found, intersections, tuple(remarks))
 
@@ -170,7 +170,7 @@ def _ranges(name: str, table: RawTable, edges: Sequence[int]) -> dict[str, list[
     other = next((text for text, number in numbers.items() if number is None), None)
     if other is not None:
         raise UsageError(
-            f"--bin {name}: '{other}' is no whole number",
+            f"--bin {name}: '{other}' is not a whole number",
             fix="write a column of ranges into the file, and name that one",
         )
     bounds = sorted(set(edges))

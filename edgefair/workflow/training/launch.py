@@ -61,7 +61,7 @@ def launch(arguments: Sequence[str], processes: int | None) -> int:
         if failure.exitcode <= 0:
             raise MeasurementError(
                 f"process {failure.local_rank} of the training was killed by signal {-failure.exitcode}",
-                fix="give the same command again: training goes on after its last whole epoch",
+                fix="re-run to resume from the last completed epoch",
             ) from error
         return failure.exitcode
     return 0

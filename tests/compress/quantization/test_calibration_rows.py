@@ -129,9 +129,9 @@ def test_too_few_rows_are_refused_and_a_cell_with_few_is_told():
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        ("name: a\nruntime: tensorrt\n", "go together"),
-        ("name: a\nactivations: int8-symmetric\n", "go together"),
-        ("name: a\npercentile: 99.9\n", "goes with `method: percentile`"),
+        ("name: a\nruntime: tensorrt\n", "need each other"),
+        ("name: a\nactivations: int8-symmetric\n", "need each other"),
+        ("name: a\npercentile: 99.9\n", "needs `method: percentile`"),
         ("name: a\nmethod: percentile\npercentile: 0\n", "percentile"),
         ("name: a\nweight_bits: 3\n", "weight_bits"),
     ],

@@ -88,9 +88,9 @@ def branch(name):
 
 
 REFUSED = {
-    "is quantized already: node 'q' is a QuantizeLinear": with_node(node("QuantizeLinear", ["y", "b0"], ["z"], "q")),
-    "is quantized already: node 'c' is a QLinearConv": with_node(node("QLinearConv", ["y"] * 8, ["z"], "c")),
-    "is quantized already: node 'm' is a MatMulInteger": with_node(node("MatMulInteger", ["y", "y"], ["z"], "m")),
+    "is already quantized: node 'q' is a QuantizeLinear": with_node(node("QuantizeLinear", ["y", "b0"], ["z"], "q")),
+    "is already quantized: node 'c' is a QLinearConv": with_node(node("QLinearConv", ["y"] * 8, ["z"], "c")),
+    "is already quantized: node 'm' is a MatMulInteger": with_node(node("MatMulInteger", ["y", "y"], ["z"], "m")),
     "has control flow: node 'i' is an If": with_node(
         node("If", ["t"], ["z"], "i", then_branch=branch("a"), else_branch=branch("b"))
     ),

@@ -254,7 +254,7 @@ def test_a_layer_behind_which_a_view_has_a_fixed_size_stays_whole():
     assert plan["whole"] == ["second"]
     assert other.network.second.out_channels == 8
     assert other.network.first.out_channels == other.network.second.in_channels < 8
-    with pytest.raises(ModelError, match="second must stay whole"):
+    with pytest.raises(ModelError, match="second must keep all channels"):
         Prune(0.95).check(classifier_of(Fixed(), (3, 4, 4)))
 
 
@@ -327,7 +327,7 @@ def test_layers_whose_groups_would_lose_different_channels_stay_whole():
 
 
 def test_a_gate_and_groups_are_named_without_blaming_a_view():
-    with pytest.raises(ModelError, match="first must stay whole") as caught:
+    with pytest.raises(ModelError, match="first must keep all channels") as caught:
         Prune(0.5).check(classifier_of(Gated(), (3, 8, 8)))
     assert "equal parts" in str(caught.value)
 

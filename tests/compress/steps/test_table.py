@@ -66,7 +66,7 @@ def test_a_latency_is_reached_on_a_target_with_a_clock_only():
     asked = asking_for("prune", measure="latency")
     (stage,) = Prune.from_config(asked, project(has_clock=True))
     assert stage.settings["target"] == "board"
-    with pytest.raises(UsageError, match="'board' has no clock"):
+    with pytest.raises(UsageError, match="'board' does not measure latency"):
         list(Prune.from_config(asked, project()))
 
 

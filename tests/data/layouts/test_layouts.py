@@ -57,7 +57,7 @@ def test_a_folder_that_is_absent_or_a_file_is_an_error(tmp_path):
 
 
 def test_a_folder_without_a_usable_picture_is_an_error_that_says_why(tmp_path):
-    with pytest.raises(DataError, match="has no usable picture of utkface: it has none at all"):
+    with pytest.raises(DataError, match="has no usable picture of utkface: it has none"):
         read_layout("utkface", tmp_path)
     utkface(tmp_path, ["26_0.jpg", "27_0.jpg"])
     with pytest.raises(DataError, match=r"2 the name lacks a field, as 'UTKFace/26_0.jpg'"):

@@ -70,7 +70,7 @@ def adversarial(
     which falls to what is asked for, and gates shut as channels leave, in whole steps of `round_to`. One step of D
     alternates with one of the network (in the spirit of Zhang, Wang et al., ICCV 2023). D is `debias.Adversarial`'s.
 
-    The budget is no term of the loss: as one it starved the first layers, where a channel costs most. Its gradient
+    The budget is not a term of the loss: as one it starved the first layers, where a channel costs most. Its gradient
     would be the same in every step, beside that of a trained network's loss, which is small and changes its sign.
 
     Raises:

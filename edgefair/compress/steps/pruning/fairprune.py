@@ -43,7 +43,7 @@ def fairprune(
         raise UsageError(f"beta is {beta}", expected="above 0")
     samples = draw(context.rows.cells, context.seed)
     if len(samples) < 2:
-        raise DataError("every training row is of one group", expected="two groups or more, for fairprune")
+        raise DataError("all training rows belong to one group", expected="two groups or more, for fairprune")
     found = [gauss_newton_diagonal(classifier, context, sample) for sample in samples]
     worst = max(range(len(samples)), key=lambda group: found[group][1])
     weights = dict(classifier.network.named_parameters())

@@ -113,7 +113,9 @@ def batch_gradients(
         loss = row_loss(classifier.network(features), context.rows.cells.label[sample.index[piece]]) @ weight[piece]
         gradients = torch.autograd.grad(loss, list(named.values()), materialize_grads=True)
         if not torch.isfinite(loss) or not all(bool(torch.isfinite(g).all()) for g in gradients):
-            raise ModelError("the loss of the model or its gradient is not finite", fix="train it anew, more slowly")
+            raise ModelError(
+                "the loss of the model or its gradient is not finite", fix="retrain it with a lower learning rate"
+            )
         yield dict(zip(named, gradients, strict=True))
 
 

@@ -77,7 +77,7 @@ class Prune(Step):
             return
         if compress.measure == "latency" and not project.has_clock:
             raise UsageError(
-                f"pruning shall reach a latency, and the first target '{project.target}' has no clock to believe",
+                f"pruning aims at a latency, and the first target '{project.target}' does not measure latency",
                 fix="prune by macs or parameters, or put a target first that measures latency",
             )
         options: dict[str, Any] = {
@@ -163,7 +163,7 @@ class Prune(Step):
         left = _left(classifier, units, scores, kept)
         with torch.no_grad():
             if not bool(torch.isfinite(left.network(example_features(left))).all()):
-                raise ModelError("the pruned network gives numbers that are not finite")
+                raise ModelError("the pruned network gives non-finite numbers")
         return {
             "ratio": self.ratio,
             "scope": self.scope,
@@ -198,13 +198,13 @@ class Prune(Step):
         if not plan["whole"]:
             return (what,)
         whole = named(plan["whole"])
-        return (what, f"pruning left whole, because the forward pass expects all of their channels: {whole}")
+        return (what, f"pruning skipped, because the forward pass expects all of their channels: {whole}")
 
     def _wanted(self, units: Sequence[Unit], scores: Sequence[Tensor], share: float) -> list[float]:
         return wanted(units, scores, share, scope=self.scope, round_to=self.round_to)
 
     def _too_far(self, least: float, target: float, whole: Sequence[str]) -> ModelError:
-        kept_whole = f"; {', '.join(whole[:5])} must stay whole" if whole else ""
+        kept_whole = f"; {', '.join(whole[:5])} must keep all channels" if whole else ""
         return ModelError(
             f"pruning ends at {least:,.4g} {WORDS[self.measure]}, with {MOST:.0%} of the channels gone{kept_whole}",
             expected=f"at most {target:,.4g}, {1 - self.ratio:.0%} of the original",
@@ -220,7 +220,7 @@ def _costs(classifier: Classifier) -> dict[str, Callable[[Classifier], float]]:
 def _clock(context: Context) -> Callable[[Classifier], float]:
     if context.latency_ms is None:
         raise UsageError(
-            "the latency that pruning shall reach cannot be measured: the first target has no clock to believe",
+            "the latency that pruning aims at cannot be measured: the first target does not measure latency",
             fix="prune by macs or parameters, or put a target first that measures latency",
         )
     return context.latency_ms

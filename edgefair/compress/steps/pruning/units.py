@@ -132,9 +132,9 @@ def find_units(network: nn.Module, example: Tensor) -> tuple[list[Unit], list[st
     if not found:
         raise ModelError(
             "the network cannot be pruned: "
-            + (f"{', '.join(whole[:5])} must stay whole, as other parts count on all channels" if whole else ONE_LAYER),
-            expected="layers before the last one whose channels can leave: nothing behind them that recurs, joins them "
-            "in groups, takes them apart into equal parts, or has a fixed number of channels",
+            + (f"{', '.join(whole[:5])} must keep all channels, as other parts depend on them" if whole else ONE_LAYER),
+            expected="layers before the last one whose channels can be removed: nothing after them that is "
+            "recurrent or grouped, splits them into equal parts, or has a fixed number of channels",
             fix="write views with -1 or flatten() in place of numbers of channels; or compress by low_rank or int8",
         )
     return found, whole

@@ -10,7 +10,7 @@ from edgefair.probe.onnx_files.spec import ModelSpec
 
 
 @dataclass(frozen=True)
-class Dense:
+class Reference:
     """The model before compression.
 
     Attributes:
