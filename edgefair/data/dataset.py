@@ -217,7 +217,7 @@ def _check_suspects(table: Table, features: tuple[str, ...]) -> None:
         raise DataError(
             "; ".join(f"column '{item.column}' {item.why}" for item in found),
             expected="features that describe people and do not identify them",
-            fix=f"leave {'it' if len(found) == 1 else 'them'} out with data.exclude, declare an id as data.id "
+            fix=f"exclude {'it' if len(found) == 1 else 'them'} with data.exclude, declare an id as data.id "
             "(or data.subject), or list all features for the model under data.features",
         )
 
