@@ -211,7 +211,7 @@ def _features(config: DataConfig, table: Table) -> tuple[str, ...]:
 
 
 def _check_suspects(table: Table, features: tuple[str, ...]) -> None:
-    """Refuse features that nobody has named and that would ship people's names, or nothing."""
+    """Refuse features that were not listed and that would ship people's names, or nothing."""
     found = suspects(table, features)
     if found:
         raise DataError(
@@ -266,7 +266,7 @@ def _classes(config: DataConfig, labels: Categories) -> tuple[str, ...]:
 def _check_learnable(
     config: DataConfig, train: NDArray[np.int64], audit: NDArray[np.int64], classes: tuple[str, ...]
 ) -> None:
-    """Refuse a class that audits and that no training row has: nobody can decide for what was never shown.
+    """Refuse a class that audits and that no training row has: no model can learn what it was never shown.
 
     Where no row trains, other rows did, elsewhere.
     """

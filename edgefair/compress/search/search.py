@@ -115,7 +115,7 @@ class Repair:
     """How a search ended.
 
     Attributes:
-        chosen: the cheapest allowed trial that keeps every gate; else the one that falls short least.
+        chosen: the cheapest allowed trial that keeps every gate; else the one that comes closest.
         trials: all of them, in order.
         ended: why it ended, in words.
     """

@@ -152,7 +152,7 @@ class ValidationBench:
         return trial
 
     def _stretch(self, choice: Choice) -> float:
-        """Of the limits: none for the recipe, which nobody picked among others."""
+        """Of the limits: none for the recipe, which was not picked among others."""
         if choice == self._recipe:
             return 1.0
         return limit_stretch(self._config.policy.alpha, self._config.compress.repair.max_trials)
