@@ -113,7 +113,7 @@ def check_unjudged(rows: TableRows, audit: TableRows, source: str) -> tuple[str,
         ) from error
     if not shared:
         return ()
-    return (f"{shared:,} of {len(audit):,} audit rows equal one of them in every feature, as chance explains",)
+    return (f"{shared:,} of {len(audit):,} audit rows equal one of them in every feature, as expected by chance",)
 
 
 def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[str, ...]:

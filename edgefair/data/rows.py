@@ -270,7 +270,7 @@ def _check_no_gap(column: SpecColumn, values: NDArray[Any]) -> None:
         raise DataError(
             f"feature '{column.name}' has no number in {gaps:,} rows, and the model does not handle missing values",
             expected="a model that `edgefair train` made with `data.missing: mean` or `median`, or rows without gaps",
-            fix="train again with data.missing; for a foreign model impute as its training did",
+            fix="retrain with data.missing; for a model trained elsewhere, impute as its training did",
         )
 
 
