@@ -1,4 +1,4 @@
-"""Names of what has several parts, as `sex*age` or `Female*old`: no two of them are alike, whatever the parts hold."""
+"""Names of what has several parts, as `sex*age` or `Female*old`: no two are equal, whatever the parts contain."""
 
 from __future__ import annotations
 

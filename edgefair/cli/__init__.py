@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "data": "What the data holds: groups, labels and base rates (`data describe`).",
     "plan": "Can this audit set decide at this threshold? Rows needed per cell.",
     "train": "Train (and debias) a network into runs/NAME.",
-    "diagnose": "Who will lose by compression: hints from the trained model, per group and label.",
+    "diagnose": "Who stands to lose from compression: hints from the trained model, per group and label.",
     "explain": "Which layer hurts whom: INT8, pruning, saturation and clipping, layer by layer.",
     "export": "Compress, measure on the target, and write the bundle only if every gate passes.",
     "verify": "Measure a bundle or an .onnx file on the target and judge it.",
@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "report": "The format of reports (`report --schema`).",
     "target": "Devices that a model can be measured on: list, prepare, probe.",
     "sign": "Sign a bundle, so that devices can refuse what is not yours.",
-    "inspect": "Check a bundle's digests and signature, and print what it says of itself.",
+    "inspect": "Check a bundle's digests and signature, and print its manifest.",
 }
 EXIT_INTERRUPTED = 130
 

@@ -288,7 +288,7 @@ class DataConfig(BaseModel):
         if self.picture is not None and self.text is not None:
             raise ValueError("the model sees either pictures or texts, not both: `picture` and `text` are set")
         if (self.picture or self.text) and self.features is not None:
-            raise ValueError("a model of pictures or texts sees no other features: leave `features` out")
+            raise ValueError("a model of pictures or texts sees no other features: omit `features`")
         if (self.text is None) != (self.tokenizer is None):
             raise ValueError("`text` and `tokenizer` belong together: one is set and the other is not")
         if self.folder is not None and self.picture is None:

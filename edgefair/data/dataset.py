@@ -211,13 +211,13 @@ def _features(config: DataConfig, table: Table) -> tuple[str, ...]:
 
 
 def _check_suspects(table: Table, features: tuple[str, ...]) -> None:
-    """Refuse features that nobody has named and that would ship people's names, or nothing."""
+    """Refuse features that were not listed and that would ship people's names, or nothing."""
     found = suspects(table, features)
     if found:
         raise DataError(
             "; ".join(f"column '{item.column}' {item.why}" for item in found),
             expected="features that describe people and do not identify them",
-            fix=f"leave {'it' if len(found) == 1 else 'them'} out with data.exclude, declare an id as data.id "
+            fix=f"exclude {'it' if len(found) == 1 else 'them'} with data.exclude, declare an id as data.id "
             "(or data.subject), or list all features for the model under data.features",
         )
 
@@ -266,7 +266,7 @@ def _classes(config: DataConfig, labels: Categories) -> tuple[str, ...]:
 def _check_learnable(
     config: DataConfig, train: NDArray[np.int64], audit: NDArray[np.int64], classes: tuple[str, ...]
 ) -> None:
-    """Refuse a class that audits and that no training row has: nobody can decide for what was never shown.
+    """Refuse a class that audits and that no training row has: no model can learn what it was never shown.
 
     Where no row trains, other rows did, elsewhere.
     """

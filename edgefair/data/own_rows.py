@@ -113,11 +113,11 @@ def check_unjudged(rows: TableRows, audit: TableRows, source: str) -> tuple[str,
         ) from error
     if not shared:
         return ()
-    return (f"{shared:,} of {len(audit):,} audit rows equal one of them in every feature, as chance explains",)
+    return (f"{shared:,} of {len(audit):,} audit rows equal one of them in every feature, as expected by chance",)
 
 
 def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[str, ...]:
-    """What to warn of: rows that are all alike where training rows are not, and features whose values lie outside of
+    """What to warn of: rows that are all equal where training rows are not, and features whose values lie outside of
     those of the training rows, in more rows than chance explains.
 
     Numbers: outside of the training rows' smallest and largest. Text: values that no training row has. Pictures and

@@ -76,7 +76,7 @@ class Rows(Protocol):
         ...
 
     def signals_differ(self, columns: Collection[str]) -> bool:
-        """Whether a picture or signal among some features is not alike in all rows."""
+        """Whether a picture or signal among some features differs between rows."""
         ...
 
     @property
@@ -248,7 +248,7 @@ class TableRows:
         return hash_rows(arrays, rows=len(self)) if any(map(_is_signal, arrays.values())) else None
 
     def signals_differ(self, columns: Collection[str]) -> bool:
-        """Whether a picture or signal among some features is not alike in all rows, as a mask or a first state may be.
+        """Whether a picture or signal among some features differs between rows, as a mask or a first state may be.
 
         Raises:
             DataError: a feature that the data does not offer.
@@ -270,7 +270,7 @@ def _check_no_gap(column: SpecColumn, values: NDArray[Any]) -> None:
         raise DataError(
             f"feature '{column.name}' has no number in {gaps:,} rows, and the model does not handle missing values",
             expected="a model that `edgefair train` made with `data.missing: mean` or `median`, or rows without gaps",
-            fix="train again with data.missing; for a foreign model impute as its training did",
+            fix="retrain with data.missing; for a model trained elsewhere, impute as its training did",
         )
 
 
@@ -288,7 +288,7 @@ def _is_array(column: Column) -> bool:
 
 
 def _constant(column: Column) -> bool:
-    """Whether several rows are all alike; pictures are not asked."""
+    """Whether several rows are all equal; pictures are not compared."""
     if not isinstance(column, np.ndarray):
         return False
     return len(column) > 1 and all(np.array_equal(row, column[0]) for row in column[1:])

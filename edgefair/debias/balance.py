@@ -1,4 +1,4 @@
-"""Balanced sampling: every (group, label) cell is drawn alike."""
+"""Balanced sampling: every (group, label) cell is drawn equally often."""
 
 from __future__ import annotations
 

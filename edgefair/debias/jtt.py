@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Jtt(Debias):
-    """Train for a few epochs, upweight the rows that are still decided wrongly, and train anew.
+    """Train for a few epochs, upweight the rows that are still misclassified, and retrain.
 
     The only method here that needs no group in the training rows (Liu et al., "Just train twice: improving group
     robustness without training group information", ICML 2021). The errors of a short training are mostly rows of rare

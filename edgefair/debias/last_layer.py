@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 
 class LastLayer(PostMethod):
-    """Keep the features, fit the last linear layer anew on rows in which every (group, label) cell is alike.
+    """Keep the features, refit the last linear layer on equally many rows of every (group, label) cell.
 
     Features of the compressed model on the validation rows are standardized; L1 logistic regressions are fitted on
     `fits` random subsets with the same number of rows from every cell, and averaged; C is chosen on the other half of

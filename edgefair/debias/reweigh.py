@@ -1,4 +1,4 @@
-"""Reweighing: every (group, label) cell counts alike."""
+"""Reweighing: every (group, label) cell has the same total weight."""
 
 from __future__ import annotations
 

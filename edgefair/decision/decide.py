@@ -92,7 +92,7 @@ def _check_attributes(counts: GroupCounts, policy: Policy) -> None:
             raise PolicyError(
                 f"the policy judges '{part}', which was not measured{did_you_mean(part, counts.attributes)}",
                 expected=f"one of {', '.join(counts.attributes)}",
-                fix="name it under data.sensitive, or leave it out of policy.attributes",
+                fix="add it to data.sensitive, or remove it from policy.attributes",
             )
 
 

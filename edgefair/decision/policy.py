@@ -67,8 +67,8 @@ class AttributePolicy(BaseModel):
 
     groups: tuple[Name, ...] | None = Field(
         None,
-        description="Every group that may occur. An intersection may leave it out (all combinations then) or list "
-        "joined groups, as Female*old; a `*` or a backslash inside a value has a backslash before it there.",
+        description="Every group that may occur. An intersection may omit it (all combinations then) or list "
+        "joined groups, as Female*old; escape a `*` or a backslash inside a value with a backslash there.",
     )
     max_eo_gap: float | None = Field(None, ge=0, le=1, description="Own threshold instead of policy.max_eo_gap.")
     metrics: dict[MetricName, Annotated[float, Field(ge=0, le=1)]] = Field(
@@ -158,8 +158,8 @@ class Policy(BaseModel):
     max_eo_gap: float = Field(0.05, ge=0, le=1, description="Largest equalized-odds gap that may ship.")
     attributes: dict[Name, AttributePolicy] = Field(
         min_length=1,
-        description="Sensitive attributes (sex) and intersections (sex*age) that are judged. A `*` or a backslash that "
-        "belongs to a column's name has a backslash before it.",
+        description="Sensitive attributes (sex) and intersections (sex*age) that are judged. Escape a `*` or a "
+        "backslash in a column's name with a backslash.",
     )
     # Quantiles at less than that are not told apart from 0 and 1.
     alpha: float = Field(0.05, ge=1e-9, lt=0.5, description="Error probability of PASS, and of FAIL.")

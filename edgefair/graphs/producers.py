@@ -14,7 +14,7 @@ def producers(nodes: Iterable[onnx.NodeProto]) -> dict[str, onnx.NodeProto]:
 
 
 def readers(nodes: Iterable[onnx.NodeProto]) -> defaultdict[str, list[onnx.NodeProto]]:
-    """Value -> the nodes that read it, each once, in graph order; of a value that nobody reads, none."""
+    """Value -> the nodes that read it, each once, in graph order; of a value that is never read, none."""
     found: defaultdict[str, list[onnx.NodeProto]] = defaultdict(list)
     for node in nodes:
         for name in dict.fromkeys(node.input):

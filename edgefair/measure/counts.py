@@ -299,7 +299,7 @@ def index_of(name: str, values: ArrayLike, classes: int) -> NDArray[np.int64]:
     if array.ndim != 1:
         raise DataError(f"{name} has shape {array.shape}", expected="[rows]")
     if array.dtype.kind not in "iub" and not (array.dtype.kind == "f" and bool(np.all(array == np.floor(array)))):
-        raise DataError(f"{name} holds {array.dtype} values that are no class index", expected="whole numbers")
+        raise DataError(f"{name} holds {array.dtype} values that are not class indices", expected="whole numbers")
     index = array.astype(np.int64)
     if len(index) and (index.min() < 0 or index.max() >= classes):
         raise DataError(f"{name} holds {index.min()} to {index.max()}", expected=f"0 to {classes - 1}")

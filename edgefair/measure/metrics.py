@@ -69,13 +69,13 @@ def rates(counts: GroupCounts, name: str) -> tuple[Counts, Counts]:
 
 
 def difference(counts: GroupCounts, metric: str) -> float | None:
-    """max_g r_g - min_g r_g of a metric of `DIFFERENCES`; 0 where all groups are alike."""
+    """max_g r_g - min_g r_g of a metric of `DIFFERENCES`; 0 where all groups are equal."""
     value = _values(*rates(counts, DIFFERENCES[metric]))
     return None if value is None else float(np.ptp(value))
 
 
 def ratio(counts: GroupCounts, rate: str) -> float | None:
-    """min_g r_g / max_g r_g; 1 where all groups are alike. None also where every rate is 0."""
+    """min_g r_g / max_g r_g; 1 where all groups are equal. None also where every rate is 0."""
     value = _values(*rates(counts, rate))
     return None if value is None or value.max() == 0 else float(value.min() / value.max())
 

@@ -1,7 +1,7 @@
 """The first thing that runs on a device behind ssh or in a container: find or make a Python with onnxruntime, and
 become the probe.
 
-The standard library alone. stdin goes on to the probe untouched; what there is to say goes to stderr.
+The standard library only. stdin is passed on to the probe untouched; what there is to say goes to stderr.
 """
 
 from __future__ import annotations

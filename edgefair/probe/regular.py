@@ -38,7 +38,7 @@ def open_regular(path: PathLike, *, follow: bool = True) -> BinaryIO:
         raise OSError(errno.EINVAL, str(error), str(path)) from error
     except OSError as error:
         if error.errno == errno.ENXIO:
-            raise OSError(errno.EINVAL, "it is a socket or device and no file", str(path)) from error
+            raise OSError(errno.EINVAL, "it is a socket or device, not a file", str(path)) from error
         raise
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):

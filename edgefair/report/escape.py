@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def one_line(text: str) -> str:
-    r"""The text for a terminal, a log or a picture: line breaks, controls and letters that nobody sees as `\x1b`."""
+    r"""The text for a terminal, a log or a picture: line breaks, controls and invisible letters as `\x1b`."""
     if text.isprintable() and not _SHAPELESS.search(text):
         return text
     return "".join(_visible(letter) for letter in text)

@@ -43,7 +43,7 @@ IDENTITY = ("machine", "cpu", "flags", "onnxruntime")
 class Probe:
     """A running probe. Use it as a context manager.
 
-    A connection that breaks is made anew and the work goes on where it was; a device that fails is not asked again.
+    A broken connection is re-established and the work resumes where it was; a device that fails is not retried.
 
     Attributes:
         device: fingerprint of the machine, what runs the models there with how many threads (`runs_on`, `threads`) and

@@ -107,7 +107,7 @@ class ContainerSettings(BaseModel):
         None, description="What the image must be made for, as engines name it (amd64, arm64), if it matters."
     )
     python: str = Field("python3", pattern="^[^-]", description="The Python in it that runs the probe.")
-    cpus: float | None = Field(None, gt=0, allow_inf_nan=False, description="CPU time that it may use.")
+    cpus: float | None = Field(None, gt=0, allow_inf_nan=False, description="Number of CPUs that it may use.")
     memory: str | None = Field(
         None, pattern="^[1-9][0-9]*[kmg]$", description="Memory that it may use, model file included: 512m."
     )

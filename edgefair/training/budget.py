@@ -1,4 +1,4 @@
-"""How long to train where nobody says, and what to say of training that was too short.
+"""How long to train by default, and what to say of training that was too short.
 
 Steps teach, not epochs: four epochs of 1,797 rows in batches of 1,024 are eight steps, and nothing is learned in them.
 """

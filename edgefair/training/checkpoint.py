@@ -46,7 +46,7 @@ class Progressed:
 
 
 class Checkpoint:
-    """The state after the last whole epoch of one run.
+    """The state after the last completed epoch of one run.
 
     Args:
         path: the file.

@@ -45,7 +45,7 @@ def open_factory(name: str) -> Callable[..., Any]:
 def call_factory(
     name: str, options: Mapping[str, Any], *, facts: Mapping[str, Any], factory: Callable[..., Any] | None = None
 ) -> Any:
-    """What a factory returns: for training, export and verification alike. What it prints goes to stderr.
+    """What a factory returns: the same for training, export and verification. What it prints goes to stderr.
 
     Args:
         options: keyword arguments that the user gives it; it must take every one.

@@ -144,7 +144,7 @@ class TrainConfig(BaseModel):
         None, ge=1, description="Stop after this many epochs without a better one, where the best is kept."
     )
     aim: float = Field(
-        0.5, gt=0, le=1, description="Share of policy.max_eo_gap that the gap on the validation rows shall keep."
+        0.5, gt=0, le=1, description="Share of policy.max_eo_gap that the gap on the validation rows must stay within."
     )
 
     def for_rows(self, rows: int) -> TrainPlan:

@@ -54,7 +54,7 @@ def export(
     """Export a run or a model, compress it, judge the file on every target, and write the bundle if the policy agrees.
 
     Steps, as `compress:` and `debias:` say: torch steps with their fine-tunes, INT8 or FP16, treatments of the
-    compressed file. If a gate fails on validation rows, the repair searches for a compression that keeps every gate.
+    compressed file. If a gate fails on validation rows, the repair searches for a compression that passes every gate.
     The audit rows are seen once, at the end.
 
     A blocked export leaves whatever was at the destination as it was, and `OUTPUT.blocked.json` with the report. A

@@ -24,7 +24,7 @@ FLOOR = 0.7
 
 TEMPLATE = """\
 # edgefair: may this compressed model ship? Every key can be overridden by a flag or by --set KEY=VALUE.
-# Keys that are left out have defaults; `edgefair init --schema` prints them all.
+# Omitted keys have defaults; `edgefair init --schema` prints them all.
 project: {project}
 seed: 0
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def train(config: Config, *, name: str, overwrite: bool = False, progress: Progress = silent) -> Run:
     """Train the configured network, with the configured treatments, into runs/NAME.
 
-    An interrupted run with the same settings goes on after its last whole epoch; a finished one is returned as it is.
+    An interrupted run with the same settings resumes from its last completed epoch; a finished one is returned as is.
     Where a launcher has started several processes, they share every batch and the first one writes. No other command
     may train into the folder at the same time.
 

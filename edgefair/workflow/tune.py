@@ -36,7 +36,7 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
     (`training.selection.Standing.rank`), never the one with the smallest gap. The first trial has the configured
     settings, so the result is never worse than without a search. Options that the config names are not searched.
     Optuna's TPE sampler proposes; its journal and every trial's run are kept below runs/NAME/trials, so that an
-    interrupted search goes on with the trial, and the epoch, at which it stopped. More trials extend a search.
+    interrupted search resumes with the trial, and the epoch, at which it stopped. More trials extend a search.
 
     Raises:
         UsageError: Optuna is missing, a run of that name has other settings or is trained by another command, or an

@@ -126,7 +126,7 @@ def _judged(
     """The file to judge: of a bundle, as it is, or converted into the folder `to`.
 
     Raises:
-        UsageError: it is said to be uncompressed, and was compressed.
+        UsageError: it is declared uncompressed, but was compressed.
         DataError, ModelError: it cannot be opened or converted, or does not fit the data.
     """
     if path.is_dir():

@@ -214,7 +214,7 @@ def test_values_of_one_text_are_one_group_and_equal_values_of_two_texts_are_two(
 def test_a_group_that_is_counted_twice_is_named():
     with pytest.raises(DataError, match=r"group 'a\\\*b\*c' is listed twice"):
         GroupCounts(("s", "t"), (("a*b", "c"), ("a*b", "c")), ("n", "y"), np.zeros((2, 2, 2), dtype=np.int64))
-    with pytest.raises(DataError, match="no text"):
+    with pytest.raises(DataError, match="not text"):
         GroupCounts(("s",), ((1,), ("1",)), ("n", "y"), np.zeros((2, 2, 2), dtype=np.int64))
 
 

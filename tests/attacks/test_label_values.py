@@ -87,7 +87,7 @@ def test_the_number_of_each_class_can_be_listed(tmp_path):
     for wrong in ([1, 2], [1, 1, 2], ["low", 1, 2], "classes"):
         code, said = verified(tmp_path, ["low", "mid", "top"], output(values=wrong), holds=[1, 2, 7])
         assert code == 2
-        assert "another whole number for each class" in said
+        assert "a different whole number for each class" in said
 
 
 def test_a_number_of_no_class_is_no_decision(tmp_path):
@@ -116,5 +116,5 @@ def test_the_spec_carries_the_values_and_says_nothing_of_positions():
     assert read_decisions({"y": np.array([[1], [2]])}, said.reading, 2)[0].tolist() == [1, 0]
     for values in (("1",), ("1", "1"), ("1", "x")):
         wrong = ModelSpec(spec.inputs, Reading("y", "label", values=values), spec.classes)
-        with pytest.raises(ValueError, match="not another whole number"):
+        with pytest.raises(ValueError, match="not a different whole number"):
             ModelSpec.from_json(wrong.to_json())

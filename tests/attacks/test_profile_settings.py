@@ -121,10 +121,10 @@ SAID = {"runtime": "onnxruntime", "optimization": "all", "providers": [], "confi
         (None, "exported by an older edgefair: export it again"),
         ([], "exported by an older edgefair"),
         ({}, "without providers or config"),
-        ({"providers": [1], "config": {}}, "of other types"),
+        ({"providers": [1], "config": {}}, "with wrong types"),
         (
             {"runtime": "onnxruntime", "optimization": "all", "providers": [], "config": {}, "threads": True},
-            "other types",
+            "wrong types",
         ),
         ({"runtime": "onnxruntime", "optimization": "all", "providers": [], "config": {"a": 1}, "threads": 1}, "other"),
     ],

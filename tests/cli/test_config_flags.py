@@ -94,7 +94,7 @@ def test_int8_may_stand_alone_before_the_model(command, arguments, model, word):
 
 
 def test_a_key_named_in_a_description_is_a_flag_in_the_help():
-    assert FLAGS["compress__scope"].help.startswith("Of --prune and --sparsity: ")
+    assert FLAGS["compress__scope"].help.startswith("For --prune and --sparsity: ")
     assert FLAGS["compress__distill__teacher"].help.endswith("what --prune and --low-rank leave.")
     assert FLAGS["compress__repair__enabled"].help.endswith("[default: --repair]")
 

@@ -57,7 +57,7 @@ def test_numbers_and_booleans_of_yaml_are_the_texts_of_the_column():
         ({"features": ["age", "sex"]}, "allow_sensitive_features"),
         ({"features": ["pay"]}, "the label 'pay' is among the features"),
         ({"positive": "x", "classes": ["x", "y"]}, "either `positive`"),
-        ({"classes": ["x", "x"]}, "named twice"),
+        ({"classes": ["x", "x"]}, "listed twice"),
         ({"validation": 1.0}, "less than 1"),
         ({"labels": "pay"}, "Extra inputs are not permitted"),
         ({"source": "census-income", "exclude": 3}, "exclude"),

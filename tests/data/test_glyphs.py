@@ -85,7 +85,7 @@ def test_equal_seeds_give_equal_rows_and_others_do_not():
         ({"classes": 3, "base_rates": (0.5, 0.5)}, "for two classes"),
         ({"base_rates": (0.5, 0.5, 0.5)}, "3 rates for 2 groups"),
         ({"base_rates": (0.0, 0.5)}, "between 0 and 1"),
-        ({"groups": ("a", "a")}, "named twice"),
+        ({"groups": ("a", "a")}, "listed twice"),
         ({"groups": ("a", "b"), "classes": 10, "audit_rows": 10}, "10 audit rows for 20 cells"),
         ({"classes": 11}, "less than or equal to 10"),
         ({"share": 1}, "less than 1"),

@@ -161,7 +161,7 @@ def test_people_who_are_alike_by_chance_are_told_and_not_refused(tmp_path):
     settings, data = people(tmp_path, alike=1500)
     np.savez(tmp_path / "mine.npz", age=np.random.default_rng(2).integers(0, 1500, 1000))
     (note,) = checked(tmp_path, settings, data)
-    assert "audit rows equal one of them in every feature, as chance explains" in note
+    assert "audit rows equal one of them in every feature, as expected by chance" in note
     np.savez(tmp_path / "mine.npz", age=data.audit.table.columns["age"])
     with pytest.raises(DataError, match="holds audit rows"):
         checked(tmp_path, settings, data)

@@ -92,7 +92,7 @@ def test_a_group_that_loses_more_than_others_is_an_error(tmp_path):
 @pytest.mark.parametrize("path", ["../secret.jpg", "/etc/passwd", "a/../../b.jpg", "C:\\x.jpg", "..\\x.jpg"])
 def test_a_path_that_leaves_the_folder_is_refused(tmp_path, path):
     write_faces(tmp_path, rows=20, also=[(path, "yes", "F")])
-    with pytest.raises(DataError, match="leads out of the folder"):
+    with pytest.raises(DataError, match="points outside the picture folder"):
         read(tmp_path)
 
 

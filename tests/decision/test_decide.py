@@ -181,7 +181,7 @@ def test_the_model_that_decides_one_class_for_everybody_has_no_gap_and_fails():
     assert verdict.attributes[0].gap == 0
     assert verdict.gate(ABSOLUTE).outcome is PASS
     assert verdict.gate(COLLAPSE).outcome is FAIL
-    assert "decides '0' for everybody" in verdict.gate(COLLAPSE).reason
+    assert "predicts '0' for everybody" in verdict.gate(COLLAPSE).reason
     assert verdict.exit_code == 1
 
 

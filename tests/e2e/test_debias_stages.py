@@ -136,7 +136,7 @@ def test_a_method_of_another_stage_says_where_it_belongs(project):
 
 def test_steps_that_contradict_are_refused(project):
     assert "would undo the threshold" in refused(project, "export", "--post", "threshold", "--post", "last-layer")
-    assert "named twice" in refused(project, "export", "--post", "threshold", "--post", "threshold")
+    assert "lists a method twice" in refused(project, "export", "--post", "threshold", "--post", "threshold")
     assert "together they would overcorrect" in refused(
         project, "train", "--debias", "reweigh", "--debias", "group-dro", "--name", "x"
     )

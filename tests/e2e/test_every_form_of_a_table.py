@@ -302,7 +302,7 @@ def test_the_device_tells_a_code_from_a_number(project):
     [
         ("german.csv", NO_NAME, "column 'pay' holds numbers as '.*,.*', and the decimal sign is '.'"),
         ("american.csv", NO_NAME, "not UTF-8"),
-        ("american.csv", NO_NAME | {"data.csv.encoding": "cp1252"}, "nobody can say which number is the month"),
+        ("american.csv", NO_NAME | {"data.csv.encoding": "cp1252"}, "the order of day and month is ambiguous"),
     ],
 )
 def test_what_cannot_be_read_without_guessing_is_refused(project, form, changes, message):

@@ -85,9 +85,9 @@ def test_its_bundle_can_be_signed_by_another_key(project):
 def test_a_bundle_with_a_changed_report_is_refused_as_ever(project):
     path = project / "dist/people/report.json"
     path.write_text(path.read_text().replace('"PASS"', '"FAIL"', 1))
-    with pytest.raises(BundleError, match="was changed"):
+    with pytest.raises(BundleError, match="was modified"):
         load(project / "dist/people")
-    assert "was changed" in done(project, "verify", code=2).stderr
+    assert "was modified" in done(project, "verify", code=2).stderr
 
 
 def test_its_record_is_judged_again_by_the_policy_of_today(project):

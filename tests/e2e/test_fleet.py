@@ -133,7 +133,7 @@ def test_devices_are_measured_side_by_side_and_the_record_gives_the_same_verdict
     for once, again in zip(measured["targets"], judged["targets"], strict=True):
         once["timings_s"], again["timings_s"] = {}, {}
         assert once == again
-    assert "nothing was measured anew" in judged["notes"][-1]
+    assert "no new measurement was made" in judged["notes"][-1]
     code, judged = verify(tones, "--from-record", record, "--set", "policy.max_latency_p90_ms=0.000001")
     assert (code, judged["outcome"]) == (1, "FAIL"), "the current policy decides"
 

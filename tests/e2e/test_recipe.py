@@ -228,7 +228,7 @@ def test_a_file_that_is_quantized_already_can_be_treated_and_nothing_else(projec
     edit(project, data__validation=0.3, policy__min_balanced_accuracy=0.6)
     export(project, tmp_path / "int8/model.onnx", "--post", "threshold")
     assert "QuantizeLinear" in operators(shipped(project)[0])
-    assert "quantized already" in refused(project, "export", tmp_path / "int8/model.onnx", "--int8")
+    assert "already quantized" in refused(project, "export", tmp_path / "int8/model.onnx", "--int8")
 
 
 def test_recipes_that_contradict_themselves_are_refused_before_anything_is_trained(project):

@@ -141,7 +141,7 @@ def test_counts_that_are_not_whole_numbers_are_refused(table):
 
 
 def test_a_group_named_twice_is_refused():
-    with pytest.raises(DataError, match="named twice"):
+    with pytest.raises(DataError, match="listed twice"):
         GroupCounts(("s",), (("F",), ("F",)), ("0", "1"), np.zeros((2, 2, 2), dtype=np.int64))
 
 

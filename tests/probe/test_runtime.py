@@ -69,7 +69,7 @@ def test_a_changed_missing_or_unlisted_file_is_refused(tmp_path):
     for name in ("model.onnx", "report.json"):
         content = (bundle / name).read_bytes()
         (bundle / name).write_bytes(content + b" ")
-        refused(bundle, f"'{name}' was changed")
+        refused(bundle, f"'{name}' was modified")
         (bundle / name).unlink()
         refused(bundle, f"lacks '{name}'")
         (bundle / name).write_bytes(content)
@@ -85,7 +85,7 @@ def test_the_reference_may_be_left_behind_and_is_checked_where_it_is_there(tmp_p
     (bundle / "reference" / "model.onnx").write_bytes(b"dense")
     write_manifest(bundle)
     (bundle / "reference" / "model.onnx").write_bytes(b"other")
-    refused(bundle, r"'reference/model\.onnx' was changed")
+    refused(bundle, r"'reference/model\.onnx' was modified")
     shutil.rmtree(bundle / "reference")
     load(bundle)
 
@@ -94,7 +94,7 @@ def test_the_reference_may_be_left_behind_and_is_checked_where_it_is_there(tmp_p
     ("report", "message"),
     [
         ({"outcome": "FAIL", "exit_code": 1}, "its verdict is FAIL"),
-        ({"exit_code": 1}, "not one that ships"),
+        ({"exit_code": 1}, "not a verdict that may ship"),
         ({"model": {"sha256": "0" * 64}}, "belongs to another model file"),
         ({"targets": []}, "not judged on any target"),
         ({"targets": 7}, "is not a report"),
@@ -172,7 +172,7 @@ def test_the_example_does_not_serve_a_bundle_that_was_changed(device):
     bundle = write_bundle(device / "model")
     (bundle / "model.onnx").write_bytes((bundle / "model.onnx").read_bytes() + b"\0")
     with serving(device) as said:
-        assert said.startswith("error: 'model.onnx' was changed")
+        assert said.startswith("error: 'model.onnx' was modified")
 
 
 @pytest.mark.target

@@ -94,7 +94,7 @@ def test_files_that_were_added_or_left_out_are_refused(bundle):
 
 def test_the_signature_does_not_replace_the_digests(bundle):
     (bundle / "model.onnx").write_bytes(b"x")
-    refused(bundle, r"'model\.onnx' was changed")
+    refused(bundle, r"'model\.onnx' was modified")
 
 
 def test_the_attestation_of_another_bundle_is_refused(bundle, tmp_path):

@@ -74,9 +74,9 @@ def test_the_reason_of_a_gate_is_a_sentence_without_the_code_that_programs_read(
 @pytest.mark.parametrize(
     ("groups", "said"),
     [
-        (((80, 100, 10, 100), (80, 100, 10, 100)), "most balanced accuracy on these rows among those that keep gap"),
-        (((90, 100, 10, 100), (80, 100, 10, 100)), "NO epoch kept 0.5 of policy.max_eo_gap"),
-        (((80, 100, 10, 100), (80, 100, 70, 100)), "NO epoch kept the floor"),
+        (((80, 100, 10, 100), (80, 100, 10, 100)), "best balanced accuracy on these rows among epochs that meet gap"),
+        (((90, 100, 10, 100), (80, 100, 10, 100)), "NO epoch met 0.5 of policy.max_eo_gap"),
+        (((80, 100, 10, 100), (80, 100, 70, 100)), "NO epoch met the floor"),
     ],
 )
 def test_a_kept_epoch_is_the_best_only_where_it_keeps_gap_and_floor(groups, said):

@@ -189,7 +189,7 @@ def test_the_repair_judges_its_trials_by_the_budget(project):
         ("{max_latency_p90: 5}", r"unknown key 'budgets.max_latency_p90' \(did you mean 'max_latency_p90_ms'\?\)"),
         ("{max_latency_p90_ms: 0}", r"budgets.max_latency_p90_ms: .*greater than 0 \(found 0\)"),
         ("{max_latency_p90_ms: -1}", r"budgets.max_latency_p90_ms: .*greater than 0 \(found -1\)"),
-        ("{max_latency_p90_ms: .inf}", r"no finite number"),
+        ("{max_latency_p90_ms: .inf}", r"not a finite number"),
         ("{max_size_bytes: 0}", r"budgets.max_size_bytes: .*greater than or equal to 1 \(found 0\)"),
         ("{max_size_bytes: 1.5}", r"budgets.max_size_bytes: .*integer"),
         ("5", r"budgets: .*dictionary"),

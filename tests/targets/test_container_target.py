@@ -290,7 +290,7 @@ def test_an_engine_that_is_of_no_use_is_a_failed_measurement_with_its_own_words(
         (137, "", r"killed by SIGKILL in the container \(exit code 137\)", "out of memory"),
         (139, "", "killed by SIGSEGV", None),
         (255, "", "killed by signal 127", None),
-        (1, "exec /usr/bin/python3: exec format error", "another kind of processor", "qemu-user-static"),
+        (1, "exec /usr/bin/python3: exec format error", "another architecture", "qemu-user-static"),
         (1, "ModuleNotFoundError: No module named 'numpy'", "has no numpy", "numpy and onnxruntime"),
         (69, "Python 3.8 is too old", r"exit code 69.*3\.8 is too old", r"Python 3\.9"),
         (125, "Error: no cgroups", r"exit code 125\); it said: Error: no cgroups", None),

@@ -40,7 +40,7 @@ def command(
     config_path: Path,
     settings: tuple[str, ...],
 ) -> None:
-    """Who will lose by compression: hints from the trained model, per group and label.
+    """Who stands to lose from compression: hints from the trained model, per group and label.
 
     Gradient, curvature and margin of the trained model on its training rows, and the most that the loss of each cell
     can grow if the weights move. The validation rows are searched for label noise. No verdict: `edgefair export`

@@ -103,7 +103,7 @@ def audit_dynamic_saturation(
     places: int = 16,
     seed: int,
 ) -> tuple[Saturation, ...]:
-    """As `audit_saturation`, for a dynamic INT8 graph, whose kernels saturate alike.
+    """As `audit_saturation`, for a dynamic INT8 graph, whose kernels saturate the same way.
 
     The activations are those of the FP32 graph, coded by the range of their row: a model of this kind is measured one
     row at a time.

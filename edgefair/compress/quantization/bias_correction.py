@@ -1,4 +1,4 @@
-"""Bias correction of the last layer, in which every (group, label) cell weighs alike."""
+"""Bias correction of the last layer, in which every (group, label) cell has the same weight."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def correct_bias(
 
     shift = mean over cells of the mean over the cell's rows of (reference logits - compressed logits), added to the
     last layer's bias. Rounding moves the mean of a layer's output (Nagel et al., "Data-free quantization through weight
-    equalization and bias correction", ICCV 2019); with cells that weigh alike, what is put back is not the mean of the
+    equalization and bias correction", ICCV 2019); with equally weighted cells, what is put back is not the mean of the
     largest group.
 
     Args:

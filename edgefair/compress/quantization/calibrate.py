@@ -133,7 +133,7 @@ class _Runner:
         self._free = all(not isinstance(item.shape[0] if item.shape else None, int) for item in inputs)
 
     def values(self, batches: Iterable[Batch]) -> Iterator[list[NDArray[Any]]]:
-        """Every value, run by run: equal batches are cut alike, so a second reading gives the same numbers."""
+        """Every value, run by run: equal batches are cut the same way, so a second reading gives the same numbers."""
         rows_at_once = 1 if self._free else None
         for batch in batches:
             rows = min(len(value) for value in batch.values())

@@ -86,7 +86,7 @@ class Bench(Protocol):
         """Nodes that are INT8 unless they are named in `float_nodes`, the one that does most harm first."""
         ...
 
-    def is_dense(self, choice: Choice) -> bool:
+    def is_reference(self, choice: Choice) -> bool:
         """Whether the model of a choice with every node in float is the model before compression."""
         ...
 
@@ -115,7 +115,7 @@ class Repair:
     """How a search ended.
 
     Attributes:
-        chosen: the cheapest allowed trial that keeps every gate; else the one that falls short least.
+        chosen: the cheapest allowed trial that keeps every gate; else the one that comes closest.
         trials: all of them, in order.
         ended: why it ended, in words.
     """
@@ -161,20 +161,20 @@ class _Search:
         """What a choice must cost less than to be worth a trial."""
         return math.inf if self.best is None else self.best.cost
 
-    def run(self, start: Choice, *, dense_keeps: bool) -> str:
+    def run(self, start: Choice, *, reference_passes: bool) -> str:
         """Try until something is kept and nothing cheaper is left; why it ended."""
         if self.judge(start).kept:
-            return "the recipe keeps every gate"
-        if not dense_keeps:
+            return "the recipe passes every gate"
+        if not reference_passes:
             return self._treated(start) or (
-                "the model before compression does not keep every gate either, so undoing compression cannot help: "
+                "the reference does not pass every gate either, so undoing compression cannot help: "
                 "train it with different or stronger debiasing (edgefair train --debias), or allow last-layer "
                 "or threshold "
                 "in compress.repair.moves"
             )
         if self.lowered and (found := self._precision(start)) is not None:
             return found
-        return self._less_pruned(start) or self._treated(start) or "no allowed move keeps every gate"
+        return self._less_pruned(start) or self._treated(start) or "no allowed move passes every gate"
 
     def _less_pruned(self, start: Choice) -> str | None:
         """The first lower ratio that keeps every gate, or one half-way back to the ratio that does not."""
@@ -191,7 +191,7 @@ class _Search:
         if self.bench.cost(choice) >= self.bound:
             return None
         if self.judge(choice).kept:
-            return f"pruning {ratio:g} instead of {start.prune:g} keeps every gate"
+            return f"pruning {ratio:g} instead of {start.prune:g} passes every gate"
         return self._precision(choice) if self.lowered else None
 
     def _precision(self, start: Choice) -> str | None:
@@ -199,13 +199,13 @@ class _Search:
         ranked = self.bench.nodes(start)
         harmless, cost = self._with_floats(start, ranked)
         most = fitting(ranked, cost, self.bound)
-        if not (self.bench.is_dense(start) or harmless(names(most))):
+        if not (self.bench.is_reference(start) or harmless(names(most))):
             return None
         free = start
         for changed in self._free(start):
             trial = self.judge(changed(free))
             if trial.kept:
-                return "a move that costs no time keeps every gate"
+                return "a move that costs no time passes every gate"
             if trial.shortfall < self.judge(free).shortfall:
                 free = changed(free)
         if self.allows("float") and most and (least := fewest(most, harmless, cost)):
@@ -246,11 +246,11 @@ class _Search:
         allowed = tuple(name for name in ("last-layer", "threshold") if self.allows(name))
         for post in dict.fromkeys([allowed[:1], allowed[1:], allowed]):
             if post and self.judge(replace(start, post=post)).kept:
-                return f"{' and '.join(post)} on the compressed model keeps every gate"
+                return f"{' and '.join(post)} on the compressed model passes every gate"
         return None
 
 
-def repair(start: Choice, moves: Moves, bench: Bench, *, lowered: bool, dense_keeps: bool) -> Repair:
+def repair(start: Choice, moves: Moves, bench: Bench, *, lowered: bool, reference_passes: bool) -> Repair:
     """Search for the cheapest compression that keeps every gate.
 
     Order: the recipe unchanged; moves that cost no time (7-bit or unsigned weights where sums saturate, bias, other
@@ -267,11 +267,11 @@ def repair(start: Choice, moves: Moves, bench: Bench, *, lowered: bool, dense_ke
     Args:
         start: the recipe.
         lowered: whether it brings anything into low precision.
-        dense_keeps: whether the model before compression keeps every gate.
+        reference_passes: whether the model before compression keeps every gate.
     """
     search = _Search(bench, moves, lowered=lowered)
     try:
-        ended = search.run(start, dense_keeps=dense_keeps)
+        ended = search.run(start, reference_passes=reference_passes)
     except _SpentError:
         ended = f"the budget of {moves.trials} trials is exhausted"
     trials, usable = tuple(search.trials.values()), search.usable

@@ -40,5 +40,5 @@ def check_once(path: Path, times: Mapping[str, int]) -> None:
         raise DataError(
             f"'{path}' has {listed}",
             expected="one of each name, or the same in every row of both",
-            fix="rename them in the file's header, or leave them out with data.exclude",
+            fix="rename them in the file's header, or exclude them with data.exclude",
         )

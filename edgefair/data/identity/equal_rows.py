@@ -41,7 +41,7 @@ class EqualRows:
         why = {
             "people": "data.equal_rows: people declares them different people who share their answers",
             "refuse": f"no (group, label) cell has more than {MATERIAL:.0%} of them",
-            "once": f"copies in every column are left out, and no (group, label) cell has more than {MATERIAL:.0%} of "
+            "once": f"copies in every column are dropped, and no (group, label) cell has more than {MATERIAL:.0%} of "
             "those that are left",
         }[self.rule]
         return (

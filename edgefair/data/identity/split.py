@@ -118,6 +118,6 @@ def _check_subjects(roles: dict[str, NDArray[np.int64]], subject: Categories) ->
             raise DataError(
                 f"{len(shared)} subjects are in the {role} and the audit split, for example "
                 f"'{subject.values[int(shared[0])]}'",
-                expected="every subject in one split: a model has memorized the people it was trained on",
+                expected="every subject in one split: a model already knows the people it was trained on",
                 fix="let edgefair draw the split (omit data.split.column), or fix the split column",
             )

@@ -28,7 +28,7 @@ DEFAULT_RATES = (0.60, 0.25)
 
 
 class GlyphConfig(BaseModel):
-    """Knobs of the generator. The first group is the majority; what is said of the minority holds for all others."""
+    """Options of the generator. The first group is the majority; what is said of the minority holds for all others."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

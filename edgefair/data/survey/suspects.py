@@ -1,4 +1,4 @@
-"""Columns that are no features, though nobody has said so: names, ids, counters, dates, and what never changes."""
+"""Columns that should not be features, though not excluded: names, ids, counters, dates, constants."""
 
 from __future__ import annotations
 

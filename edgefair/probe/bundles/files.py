@@ -58,12 +58,12 @@ class Manifest:
         try:
             content = read_regular(self.folder / name, most=entry.bytes, follow=False)
         except LargerError as error:
-            raise BundleError(f"'{name}' was changed: {error.strerror}, as the manifest lists") from error
+            raise BundleError(f"'{name}' was modified: {error.strerror}, as the manifest lists") from error
         except OSError as error:
             raise BundleError(f"bundle '{self.folder}' lacks '{name}': {error.strerror}") from error
         digest = hashlib.sha256(content).hexdigest()
         if digest != entry.sha256:
-            raise BundleError(f"'{name}' was changed: its sha256 is {digest}, not {entry.sha256}")
+            raise BundleError(f"'{name}' was modified: its sha256 is {digest}, not {entry.sha256}")
         return content
 
     def release(self, policy: str) -> Release:

@@ -41,7 +41,7 @@ class Session:
         texts = [said.get("runtime"), said.get("optimization"), *providers, *config.keys(), *config.values()]
         threads = said.get("threads")
         if not all(isinstance(text, str) for text in texts) or type(threads) is not int or threads < 1:
-            raise ValueError(f"its device has a session of other types: {said!r}")
+            raise ValueError(f"its device has a session with wrong types: {said!r}")
         return cls(texts[0], tuple(providers), texts[1], tuple(sorted(config.items())), threads)
 
     @property

@@ -39,7 +39,7 @@ def plain_date(text: str) -> Optional[str]:
 
 
 def is_unclear_date(text: str) -> bool:
-    """Whether a text is a date of which nobody can say which number is the month, as 01/02/2024."""
+    """Whether a text is a date whose order of day and month is ambiguous, as 01/02/2024."""
     found = _UNCLEAR.fullmatch(text)
     if found is None:
         return False

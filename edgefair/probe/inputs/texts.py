@@ -1,4 +1,4 @@
-"""Texts become tokens on the device as they did in the audit: the same tokenizer.json, cut and padded alike."""
+"""Texts become tokens on the device as they did in the audit: the same tokenizer.json, truncation and padding."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def _type(message: memoryview, deep: int) -> Tuple[str, Optional[List[Optional[i
 
 def _element(number: Optional[Value]) -> str:
     if not isinstance(number, int) or number not in ELEMENTS:
-        raise ValueError(f"an input or output holds elements of type {number}, which is none of ONNX's")
+        raise ValueError(f"an input or output holds elements of type {number}, which ONNX does not define")
     return ELEMENTS[number]
 
 

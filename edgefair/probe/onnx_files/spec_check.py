@@ -116,7 +116,7 @@ def _check_reading(reading: Reading, classes: int) -> None:
         held = [whole_number(value) for value in reading.values]
         if reading.kind != "label" or len(held) != classes or None in held or len(set(held)) != classes:
             raise ValueError(
-                f"a {reading.kind} output holds {', '.join(reading.values)}, not another whole number for each of "
+                f"a {reading.kind} output holds {', '.join(reading.values)}, not a different whole number for each of "
                 f"{classes} classes"
             )
     binary = reading.kind in ("logit", "probability") or (reading.threshold is not None and reading.kind != "label")

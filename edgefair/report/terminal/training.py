@@ -37,7 +37,7 @@ def print_run(run: Run, *, as_json: bool) -> None:
         rates = [f"{hit / n:.4f}" if n else "no rows" for hit, n in zip(hits, x.sum(axis=1), strict=True)]
         table.add_row(group_name(group), f"{int(x.sum()):,}", *rates)
     console = stdout_console()
-    console.print(f"trained {run.folder}; on its validation rows (estimates, no verdict):", soft_wrap=True)
+    console.print(f"trained {run.folder}; on its validation rows (estimates, not a verdict):", soft_wrap=True)
     console.print(table)
     for note in run.metrics.get("notes", ()):
         console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
@@ -56,13 +56,13 @@ def print_run(run: Run, *, as_json: bool) -> None:
 def _why_kept(standing: Mapping[str, Any], aim: float) -> str:
     """By which rule the epoch was chosen (`training.selection.Standing.rank`)."""
     if standing["feasible"]:
-        return "most balanced accuracy on these rows among those that keep gap and floor"
+        return "best balanced accuracy on these rows among epochs that meet gap and floor"
     if standing["floor_kept"]:
         return (
-            f"NO epoch kept {aim:g} of policy.max_eo_gap on these rows; this one comes closest, a point of gap "
-            "counted as a point of balanced accuracy. More epochs or different debiasing may keep it"
+            f"NO epoch met {aim:g} of policy.max_eo_gap on these rows; this one comes closest, a point of gap "
+            "counted as a point of balanced accuracy. More epochs or different debiasing may help"
         )
-    return "NO epoch kept the floor of the worst group on these rows; this epoch comes closest"
+    return "NO epoch met the floor of the worst group on these rows; this epoch comes closest"
 
 
 def _print_trials(run: Run) -> None:

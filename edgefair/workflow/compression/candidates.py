@@ -118,7 +118,7 @@ class Candidates:
         """The compressed graph of a choice, before treatments: to be looked at, not shipped."""
         return self.graphs.make(choice, compared=False)[0]
 
-    def is_dense(self, prune: float | None) -> bool:
+    def is_reference(self, prune: float | None) -> bool:
         """Whether no torch step changes the model."""
         return self.sources.source(prune).path == self.reference.path
 

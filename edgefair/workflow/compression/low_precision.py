@@ -147,7 +147,7 @@ class Graphs:
     def _corrected(
         self, prepared: onnx.ModelProto, made: onnx.ModelProto
     ) -> tuple[onnx.ModelProto, NDArray[np.float64]]:
-        """The graph with its last layer's bias corrected on training rows, every cell weighing alike."""
+        """The graph with its last layer's bias corrected on training rows, every cell weighted equally."""
         drawn = draw(self.data.train, self.config, cells_of(self.config, self.data), BIAS_ROWS, 37)
         with TargetAnswers(load_profile(self.config.targets[0]), drawn.rows, self.spec) as answers:
             return correct_bias(made, prepared, self.spec, answers, drawn.cell)

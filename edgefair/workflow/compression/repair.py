@@ -40,7 +40,7 @@ def chosen(
     moves = moves_of(config, candidates.kind, corrects_bias=candidates.corrects_bias)
     log = config.base / config.runs / FOLDER / _digest(config, candidates)[:16] / LOG
     bench = ValidationBench(config, candidates, log, work, progress, recipe=start)
-    found = repair(start, moves, bench, lowered=candidates.kind is not None, dense_keeps=bench.dense_keeps)
+    found = repair(start, moves, bench, lowered=candidates.kind is not None, reference_passes=bench.reference_passes)
     return found.chosen.choice, {"repair": _record(found, log, config)}, _notes(found, start)
 
 
@@ -106,5 +106,5 @@ def _notes(found: Repair, start: Choice) -> tuple[str, ...]:
         f"treated with {' and '.join(choice.post)}": bool(choice.post),
     }
     said = "; ".join(text for text, made in changes.items() if made) or "the recipe unchanged"
-    kept = "keeps every gate on validation rows" if found.chosen.kept else "comes closest on validation rows"
+    kept = "passes every gate on validation rows" if found.chosen.kept else "comes closest on validation rows"
     return (f"repair, {len(found.trials)} trials: {found.ended}. What {kept}: {said}",)

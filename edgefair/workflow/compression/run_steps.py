@@ -112,7 +112,7 @@ def shrink(
 ) -> Shrunk:
     """Carry out the torch steps of `compress:` on a run's network.
 
-    Every step has a folder below the run's. An interrupted fine-tune goes on after its last whole epoch, and what is
+    Every step has a folder below the run's. An interrupted fine-tune resumes from its last completed epoch, and what is
     finished is read: what a step decided lies in `plan.json`.
 
     Args:

@@ -120,7 +120,7 @@ class ValidationBench:
         return _Device(identity_of(probe.device), saturates_int8(probe.device), decisions, verdict)
 
     @property
-    def dense_keeps(self) -> bool:
+    def reference_passes(self) -> bool:
         """Whether the model before compression keeps every gate of decisions, on every target."""
         aim = self._config.train.aim
         gates = [gate for item in self._devices.values() for gate in item.verdict.gates if gate.id not in OF_DEVICE]
@@ -152,7 +152,7 @@ class ValidationBench:
         return trial
 
     def _stretch(self, choice: Choice) -> float:
-        """Of the limits: none for the recipe, which nobody picked among others."""
+        """Of the limits: none for the recipe, which was not picked among others."""
         if choice == self._recipe:
             return 1.0
         return limit_stretch(self._config.policy.alpha, self._config.compress.repair.max_trials)
@@ -169,9 +169,9 @@ class ValidationBench:
         macs, floats = self._macs[choice.prune], frozenset(choice.float_nodes)
         return sum(count * (FLOAT_COST if name in floats else 1.0) for name, count in macs.items())
 
-    def is_dense(self, choice: Choice) -> bool:
+    def is_reference(self, choice: Choice) -> bool:
         """See `compress.search.search.Bench`."""
-        return not self._config.debias.post and self._candidates.is_dense(choice.prune)
+        return not self._config.debias.post and self._candidates.is_reference(choice.prune)
 
     def nodes(self, choice: Choice) -> Sequence[Ranked]:
         """See `compress.search.search.Bench`. Ranked on the first target, by rows of every cell."""

@@ -137,7 +137,7 @@ def judge_record(config: Config, path: str | Path, *, progress: Progress = silen
                 expected=f"one of {', '.join(record.rows.sensitive)}",
                 fix="add it to data.sensitive and measure again",
             )
-    note = f"judged from the record '{shown(path, config.base)}' of {record.created}: nothing was measured anew"
+    note = f"judged from the record '{shown(path, config.base)}' of {record.created}: no new measurement was made"
     return _judge(config, dataclasses.replace(record, notes=(*record.notes, note)), command="verify", progress=progress)
 
 

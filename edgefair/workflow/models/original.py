@@ -1,4 +1,4 @@
-"""Models that nobody compressed: each is its own reference, and lost nothing."""
+"""Uncompressed models: each is its own reference, and lost nothing."""
 
 from __future__ import annotations
 

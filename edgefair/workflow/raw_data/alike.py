@@ -14,7 +14,7 @@ from edgefair.data.sources import as_categories, merged
 
 
 def alike(section: Mapping[str, Any], columns: Mapping[str, Column], features: Collection[str]) -> str | None:
-    """What to ask of repeated rows where nothing says what they are and they decide about a (group, label) cell.
+    """What to ask of repeated rows where `equal_rows` is not set and they decide about a (group, label) cell.
 
     Asked of all rows, where later the audit rows count: a draw moves equal rows together, and takes its share of both.
 

@@ -231,9 +231,9 @@ def test_quantized_and_half_models_are_refused(exported):
         helper.make_node("DequantizeLinear", ["q", "s"], ["d"], "dequantize"),
         helper.make_node("MatMul", ["d", "w"], ["y"], "product"),
     ]
-    with pytest.raises(ModelError, match=r"quantized already \(QuantizeLinear 'quantize'\)"):
+    with pytest.raises(ModelError, match=r"already quantized \(QuantizeLinear 'quantize'\)"):
         to_float16(graph(pair, {"w": W, "s": np.array(0.1, dtype=np.float32)}))
-    with pytest.raises(ModelError, match="half precision already"):
+    with pytest.raises(ModelError, match="already in half precision"):
         to_float16(to_float16(exported("mlp")[0]))
 
 

@@ -309,7 +309,7 @@ def test_a_wrong_name_ranges_of_another_graph_and_nothing_left_are_refused():
         QUANTIZER.quantize(Precision(float_nodes=frozenset(LAYERS)))
     with pytest.raises(ModelError, match="has no range"):
         quantize_static(RESIDUAL, {}, RECIPE)
-    with pytest.raises(ModelError, match="quantized already"):
+    with pytest.raises(ModelError, match="already quantized"):
         quantize_static(QUANTIZER.quantize(Precision()), RANGES, RECIPE)
 
 
@@ -365,7 +365,7 @@ def test_dynamic_int8_leaves_the_named_nodes_in_float():
     assert products == ["MatMul", "MatMulInteger"]
     feeds = {"x": np.random.default_rng(0).normal(size=(1, 16)).astype(np.float32)}
     assert np.abs(run(model, feeds) - run(layers(16, 16, 4), feeds)).max() < 0.1
-    with pytest.raises(ModelError, match="quantized already"):
+    with pytest.raises(ModelError, match="already quantized"):
         quantize_dynamic(model, reduce_range=False)
 
 

@@ -25,7 +25,7 @@ class Bench:
     saturate: tuple = ()
     ranked: tuple = NODES
     harm: dict = field(default_factory=dict)
-    dense: bool = False
+    reference: bool = False
     judged: list = field(default_factory=list)
 
     def judge(self, choice):
@@ -42,15 +42,15 @@ class Bench:
     def nodes(self, choice):
         return [Ranked(node, self.harm.get(node, 0.0)) for node in self.ranked]
 
-    def is_dense(self, choice):
-        return self.dense
+    def is_reference(self, choice):
+        return self.reference
 
     def saturating(self, choice):
         return self.saturate
 
 
-def found(bench, moves=PRECISION, start=START, lowered=True, dense_keeps=True):
-    return repair(start, moves, bench, lowered=lowered, dense_keeps=dense_keeps)
+def found(bench, moves=PRECISION, start=START, lowered=True, reference_passes=True):
+    return repair(start, moves, bench, lowered=lowered, reference_passes=reference_passes)
 
 
 def test_a_recipe_that_keeps_every_gate_is_judged_once_and_left_alone():
@@ -88,7 +88,7 @@ def test_where_the_harm_is_known_few_trials_are_enough(many, few):
         lambda choice: set(nodes[:many]) <= set(choice.float_nodes),
         ranked=nodes,
         harm=dict.fromkeys(nodes[:many], 1.0) | dict.fromkeys(nodes[many : many + few], 0.01),
-        dense=True,
+        reference=True,
     )
     result = found(bench)
     assert result.chosen.choice.float_nodes == nodes[:many]
@@ -100,7 +100,7 @@ def test_a_number_that_the_ranking_foretold_is_confirmed_in_two_trials():
     bench = Bench(
         lambda choice: {"a", "b", "c"} <= set(choice.float_nodes),
         harm={"a": 1.0, "b": 0.9, "c": 0.8, "d": 0.5, "e": 0.4},
-        dense=True,
+        reference=True,
     )
     result = found(bench)
     assert set(result.chosen.choice.float_nodes) == {"a", "b", "c"}
@@ -167,16 +167,16 @@ def test_what_was_kept_is_chosen_where_the_budget_ends_in_the_last_step():
     assert result.chosen.choice.prune == pytest.approx(0.4)
 
 
-def test_what_the_dense_model_does_not_keep_is_not_asked_of_its_compression():
+def test_what_the_reference_does_not_keep_is_not_asked_of_its_compression():
     bench = Bench(lambda choice: False)
-    result = found(bench, PRECISION, dense_keeps=False)
+    result = found(bench, PRECISION, reference_passes=False)
     assert not result.chosen.kept
     assert "stronger debiasing" in result.ended
     assert len(bench.judged) == 1
 
 
 def test_a_treatment_of_the_file_is_tried_where_it_is_allowed():
-    result = found(Bench(lambda choice: "threshold" in choice.post), Moves(ALL_MOVES, (), 60), dense_keeps=False)
+    result = found(Bench(lambda choice: "threshold" in choice.post), Moves(ALL_MOVES, (), 60), reference_passes=False)
     assert result.chosen.choice.post == ("threshold",)
 
 
@@ -204,7 +204,7 @@ def test_a_node_in_float_is_not_said_to_have_seven_bits_too():
             "b" in choice.seven_bit and set("acd") <= set(choice.float_nodes)
         )
 
-    bench = Halved(keeps, saturate=("a", "b"), harm={"a": 2.0, "b": 2.0, "c": 0.1, "d": 0.1}, dense=True)
+    bench = Halved(keeps, saturate=("a", "b"), harm={"a": 2.0, "b": 2.0, "c": 0.1, "d": 0.1}, reference=True)
     result = found(bench, Moves(frozenset({"float", "seven-bit"}), (), 60))
     assert result.chosen.choice == Choice(None, "plain", seven_bit=("b",), float_nodes=tuple("acd"))
     assert not any(set(choice.float_nodes) & {*choice.seven_bit, *choice.unsigned} for choice in bench.judged)
@@ -213,7 +213,7 @@ def test_a_node_in_float_is_not_said_to_have_seven_bits_too():
 def test_nodes_in_float_that_keep_are_told_of_where_fewer_are_harmless_and_too_slow():
     harmless = lambda choice: "a" in choice.float_nodes  # noqa: E731
     keeps = lambda choice: choice.float_nodes == ("a", "b", "c")  # noqa: E731
-    result = found(Bench(keeps, harmless, harm={"a": 1.0, "b": 1.0, "c": 1.0}, dense=True))
+    result = found(Bench(keeps, harmless, harm={"a": 1.0, "b": 1.0, "c": 1.0}, reference=True))
     assert ("a",) in {choice.choice.float_nodes for choice in result.trials if choice.harmless}
     assert result.chosen.choice.float_nodes == ("a", "b", "c")
     assert "went back to float" in result.ended
@@ -260,7 +260,7 @@ class Adding:
     def nodes(self, choice):
         return [Ranked(node, harm) for node, harm in sorted(self.harm.items(), key=lambda item: -item[1])]
 
-    def is_dense(self, choice):
+    def is_reference(self, choice):
         return True
 
     def saturating(self, choice):
@@ -298,12 +298,12 @@ def test_it_costs_no_more_than_float_alone_nor_than_float_on_top_of_the_free_mov
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40), st.sampled_from([None, 0.8]), st.booleans())
-def test_whatever_is_kept_the_budget_holds_nothing_is_judged_twice_or_at_no_gain(seed, trials, prune, dense):
+def test_whatever_is_kept_the_budget_holds_nothing_is_judged_twice_or_at_no_gain(seed, trials, prune, reference):
     """Gates are kept at random: no law helps the search."""
     keeps = lambda choice: zlib.crc32(f"{seed} {choice}".encode()) % 5 == 0  # noqa: E731
     harm = {node: float(zlib.crc32(f"{seed} {node}".encode()) % 9) for node in NODES}
     ranked = tuple(sorted(NODES, key=lambda node: -harm[node]))
-    bench = Bench(keeps, ranked=ranked, harm=harm, dense=dense and prune is None)
+    bench = Bench(keeps, ranked=ranked, harm=harm, reference=reference and prune is None)
     result = found(bench, Moves(ALL_MOVES, ("entropy",), trials), Choice(prune, "plain"))
     assert len(bench.judged) == len(result.trials) <= trials
     assert len({replace(item, float_nodes=frozenset(item.float_nodes)) for item in bench.judged}) == len(bench.judged)
@@ -328,7 +328,7 @@ def test_the_free_moves_are_left_again_where_the_recipe_needs_cheaper_nodes_in_f
             return replace(trial, shortfall=trial.shortfall / 2) if choice.correct_bias else trial
 
     needed = lambda choice: {"a"} if choice.correct_bias else {"b", "c"}  # noqa: E731
-    bench = Costly(lambda choice: needed(choice) <= set(choice.float_nodes), harm={"b": 1.0, "c": 0.9}, dense=True)
+    bench = Costly(lambda choice: needed(choice) <= set(choice.float_nodes), harm={"b": 1.0, "c": 0.9}, reference=True)
     bench.ranked = ("b", "c", "a", "d", "e", "f", "g", "h")
     result = found(bench, Moves(frozenset({"bias", "float"}), (), 60))
     assert result.chosen.choice == replace(START, float_nodes=("b", "c"))

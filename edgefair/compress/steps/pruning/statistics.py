@@ -10,7 +10,7 @@ from edgefair.training.loop import TrainingRows
 
 
 def renew_statistics(classifier: Classifier, rows: TrainingRows, batch_rows: int) -> None:
-    """Measure the running means and variances of batch normalization anew, in place; no weight changes.
+    """Measure the running means and variances of batch normalization again, in place; no weight changes.
 
     They are the plain averages over the batches of one pass. Without a fine-tune they would be
     those of the network before channels left it. Afterwards the classifier is in evaluation mode.

@@ -206,7 +206,7 @@ class Prune(Step):
     def _too_far(self, least: float, target: float, whole: Sequence[str]) -> ModelError:
         kept_whole = f"; {', '.join(whole[:5])} must keep all channels" if whole else ""
         return ModelError(
-            f"pruning ends at {least:,.4g} {WORDS[self.measure]}, with {MOST:.0%} of the channels gone{kept_whole}",
+            f"pruning stops at {least:,.4g} {WORDS[self.measure]}, with {MOST:.0%} of the channels gone{kept_whole}",
             expected=f"at most {target:,.4g}, {1 - self.ratio:.0%} of the original",
             fix="ask for less, or train a narrower network",
         )
