@@ -122,7 +122,7 @@ def export(
             reference_as=shown_as / REFERENCE,
             own_reference=not changed and is_original(reference.path),
             settings=shown_in(settings, config.base),
-            notes=notes,
+            notes=notes if changed or not candidates.changes else (*notes, UNCHANGED),
         )
         report = judge_file(job, file, command="export", latency=latency, reading_s=reading_s)
         text = json.dumps(report.to_json(), indent=1, allow_nan=False).encode()
