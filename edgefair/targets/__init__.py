@@ -9,7 +9,6 @@ from edgefair.targets.client import Probe
 from edgefair.targets.loaded import LoadedModel
 from edgefair.targets.profile import TargetProfile, load_profile
 from edgefair.targets.transports.base import Transport
-from edgefair.targets.transports.images import identified
 
 TRANSPORTS: Mapping[str, str] = {
     "container": "edgefair.targets.transports.container:ContainerTransport",
@@ -28,8 +27,8 @@ def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> Probe:
     Raises:
         MeasurementError: a container's image or its engine is not there.
     """
-    profile = identified(profile)
-    return Probe(profile, transport_of(profile), timeout_s=timeout_s)
+    transport = transport_of(profile)
+    return Probe(transport.identified(), transport, timeout_s=timeout_s)
 
 
 def transport_of(profile: TargetProfile) -> Transport:

@@ -33,20 +33,9 @@ NUMPY_TYPES = {
 }
 
 
-# What a device says of an engine that it built, and the types of it.
-ENGINE_FACTS = {
-    "sha256": str,
-    "bytes": int,
-    "tensorrt": str,
-    "device": str,
-    "compute_capability": str,
-    "cuda_driver": str,
-    "max_rows": int,
-}
-
-
 # `bytes` is a field of a loaded model.
 Content = bytes
+NOTHING_BUILT: Mapping[str, type] = {}
 
 
 class UnlikeFileError(Exception):
@@ -67,7 +56,7 @@ class LoadedModel:
             the file leaves open.
         metadata: the model's own metadata.
         providers: execution providers that are really active.
-        engine: of TensorRT, what the device built and what that is bound to; empty for onnxruntime.
+        engine: what the device built and what that is bound to; empty for a runtime that builds nothing.
     """
 
     name: str
@@ -81,8 +70,19 @@ class LoadedModel:
     engine: dict[str, Any]
 
     @classmethod
-    def of(cls, content: Content, reply: Mapping[str, Any], *, name: str, path: Path) -> LoadedModel:
+    def of(
+        cls,
+        content: Content,
+        reply: Mapping[str, Any],
+        *,
+        name: str,
+        path: Path,
+        engine_facts: Mapping[str, type] = NOTHING_BUILT,
+    ) -> LoadedModel:
         """The model whose file holds `content`, where the device's description of it says the same.
+
+        Args:
+            engine_facts: see `HostRuntime`.
 
         Raises:
             ValueError: the content is no ONNX model in one file.
@@ -97,7 +97,7 @@ class LoadedModel:
             outputs = _filled(file.outputs, reply["outputs"], "outputs")
             metadata = {str(key): str(text) for key, text in reply["metadata"].items()}
             providers = tuple(str(item) for item in reply["providers"])
-            engine = {key: kind(reply["engine"][key]) for key, kind in ENGINE_FACTS.items() if "engine" in reply}
+            engine = _engine(reply.get("engine"), engine_facts)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UnlikeFileError(f"the probe describes the model as nothing known: {error!r}") from error
         if said != (digest, len(content)):
@@ -212,6 +212,15 @@ def describe(items: Sequence[Mapping[str, Any]]) -> str:
 def shape_text(shape: Sequence[int | None]) -> str:
     """A shape with `?` for a dynamic size."""
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
+
+
+def _engine(said: Any, facts: Mapping[str, type]) -> dict[str, Any]:
+    """What a device says that it built, if anything."""
+    if said is None:
+        return {}
+    if not facts:
+        raise ValueError("it built an engine, and its runtime builds none")
+    return {key: kind(said[key]) for key, kind in facts.items()}
 
 
 def _filled(

@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgefair.errors import UsageError, did_you_mean
 from edgefair.probe.regular import read_regular
-from edgefair.probe.runtimes.session import check_entries
+from edgefair.probe.runtimes import NAMES
 from edgefair.resources import named_file
-from edgefair.targets.sections import Budgets, ContainerSettings, DeviceClass, LatencyRules, SshSettings
+from edgefair.targets.runtimes import DEFAULT, HostRuntime, Kernels, host_runtime
+from edgefair.targets.sections import Budgets, ContainerSettings, DeviceClass, LatencyRules, SshSettings, one_of
 from edgefair.targets.transports.emulation import emulated_cpu
 from edgefair.yaml_text import MAX_BYTES, parse_yaml
 
-# Execution providers of onnxruntime that hand the graph to TensorRT.
-TENSORRT_PROVIDERS = frozenset({"TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
 QEMU, CONTAINER = "qemu:", "container:"
 ADDRESS = "ssh://host, ssh://user@host or ssh://user@host:port"
 ADDRESS_PARTS = re.compile(
@@ -37,7 +36,7 @@ class TargetProfile(BaseModel):
     cpu: str | None = Field(None, description="Processor that QEMU emulates: haswell, cortex-a72, ...")
     ssh: SshSettings | None = Field(None, description="The machine of transport ssh.")
     container: ContainerSettings | None = Field(None, description="The image of transport container.")
-    runtime: Literal["onnxruntime", "tensorrt"] = Field("onnxruntime", description="What runs the model there.")
+    runtime: Annotated[str, one_of(NAMES)] = Field(DEFAULT, description="What runs the model there.")
     threads: int = Field(1, ge=1, description="Threads of one inference.")
     providers: tuple[str, ...] = Field(("CPUExecutionProvider",), description="Execution providers, in order.")
     optimization: Literal["disable", "basic", "extended", "all"] = Field("all", description="Graph optimization.")
@@ -55,16 +54,20 @@ class TargetProfile(BaseModel):
             raise ValueError("`ssh` belongs to transport ssh, and transport ssh needs it")
         if (self.transport == "container") != (self.container is not None):
             raise ValueError("`container` belongs to transport container, and transport container needs it")
-        if self.runtime == "onnxruntime":
-            check_entries(self.config)
+        self.host_runtime.check_config(self.config)
         if self.emulated is not None and self.latency.measured:
             raise ValueError("an emulator's clock says nothing about a device: set `latency: {measured: false}`")
         return self
 
     @property
-    def tensorrt(self) -> bool:
-        """Whether TensorRT runs the model, by itself or inside onnxruntime."""
-        return self.runtime == "tensorrt" or not TENSORRT_PROVIDERS.isdisjoint(self.providers)
+    def host_runtime(self) -> HostRuntime:
+        """What the host knows of the runtime."""
+        return host_runtime(self.runtime)
+
+    @property
+    def kernels(self) -> Kernels:
+        """Whose kernels compute the model in the end."""
+        return self.host_runtime.kernels(self.providers)
 
     @property
     def emulated(self) -> str | None:
@@ -75,9 +78,9 @@ class TargetProfile(BaseModel):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a fingerprint holds of a target that the host knows, whatever the device says."""
-        found: dict[str, Any] = {
-            "runs_on": self.providers[0] if self.runtime == "onnxruntime" else self.runtime,
+        """What a fingerprint holds of how models run there, whatever the device says."""
+        return {
+            "runs_on": self.host_runtime.runs_on(self.providers),
             "threads": self.threads,
             "session": {
                 "runtime": self.runtime,
@@ -87,9 +90,6 @@ class TargetProfile(BaseModel):
                 "threads": self.threads,
             },
         }
-        if self.container is not None:
-            found["container"] = self.container.identity
-        return found if self.emulated is None else {**found, "emulated": self.emulated}
 
 
 def load_profile(name_or_path: str) -> TargetProfile:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from edgefair.probe.device import saturates_int8
 
@@ -17,6 +18,19 @@ HOST = r"^([A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9_:][A-Za-z0-9_.:-]*$"
 IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$"
 # As container engines name the kinds of processors.
 ARCHITECTURES: Mapping[str, str] = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def one_of(names: Collection[str]) -> AfterValidator:
+    """A name of a table, refused as pydantic refuses what is none of a Literal's."""
+    *first, last = [repr(name) for name in names]
+    expected = f"{', '.join(first)} or {last}"
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+        return name
+
+    return AfterValidator(check)
 
 
 class LatencyRules(BaseModel):

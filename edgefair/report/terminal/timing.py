@@ -7,6 +7,7 @@ from typing import Any
 
 from edgefair.measure.latency import LatencySummary
 from edgefair.report.results.verification import TargetResult
+from edgefair.targets.runtimes import DEFAULT
 
 INDENT = "        "
 USUAL = ["CPUExecutionProvider"]
@@ -14,7 +15,7 @@ USUAL = ["CPUExecutionProvider"]
 
 def device_line(device: Mapping[str, Any]) -> str:
     """The processor, what ran the model on it with its version and settings, and the image of a container."""
-    runtime = "tensorrt" if device.get("runs_on") == "tensorrt" else "onnxruntime"
+    runtime = device.get("session", {}).get("runtime", DEFAULT)
     text = f"{device.get('cpu', device.get('machine', '?'))}, {runtime} {device.get(runtime, '?')}"
     text += _settings(device.get("session", {}))
     box = device.get("container")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from subprocess import Popen
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgefair.progress import Progress
+from edgefair.targets.profile import TargetProfile
+
+# The machine that this process runs on.
+HERE = "here"
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,30 @@ class Transport(Protocol):
     """A machine that can run the probe. `start` comes first, `stop` last and always; after `stop` it may start again.
 
     Attributes:
+        profile: of the target.
         shares_files: whether the device reads this machine's files; where not, they travel through the probe.
     """
 
+    profile: TargetProfile
     shares_files: bool
+
+    @property
+    def machine_key(self) -> Hashable:
+        """Which machine's clock its work disturbs: HERE, or a key that is equal for one machine."""
+        ...
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What a fingerprint holds of the way to the machine, where outputs depend on it."""
+        ...
+
+    def identified(self) -> TargetProfile:
+        """The profile with what is found out about the machine before a start.
+
+        Raises:
+            MeasurementError: it is not there, or not what the profile wants.
+        """
+        ...
 
     def prepare(self, progress: Progress) -> None:
         """Make what lasts from one start to the next: `edgefair target prepare`.

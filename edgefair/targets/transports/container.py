@@ -7,13 +7,14 @@ import re
 import secrets
 import signal
 import subprocess
+from typing import Any
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import SIGNALLED, UNAVAILABLE
 from edgefair.progress import Progress
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.sections import ContainerSettings
-from edgefair.targets.transports.base import Ending
+from edgefair.targets.transports.base import HERE, Ending
 from edgefair.targets.transports.bootstrap import ARGUMENTS, preamble
 from edgefair.targets.transports.images import ANSWER_S, NEEDS, identified
 from edgefair.targets.transports.local import process_ending
@@ -43,6 +44,7 @@ class ContainerTransport:
     """Runs the zipapp from the memory of a container, behind one engine process that carries everything."""
 
     shares_files = False
+    machine_key = HERE
 
     def __init__(self, profile: TargetProfile) -> None:
         if profile.container is None:
@@ -52,6 +54,23 @@ class ContainerTransport:
         self._name = ""
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The image and what it may use, and whether its processor is emulated."""
+        emulated = {} if self.profile.emulated is None else {"emulated": self.profile.emulated}
+        return {"container": self._settings.identity, **emulated}
+
+    def identified(self) -> TargetProfile:
+        """With the engine, and with the image's id and architecture: no later start takes another of that name.
+
+        An image that is made for another kind of processor runs emulated, if at all: its latency is not measured.
+        """
+        self._settings = identified(self.profile.name, self._settings)
+        measured = self.profile.latency.measured and not self._settings.foreign
+        latency = self.profile.latency.model_copy(update={"measured": measured})
+        self.profile = self.profile.model_copy(update={"container": self._settings, "latency": latency})
+        return self.profile
+
     def prepare(self, progress: Progress) -> None:
         """Look for the engine and the image. Getting it is left to whoever knows where it comes from.
 
@@ -59,12 +78,12 @@ class ContainerTransport:
             MeasurementError: one is missing.
         """
         progress.stage(f"looking for image {self._settings.image}")
-        identified(self.profile)
+        self.identified()
 
     def lacks(self) -> str | None:
         """The engine, or the image."""
         try:
-            identified(self.profile)
+            self.identified()
         except MeasurementError as error:
             return error.found
         return None
@@ -75,8 +94,8 @@ class ContainerTransport:
         Raises:
             MeasurementError: the engine or the image is missing, or the engine cannot be started.
         """
-        settings = identified(self.profile).container or self._settings
-        self._settings, self._name = settings, PREFIX + secrets.token_hex(8)
+        self.identified()
+        settings, self._name = self._settings, PREFIX + secrets.token_hex(8)
         limits = [] if settings.cpus is None else [f"--cpus={settings.cpus:g}"]
         if settings.memory is not None:
             limits += [f"--memory={settings.memory}", f"--memory-swap={settings.memory}"]

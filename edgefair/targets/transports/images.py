@@ -9,7 +9,6 @@ import subprocess
 from dataclasses import dataclass
 
 from edgefair.errors import MeasurementError
-from edgefair.targets.profile import TargetProfile
 from edgefair.targets.sections import ContainerSettings
 
 ENGINES = ("docker", "podman")
@@ -32,17 +31,15 @@ class Refusal:
     absent: bool
 
 
-def identified(profile: TargetProfile) -> TargetProfile:
-    """The profile of a container with its engine and with the image's id and architecture; any other unchanged.
+def identified(name: str, wanted: ContainerSettings) -> ContainerSettings:
+    """The settings of a container with its engine and with the image's id and architecture.
 
-    An image that is made for another kind of processor runs emulated, if at all: its latency is not measured.
+    Args:
+        name: of the target, for messages.
 
     Raises:
         MeasurementError: no engine is there, none has the image, or it is not the one that the profile wants.
     """
-    if profile.container is None:
-        return profile
-    name, wanted = profile.name, profile.container
     found = _found(name, wanted)
     for key in ("id", "architecture"):
         here, there = getattr(found, key), getattr(wanted, key)
@@ -51,9 +48,7 @@ def identified(profile: TargetProfile) -> TargetProfile:
                 f"target '{name}': the {key} of image '{wanted.image}' is {here}", expected=str(there),
                 fix="pull or build that image, or change the profile",
             )  # fmt: skip
-    measured = profile.latency.measured and not found.foreign
-    latency = profile.latency.model_copy(update={"measured": measured})
-    return profile.model_copy(update={"container": found, "latency": latency})
+    return found
 
 
 def _found(name: str, wanted: ContainerSettings) -> ContainerSettings:

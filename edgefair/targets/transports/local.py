@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.device import fingerprint
-from edgefair.probe.runtimes.cuda import CudaError, first_device
 from edgefair.progress import Progress
 from edgefair.targets.profile import TargetProfile
-from edgefair.targets.transports.base import Ending
+from edgefair.targets.transports.base import HERE, Ending
 from edgefair.targets.transports.streams import enlarge_pipes
 from edgefair.targets.transports.zipapp import build_zipapp
 
@@ -30,25 +29,26 @@ class LocalTransport:
     """
 
     shares_files = True
+    machine_key = HERE
+    identity: Mapping[str, Any] = {}
 
     def __init__(self, profile: TargetProfile) -> None:
         self.profile = profile
+
+    def identified(self) -> TargetProfile:
+        """The profile as it is."""
+        return self.profile
 
     def prepare(self, progress: Progress) -> None:
         """There is nothing to make."""
 
     def lacks(self) -> str | None:
-        """The kind of device that the profile is for, TensorRT, or one of its execution providers."""
+        """The kind of device that the profile is for, or what its runtime needs."""
         mismatch = self.profile.device.mismatch(fingerprint())
         if mismatch is not None:
             found, expected = mismatch
             return f"{found}; it must be {expected}"
-        if self.profile.runtime == "tensorrt":
-            return _lacks_tensorrt()
-        import onnxruntime
-
-        missing = [name for name in self.profile.providers if name not in onnxruntime.get_available_providers()]
-        return f"the installed onnxruntime has no {', '.join(missing)}" if missing else None
+        return self.profile.host_runtime.lacks(self.profile.providers)
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the probe in a process group of its own, so that Ctrl-C reaches the host alone."""
@@ -60,16 +60,6 @@ class LocalTransport:
 
     def stop(self) -> None:
         """There is nothing to remove."""
-
-
-def _lacks_tensorrt() -> str | None:
-    if importlib.util.find_spec("tensorrt") is None:
-        return "TensorRT is not installed: see docs/tensorrt.md"
-    try:
-        first_device()
-    except CudaError as error:
-        return str(error)
-    return None
 
 
 def start_zipapp(

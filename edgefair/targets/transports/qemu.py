@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from edgefair.errors import MeasurementError
 from edgefair.progress import Progress
 from edgefair.targets.profile import TargetProfile
-from edgefair.targets.transports.base import Ending
+from edgefair.targets.transports.base import HERE, Ending
 from edgefair.targets.transports.emulation import EmulatedCpu, emulated_cpu, find_emulator
 from edgefair.targets.transports.local import process_ending, start_zipapp
 from edgefair.targets.transports.prefix import PYTHON, WHEELS, build_system, open_prefix, system_path
@@ -21,10 +22,20 @@ class QemuTransport:
     """Runs the zipapp unchanged under `qemu-MACHINE -cpu CPU -L PREFIX PYTHON`, without this process's environment."""
 
     shares_files = True
+    machine_key = HERE
 
     def __init__(self, profile: TargetProfile) -> None:
         self.profile = profile
         self._cpu = emulated_cpu(str(profile.cpu))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The emulated processor."""
+        return {"emulated": self.profile.emulated}
+
+    def identified(self) -> TargetProfile:
+        """The profile as it is."""
+        return self.profile
 
     def prepare(self, progress: Progress) -> None:
         """Build the foreign system, where one is needed.

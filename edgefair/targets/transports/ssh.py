@@ -8,6 +8,7 @@ import secrets
 import shlex
 import signal
 import subprocess
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from edgefair.errors import MeasurementError
@@ -63,6 +64,7 @@ class SshTransport:
     """Runs the zipapp from the memory of the device, behind one `ssh` process that carries everything."""
 
     shares_files = False
+    identity: Mapping[str, Any] = {}
 
     def __init__(self, profile: TargetProfile) -> None:
         if profile.ssh is None:
@@ -72,6 +74,15 @@ class SshTransport:
         self._session = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._ran = False
+
+    @property
+    def machine_key(self) -> Hashable:
+        """The host and its port, whoever the user is."""
+        return self._settings.host.rpartition("@")[2].lower(), self._settings.port
+
+    def identified(self) -> TargetProfile:
+        """The profile as it is."""
+        return self.profile
 
     def prepare(self, progress: Progress) -> None:
         """The first start makes the virtual environment."""

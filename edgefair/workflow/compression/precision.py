@@ -14,7 +14,7 @@ from edgefair.exporters.conversion import narrow_tensor
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import load_profile, open_target
-from edgefair.workflow.compression.recipes import for_tensorrt
+from edgefair.workflow.compression.recipes import kernels_of
 from edgefair.workflow.models.dense import Dense
 
 
@@ -84,11 +84,12 @@ def _kind(config: Config, spec: ModelSpec) -> Kind | None:
     if config.compress.fp16:
         return "fp16"
     kind = config.compress.int8
+    without = next((item.vendor for item in kernels_of(config) if not item.dynamic_int8), None)
     if kind == "auto":
         texts = any(item.tokens is not None for item in spec.inputs)
-        kind = "dynamic" if texts and not for_tensorrt(config) else "static"
-    if kind == "dynamic" and for_tensorrt(config):
-        raise UsageError("TensorRT, which runs the model on a target, has no dynamic INT8", fix="use --int8 static")
+        kind = "dynamic" if texts and without is None else "static"
+    if kind == "dynamic" and without is not None:
+        raise UsageError(f"{without}, which runs the model on a target, has no dynamic INT8", fix="use --int8 static")
     if config.compress.qat and kind != "static":
         raise UsageError(
             "qat trains for static INT8, and texts get dynamic INT8", fix="add --int8 static, or drop --qat"
