@@ -19,10 +19,11 @@ from edgefair.probe.inputs.prepare import needs_preparation
 from edgefair.probe.onnx_files.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
 from edgefair.targets.connection import Arrays, Connection, DroppedError
-from edgefair.targets.fingerprint import OF_PROCESSOR, checked_machine
+from edgefair.targets.fault import Fault
+from edgefair.targets.fingerprint import checked_machine
 from edgefair.targets.loaded import LoadedModel, UnlikeFileError, read_model, unloadable, untrustworthy
 from edgefair.targets.profile import TargetProfile
-from edgefair.targets.runtimes.base import Fault, HostRuntime
+from edgefair.targets.runtimes.base import HostRuntime
 from edgefair.targets.sending import Sender, send_file
 from edgefair.targets.timing import check_times, circumstances, timing_request
 from edgefair.targets.transports.base import Transport
@@ -95,11 +96,7 @@ class Probe:
             except ValueError as error:
                 raise self._connection.failed(f"the device describes itself as nothing known: {error}") from error
             self._refuse(self._runtime.missing(device))
-            mismatch = self.profile.device.mismatch(device)
-            if mismatch is not None:
-                raise self._connection.failed(
-                    mismatch[0], expected=mismatch[1], fix="measure on such a device, or name another target"
-                )
+            self._refuse(self.profile.device.mismatch(device))
         except BaseException:
             self._connection.close()
             raise
@@ -127,13 +124,7 @@ class Probe:
                         f"'{model.path}' was changed while it was measured: its sha256 is {model.sha256}",
                         expected=self._models[name].sha256,
                     )
-            known = (*OF_PROCESSOR, *self._runtime.identity)
-            changed = [key for key in known if device.get(key) != self.device.get(key)]
-            if changed:
-                raise self._connection.failed(
-                    f"another device answered after the connection broke: {changed[0]} is {device.get(changed[0])}",
-                    expected=str(self.device.get(changed[0])),
-                )
+            self._refuse(self._runtime.changed(self.device, device))
             return
         raise error
 
@@ -162,32 +153,25 @@ class Probe:
             place = str(path.resolve())
         else:
             place = send_file(self._connection, path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-        options = {
-            "runtime": self.profile.runtime,
-            "threads": self.profile.threads,
-            "providers": self.profile.providers,
-            "optimization": self.profile.optimization,
-            "config": self._runtime.config(self.profile.config, threads=self.profile.threads),
-        }
+        profile, runtime = self.profile, self._runtime
+        config = runtime.config(profile.config, threads=profile.threads)
+        options = {**profile.facts["session"], "config": config}
         request = {"do": "load", "name": name, "path": place, "options": options}
         reply, _ = self._connection.ask(
             request,
             refusals={
-                "invalid_graph": lambda why: self._runtime.unloadable(
-                    path, why, target=self.profile.name, device=self.device
-                ),
+                "invalid_graph": lambda why: runtime.unloadable(path, why, target=profile.name, device=self.device),
                 "no_runtime": self._connection.failed,
             },
             extra_s=self._build_s,
         )
         try:
-            facts = self._runtime.engine_facts
-            model = LoadedModel.of(content, reply, name=name, path=path, engine_facts=facts)
+            model = LoadedModel.of(content, reply, name=name, path=path, engine_facts=runtime.engine_facts)
         except UnlikeFileError as error:
             raise self._connection.failed(str(error), expected=error.expected) from error
         except ValueError as error:
             raise unloadable(path, str(error)) from error
-        self._refuse(self._runtime.elsewhere(model, self.profile.providers))
+        self._refuse(runtime.elsewhere(model, profile.providers))
         if model.engine:
             # Of the first model of a session, which is the one that is judged; others are measured beside it.
             self.device = {"engine": model.engine, **self.device}
@@ -258,9 +242,7 @@ class Probe:
                 sender.answered()
                 if reply.get("inputs") != item.inputs:
                     raise self._connection.failed("the device ran other inputs than it was sent")
-                wrong = untrustworthy(arrays, types, item.rows)
-                if wrong is not None:
-                    raise self._connection.failed(wrong[0], expected=wrong[1])
+                self._refuse(untrustworthy(arrays, types, item.rows))
                 yield arrays
             finished = True
         finally:

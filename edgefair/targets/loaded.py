@@ -15,6 +15,7 @@ from edgefair.errors import ModelError
 from edgefair.probe.onnx_files.onnx_file import read_onnx
 from edgefair.probe.regular import read_regular
 from edgefair.probe.runtimes.models import check_whole
+from edgefair.targets.fault import Fault
 
 # The runtime's names of the types that the protocol carries.
 NUMPY_TYPES = {
@@ -176,28 +177,26 @@ def unloadable(path: Path, why: str) -> ModelError:
     )
 
 
-def untrustworthy(
-    arrays: Mapping[str, NDArray[Any]], types: Mapping[str, np.dtype[Any]], rows: int
-) -> tuple[str, str] | None:
-    """The first thing in the outputs of `rows` rows that is not as it must be (what was found, and expected), or None.
+def untrustworthy(arrays: Mapping[str, NDArray[Any]], types: Mapping[str, np.dtype[Any]], rows: int) -> Fault | None:
+    """The first thing in the outputs of `rows` rows that is not as it must be.
 
     Args:
         types: the numpy type of every output that was asked for.
     """
     unasked = sorted(arrays.keys() - types.keys())
     if unasked:
-        return f"the device returned output '{unasked[0]}'", "the outputs that were asked for, and no other"
+        return Fault(f"the device returned output '{unasked[0]}'", "the outputs that were asked for, and no other")
     for name, dtype in types.items():
         array = arrays.get(name)
         if array is None:
-            return f"the device returned no output '{name}'", "every output that was asked for"
+            return Fault(f"the device returned no output '{name}'", "every output that was asked for")
         if array.dtype != dtype:
-            return f"output '{name}' is {array.dtype}", f"{dtype}, as the model says"
+            return Fault(f"output '{name}' is {array.dtype}", f"{dtype}, as the model says")
         if not array.ndim or len(array) != rows:
-            return f"output '{name}' has shape {array.shape}", f"{rows} rows, as were sent"
+            return Fault(f"output '{name}' has shape {array.shape}", f"{rows} rows, as were sent")
         if dtype.kind == "f" and not np.isfinite(array).all():
             bad = int(np.count_nonzero(~np.isfinite(array).reshape(rows, -1).all(axis=1)))
-            return (
+            return Fault(
                 f"output '{name}' is NaN or infinite in {bad} of {rows} rows",
                 "finite outputs: a row without a decision cannot be judged",
             )

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from edgefair.probe.device import saturates_int8
+from edgefair.targets.fault import Fault
 
 # No option of ssh's, and nothing that a shell could take for more than a name.
 HOST = r"^([A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9_:][A-Za-z0-9_.:-]*$"
@@ -72,18 +73,22 @@ class DeviceClass(BaseModel):
         None, description="Whether its INT8 kernels saturate 16-bit sums (x86 without VNNI)."
     )
 
-    def mismatch(self, device: Mapping[str, Any]) -> tuple[str, str] | None:
-        """The first thing that a device is not (what was found, and expected), or None."""
+    def mismatch(self, device: Mapping[str, Any]) -> Fault | None:
+        """The first thing that a device is not."""
         machine, flags = device.get("machine"), device.get("flags", ())
         if self.machine not in {None, machine}:
-            return f"the device is {machine}", str(self.machine)
+            return _other(f"the device is {machine}", str(self.machine))
         missing = [flag for flag in self.flags if flag not in flags]
         if missing:
-            return f"the device lacks {', '.join(missing)}", f"a processor with {', '.join(self.flags)}"
+            return _other(f"the device lacks {', '.join(missing)}", f"a processor with {', '.join(self.flags)}")
         if self.saturates_int8 not in {None, saturates_int8(device)}:
             named = {True: "no VNNI (its INT8 kernels may saturate)", False: "exact INT8 kernels (VNNI, or ARM)"}
-            return f"the device has {named[not self.saturates_int8]}", f"one with {named[self.saturates_int8]}"
+            return _other(f"the device has {named[not self.saturates_int8]}", f"one with {named[self.saturates_int8]}")
         return None
+
+
+def _other(found: str, expected: str) -> Fault:
+    return Fault(found, expected, fix="measure on such a device, or name another target")
 
 
 class SshSettings(BaseModel):

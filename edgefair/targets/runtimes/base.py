@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefair.errors import EdgefairError
+from edgefair.targets.fault import Fault
 from edgefair.targets.fingerprint import OF_PROCESSOR
 from edgefair.targets.loaded import LoadedModel, unloadable
 
@@ -33,15 +34,6 @@ class Kernels:
 
 
 @dataclass(frozen=True)
-class Fault:
-    """What is wrong with a device, for a message."""
-
-    found: str
-    expected: str | None = None
-    fix: str | None = None
-
-
-@dataclass(frozen=True)
 class HostRuntime(ABC):
     """A runtime as the host sees it.
 
@@ -63,6 +55,14 @@ class HostRuntime(ABC):
         engine = device.get("engine", {})
         found = {key: device.get(key) for key in (*OF_PROCESSOR, *self.identity)}
         return found | {f"engine.{key}": engine.get(key) for key in self.engine_identity}
+
+    def changed(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> Fault | None:
+        """How the device that answers now is another one than before."""
+        for key in (*OF_PROCESSOR, *self.identity):
+            if now.get(key) != before.get(key):
+                found = f"another device answered after the connection broke: {key} is {now.get(key)}"
+                return Fault(found, expected=str(before.get(key)))
+        return None
 
     @abstractmethod
     def kernels(self, providers: Sequence[str]) -> Kernels:

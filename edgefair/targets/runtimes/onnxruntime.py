@@ -11,8 +11,9 @@ from typing import Any
 
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.probe.runtimes.onnxruntime import check_entries
+from edgefair.targets.fault import Fault
 from edgefair.targets.loaded import LoadedModel
-from edgefair.targets.runtimes.base import Fault, HostRuntime, Kernels
+from edgefair.targets.runtimes.base import HostRuntime, Kernels
 from edgefair.targets.runtimes.tensorrt import TENSORRT
 
 OWN = Kernels("onnxruntime")

@@ -10,8 +10,9 @@ from typing import Any
 
 from edgefair.errors import EdgefairError, ModelError
 from edgefair.probe.runtimes.cuda import CudaError, first_device
+from edgefair.targets.fault import Fault
 from edgefair.targets.loaded import LoadedModel
-from edgefair.targets.runtimes.base import Fault, HostRuntime, Kernels
+from edgefair.targets.runtimes.base import HostRuntime, Kernels
 
 TENSORRT = Kernels(
     "TensorRT",

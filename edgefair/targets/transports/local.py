@@ -46,8 +46,7 @@ class LocalTransport:
         """The kind of device that the profile is for, or what its runtime needs."""
         mismatch = self.profile.device.mismatch(fingerprint())
         if mismatch is not None:
-            found, expected = mismatch
-            return f"{found}; it must be {expected}"
+            return f"{mismatch.found}; it must be {mismatch.expected}"
         return self.profile.host_runtime.lacks(self.profile.providers)
 
     def start(self) -> subprocess.Popen[bytes]:
