@@ -1,21 +1,12 @@
-"""Ways to reach a machine, by name. The table is data: listing it imports nothing."""
+"""Machines that run models: their profiles, the ways to reach them, and what is asked of them there."""
 
 from __future__ import annotations
-
-import importlib
-from collections.abc import Mapping
 
 from edgefair.targets.client import Probe
 from edgefair.targets.loaded import LoadedModel
 from edgefair.targets.profile import TargetProfile, load_profile
+from edgefair.targets.transports import transport_named
 from edgefair.targets.transports.base import Transport
-
-TRANSPORTS: Mapping[str, str] = {
-    "container": "edgefair.targets.transports.container:ContainerTransport",
-    "local": "edgefair.targets.transports.local:LocalTransport",
-    "qemu": "edgefair.targets.transports.qemu:QemuTransport",
-    "ssh": "edgefair.targets.transports.ssh:SshTransport",
-}
 
 
 def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> Probe:
@@ -33,13 +24,10 @@ def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> Probe:
 
 def transport_of(profile: TargetProfile) -> Transport:
     """The way to the profile's machine; nothing is started."""
-    module, _, name = TRANSPORTS[profile.transport].partition(":")
-    transport: Transport = getattr(importlib.import_module(module), name)(profile)
-    return transport
+    return transport_named(profile.transport)(profile)
 
 
 __all__ = [
-    "TRANSPORTS",
     "LoadedModel",
     "Probe",
     "TargetProfile",

@@ -20,8 +20,8 @@ from edgefair.errors import MeasurementError, UsageError
 from edgefair.probe.bundles.gates import LATENCY
 from edgefair.progress import silent
 from edgefair.targets import TargetProfile, load_profile, open_target, transport_of
-from edgefair.targets.sections import ARCHITECTURES
 from edgefair.targets.transports import container
+from edgefair.targets.transports.images import ARCHITECTURES
 from tests.targets.containers import PREFIX, working
 from tests.targets.onnx_models import batches, classifier, save, value
 from tests.targets.people import gate, report, write_project

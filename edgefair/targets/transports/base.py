@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from subprocess import Popen
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from edgefair.progress import Progress
-from edgefair.targets.profile import TargetProfile
+
+if TYPE_CHECKING:
+    from edgefair.targets.profile import TargetProfile
 
 # The machine that this process runs on.
 HERE = "here"
@@ -28,16 +30,39 @@ class Ending:
     dropped: bool = False
 
 
+@dataclass(frozen=True)
+class Section:
+    """What a profile says of its way to the machine.
+
+    Attributes:
+        key: that it stands under, and that no profile of another transport has.
+        type: of its value.
+    """
+
+    key: str
+    type: type[Any]
+    about: str
+
+
 class Transport(Protocol):
     """A machine that can run the probe. `start` comes first, `stop` last and always; after `stop` it may start again.
 
     Attributes:
+        section: of its own in a profile, if any.
         profile: of the target.
         shares_files: whether the device reads this machine's files; where not, they travel through the probe.
     """
 
+    section: ClassVar[Section | None]
     profile: TargetProfile
     shares_files: bool
+
+    def __init__(self, profile: TargetProfile) -> None: ...
+
+    @staticmethod
+    def emulates(settings: Any) -> str | None:
+        """What emulates the device under the settings of `section`; None for a real one."""
+        ...
 
     @property
     def machine_key(self) -> Hashable:

@@ -7,18 +7,19 @@ import re
 import secrets
 import signal
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import SIGNALLED, UNAVAILABLE
 from edgefair.progress import Progress
-from edgefair.targets.profile import TargetProfile
-from edgefair.targets.sections import ContainerSettings
-from edgefair.targets.transports.base import HERE, Ending
+from edgefair.targets.transports.base import HERE, Ending, Section
 from edgefair.targets.transports.bootstrap import ARGUMENTS, preamble
-from edgefair.targets.transports.images import ANSWER_S, NEEDS, identified
+from edgefair.targets.transports.images import ANSWER_S, NEEDS, ContainerSettings, identified
 from edgefair.targets.transports.local import process_ending
 from edgefair.targets.transports.streams import enlarge_pipes
+
+if TYPE_CHECKING:
+    from edgefair.targets.profile import TargetProfile
 
 # Nothing of this machine is shared with the container and nothing of it stays: no network, no files, no privileges,
 # and no log, which would keep every frame.
@@ -43,16 +44,20 @@ BLAME = (
 class ContainerTransport:
     """Runs the zipapp from the memory of a container, behind one engine process that carries everything."""
 
+    section = Section("container", ContainerSettings, "The image of transport container.")
     shares_files = False
     machine_key = HERE
 
     def __init__(self, profile: TargetProfile) -> None:
-        if profile.container is None:
-            raise MeasurementError(f"target '{profile.name}' has no container settings")
         self.profile = profile
-        self._settings: ContainerSettings = profile.container
+        self._settings: ContainerSettings = profile.settings
         self._name = ""
         self._process: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def emulates(settings: ContainerSettings) -> str | None:
+        """The kernel, where the image is made for another kind of processor."""
+        return f"this machine, for a container of {settings.architecture}" if settings.foreign else None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -158,3 +163,6 @@ class ContainerTransport:
                 [str(self._settings.engine), "rm", "--force", "--volumes", self._name],
                 stdin=subprocess.DEVNULL, capture_output=True, timeout=ANSWER_S, check=False,
             )  # fmt: skip
+
+
+TRANSPORT = ContainerTransport

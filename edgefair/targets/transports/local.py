@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.device import fingerprint
 from edgefair.progress import Progress
-from edgefair.targets.profile import TargetProfile
 from edgefair.targets.transports.base import HERE, Ending
 from edgefair.targets.transports.streams import enlarge_pipes
 from edgefair.targets.transports.zipapp import build_zipapp
+
+if TYPE_CHECKING:
+    from edgefair.targets.profile import TargetProfile
 
 # Of files that are no standard streams.
 FIRST_NUMBER = 3
@@ -28,12 +30,17 @@ class LocalTransport:
     The zipapp lies in memory, so that even a host that is killed leaves no file behind.
     """
 
+    section = None
     shares_files = True
     machine_key = HERE
     identity: Mapping[str, Any] = {}
 
     def __init__(self, profile: TargetProfile) -> None:
         self.profile = profile
+
+    @staticmethod
+    def emulates(settings: None) -> None:
+        """Nothing."""
 
     def identified(self) -> TargetProfile:
         """The profile as it is."""
@@ -59,6 +66,9 @@ class LocalTransport:
 
     def stop(self) -> None:
         """There is nothing to remove."""
+
+
+TRANSPORT = LocalTransport
 
 
 def start_zipapp(
