@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from edgefair.probe.device import saturates_int8
 from edgefair.targets.fault import Fault
 
 
-def one_of(names: Collection[str]) -> AfterValidator:
+def one_of(names: tuple[str, ...]) -> BeforeValidator:
     """A name of a table, refused as pydantic refuses what is none of a Literal's."""
     *first, last = [repr(name) for name in names]
     expected = f"{', '.join(first)} or {last}"
 
-    def check(name: str) -> str:
+    def check(name: object) -> object:
         if name not in names:
             raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
         return name
 
-    return AfterValidator(check)
+    return BeforeValidator(check)
 
 
 class LatencyRules(BaseModel):

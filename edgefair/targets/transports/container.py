@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import SIGNALLED, UNAVAILABLE
 from edgefair.progress import Progress
-from edgefair.targets.transports.base import HERE, Ending, Section
+from edgefair.targets.transports.base import HERE, Ending, Section, Transport
 from edgefair.targets.transports.bootstrap import ARGUMENTS, preamble
 from edgefair.targets.transports.images import ANSWER_S, NEEDS, ContainerSettings, identified
 from edgefair.targets.transports.local import process_ending
@@ -41,7 +41,7 @@ BLAME = (
 )  # fmt: skip
 
 
-class ContainerTransport:
+class ContainerTransport(Transport):
     """Runs the zipapp from the memory of a container, behind one engine process that carries everything."""
 
     section = Section("container", ContainerSettings, "The image of transport container.")
@@ -49,7 +49,7 @@ class ContainerTransport:
     machine_key = HERE
 
     def __init__(self, profile: TargetProfile) -> None:
-        self.profile = profile
+        super().__init__(profile)
         self._settings: ContainerSettings = profile.settings
         self._name = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -61,9 +61,8 @@ class ContainerTransport:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The image and what it may use, and whether its processor is emulated."""
-        emulated = {} if self.profile.emulated is None else {"emulated": self.profile.emulated}
-        return {"container": self._settings.identity, **emulated}
+        """With the image and what it may use."""
+        return {"container": self._settings.identity, **super().identity}
 
     def identified(self) -> TargetProfile:
         """With the engine, and with the image's id and architecture: no later start takes another of that name.

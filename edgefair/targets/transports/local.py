@@ -8,46 +8,25 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.device import fingerprint
-from edgefair.progress import Progress
-from edgefair.targets.transports.base import HERE, Ending
+from edgefair.targets.transports.base import HERE, Ending, Transport
 from edgefair.targets.transports.streams import enlarge_pipes
 from edgefair.targets.transports.zipapp import build_zipapp
-
-if TYPE_CHECKING:
-    from edgefair.targets.profile import TargetProfile
 
 # Of files that are no standard streams.
 FIRST_NUMBER = 3
 
 
-class LocalTransport:
+class LocalTransport(Transport):
     """Runs the zipapp with this Python, isolated from the working folder and the environment (`-I`).
 
     The zipapp lies in memory, so that even a host that is killed leaves no file behind.
     """
 
-    section = None
     shares_files = True
     machine_key = HERE
-    identity: Mapping[str, Any] = {}
-
-    def __init__(self, profile: TargetProfile) -> None:
-        self.profile = profile
-
-    @staticmethod
-    def emulates(settings: None) -> None:
-        """Nothing."""
-
-    def identified(self) -> TargetProfile:
-        """The profile as it is."""
-        return self.profile
-
-    def prepare(self, progress: Progress) -> None:
-        """There is nothing to make."""
 
     def lacks(self) -> str | None:
         """The kind of device that the profile is for, or what its runtime needs."""
@@ -63,9 +42,6 @@ class LocalTransport:
     def ended(self, code: int, said: str) -> Ending:
         """A signal or an exit code."""
         return process_ending(code, said)
-
-    def stop(self) -> None:
-        """There is nothing to remove."""
 
 
 TRANSPORT = LocalTransport

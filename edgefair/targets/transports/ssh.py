@@ -8,7 +8,7 @@ import secrets
 import shlex
 import signal
 import subprocess
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import BUSY, NO_FOLDER, SIGNALLED, UNAVAILABLE
 from edgefair.progress import Progress
-from edgefair.targets.transports.base import Ending, Section
+from edgefair.targets.transports.base import Ending, Section, Transport
 from edgefair.targets.transports.bootstrap import ARGUMENTS, preamble
 from edgefair.targets.transports.streams import enlarge_pipes
 from edgefair.versions import version_of
@@ -85,32 +85,23 @@ class SshSettings(BaseModel):
     )
 
 
-class SshTransport:
+class SshTransport(Transport):
     """Runs the zipapp from the memory of the device, behind one `ssh` process that carries everything."""
 
     section = Section("ssh", SshSettings, "The machine of transport ssh.")
     shares_files = False
-    identity: Mapping[str, Any] = {}
 
     def __init__(self, profile: TargetProfile) -> None:
-        self.profile = profile
+        super().__init__(profile)
         self._settings: SshSettings = profile.settings
         self._session = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._ran = False
 
-    @staticmethod
-    def emulates(settings: SshSettings) -> None:
-        """Nothing."""
-
     @property
     def machine_key(self) -> Hashable:
         """The host and its port, whoever the user is."""
         return self._settings.host.rpartition("@")[2].lower(), self._settings.port
-
-    def identified(self) -> TargetProfile:
-        """The profile as it is."""
-        return self.profile
 
     def prepare(self, progress: Progress) -> None:
         """The first start makes the virtual environment."""
