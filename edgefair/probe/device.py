@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import os
 import platform
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Union
 
 import numpy as np
+
+from edgefair.probe.runtimes import NAMES, runtime_named
 
 # The instruction sets that choose onnxruntime's kernels, and so its numerics.
 DECISIVE = (
@@ -24,8 +24,6 @@ CAPPED_NOW, CAPPED_EVER = 0b1110, 0b1110 << 16
 # Parts of the names of thermal zones that are the processor's, and of cooling devices that slow it or the GPU down.
 PROCESSOR_ZONES = ("cpu", "pkg", "soc")
 SLOWING = ("Processor", "cpufreq", "devfreq")
-# What TensorRT's Python package is called, by the CUDA that it is for.
-TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11")
 # What an emulator shows of the machine that it runs on.
 OF_THE_HOST = ("cores", "governor", "temperature_c", "system")
 
@@ -51,7 +49,7 @@ def fingerprint(emulated: Optional[str] = None) -> Dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
-        **_runtimes(),
+        **{key: value for name in NAMES for key, value in runtime_named(name).facts().items()},
     }
     hidden = () if emulated is None else OF_THE_HOST
     return {name: value for name, value in found.items() if value is not None and name not in hidden}
@@ -109,20 +107,6 @@ def read_number(path: Path, base: int = 10) -> Optional[int]:
         return int(read_text(path) or "", base)
     except ValueError:
         return None
-
-
-def _runtimes() -> Dict[str, Any]:
-    """What can run a model here. TensorRT is not imported for it: that takes a driver and seconds."""
-    found: Dict[str, Any] = {}
-    with contextlib.suppress(ImportError):
-        import onnxruntime
-
-        found = {"onnxruntime": onnxruntime.__version__, "providers": onnxruntime.get_available_providers()}
-    for name in TENSORRT_PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found["tensorrt"] = importlib.metadata.version(name)
-            break
-    return found
 
 
 def _cpu_flags() -> List[str]:

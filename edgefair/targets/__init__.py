@@ -1,26 +1,12 @@
-"""Ways to reach a machine, by name. The table is data: listing it imports nothing.
-
-A target is a profile (what the device is, and what a model may cost there), a transport (how it is reached) and a
-client of the probe on it.
-"""
+"""Machines that run models: their profiles, the ways to reach them, and what is asked of them there."""
 
 from __future__ import annotations
-
-import importlib
-from collections.abc import Mapping
 
 from edgefair.targets.client import Probe
 from edgefair.targets.loaded import LoadedModel
 from edgefair.targets.profile import TargetProfile, load_profile
+from edgefair.targets.transports import transport_named
 from edgefair.targets.transports.base import Transport
-from edgefair.targets.transports.images import identified
-
-TRANSPORTS: Mapping[str, str] = {
-    "container": "edgefair.targets.transports.container:ContainerTransport",
-    "local": "edgefair.targets.transports.local:LocalTransport",
-    "qemu": "edgefair.targets.transports.qemu:QemuTransport",
-    "ssh": "edgefair.targets.transports.ssh:SshTransport",
-}
 
 
 def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> Probe:
@@ -32,19 +18,16 @@ def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> Probe:
     Raises:
         MeasurementError: a container's image or its engine is not there.
     """
-    profile = identified(profile)
-    return Probe(profile, transport_of(profile), timeout_s=timeout_s)
+    transport = transport_of(profile)
+    return Probe(transport.identified(), transport, timeout_s=timeout_s)
 
 
 def transport_of(profile: TargetProfile) -> Transport:
     """The way to the profile's machine; nothing is started."""
-    module, _, name = TRANSPORTS[profile.transport].partition(":")
-    transport: Transport = getattr(importlib.import_module(module), name)(profile)
-    return transport
+    return transport_named(profile.transport)(profile)
 
 
 __all__ = [
-    "TRANSPORTS",
     "LoadedModel",
     "Probe",
     "TargetProfile",

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,14 +14,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.errors import EdgefairError, MeasurementError, ModelError, UsageError
+from edgefair.errors import ModelError, UsageError
 from edgefair.probe.inputs.prepare import needs_preparation
 from edgefair.probe.onnx_files.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
 from edgefair.targets.connection import Arrays, Connection, DroppedError
+from edgefair.targets.fault import Fault
 from edgefair.targets.fingerprint import checked_machine
 from edgefair.targets.loaded import LoadedModel, UnlikeFileError, read_model, unloadable, untrustworthy
 from edgefair.targets.profile import TargetProfile
+from edgefair.targets.runtimes.base import HostRuntime
 from edgefair.targets.sending import Sender, send_file
 from edgefair.targets.timing import check_times, circumstances, timing_request
 from edgefair.targets.transports.base import Transport
@@ -31,13 +31,6 @@ from edgefair.targets.transports.base import Transport
 # Starts after a connection that broke, in one session; the wait before each is twice the one before.
 RESTARTS = 4
 RESTART_AFTER_S = 1.0
-# How long building an engine may take, once per model and again for each new size of a batch.
-BUILD_S = 3600.0
-SLEEP_BETWEEN_RUNS = {"session.force_spinning_stop": "1"}
-# What onnxruntime always has at hand for operators that no provider of the profile takes.
-FALLBACK = "CPUExecutionProvider"
-# What may not change when the device comes back.
-IDENTITY = ("machine", "cpu", "flags", "onnxruntime")
 
 
 class Probe:
@@ -63,7 +56,7 @@ class Probe:
 
     def __enter__(self) -> Self:
         try:
-            self.device = {**self._connect(), **self.profile.facts}
+            self.device = {**self._connect(), **self.profile.facts, **self._transport.identity}
         except BaseException:
             self._transport.stop()
             raise
@@ -82,6 +75,11 @@ class Probe:
             finally:
                 self._transport.stop()
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What outputs depend on beside the model and the profile, after a model was loaded."""
+        return {**self._runtime.identity_of(self.device), **self._transport.identity}
+
     def _connect(self) -> dict[str, Any]:
         """Start the probe; the device's fingerprint."""
         process = self._transport.start()
@@ -97,16 +95,8 @@ class Probe:
                 device = checked_machine(reply.get("device"))
             except ValueError as error:
                 raise self._connection.failed(f"the device's description of itself is invalid: {error}") from error
-            if self.profile.runtime == "onnxruntime" and "onnxruntime" not in device:
-                raise self._connection.failed(
-                    "the Python that runs the probe has no onnxruntime",
-                    fix="install it there, or set another Python or image in the profile",
-                )
-            mismatch = self.profile.device.mismatch(device)
-            if mismatch is not None:
-                raise self._connection.failed(
-                    mismatch[0], expected=mismatch[1], fix="measure on such a device, or choose another target"
-                )
+            self._refuse(self._runtime.missing(device))
+            self._refuse(self.profile.device.mismatch(device))
         except BaseException:
             self._connection.close()
             raise
@@ -134,12 +124,7 @@ class Probe:
                         f"'{model.path}' changed while it was being measured: its sha256 is {model.sha256}",
                         expected=self._models[name].sha256,
                     )
-            changed = [key for key in IDENTITY if device.get(key) != self.device.get(key)]
-            if changed:
-                raise self._connection.failed(
-                    f"another device answered after the connection broke: {changed[0]} is {device.get(changed[0])}",
-                    expected=str(self.device.get(changed[0])),
-                )
+            self._refuse(self._runtime.changed(self.device, device))
             return
         raise error
 
@@ -168,75 +153,42 @@ class Probe:
             place = str(path.resolve())
         else:
             place = send_file(self._connection, path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-        options = {
-            "runtime": self.profile.runtime,
-            "threads": self.profile.threads,
-            "providers": self.profile.providers,
-            "optimization": self.profile.optimization,
-            "config": self._config(),
-        }
+        profile, runtime = self.profile, self._runtime
+        config = runtime.config(profile.config, threads=profile.threads)
+        options = {**profile.facts["session"], "config": config}
         request = {"do": "load", "name": name, "path": place, "options": options}
         reply, _ = self._connection.ask(
             request,
             refusals={
-                "invalid_graph": lambda why: self._unloadable(path, why),
+                "invalid_graph": lambda why: runtime.unloadable(path, why, target=profile.name, device=self.device),
                 "no_runtime": self._connection.failed,
             },
             extra_s=self._build_s,
         )
         try:
-            model = LoadedModel.of(content, reply, name=name, path=path)
+            model = LoadedModel.of(content, reply, name=name, path=path, engine_facts=runtime.engine_facts)
         except UnlikeFileError as error:
             raise self._connection.failed(str(error), expected=error.expected) from error
         except ValueError as error:
             raise unloadable(path, str(error)) from error
-        self._check_runner(model)
+        self._refuse(runtime.elsewhere(model, profile.providers))
         if model.engine:
             # Of the first model of a session, which is the one that is judged; others are measured beside it.
             self.device = {"engine": model.engine, **self.device}
         return model
 
-    def _check_runner(self, model: LoadedModel) -> None:
-        """Refuse a device that runs a model by something else than the profile says."""
-        if self.profile.runtime != "onnxruntime":
-            if not model.engine:
-                raise self._connection.failed("the device built no engine", expected="one, as the profile requires")
-            return
-        absent = [provider for provider in self.profile.providers if provider not in model.providers]
-        others = [provider for provider in model.providers if provider not in {*self.profile.providers, FALLBACK}]
-        if absent or others or model.engine:
-            raise self._connection.failed(
-                f"the runtime runs '{model.path}' on {', '.join(model.providers) or 'nothing'}",
-                expected=f"{', '.join(self.profile.providers)}, as the profile requires",
-                fix="install an onnxruntime that has it on the device, or change `providers` in the profile",
-            )
+    def _refuse(self, fault: Fault | None) -> None:
+        if fault is not None:
+            raise self._connection.failed(fault.found, expected=fault.expected, fix=fault.fix)
+
+    @property
+    def _runtime(self) -> HostRuntime:
+        return self.profile.host_runtime
 
     @property
     def _build_s(self) -> float:
         """Seconds beyond the usual silence that a device may need before its first answer."""
-        return BUILD_S if self.profile.tensorrt else 0.0
-
-    def _config(self) -> dict[str, str]:
-        """Session settings. Threads of a model that has its answer stop spinning: the next model needs their cores."""
-        several = self.profile.runtime == "onnxruntime" and self.profile.threads > 1
-        return {**(SLEEP_BETWEEN_RUNS if several else {}), **self.profile.config}
-
-    def _unloadable(self, path: Path, why: str) -> EdgefairError:
-        """The model is to blame, unless the device's runtime is older than the one that made or checked it here."""
-        here, there = version("onnxruntime"), self.device.get("onnxruntime")
-        if self.profile.runtime == "onnxruntime" and there is not None and _release(str(there)) < _release(here):
-            return MeasurementError(
-                f"target '{self.profile.name}': its onnxruntime {there} cannot load '{path}': {why}",
-                expected=f"a runtime that knows the model's operators; this machine has {here}",
-                fix="install a newer onnxruntime on the device",
-            )
-        if self.profile.runtime == "tensorrt":
-            return ModelError(
-                f"'{path}' cannot be loaded by TensorRT: {why}",
-                expected="a graph of operators that TensorRT supports, with symmetric INT8 if any",
-                fix=f"export it with --target {self.profile.name}, so that it is made for TensorRT",
-            )
-        return unloadable(path, why)
+        return self.profile.kernels.build_s
 
     def run(
         self,
@@ -290,9 +242,7 @@ class Probe:
                 sender.answered()
                 if reply.get("inputs") != item.inputs:
                     raise self._connection.failed("the device ran different inputs than it was sent")
-                wrong = untrustworthy(arrays, types, item.rows)
-                if wrong is not None:
-                    raise self._connection.failed(wrong[0], expected=wrong[1])
+                self._refuse(untrustworthy(arrays, types, item.rows))
                 yield arrays
             finished = True
         finally:
@@ -339,11 +289,6 @@ class Probe:
 
 def _preparation(inputs: Sequence[InputSpec]) -> list[dict[str, Any]]:
     return [input_json(item) for item in inputs if needs_preparation(item)]
-
-
-def _release(text: str) -> tuple[int, ...]:
-    """A version's numbers: '1.20.1rc1' is (1, 20, 1)."""
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
 
 
 def _refused(model: LoadedModel, why: str) -> UsageError:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, create_model
+
+from edgefair.probe.runtimes import NAMES
+
+# What the outputs of any runtime depend on.
+OF_PROCESSOR = ("machine", "cpu", "flags")
 
 
 class _Said(BaseModel):
@@ -43,9 +48,7 @@ class Session(_Said):
     threads: int
 
 
-class Machine(_Said):
-    """What a device says of itself: see `probe.device.fingerprint`. What is not said is absent."""
-
+class _Machine(_Said):
     machine: str = ""
     cpu: str = ""
     flags: list[str] = []
@@ -55,8 +58,15 @@ class Machine(_Said):
     system: str = ""
     python: str = ""
     numpy: str = ""
-    onnxruntime: str = ""
-    tensorrt: str = ""
+
+
+# Every runtime's version under its name.
+_Versions = create_model("_Versions", __base__=_Machine, **dict.fromkeys(NAMES, (str, "")))  # type: ignore[call-overload]
+
+
+class Machine(_Versions, _Machine):
+    """What a device says of itself: see `probe.device.fingerprint`. What is not said is absent."""
+
     providers: list[str] = []
 
 

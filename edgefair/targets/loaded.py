@@ -15,6 +15,7 @@ from edgefair.errors import ModelError
 from edgefair.probe.onnx_files.onnx_file import read_onnx
 from edgefair.probe.regular import read_regular
 from edgefair.probe.runtimes.models import check_whole
+from edgefair.targets.fault import Fault
 
 # The runtime's names of the types that the protocol carries.
 NUMPY_TYPES = {
@@ -33,20 +34,9 @@ NUMPY_TYPES = {
 }
 
 
-# What a device says of an engine that it built, and the types of it.
-ENGINE_FACTS = {
-    "sha256": str,
-    "bytes": int,
-    "tensorrt": str,
-    "device": str,
-    "compute_capability": str,
-    "cuda_driver": str,
-    "max_rows": int,
-}
-
-
 # `bytes` is a field of a loaded model.
 Content = bytes
+NOTHING_BUILT: Mapping[str, type] = {}
 
 
 class UnlikeFileError(Exception):
@@ -67,7 +57,7 @@ class LoadedModel:
             the file leaves open.
         metadata: the model's own metadata.
         providers: execution providers that are really active.
-        engine: of TensorRT, what the device built and what that is bound to; empty for onnxruntime.
+        engine: what the device built and what that is bound to; empty for a runtime that builds nothing.
     """
 
     name: str
@@ -81,8 +71,19 @@ class LoadedModel:
     engine: dict[str, Any]
 
     @classmethod
-    def of(cls, content: Content, reply: Mapping[str, Any], *, name: str, path: Path) -> LoadedModel:
+    def of(
+        cls,
+        content: Content,
+        reply: Mapping[str, Any],
+        *,
+        name: str,
+        path: Path,
+        engine_facts: Mapping[str, type] = NOTHING_BUILT,
+    ) -> LoadedModel:
         """The model whose file holds `content`, where the device's description of it says the same.
+
+        Args:
+            engine_facts: see `HostRuntime`.
 
         Raises:
             ValueError: the content is not an ONNX model in one file.
@@ -97,7 +98,7 @@ class LoadedModel:
             outputs = _filled(file.outputs, reply["outputs"], "outputs")
             metadata = {str(key): str(text) for key, text in reply["metadata"].items()}
             providers = tuple(str(item) for item in reply["providers"])
-            engine = {key: kind(reply["engine"][key]) for key, kind in ENGINE_FACTS.items() if "engine" in reply}
+            engine = _engine(reply.get("engine"), engine_facts)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UnlikeFileError(f"the probe's description of the model is invalid: {error!r}") from error
         if said != (digest, len(content)):
@@ -176,28 +177,26 @@ def unloadable(path: Path, why: str) -> ModelError:
     )
 
 
-def untrustworthy(
-    arrays: Mapping[str, NDArray[Any]], types: Mapping[str, np.dtype[Any]], rows: int
-) -> tuple[str, str] | None:
-    """The first thing in the outputs of `rows` rows that is not as it must be (what was found, and expected), or None.
+def untrustworthy(arrays: Mapping[str, NDArray[Any]], types: Mapping[str, np.dtype[Any]], rows: int) -> Fault | None:
+    """The first thing in the outputs of `rows` rows that is not as it must be.
 
     Args:
         types: the numpy type of every output that was requested.
     """
     unasked = sorted(arrays.keys() - types.keys())
     if unasked:
-        return f"the device returned output '{unasked[0]}'", "only the outputs that were requested"
+        return Fault(f"the device returned output '{unasked[0]}'", "only the outputs that were requested")
     for name, dtype in types.items():
         array = arrays.get(name)
         if array is None:
-            return f"the device returned no output '{name}'", "every output that was requested"
+            return Fault(f"the device returned no output '{name}'", "every output that was requested")
         if array.dtype != dtype:
-            return f"output '{name}' is {array.dtype}", f"{dtype}, as the model says"
+            return Fault(f"output '{name}' is {array.dtype}", f"{dtype}, as the model says")
         if not array.ndim or len(array) != rows:
-            return f"output '{name}' has shape {array.shape}", f"{rows} rows, as were sent"
+            return Fault(f"output '{name}' has shape {array.shape}", f"{rows} rows, as were sent")
         if dtype.kind == "f" and not np.isfinite(array).all():
             bad = int(np.count_nonzero(~np.isfinite(array).reshape(rows, -1).all(axis=1)))
-            return (
+            return Fault(
                 f"output '{name}' is NaN or infinite in {bad} of {rows} rows",
                 "finite outputs: a row without a decision cannot be judged",
             )
@@ -212,6 +211,15 @@ def describe(items: Sequence[Mapping[str, Any]]) -> str:
 def shape_text(shape: Sequence[int | None]) -> str:
     """A shape with `?` for a dynamic size."""
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
+
+
+def _engine(said: Any, facts: Mapping[str, type]) -> dict[str, Any]:
+    """What a device says that it built, if anything."""
+    if said is None:
+        return {}
+    if not facts:
+        raise ValueError("it built an engine, and its runtime builds none")
+    return {key: kind(said[key]) for key, kind in facts.items()}
 
 
 def _filled(

@@ -5,39 +5,49 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from edgefair.errors import UsageError, did_you_mean
 from edgefair.probe.regular import read_regular
-from edgefair.probe.runtimes.session import check_entries
+from edgefair.probe.runtimes import NAMES as RUNTIMES
 from edgefair.resources import named_file
-from edgefair.targets.sections import Budgets, ContainerSettings, DeviceClass, LatencyRules, SshSettings
+from edgefair.targets.runtimes import DEFAULT, HostRuntime, Kernels, host_runtime
+from edgefair.targets.sections import Budgets, DeviceClass, LatencyRules, one_of
+from edgefair.targets.transports import NAMES as TRANSPORTS
+from edgefair.targets.transports import transport_named
 from edgefair.targets.transports.emulation import emulated_cpu
 from edgefair.yaml_text import MAX_BYTES, parse_yaml
 
-# Execution providers of onnxruntime that hand the graph to TensorRT.
-TENSORRT_PROVIDERS = frozenset({"TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
 QEMU, CONTAINER = "qemu:", "container:"
 ADDRESS = "ssh://host, ssh://user@host or ssh://user@host:port"
 ADDRESS_PARTS = re.compile(
     r"((?P<user>[^:@/]+(?P<password>:[^@/]*)?@))?(?P<host>\[[0-9A-Fa-f:]+\]|[^:@/?#\[\]]+)(:(?P<port>\d+))?/?"
 )
+# The section of its own that every transport's profiles have, if any.
+OWN = {name: transport_named(name).section for name in TRANSPORTS}
 
 
-class TargetProfile(BaseModel):
-    """A device and how models run on it."""
-
+class _Target(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="Name of the target.")
     about: str = Field("", description="What the device is, in one line.")
-    transport: Literal["local", "qemu", "ssh", "container"] = Field(description="How the machine is reached.")
-    cpu: str | None = Field(None, description="Processor that QEMU emulates: haswell, cortex-a72, ...")
-    ssh: SshSettings | None = Field(None, description="The machine of transport ssh.")
-    container: ContainerSettings | None = Field(None, description="The image of transport container.")
-    runtime: Literal["onnxruntime", "tensorrt"] = Field("onnxruntime", description="What runs the model there.")
+    transport: Annotated[str, one_of(TRANSPORTS)] = Field(description="How the machine is reached.")
+
+
+_Reached = create_model(  # type: ignore[call-overload]
+    "_Reached",
+    __base__=_Target,
+    **{own.key: (own.type | None, Field(None, description=own.about)) for own in OWN.values() if own is not None},
+)
+
+
+class TargetProfile(_Reached, _Target):
+    """A device and how models run on it. Of the sections of `OWN` it has that of its transport."""
+
+    runtime: Annotated[str, one_of(RUNTIMES)] = Field(DEFAULT, description="What runs the model there.")
     threads: int = Field(1, ge=1, description="Threads of one inference.")
     providers: tuple[str, ...] = Field(("CPUExecutionProvider",), description="Execution providers, in order.")
     optimization: Literal["disable", "basic", "extended", "all"] = Field("all", description="Graph optimization.")
@@ -49,35 +59,40 @@ class TargetProfile(BaseModel):
 
     @model_validator(mode="after")
     def _fits_its_transport(self) -> Self:
-        if (self.transport == "qemu") != (self.cpu is not None):
-            raise ValueError("`cpu` belongs to transport qemu, and transport qemu needs it")
-        if (self.transport == "ssh") != (self.ssh is not None):
-            raise ValueError("`ssh` belongs to transport ssh, and transport ssh needs it")
-        if (self.transport == "container") != (self.container is not None):
-            raise ValueError("`container` belongs to transport container, and transport container needs it")
-        if self.runtime == "onnxruntime":
-            check_entries(self.config)
+        for name, own in OWN.items():
+            if own is not None and (self.transport == name) != (getattr(self, own.key) is not None):
+                raise ValueError(f"`{own.key}` belongs to transport {name}, and transport {name} needs it")
+        self.host_runtime.check_config(self.config)
         if self.emulated is not None and self.latency.measured:
             raise ValueError("an emulator's clock does not measure latency: set `latency: {measured: false}`")
         return self
 
     @property
-    def tensorrt(self) -> bool:
-        """Whether TensorRT runs the model, by itself or inside onnxruntime."""
-        return self.runtime == "tensorrt" or not TENSORRT_PROVIDERS.isdisjoint(self.providers)
+    def host_runtime(self) -> HostRuntime:
+        """What the host knows of the runtime."""
+        return host_runtime(self.runtime)
+
+    @property
+    def kernels(self) -> Kernels:
+        """Whose kernels compute the model in the end."""
+        return self.host_runtime.kernels(self.providers)
+
+    @property
+    def settings(self) -> Any:
+        """What it says of the way to the machine; None where there is nothing to say."""
+        own = OWN[self.transport]
+        return None if own is None else getattr(self, own.key)
 
     @property
     def emulated(self) -> str | None:
         """What emulates the device; None for a real one."""
-        if self.container is not None and self.container.foreign:
-            return f"this machine, for a container of {self.container.architecture}"
-        return None if self.cpu is None else f"QEMU, -cpu {self.cpu}"
+        return transport_named(self.transport).emulates(self.settings)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a fingerprint holds of a target that the host knows, whatever the device says."""
-        found: dict[str, Any] = {
-            "runs_on": self.providers[0] if self.runtime == "onnxruntime" else self.runtime,
+        """What a fingerprint holds of how models run there, whatever the device says."""
+        return {
+            "runs_on": self.host_runtime.runs_on(self.providers),
             "threads": self.threads,
             "session": {
                 "runtime": self.runtime,
@@ -87,9 +102,6 @@ class TargetProfile(BaseModel):
                 "threads": self.threads,
             },
         }
-        if self.container is not None:
-            found["container"] = self.container.identity
-        return found if self.emulated is None else {**found, "emulated": self.emulated}
 
 
 def load_profile(name_or_path: str) -> TargetProfile:
@@ -159,8 +171,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "latency": LatencyRules,
     "budgets": Budgets,
     "device": DeviceClass,
-    "ssh": SshSettings,
-    "container": ContainerSettings,
+    **{own.key: own.type for own in OWN.values() if own is not None},
 }
 
 

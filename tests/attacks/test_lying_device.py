@@ -10,7 +10,8 @@ from edgefair.probe.onnx_files.spec import Reading
 from edgefair.progress import silent
 from edgefair.workflow.measurement.measure import measure
 from tests.targets.onnx_models import SPEC, classifier
-from tests.targets.test_faulty_devices import rows, scripted
+from tests.targets.scripted import scripted
+from tests.targets.test_lying_devices import rows
 
 # The real probe, which says of every model what `LIE` makes of the truth `said`.
 TALKING = """

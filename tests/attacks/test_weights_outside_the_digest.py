@@ -16,7 +16,7 @@ from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
 from edgefair.probe.runtimes import models
-from edgefair.probe.runtimes.session import open_session
+from edgefair.probe.runtimes.onnxruntime import RUNTIME
 from edgefair.targets import load_profile, open_target
 from tests.bundle.small_bundle import report_of, write_manifest
 from tests.targets.onnx_models import SPEC, value
@@ -167,7 +167,7 @@ def test_a_flatbuffer_passes_neither_the_check_nor_the_runtime(tmp_path):
     with pytest.raises(ProbeError, match="damaged"):
         models.open_model(content, CPU)
     with pytest.raises(ProbeError, match="protobuf parsing failed"):
-        open_session(content, CPU)
+        RUNTIME.open(content, CPU)
 
 
 @pytest.mark.parametrize("embed", [0, 1])

@@ -3,7 +3,7 @@
 import pytest
 
 from edgefair.probe.errors import ProbeError
-from edgefair.probe.runtimes.session import open_session
+from edgefair.probe.runtimes.onnxruntime import RUNTIME
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from edgefair.probe.runtimes.session import open_session
 def test_what_is_advised_has_the_provider(provider, advice, other):
     options = {"threads": 1, "providers": [provider], "optimization": "all", "config": {}}
     with pytest.raises(ProbeError) as caught:
-        open_session(b"", options)
+        RUNTIME.open(b"", options)
     advised = str(caught.value).partition("install ")[2]
     assert advice in advised
     assert other not in advised

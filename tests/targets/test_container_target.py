@@ -18,9 +18,10 @@ from onnx import TensorProto, helper, numpy_helper
 from edgefair.cli import main
 from edgefair.errors import MeasurementError, UsageError
 from edgefair.probe.bundles.gates import LATENCY
+from edgefair.progress import silent
 from edgefair.targets import TargetProfile, load_profile, open_target, transport_of
-from edgefair.targets.sections import ARCHITECTURES
 from edgefair.targets.transports import container
+from edgefair.targets.transports.images import ARCHITECTURES
 from tests.targets.containers import PREFIX, working
 from tests.targets.onnx_models import batches, classifier, save, value
 from tests.targets.people import gate, report, write_project
@@ -338,5 +339,5 @@ def test_two_containers_take_turns_with_this_machine():
     from edgefair.workflow.measurement.fleet import load_fleet, on_each
 
     order = []
-    on_each(load_fleet(["container:a", "local", "container:b"]), lambda item, _: order.append(item.name), print)
+    on_each(load_fleet(["container:a", "local", "container:b"]), lambda item, _: order.append(item.name), silent)
     assert order == ["container:a", "local", "container:b"]

@@ -305,7 +305,7 @@ def test_a_host_that_is_killed_leaves_no_probe_on_the_device(server, tmp_path):
     script = f"""
 import sys
 from edgefair.targets import *
-from edgefair.targets.sections import SshSettings
+from edgefair.targets.transports.ssh import SshSettings
 profile = TargetProfile.model_validate({server.profile().model_dump(mode="json")!r})
 with open_target(profile) as probe:
     print("ready", flush=True)

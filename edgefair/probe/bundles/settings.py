@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from edgefair.probe.device import saturates_int8
-from edgefair.probe.runtimes.session import LEVELS, check_entries
+from edgefair.probe.runtimes.onnxruntime import LEVELS, check_entries
 
 PROVIDER = "CPUExecutionProvider"
+# The runtime and the providers that a bundle is loaded with.
+LOADED_WITH = ("onnxruntime", (PROVIDER,))
 AGAIN = "it was exported by an older edgefair: export it again"
 
 
@@ -16,7 +18,7 @@ AGAIN = "it was exported by an older edgefair: export it again"
 class Session:
     """Settings of a session.
 
-    runtime: onnxruntime or tensorrt. config: session entries of the profile, sorted by name. threads: of one inference.
+    runtime: its name. config: session entries of the profile, sorted by name. threads: of one inference.
     """
 
     runtime: str
@@ -58,7 +60,7 @@ class Session:
     @property
     def hindrance(self) -> Optional[str]:
         """Why a device cannot open such a session, in words; None where it can."""
-        if self.runtime != "onnxruntime" or self.providers != (PROVIDER,):
+        if (self.runtime, self.providers) != LOADED_WITH:
             on = ", ".join(self.providers) or "no provider"
             return f"{self.runtime} on {on}, and a bundle is loaded with onnxruntime on {PROVIDER} alone"
         if self.optimization not in LEVELS:

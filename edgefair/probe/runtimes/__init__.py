@@ -1,4 +1,21 @@
-"""What runs a model on the device: onnxruntime, TensorRT.
+"""What runs a model on the device, one file a runtime. The host's side is `edgefair.targets.runtimes`."""
 
-A runtime is a class behind one interface. It opens the file it was given, and nothing that the file refers to.
-"""
+import importlib
+from typing import Tuple
+
+from edgefair.probe.runtimes.base import Runtime
+
+# Every runtime, by the name of its module here and in `edgefair.targets.runtimes`; each holds a RUNTIME.
+NAMES: Tuple[str, ...] = ("onnxruntime", "tensorrt")
+
+
+def runtime_named(name: str) -> Runtime:
+    """The device's side of a runtime. Its module imports the runtime's own package when that is asked for, not before.
+
+    Raises:
+        ValueError: there is no such runtime.
+    """
+    if name not in NAMES:
+        raise ValueError(f"runtime '{name}' is none of {', '.join(NAMES)}")
+    runtime: Runtime = importlib.import_module(f"{__name__}.{name}").RUNTIME
+    return runtime

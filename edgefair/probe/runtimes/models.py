@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
 from edgefair.probe.onnx_files.external import kept_elsewhere
-from edgefair.probe.runtimes.session import open_session
+from edgefair.probe.runtimes import runtime_named
+from edgefair.probe.runtimes.base import Session
 from edgefair.probe.wire import DTYPES
 
 # What the names of the operators that quantize while they run begin with.
@@ -22,19 +23,18 @@ DYNAMIC = b"DynamicQuantize"
 class Loaded:
     """A session and the digest of the bytes it was made from."""
 
-    session: Any
+    session: Session
     sha256: str
     bytes: int
     # Dynamic quantization scales by the whole batch: rows would decide about each other.
     row_by_row: bool
-    # Of a TensorRT engine: its own digest, and what it is bound to.
-    engine: Optional[Dict[str, Any]] = None
+    # What the runtime built out of it: its own digest, and what it is bound to.
+    engine: Dict[str, Any] = field(default_factory=dict)
 
     def describe(self) -> Dict[str, Any]:
         """What the host checks: digest, size, inputs, outputs, metadata and the providers really active."""
-        bound = {} if self.engine is None else {"engine": self.engine}
         return {
-            **bound,
+            **({"engine": self.engine} if self.engine else {}),
             "sha256": self.sha256,
             "bytes": self.bytes,
             "inputs": [_signature(item) for item in self.session.get_inputs()],
@@ -102,8 +102,8 @@ def load(path: str, options: Mapping[str, Any]) -> Loaded:
 def open_model(content: bytes, options: Mapping[str, Any]) -> Loaded:
     """A session of a model's bytes, and of nothing else.
 
-    options: runtime (onnxruntime, if absent, or tensorrt: see `probe.runtimes.engine`), threads (int), providers (list
-    of names), optimization (disable | basic | extended | all), config (session config entries).
+    options: runtime (one of `probe.runtimes.NAMES`; onnxruntime, if absent), threads (int), providers (list of names),
+    optimization (disable | basic | extended | all), config (the runtime's own settings).
 
     Raises:
         ProbeError: a runtime or provider that is not there, or not a model that this runtime can load.
@@ -112,14 +112,17 @@ def open_model(content: bytes, options: Mapping[str, Any]) -> Loaded:
         check_whole(content)
     except ValueError as error:
         raise ProbeError("invalid_graph", str(error)) from error
-    built = options.get("runtime", "onnxruntime") == "tensorrt"
-    session = _engine(content, options) if built else open_session(content, options)
+    try:
+        runtime = runtime_named(options.get("runtime", "onnxruntime"))
+    except ValueError as error:
+        raise ProbeError("bad_request", str(error)) from error
+    session, engine = runtime.open(content, options)
     return Loaded(
         session=session,
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
         row_by_row=DYNAMIC in content,
-        engine=session.facts if built else None,
+        engine=engine,
     )
 
 
@@ -140,17 +143,6 @@ def check_whole(content: bytes) -> None:
             f"{elsewhere}, which the digest would not cover; save the model in one file with "
             "onnx.save_model(..., save_as_external_data=False)"
         )
-
-
-def _engine(content: bytes, options: Mapping[str, Any]) -> Any:
-    from edgefair.probe.runtimes.engine import open_engine
-
-    try:
-        return open_engine(content, options)
-    except ProbeError:
-        raise
-    except Exception as error:
-        raise ProbeError(error_kind(error, "invalid_graph"), first_line(error)) from error
 
 
 def _signature(item: Any) -> Dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 from rich.table import Table
 
 from edgefair.report.terminal.tables import plain_table
-from edgefair.targets import TargetProfile
+from edgefair.targets import TargetProfile, transport_of
 from edgefair.targets.sections import Budgets
+from edgefair.targets.transports.base import HERE
 
 
 def render_targets(targets: Sequence[tuple[TargetProfile, str | None]]) -> Table:
@@ -18,7 +19,8 @@ def render_targets(targets: Sequence[tuple[TargetProfile, str | None]]) -> Table
     for column in ("target", "about", "budgets", "on this machine"):
         table.add_column(column, overflow="fold")
     for profile, lacks in targets:
-        ready = "ready" if profile.ssh is None else "not asked: `edgefair target probe` does"
+        here = transport_of(profile).machine_key == HERE
+        ready = "ready" if here else "not asked: `edgefair target probe` does"
         cells = (profile.name, profile.about, _budgets(profile.budgets), ready if lacks is None else lacks)
         table.add_row(*cells)
     return table

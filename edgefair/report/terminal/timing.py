@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgefair.measure.latency import LatencySummary
+from edgefair.probe.runtimes import NAMES
 from edgefair.report.results.verification import TargetResult
+from edgefair.targets.runtimes import DEFAULT
 
 INDENT = "        "
 USUAL = ["CPUExecutionProvider"]
@@ -14,7 +16,8 @@ USUAL = ["CPUExecutionProvider"]
 
 def device_line(device: Mapping[str, Any]) -> str:
     """The processor, what ran the model on it with its version and settings, and the image of a container."""
-    runtime = "tensorrt" if device.get("runs_on") == "tensorrt" else "onnxruntime"
+    on = device.get("runs_on")
+    runtime = on if on in NAMES else DEFAULT
     text = f"{device.get('cpu', device.get('machine', '?'))}, {runtime} {device.get(runtime, '?')}"
     text += _settings(device.get("session", {}))
     box = device.get("container")

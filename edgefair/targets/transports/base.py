@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass
 from subprocess import Popen
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgefair.progress import Progress
+
+if TYPE_CHECKING:
+    from edgefair.targets.profile import TargetProfile
+
+# The machine that this process runs on.
+HERE = "here"
 
 
 @dataclass(frozen=True)
@@ -23,27 +31,70 @@ class Ending:
     dropped: bool = False
 
 
-class Transport(Protocol):
+@dataclass(frozen=True)
+class Section:
+    """What a profile says of its way to the machine.
+
+    Attributes:
+        key: that it stands under, and that no profile of another transport has.
+        type: of its value.
+    """
+
+    key: str
+    type: type[Any]
+    about: str
+
+
+class Transport(ABC):
     """A machine that can run the probe. `start` comes first, `stop` last and always; after `stop` it may start again.
 
     Attributes:
+        section: of its own in a profile, if any.
         shares_files: whether the device reads this machine's files; where not, they travel through the probe.
     """
 
-    shares_files: bool
+    section: ClassVar[Section | None] = None
+    shares_files: ClassVar[bool]
 
-    def prepare(self, progress: Progress) -> None:
+    def __init__(self, profile: TargetProfile) -> None:
+        self.profile = profile
+
+    @staticmethod
+    def emulates(settings: Any) -> str | None:  # noqa: ARG004 - most ways lead to real devices
+        """What emulates the device under the settings of `section`; None for a real one."""
+        return None
+
+    @property
+    @abstractmethod
+    def machine_key(self) -> Hashable:
+        """Which machine's clock its work disturbs: HERE, or a key that is equal for one machine."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a fingerprint holds of the way to the machine."""
+        emulated = self.profile.emulated
+        return {} if emulated is None else {"emulated": emulated}
+
+    def identified(self) -> TargetProfile:
+        """The profile with what is found out about the machine before a start.
+
+        Raises:
+            MeasurementError: it is not there, or not what the profile wants.
+        """
+        return self.profile
+
+    def prepare(self, progress: Progress) -> None:  # noqa: B027 - many have nothing to make
         """Make what lasts from one start to the next: `edgefair target prepare`.
 
         Raises:
             MeasurementError: something that it takes is missing.
         """
-        ...
 
+    @abstractmethod
     def lacks(self) -> str | None:
         """What is known to be missing before a start, without asking the machine; None if nothing is."""
-        ...
 
+    @abstractmethod
     def start(self) -> Popen[bytes]:
         """Start the probe; its stdin and stdout carry the frames, its stderr is kept for error messages.
 
@@ -52,12 +103,10 @@ class Transport(Protocol):
         Raises:
             MeasurementError: the machine cannot be reached or cannot run the probe.
         """
-        ...
 
+    @abstractmethod
     def ended(self, code: int, said: str) -> Ending:
         """What it means that the process of `start` ended with this code, having said this on stderr."""
-        ...
 
-    def stop(self) -> None:
+    def stop(self) -> None:  # noqa: B027 - on this machine nothing is left
         """Leave nothing behind on the machine but what the next start uses again."""
-        ...

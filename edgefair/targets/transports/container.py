@@ -7,17 +7,19 @@ import re
 import secrets
 import signal
 import subprocess
+from typing import TYPE_CHECKING, Any
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import SIGNALLED, UNAVAILABLE
 from edgefair.progress import Progress
-from edgefair.targets.profile import TargetProfile
-from edgefair.targets.sections import ContainerSettings
-from edgefair.targets.transports.base import Ending
+from edgefair.targets.transports.base import HERE, Ending, Section, Transport
 from edgefair.targets.transports.bootstrap import ARGUMENTS, preamble
-from edgefair.targets.transports.images import ANSWER_S, NEEDS, identified
+from edgefair.targets.transports.images import ANSWER_S, NEEDS, ContainerSettings, identified
 from edgefair.targets.transports.local import process_ending
 from edgefair.targets.transports.streams import enlarge_pipes
+
+if TYPE_CHECKING:
+    from edgefair.targets.profile import TargetProfile
 
 # Nothing of this machine is shared with the container and nothing of it stays: no network, no files, no privileges,
 # and no log, which would keep every frame.
@@ -39,18 +41,39 @@ BLAME = (
 )  # fmt: skip
 
 
-class ContainerTransport:
+class ContainerTransport(Transport):
     """Runs the zipapp from the memory of a container, behind one engine process that carries everything."""
 
+    section = Section("container", ContainerSettings, "The image of transport container.")
     shares_files = False
+    machine_key = HERE
 
     def __init__(self, profile: TargetProfile) -> None:
-        if profile.container is None:
-            raise MeasurementError(f"target '{profile.name}' has no container settings")
-        self.profile = profile
-        self._settings: ContainerSettings = profile.container
+        super().__init__(profile)
+        self._settings: ContainerSettings = profile.settings
         self._name = ""
         self._process: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def emulates(settings: ContainerSettings) -> str | None:
+        """The kernel, where the image is made for another kind of processor."""
+        return f"this machine, for a container of {settings.architecture}" if settings.foreign else None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """With the image and what it may use."""
+        return {"container": self._settings.identity, **super().identity}
+
+    def identified(self) -> TargetProfile:
+        """With the engine, and with the image's id and architecture: no later start takes another of that name.
+
+        An image that is made for another kind of processor runs emulated, if at all: it does not measure latency.
+        """
+        self._settings = identified(self.profile.name, self._settings)
+        measured = self.profile.latency.measured and not self._settings.foreign
+        latency = self.profile.latency.model_copy(update={"measured": measured})
+        self.profile = self.profile.model_copy(update={"container": self._settings, "latency": latency})
+        return self.profile
 
     def prepare(self, progress: Progress) -> None:
         """Look for the engine and the image. Getting it is left to whoever knows where it comes from.
@@ -59,12 +82,12 @@ class ContainerTransport:
             MeasurementError: one is missing.
         """
         progress.stage(f"looking for image {self._settings.image}")
-        identified(self.profile)
+        self.identified()
 
     def lacks(self) -> str | None:
         """The engine, or the image."""
         try:
-            identified(self.profile)
+            self.identified()
         except MeasurementError as error:
             return error.found
         return None
@@ -75,8 +98,8 @@ class ContainerTransport:
         Raises:
             MeasurementError: the engine or the image is missing, or the engine cannot be started.
         """
-        settings = identified(self.profile).container or self._settings
-        self._settings, self._name = settings, PREFIX + secrets.token_hex(8)
+        self.identified()
+        settings, self._name = self._settings, PREFIX + secrets.token_hex(8)
         limits = [] if settings.cpus is None else [f"--cpus={settings.cpus:g}"]
         if settings.memory is not None:
             limits += [f"--memory={settings.memory}", f"--memory-swap={settings.memory}"]
@@ -139,3 +162,6 @@ class ContainerTransport:
                 [str(self._settings.engine), "rm", "--force", "--volumes", self._name],
                 stdin=subprocess.DEVNULL, capture_output=True, timeout=ANSWER_S, check=False,
             )  # fmt: skip
+
+
+TRANSPORT = ContainerTransport

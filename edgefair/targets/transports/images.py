@@ -3,20 +3,58 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from edgefair.errors import MeasurementError
-from edgefair.targets.profile import TargetProfile
-from edgefair.targets.sections import ContainerSettings
 
+# No option of the engine's.
+IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$"
+# As container engines name the kinds of processors.
+ARCHITECTURES: Mapping[str, str] = {"x86_64": "amd64", "aarch64": "arm64"}
 ENGINES = ("docker", "podman")
 # How long an engine may take for an answer that it has at hand.
 ANSWER_S = 60.0
 ABSENT = re.compile(r"no such image|no such object|image not known", re.IGNORECASE)
 NEEDS = "an image for Linux with Python 3.9 or newer, numpy and onnxruntime"
+
+
+class ContainerSettings(BaseModel):
+    """The image that a local container engine runs the probe in. It needs Python 3.9+ with numpy and onnxruntime."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image: str = Field(pattern=IMAGE, description="Its name, with a tag or a digest, as the engine knows it.")
+    engine: Literal["docker", "podman"] | None = Field(None, description="Default: the one that has the image.")
+    id: str | None = Field(
+        None, pattern="^sha256:[0-9a-f]{64}$", description="The engine's digest of the image, if it must be that one."
+    )
+    architecture: str | None = Field(
+        None, description="What the image must be made for, as engines name it (amd64, arm64), if it matters."
+    )
+    python: str = Field("python3", pattern="^[^-]", description="The Python in it that runs the probe.")
+    cpus: float | None = Field(None, gt=0, allow_inf_nan=False, description="Number of CPUs that it may use.")
+    memory: str | None = Field(
+        None, pattern="^[1-9][0-9]*[kmg]$", description="Memory that it may use, model file included: 512m."
+    )
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the image is known to be made for another kind of processor than this machine's."""
+        here = ARCHITECTURES.get(platform.machine(), platform.machine())
+        return self.architecture not in {None, here}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a verdict is bound to, as the fingerprint holds it."""
+        return self.model_dump(exclude={"python"}, exclude_none=True)
 
 
 @dataclass(frozen=True)
@@ -32,17 +70,15 @@ class Refusal:
     absent: bool
 
 
-def identified(profile: TargetProfile) -> TargetProfile:
-    """The profile of a container with its engine and with the image's id and architecture; any other unchanged.
+def identified(name: str, wanted: ContainerSettings) -> ContainerSettings:
+    """The settings of a container with its engine and with the image's id and architecture.
 
-    An image that is made for another kind of processor runs emulated, if at all: its latency is not measured.
+    Args:
+        name: of the target, for messages.
 
     Raises:
         MeasurementError: no engine is there, none has the image, or it is not the one that the profile wants.
     """
-    if profile.container is None:
-        return profile
-    name, wanted = profile.name, profile.container
     found = _found(name, wanted)
     for key in ("id", "architecture"):
         here, there = getattr(found, key), getattr(wanted, key)
@@ -51,9 +87,7 @@ def identified(profile: TargetProfile) -> TargetProfile:
                 f"target '{name}': the {key} of image '{wanted.image}' is {here}", expected=str(there),
                 fix="pull or build that image, or change the profile",
             )  # fmt: skip
-    measured = profile.latency.measured and not found.foreign
-    latency = profile.latency.model_copy(update={"measured": measured})
-    return profile.model_copy(update={"container": found, "latency": latency})
+    return found
 
 
 def _found(name: str, wanted: ContainerSettings) -> ContainerSettings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import os
 import signal
 import subprocess
@@ -12,10 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.device import fingerprint
-from edgefair.probe.runtimes.cuda import CudaError, first_device
-from edgefair.progress import Progress
-from edgefair.targets.profile import TargetProfile
-from edgefair.targets.transports.base import Ending
+from edgefair.targets.transports.base import HERE, Ending, Transport
 from edgefair.targets.transports.streams import enlarge_pipes
 from edgefair.targets.transports.zipapp import build_zipapp
 
@@ -23,32 +19,21 @@ from edgefair.targets.transports.zipapp import build_zipapp
 FIRST_NUMBER = 3
 
 
-class LocalTransport:
+class LocalTransport(Transport):
     """Runs the zipapp with this Python, isolated from the working folder and the environment (`-I`).
 
     The zipapp lies in memory, so that even a host that is killed leaves no file behind.
     """
 
     shares_files = True
-
-    def __init__(self, profile: TargetProfile) -> None:
-        self.profile = profile
-
-    def prepare(self, progress: Progress) -> None:
-        """There is nothing to make."""
+    machine_key = HERE
 
     def lacks(self) -> str | None:
-        """The kind of device that the profile is for, TensorRT, or one of its execution providers."""
+        """The kind of device that the profile is for, or what its runtime needs."""
         mismatch = self.profile.device.mismatch(fingerprint())
         if mismatch is not None:
-            found, expected = mismatch
-            return f"{found}; it must be {expected}"
-        if self.profile.runtime == "tensorrt":
-            return _lacks_tensorrt()
-        import onnxruntime
-
-        missing = [name for name in self.profile.providers if name not in onnxruntime.get_available_providers()]
-        return f"the installed onnxruntime has no {', '.join(missing)}" if missing else None
+            return f"{mismatch.found}; it must be {mismatch.expected}"
+        return self.profile.host_runtime.lacks(self.profile.providers)
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the probe in a process group of its own, so that Ctrl-C reaches the host alone."""
@@ -58,18 +43,8 @@ class LocalTransport:
         """A signal or an exit code."""
         return process_ending(code, said)
 
-    def stop(self) -> None:
-        """There is nothing to remove."""
 
-
-def _lacks_tensorrt() -> str | None:
-    if importlib.util.find_spec("tensorrt") is None:
-        return "TensorRT is not installed: see docs/tensorrt.md"
-    try:
-        first_device()
-    except CudaError as error:
-        return str(error)
-    return None
+TRANSPORT = LocalTransport
 
 
 def start_zipapp(

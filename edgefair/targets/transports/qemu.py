@@ -7,24 +7,34 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgefair.errors import MeasurementError
 from edgefair.progress import Progress
-from edgefair.targets.profile import TargetProfile
-from edgefair.targets.transports.base import Ending
+from edgefair.targets.transports.base import HERE, Ending, Section, Transport
 from edgefair.targets.transports.emulation import EmulatedCpu, emulated_cpu, find_emulator
 from edgefair.targets.transports.local import process_ending, start_zipapp
 from edgefair.targets.transports.prefix import PYTHON, WHEELS, build_system, open_prefix, system_path
 
+if TYPE_CHECKING:
+    from edgefair.targets.profile import TargetProfile
 
-class QemuTransport:
+
+class QemuTransport(Transport):
     """Runs the zipapp unchanged under `qemu-MACHINE -cpu CPU -L PREFIX PYTHON`, without this process's environment."""
 
+    section = Section("cpu", str, "Processor that QEMU emulates: haswell, cortex-a72, ...")
     shares_files = True
+    machine_key = HERE
 
     def __init__(self, profile: TargetProfile) -> None:
-        self.profile = profile
-        self._cpu = emulated_cpu(str(profile.cpu))
+        super().__init__(profile)
+        self._cpu = emulated_cpu(profile.settings)
+
+    @staticmethod
+    def emulates(settings: str) -> str:
+        """QEMU."""
+        return f"QEMU, -cpu {settings}"
 
     def prepare(self, progress: Progress) -> None:
         """Build the foreign system, where one is needed.
@@ -70,8 +80,8 @@ class QemuTransport:
         """A signal or an exit code; QEMU ends as the emulated process does."""
         return process_ending(code, said)
 
-    def stop(self) -> None:
-        """There is nothing to remove."""
+
+TRANSPORT = QemuTransport
 
 
 def _python(cpu: EmulatedCpu) -> tuple[Path, list[str]]:

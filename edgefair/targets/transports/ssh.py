@@ -8,18 +8,25 @@ import secrets
 import shlex
 import signal
 import subprocess
-from typing import Any
+from collections.abc import Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import BUSY, NO_FOLDER, SIGNALLED, UNAVAILABLE
 from edgefair.progress import Progress
-from edgefair.targets.profile import TargetProfile
-from edgefair.targets.sections import SshSettings
-from edgefair.targets.transports.base import Ending
+from edgefair.targets.transports.base import Ending, Section, Transport
 from edgefair.targets.transports.bootstrap import ARGUMENTS, preamble
 from edgefair.targets.transports.streams import enlarge_pipes
 from edgefair.versions import version_of
 
+if TYPE_CHECKING:
+    from edgefair.targets.profile import TargetProfile
+
+# No option of ssh's, and nothing that a shell could take for more than a name.
+HOST = r"^([A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9_:][A-Za-z0-9_.:-]*$"
 # Keys and hosts are never asked about, a machine that went away is noticed, and nothing else of the user's
 # configuration can get between (forwardings, a remote command, a terminal).
 OPTIONS = (
@@ -59,19 +66,42 @@ REFUSALS = (
 UNREACHABLE = r"Connection refused|Connection timed out|No route to host|Network is unreachable|Operation timed out"
 
 
-class SshTransport:
+class SshSettings(BaseModel):
+    """How a machine behind OpenSSH is reached, and where the probe finds a Python there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field(pattern=HOST, description="host or user@host, or a Host entry of the ssh configuration.")
+    port: int | None = Field(None, ge=1, le=65535, description="Default: the ssh configuration's.")
+    config: Path | None = Field(None, description="An OpenSSH client configuration in place of the user's own.")
+    folder: str = Field("~/.cache/edgefair", pattern="^(~/|/)", description="Where the device keeps what was sent.")
+    python: str | None = Field(
+        None,
+        pattern="^/",
+        description="A Python there with numpy and onnxruntime. Default: a virtual environment is made.",
+    )
+    packages: tuple[str, ...] = Field(
+        (), description="What to install into it. Default: numpy and this machine's version of onnxruntime."
+    )
+
+
+class SshTransport(Transport):
     """Runs the zipapp from the memory of the device, behind one `ssh` process that carries everything."""
 
+    section = Section("ssh", SshSettings, "The machine of transport ssh.")
     shares_files = False
 
     def __init__(self, profile: TargetProfile) -> None:
-        if profile.ssh is None:
-            raise MeasurementError(f"target '{profile.name}' has no ssh settings")
-        self.profile = profile
-        self._settings: SshSettings = profile.ssh
+        super().__init__(profile)
+        self._settings: SshSettings = profile.settings
         self._session = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._ran = False
+
+    @property
+    def machine_key(self) -> Hashable:
+        """The host and its port, whoever the user is."""
+        return self._settings.host.rpartition("@")[2].lower(), self._settings.port
 
     def prepare(self, progress: Progress) -> None:
         """The first start makes the virtual environment."""
@@ -165,3 +195,6 @@ class SshTransport:
 def _own_versions() -> list[str]:
     """The runtime of this machine: devices then differ by their processor alone."""
     return ["numpy", f"onnxruntime=={version_of('onnxruntime')}"]
+
+
+TRANSPORT = SshTransport

@@ -13,7 +13,7 @@ from edgefair.exporters.conversion import narrow_tensor
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import load_profile, open_target
-from edgefair.workflow.compression.recipes import for_tensorrt
+from edgefair.workflow.compression.recipes import kernels_of
 from edgefair.workflow.models.reference import Reference
 
 
@@ -65,12 +65,13 @@ def _check_wide(model: onnx.ModelProto, name: str) -> None:
 
 def _kind(config: Config, spec: ModelSpec) -> type[LowPrecision] | None:
     name = "fp16" if config.compress.fp16 else config.compress.int8
+    without = next((item.vendor for item in kernels_of(config) if not item.dynamic_int8), None)
     if name == "auto":
         texts = any(item.tokens is not None for item in spec.inputs)
-        name = "dynamic" if texts and not for_tensorrt(config) else "static"
+        name = "dynamic" if texts and without is None else "static"
     kind = None if name is None else LOW_PRECISIONS[name]
-    if kind is not None and not kind.tensorrt and for_tensorrt(config):
-        raise UsageError("TensorRT, which runs the model on a target, has no dynamic INT8", fix="use --int8 static")
+    if kind is not None and not kind.tensorrt and without is not None:
+        raise UsageError(f"{without}, which runs the model on a target, has no dynamic INT8", fix="use --int8 static")
     if config.compress.qat and (kind is None or kind.uncalibrated is not None):
         raise UsageError(
             "qat trains for static INT8, and texts get dynamic INT8", fix="add --int8 static, or drop --qat"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from edgefair.compress.quantization.recipe import CalibrationRecipe, open_recipe
 from edgefair.config import Config
 from edgefair.targets import load_profile
+from edgefair.targets.runtimes import Kernels
 
 
 def recipe_of(config: Config, name: str) -> CalibrationRecipe:
-    """A recipe, with symmetric activations and quantizers where TensorRT reads them if it runs the model anywhere.
+    """A recipe, changed as the kernels that run the model on any target need it.
 
     TensorRT takes no other file; onnxruntime on a CPU takes that one too, so one file goes to the whole fleet.
 
@@ -19,9 +20,7 @@ def recipe_of(config: Config, name: str) -> CalibrationRecipe:
         UsageError: see `open_recipe`.
     """
     recipe = open_recipe(name, base=config.base)
-    if for_tensorrt(config):
-        return recipe.model_copy(update={"runtime": "tensorrt", "activations": "int8-symmetric"})
-    return recipe
+    return recipe.model_copy(update={key: value for item in kernels_of(config) for key, value in item.recipe.items()})
 
 
 def check_recipes(config: Config) -> None:
@@ -35,6 +34,6 @@ def check_recipes(config: Config) -> None:
         recipe_of(config, name)
 
 
-def for_tensorrt(config: Config) -> bool:
-    """Whether any target runs the model by TensorRT."""
-    return any(load_profile(name).tensorrt for name in config.targets)
+def kernels_of(config: Config) -> list[Kernels]:
+    """Whose kernels run the model, by target."""
+    return [load_profile(name).kernels for name in config.targets]

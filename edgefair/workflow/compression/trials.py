@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,10 +28,8 @@ from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
 from edgefair.targets import Probe, TargetProfile, load_profile, open_target
-from edgefair.targets.client import IDENTITY
 from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
-from edgefair.workflow.compression.recipes import for_tensorrt
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.measurement.measure import Decisions, decide_rows, evidence_of
 from edgefair.workflow.measurement.outputs import TargetAnswers
@@ -40,8 +38,6 @@ from edgefair.workflow.models.spec import spec_of
 
 Result = TypeVar("Result")
 OF_DEVICE = frozenset({LATENCY, SIZE})
-# What an engine of TensorRT's depends on beside the model and the profile.
-OF_ENGINE = ("tensorrt", "device", "compute_capability", "cuda_driver")
 # What a multiply-accumulate costs in float, in units of one in INT8: on processors with INT8 dot products.
 FLOAT_COST = 4.0
 # Validation rows of every (group, label) cell that rank the layers, at most.
@@ -117,7 +113,7 @@ class ValidationBench:
         decisions = self._decisions(probe, reference.path, reference.spec, told)
         evidence = self._evidence(decisions, decisions, reference.path)
         verdict = decide(evidence, self._config.policy, budget=probe.profile.budgets, today=today())
-        return _Device(identity_of(probe.device), saturates_int8(probe.device), decisions, verdict)
+        return _Device(probe.identity, saturates_int8(probe.device), decisions, verdict)
 
     @property
     def reference_passes(self) -> bool:
@@ -201,8 +197,9 @@ class ValidationBench:
 
     def saturating(self, choice: Choice) -> Sequence[str]:
         """See `compress.search.search.Bench`. Told from sums on calibration rows, without such a processor."""
-        # TensorRT adds in 32 bits, and takes no unsigned weights.
-        spared = self._candidates.reduce_range or for_tensorrt(self._config)
+        # Where all weights must be signed, sums have 32 bits.
+        signed = any(not profile.kernels.unsigned_weights for profile in self._fleet)
+        spared = self._candidates.reduce_range or signed
         if spared or not any(item.saturates for item in self._devices.values()):
             return ()
         self._progress.stage("checking for sums beyond 16 bits")
@@ -249,17 +246,6 @@ class ValidationBench:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab+", buffering=0) as stream:
             jsonl.append(stream.fileno(), {"key": key, "trial": entry})
-
-
-def identity_of(device: Mapping[str, Any]) -> dict[str, Any]:
-    """What a trial's outcome depends on and the profile does not say.
-
-    Args:
-        device: the fingerprint after a model was loaded.
-    """
-    engine = device.get("engine", {})
-    found = {key: device.get(key) for key in (*IDENTITY, "container")}
-    return found | {key: engine[key] for key in OF_ENGINE if key in engine}
 
 
 def _trial(choice: Choice, entry: dict[str, Any]) -> Trial:

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from edgefair.errors import UsageError
 from edgefair.progress import Progress
-from edgefair.targets import TargetProfile, load_profile
+from edgefair.targets import TargetProfile, load_profile, transport_of
+from edgefair.targets.transports.base import HERE
 
 Result = TypeVar("Result")
-HERE = "here"
 
 
 def load_fleet(names: Sequence[str]) -> list[TargetProfile]:
@@ -47,7 +47,7 @@ def on_each(
     errors: dict[int, BaseException] = {}
     machines: dict[Hashable, list[int]] = {}
     for index, profile in enumerate(profiles):
-        machines.setdefault(_machine(profile), []).append(index)
+        machines.setdefault(transport_of(profile).machine_key, []).append(index)
     here = machines.pop(HERE, [])
 
     told = [progress.named(profile.name) if len(profiles) > 1 else progress for profile in profiles]
@@ -71,7 +71,3 @@ def on_each(
     if errors:
         raise errors[min(errors)]
     return [results[index] for index in range(len(profiles))]
-
-
-def _machine(profile: TargetProfile) -> Hashable:
-    return HERE if profile.ssh is None else (profile.ssh.host.rpartition("@")[2].lower(), profile.ssh.port)

@@ -1,8 +1,8 @@
-"""A session of onnxruntime's that reads the model's bytes and nothing else, with exactly the settings that it gets."""
+"""Sessions of onnxruntime's that read the model's bytes and nothing else, with exactly the settings that they get."""
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Dict, Mapping, Tuple
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
 
@@ -69,46 +69,58 @@ def _build_with(provider: str) -> str:
     return "a build that has it" + ("" if package is None else f" ({package})")
 
 
-def open_session(content: bytes, options: Mapping[str, Any]) -> Any:
-    """A session on exactly the providers that were asked for: onnxruntime only warns about absent ones.
+class OnnxRuntime:
+    """onnxruntime with the execution providers of a profile. See `probe.runtimes.base.Runtime`."""
 
-    options: see `probe.runtimes.models.load`.
+    def facts(self) -> Dict[str, Any]:
+        """Its version, and the providers that it has."""
+        try:
+            import onnxruntime
+        except ImportError:
+            return {}
+        return {"onnxruntime": onnxruntime.__version__, "providers": onnxruntime.get_available_providers()}
 
-    Raises:
-        ProbeError: an entry that is not allowed, a provider that is not there, or a model that cannot be loaded.
-    """
-    import onnxruntime
+    def open(self, content: bytes, options: Mapping[str, Any]) -> Tuple[Any, Dict[str, Any]]:
+        """A session on exactly the providers that were asked for: onnxruntime only warns about absent ones.
 
-    try:
-        check_entries(options["config"])
-    except ValueError as error:
-        raise ProbeError("bad_request", str(error)) from error
-    providers, available = list(options["providers"]), onnxruntime.get_available_providers()
-    absent = [name for name in providers if name not in available]
-    if absent:
-        raise ProbeError(
-            "no_runtime",
-            f"onnxruntime {onnxruntime.__version__} on the device has no {', '.join(absent)}, only "
-            f"{', '.join(available)}: install {_build_with(absent[0])}, or change `providers` in the profile",
-        )
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = int(options["threads"])
-    settings.inter_op_num_threads = 1
-    settings.log_severity_level = 3
-    level = f"ORT_{LEVELS[options['optimization']]}"
-    settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
-    for key, value in {**options["config"], **WALLS}.items():
-        settings.add_session_config_entry(key, value)
-    try:
-        session = onnxruntime.InferenceSession(content, settings, providers=providers)
-    except Exception as error:
-        raise ProbeError(error_kind(error, "invalid_graph"), first_line(error)) from error
-    dropped = [name for name in providers if name not in session.get_providers()]
-    if dropped:
-        raise ProbeError(
-            "no_runtime",
-            f"onnxruntime could not start {', '.join(dropped)} and fell back to {', '.join(session.get_providers())}: "
-            "its libraries (CUDA, cuDNN, TensorRT) are missing or of another version than this build of onnxruntime "
-            "needs",
-        )
-    return session
+        Raises:
+            ProbeError: an entry that is not allowed, a provider that is not there, or a model that cannot be loaded.
+        """
+        import onnxruntime
+
+        try:
+            check_entries(options["config"])
+        except ValueError as error:
+            raise ProbeError("bad_request", str(error)) from error
+        providers, available = list(options["providers"]), onnxruntime.get_available_providers()
+        absent = [name for name in providers if name not in available]
+        if absent:
+            raise ProbeError(
+                "no_runtime",
+                f"onnxruntime {onnxruntime.__version__} on the device has no {', '.join(absent)}, only "
+                f"{', '.join(available)}: install {_build_with(absent[0])}, or change `providers` in the profile",
+            )
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = int(options["threads"])
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = 3
+        level = f"ORT_{LEVELS[options['optimization']]}"
+        settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        for key, value in {**options["config"], **WALLS}.items():
+            settings.add_session_config_entry(key, value)
+        try:
+            session = onnxruntime.InferenceSession(content, settings, providers=providers)
+        except Exception as error:
+            raise ProbeError(error_kind(error, "invalid_graph"), first_line(error)) from error
+        dropped = [name for name in providers if name not in session.get_providers()]
+        if dropped:
+            raise ProbeError(
+                "no_runtime",
+                f"onnxruntime could not start {', '.join(dropped)} and fell back to "
+                f"{', '.join(session.get_providers())}: its libraries (CUDA, cuDNN, TensorRT) are missing or of "
+                "another version than this build of onnxruntime needs",
+            )
+        return session, {}
+
+
+RUNTIME = OnnxRuntime()

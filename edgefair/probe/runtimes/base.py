@@ -1,0 +1,50 @@
+"""What a runtime must be able to do on the device."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Protocol, Sequence, Tuple
+
+import numpy as np
+
+
+class Session(Protocol):
+    """A model that is ready to run, with the interface of onnxruntime's session."""
+
+    def get_inputs(self) -> List[Any]:
+        """`name`, `type` (in onnxruntime's words) and `shape` of every input."""
+        ...
+
+    def get_outputs(self) -> List[Any]:
+        """As `get_inputs`, of every output."""
+        ...
+
+    def get_modelmeta(self) -> Any:
+        """An object whose `custom_metadata_map` holds the model's own metadata."""
+        ...
+
+    def get_providers(self) -> List[str]:
+        """What really runs it."""
+        ...
+
+    def run(self, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> List[np.ndarray]:
+        """The named outputs of a batch. Queries are timed around this call alone."""
+        ...
+
+
+class Runtime(Protocol):
+    """A runtime on the device."""
+
+    def facts(self) -> Dict[str, Any]:
+        """What a fingerprint says of it: its version, under its name; empty where it is absent. Starts nothing."""
+        ...
+
+    def open(self, content: bytes, options: Mapping[str, Any]) -> Tuple[Session, Dict[str, Any]]:
+        """A session of a model's bytes and of nothing else, and what was built for it, if anything.
+
+        What was built is said by its digest, its size, and what it is bound to. options: see
+        `probe.runtimes.models.open_model`.
+
+        Raises:
+            ProbeError: the runtime is not there or does not know the options, or it cannot load the model.
+        """
+        ...

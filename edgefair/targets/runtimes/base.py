@@ -1,0 +1,100 @@
+"""What the host must know of a runtime."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgefair.errors import EdgefairError
+from edgefair.targets.fault import Fault
+from edgefair.targets.fingerprint import OF_PROCESSOR
+from edgefair.targets.loaded import LoadedModel, unloadable
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Whose kernels compute a graph in the end, and what file they take.
+
+    Attributes:
+        vendor: as messages name it.
+        recipe: what they change in any `CalibrationRecipe`: where quantizers go, and the type of activations.
+        dynamic_int8: whether they have it.
+        unsigned_weights: whether INT8 weights may be unsigned.
+        build_s: how long making a model ready may take, once per model and again for each new size of a batch.
+    """
+
+    vendor: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    dynamic_int8: bool = True
+    unsigned_weights: bool = True
+    build_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class HostRuntime(ABC):
+    """A runtime as the host sees it.
+
+    Attributes:
+        name: as profiles name it, and under which a fingerprint holds its version.
+        identity: facts of a fingerprint on which its outputs depend, beside the processor.
+        engine_facts: what a device says of what it built out of a model, and the types of it; empty where a runtime
+            builds nothing.
+        engine_identity: as `identity`, of `engine_facts`.
+    """
+
+    name: str
+    identity: tuple[str, ...]
+    engine_facts: Mapping[str, type] = field(default_factory=dict)
+    engine_identity: tuple[str, ...] = ()
+
+    def identity_of(self, device: Mapping[str, Any]) -> dict[str, Any]:
+        """What outputs depend on beside the model and the profile, of a fingerprint after a model was loaded."""
+        engine = device.get("engine", {})
+        found = {key: device.get(key) for key in (*OF_PROCESSOR, *self.identity)}
+        return found | {f"engine.{key}": engine.get(key) for key in self.engine_identity}
+
+    def changed(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> Fault | None:
+        """How the device that answers now is another one than before."""
+        for key in (*OF_PROCESSOR, *self.identity):
+            if now.get(key) != before.get(key):
+                found = f"another device answered after the connection broke: {key} is {now.get(key)}"
+                return Fault(found, expected=str(before.get(key)))
+        return None
+
+    @abstractmethod
+    def kernels(self, providers: Sequence[str]) -> Kernels:
+        """Whose kernels compute a graph under these execution providers."""
+
+    def runs_on(self, providers: Sequence[str]) -> str:
+        """What a fingerprint says that models run on."""
+        return self.name
+
+    def check_config(self, config: Mapping[str, str]) -> None:  # noqa: B027 - others are checked on the device
+        """Refuse settings that no device may be sent.
+
+        Raises:
+            ValueError: one of them.
+        """
+
+    def config(self, given: Mapping[str, str], *, threads: int) -> dict[str, str]:
+        """The settings that a device is sent: those of a profile, and what must hold between two models."""
+        return dict(given)
+
+    @abstractmethod
+    def lacks(self, providers: Sequence[str]) -> str | None:
+        """What is known to be missing on this machine, without starting anything; None if nothing is."""
+
+    def missing(self, device: Mapping[str, Any]) -> Fault | None:
+        """What a device that has just described itself must have and has not."""
+        return None
+
+    @abstractmethod
+    def elsewhere(self, model: LoadedModel, providers: Sequence[str]) -> Fault | None:
+        """How a device runs a model by something else than the profile says; None where it does not."""
+
+    def unloadable(self, path: Path, why: str, *, target: str, device: Mapping[str, Any]) -> EdgefairError:
+        """The error for a model that a device's runtime cannot load, with what it said."""
+        return unloadable(path, why)

@@ -1,0 +1,93 @@
+"""onnxruntime, with whatever execution providers a profile names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgefair.errors import EdgefairError, MeasurementError
+from edgefair.probe.runtimes.onnxruntime import check_entries
+from edgefair.targets.fault import Fault
+from edgefair.targets.loaded import LoadedModel
+from edgefair.targets.runtimes.base import HostRuntime, Kernels
+from edgefair.targets.runtimes.tensorrt import TENSORRT
+
+OWN = Kernels("onnxruntime")
+# Execution providers that hand the graph to somebody else's kernels, for whom the file must be made.
+OTHERS = {"TensorrtExecutionProvider": TENSORRT, "NvTensorRTRTXExecutionProvider": TENSORRT}
+# Always at hand for operators that no provider of the profile takes.
+FALLBACK = "CPUExecutionProvider"
+# Threads of a model that has its answer stop spinning: the next model needs their cores.
+SLEEP_BETWEEN_RUNS = {"session.force_spinning_stop": "1"}
+
+
+@dataclass(frozen=True)
+class OnnxRuntime(HostRuntime):
+    """See `HostRuntime`."""
+
+    def kernels(self, providers: Sequence[str]) -> Kernels:
+        """Those of the first provider that brings its own, else onnxruntime's."""
+        return next((OTHERS[name] for name in providers if name in OTHERS), OWN)
+
+    def runs_on(self, providers: Sequence[str]) -> str:
+        """The first provider."""
+        return providers[0]
+
+    def check_config(self, config: Mapping[str, str]) -> None:
+        """Session entries that could bring in bytes which the model's digest does not cover are refused."""
+        check_entries(config)
+
+    def config(self, given: Mapping[str, str], *, threads: int) -> dict[str, str]:
+        """Session entries."""
+        return {**(SLEEP_BETWEEN_RUNS if threads > 1 else {}), **given}
+
+    def lacks(self, providers: Sequence[str]) -> str | None:
+        """Execution providers."""
+        import onnxruntime
+
+        missing = [name for name in providers if name not in onnxruntime.get_available_providers()]
+        return f"the installed onnxruntime has no {', '.join(missing)}" if missing else None
+
+    def missing(self, device: Mapping[str, Any]) -> Fault | None:
+        """onnxruntime itself."""
+        if self.name in device:
+            return None
+        return Fault(
+            "the Python that runs the probe has no onnxruntime",
+            fix="install it there, or set another Python or image in the profile",
+        )
+
+    def elsewhere(self, model: LoadedModel, providers: Sequence[str]) -> Fault | None:
+        """On other providers."""
+        absent = [name for name in providers if name not in model.providers]
+        others = [name for name in model.providers if name not in {*providers, FALLBACK}]
+        if not absent and not others:
+            return None
+        return Fault(
+            f"the runtime runs '{model.path}' on {', '.join(model.providers) or 'nothing'}",
+            expected=f"{', '.join(providers)}, as the profile requires",
+            fix="install an onnxruntime that has it on the device, or change `providers` in the profile",
+        )
+
+    def unloadable(self, path: Path, why: str, *, target: str, device: Mapping[str, Any]) -> EdgefairError:
+        """The model is to blame, unless the device's runtime is older than the one that made or checked it here."""
+        here, there = version(self.name), device.get(self.name)
+        if there is None or _release(str(there)) >= _release(here):
+            return super().unloadable(path, why, target=target, device=device)
+        return MeasurementError(
+            f"target '{target}': its onnxruntime {there} cannot load '{path}': {why}",
+            expected=f"a runtime that knows the model's operators; this machine has {here}",
+            fix="install a newer onnxruntime on the device",
+        )
+
+
+RUNTIME = OnnxRuntime("onnxruntime", identity=("onnxruntime",))
+
+
+def _release(text: str) -> tuple[int, ...]:
+    """A version's numbers: '1.20.1rc1' is (1, 20, 1)."""
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
