@@ -231,7 +231,7 @@ def test_a_spec_beside_the_model_that_is_not_the_models_is_refused(tmp_path):
     write_manifest(bundle)
     with pytest.raises(BundleError, match=r"'spec\.json' of .* is not the spec that its model carries"):
         load(bundle)
-    with pytest.raises(ModelError, match=r"'spec\.json' in bundle .* is not the spec that 'model\.onnx' carries"):
+    with pytest.raises(ModelError, match=r"'spec\.json' in bundle .* is not the spec embedded in 'model\.onnx'"):
         open_bundle(bundle)
 
 

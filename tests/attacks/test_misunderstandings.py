@@ -38,7 +38,7 @@ def test_a_flag_that_cannot_be_is_blamed_on_the_flag_and_a_key_of_the_file_on_th
     path = project / "edgefair.yaml"
     path.write_text(path.read_text().replace("max_eo_gap: 0.1", "max_eo_gap: 2"))
     assert "error: edgefair.yaml: policy.max_eo_gap: " in run("verify", "m.onnx", "--alpha", "0.1").stderr
-    with pytest.raises(PolicyError, match=r"flag or --set: policy\.attributes\.sex\.groups: one group"):
+    with pytest.raises(PolicyError, match=r"flag or --set: policy\.attributes\.sex\.groups: a single group"):
         load_config(path, {"policy.max_eo_gap": 0.1, "policy.attributes": {"sex": {"groups": ["f"]}}})
 
 

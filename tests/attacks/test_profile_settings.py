@@ -126,7 +126,10 @@ SAID = {"runtime": "onnxruntime", "optimization": "all", "providers": [], "confi
             {"runtime": "onnxruntime", "optimization": "all", "providers": [], "config": {}, "threads": True},
             "wrong types",
         ),
-        ({"runtime": "onnxruntime", "optimization": "all", "providers": [], "config": {"a": 1}, "threads": 1}, "other"),
+        (
+            {"runtime": "onnxruntime", "optimization": "all", "providers": [], "config": {"a": 1}, "threads": 1},
+            "wrong types",
+        ),
     ],
 )
 def test_a_report_that_does_not_say_the_settings_is_refused(tmp_path, session, message):

@@ -46,7 +46,7 @@ MET = [
 NOT_MET = [
     ({"project": "loans"}, "a release of project 'people', and 'loans' was required"),
     ({"policy": "0" * 64}, f"judged by policy {POLICY.digest}, and {'0' * 64} was required"),
-    ({"not_before": "2026-11-02"}, "judged at 2026-11-01T12:00:00.00:00, and not before 2026-11-02 was demanded"),
+    ({"not_before": "2026-11-02"}, "judged at 2026-11-01T12:00:00.00:00, and not before 2026-11-02 was required"),
     ({"not_before": "2026-11-01T12:00:01+00:00"}, "not before 2026-11-01T12:00:01"),
     ({"counter": 8}, "is release 7, and release 8 or later was required"),
 ]
@@ -128,7 +128,7 @@ def test_inspect_makes_the_same_demands(bundle, tmp_path):
     for demands, message in (
         (("--project", "loans"), "'loans' was required"),
         (("--policy", "0" * 64), "was judged by policy"),
-        (("--not-before", "2027-01-01"), "not before 2027-01-01 was demanded"),
+        (("--not-before", "2027-01-01"), "not before 2027-01-01 was required"),
         (("--not-before", "later"), "is not a date or moment"),
         (("--counter", "8"), "release 8 or later was required"),
     ):

@@ -258,7 +258,7 @@ def test_a_column_name_given_twice_is_refused_where_the_cells_differ_and_is_aske
         load(DataConfig.model_validate(config), base=tmp_path, roles=["audit"])
 
 
-@pytest.mark.parametrize(("extra", "message"), [(np.array(3), "a single value"), (None, "no array")])
+@pytest.mark.parametrize(("extra", "message"), [(np.array(3), "a single value"), (None, "not an array")])
 def test_a_member_of_npz_that_is_no_column_is_refused(tmp_path, extra, message):
     columns = {key: np.array(value) for key, value in COLUMNS.items()}
     np.savez(tmp_path / "people.npz", **columns, **({} if extra is None else {"extra": extra}))

@@ -95,7 +95,7 @@ def test_an_unknown_method_or_option_names_the_known_ones():
 
 def test_methods_that_correct_the_same_thing_twice_are_refused():
     assert len(open_methods([("reweigh", {}), ("eo-penalty", {}), ("adversarial", {})])) == 3
-    with pytest.raises(UsageError, match="'reweigh' and 'balance' both decide"):
+    with pytest.raises(UsageError, match="'reweigh' and 'balance' both reweight"):
         open_methods([("reweigh", {}), ("balance", {})])
     with pytest.raises(UsageError, match="listed twice"):
         open_methods([("eo-penalty", {}), ("eo-penalty", {})])

@@ -158,7 +158,7 @@ def test_a_file_that_says_two_things_or_nothing_is_refused(tmp_path, change, mes
         (b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "longer than its message"),
         (b"\x12\x05x", "longer than its message"),
         (b"\x00\x01", "field 0 of a Model"),
-        (b"\xfa\xff\xff\xff\x0f\x00", "field 536870911 of a Model is none"),
+        (b"\xfa\xff\xff\xff\x0f\x00", "field 536870911 of a Model is not defined"),
         (b"\x0b\x0c", "field 1 of a Model has wire type 3"),
         (b"\x0c", "field 1 of a Model has wire type 4"),
         (b"\x0e\x00", "wire type 6"),

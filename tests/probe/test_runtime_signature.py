@@ -85,7 +85,7 @@ def test_files_that_were_added_or_left_out_are_refused(bundle):
     load(bundle)
     refused(bundle, r"holds 'extra\.so', which was not signed")
     write_manifest(bundle)
-    refused(bundle, r"'extra\.so' is not what was signed: .* and that of the signed one not there")
+    refused(bundle, r"'extra\.so' is not what was signed: .* and that of the signed one missing")
     (bundle / "extra.so").unlink()
     shutil.rmtree(bundle / "reference")
     write_manifest(bundle)

@@ -220,7 +220,7 @@ def test_a_setting_out_of_range_is_refused(options):
 
 def test_a_ratio_that_would_empty_the_layers_is_refused_up_front():
     classifier, _ = built_in("mlp")
-    with pytest.raises(ModelError, match=r"pruning ends at .* of the channels gone"):
+    with pytest.raises(ModelError, match=r"pruning stops at .* of the channels gone"):
         Prune(0.999).check(classifier)
 
 
