@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.config import BUILT_IN, DataConfig
+from edgefair.data.files.blobs import Blobs, FileBlobs
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.readers import READERS, read_blobs, read_table
 from edgefair.data.files.skipped import Skipped
 from edgefair.data.files.table import Categories, Column, Table
 from edgefair.data.files.two_files import read_both
-from edgefair.data.images.blobs import Blobs, FileBlobs
 from edgefair.data.images.glyph_set import glyph_table
 from edgefair.data.images.glyphs import GlyphConfig
 from edgefair.data.images.pictures import check_paths, count_skipped, not_in_table, stored_pictures
 from edgefair.data.layouts import LAYOUTS, read_layout
 from edgefair.data.texts import Texts, open_tokenizer
 from edgefair.errors import DataError, did_you_mean
-from edgefair.probe.inputs.dates import is_unclear_date
-from edgefair.probe.inputs.features import plain_text
+from edgefair.probe.dates import is_unclear_date
+from edgefair.probe.features import plain_text
 
 BUILT_IN_FILES = {"census-income": "census_income_kdd.parquet", "emoji-people": "emoji_people.parquet"}
 

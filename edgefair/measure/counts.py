@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from edgefair.errors import DataError, did_you_mean
 from edgefair.files import write_atomic
 from edgefair.joint import Group, group_name
-from edgefair.probe.inputs.features import plain_text
+from edgefair.probe.features import plain_text
 from edgefair.probe.regular import read_regular
 
 COUNTS_SCHEMA = "edgefair.counts/1"

@@ -15,7 +15,7 @@ from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.errors import ModelError, missing_extra
 from edgefair.joint import Group, group_name
-from edgefair.probe.inputs.features import plain_text
+from edgefair.probe.features import plain_text
 from edgefair.progress import Progress, silent
 from edgefair.report.results.diagnosis import FEW_ROWS, AttributeExposure, Diagnosis, Exposure, who_loses_first
 from edgefair.workflow.measurement.sampling import draw_cells, stands_for

@@ -14,7 +14,7 @@ from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.files.readers import read_table
 from edgefair.data.files.table import Categories, Table
 from edgefair.data.groups import joint_groups
-from edgefair.data.identity.hashing import hash_rows
+from edgefair.data.hashing import hash_rows
 from edgefair.data.rows import TableRows
 from edgefair.data.sources import as_categories
 from edgefair.errors import DataError

@@ -36,8 +36,8 @@ from edgefair.probe.bundles.files import (
 from edgefair.probe.bundles.settings import session_for
 from edgefair.probe.device import fingerprint
 from edgefair.probe.errors import ProbeError
+from edgefair.probe.features import column, same_length
 from edgefair.probe.files import read_json
-from edgefair.probe.inputs.features import column, same_length
 from edgefair.probe.inputs.pictures import fit
 from edgefair.probe.inputs.prepare import prepare
 from edgefair.probe.inputs.texts import Cutter

@@ -11,7 +11,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from edgefair.probe.inputs.features import category_texts, numbers, plain_text, same_length
+from edgefair.probe.features import category_texts, numbers, plain_text, same_length
 from edgefair.probe.onnx_files.typed import typed
 
 SPEC_SCHEMA = "edgefair.spec/1"
@@ -19,6 +19,10 @@ SPEC_METADATA_KEY = "edgefair.spec"
 UNSEEN = -1
 # The type of an input that takes texts; they travel as codes.
 TEXT = "str"
+# How a picture is resized, and what a tokenizer's encoding calls the parts of a `TokenSpec`.
+NEAREST = "nearest"
+RESAMPLE = (NEAREST, "bilinear", "bicubic", "lanczos", "box")
+PARTS = {"ids": "ids", "mask": "attention_mask", "types": "type_ids"}
 # What a missing value can be: a category of its own, or a number that stands in for it.
 CATEGORY, STAND_INS = "category", ("mean", "median")
 
@@ -52,7 +56,7 @@ class Column:
 class PictureSpec:
     """How a picture of any size becomes the graph's input. `probe.inputs.pictures` executes it.
 
-    column: the raw feature. channels: 3 (RGB) or 1 (grey). resample: one of `probe.inputs.pictures.RESAMPLE`.
+    column: the raw feature. channels: 3 (RGB) or 1 (grey). resample: one of `RESAMPLE`.
     shorter: resize the shorter side to that many pixels and then take the centre [height, width]. stretched: stretch
     the picture to this height and width and then take the centre. Without either it is stretched to [height, width].
     layout: `nhwc` or `nchw`. mean and std per channel: the input is (value / 255 - mean) / std; None leaves 0..255.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from edgefair.probe.inputs.pictures import RESAMPLE
-from edgefair.probe.inputs.prepare import TEXT
-from edgefair.probe.inputs.texts import PARTS
 from edgefair.probe.onnx_files.reading import KINDS, whole_number
 from edgefair.probe.onnx_files.spec import (
     CATEGORY,
+    PARTS,
+    RESAMPLE,
     STAND_INS,
+    TEXT,
     Column,
     InputSpec,
     ModelSpec,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgefair.errors import ModelError
-from edgefair.probe.inputs.features import plain_text
+from edgefair.probe.features import plain_text
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
 from edgefair.targets import LoadedModel
 from edgefair.targets.binding import check_binding

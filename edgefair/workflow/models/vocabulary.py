@@ -9,9 +9,8 @@ from pathlib import Path
 
 from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
-from edgefair.probe.inputs.prepare import TEXT
 from edgefair.probe.onnx_files.onnx_file import read_onnx
-from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, TEXT, ModelSpec
 from edgefair.probe.regular import read_regular
 from edgefair.targets.binding import ORT_TYPES
 

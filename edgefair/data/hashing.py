@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column
-from edgefair.probe.inputs.features import plain_text
+from edgefair.probe.features import plain_text
 
 
 def hash_rows(columns: Mapping[str, Column], *, rows: int) -> NDArray[np.uint64]:
