@@ -20,6 +20,7 @@ from edgefair.data.sources import MissingColumnError, as_categories, open_source
 from edgefair.data.texts import Texts
 from edgefair.errors import DataError
 from edgefair.probe.onnx_files.spec import InputSpec, PictureSpec
+from edgefair.streams import Stream
 
 # Rows outside of the training rows that chance does not explain: more than this share, and so many.
 UNLIKE, LEAST = 0.02, 3
@@ -130,7 +131,7 @@ def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[st
     different = _different(rows)
     if different < DIFFERENT and different < _different(train):
         found.append(f"only {different} different among {len(rows)}, and ranges of so few cut other rows off")
-    rng = np.random.default_rng([seed, 41])
+    rng = np.random.default_rng([seed, Stream.COMPARED_PICTURES])
     for name in rows.features:
         own, known = rows.table.columns[name], train.table.columns[name]
         if isinstance(own, Texts):

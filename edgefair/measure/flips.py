@@ -50,10 +50,7 @@ def cell_flips(paired: PairedCounts) -> tuple[CellFlips, ...]:
     table = paired.table
     rows = table.sum(axis=(2, 3))
     stay = np.trace(table, axis1=2, axis2=3)
-    label = np.arange(len(paired.classes))
-    both = table[:, label, label, label]
-    mended = table[:, label, :, label].sum(axis=2).T - both
-    spoiled = table[:, label, label].sum(axis=2) - both
+    mended, spoiled = one_sided(table)
     flipped = rows - stay
     p = mcnemar(mended, spoiled)
     adjusted = holm(p.ravel()).reshape(p.shape)
@@ -75,6 +72,17 @@ def cell_flips(paired: PairedCounts) -> tuple[CellFlips, ...]:
         for g, group in enumerate(paired.groups)
         for y, name in enumerate(paired.classes)
     )
+
+
+def one_sided(table: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that only the candidate decides rightly, and rows that only the reference does: int64 [groups, labels] each.
+
+    Args:
+        table: of `PairedCounts`, int64 [groups, labels, reference decisions, candidate decisions].
+    """
+    label = np.arange(table.shape[1])
+    both = table[:, label, label, label]
+    return table[:, label, :, label].sum(axis=2).T - both, table[:, label, label].sum(axis=2) - both
 
 
 def mcnemar(mended: NDArray[np.int64], spoiled: NDArray[np.int64]) -> NDArray[np.float64]:

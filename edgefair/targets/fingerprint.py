@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from edgefair.mistakes import first_mistake
+
 
 class _Said(BaseModel):
     """Facts by name; one that is not known here is left out."""
@@ -97,10 +99,4 @@ def _checked(kind: type[Machine], said: Any) -> dict[str, Any]:
     try:
         return kind.model_validate(said).model_dump(exclude_unset=True)
     except ValidationError as error:
-        raise ValueError(first_mistake(error)) from error
-
-
-def first_mistake(error: ValidationError) -> str:
-    """Where the first value stands that cannot be, and why."""
-    first = error.errors(include_url=False)[0]
-    return ": ".join(part for part in (".".join(str(part) for part in first["loc"]), first["msg"]) if part)
+        raise ValueError(str(first_mistake(error))) from error

@@ -15,6 +15,7 @@ from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.bounds import Array, mover
 from edgefair.measure.clusters import Effective
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.flips import one_sided
 from edgefair.probe.bundles.gates import (
     ACCURACY_DROP,
     AT_LEAST,
@@ -156,10 +157,7 @@ def excess_loss(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
 
 def _flips(table: Counts) -> tuple[Counts, Counts, Counts]:
     """Rows mended, rows spoiled, and rows of each group, from [groups, labels, reference, candidate]."""
-    label = np.arange(table.shape[1])
-    both = table[:, label, label, label].sum(axis=1)
-    mended = table[:, label, :, label].sum(axis=(0, 2)) - both
-    spoiled = table[:, label, label].sum(axis=(1, 2)) - both
+    mended, spoiled = (part.sum(axis=1) for part in one_sided(table))
     return mended, spoiled, table.sum(axis=(1, 2, 3))
 
 
