@@ -25,7 +25,7 @@ from edgefair.exporters.torch_module import export_classifier
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.classifier import Classifier, Preprocess
-from edgefair.training.loop import TrainingRows, train
+from edgefair.training.loop import TrainingRecipe, TrainingRows, train
 from edgefair.training.networks import open_network
 from edgefair.training.settings import PictureConfig, TrainConfig
 from tests.compress.tiny_networks import any_rows, classifier_of, context_of
@@ -56,8 +56,7 @@ def fit(classifier, folder, *, epochs, rate, name, stop=None):
     train(
         classifier,
         ROWS,
-        [],
-        TrainConfig(epochs=epochs, batch_rows=100, learning_rate=rate),
+        TrainingRecipe(TrainConfig(epochs=epochs, batch_rows=100, learning_rate=rate)),
         seed=0,
         checkpoint=Checkpoint(folder / name, "x"),
         progress=progress,
