@@ -16,8 +16,9 @@ from edgefair.data.finite import finite
 from edgefair.data.identity.overlap import check_overlap
 from edgefair.data.identity.seen import SeenRows
 from edgefair.data.rows import TableRows
-from edgefair.data.sources import MissingColumnError, as_categories, open_source
+from edgefair.data.sources import MissingColumnError, open_source
 from edgefair.data.texts import Texts
+from edgefair.data.values import as_categories
 from edgefair.errors import DataError
 from edgefair.probe.onnx_files.spec import InputSpec, PictureSpec
 from edgefair.streams import Stream

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from edgefair.data.config import DataConfig
 from edgefair.data.files.table import Table
 from edgefair.data.hashing import drawn, numbered
-from edgefair.data.sources import rows_where
+from edgefair.data.values import rows_where
 
 
 def thinned(

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from edgefair.debias import Cells, Debias
+from edgefair.debias import Debias
 from edgefair.errors import DataError
 from edgefair.progress import Progress
 from edgefair.training.checkpoint import Checkpoint, Progressed
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill
 from edgefair.training.engine import Engine
+from edgefair.training.rows import TrainingRows
 from edgefair.training.selection import Standing
 from edgefair.training.settings import TrainConfig, TrainPlan
 from edgefair.training.step import set_gradients
@@ -27,38 +28,9 @@ Validate = Callable[[], Standing]
 # An epoch whose loss is this many times that of knowing nothing, ln(classes), has diverged.
 DIVERGED = 3.0
 
-# From positions of rows, int64 [rows], and a number of rows: batches of graph inputs in the spec's order.
-Batches = Callable[[Tensor, int], Iterator[tuple[Tensor, ...]]]
-
 
 class DivergedError(DataError):
     """Training diverged before any epoch could be kept."""
-
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """Training rows, wherever they are.
-
-    Attributes:
-        batches: the inputs of given rows, each tensor [batch, ...].
-        cells: label and sensitive group of every row.
-    """
-
-    batches: Batches
-    cells: Cells
-
-    @classmethod
-    def held(cls, inputs: tuple[Tensor, ...], cells: Cells) -> TrainingRows:
-        """Rows that are in memory, encoded: one tensor [rows, ...] per graph input."""
-
-        def batches(order: Tensor, batch_rows: int) -> Iterator[tuple[Tensor, ...]]:
-            for index in torch.split(order, batch_rows):
-                yield tuple(x[index] for x in inputs)
-
-        return cls(batches, cells)
-
-    def __len__(self) -> int:
-        return len(self.cells.label)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.progress import silent
 from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint
-from edgefair.training.loop import TrainingRecipe, TrainingRows, train
+from edgefair.training.loop import TrainingRecipe, train
+from edgefair.training.rows import TrainingRows
 from edgefair.training.selection import shrunk_rates
 from edgefair.training.settings import ModelConfig, TrainConfig
 

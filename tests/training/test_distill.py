@@ -18,7 +18,8 @@ from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill, check_teacher, feature_loss, soft_loss
 from edgefair.training.engine import Engine
-from edgefair.training.loop import TrainingRecipe, TrainingRows, train
+from edgefair.training.loop import TrainingRecipe, train
+from edgefair.training.rows import TrainingRows
 from edgefair.training.settings import ModelConfig, TrainConfig
 from edgefair.training.step import set_gradients
 from tests.training.interrupted import StopError, stop_after

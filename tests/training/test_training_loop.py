@@ -7,8 +7,9 @@ from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.progress import Progress, silent
 from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
-from edgefair.training.loop import TrainingRecipe, TrainingRows, train
+from edgefair.training.loop import TrainingRecipe, train
 from edgefair.training.networks import open_network
+from edgefair.training.rows import TrainingRows
 from edgefair.training.selection import Standing
 from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
 from tests.training.interrupted import StopError, stop_after

@@ -44,6 +44,7 @@ from edgefair.probe.inputs.texts import Cutter
 from edgefair.probe.onnx_files.onnx_file import read_onnx
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, InputSpec, ModelSpec, encode
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.probe.runtimes.models import Loaded, open_model
 
 
@@ -166,7 +167,7 @@ def _spec(manifest: Manifest, model: bytes) -> ModelSpec:
     """The spec that the model carries, and that the bundle repeats beside it."""
     try:
         text = read_onnx(model).metadata[SPEC_METADATA_KEY]
-        spec = ModelSpec.from_json(text)
+        spec = spec_from_json(text)
     except (KeyError, ValueError) as error:
         raise BundleError(f"the model of '{manifest.folder}' does not say how it is fed and read: {error}") from error
     if SPEC in manifest.files and manifest.read(SPEC) != text.encode():

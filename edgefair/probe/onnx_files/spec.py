@@ -12,7 +12,6 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from edgefair.probe.features import category_texts, numbers, plain_text, same_length
-from edgefair.probe.onnx_files.typed import typed
 
 SPEC_SCHEMA = "edgefair.spec/1"
 SPEC_METADATA_KEY = "edgefair.spec"
@@ -151,26 +150,6 @@ class ModelSpec:
             del data["reading"]["values"]
         return json.dumps({"schema": SPEC_SCHEMA, **data}, ensure_ascii=False, separators=(",", ":"))
 
-    @classmethod
-    def from_json(cls, text: str) -> "ModelSpec":
-        """Read back what `to_json` wrote.
-
-        Raises:
-            ValueError: not JSON, another schema, a field missing, unknown or of another type, or a model that there
-                cannot be.
-        """
-        from edgefair.probe.onnx_files.spec_check import check_spec
-
-        try:
-            data = json.loads(text)
-            if not isinstance(data, dict) or data.pop("schema", None) != SPEC_SCHEMA:
-                raise ValueError("not " + SPEC_SCHEMA)
-            spec = typed(cls, data, "the spec")
-            check_spec(spec)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"not a model spec: {error}") from error
-        return spec
-
 
 def input_json(item: InputSpec) -> Dict[str, Any]:
     """One input as JSON types, without what it does not use."""
@@ -186,19 +165,6 @@ def input_json(item: InputSpec) -> Dict[str, Any]:
 def _column_json(column: Column) -> Dict[str, Any]:
     found = asdict(column)
     return {key: value for key, value in found.items() if value is not None or key in ("name", "vocabulary")}
-
-
-def input_from_json(item: Mapping[str, Any]) -> InputSpec:
-    """Read back what `input_json` made.
-
-    Raises:
-        ValueError: a field missing, unknown or of another type, or an input that there cannot be.
-    """
-    from edgefair.probe.onnx_files.spec_check import check_input
-
-    found = typed(InputSpec, item, "an input")
-    check_input(found)
-    return found
 
 
 def category_codes(

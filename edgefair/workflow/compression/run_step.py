@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from edgefair.training.checkpoint import Checkpoint
     from edgefair.training.classifier import Classifier
     from edgefair.training.distill import Distill
-    from edgefair.training.loop import TrainingRows
+    from edgefair.training.rows import TrainingRows
     from edgefair.training.run import Run
 
 PLAN, START = "plan.json", "start.safetensors"

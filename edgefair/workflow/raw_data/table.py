@@ -16,8 +16,8 @@ from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.files.readers import Choose, read_table
 from edgefair.data.files.table import Column, Table
 from edgefair.data.files.two_files import read_both
-from edgefair.data.sources import as_categories
 from edgefair.data.survey.columns import ColumnFacts
+from edgefair.data.values import as_categories
 from edgefair.errors import DataError, UsageError, did_you_mean
 from edgefair.joint import split
 from edgefair.mistakes import first_mistake

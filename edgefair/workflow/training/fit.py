@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from edgefair.training.checkpoint import Checkpoint
     from edgefair.training.classifier import Classifier, Preprocess
     from edgefair.training.engine import Engine
-    from edgefair.training.loop import TrainingRecipe, TrainingRows
+    from edgefair.training.loop import TrainingRecipe
+    from edgefair.training.rows import TrainingRows
     from edgefair.training.selection import Standing
 
 ENCODE_ROWS = 8192
@@ -107,7 +108,7 @@ def training_rows(
     import torch
 
     from edgefair.debias import Cells
-    from edgefair.training.loop import TrainingRows
+    from edgefair.training.rows import TrainingRows
 
     group, groups = joint_groups(data.train.sensitive, attributes)
     cells = Cells(

@@ -25,8 +25,9 @@ from edgefair.exporters.torch_module import export_classifier
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.classifier import Classifier, Preprocess
-from edgefair.training.loop import TrainingRecipe, TrainingRows, train
+from edgefair.training.loop import TrainingRecipe, train
 from edgefair.training.networks import open_network
+from edgefair.training.rows import TrainingRows
 from edgefair.training.settings import PictureConfig, TrainConfig
 from tests.compress.tiny_networks import any_rows, classifier_of, context_of
 
