@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from edgefair.joint import Group
-from edgefair.measure.paired import PairedCounts
+from edgefair.measure.paired import PairedCounts, one_sided
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,6 @@ def cell_flips(paired: PairedCounts) -> tuple[CellFlips, ...]:
         for g, group in enumerate(paired.groups)
         for y, name in enumerate(paired.classes)
     )
-
-
-def one_sided(table: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows that only the candidate decides rightly, and rows that only the reference does: int64 [groups, labels] each.
-
-    Args:
-        table: of `PairedCounts`, int64 [groups, labels, reference decisions, candidate decisions].
-    """
-    label = np.arange(table.shape[1])
-    both = table[:, label, label, label]
-    return table[:, label, :, label].sum(axis=2).T - both, table[:, label, label].sum(axis=2) - both
 
 
 def mcnemar(mended: NDArray[np.int64], spoiled: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from edgefair.measure.columns import Coded, count
 from edgefair.measure.count_table import CountTable
@@ -49,3 +50,14 @@ class PairedCounts(CountTable):
         axes = [("label", label), ("reference decision", reference), ("candidate decision", candidate)]
         groups, table = count(attributes, axes, classes)
         return cls(tuple(attributes), groups, tuple(classes), table)
+
+
+def one_sided(table: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that only the candidate decides rightly, and rows that only the reference does: int64 [groups, labels] each.
+
+    Args:
+        table: of `PairedCounts`, int64 [groups, labels, reference decisions, candidate decisions].
+    """
+    label = np.arange(table.shape[1])
+    both = table[:, label, label, label]
+    return table[:, label, :, label].sum(axis=2).T - both, table[:, label, label].sum(axis=2) - both

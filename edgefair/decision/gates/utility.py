@@ -15,7 +15,7 @@ from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.bounds import Array, mover
 from edgefair.measure.clusters import Effective
 from edgefair.measure.counts import GroupCounts
-from edgefair.measure.flips import one_sided
+from edgefair.measure.paired import one_sided
 from edgefair.probe.bundles.gates import (
     ACCURACY_DROP,
     AT_LEAST,

@@ -16,9 +16,9 @@ from edgefair.errors import DataError
 from edgefair.measure.bounds import mover
 from edgefair.measure.clusters import Design
 from edgefair.measure.counts import GroupCounts
-from edgefair.measure.flips import CellFlips, cell_flips, one_sided
+from edgefair.measure.flips import CellFlips, cell_flips
 from edgefair.measure.metrics import equalized_odds_difference
-from edgefair.measure.paired import PairedCounts
+from edgefair.measure.paired import PairedCounts, one_sided
 
 COMPARE_SCHEMA = "edgefair.compare/1"
 
