@@ -23,6 +23,7 @@ from edgefair.debias import Cells
 from edgefair.errors import ModelError
 from edgefair.exporters.torch_module import export_classifier
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading
+from edgefair.progress import Progress
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.classifier import Classifier, Preprocess
 from edgefair.training.loop import TrainingRecipe, train
@@ -60,7 +61,7 @@ def fit(classifier, folder, *, epochs, rate, name, stop=None):
         TrainingRecipe(TrainConfig(epochs=epochs, batch_rows=100, learning_rate=rate)),
         seed=0,
         checkpoint=Checkpoint(folder / name, "x"),
-        progress=progress,
+        progress=Progress(progress),
     )
     return classifier.eval()
 

@@ -10,6 +10,7 @@ from torch import nn
 from edgefair.compress.steps.sparsity import Sparsify
 from edgefair.debias import open_methods
 from edgefair.errors import ModelError, UsageError
+from edgefair.progress import Progress
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.loop import TrainingRecipe, train
 from edgefair.training.settings import TrainConfig
@@ -48,7 +49,7 @@ def fit(classifier, path, *methods, stop=None):
         TrainingRecipe(config, opened),
         seed=1,
         checkpoint=Checkpoint(path, "x"),
-        progress=progress,
+        progress=Progress(progress),
     )
     return classifier
 
