@@ -34,7 +34,7 @@ from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import load_profile, open_target
 from edgefair.training.build import build_classifier
 from edgefair.training.features import spec_for
-from edgefair.workflow.measurement.measure import BATCH_ROWS
+from edgefair.workflow.measurement.decide_rows import BATCH_ROWS
 
 SIDE = 64
 CONFIG = """\

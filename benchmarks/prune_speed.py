@@ -31,7 +31,7 @@ from edgefair.exporters.torch_module import export_classifier
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading
 from edgefair.training.build import build_classifier
 from edgefair.training.classifier import Classifier
-from edgefair.training.loop import TrainingRows
+from edgefair.training.rows import TrainingRows
 from edgefair.training.settings import ModelConfig, PictureConfig
 
 SIDE = 64

@@ -49,7 +49,8 @@ from edgefair.data.groups import joint_groups
 from edgefair.exporters.torch_module import export_classifier
 from edgefair.measure.latency import speed_up, summarize
 from edgefair.probe.bundles.gates import ABSOLUTE, PAIRED
-from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.report.results.verification import Report
 from edgefair.training.build import load_classifier
 from edgefair.training.run import load_run
@@ -223,7 +224,7 @@ def said(choice: Mapping[str, Any]) -> str:
 def save_rows(config: Config, dense: Path, folder: Path) -> tuple[Path, Path]:
     """The calibration rows and the validation rows with label and group, as graph inputs."""
     data = load(config.data, base=config.base, roles=("train", "validation"))
-    spec = ModelSpec.from_json(read_spec(dense))
+    spec = spec_from_json(read_spec(dense))
     recipe = open_recipe(config.compress.calibration, base=config.base)
     group, groups = joint_groups(data.train.sensitive, config.policy.base_attributes)
     chosen = calibration_rows(recipe, group=group, label=data.train.label, groups=len(groups), seed=config.seed)

@@ -13,6 +13,7 @@ from edgefair.compress.config import CompressConfig
 from edgefair.data.config import DataConfig
 from edgefair.decision.policy import FORMS, Policy
 from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean
+from edgefair.mistakes import MISSING, UNKNOWN, first_mistake
 from edgefair.probe.regular import read_regular
 from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig, TrainPlan
 from edgefair.yaml_text import MAX_BYTES, YamlTextError, parse_yaml
@@ -182,22 +183,20 @@ def _put(raw: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _explained(error: ValidationError, source: str, overridden: Collection[str] = ()) -> EdgefairError:
-    first = error.errors(include_url=False)[0]
-    location = [str(part) for part in first["loc"] if part not in FORMS]
+    first = first_mistake(error)
+    location = [part for part in first.place if part not in FORMS]
     key = ".".join(location)
     if any(f"{key}.".startswith(f"{item}.") for item in overridden):
         source = "flag or --set"
     kind = _ERROR_OF_SECTION.get(location[0] if location else "", UsageError)
-    if first["type"] == "extra_forbidden":
+    if first.kind == UNKNOWN:
         known = _keys_beside(location)
         hint = did_you_mean(location[-1], known)
         return kind(f"{source}: unknown key '{key}'{hint}", expected=f"one of {', '.join(known)}" if known else None)
-    if first["type"] == "missing":
+    if first.kind == MISSING:
         return kind(f"{source}: key '{key}' is missing", fix="`edgefair init` writes a config with every key explained")
-    found = first.get("input")
-    message = first["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(found, dict | list) else f" (found {repr(found)[:SHOWN]})"
-    return kind(": ".join(part for part in (source, key, f"{message}{shown}") if part))
+    shown = "" if isinstance(first.found, dict | list) else f" (found {repr(first.found)[:SHOWN]})"
+    return kind(": ".join(part for part in (source, key, f"{first.why}{shown}") if part))
 
 
 def _keys_beside(location: list[str]) -> list[str]:

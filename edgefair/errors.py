@@ -18,7 +18,7 @@ its own errors, as it imports nothing of edgefair: the host turns them into one 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 EXIT_USAGE = 2
 EXIT_MEASUREMENT = 4
@@ -85,6 +85,24 @@ class MeasurementError(EdgefairError):
     """The device did not give a measurement that can be believed. Never a verdict."""
 
     exit_code = EXIT_MEASUREMENT
+
+
+def check_options(
+    what: str, options: Iterable[str], known: Sequence[str], *, expected: str | None = None, fix: str | None = None
+) -> None:
+    """Refuse keyword arguments that a method, an importance or a factory does not take.
+
+    Args:
+        what: whose options they are, as "debias method 'jtt'".
+
+    Raises:
+        UsageError: the first one that is not known.
+    """
+    for option in options:
+        if option not in known:
+            raise UsageError(
+                f"{what} has no option '{option}'{did_you_mean(option, known)}", expected=expected, fix=fix
+            )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.images.glyphs import SHAPES, GlyphConfig
 from edgefair.data.layouts import LAYOUTS, PICTURE
 from edgefair.errors import did_you_mean
-from edgefair.probe.inputs.features import plain_text, value_text
+from edgefair.probe.features import plain_text, value_text
 
 # What a missing number is: an error, or what that of the training rows stands in for, inside the exported graph.
 MissingRule = Literal["refuse", "mean", "median"]

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig, MissingRule
 from edgefair.data.files.skipped import Skipped
-from edgefair.data.files.table import Categories, Column, Table
+from edgefair.data.files.table import Categories, Table
 from edgefair.data.finite import finite
 from edgefair.data.identity.equal_rows import check_equal_rows, one_of_each
 from edgefair.data.identity.ids import check_ids
 from edgefair.data.identity.split import split_rows
+from edgefair.data.labels import check_learnable, classes_of, label_index, sensitive_groups
 from edgefair.data.rows import TableRows
-from edgefair.data.sources import Source, as_categories, declared, named_columns, open_source
-from edgefair.data.survey.suspects import are_measurements, suspects
+from edgefair.data.sources import Source, named_columns, open_source
+from edgefair.data.survey.suspects import suspects
 from edgefair.data.thin import thinned
-from edgefair.errors import DataError, did_you_mean
+from edgefair.data.values import as_categories, declared
+from edgefair.errors import DataError
 
 Role = Literal["train", "validation", "audit"]
 
@@ -113,9 +114,9 @@ def load(
     table = as_declared(table, {*config.categorical, *categories})
     features = _features(config, table)
     labels = declared(table.columns[config.label], config.label)
-    classes = _classes(config, labels)
-    label = _label_index(labels, classes)
-    sensitive = {name: _sensitive(name, table.columns[name]) for name in config.sensitive}
+    classes = classes_of(config, labels)
+    label = label_index(labels, classes)
+    sensitive = {name: sensitive_groups(name, table.columns[name]) for name in config.sensitive}
     table = finite(table, features, missing=config.missing)
     subject = _optional(table, source.subject)
     everything = TableRows(
@@ -140,7 +141,7 @@ def load(
         check_ids(everything.ids.take(np.concatenate([*positions.values()])))
     if config.thin:
         positions["train"] = thinned(config, table, positions["train"], everything.row_hashes)
-    _check_learnable(config, label[positions["train"]], label[positions["audit"]], classes)
+    check_learnable(config, label[positions["train"]], label[positions["audit"]], classes)
     audit = everything.take(positions["audit"])
     if config.equal_rows == "once":
         audit = audit.take(one_of_each(audit))
@@ -219,92 +220,6 @@ def _check_suspects(table: Table, features: tuple[str, ...]) -> None:
             expected="features that describe people and do not identify them",
             fix=f"exclude {'it' if len(found) == 1 else 'them'} with data.exclude, declare an id as data.id "
             "(or data.subject), or list all features for the model under data.features",
-        )
-
-
-def _classes(config: DataConfig, labels: Categories) -> tuple[str, ...]:
-    found = labels.present
-    if labels.missing():
-        raise DataError(
-            f"column '{config.label}' has no label in {labels.missing()} rows",
-            expected="a label in every row",
-            fix="remove those rows before the audit, and document it",
-        )
-    if len(found) < 2:
-        raise DataError(
-            f"label '{config.label}' has only one value: {', '.join(found)}",
-            expected="at least two; equalized odds compares rates within each label",
-        )
-    if config.classes is not None:
-        unknown = [value for value in found if value not in config.classes]
-        if unknown:
-            raise DataError(
-                f"label '{config.label}' holds '{unknown[0]}', which data.classes does not list",
-                expected=f"one of {', '.join(config.classes)}",
-            )
-        return config.classes
-    if config.positive is None:
-        if len(found) == 2:
-            raise DataError(
-                f"label '{config.label}' holds {found[0]} and {found[1]}, and the positive class is not specified",
-                fix=f"set data.positive, for example to '{found[1]}'",
-            )
-        return found
-    if config.positive not in found:
-        raise DataError(
-            f"label '{config.label}' is never '{config.positive}'{did_you_mean(config.positive, found)}",
-            expected=f"data.positive to be one of {', '.join(found[:20])}",
-        )
-    if len(found) > 2:
-        raise DataError(
-            f"label '{config.label}' has {len(found)} values, and data.positive is for two",
-            fix="list data.classes instead",
-        )
-    return tuple(sorted(found, key=lambda value: value == config.positive))
-
-
-def _check_learnable(
-    config: DataConfig, train: NDArray[np.int64], audit: NDArray[np.int64], classes: tuple[str, ...]
-) -> None:
-    """Refuse a class that audits and that no training row has: no model can learn what it was never shown.
-
-    Where no row trains, other rows did, elsewhere.
-    """
-    if not len(train):
-        return
-    for index in np.setdiff1d(audit, train).tolist():
-        raise DataError(
-            f"label '{config.label}' is '{classes[index]}' in {int((audit == index).sum())} audit rows and in no "
-            "training row",
-            expected="training rows of every class that is judged",
-            fix="fix the split, or exclude the class with data.where",
-        )
-
-
-def _label_index(labels: Categories, classes: tuple[str, ...]) -> NDArray[np.int64]:
-    position = {value: index for index, value in enumerate(classes)}
-    return np.array([position.get(value, -1) for value in labels.values], dtype=np.int64)[labels.codes]
-
-
-def _sensitive(name: str, column: Column) -> Categories:
-    values = declared(column, name)
-    _check_groups(name, values)
-    if values.missing():
-        raise DataError(
-            f"sensitive column '{name}' has no value in {values.missing()} rows",
-            expected="a group for every row: a dropped row is a person who is not counted",
-            fix="remove those rows, or write a value such as 'unknown' and declare it in the policy",
-        )
-    return values
-
-
-def _check_groups(name: str, values: Categories) -> None:
-    """Refuse measurements as groups: nothing but numbers, and some of them fractions."""
-    if are_measurements(values.values):
-        raise DataError(
-            f"sensitive column '{name}' holds fractions",
-            expected="groups: text, booleans or whole numbers",
-            fix="bin it into a column of group names",
         )
 
 

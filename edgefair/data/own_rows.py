@@ -16,10 +16,12 @@ from edgefair.data.finite import finite
 from edgefair.data.identity.overlap import check_overlap
 from edgefair.data.identity.seen import SeenRows
 from edgefair.data.rows import TableRows
-from edgefair.data.sources import MissingColumnError, as_categories, open_source
+from edgefair.data.sources import MissingColumnError, open_source
 from edgefair.data.texts import Texts
+from edgefair.data.values import as_categories
 from edgefair.errors import DataError
 from edgefair.probe.onnx_files.spec import InputSpec, PictureSpec
+from edgefair.streams import Stream
 
 # Rows outside of the training rows that chance does not explain: more than this share, and so many.
 UNLIKE, LEAST = 0.02, 3
@@ -130,7 +132,7 @@ def unlike_training(rows: TableRows, train: TableRows, *, seed: int) -> tuple[st
     different = _different(rows)
     if different < DIFFERENT and different < _different(train):
         found.append(f"only {different} different among {len(rows)}, and ranges of so few clip other rows")
-    rng = np.random.default_rng([seed, 41])
+    rng = np.random.default_rng([seed, Stream.COMPARED_PICTURES])
     for name in rows.features:
         own, known = rows.table.columns[name], train.table.columns[name]
         if isinstance(own, Texts):

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.lazy import LazyColumn, ahead
 from edgefair.data.files.table import Categories, Column, Table
-from edgefair.data.identity.hashing import hash_rows
+from edgefair.data.hashing import hash_rows
 from edgefair.data.texts import Texts
 from edgefair.errors import DataError
-from edgefair.probe.inputs.prepare import TEXT
+from edgefair.probe.onnx_files.spec import TEXT, InputSpec, ModelSpec, category_codes
 from edgefair.probe.onnx_files.spec import Column as SpecColumn
-from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, category_codes
 
 BATCH_BYTES = 4 << 20
 BATCH_TOKENS = 16_384

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories
-from edgefair.data.identity.hashing import hash_categories
+from edgefair.data.hashing import hash_categories
 from edgefair.errors import DataError, missing_extra
 from edgefair.files import sha256_file
-from edgefair.probe.inputs.texts import PARTS, cut_and_pad
-from edgefair.probe.onnx_files.spec import InputSpec, TokenSpec
+from edgefair.probe.inputs.texts import cut_and_pad
+from edgefair.probe.onnx_files.spec import PARTS, InputSpec, TokenSpec
 from edgefair.probe.regular import read_regular
 
 TOKENIZER = "tokenizer.json"

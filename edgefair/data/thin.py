@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig
 from edgefair.data.files.table import Table
-from edgefair.data.identity.hashing import drawn, numbered
-from edgefair.data.sources import rows_where
+from edgefair.data.hashing import drawn, numbered
+from edgefair.data.values import rows_where
 
 
 def thinned(

@@ -6,14 +6,14 @@ audit rows.
 
 from __future__ import annotations
 
-import importlib
 import inspect
+import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgefair.debias.base import Cells, Debias
 from edgefair.debias.post import PostMethod
-from edgefair.errors import UsageError, did_you_mean
+from edgefair.errors import UsageError, check_options, did_you_mean
 
 METHODS: Mapping[str, str] = {
     "reweigh": "edgefair.debias.reweigh:Reweigh",
@@ -85,15 +85,9 @@ def _open(
             f"unknown debias method '{name}'{did_you_mean(name, [*table, *others])}",
             expected=f"one of {', '.join(table)}",
         )
-    module, _, attribute = table[name].partition(":")
-    method = getattr(importlib.import_module(module), attribute)
+    method = pkgutil.resolve_name(table[name])
     known = list(inspect.signature(method).parameters)
-    for option in options:
-        if option not in known:
-            raise UsageError(
-                f"debias method '{name}' has no option '{option}'{did_you_mean(option, known)}",
-                expected=f"options of '{name}': {', '.join(known)}",
-            )
+    check_options(f"debias method '{name}'", options, known, expected=f"options of '{name}': {', '.join(known)}")
     return method(**options)
 
 

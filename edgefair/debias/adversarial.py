@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from edgefair.debias.base import Cells, Debias
+from edgefair.debias.base import Cells, Debias, under
 from edgefair.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 RAMP_STEPS = 100
@@ -116,9 +115,9 @@ class Adversarial(Debias):
         if not state:
             return
         self._done = int(state["done"])
-        self._net.load_state_dict(_under(state, "net."))
+        self._net.load_state_dict(under(state, "net."))
         for index, parameter in enumerate(self._net.parameters()):
-            self._optimizer.state[parameter] = _under(state, f"optimizer.{index}.")
+            self._optimizer.state[parameter] = under(state, f"optimizer.{index}.")
 
     def _loss(self, logits: Tensor, label: Tensor, group: Tensor) -> Tensor:
         import torch
@@ -129,7 +128,3 @@ class Adversarial(Debias):
         guess = self._net(torch.cat([of_label, probability], dim=1))
         weights = self._weights.to(logits.device)[group, label]
         return (functional.cross_entropy(guess, group, reduction="none") * weights).mean()
-
-
-def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -142,3 +142,8 @@ def inverse_frequency(cells: Cells, *, power: float = 1.0) -> Tensor:
 def mean_one(weights: Tensor) -> Tensor:
     """The weights as float32 with mean 1."""
     return (weights / weights.mean()).float()
+
+
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors of a stored state whose names begin so, by the rest of their names."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from edgefair.errors import did_you_mean
 from edgefair.joint import SEPARATOR, Group, join, split
-from edgefair.probe.inputs.features import plain_text
+from edgefair.probe.features import plain_text
 
 # Combinations that a message names.
 NAMED = 20

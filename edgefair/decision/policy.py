@@ -25,7 +25,7 @@ from edgefair.decision.intersections import declared_groups
 from edgefair.decision.verdict import comparison_name
 from edgefair.files import sha256_json
 from edgefair.joint import Group, group_name, join, split
-from edgefair.probe.inputs.features import plain_text, value_text
+from edgefair.probe.features import plain_text, value_text
 
 MetricName = Literal[
     "equal_opportunity_difference",

@@ -10,6 +10,7 @@ from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import AttributeSummary, CellRate, GroupRates
 from edgefair.measure.clusters import Design, Effective
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.metrics import largest_differences
 
 
 def summarize(counts: GroupCounts, policy: Policy, name: str, design: Design | None) -> AttributeSummary:
@@ -38,13 +39,12 @@ def _effective(design: Design | None, name: str, group: int) -> Effective | None
 
 
 def _parts(table: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, float | None]:
-    n = table.sum(axis=2)
-    found: dict[str, float | None] = {}
-    for label, names in enumerate(measures(classes)):
-        for decision, measure in zip(compared(classes), names, strict=True):
-            rates = table[:, label, decision] / np.maximum(n[:, label], 1)
-            found[measure] = float(np.ptp(rates)) if (n[:, label] > 0).all() else None
-    return found
+    differences = largest_differences(table)[:, compared(classes)]
+    return {
+        measure: None if np.isnan(value) else float(value)
+        for names, values in zip(measures(classes), differences, strict=True)
+        for measure, value in zip(names, values, strict=True)
+    }
 
 
 def _group(

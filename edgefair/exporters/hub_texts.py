@@ -16,7 +16,8 @@ from edgefair.data.texts import open_tokenizer
 from edgefair.errors import ModelError, missing_extra
 from edgefair.exporters.conversion import first_line
 from edgefair.exporters.hub_graphs import Task, logits_of
-from edgefair.probe.inputs.texts import PARTS, cut_and_pad
+from edgefair.probe.inputs.texts import cut_and_pad
+from edgefair.probe.onnx_files.spec import PARTS
 
 # What the inputs of a text model take.
 INPUTS: Mapping[str, str] = {"input_ids": "ids", "attention_mask": "mask", "token_type_ids": "types"}

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from edgefair.errors import ModelError
 from edgefair.exporters.conversion import quietly
+from edgefair.graphs.inner_values import AS_WRITTEN
 from edgefair.probe.runtimes.models import open_model
 
 # Thresholds of trees part float32 from float64 for some rows: so many may differ by more than rounding.
 AGREEING, CLOSE = 0.9, 1e-3
-PLAIN = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
 
 
 def check_probabilities(model: onnx.ModelProto, estimator: Any, columns: Mapping[str, NDArray[Any]]) -> None:
@@ -50,7 +50,7 @@ def check_probabilities(model: onnx.ModelProto, estimator: Any, columns: Mapping
     except Exception:
         return
     typed = {name: value if value.dtype == object else value.astype(np.float32) for name, value in feeds.items()}
-    found = open_model(model.SerializeToString(), PLAIN).run(typed, ["probabilities"])["probabilities"]
+    found = open_model(model.SerializeToString(), AS_WRITTEN).run(typed, ["probabilities"])["probabilities"]
     differences = np.abs(found - expected).max(axis=1)
     if np.mean(differences <= CLOSE) >= AGREEING:
         return

@@ -14,8 +14,9 @@ from edgefair.probe.errors import ProbeError
 from edgefair.probe.runtimes.models import load
 from edgefair.scratch import work_folder
 
-# Without fusion INT8 is simulated in float: the same values on every processor, whatever its INT8 kernels do.
-_AS_WRITTEN = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
+# Options of `open_model`: a graph on this machine as it is written, to be looked at rather than judged. Without
+# fusion INT8 is simulated in float: the same values on every processor, whatever its INT8 kernels do.
+AS_WRITTEN = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
 
 
 def inner_values(
@@ -34,7 +35,7 @@ def inner_values(
         with work_folder() as folder:
             path = folder / "model.onnx"
             onnx.save_model(exposed(model, names), path)
-            loaded = load(str(path), _AS_WRITTEN)
+            loaded = load(str(path), AS_WRITTEN)
         for batch in batches:
             yield loaded.run(batch, names)
     except ProbeError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.measure.counts import Coded
+from edgefair.measure.columns import Coded
 
 
 @dataclass(frozen=True)

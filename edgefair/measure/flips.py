@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from edgefair.joint import Group
-from edgefair.measure.paired import PairedCounts
+from edgefair.measure.paired import PairedCounts, one_sided
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,7 @@ def cell_flips(paired: PairedCounts) -> tuple[CellFlips, ...]:
     table = paired.table
     rows = table.sum(axis=(2, 3))
     stay = np.trace(table, axis1=2, axis2=3)
-    label = np.arange(len(paired.classes))
-    both = table[:, label, label, label]
-    mended = table[:, label, :, label].sum(axis=2).T - both
-    spoiled = table[:, label, label].sum(axis=2) - both
+    mended, spoiled = one_sided(table)
     flipped = rows - stay
     p = mcnemar(mended, spoiled)
     adjusted = holm(p.ravel()).reshape(p.shape)

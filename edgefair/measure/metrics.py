@@ -82,8 +82,16 @@ def ratio(counts: GroupCounts, rate: str) -> float | None:
 
 def equalized_odds_difference(counts: GroupCounts) -> float | None:
     """max over labels y, decisions c and pairs of groups of |r[a,y,c] - r[b,y,c]| (two classes: of TPR and FPR)."""
-    value = _conditional(counts)
-    return None if value is None else float(np.ptp(value, axis=0).max())
+    found = largest_differences(counts.table)
+    return None if np.isnan(found).any() else float(found.max())
+
+
+def largest_differences(table: Counts) -> Array:
+    """max_g r[g,y,c] - min_g r[g,y,c], float64 [labels, decisions]; NaN where a group has no row of the label."""
+    n = table.sum(axis=2, keepdims=True)
+    if not len(n):
+        return np.full(table.shape[1:], np.nan)
+    return np.where((n > 0).all(axis=0), np.ptp(table / np.maximum(n, 1), axis=0), np.nan)
 
 
 def equalized_odds_ratio(counts: GroupCounts) -> float | None:

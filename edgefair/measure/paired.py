@@ -4,43 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgefair.joint import Group
-from edgefair.measure.counts import Coded, GroupCounts, _check, count, counts_json, marginal, merge, parsed_counts
+from edgefair.measure.columns import Coded, count
+from edgefair.measure.count_table import CountTable
+from edgefair.measure.counts import GroupCounts
 
 PAIRED_SCHEMA = "edgefair.paired-counts/1"
 
 
 @dataclass(frozen=True, eq=False)
-class PairedCounts:
+class PairedCounts(CountTable):
     """x[g, y, r, c]: rows of joint group g with label y that the reference decides r and the candidate c.
 
     Attributes:
-        attributes, groups, classes: as in `GroupCounts`.
         table: int64 [groups, labels, reference decisions, candidate decisions].
     """
 
-    attributes: tuple[str, ...]
-    groups: tuple[Group, ...]
-    classes: tuple[str, ...]
-    table: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        _check(self.attributes, self.groups, self.classes, self.table, decisions=2)
-
-    def __add__(self, other: PairedCounts) -> PairedCounts:
-        """Merge two sets of rows."""
-        groups, table = merge(self, other)
-        return PairedCounts(self.attributes, groups, self.classes, table)
-
-    def by(self, *attributes: str) -> PairedCounts:
-        """The counts of the groups of some of the attributes."""
-        groups, table = marginal(self, attributes)
-        return PairedCounts(attributes, groups, self.classes, table)
+    SCHEMA = PAIRED_SCHEMA
+    MODELS = 2
 
     @property
     def reference(self) -> GroupCounts:
@@ -51,19 +35,6 @@ class PairedCounts:
     def candidate(self) -> GroupCounts:
         """The candidate's own counts."""
         return GroupCounts(self.attributes, self.groups, self.classes, self.table.sum(axis=2))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return counts_json(self, PAIRED_SCHEMA)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> PairedCounts:
-        """Read back what `to_json` wrote.
-
-        Raises:
-            DataError: another schema, or counts that are not whole numbers >= 0.
-        """
-        return cls(*parsed_counts(data, PAIRED_SCHEMA))
 
     @classmethod
     def from_rows(
@@ -79,3 +50,14 @@ class PairedCounts:
         axes = [("label", label), ("reference decision", reference), ("candidate decision", candidate)]
         groups, table = count(attributes, axes, classes)
         return cls(tuple(attributes), groups, tuple(classes), table)
+
+
+def one_sided(table: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that only the candidate decides rightly, and rows that only the reference does: int64 [groups, labels] each.
+
+    Args:
+        table: of `PairedCounts`, int64 [groups, labels, reference decisions, candidate decisions].
+    """
+    label = np.arange(table.shape[1])
+    both = table[:, label, label, label]
+    return table[:, label, :, label].sum(axis=2).T - both, table[:, label, label].sum(axis=2) - both

@@ -25,7 +25,7 @@ from edgefair.probe.clock.pinning import pinned  # noqa: E402
 from edgefair.probe.device import conditions, fingerprint  # noqa: E402
 from edgefair.probe.errors import ProbeError  # noqa: E402
 from edgefair.probe.inputs.prepare import prepare  # noqa: E402
-from edgefair.probe.onnx_files.spec import input_from_json  # noqa: E402
+from edgefair.probe.onnx_files.spec_check import input_from_json  # noqa: E402
 from edgefair.probe.runtimes.models import Loaded, load  # noqa: E402
 from edgefair.probe.storage import Storage  # noqa: E402
 from edgefair.probe.wire import PROTOCOL, digest_arrays, encode_frame, read_frame, write_frame  # noqa: E402

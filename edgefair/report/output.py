@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from edgefair.errors import UsageError, did_you_mean
 from edgefair.files import write_atomic
 from edgefair.report.formats import FORMATS, open_format
+from edgefair.report.places import check_folders
 from edgefair.report.results.base import Result
 
 
@@ -69,38 +69,3 @@ def write_result(result: Result, outputs: Sequence[Output]) -> None:
             write_atomic(output.path, text.getvalue().encode())
         except OSError as error:
             raise UsageError(f"the result cannot be written to '{output.path}': {error.strerror}") from error
-
-
-def check_folders(*paths: Path | None) -> None:
-    """Whether files can be written where they shall be, before the work whose result they are to hold.
-
-    Raises:
-        UsageError: a folder, a link or a device instead of a file, or a file in a folder that does not exist or takes
-            none.
-    """
-    for path in paths:
-        if path is None:
-            continue
-        folder = path.absolute().parent
-        if path.is_dir():
-            raise UsageError(f"cannot write '{path}': it is a folder", fix="pass the path of a file in it")
-        if path.is_symlink():
-            raise UsageError(
-                f"cannot write '{path}': it is a symbolic link, which the new file would replace",
-                fix="pass the file that it points to",
-            )
-        if path.exists() and not path.is_file():
-            raise UsageError(
-                f"cannot write '{path}': it is not a file", fix="pass a file, or print the result with --json"
-            )
-        if not folder.is_dir():
-            raise UsageError(f"cannot write '{path}': no folder '{path.parent}'", fix="create the folder first")
-        try:
-            # Permissions do not tell: a file system may be read-only, or no place for files at all.
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise UsageError(
-                f"cannot write '{path}': no file can be made in '{folder}': {error.strerror}",
-                fix="choose a writable folder",
-            ) from error

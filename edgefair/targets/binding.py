@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgefair.errors import ModelError
-from edgefair.probe.inputs.prepare import TEXT
-from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.probe.onnx_files.spec import TEXT, ModelSpec
 from edgefair.targets.loaded import NUMPY_TYPES, LoadedModel, describe, shape_text
 
 # Types into which features are encoded without a surprise, with the runtime's names.

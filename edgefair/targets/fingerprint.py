@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, create_model
 
+from edgefair.mistakes import first_mistake
 from edgefair.probe.runtimes import NAMES
 
 # What the outputs of any runtime depend on.
@@ -107,10 +108,4 @@ def _checked(kind: type[Machine], said: Any) -> dict[str, Any]:
     try:
         return kind.model_validate(said).model_dump(exclude_unset=True)
     except ValidationError as error:
-        raise ValueError(first_mistake(error)) from error
-
-
-def first_mistake(error: ValidationError) -> str:
-    """Where the first value stands that cannot be, and why."""
-    first = error.errors(include_url=False)[0]
-    return ": ".join(part for part in (".".join(str(part) for part in first["loc"]), first["msg"]) if part)
+        raise ValueError(str(first_mistake(error))) from error

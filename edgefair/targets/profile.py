@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from edgefair.errors import UsageError, did_you_mean
+from edgefair.mistakes import UNKNOWN, first_mistake
 from edgefair.probe.regular import read_regular
 from edgefair.probe.runtimes import NAMES as RUNTIMES
 from edgefair.resources import named_file
@@ -176,15 +177,12 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
 
 
 def _explained(error: ValidationError, path: Path) -> UsageError:
-    # A key that is misspelt is also one that is missing.
-    first = min(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden")
-    *section, last = [str(part) for part in first["loc"]] or [""]
-    key = ".".join([*section, last])
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
+    first = first_mistake(error, unknown_first=True)
+    if first.kind == UNKNOWN:
+        *section, last = first.place
         known = list(SECTIONS[section[0] if section else ""].model_fields)
         return UsageError(
-            f"target profile '{path}': unknown key '{key}'{did_you_mean(last, known)}",
+            f"target profile '{path}': unknown key '{first.key}'{did_you_mean(last, known)}",
             expected=f"one of {', '.join(known)}",
         )
-    return UsageError(f"target profile '{path}': {key}: {message} (found {first.get('input')!r})")
+    return UsageError(f"target profile '{path}': {first.key}: {first.why} (found {first.found!r})")

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from edgefair.debias import Debias
+from edgefair.debias.base import under
 from edgefair.errors import ModelError
 from edgefair.files import write_atomic
 from edgefair.probe.regular import open_regular
@@ -80,18 +81,14 @@ class Checkpoint:
         if metadata.get("settings") != self.settings:
             return Progressed()
         tensors = load_file(self.path)
-        model.load_state_dict(_under(tensors, "model."))
+        model.load_state_dict(under(tensors, "model."))
         for index, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
-            optimizer.state[parameter] = _under(tensors, f"optimizer.{index}.")
+            optimizer.state[parameter] = under(tensors, f"optimizer.{index}.")
         for position, method in enumerate(methods):
-            method.load_state(_under(tensors, f"method.{position}."))
+            method.load_state(under(tensors, f"method.{position}."))
         content = json.loads(metadata["progress"])
         standings = [Standing(**item) for item in content["standings"]]
-        return Progressed(content["losses"], standings, _under(tensors, "best."), content["kept"])
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        return Progressed(content["losses"], standings, under(tensors, "best."), content["kept"])
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgefair.errors import EdgefairError, UsageError, did_you_mean
+from edgefair.errors import EdgefairError, UsageError, check_options
 
 # Of an error's text.
 SHOWN = 300
@@ -63,13 +63,14 @@ def call_factory(
         raise UsageError(f"'{name}' has no readable signature: {error}", fix="wrap it in a def") from error
     taken = [item.name for item in signature.parameters.values() if item.kind in NAMED]
     anything = any(item.kind is item.VAR_KEYWORD for item in signature.parameters.values())
-    for option in options:
-        if option not in taken and not anything:
-            raise UsageError(
-                f"'{name}' has no option '{option}'{did_you_mean(option, taken)}",
-                expected=f"options among: {', '.join(item for item in taken if item not in facts) or 'none'}",
-                fix=f"fix model.options, which are those of model.network: {name}",
-            )
+    if not anything:
+        check_options(
+            f"'{name}'",
+            options,
+            taken,
+            expected=f"options among: {', '.join(item for item in taken if item not in facts) or 'none'}",
+            fix=f"fix model.options, which are those of model.network: {name}",
+        )
     arguments = {**{fact: value for fact, value in facts.items() if fact in taken}, **options}
     try:
         signature.bind(**arguments)

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from edgefair.debias import Cells, Debias
+from edgefair.debias import Debias
 from edgefair.errors import DataError
 from edgefair.progress import Progress
 from edgefair.training.checkpoint import Checkpoint, Progressed
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill
 from edgefair.training.engine import Engine
+from edgefair.training.rows import TrainingRows
 from edgefair.training.selection import Standing
 from edgefair.training.settings import TrainConfig, TrainPlan
 from edgefair.training.step import set_gradients
@@ -27,38 +28,9 @@ Validate = Callable[[], Standing]
 # An epoch whose loss is this many times that of knowing nothing, ln(classes), has diverged.
 DIVERGED = 3.0
 
-# From positions of rows, int64 [rows], and a number of rows: batches of graph inputs in the spec's order.
-Batches = Callable[[Tensor, int], Iterator[tuple[Tensor, ...]]]
-
 
 class DivergedError(DataError):
     """Training diverged before any epoch could be kept."""
-
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """Training rows, wherever they are.
-
-    Attributes:
-        batches: the inputs of given rows, each tensor [batch, ...].
-        cells: label and sensitive group of every row.
-    """
-
-    batches: Batches
-    cells: Cells
-
-    @classmethod
-    def held(cls, inputs: tuple[Tensor, ...], cells: Cells) -> TrainingRows:
-        """Rows that are in memory, encoded: one tensor [rows, ...] per graph input."""
-
-        def batches(order: Tensor, batch_rows: int) -> Iterator[tuple[Tensor, ...]]:
-            for index in torch.split(order, batch_rows):
-                yield tuple(x[index] for x in inputs)
-
-        return cls(batches, cells)
-
-    def __len__(self) -> int:
-        return len(self.cells.label)
 
 
 @dataclass(frozen=True)
@@ -78,18 +50,30 @@ class Trained:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How to train.
+
+    Attributes:
+        methods: debias methods, in the order in which they change a step.
+        teacher: adds its terms to the loss.
+    """
+
+    config: TrainConfig
+    methods: Sequence[Debias] = ()
+    teacher: Distill | None = None
+
+
 def train(
     classifier: Classifier,
     rows: TrainingRows,
-    methods: Sequence[Debias],
-    config: TrainConfig,
+    recipe: TrainingRecipe,
     *,
     seed: int,
     checkpoint: Checkpoint,
     progress: Progress,
     validate: Validate | None = None,
     engine: Engine | None = None,
-    teacher: Distill | None = None,
 ) -> Trained:
     """Train in place.
 
@@ -99,14 +83,13 @@ def train(
     Args:
         validate: judges every epoch; the best one is kept (`selection.Standing.rank`). Without it the last one is.
         engine: where the steps run; default: this process.
-        teacher: adds its terms to the loss.
 
     Raises:
         DataError: rows that a method cannot be used on.
         DivergedError: training diverged before any epoch could be kept.
         ModelError: a teacher that cannot teach this classifier.
     """
-    plan = config.for_rows(len(rows))
+    plan, methods, teacher = recipe.config.for_rows(len(rows)), recipe.methods, recipe.teacher
     engine = engine or Engine()
     classifier.to(engine.device)
     if teacher is not None:
@@ -118,9 +101,10 @@ def train(
     progressed = checkpoint.restore(classifier, optimizer, methods)
     _identify(classifier, rows, methods, plan, seed=seed, progress=progress, engine=engine)
     schedule = _Schedule.of(rows, methods, plan, engine)
+    epochs = _Epochs(classifier, rows, methods, plan, optimizer, schedule, seed, engine, progress, teacher)
     notes = [_few_rows(name, count, methods) for name, count in rows.cells.few() if methods]
     while (epoch := len(progressed.losses)) < plan.epochs and not _out_of_patience(progressed, plan):
-        mean = _epoch(classifier, rows, methods, plan, optimizer, schedule, epoch, seed, engine, progress, teacher)
+        mean = epochs.run(epoch)
         if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not _finite(classifier):
             if progressed.best is None:
                 raise DivergedError(
@@ -185,64 +169,68 @@ class _Schedule:
         )
 
 
-def _epoch(
-    classifier: Classifier,
-    rows: TrainingRows,
-    methods: Sequence[Debias],
-    config: TrainPlan,
-    optimizer: torch.optim.Optimizer,
-    schedule: _Schedule,
-    epoch: int,
-    seed: int,
-    engine: Engine,
-    progress: Progress,
-    teacher: Distill | None = None,
-) -> float:
-    """One pass; the mean loss, not finite where it broke off."""
-    torch.manual_seed(seed * 1_000_003 + epoch)
-    order = schedule.order()
-    torch.manual_seed(seed * 1_000_003 + epoch + 500_009 * engine.rank)
-    parameters = list(classifier.parameters())
-    steps = -(-schedule.used // config.batch_rows)
-    pieces = zip(
-        torch.split(order, config.batch_rows),
-        rows.batches(engine.part(order, config.batch_rows), config.batch_rows // engine.processes),
-        strict=True,
-    )
-    classifier.train()
-    total = 0.0
-    for step, (index, inputs) in enumerate(pieces, start=epoch * steps):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _triangle(step / (steps * config.epochs))
-        mine = index.chunk(engine.processes)[engine.rank]
-        placed = tuple(x.to(engine.device) for x in inputs)
-        features = classifier.preprocess(*placed)
-        for method in methods:
-            features = method.augment(
-                features, rows.cells.label[mine].to(engine.device), rows.cells.group[mine].to(engine.device)
-            )
-        if teacher is None:
-            logits, lesson = classifier.network(features), None
-        else:
-            logits, lesson = teacher.lesson(classifier.network, features, placed, engine)
-        loss = set_gradients(
-            parameters,
-            engine.whole(logits),
-            label=rows.cells.label[index].to(engine.device),
-            group=rows.cells.group[index].to(engine.device),
-            weights=schedule.weights[index].to(engine.device),
-            methods=methods,
-            engine=engine,
-            lesson=lesson,
+@dataclass(frozen=True)
+class _Epochs:
+    """Passes of one network over the rows."""
+
+    classifier: Classifier
+    rows: TrainingRows
+    methods: Sequence[Debias]
+    plan: TrainPlan
+    optimizer: torch.optim.Optimizer
+    schedule: _Schedule
+    seed: int
+    engine: Engine
+    progress: Progress
+    teacher: Distill | None = None
+
+    def run(self, epoch: int) -> float:
+        """One pass; the mean loss, not finite where it broke off."""
+        plan, engine, cells, methods = self.plan, self.engine, self.rows.cells, self.methods
+        torch.manual_seed(self.seed * 1_000_003 + epoch)
+        order = self.schedule.order()
+        torch.manual_seed(self.seed * 1_000_003 + epoch + 500_009 * engine.rank)
+        parameters = list(self.classifier.parameters())
+        steps = -(-self.schedule.used // plan.batch_rows)
+        pieces = zip(
+            torch.split(order, plan.batch_rows),
+            self.rows.batches(engine.part(order, plan.batch_rows), plan.batch_rows // engine.processes),
+            strict=True,
         )
-        if not math.isfinite(loss):
-            return loss
-        optimizer.step()
-        for method in methods:
-            method.end_step()
-        total += loss * len(index)
-        progress.step(step + 1, steps * config.epochs, f"epoch {epoch + 1}/{config.epochs}")
-    return total / schedule.used
+        self.classifier.train()
+        total = 0.0
+        for step, (index, inputs) in enumerate(pieces, start=epoch * steps):
+            for group in self.optimizer.param_groups:
+                group["lr"] = plan.learning_rate * _triangle(step / (steps * plan.epochs))
+            mine = index.chunk(engine.processes)[engine.rank]
+            placed = tuple(x.to(engine.device) for x in inputs)
+            features = self.classifier.preprocess(*placed)
+            for method in methods:
+                features = method.augment(
+                    features, cells.label[mine].to(engine.device), cells.group[mine].to(engine.device)
+                )
+            if self.teacher is None:
+                logits, lesson = self.classifier.network(features), None
+            else:
+                logits, lesson = self.teacher.lesson(self.classifier.network, features, placed, engine)
+            loss = set_gradients(
+                parameters,
+                engine.whole(logits),
+                label=cells.label[index].to(engine.device),
+                group=cells.group[index].to(engine.device),
+                weights=self.schedule.weights[index].to(engine.device),
+                methods=methods,
+                engine=engine,
+                lesson=lesson,
+            )
+            if not math.isfinite(loss):
+                return loss
+            self.optimizer.step()
+            for method in methods:
+                method.end_step()
+            total += loss * len(index)
+            self.progress.step(step + 1, steps * plan.epochs, f"epoch {epoch + 1}/{plan.epochs}")
+        return total / self.schedule.used
 
 
 def _identify(
@@ -265,8 +253,9 @@ def _identify(
             other.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=False
         )
         schedule = _Schedule.of(rows, [], short, engine)
+        epochs = _Epochs(other, rows, [], short, optimizer, schedule, seed, engine, progress)
         for epoch in range(short.epochs):
-            _epoch(other, rows, [], short, optimizer, schedule, epoch, seed, engine, progress)
+            epochs.run(epoch)
         engine.agree(other)
         other.eval()
         with torch.no_grad():

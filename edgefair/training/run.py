@@ -12,6 +12,7 @@ from edgefair.data.identity.seen import SEEN, SeenRows, read_seen, seen_bytes
 from edgefair.errors import ModelError
 from edgefair.files import sha256_file, write_atomic
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.probe.regular import read_regular
 from edgefair.training.settings import ModelConfig
 
@@ -91,7 +92,7 @@ def load_run(folder: Path) -> Run:
         digests = {name: str(content["files"][name]) for name in FILES}
         run = Run(
             folder=folder,
-            spec=ModelSpec.from_json(json.dumps(content["spec"])),
+            spec=spec_from_json(json.dumps(content["spec"])),
             model=ModelConfig.model_validate(content["model"]),
             array_shapes={name: tuple(shape) for name, shape in content["array_shapes"].items()},
             settings=content["settings"],

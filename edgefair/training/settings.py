@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from edgefair.debias import POST_METHODS
 from edgefair.flag import Flag
-from edgefair.probe.inputs.features import plain_text, value_text
+from edgefair.probe.features import plain_text, value_text
 from edgefair.probe.onnx_files.spec_check import LONGEST_SIDE
 from edgefair.training.budget import default_batch, default_epochs
 

@@ -21,8 +21,8 @@ from edgefair.progress import Progress, silent
 from edgefair.report.escape import csv_cell
 from edgefair.report.results.comparison import ComparisonReport, compare_paired, compare_unpaired
 from edgefair.targets import load_profile, open_target
+from edgefair.workflow.measurement.decide_rows import decide_rows
 from edgefair.workflow.measurement.design import design_of
-from edgefair.workflow.measurement.measure import decide_rows
 from edgefair.workflow.measurement.record import RecordedRows, load_record
 from edgefair.workflow.models.convert import check_no_rows, spec_here
 from edgefair.workflow.models.infer_spec import foreign_spec

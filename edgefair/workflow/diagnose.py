@@ -15,9 +15,10 @@ from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.errors import ModelError, missing_extra
 from edgefair.joint import Group, group_name
-from edgefair.probe.inputs.features import plain_text
+from edgefair.probe.features import plain_text
 from edgefair.progress import Progress, silent
 from edgefair.report.results.diagnosis import FEW_ROWS, AttributeExposure, Diagnosis, Exposure, who_loses_first
+from edgefair.streams import Stream
 from edgefair.workflow.measurement.sampling import draw_cells, stands_for
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.vocabulary import categories_of
@@ -101,7 +102,7 @@ def diagnose(
     joint = _groups(data, base, config.policy.joint_groups)
     labels = len(data.classes)
     cell = joint.train * labels + data.train.label
-    taken = draw_cells(cell, rows, lambda at: [config.seed, 11, *divmod(at, labels)])
+    taken = draw_cells(cell, rows, lambda at: [config.seed, Stream.DIAGNOSED_ROWS, *divmod(at, labels)])
     sample = _Sample(taken, stands_for(cell, taken))
     norm = weight_norm(classifier)
     noisy = _confidently_other(classifier, data.validation, finished.spec, progress)

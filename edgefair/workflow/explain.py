@@ -22,6 +22,7 @@ from edgefair.joint import group_name
 from edgefair.progress import Progress, silent
 from edgefair.report.results.explanation import Cell, Cells, Explanation, Layer, Moved
 from edgefair.scratch import work_folder
+from edgefair.streams import Stream
 from edgefair.targets import load_profile
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.recipes import recipe_of
@@ -78,8 +79,8 @@ def explain(
         candidates = Candidates(config, data, subject.reference, None, work, progress)
         low = candidates.graphs.low_precision(None, subject.recipe or recipe_of(config, config.compress.calibration))
         cells = cells_of(config, data)
-        held = draw(data.validation, config, cells, rows, 19)
-        seen = draw(data.train, config, cells, rows, 23)
+        held = draw(data.validation, config, cells, rows, Stream.EXPLAINED_ROWS)
+        seen = draw(data.train, config, cells, rows, Stream.EXPLAINED_ACTIVATIONS)
         harm = activation_harm(subject, low, seen, config.seed, progress)
         progress.stage(f"starting {config.targets[0]}")
         with TargetAnswers(load_profile(config.targets[0]), held.rows, subject.reference.spec) as answers:

@@ -70,6 +70,9 @@ def export(
         sign: PEM file of the private ed25519 key that signs what ships.
         counter: number of this release, which a device can demand to be no less than one that it has seen.
 
+    More than eight parameters: they are what the command line and Python's users say of one release, each with a
+    default.
+
     Raises:
         UsageError: the destination cannot be written; a key that cannot sign; unknown recipe, target or method; steps
             that contradict.

@@ -15,6 +15,7 @@ from edgefair.errors import missing_extra
 from edgefair.files import sha256_json
 from edgefair.progress import Progress, silent
 from edgefair.versions import version_of
+from edgefair.workflow.job import Job
 from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.training.fit import fit, training_rows
 from edgefair.workflow.training.run_folder import prepare_folder
@@ -64,38 +65,29 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
         if finished is not None:
             return finished
         progress.stage(f"training {name}")
-        return _train_into(folder, config, data, methods, settings, engine, progress)
+        return _train_into(folder, Job(config, data, progress), methods, settings, engine)
 
 
-def _train_into(
-    folder: Path,
-    config: Config,
-    data: DataSet,
-    methods: Sequence[Debias],
-    settings: dict[str, Any],
-    engine: Engine,
-    progress: Progress,
-) -> Run:
+def _train_into(folder: Path, job: Job, methods: Sequence[Debias], settings: dict[str, Any], engine: Engine) -> Run:
     from edgefair.training.budget import underfitting
     from edgefair.training.build import build_classifier
     from edgefair.training.checkpoint import Checkpoint, save_weights
     from edgefair.training.features import rare_values, spec_for
+    from edgefair.training.loop import TrainingRecipe
     from edgefair.training.run import Run
 
+    config, data = job.config, job.data
     spec = spec_for(data, config.model)
     classifier = build_classifier(spec, config.model, data.array_shapes(), seed=config.seed)
     checkpoint = Checkpoint(folder / "checkpoint.safetensors", sha256_json(settings))
     metrics = fit(
-        config,
-        data,
+        job,
         spec,
         classifier,
-        methods,
-        config.train,
+        TrainingRecipe(config.train, methods),
         rows=training_rows(data, spec, config.policy.base_attributes, learn=classifier.preprocess),
         checkpoint=checkpoint,
         engine=engine,
-        progress=progress,
     )
     plan = config.train.for_rows(len(data.train))
     metrics["notes"] += underfitting(

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 from edgefair.cli import main
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 
 CONFIG = """\
 project: labels
@@ -112,9 +113,9 @@ def test_the_spec_carries_the_values_and_says_nothing_of_positions():
     spec = ModelSpec((InputSpec("x", "float32", (Column("a"),)),), Reading("y", "label"), ("1", "2"))
     assert "values" not in spec.to_json()
     said = ModelSpec(spec.inputs, Reading("y", "label", values=("2", "1")), spec.classes)
-    assert ModelSpec.from_json(said.to_json()) == said
+    assert spec_from_json(said.to_json()) == said
     assert read_decisions({"y": np.array([[1], [2]])}, said.reading, 2)[0].tolist() == [1, 0]
     for values in (("1",), ("1", "1"), ("1", "x")):
         wrong = ModelSpec(spec.inputs, Reading("y", "label", values=values), spec.classes)
-        with pytest.raises(ValueError, match="not a different whole number"):
-            ModelSpec.from_json(wrong.to_json())
+        with pytest.raises(ValueError, match="not another whole number"):
+            spec_from_json(wrong.to_json())

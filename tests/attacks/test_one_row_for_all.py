@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.probe.bundles.runtime import Model, load
-from edgefair.probe.inputs.features import category_texts
+from edgefair.probe.features import category_texts
 from edgefair.probe.inputs.texts import Cutter
 from edgefair.probe.onnx_files.spec import (
     SPEC_METADATA_KEY,

@@ -7,7 +7,7 @@ from edgefair.compress.steps.base import Context
 from edgefair.debias import Cells
 from edgefair.progress import silent
 from edgefair.training.classifier import Classifier
-from edgefair.training.loop import TrainingRows
+from edgefair.training.rows import TrainingRows
 
 
 class Pass(nn.Module):

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.files.readers import read_table
 from edgefair.errors import DataError
-from edgefair.probe.inputs.dates import is_unclear_date, plain_date, year_first
-from edgefair.probe.inputs.features import plain_text, value_text
+from edgefair.probe.dates import is_unclear_date, plain_date, year_first
+from edgefair.probe.features import plain_text, value_text
 
 MOMENTS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1)) | st.dates(
     dt.date(1900, 1, 1), dt.date(2200, 1, 1)

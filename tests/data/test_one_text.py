@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
-from edgefair.probe.inputs.features import plain_text, value_text
+from edgefair.probe.features import plain_text, value_text
 from edgefair.probe.onnx_files.spec import UNSEEN, Column, InputSpec, ModelSpec, Reading, category_codes, encode
 
 CELLS = {

@@ -14,9 +14,9 @@ from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.files.readers import read_table
 from edgefair.data.files.table import Categories, Table
 from edgefair.data.groups import joint_groups
-from edgefair.data.identity.hashing import hash_rows
+from edgefair.data.hashing import hash_rows
 from edgefair.data.rows import TableRows
-from edgefair.data.sources import as_categories
+from edgefair.data.values import as_categories
 from edgefair.errors import DataError
 from edgefair.probe.onnx_files.spec import Column as Item
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading, encode

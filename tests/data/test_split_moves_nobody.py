@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgefair.data.config import DataConfig, SplitConfig
 from edgefair.data.files.table import Categories, Table
-from edgefair.data.identity.hashing import drawn, hash_rows, numbered
+from edgefair.data.hashing import drawn, hash_rows, numbered
 from edgefair.data.identity.split import split_rows
 from edgefair.data.identity.units import unit_keys
 from edgefair.data.rows import TableRows

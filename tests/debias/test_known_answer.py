@@ -19,7 +19,8 @@ from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.progress import silent
 from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint
-from edgefair.training.loop import TrainingRows, train
+from edgefair.training.loop import TrainingRecipe, train
+from edgefair.training.rows import TrainingRows
 from edgefair.training.selection import shrunk_rates
 from edgefair.training.settings import ModelConfig, TrainConfig
 
@@ -58,7 +59,7 @@ def judged(names, shares):
     methods = open_methods([(name, {}) for name in names])
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Checkpoint(Path(folder) / "checkpoint", "x")
-        train(classifier, rows, methods, config, seed=0, checkpoint=checkpoint, progress=silent)
+        train(classifier, rows, TrainingRecipe(config, methods), seed=0, checkpoint=checkpoint, progress=silent)
     with torch.no_grad():
         decision = classifier.eval()(*next(AUDIT.batches(torch.arange(len(AUDIT)), len(AUDIT)))).argmax(1)
     group, label = AUDIT.cells.group.numpy(), AUDIT.cells.label.numpy()

@@ -20,7 +20,7 @@ from edgefair.data.images.decode import decoded
 from edgefair.errors import ModelError, UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.inputs.prepare import prepare
-from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from tests.data.pictures import jpeg, make_tokenizer
 from tests.e2e.commands import run
 
@@ -337,7 +337,7 @@ def test_a_hugging_face_folder_of_pictures(faces):
     report = exported("hf:hf", "--int8")
     bundle = open_bundle(faces / "dist/p")
     data = load(edgefair.load_config(faces / "edgefair.yaml").data, base=faces, roles=("audit",))
-    spec = ModelSpec.from_json((faces / "dist/p/spec.json").read_text())
+    spec = spec_from_json((faces / "dist/p/spec.json").read_text())
     on_device = prepare(next(data.audit.inputs(spec, 8)), spec.inputs)["pixel_values"]
     files = data.audit.table.columns["image"]
     frames = [decoded(files.blobs.read(int(row)), 3) for row in files.rows[:8]]

@@ -17,7 +17,7 @@ from edgefair.bundle.manifest import open_bundle
 from edgefair.data.dataset import load
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.inputs.prepare import prepare
-from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from tests.data.pictures import jpeg, make_tokenizer
 from tests.e2e.commands import run
 
@@ -99,7 +99,7 @@ def exported():
 def counted(folder):
     """Counts of the bundle's INT8 file by onnxruntime alone, one row at a time."""
     data = load(edgefair.load_config(folder / "edgefair.yaml").data, base=folder, roles=("audit",))
-    spec = ModelSpec.from_json((folder / "dist/p/spec.json").read_text())
+    spec = spec_from_json((folder / "dist/p/spec.json").read_text())
     session = onnxruntime.InferenceSession(folder / "dist/p/model.onnx", providers=["CPUExecutionProvider"])
     decisions = []
     for batch in data.audit.inputs(spec, 64):

@@ -10,7 +10,7 @@ import pytest
 from edgefair.config import load_config
 from edgefair.data.dataset import load
 from edgefair.probe.bundles.runtime import load as load_on_device
-from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from tests.e2e.commands import run
 
 ROWS = 6000
@@ -94,10 +94,10 @@ def test_what_stands_in_is_that_of_the_training_rows_and_is_in_spec_graph_and_re
     assert median != float(np.float32(rows["skill"].median()))
     model = onnx.load_model(shipped / "dist/gaps/model.onnx")
     text = next(item.value for item in model.metadata_props if item.key == "edgefair.spec")
-    columns = {column.name: column for item in ModelSpec.from_json(text).inputs for column in item.columns}
+    columns = {column.name: column for item in spec_from_json(text).inputs for column in item.columns}
     assert (columns["skill"].missing, columns["skill"].fill) == ("median", median)
     assert columns["job"].missing == "category"
-    assert ModelSpec.from_json(text).to_json() == text
+    assert spec_from_json(text).to_json() == text
     assert "IsNaN" in {node.op_type for node in model.graph.node}
     device = load_on_device(shipped / "dist/gaps")
     ages, jobs = [20.5, 60.0], ["cook", None]

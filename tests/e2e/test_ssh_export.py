@@ -103,7 +103,7 @@ def test_connections_that_break_during_an_export_change_nothing_of_what_ships(se
     for path in (server.home / "edgefair/models").iterdir():
         path.unlink()
     monkeypatch.setattr(sending, "CHUNK_BYTES", 512)
-    monkeypatch.setattr("edgefair.workflow.measurement.measure.BATCH_ROWS", 40)
+    monkeypatch.setattr("edgefair.workflow.measurement.decide_rows.BATCH_ROWS", 40)
     seen = break_connections(monkeypatch, ("store", 3), ("run", 4), ("store", 20), ("run", 20))
     done = export("--target", board, "-o", stripes / "dist/stripes")
     assert done.exit_code == 0, done.output
@@ -119,7 +119,7 @@ def test_connections_that_break_during_an_export_change_nothing_of_what_ships(se
 @pytest.mark.parametrize("moment", [("store", 3), ("run", 4), ("latency", 1), ("tidy", 1)])
 def test_a_connection_that_breaks_during_a_verification_changes_no_verdict(server, board, stripes, monkeypatch, moment):
     monkeypatch.setattr(sending, "CHUNK_BYTES", 512)
-    monkeypatch.setattr("edgefair.workflow.measurement.measure.BATCH_ROWS", 40)
+    monkeypatch.setattr("edgefair.workflow.measurement.decide_rows.BATCH_ROWS", 40)
     seen = break_connections(monkeypatch, moment)
     done = run("verify", "stripes.onnx", "--target", board, "--json")
     assert done.exit_code == 0, done.output

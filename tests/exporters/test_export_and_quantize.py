@@ -15,6 +15,7 @@ from edgefair.errors import ModelError
 from edgefair.exporters.checked import read_model
 from edgefair.exporters.torch_module import export_classifier
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.training.build import build_classifier
 from edgefair.training.features import spec_for
 from edgefair.training.settings import ModelConfig
@@ -100,7 +101,7 @@ def test_features_with_the_names_of_inputs_and_outputs_keep_them_and_the_others_
 def test_the_file_carries_its_spec_and_needs_no_other_file(exported):
     _, _, path = exported
     metadata = {item.key: item.value for item in read_model(path).metadata_props}
-    assert ModelSpec.from_json(metadata[SPEC_METADATA_KEY]) == spec()
+    assert spec_from_json(metadata[SPEC_METADATA_KEY]) == spec()
     assert [item.name for item in path.parent.iterdir()] == [path.name]
 
 

@@ -13,8 +13,7 @@ from tests.fuzz.fuzz_mutations import change_bytes, change_value, to_json
 def pictures(rng, base, here):
     """Decoded for a model; a PNG, whose parts have checksums, is refused or gives the undamaged pixels."""
     from edgefair.data.images.decode import UnreadableError, decode, examine
-    from edgefair.probe.inputs.pictures import RESAMPLE
-    from edgefair.probe.onnx_files.spec import PictureSpec
+    from edgefair.probe.onnx_files.spec import RESAMPLE, PictureSpec
 
     path = rng.choice(sorted((base / "pictures").iterdir()))
     content = path.read_bytes()

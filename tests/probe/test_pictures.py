@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgefair.data.images.decode import decode
-from edgefair.probe.inputs.pictures import RESAMPLE, fit, normalized, resize
+from edgefair.probe.inputs.pictures import fit, normalized, resize
 from edgefair.probe.inputs.prepare import needs_preparation, prepare
-from edgefair.probe.onnx_files.spec import Column, InputSpec, PictureSpec
+from edgefair.probe.onnx_files.spec import RESAMPLE, Column, InputSpec, PictureSpec
 from edgefair.training.classifier import Pixels
 from edgefair.training.settings import PictureConfig
 

@@ -6,7 +6,7 @@ import pytest
 
 from edgefair.errors import UsageError
 from edgefair.report.charts.png import check_png
-from edgefair.report.output import check_folders
+from edgefair.report.places import check_folders
 
 
 def test_a_file_that_can_be_written_is_neither_made_nor_touched(tmp_path):

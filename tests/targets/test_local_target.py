@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.errors import MeasurementError, ModelError, UsageError
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.targets import load_profile, open_target
 from edgefair.targets.binding import check_binding
 from edgefair.targets.sending import AHEAD
@@ -38,7 +39,7 @@ def test_the_device_says_what_it_is_and_which_bytes_it_loaded(probe, tmp_path):
     assert probe.device["onnxruntime"]
     assert probe.device["cores"] >= 1
     assert loaded.bytes == (tmp_path / "m.onnx").stat().st_size
-    assert ModelSpec.from_json(loaded.metadata["edgefair.spec"]) == SPEC
+    assert spec_from_json(loaded.metadata["edgefair.spec"]) == SPEC
     assert "CPUExecutionProvider" in loaded.providers
     check_binding(loaded, SPEC)
 

@@ -18,7 +18,8 @@ from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill, check_teacher, feature_loss, soft_loss
 from edgefair.training.engine import Engine
-from edgefair.training.loop import TrainingRows, train
+from edgefair.training.loop import TrainingRecipe, train
+from edgefair.training.rows import TrainingRows
 from edgefair.training.settings import ModelConfig, TrainConfig
 from edgefair.training.step import set_gradients
 from tests.training.interrupted import StopError, stop_after
@@ -59,12 +60,10 @@ def trained(classifier, rows, folder, *, methods=(), teacher=None, epochs=8, pro
     train(
         classifier,
         rows,
-        list(methods),
-        TrainConfig(epochs=epochs, batch_rows=64, learning_rate=0.02),
+        TrainingRecipe(TrainConfig(epochs=epochs, batch_rows=64, learning_rate=0.02), list(methods), teacher),
         seed=3,
         checkpoint=Checkpoint(folder / name, "x"),
         progress=progress,
-        teacher=teacher,
     )
     return classifier.eval()
 

@@ -7,8 +7,9 @@ from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.progress import Progress, silent
 from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
-from edgefair.training.loop import TrainingRows, train
+from edgefair.training.loop import TrainingRecipe, train
 from edgefair.training.networks import open_network
+from edgefair.training.rows import TrainingRows
 from edgefair.training.selection import Standing
 from edgefair.training.settings import DebiasConfig, ModelConfig, TrainConfig
 from tests.training.interrupted import StopError, stop_after
@@ -49,7 +50,7 @@ def test_training_learns_the_rule(tmp_path):
     classifier = fresh(rows)
     config = TrainConfig(epochs=30, batch_rows=64, learning_rate=0.02)
     checkpoint = Checkpoint(tmp_path / "c", "x")
-    losses = train(classifier, rows, [], config, seed=0, checkpoint=checkpoint, progress=silent).losses
+    losses = train(classifier, rows, TrainingRecipe(config), seed=0, checkpoint=checkpoint, progress=silent).losses
     decided = classifier.eval()(*inputs_of(rows)).argmax(1)
     assert (decided == rows.cells.label).float().mean() > 0.95
     assert losses[-1] < losses[0] / 3
@@ -79,8 +80,7 @@ def test_a_run_that_was_interrupted_in_an_epoch_ends_with_the_same_weights(tmp_p
         return train(
             classifier,
             rows,
-            open_methods([(method, {}) for method in names]),
-            CONFIG,
+            TrainingRecipe(CONFIG, open_methods([(method, {}) for method in names])),
             seed=3,
             checkpoint=Checkpoint(tmp_path / name, "x"),
             progress=progress,
@@ -105,7 +105,9 @@ def test_the_best_epoch_is_kept_and_without_a_judge_the_last(tmp_path):
     for epoch, validate in ((1, preferring(1)), (3, preferring(3)), (3, None)):
         classifier = fresh(rows)
         checkpoint = Checkpoint(tmp_path / f"c{len(kept)}", "x")
-        trained = train(classifier, rows, [], CONFIG, seed=0, checkpoint=checkpoint, progress=silent, validate=validate)
+        trained = train(
+            classifier, rows, TrainingRecipe(CONFIG), seed=0, checkpoint=checkpoint, progress=silent, validate=validate
+        )
         assert trained.kept == epoch
         kept.append(classifier.network.state_dict()["0.weight"].clone())
     assert torch.equal(kept[1], kept[2])
@@ -130,8 +132,7 @@ def test_training_that_diverges_is_stopped_and_the_best_epoch_before_it_kept(tmp
     trained = train(
         classifier,
         rows,
-        [Exploding(step=10)],
-        CONFIG,
+        TrainingRecipe(CONFIG, [Exploding(step=10)]),
         seed=0,
         checkpoint=checkpoint,
         progress=silent,
@@ -145,8 +146,7 @@ def test_training_that_diverges_is_stopped_and_the_best_epoch_before_it_kept(tmp
         train(
             fresh(rows),
             rows,
-            [Exploding(step=2)],
-            CONFIG,
+            TrainingRecipe(CONFIG, [Exploding(step=2)]),
             seed=0,
             checkpoint=Checkpoint(tmp_path / "d", "x"),
             progress=silent,
@@ -170,7 +170,14 @@ def test_every_method_runs_with_three_groups_and_ten_classes_and_cells_that_batc
     classifier.preprocess.fit(numeric)
     config = TrainConfig(epochs=6, batch_rows=16, learning_rate=0.01)
     checkpoint = Checkpoint(tmp_path / "c", "x")
-    trained = train(classifier, rows, [open_method(name, {})], config, seed=0, checkpoint=checkpoint, progress=silent)
+    trained = train(
+        classifier,
+        rows,
+        TrainingRecipe(config, [open_method(name, {})]),
+        seed=0,
+        checkpoint=checkpoint,
+        progress=silent,
+    )
     assert all(loss == loss for loss in trained.losses)
     right = (classifier.eval()(numeric).argmax(1) == label).float()
     assert right.mean() > 0.8
@@ -181,14 +188,18 @@ def test_a_checkpoint_of_other_settings_is_not_resumed_from(tmp_path):
     rows = make_rows()
     with pytest.raises(StopError):
         train(
-            fresh(rows), rows, [], CONFIG, seed=3, checkpoint=Checkpoint(tmp_path / "c", "one"), progress=stop_after(10)
+            fresh(rows),
+            rows,
+            TrainingRecipe(CONFIG),
+            seed=3,
+            checkpoint=Checkpoint(tmp_path / "c", "one"),
+            progress=stop_after(10),
         )
     steps = []
     train(
         fresh(rows),
         rows,
-        [],
-        CONFIG,
+        TrainingRecipe(CONFIG),
         seed=3,
         checkpoint=Checkpoint(tmp_path / "c", "other"),
         progress=Progress(lambda done, *_: steps.append(done)),
@@ -200,9 +211,9 @@ def test_a_truncated_checkpoint_means_starting_again(tmp_path):
     rows = make_rows()
     checkpoint = Checkpoint(tmp_path / "c", "x")
     with pytest.raises(StopError):
-        train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=stop_after(10))
+        train(fresh(rows), rows, TrainingRecipe(CONFIG), seed=3, checkpoint=checkpoint, progress=stop_after(10))
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:100])
-    trained = train(fresh(rows), rows, [], CONFIG, seed=3, checkpoint=checkpoint, progress=silent)
+    trained = train(fresh(rows), rows, TrainingRecipe(CONFIG), seed=3, checkpoint=checkpoint, progress=silent)
     assert len(trained.losses) == CONFIG.epochs
 
 
@@ -210,7 +221,14 @@ def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     rows = make_rows()
     config = TrainConfig(epochs=3, batch_rows=64, learning_rate=1e30)
     with pytest.raises(DataError, match="training diverged in epoch 1"):
-        train(fresh(rows), rows, [], config, seed=0, checkpoint=Checkpoint(tmp_path / "c", "x"), progress=silent)
+        train(
+            fresh(rows),
+            rows,
+            TrainingRecipe(config),
+            seed=0,
+            checkpoint=Checkpoint(tmp_path / "c", "x"),
+            progress=silent,
+        )
 
 
 def test_an_unseen_category_lights_no_slot_and_numbers_are_scaled_and_clipped():

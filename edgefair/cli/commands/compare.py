@@ -48,7 +48,8 @@ def command(
       edgefair compare monday.npz friday.npz --exemplars changed.csv
     """
     from edgefair.config import load_config
-    from edgefair.report.output import check_folders, outputs_of, write_result
+    from edgefair.report.output import outputs_of, write_result
+    from edgefair.report.places import check_folders
     from edgefair.workflow.compare import compare
 
     flags = overrides(settings, data__source=data__source, policy__max_eo_increase=policy__max_eo_increase)

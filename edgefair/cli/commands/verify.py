@@ -76,7 +76,8 @@ def command(
     """
     from edgefair.config import load_config
     from edgefair.errors import UsageError
-    from edgefair.report.output import check_folders, outputs_of, write_result
+    from edgefair.report.output import outputs_of, write_result
+    from edgefair.report.places import check_folders
     from edgefair.workflow.measurement.judge import judge_record
     from edgefair.workflow.verify import verify
 

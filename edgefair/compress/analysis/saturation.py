@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgefair.compress.analysis.dynamic_layers import dynamic_layers
 from edgefair.compress.analysis.integer_layers import Integers, QuantizedLayer, quantized_layers
 from edgefair.graphs.inner_values import inner_values
+from edgefair.streams import Stream
 
 LOWEST, HIGHEST = -(2**15), 2**15 - 1
 UNSIGNED_MAX = 255
@@ -84,7 +85,7 @@ def audit_saturation(
     """
     counts = {layer.node: _Counts(layer, cells) for layer in quantized_layers(model)}
     running = [item for item in counts.values() if item.can_saturate]
-    rng = np.random.default_rng([seed, 17])
+    rng = np.random.default_rng([seed, Stream.SATURATION_OPERANDS])
     for values, part in _values(model, [item.layer.values for item in running], batches, cell):
         for item in running:
             operands = item.layer.operands(values[item.layer.values], places, rng)
@@ -115,7 +116,7 @@ def audit_dynamic_saturation(
     layers = dynamic_layers(prepared, quantized)
     counts = {item.layer.node: _Counts(item.layer, cells) for item in layers}
     running = [item for item in layers if counts[item.layer.node].can_saturate]
-    rng = np.random.default_rng([seed, 17])
+    rng = np.random.default_rng([seed, Stream.SATURATION_OPERANDS])
     for values, part in _values(prepared, [item.layer.values for item in running], batches, cell):
         for item in running:
             value = values[item.layer.values]

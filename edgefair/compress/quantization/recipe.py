@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_file
+from edgefair.mistakes import first_mistake
 from edgefair.probe.regular import read_regular
 from edgefair.resources import named_file
 from edgefair.yaml_text import MAX_BYTES, parse_yaml
@@ -87,10 +88,9 @@ def open_recipe(name_or_path: str, *, base: Path = Path()) -> CalibrationRecipe:
             f"no calibration recipe '{path}'", expected="a .yaml file, relative to the folder of edgefair.yaml"
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = "".join(f"{part}: " for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"calibration recipe '{path}' cannot be used: {key}{said}") from error
+        first = first_mistake(error)
+        said = ": ".join([*first.place, first.why])
+        raise UsageError(f"calibration recipe '{path}' cannot be used: {said}") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"calibration recipe '{path}' cannot be used: {error}") from error
     return _readable(recipe, base)

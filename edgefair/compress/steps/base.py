@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgefair.compress.config import CompressConfig
     from edgefair.compress.quantization.recipe import CalibrationRecipe
     from edgefair.training.classifier import Classifier
-    from edgefair.training.loop import TrainingRows
+    from edgefair.training.rows import TrainingRows
     from edgefair.training.settings import TrainConfig, TrainPlan
 
 # What a step decided: plain JSON types, from which it can be carried out again on an equal network. Whatever the step,

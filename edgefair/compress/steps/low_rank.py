@@ -18,8 +18,8 @@ from edgefair.compress.steps.layers import Layer, evaluating, replace_module, us
 from edgefair.compress.steps.sampling import balanced_sample
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.classifier import Classifier
-from edgefair.training.loop import TrainingRows
 from edgefair.training.penultimate import last_linear
+from edgefair.training.rows import TrainingRows
 
 BATCH_ROWS = 256
 NEVER_SPLIT = (nn.Conv1d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.table import MISSING, Categories, Column
 from edgefair.errors import DataError
-from edgefair.probe.inputs.features import plain_text, value_text
+from edgefair.probe.features import plain_text, value_text
 
 
 def column_of(name: str, chunked: Any, *, text: bool = False) -> Column:

@@ -14,7 +14,7 @@ from edgefair.data.files.arrow_columns import column_of
 from edgefair.data.files.copies import check_copies, twice
 from edgefair.data.files.table import Categories, Column, Table
 from edgefair.errors import DataError
-from edgefair.probe.inputs.dates import year_first
+from edgefair.probe.dates import year_first
 
 # What stands for no value among numbers of a CSV file (pandas and R write these), and what no number begins with.
 NO_NUMBER = ("", "NA", "N/A", "#N/A", "n/a", "NaN", "-NaN", "nan", "-nan", "NULL", "null")

@@ -9,11 +9,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgefair.data.files.arrow_columns import column_of
+from edgefair.data.files.blobs import SpilledBlobs
 from edgefair.data.files.copies import check_once, twice
 from edgefair.data.files.csv_table import CsvConfig, read_csv
 from edgefair.data.files.npz import read_npz
 from edgefair.data.files.table import Categories, Column, Table
-from edgefair.data.images.blobs import SpilledBlobs
 from edgefair.errors import DataError, did_you_mean
 
 # Rows of pictures that are in memory at one time while a table is read.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.files.lazy import LazyColumn
-from edgefair.probe.inputs.features import plain_text, value_text
+from edgefair.probe.features import plain_text, value_text
 
 MISSING = -1
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.config import EqualRowsRule
-from edgefair.data.identity.hashing import hash_categories, joint
+from edgefair.data.hashing import hash_categories, joint
 from edgefair.data.rows import TableRows
 from edgefair.errors import DataError
 

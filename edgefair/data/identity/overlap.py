@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from edgefair.data.files.table import Categories
-from edgefair.data.identity.hashing import hash_categories
+from edgefair.data.hashing import hash_categories
 from edgefair.data.identity.seen import SeenRows
 from edgefair.data.rows import Rows
 from edgefair.errors import DataError

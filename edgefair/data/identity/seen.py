@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from edgefair.data.identity.hashing import hash_categories
+from edgefair.data.hashing import hash_categories
 from edgefair.data.rows import Rows
 from edgefair.errors import ModelError
 from edgefair.probe.onnx_files.spec import ModelSpec

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from edgefair.data.config import DataConfig
-from edgefair.data.identity.hashing import hash_categories, numbered
+from edgefair.data.hashing import hash_categories, numbered
 from edgefair.data.rows import TableRows
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Table
-from edgefair.data.identity.hashing import text_hash
+from edgefair.data.hashing import text_hash
 from edgefair.data.images.decode import resized_pixels
 from edgefair.data.images.glyphs import SHAPES, GlyphConfig, draw, glyph_rows
 from edgefair.data.images.pictures import picture_spec

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from edgefair.data.hashing import mix
+
 SHAPES = ("square", "ring", "triangle", "cross", "diamond", "plus", "hexagon", "bars", "arc", "corner")
 
 # Half the width of the majority's strokes and the softness of their edges, in units of half the picture.
@@ -108,13 +110,13 @@ def glyph_rows(config: GlyphConfig) -> GlyphRows:
     cell = rng.permutation(np.repeat(np.arange(cells), config.audit_rows // cells))
     audit_group, audit_shape = np.divmod(cell, config.classes)
     rows = config.rows + len(cell)
-    start = _mix(np.array([config.seed], dtype=np.uint64))
+    start = mix(np.array([config.seed], dtype=np.uint64))
     return GlyphRows(
         label=np.concatenate([label, audit_shape]).astype(np.int32),
         shape=np.concatenate([shape, audit_shape]).astype(np.int32),
         group=np.concatenate([group, audit_group]).astype(np.int32),
         split=np.repeat([0, 1], [config.rows, len(cell)]).astype(np.int32),
-        seed=_mix(np.add(start, np.arange(rows, dtype=np.uint64), dtype=np.uint64)),
+        seed=mix(np.add(start, np.arange(rows, dtype=np.uint64), dtype=np.uint64)),
     )
 
 
@@ -195,7 +197,7 @@ def _stripes(axis: NDArray[np.float32], seed: NDArray[np.uint64]) -> NDArray[np.
 def _noise(seed: NDArray[np.uint64], size: int) -> NDArray[np.float32]:
     """A stretch of a fixed sequence of normal values for each row: [rows, size, size]."""
     values = _normal_values(size)
-    start = (_mix(~seed) % np.uint64(NOISE_VALUES)).astype(np.int64)
+    start = (mix(~seed) % np.uint64(NOISE_VALUES)).astype(np.int64)
     return values[start].reshape(len(seed), size, size)
 
 
@@ -207,12 +209,5 @@ def _normal_values(size: int) -> NDArray[np.float32]:
 
 def _uniform(seed: NDArray[np.uint64], stream: int, low: float, high: float) -> NDArray[np.float32]:
     """One value in [low, high) per row and stream: [rows, 1, 1]."""
-    bits = _mix(seed ^ _mix(np.array([stream], dtype=np.uint64))) >> np.uint64(40)
+    bits = mix(seed ^ mix(np.array([stream], dtype=np.uint64))) >> np.uint64(40)
     return (np.float32(low) + bits.astype(np.float32) * np.float32((high - low) / 2**24))[:, None, None]
-
-
-def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finalizer of splitmix64 (Steele, Lea & Flood, OOPSLA 2014): one to one."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.data.files.blobs import Blobs
 from edgefair.data.files.lazy import LazyColumn, workers
 from edgefair.data.files.skipped import Skipped
-from edgefair.data.identity.hashing import bytes_hash
-from edgefair.data.images.blobs import Blobs
+from edgefair.data.hashing import bytes_hash
 from edgefair.data.images.decode import UnreadableError, decode, examine
 from edgefair.errors import DataError
 from edgefair.probe.onnx_files.spec import InputSpec, PictureSpec

@@ -15,6 +15,7 @@ from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.bounds import Array, mover
 from edgefair.measure.clusters import Effective
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.paired import one_sided
 from edgefair.probe.bundles.gates import (
     ACCURACY_DROP,
     AT_LEAST,
@@ -156,12 +157,9 @@ def excess_loss(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
 
 
 def _flips(table: Counts) -> tuple[Counts, Counts, Counts]:
-    """Rows corrected, rows broken, and rows of each group, from [groups, labels, reference, candidate]."""
-    label = np.arange(table.shape[1])
-    both = table[:, label, label, label].sum(axis=1)
-    corrected = table[:, label, :, label].sum(axis=(0, 2)) - both
-    broken = table[:, label, label].sum(axis=(1, 2)) - both
-    return corrected, broken, table.sum(axis=(1, 2, 3))
+    """Rows mended, rows spoiled, and rows of each group, from [groups, labels, reference, candidate]."""
+    mended, spoiled = (part.sum(axis=1) for part in one_sided(table))
+    return mended, spoiled, table.sum(axis=(1, 2, 3))
 
 
 def _loss(corrected: Counts, broken: Counts, n: Counts, level: float) -> tuple[Array, Array, Array]:

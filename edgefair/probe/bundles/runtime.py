@@ -36,14 +36,15 @@ from edgefair.probe.bundles.files import (
 from edgefair.probe.bundles.settings import session_for
 from edgefair.probe.device import fingerprint
 from edgefair.probe.errors import ProbeError
+from edgefair.probe.features import column, same_length
 from edgefair.probe.files import read_json
-from edgefair.probe.inputs.features import column, same_length
 from edgefair.probe.inputs.pictures import fit
 from edgefair.probe.inputs.prepare import prepare
 from edgefair.probe.inputs.texts import Cutter
 from edgefair.probe.onnx_files.onnx_file import read_onnx
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, InputSpec, ModelSpec, encode
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.probe.runtimes.models import Loaded, open_model
 
 
@@ -111,7 +112,7 @@ class Model:
             raise ValueError(f"feature '{self.features[0]}' is missing")
         same_length(rows)
         if not min(rows.values()):
-            raise ValueError("the features have no rows")
+            raise ValueError("the features have no rowss")
         return min(rows.values())
 
 
@@ -166,7 +167,7 @@ def _spec(manifest: Manifest, model: bytes) -> ModelSpec:
     """The spec that the model carries, and that the bundle repeats beside it."""
     try:
         text = read_onnx(model).metadata[SPEC_METADATA_KEY]
-        spec = ModelSpec.from_json(text)
+        spec = spec_from_json(text)
     except (KeyError, ValueError) as error:
         raise BundleError(
             f"the model of '{manifest.folder}' does not describe its inputs and outputs: {error}"

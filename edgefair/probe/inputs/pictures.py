@@ -12,7 +12,7 @@ from typing import Callable, Mapping, Tuple
 
 import numpy as np
 
-from edgefair.probe.onnx_files.spec import PictureSpec
+from edgefair.probe.onnx_files.spec import NEAREST, PictureSpec
 
 # Of a picture, of what one pass of resizing makes of it, and of that pass's weights: far above any photograph that a
 # small model sees, and below what fills a device's memory. A file of 1 KB can claim more.
@@ -53,8 +53,6 @@ FILTERS: Mapping[str, Tuple[Callable[[np.ndarray], np.ndarray], float]] = {
     "lanczos": (_lanczos, 3.0),
     "box": (_box, 0.5),
 }
-NEAREST = "nearest"
-RESAMPLE = (NEAREST, *FILTERS)
 
 
 def fit(picture: np.ndarray, spec: PictureSpec) -> np.ndarray:

@@ -9,8 +9,6 @@ import numpy as np
 from edgefair.probe.inputs.pictures import normalized
 from edgefair.probe.onnx_files.spec import TEXT, InputSpec
 
-__all__ = ["TEXT", "needs_preparation", "prepare"]
-
 
 def needs_preparation(item: InputSpec) -> bool:
     """Whether the graph takes something else than what `Rows.inputs` sends."""

@@ -6,11 +6,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from edgefair.probe.inputs.features import column, numbers
-from edgefair.probe.onnx_files.spec import InputSpec, TokenSpec
-
-# What a tokenizer's encoding calls the parts of a `TokenSpec`.
-PARTS = {"ids": "ids", "mask": "attention_mask", "types": "type_ids"}
+from edgefair.probe.features import column, numbers
+from edgefair.probe.onnx_files.spec import PARTS, InputSpec, TokenSpec
 
 
 def cut_and_pad(tokenizer: Any, length: int, pad: int) -> None:

@@ -7,7 +7,7 @@ from typing import Mapping, Optional, Tuple
 
 import numpy as np
 
-from edgefair.probe.inputs.features import plain_text
+from edgefair.probe.features import plain_text
 from edgefair.probe.onnx_files.spec import Reading
 
 KINDS = ("label", "logits", "probabilities", "logit", "probability")

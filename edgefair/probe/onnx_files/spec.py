@@ -11,14 +11,17 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from edgefair.probe.inputs.features import category_texts, numbers, plain_text, same_length
-from edgefair.probe.onnx_files.typed import typed
+from edgefair.probe.features import category_texts, numbers, plain_text, same_length
 
 SPEC_SCHEMA = "edgefair.spec/1"
 SPEC_METADATA_KEY = "edgefair.spec"
 UNSEEN = -1
 # The type of an input that takes texts; they travel as codes.
 TEXT = "str"
+# How a picture is resized, and what a tokenizer's encoding calls the parts of a `TokenSpec`.
+NEAREST = "nearest"
+RESAMPLE = (NEAREST, "bilinear", "bicubic", "lanczos", "box")
+PARTS = {"ids": "ids", "mask": "attention_mask", "types": "type_ids"}
 # What a missing value can be: a category of its own, or a number that stands in for it.
 CATEGORY, STAND_INS = "category", ("mean", "median")
 
@@ -52,7 +55,7 @@ class Column:
 class PictureSpec:
     """How a picture of any size becomes the graph's input. `probe.inputs.pictures` executes it.
 
-    column: the raw feature. channels: 3 (RGB) or 1 (grey). resample: one of `probe.inputs.pictures.RESAMPLE`.
+    column: the raw feature. channels: 3 (RGB) or 1 (grey). resample: one of `RESAMPLE`.
     shorter: resize the shorter side to that many pixels and then take the centre [height, width]. stretched: stretch
     the picture to this height and width and then take the centre. Without either it is stretched to [height, width].
     layout: `nhwc` or `nchw`. mean and std per channel: the input is (value / 255 - mean) / std; None leaves 0..255.
@@ -147,26 +150,6 @@ class ModelSpec:
             del data["reading"]["values"]
         return json.dumps({"schema": SPEC_SCHEMA, **data}, ensure_ascii=False, separators=(",", ":"))
 
-    @classmethod
-    def from_json(cls, text: str) -> "ModelSpec":
-        """Read back what `to_json` wrote.
-
-        Raises:
-            ValueError: not JSON, another schema, a field missing, unknown or of another type, or a model that there
-                cannot be.
-        """
-        from edgefair.probe.onnx_files.spec_check import check_spec
-
-        try:
-            data = json.loads(text)
-            if not isinstance(data, dict) or data.pop("schema", None) != SPEC_SCHEMA:
-                raise ValueError("not " + SPEC_SCHEMA)
-            spec = typed(cls, data, "the spec")
-            check_spec(spec)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"not a model spec: {error}") from error
-        return spec
-
 
 def input_json(item: InputSpec) -> Dict[str, Any]:
     """One input as JSON types, without what it does not use."""
@@ -182,19 +165,6 @@ def input_json(item: InputSpec) -> Dict[str, Any]:
 def _column_json(column: Column) -> Dict[str, Any]:
     found = asdict(column)
     return {key: value for key, value in found.items() if value is not None or key in ("name", "vocabulary")}
-
-
-def input_from_json(item: Mapping[str, Any]) -> InputSpec:
-    """Read back what `input_json` made.
-
-    Raises:
-        ValueError: a field missing, unknown or of another type, or an input that there cannot be.
-    """
-    from edgefair.probe.onnx_files.spec_check import check_input
-
-    found = typed(InputSpec, item, "an input")
-    check_input(found)
-    return found
 
 
 def category_codes(

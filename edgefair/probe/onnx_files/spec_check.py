@@ -1,16 +1,18 @@
-"""Whether a model can be fed and read as a spec says, beyond the types of its fields."""
+"""Specs read back, and refused where no model can be fed and read as they say."""
 
 from __future__ import annotations
 
-from typing import Sequence
+import json
+from typing import Any, Mapping, Sequence
 
-from edgefair.probe.inputs.pictures import RESAMPLE
-from edgefair.probe.inputs.prepare import TEXT
-from edgefair.probe.inputs.texts import PARTS
 from edgefair.probe.onnx_files.reading import KINDS, whole_number
 from edgefair.probe.onnx_files.spec import (
     CATEGORY,
+    PARTS,
+    RESAMPLE,
+    SPEC_SCHEMA,
     STAND_INS,
+    TEXT,
     Column,
     InputSpec,
     ModelSpec,
@@ -18,6 +20,7 @@ from edgefair.probe.onnx_files.spec import (
     Reading,
     TokenSpec,
 )
+from edgefair.probe.onnx_files.typed import typed
 from edgefair.probe.wire import DTYPES
 
 LAYOUTS = ("nhwc", "nchw")
@@ -25,12 +28,36 @@ LAYOUTS = ("nhwc", "nchw")
 LONGEST_SIDE, LONGEST_TEXT, LARGEST_VOCABULARY = 1 << 14, 1 << 20, 1 << 31
 
 
-def check_spec(spec: ModelSpec) -> None:
-    """Refuse what no model can be.
+def spec_from_json(text: str) -> ModelSpec:
+    """Read back what `ModelSpec.to_json` wrote.
 
     Raises:
-        ValueError: the first thing that cannot be, with its value.
+        ValueError: not JSON, another schema, a field missing, unknown or of another type, or a model that there cannot
+            be.
     """
+    try:
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.pop("schema", None) != SPEC_SCHEMA:
+            raise ValueError("not " + SPEC_SCHEMA)
+        spec = typed(ModelSpec, data, "the spec")
+        _check_spec(spec)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not a model spec: {error}") from error
+    return spec
+
+
+def input_from_json(item: Mapping[str, Any]) -> InputSpec:
+    """Read back what `input_json` made.
+
+    Raises:
+        ValueError: a field missing, unknown or of another type, or an input that there cannot be.
+    """
+    found = typed(InputSpec, item, "an input")
+    _check_input(found)
+    return found
+
+
+def _check_spec(spec: ModelSpec) -> None:
     if len(spec.classes) < 2:
         raise ValueError(f"it has {len(spec.classes)} classes, and a decision needs two")
     _distinct("class", spec.classes)
@@ -38,16 +65,11 @@ def check_spec(spec: ModelSpec) -> None:
         raise ValueError("it has no input")
     _distinct("input", [item.name for item in spec.inputs])
     for item in spec.inputs:
-        check_input(item)
+        _check_input(item)
     _check_reading(spec.reading, len(spec.classes))
 
 
-def check_input(item: InputSpec) -> None:
-    """Refuse an input that cannot be filled.
-
-    Raises:
-        ValueError: the first thing that cannot be, with its value.
-    """
+def _check_input(item: InputSpec) -> None:
     where = f"input '{item.name}'"
     filled = [item.columns or None, item.array, item.picture, item.tokens]
     if sum(part is not None for part in filled) != 1:

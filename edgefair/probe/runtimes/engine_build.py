@@ -10,7 +10,8 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.onnx_files.onnx_file import read_onnx
-from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 
 
 @functools.lru_cache(maxsize=None)
@@ -138,7 +139,7 @@ class Build:
 def _row_shapes(content: bytes) -> Dict[str, Optional[Tuple[int, ...]]]:
     """The shape of one row of each input, where the model's spec fixes it."""
     try:
-        spec = ModelSpec.from_json(read_onnx(content).metadata[SPEC_METADATA_KEY])
+        spec = spec_from_json(read_onnx(content).metadata[SPEC_METADATA_KEY])
     except (KeyError, ValueError):
         return {}
     return {item.name: item.row_shape for item in spec.inputs}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
 from edgefair.report.escape import one_line
-from edgefair.report.output import check_folders
+from edgefair.report.places import check_folders
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,7 +30,7 @@ def check_png(path: Path | None) -> None:
     """Whether a picture can be written there, before the work that it is to show.
 
     Raises:
-        UsageError: a name that does not end in .png, or see `output.check_folders`.
+        UsageError: a name that does not end in .png, or see `places.check_folders`.
     """
     if path is None:
         return

@@ -5,7 +5,7 @@ A new format is a file with a class that satisfies `base.Format`, and its line i
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Mapping
 
 from edgefair.report.formats.base import Format
@@ -18,6 +18,5 @@ FORMATS: Mapping[str, str] = {
 
 def open_format(name: str) -> Format:
     """The format of this name, which is one of `FORMATS`."""
-    module, _, attribute = FORMATS[name].partition(":")
-    made: Format = getattr(importlib.import_module(module), attribute)()
+    made: Format = pkgutil.resolve_name(FORMATS[name])()
     return made

@@ -18,7 +18,7 @@ from edgefair.measure.clusters import Design
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.flips import CellFlips, cell_flips
 from edgefair.measure.metrics import equalized_odds_difference
-from edgefair.measure.paired import PairedCounts
+from edgefair.measure.paired import PairedCounts, one_sided
 
 COMPARE_SCHEMA = "edgefair.compare/1"
 
@@ -160,9 +160,7 @@ def _independent_cells(one: GroupCounts, other: GroupCounts, policy: Policy, nam
 
 def _excess_loss(table: NDArray[np.int64], groups: tuple[str, ...]) -> dict[str, float | None]:
     """psi_g = loss of accuracy of the group - loss of accuracy of all."""
-    label = np.arange(table.shape[1])
-    before = table[:, label, label].sum(axis=(1, 2))
-    after = table[:, label, :, label].sum(axis=(0, 2))
-    n = table.sum(axis=(1, 2, 3))
-    average = (before.sum() - after.sum()) / max(int(n.sum()), 1)
-    return {group: float((before[g] - after[g]) / n[g] - average) if n[g] else None for g, group in enumerate(groups)}
+    mended, spoiled = one_sided(table)
+    lost, n = (spoiled - mended).sum(axis=1), table.sum(axis=(1, 2, 3))
+    average = lost.sum() / max(int(n.sum()), 1)
+    return {group: float(lost[g] / n[g] - average) if n[g] else None for g, group in enumerate(groups)}

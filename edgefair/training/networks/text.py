@@ -30,6 +30,8 @@ def text_transformer(
         width: channels of a token; a multiple of `heads`.
         weights: folder of a BERT saved by save_pretrained.
 
+    More than eight parameters: they are the keys of `model.options`, and what the data says.
+
     Raises:
         UsageError: rows that are no tokens, more tokens or ids than the weights know.
     """

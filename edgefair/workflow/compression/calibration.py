@@ -16,6 +16,7 @@ from edgefair.data.own_rows import check_unjudged, feature_rows, unlike_training
 from edgefair.data.rows import TableRows
 from edgefair.files import shown
 from edgefair.joint import group_name
+from edgefair.streams import Stream
 from edgefair.targets import load_profile
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import cells_of, draw
@@ -122,7 +123,9 @@ class CalibrationRows:
 
     def _with_loss(self, recipe: CalibrationRecipe) -> tuple[TableRows, NDArray[np.float64]]:
         """Training rows of every cell, as many as the recipe could take from one, and their loss before compression."""
-        drawn = draw(self._train(recipe), self._config, cells_of(self._config, self._data), recipe.rows, 31)
+        drawn = draw(
+            self._train(recipe), self._config, cells_of(self._config, self._data), recipe.rows, Stream.CALIBRATION_LOSS
+        )
         model, spec = onnx.load_model(self._reference.path), self._reference.spec
         with TargetAnswers(load_profile("local"), drawn.rows, spec) as answers:
             return drawn.rows, scores(model, answers, spec).loss(drawn.rows.label)

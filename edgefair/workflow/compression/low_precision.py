@@ -22,6 +22,7 @@ from edgefair.data.dataset import DataSet
 from edgefair.errors import ModelError
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
+from edgefair.streams import Stream
 from edgefair.targets import load_profile
 from edgefair.workflow.compression.calibration import CalibrationRows
 from edgefair.workflow.compression.fp32 import Sources
@@ -148,7 +149,7 @@ class Graphs:
         self, prepared: onnx.ModelProto, made: onnx.ModelProto
     ) -> tuple[onnx.ModelProto, NDArray[np.float64]]:
         """The graph with its last layer's bias corrected on training rows, every cell weighted equally."""
-        drawn = draw(self.data.train, self.config, cells_of(self.config, self.data), BIAS_ROWS, 37)
+        drawn = draw(self.data.train, self.config, cells_of(self.config, self.data), BIAS_ROWS, Stream.BIAS_ROWS)
         with TargetAnswers(load_profile(self.config.targets[0]), drawn.rows, self.spec) as answers:
             return correct_bias(made, prepared, self.spec, answers, drawn.cell)
 

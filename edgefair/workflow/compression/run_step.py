@@ -20,6 +20,7 @@ from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig, TrainConfig
 from edgefair.workflow.compression.steps import said_of, student_of, teacher_digest, teacher_of, untrained
+from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.quick_latency import median_ms
 from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.training.fit import count, fit, training_rows
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from edgefair.training.checkpoint import Checkpoint
     from edgefair.training.classifier import Classifier
     from edgefair.training.distill import Distill
-    from edgefair.training.loop import TrainingRows
+    from edgefair.training.rows import TrainingRows
     from edgefair.training.run import Run
 
 PLAN, START = "plan.json", "start.safetensors"
@@ -122,20 +123,18 @@ class Work:
         """Train in place with the run's treatment; the metrics."""
         from edgefair.debias import open_methods
         from edgefair.training.engine import Engine
+        from edgefair.training.loop import TrainingRecipe
 
         self._progress.stage(f"training ({stage.name})")
+        methods = open_methods([(item.method, item.options) for item in self._chosen])
         return fit(
-            self._config,
-            self._data,
+            Job(self._config, self._data, self._progress),
             self._run.spec,
             classifier,
-            open_methods([(item.method, item.options) for item in self._chosen]),
-            settings,
+            TrainingRecipe(settings, methods, self._teacher(stage)),
             rows=self._rows,
             checkpoint=checkpoint,
             engine=Engine(),
-            progress=self._progress,
-            teacher=self._teacher(stage),
         )
 
     def _as_it_is(self, classifier: Classifier) -> dict[str, Any]:

@@ -27,11 +27,13 @@ from edgefair.probe.bundles.gates import LATENCY, SIZE, id_of
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
+from edgefair.streams import Stream
 from edgefair.targets import Probe, TargetProfile, load_profile, open_target
 from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
+from edgefair.workflow.measurement.decide_rows import decide_rows
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
-from edgefair.workflow.measurement.measure import Decisions, decide_rows, evidence_of
+from edgefair.workflow.measurement.measure import Decisions, evidence_of
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import cells_of, draw, sample_of
 from edgefair.workflow.models.spec import spec_of
@@ -178,7 +180,7 @@ class ValidationBench:
             # Without probabilities the effect of one layer is too small to be seen: as they come.
             return [Ranked(name, 0.0) for name in names]
         self._progress.stage("ranking layers")
-        drawn = draw(self._rows, config, cells_of(config, candidates.data), RANKING_ROWS, 29)
+        drawn = draw(self._rows, config, cells_of(config, candidates.data), RANKING_ROWS, Stream.RANKING_ROWS)
         spec = candidates.reference.spec
         with TargetAnswers(load_profile(config.targets[0]), drawn.rows, spec) as answers:
             found = rank_nodes(
@@ -205,7 +207,7 @@ class ValidationBench:
         self._progress.stage("checking for sums beyond 16 bits")
         config, data = self._config, self._candidates.data
         cells = cells_of(config, data)
-        drawn = draw(data.train, config, cells, SATURATION_ROWS, 23)
+        drawn = draw(data.train, config, cells, SATURATION_ROWS, Stream.SATURATION_ROWS)
         batches = self._candidates.batches(drawn.rows)
         audit = audit_saturation(self._candidates.graph(choice), batches, drawn.cell, len(cells), seed=config.seed)
         return [item.node for item in audit if item.saturates]

@@ -14,6 +14,7 @@ from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.errors import ModelError
+from edgefair.mistakes import first_mistake
 from edgefair.progress import Progress
 from edgefair.workflow.compression.steps import trained_again
 from edgefair.workflow.models.convert import convert_model
@@ -98,7 +99,6 @@ def _recipe(bundle: Path, settings: dict[str, Any]) -> CalibrationRecipe:
     try:
         return CalibrationRecipe.model_validate(given)
     except ValidationError as error:
-        reason = error.errors(include_url=False)[0]["msg"]
         raise ModelError(
-            f"the calibration recipe in the manifest of bundle '{bundle}' cannot be read: {reason}"
+            f"the calibration recipe in the manifest of bundle '{bundle}' cannot be read: {first_mistake(error).why}"
         ) from error

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.npz import read_npz
 from edgefair.data.files.table import MISSING, Categories
-from edgefair.data.identity.hashing import hash_categories
+from edgefair.data.hashing import hash_categories
 from edgefair.data.identity.ids import check_ids
 from edgefair.data.rows import TableRows
 from edgefair.errors import DataError, UsageError

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgefair.data.config import DataConfig
 from edgefair.data.files.table import Categories
+from edgefair.mistakes import first_mistake
 from edgefair.report.results.verification import AuditRows, DataSection, ModelFile
-from edgefair.targets.fingerprint import first_mistake
 from edgefair.targets.sections import Budgets, LatencyRules
 
 
@@ -58,7 +58,7 @@ def record_facts(text: str) -> dict[str, Any]:
         section = DataConfig.model_validate(facts["data"].section).model_dump(mode="json")
         return {**facts, "data": DataSection(section, facts["data"].rows)}
     except ValidationError as error:
-        raise ValueError(first_mistake(error)) from error
+        raise ValueError(str(first_mistake(error))) from error
 
 
 def _no_number(constant: str) -> NoReturn:

@@ -15,6 +15,7 @@ from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
 from edgefair.data.rows import TableRows
 from edgefair.joint import Group
+from edgefair.streams import Stream
 
 Ints = NDArray[np.int64]
 # (joint group of the policy's attributes, label) of every cell, labels fastest.
@@ -37,13 +38,13 @@ class Drawn:
     counts: Ints
 
 
-def draw(rows: TableRows, config: Config, cells: Cells, most: int, seed: int) -> Drawn:
-    """Up to `most` rows of every cell, drawn by the seed, in the order of the split."""
+def draw(rows: TableRows, config: Config, cells: Cells, most: int, stream: Stream) -> Drawn:
+    """Up to `most` rows of every cell, drawn by the seed and this stream, in the order of the split."""
     index, groups = joint_groups(rows.sensitive, config.policy.base_attributes)
     place = {group: at for at, group in enumerate(dict.fromkeys(group for group, _ in cells))}
     labels = len(cells) // len(place)
     cell = np.array([place[group] for group in groups], dtype=np.int64)[index] * labels + rows.label
-    taken = np.sort(draw_cells(cell, most, lambda at: [config.seed, seed, at]))
+    taken = np.sort(draw_cells(cell, most, lambda at: [config.seed, stream, at]))
     drawn = np.bincount(cell[taken], minlength=len(cells))
     return Drawn(rows.take(taken), cell[taken], stands_for(cell, taken), drawn)
 

@@ -20,6 +20,8 @@ from edgefair.data.files.table import Categories
 from edgefair.data.texts import Texts
 from edgefair.errors import ModelError, UsageError, missing_extra
 from edgefair.files import sha256_file, shown
+from edgefair.graphs.inner_values import AS_WRITTEN
+from edgefair.mistakes import first_mistake
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.probe.regular import read_regular
@@ -42,7 +44,6 @@ SUFFIXES = (".onnx", ".pt2", ".skops")
 KINDS = f"a {', '.join(SUFFIXES)} file, hf:FOLDER, or package.module:factory"
 # Rows on which a converted model is compared with the one that it was made from.
 COMPARED_ROWS = 500
-READ_ONLY = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
 
 
 @dataclass(frozen=True)
@@ -195,11 +196,10 @@ def _picture_config(folder: Path, settings: dict[str, Any]) -> PictureConfig:
     try:
         return PictureConfig(**settings)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first = first_mistake(error)
         raise ModelError(
-            f"the preprocessing of '{folder}' cannot be reproduced on a device: {first['loc'][0]} is "
-            f"{first['input']!r}",
-            expected=first["msg"],
+            f"the preprocessing of '{folder}' cannot be reproduced on a device: {first.key} is {first.found!r}",
+            expected=first.why,
         ) from error
 
 
@@ -289,7 +289,7 @@ def _described(path: Path, name: str) -> LoadedModel:
     """A file that onnxruntime here can load, as it describes itself."""
     try:
         content = read_regular(path)
-        return LoadedModel.of(content, open_model(content, READ_ONLY).describe(), name="model", path=Path(name))
+        return LoadedModel.of(content, open_model(content, AS_WRITTEN).describe(), name="model", path=Path(name))
     except OSError as error:
         raise ModelError(f"'{name}' cannot be read: {error.strerror}") from error
     except (ProbeError, UnlikeFileError, ValueError) as error:

@@ -9,9 +9,8 @@ from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories
 from edgefair.data.texts import Texts
 from edgefair.errors import ModelError
-from edgefair.probe.inputs.prepare import TEXT
 from edgefair.probe.onnx_files.reading import whole_number
-from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, PictureSpec, Reading
+from edgefair.probe.onnx_files.spec import TEXT, Column, InputSpec, ModelSpec, PictureSpec, Reading
 from edgefair.targets import LoadedModel
 from edgefair.targets.binding import ORT_TYPES
 from edgefair.training.settings import ModelConfig, OutputConfig

@@ -12,6 +12,7 @@ from edgefair.data.identity.overlap import check_overlap
 from edgefair.data.identity.seen import SeenRows, columns_of, distinct, read_seen
 from edgefair.errors import ModelError
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.workflow.models.runs import choose_run
 
 UNKNOWN = (
@@ -93,7 +94,7 @@ def bundle_spec(bundle: Bundle) -> ModelSpec:
         ModelError: its spec cannot be read.
     """
     try:
-        return ModelSpec.from_json(bundle.spec.read_text())
+        return spec_from_json(bundle.spec.read_text())
     except (OSError, ValueError) as error:
         raise ModelError(f"'{bundle.spec}' cannot be read: {error}", fix="export the bundle again") from error
 

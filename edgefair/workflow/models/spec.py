@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgefair.errors import ModelError
-from edgefair.probe.inputs.features import plain_text
+from edgefair.probe.features import plain_text
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.targets import LoadedModel
 from edgefair.targets.binding import check_binding
 
@@ -26,7 +27,7 @@ def spec_of(model: LoadedModel, fallback: Fallback, classes: tuple[str, ...]) ->
     text = model.metadata.get(SPEC_METADATA_KEY)
     if text is not None:
         try:
-            spec = ModelSpec.from_json(text)
+            spec = spec_from_json(text)
         except ValueError as error:
             raise ModelError(f"'{model.path}' carries a spec that cannot be read: {error}") from error
     else:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
-from edgefair.probe.inputs.prepare import TEXT
 from edgefair.probe.onnx_files.onnx_file import read_onnx
-from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, ModelSpec
+from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, TEXT, ModelSpec
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.probe.regular import read_regular
 from edgefair.targets.binding import ORT_TYPES
 
@@ -44,7 +44,7 @@ def categories_in(path: Path) -> frozenset[str]:
         file = read_onnx(read_regular(open_bundle(path).model if is_bundle(path) else path))
         text = file.metadata.get(SPEC_METADATA_KEY)
         if text is not None:
-            return categories_of(ModelSpec.from_json(text))
+            return categories_of(spec_from_json(text))
     except (OSError, ValueError):
         return frozenset()
     return frozenset(item["name"] for item in file.inputs if item["type"] == ORT_TYPES[TEXT])

@@ -10,7 +10,7 @@ import numpy as np
 from edgefair.data.files.table import MISSING, Categories, Column, Table
 from edgefair.data.identity.equal_rows import repeated_rows
 from edgefair.data.rows import TableRows
-from edgefair.data.sources import as_categories, merged
+from edgefair.data.values import as_categories, merged
 
 
 def alike(section: Mapping[str, Any], columns: Mapping[str, Column], features: Collection[str]) -> str | None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from edgefair.data.files.table import Categories, Column, Table
-from edgefair.data.sources import as_categories
 from edgefair.data.survey.columns import ColumnFacts
+from edgefair.data.values import as_categories
 from edgefair.errors import DataError, did_you_mean
 from edgefair.workflow.raw_data.alike import alike
 from edgefair.workflow.raw_data.doubts import Obstacle, doubts, facts_beside, telling

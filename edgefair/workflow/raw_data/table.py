@@ -16,10 +16,11 @@ from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.files.readers import Choose, read_table
 from edgefair.data.files.table import Column, Table
 from edgefair.data.files.two_files import read_both
-from edgefair.data.sources import as_categories
 from edgefair.data.survey.columns import ColumnFacts
+from edgefair.data.values import as_categories
 from edgefair.errors import DataError, UsageError, did_you_mean
 from edgefair.joint import split
+from edgefair.mistakes import first_mistake
 from edgefair.workflow.raw_data.obstacles import RawTable, check_table, role_of
 
 # What takes the place of a missing number unless the file's owner says otherwise: an outlier does not move it.
@@ -133,7 +134,7 @@ def _read(path: Path, keys: Mapping[str, Any], audit: Path | None) -> RawTable:
     try:
         csv = CsvConfig.model_validate(keys.get("csv") or {})
     except ValidationError as error:
-        raise UsageError(f"--encoding: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+        raise UsageError(f"--encoding: {first_mistake(error).why}") from error
     training: int | None = None
 
     def read(choose: Choose) -> Table:

@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
-from edgefair.progress import Progress
+from edgefair.workflow.job import Job
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from edgefair.data.rows import TableRows
-    from edgefair.debias import Debias
     from edgefair.probe.onnx_files.spec import ModelSpec
     from edgefair.training.checkpoint import Checkpoint
     from edgefair.training.classifier import Classifier, Preprocess
-    from edgefair.training.distill import Distill
     from edgefair.training.engine import Engine
-    from edgefair.training.loop import TrainingRows
+    from edgefair.training.loop import TrainingRecipe
+    from edgefair.training.rows import TrainingRows
     from edgefair.training.selection import Standing
-    from edgefair.training.settings import TrainConfig
 
 ENCODE_ROWS = 8192
 
 
 def fit(
-    config: Config,
-    data: DataSet,
+    job: Job,
     spec: ModelSpec,
     classifier: Classifier,
-    methods: Sequence[Debias],
-    settings: TrainConfig,
+    recipe: TrainingRecipe,
     *,
     rows: TrainingRows,
     checkpoint: Checkpoint,
     engine: Engine,
-    progress: Progress,
-    teacher: Distill | None = None,
 ) -> dict[str, Any]:
-    """Train in place, keep the epoch that `settings.keep` says, and return its metrics on the validation rows.
+    """Train in place, keep the epoch that `train.keep` says, and return its metrics on the validation rows.
 
     Raises:
         DataError: rows that a method cannot be used on, or training that diverged at once.
@@ -53,34 +46,32 @@ def fit(
     from edgefair.training.loop import train
     from edgefair.training.selection import standing
 
-    attributes = config.policy.base_attributes
+    policy, validation, settings = job.config.policy, job.data.validation, recipe.config
 
     def validate() -> Standing:
-        return standing(count(classifier, data.validation, spec, attributes), config.policy, aim=settings.aim)
+        return standing(count(classifier, validation, spec, policy.base_attributes), policy, aim=settings.aim)
 
-    keep_best = settings.keep == "best" or (settings.keep == "auto" and bool(methods))
+    keep_best = settings.keep == "best" or (settings.keep == "auto" and bool(recipe.methods))
     trained = train(
         classifier,
         rows,
-        methods,
-        settings,
-        seed=config.seed,
+        recipe,
+        seed=job.config.seed,
         checkpoint=checkpoint,
-        progress=progress,
+        progress=job.progress,
         validate=validate if keep_best else None,
         engine=engine,
-        teacher=teacher,
     )
-    progress.stage("validating")
+    job.progress.stage("validating")
     classifier.cpu()
-    counts = count(classifier, data.validation, spec, attributes)
+    counts = count(classifier, validation, spec, policy.base_attributes)
     return {
         "loss": trained.losses,
         "kept_epoch": trained.kept,
         "epochs": [item.to_json() for item in trained.standings],
         "notes": list(trained.notes),
         "threads": torch.get_num_threads(),
-        "standing": standing(counts, config.policy, aim=settings.aim).to_json(),
+        "standing": standing(counts, policy, aim=settings.aim).to_json(),
         "validation": counts.to_json(),
     }
 
@@ -117,7 +108,7 @@ def training_rows(
     import torch
 
     from edgefair.debias import Cells
-    from edgefair.training.loop import TrainingRows
+    from edgefair.training.rows import TrainingRows
 
     group, groups = joint_groups(data.train.sensitive, attributes)
     cells = Cells(

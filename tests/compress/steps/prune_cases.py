@@ -7,8 +7,8 @@ from edgefair.compress.steps.base import Context
 from edgefair.debias.base import Cells
 from edgefair.progress import silent
 from edgefair.training.classifier import Classifier, Tokens
-from edgefair.training.loop import TrainingRows
 from edgefair.training.networks import open_network
+from edgefair.training.rows import TrainingRows
 
 NETWORKS = {
     "mlp": ((12,), {"hidden": [64, 32]}),

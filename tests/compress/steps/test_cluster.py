@@ -12,8 +12,9 @@ from torch import nn
 
 from edgefair.compress.steps.cluster import Cluster, k_means
 from edgefair.errors import ModelError, UsageError
+from edgefair.progress import Progress
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
-from edgefair.training.loop import train
+from edgefair.training.loop import TrainingRecipe, train
 from edgefair.training.networks import open_network
 from edgefair.training.settings import TrainConfig
 from tests.compress.tiny_networks import any_rows, classifier_of, context_of
@@ -47,7 +48,14 @@ def fit(classifier, folder, name, *, stop=None):
 
     config = TrainConfig(epochs=3, batch_rows=16, learning_rate=0.02)
     checkpoint = Checkpoint(folder / name, "x")
-    train(classifier, any_rows(2, 6, 6), [], config, seed=1, checkpoint=checkpoint, progress=progress)
+    train(
+        classifier,
+        any_rows(2, 6, 6),
+        TrainingRecipe(config),
+        seed=1,
+        checkpoint=checkpoint,
+        progress=Progress(progress),
+    )
     return classifier
 
 

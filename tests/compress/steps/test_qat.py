@@ -23,10 +23,12 @@ from edgefair.debias import Cells
 from edgefair.errors import ModelError
 from edgefair.exporters.torch_module import export_classifier
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading
+from edgefair.progress import Progress
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
 from edgefair.training.classifier import Classifier, Preprocess
-from edgefair.training.loop import TrainingRows, train
+from edgefair.training.loop import TrainingRecipe, train
 from edgefair.training.networks import open_network
+from edgefair.training.rows import TrainingRows
 from edgefair.training.settings import PictureConfig, TrainConfig
 from tests.compress.tiny_networks import any_rows, classifier_of, context_of
 
@@ -56,11 +58,10 @@ def fit(classifier, folder, *, epochs, rate, name, stop=None):
     train(
         classifier,
         ROWS,
-        [],
-        TrainConfig(epochs=epochs, batch_rows=100, learning_rate=rate),
+        TrainingRecipe(TrainConfig(epochs=epochs, batch_rows=100, learning_rate=rate)),
         seed=0,
         checkpoint=Checkpoint(folder / name, "x"),
-        progress=progress,
+        progress=Progress(progress),
     )
     return classifier.eval()
 

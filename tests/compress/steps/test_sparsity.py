@@ -10,8 +10,9 @@ from torch import nn
 from edgefair.compress.steps.sparsity import Sparsify
 from edgefair.debias import open_methods
 from edgefair.errors import ModelError, UsageError
+from edgefair.progress import Progress
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
-from edgefair.training.loop import train
+from edgefair.training.loop import TrainingRecipe, train
 from edgefair.training.settings import TrainConfig
 from tests.compress.tiny_networks import any_rows, classifier_of, context_of
 
@@ -42,7 +43,14 @@ def fit(classifier, path, *methods, stop=None):
 
     config = TrainConfig(epochs=3, batch_rows=16, learning_rate=0.02, weight_decay=0.1)
     opened = open_methods([(name, {}) for name in methods])
-    train(classifier, any_rows(3, 4, 4), opened, config, seed=1, checkpoint=Checkpoint(path, "x"), progress=progress)
+    train(
+        classifier,
+        any_rows(3, 4, 4),
+        TrainingRecipe(config, opened),
+        seed=1,
+        checkpoint=Checkpoint(path, "x"),
+        progress=Progress(progress),
+    )
     return classifier
 
 

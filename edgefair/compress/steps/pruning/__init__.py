@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgefair.compress.config import IMPORTANCES, Scope
-from edgefair.errors import UsageError, did_you_mean
+from edgefair.errors import UsageError, check_options
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +64,5 @@ def open_importance(name: str, options: Mapping[str, Any]) -> Importance:
         raise UsageError(f"prune importance is '{name}'", expected=f"one of {', '.join(IMPORTANCES)}")
     importance = pkgutil.resolve_name(IMPORTANCES[name])
     known = [item.name for item in inspect.signature(importance).parameters.values() if item.kind is item.KEYWORD_ONLY]
-    for option in options:
-        if option not in known:
-            raise UsageError(f"importance {name} has no option '{option}'{did_you_mean(option, known)}")
+    check_options(f"importance {name}", options, known)
     return functools.partial(importance, **options)

@@ -6,7 +6,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from edgefair.training.classifier import Classifier
-from edgefair.training.loop import TrainingRows
+from edgefair.training.rows import TrainingRows
 
 
 def renew_statistics(classifier: Classifier, rows: TrainingRows, batch_rows: int) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column
-from edgefair.probe.inputs.features import plain_text
+from edgefair.probe.features import plain_text
 
 
 def hash_rows(columns: Mapping[str, Column], *, rows: int) -> NDArray[np.uint64]:
@@ -21,8 +21,8 @@ def hash_rows(columns: Mapping[str, Column], *, rows: int) -> NDArray[np.uint64]
     """
     total = np.zeros(rows, dtype=np.uint64)
     for name, column in columns.items():
-        total += _mix(_values(column) ^ text_hash(name))
-    return _mix(total)
+        total += mix(_values(column) ^ text_hash(name))
+    return mix(total)
 
 
 def drawn(keys: NDArray[np.uint64], share: float, *, seed: int, salt: str) -> NDArray[np.bool_]:
@@ -34,7 +34,7 @@ def drawn(keys: NDArray[np.uint64], share: float, *, seed: int, salt: str) -> ND
         keys: hashes, uint64 [rows].
         salt: what the draw is for; draws with other salts are independent.
     """
-    taken: NDArray[np.bool_] = _mix(keys + text_hash(f"{seed} {salt}")) < np.uint64(int(share * 2**64))
+    taken: NDArray[np.bool_] = mix(keys + text_hash(f"{seed} {salt}")) < np.uint64(int(share * 2**64))
     return taken
 
 
@@ -50,7 +50,7 @@ def numbered(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def joint(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """A hash of each pair, uint64 [rows]."""
-    return _mix(one + _mix(other ^ text_hash("joint")))
+    return mix(one + mix(other ^ text_hash("joint")))
 
 
 def _values(column: Column) -> NDArray[np.uint64]:
@@ -62,7 +62,7 @@ def _values(column: Column) -> NDArray[np.uint64]:
         numbers = column.astype(np.float64) + 0.0
         # One NaN of the many that there are: all of them are the same missing value.
         numbers[np.isnan(numbers)] = np.nan
-        return _mix(numbers.view(np.uint64))
+        return mix(numbers.view(np.uint64))
     return np.array([bytes_hash(row.tobytes()) for row in column], dtype=np.uint64)
 
 
@@ -82,7 +82,7 @@ def bytes_hash(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 
-def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finalizer of splitmix64 (Steele, Lea & Flood, OOPSLA 2014)."""
     x = x ^ (x >> np.uint64(30))
     x = x * np.uint64(0xBF58476D1CE4E5B9)

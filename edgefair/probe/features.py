@@ -9,7 +9,7 @@ from typing import Any, List, Mapping, Optional
 
 import numpy as np
 
-from edgefair.probe.inputs.dates import plain_date
+from edgefair.probe.dates import plain_date
 
 # Other spellings of a text: booleans as languages write them, and whole numbers as a table of fractions writes them.
 _BOOLEANS = {"true": "True", "TRUE": "True", "false": "False", "FALSE": "False"}

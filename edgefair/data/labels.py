@@ -1,0 +1,104 @@
+"""Labels and sensitive groups, as the config declares them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.config import DataConfig
+from edgefair.data.files.table import Categories, Column
+from edgefair.data.survey.suspects import are_measurements
+from edgefair.data.values import declared
+from edgefair.errors import DataError, did_you_mean
+
+
+def classes_of(config: DataConfig, labels: Categories) -> tuple[str, ...]:
+    """The labels in the order of the model's classes.
+
+    Raises:
+        DataError: a row without a label, one label only, or others than the config says.
+    """
+    found = labels.present
+    if labels.missing():
+        raise DataError(
+            f"column '{config.label}' has no label in {labels.missing()} rows",
+            expected="a label in every row",
+            fix="remove those rows before the audit, and document it",
+        )
+    if len(found) < 2:
+        raise DataError(
+            f"label '{config.label}' has only one value: {', '.join(found)}",
+            expected="at least two; equalized odds compares rates within each label",
+        )
+    if config.classes is not None:
+        unknown = [value for value in found if value not in config.classes]
+        if unknown:
+            raise DataError(
+                f"label '{config.label}' holds '{unknown[0]}', which data.classes does not list",
+                expected=f"one of {', '.join(config.classes)}",
+            )
+        return config.classes
+    if config.positive is None:
+        if len(found) == 2:
+            raise DataError(
+                f"label '{config.label}' holds {found[0]} and {found[1]}, and the positive class is not specified",
+                fix=f"set data.positive, for example to '{found[1]}'",
+            )
+        return found
+    if config.positive not in found:
+        raise DataError(
+            f"label '{config.label}' is never '{config.positive}'{did_you_mean(config.positive, found)}",
+            expected=f"data.positive to be one of {', '.join(found[:20])}",
+        )
+    if len(found) > 2:
+        raise DataError(
+            f"label '{config.label}' has {len(found)} values, and data.positive is for two",
+            fix="list data.classes instead",
+        )
+    return tuple(sorted(found, key=lambda value: value == config.positive))
+
+
+def check_learnable(
+    config: DataConfig, train: NDArray[np.int64], audit: NDArray[np.int64], classes: tuple[str, ...]
+) -> None:
+    """Refuse a class that audits and that no training row has: no model can learn what it was never shown.
+
+    Where no row trains, other rows did, elsewhere.
+    """
+    if not len(train):
+        return
+    for index in np.setdiff1d(audit, train).tolist():
+        raise DataError(
+            f"label '{config.label}' is '{classes[index]}' in {int((audit == index).sum())} audit rows and in no "
+            "training row",
+            expected="training rows of every class that is judged",
+            fix="fix the split, or exclude the class with data.where",
+        )
+
+
+def label_index(labels: Categories, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """The class of every row, int64 [rows]."""
+    position = {value: index for index, value in enumerate(classes)}
+    return np.array([position.get(value, -1) for value in labels.values], dtype=np.int64)[labels.codes]
+
+
+def sensitive_groups(name: str, column: Column) -> Categories:
+    """The group of every row, in the policy's spelling.
+
+    Raises:
+        DataError: a measurement instead of groups, or a row without a group.
+    """
+    values = declared(column, name)
+    if are_measurements(values.values):
+        raise DataError(
+            f"sensitive column '{name}' holds fractions",
+            expected="groups: text, booleans or whole numbers",
+            fix="bin it into a column of group names",
+        )
+    if values.missing():
+        raise DataError(
+            f"sensitive column '{name}' has no value in {values.missing()} rows",
+            expected="a group for every row: a dropped row is a person who is not counted",
+            fix="remove those rows, or write a value such as 'unknown' and declare it in the policy",
+        )
+    return values

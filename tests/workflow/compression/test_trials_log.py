@@ -1,0 +1,68 @@
+"""A search that is killed goes on where it stopped: what its log holds is not measured again."""
+
+import json
+
+import pytest
+
+from edgefair.compress.search.search import Choice
+from edgefair.progress import silent
+from edgefair.workflow.compression.trials import ValidationBench, identity_of
+from tests.workflow.small_project import candidates_of
+
+RECIPE = Choice(None, "int8-balanced")
+BIAS = Choice(None, "int8-balanced", correct_bias=True)
+
+
+@pytest.fixture(scope="module")
+def candidates(tmp_path_factory):
+    return candidates_of(tmp_path_factory.mktemp("trials"), compress={"int8": "static"}, targets=["local"])
+
+
+def bench(candidates, folder):
+    return ValidationBench(candidates.config, candidates, folder / "log/trials.jsonl", folder, silent, recipe=RECIPE)
+
+
+def test_a_logged_trial_is_read_and_equal_and_a_torn_line_is_measured_again(candidates, tmp_path):
+    first = bench(candidates, tmp_path)
+    trials = [first.judge(choice) for choice in (RECIPE, BIAS)]
+    log = tmp_path / "log/trials.jsonl"
+    whole = log.read_bytes()
+    assert first.judge(RECIPE) == trials[0]
+    assert log.read_bytes() == whole
+
+    (tmp_path / "trial.onnx").unlink()
+    again = bench(candidates, tmp_path)
+    assert [again.judge(choice) for choice in (RECIPE, BIAS)] == trials
+    assert not (tmp_path / "trial.onnx").exists(), "nothing was made"
+
+    log.write_bytes(whole[:-10])
+    torn = bench(candidates, tmp_path)
+    assert torn.judge(RECIPE) == trials[0]
+    assert not (tmp_path / "trial.onnx").exists()
+    assert torn.judge(BIAS) == trials[1]
+    assert (tmp_path / "trial.onnx").exists()
+    assert [bench(candidates, tmp_path).judge(choice) for choice in (RECIPE, BIAS)] == trials
+
+
+def test_a_trial_of_another_device_is_none(candidates, tmp_path):
+    bench(candidates, tmp_path).judge(RECIPE)
+    log = tmp_path / "log/trials.jsonl"
+    entry = json.loads(log.read_text())
+    log.write_text(json.dumps(entry | {"key": "0" * 64}) + "\n")
+    bench(candidates, tmp_path).judge(RECIPE)
+    assert [json.loads(line)["trial"] for line in log.read_text().splitlines()] == [entry["trial"]] * 2
+
+
+def test_what_no_processor_changes_is_not_the_devices_identity():
+    device = {"machine": "x86_64", "onnxruntime": "1.30", "temperature_c": 40, "cores": 8}
+    assert identity_of(device) == identity_of(device | {"temperature_c": 90})
+    assert identity_of(device) != identity_of(device | {"onnxruntime": "1.31"})
+    engine = {"tensorrt": "10.9", "device": "Orin", "seconds": 3.0}
+    assert identity_of(device | {"engine": engine}) == identity_of(device | {"engine": engine | {"seconds": 9.0}})
+    assert identity_of(device | {"engine": engine}) != identity_of(device | {"engine": engine | {"tensorrt": "11"}})
+
+
+def test_a_layer_in_float_costs_what_four_in_int8_do(candidates, tmp_path):
+    found = bench(candidates, tmp_path)
+    (node,) = candidates.graphs.nodes(None)
+    assert found.cost(Choice(None, "int8-balanced", float_nodes=(node,))) == 4 * found.cost(RECIPE)
