@@ -243,16 +243,16 @@ def test_recipes_that_contradict_themselves_are_refused_before_anything_is_train
     assert "sparsity and cluster contradict" in refused(project, "export", "--sparsity", 0.5, "--cluster", 8)
     assert "sparsity and qat" in refused(project, "export", "--sparsity", 0.5, "--qat", "--int8", "static")
     assert "would set every weight of" in refused(project, "export", "--sparsity", 0.9999)
-    assert "beta belongs to" in refused(project, "export", "--prune", 0.5, "--beta", 0.2)
-    assert "energy belongs to" in refused(project, "export", "--low-rank", 0.5, "--energy", 0.5)
-    assert "tolerance belongs to" in refused(project, "export", "--low-rank", "energy", "--tolerance", 0.1)
+    assert "beta needs" in refused(project, "export", "--prune", 0.5, "--beta", 0.2)
+    assert "energy needs" in refused(project, "export", "--low-rank", 0.5, "--energy", 0.5)
+    assert "tolerance needs" in refused(project, "export", "--low-rank", "energy", "--tolerance", 0.1)
     for flag, value in (
         ("--importance", "taylor"),
         ("--round-to", 8),
         ("--measure", "parameters"),
         ("--scope", "global"),
     ):
-        assert f"{flag[2:].replace('-', '_')} belongs to `prune`" in refused(project, "export", "--int8", flag, value)
+        assert f"{flag[2:].replace('-', '_')} needs `prune`" in refused(project, "export", "--int8", flag, value)
     frozen = ["--prune", 0.5, "--importance", "adversarial-frozen"]
     for flags in (["--cluster", 8], ["--low-rank", 0.5], ["--sparsity", 0.5], ["--rounds", 2], ["--distill", "plain"]):
         assert "leaves random weights untrained" in refused(project, "export", *frozen, *flags)
