@@ -12,7 +12,7 @@ import edgefair
 
 PACKAGE = Path(edgefair.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-MOST_FILES, MOST_LINES, MOST_PARAMETERS = 16, 300, 8
+MOST_FILES, MOST_LINES, MOST_PARAMETERS = 16, 320, 8
 # Files that may be longer, each with the reason.
 LONG = {"targets/client.py": "one connection and everything that is asked over it"}
 # Folders whose parts may import each other, each with the reason.

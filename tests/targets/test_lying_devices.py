@@ -12,7 +12,7 @@ from edgefair.errors import MeasurementError, ModelError
 from edgefair.probe.onnx_files.spec import Reading
 from edgefair.progress import silent
 from edgefair.targets.runtimes import host_runtime
-from edgefair.workflow.measurement import measure as measure_rows
+from edgefair.workflow.measurement import decide_rows as measure_rows
 from tests.targets.onnx_models import SPEC, batches, classifier, save, value
 from tests.targets.scripted import lying, scripted
 

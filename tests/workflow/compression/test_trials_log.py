@@ -6,7 +6,8 @@ import pytest
 
 from edgefair.compress.search.search import Choice
 from edgefair.progress import silent
-from edgefair.workflow.compression.trials import ValidationBench, identity_of
+from edgefair.targets import load_profile
+from edgefair.workflow.compression.trials import ValidationBench
 from tests.workflow.small_project import candidates_of
 
 RECIPE = Choice(None, "int8-balanced")
@@ -55,11 +56,13 @@ def test_a_trial_of_another_device_is_none(candidates, tmp_path):
 
 def test_what_no_processor_changes_is_not_the_devices_identity():
     device = {"machine": "x86_64", "onnxruntime": "1.30", "temperature_c": 40, "cores": 8}
-    assert identity_of(device) == identity_of(device | {"temperature_c": 90})
-    assert identity_of(device) != identity_of(device | {"onnxruntime": "1.31"})
+    identity = load_profile("local").host_runtime.identity_of
+    assert identity(device) == identity(device | {"temperature_c": 90})
+    assert identity(device) != identity(device | {"onnxruntime": "1.31"})
     engine = {"tensorrt": "10.9", "device": "Orin", "seconds": 3.0}
-    assert identity_of(device | {"engine": engine}) == identity_of(device | {"engine": engine | {"seconds": 9.0}})
-    assert identity_of(device | {"engine": engine}) != identity_of(device | {"engine": engine | {"tensorrt": "11"}})
+    identity = load_profile("tensorrt").host_runtime.identity_of
+    assert identity(device | {"engine": engine}) == identity(device | {"engine": engine | {"seconds": 9.0}})
+    assert identity(device | {"engine": engine}) != identity(device | {"engine": engine | {"tensorrt": "11"}})
 
 
 def test_a_layer_in_float_costs_what_four_in_int8_do(candidates, tmp_path):

@@ -34,5 +34,5 @@ def test_a_float_model_is_its_own_reference_claimed_or_not(tmp_path):
 def test_a_quantized_model_is_not_and_the_claim_is_refused(tmp_path, make):
     path = make(tmp_path / "m.onnx")
     assert not is_original(path)
-    with pytest.raises(UsageError, match="is said to be uncompressed, and holds the operator QuantizeLinear"):
+    with pytest.raises(UsageError, match="was passed with --uncompressed, but contains the operator QuantizeLinear"):
         is_original(path, claimed=True)

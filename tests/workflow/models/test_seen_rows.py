@@ -40,5 +40,5 @@ def test_copies_that_are_left_out_are_told(tmp_path):
         columns[name][audit[1]] = columns[name][audit[0]]
     config, data = project(tmp_path, columns, data={"equal_rows": "once"})
     notes = check_rows(config, data, Seen.by_config(data, SPEC))
-    assert "1 audit rows are copies of others (data.equal_rows: once) and were left out" in notes
+    assert "1 audit rows are copies of others (data.equal_rows: once) and were dropped" in notes
     assert len(data.audit) == len(audit) - 1

@@ -50,17 +50,17 @@ def test_a_file_that_can_be_used_gives_the_facts_of_its_features():
 # A column of the table, changed, and what must be said of it.
 SAME = Categories.of(["a"] * ROWS)
 ALONE = {
-    "constant": ({"town": SAME}, "'town' says the same of every row"),
+    "constant": ({"town": SAME}, "'town' has the same value in every row"),
     "infinite": ({"pay": np.where(np.arange(ROWS) < 2, np.inf, 1.0)}, "'pay' is infinite in 2 of 200 rows"),
-    "names": ({"name": Categories.of([f"Person {row}" for row in range(ROWS)])}, "it names rows"),
+    "names": ({"name": Categories.of([f"Person {row}" for row in range(ROWS)])}, "it identifies rows"),
     "empty label": ({"hired": with_gaps(columns_of()["hired"])}, "label 'hired' is empty in 3 rows"),
-    "one label": ({"hired": Categories.of(["yes"] * ROWS)}, "label 'hired' has one value only: yes"),
+    "one label": ({"hired": Categories.of(["yes"] * ROWS)}, "label 'hired' has only one value: yes"),
     "empty group": ({"sex": with_gaps(columns_of()["sex"])}, "sensitive 'sex' is empty in 3 rows"),
-    "one group": ({"sex": SAME}, "sensitive 'sex' has one value only: a; nobody to compare it with"),
+    "one group": ({"sex": SAME}, "sensitive 'sex' has only one value: a; there is no group to compare it with"),
     "fractions": ({"sex": np.linspace(0, 1, ROWS)}, "sensitive 'sex' holds fractions"),
     "many groups": (
         {"sex": Categories.of([str(row % (MOST_GROUPS + 1)) for row in range(ROWS)])},
-        "more than 20 groups: make ranges of it: --bin sex=5,10,15",
+        "more than 20 groups: bin it: --bin sex=5,10,15",
     ),
 }
 
@@ -76,7 +76,7 @@ def test_all_obstacles_are_told_at_once_and_what_to_leave_out_is_one_line_to_cop
     assert len(told(table)) == 3
     with pytest.raises(ObstaclesError) as caught:
         check_table(table, SECTION)
-    assert caught.value.fix == "add --exclude town --exclude name, or mend these columns"
+    assert caught.value.fix == "add --exclude town --exclude name, or fix these columns"
 
 
 def test_a_column_that_is_not_there_is_told_with_the_nearest_that_is():
@@ -88,7 +88,7 @@ def test_a_column_that_tells_the_label_is_no_obstacle_by_itself_and_told_beside_
     label = columns_of()["hired"]
     leak = {"outcome": label.codes.astype(np.float64)}
     assert "outcome" in [facts.name for facts in check_table(table_of(**leak), SECTION)]
-    assert any("'outcome' alone tells the label" in line for line in told(table_of(**leak, town=SAME)))
+    assert any("'outcome' alone predicts the label" in line for line in told(table_of(**leak, town=SAME)))
 
 
 def test_repeated_rows_are_asked_about_until_the_answer_is_given():
