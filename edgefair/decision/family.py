@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgefair.decision.verdict import LISTED, Code, Comparison, Outcome, comparison_name, worst
 from edgefair.decision.waivers import Wanted, named
 from edgefair.measure.bounds import Array, absolute, mover
+from edgefair.measure.exact import confirmed
 
 POWER = 0.8
 OUTCOMES = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
@@ -30,6 +31,7 @@ class Cells:
     Attributes:
         measures: name of every (label, decision) that is compared: [labels][measures].
         n: rows, int64 [groups, labels].
+        successes: int64 [groups, labels, measures], where the rates are those of independent rows; else None.
         variance: n times the variance of the estimate, float64 [groups, labels, measures].
         units: independent units in each cell, int64 [groups, labels]: rows, or subjects.
         unit: what a unit is called.
@@ -40,6 +42,7 @@ class Cells:
     groups: tuple[str, ...]
     measures: tuple[tuple[str, ...], ...]
     n: NDArray[np.int64]
+    successes: NDArray[np.int64] | None
     limits: Limits
     variance: Array
     threshold: float
@@ -93,8 +96,9 @@ def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset
     """Judge every pair of groups of every attribute.
 
     PASS claims that all differences are small, so every upper limit is taken at alpha (an intersection-union test,
-    Berger & Hsu 1996). FAIL claims that some difference is large, so lower limits are corrected over the m comparisons
-    of the family: Holm's step-down at alpha / (2 m), alpha / (2 (m - 1)), ... (Holm, Scand. J. Stat. 1979).
+    Berger & Hsu 1996); of independent rows it is confirmed by the exact test (`measure.exact`). FAIL claims that some
+    difference is large, so lower limits are corrected over the m comparisons of the family: Holm's step-down at
+    alpha / (2 m), alpha / (2 (m - 1)), ... (Holm, Scand. J. Stat. 1979).
 
     Args:
         waived: comparisons that do not count for the outcome; they are listed all the same.
@@ -145,6 +149,14 @@ def _pairs(cells: Cells, alpha: float) -> _Pairs:
     estimate, _, upper = _pair_limits(cells, first, second, alpha)
     rows = np.minimum(cells.n[first], cells.n[second])[:, :, None]
     units = np.minimum(cells.units[first], cells.units[second])[:, :, None]
+    judged = np.broadcast_to(units >= cells.min_units, estimate.shape)
+    within = judged & (upper <= cells.threshold)
+    if cells.successes is not None and within.any():
+        pair, label, measure = np.nonzero(within)
+        sides = [side[pair] for side in (first, second)]
+        x_1, x_2 = (cells.successes[side, label, measure] for side in sides)
+        n_1, n_2 = (cells.n[side, label] for side in sides)
+        upper[within] = confirmed(upper[within], (x_1, x_2), (n_1, n_2), threshold=cells.threshold, alpha=alpha)
     return _Pairs(
         cells=cells,
         rate=cells.limits(alpha)[0],
@@ -152,7 +164,7 @@ def _pairs(cells: Cells, alpha: float) -> _Pairs:
         second=second,
         estimate=estimate,
         upper=upper,
-        judged=np.broadcast_to(units >= cells.min_units, estimate.shape),
+        judged=judged,
         formed=np.broadcast_to(rows > 0, estimate.shape),
     )
 

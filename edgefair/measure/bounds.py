@@ -9,7 +9,7 @@ from scipy.special import betaincinv
 Array = NDArray[np.float64]
 
 
-def clopper_pearson(x: ArrayLike, n: ArrayLike, level: float) -> tuple[Array, Array]:
+def clopper_pearson(x: ArrayLike, n: ArrayLike, level: float | Array) -> tuple[Array, Array]:
     """One-sided limits of a binomial rate, each at `level`.
 
     l = BetaInv(level; x, n - x + 1) and u = BetaInv(1 - level; x + 1, n - x); l = 0 at x = 0, u = 1 at x = n. Without
@@ -18,7 +18,7 @@ def clopper_pearson(x: ArrayLike, n: ArrayLike, level: float) -> tuple[Array, Ar
     Args:
         x: successes, any shape; effective numbers need not be whole.
         n: trials, same shape.
-        level: error probability of each limit, 0 < level < 1.
+        level: error probability of each limit, 0 < level < 1; one for all, or their own.
     """
     successes, trials = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(n, dtype=np.float64))
     failures = trials - successes

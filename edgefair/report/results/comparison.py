@@ -147,6 +147,7 @@ def _independent_cells(one: GroupCounts, other: GroupCounts, policy: Policy, nam
         groups=policy.group_names(name),
         measures=tuple(tuple(f"change of {item}" for item in label) for label in measures(one.classes)),
         n=fewest,
+        successes=None,
         limits=lambda level: mover(
             *limits_of(x[1], n[1][:, :, None], level), *limits_of(x[0], n[0][:, :, None], level)
         ),
