@@ -11,7 +11,7 @@ from edgefair.decision.family import Cells, Limits
 from edgefair.decision.policy import Policy
 from edgefair.errors import PolicyError, did_you_mean
 from edgefair.joint import group_name, join
-from edgefair.measure.bounds import Array, clopper_pearson, mover
+from edgefair.measure.bounds import Array, change, clopper_pearson
 from edgefair.measure.clusters import Design, Effective
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import DIFFERENCES, RATES
@@ -105,8 +105,8 @@ def shift_cells(paired: PairedCounts, policy: Policy, name: str, threshold: floa
         measures=tuple(tuple(f"change of {item}" for item in label) for label in measures(paired.classes)),
         n=n,
         successes=None,
-        limits=lambda level: mover(
-            *limits_of(gained, n[:, :, None], level, towards), *limits_of(lost, n[:, :, None], level, away)
+        limits=lambda level: change(
+            limits_of(gained, n[:, :, None], level, towards), limits_of(lost, n[:, :, None], level, away)
         ),
         variance=(gained + lost + 1.0) / (n[:, :, None] + 2.0) / share,
         threshold=threshold,

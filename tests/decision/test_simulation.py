@@ -10,7 +10,7 @@ from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.verdict import Outcome
 from edgefair.measure.planning import power_absolute
-from edgefair.probe.bundles.gates import ABSOLUTE, PAIRED
+from edgefair.probe.bundles.gates import ABSOLUTE, ACCURACY_DROP, PAIRED
 from tests.decision.helpers_decision import counts_of, paired_of, policy
 
 RATES = np.array([0.1, 0.8])
@@ -109,6 +109,26 @@ def test_at_the_threshold_the_paired_gate_passes_with_at_most_alpha(rows, repeat
         verdict = decide(Evidence(counts=paired.candidate, paired=paired), rules)
         passed.append(verdict.gate(PAIRED).outcome is Outcome.PASS)
     assert np.mean(passed) <= 0.05 + error(0.05, repeats)
+
+
+@pytest.mark.parametrize("repeats", SIZES)
+@pytest.mark.parametrize("flipped", [0.2, 0.8])
+def test_however_many_rows_flip_a_change_at_the_threshold_passes_with_at_most_alpha(flipped, repeats):
+    rng = np.random.default_rng(8)
+    n, rules = 1500, policy(max_eo_gap=1, max_eo_increase=0.05, max_accuracy_drop=0.025, min_balanced_accuracy=0)
+    passed = []
+    for _ in range(repeats):
+        table = []
+        for loss in (0.05, 0.0):
+            kept = (1 - flipped) / 2
+            flips = [kept, (flipped - loss) / 2, (flipped + loss) / 2, kept]
+            table.append([np.array([[1, 0], [0, 0]]), rng.multinomial(n, flips).reshape(2, 2)])
+        paired = paired_of(table)
+        verdict = decide(
+            Evidence(counts=paired.candidate, paired=paired), rules.model_copy(update={"min_cell_rows": 1})
+        )
+        passed.append([verdict.gate(gate).outcome is Outcome.PASS for gate in (PAIRED, ACCURACY_DROP)])
+    assert (np.mean(passed, axis=0) <= 0.05 + error(0.05, repeats)).all()
 
 
 @pytest.mark.parametrize("repeats", SIZES)

@@ -12,7 +12,7 @@ from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import judge_bounds, without_pairs
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
-from edgefair.measure.bounds import Array, mover
+from edgefair.measure.bounds import Array, change, mover
 from edgefair.measure.clusters import Effective
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.gates import (
@@ -102,7 +102,7 @@ def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     def limits(level: float) -> tuple[float, float, float]:
         gain = limits_of(mended, n, level, design.mended if design else None)
         loss = limits_of(spoiled, n, level, design.spoiled if design else None)
-        value, lower, upper = mover(*loss, *gain)
+        value, lower, upper = change(loss, gain)
         return float(value[0]), float(lower[0]), float(upper[0])
 
     estimate, _, upper = limits(policy.alpha)
@@ -164,7 +164,7 @@ def _flips(table: Counts) -> tuple[Counts, Counts, Counts]:
 
 
 def _loss(mended: Counts, spoiled: Counts, n: Counts, level: float) -> tuple[Array, Array, Array]:
-    return mover(*limits_of(spoiled, n, level), *limits_of(mended, n, level))
+    return change(limits_of(spoiled, n, level), limits_of(mended, n, level))
 
 
 def _worst_group(
