@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision.family import Cells, Limits
+from edgefair.decision.family import ROWS, Cells, Limits
 from edgefair.decision.policy import Policy
 from edgefair.errors import PolicyError, did_you_mean
 from edgefair.joint import group_name, join
@@ -136,7 +136,7 @@ def _cells(
         variance=variance,
         threshold=threshold,
         units=n if effective is None else effective.subjects[:, :, 0],
-        unit="rows" if effective is None else "subjects",
+        unit=ROWS if effective is None else "subjects",
         min_units=policy.cell_rows(threshold),
     )
 
