@@ -48,7 +48,7 @@ def error_of_pass(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alph
     """
     if n_1 > n_2:  # p_1 - p_2 = (1 - p_2) - (1 - p_1), and sums are over the smaller cell
         return error_of_pass(n_2 - x_2, n_2, n_1 - x_1, n_1, threshold, alpha)
-    if _limit(x_1, n_1, x_2, n_2, alpha) > threshold:
+    if _limit(x_1, n_1, x_2, n_2, alpha) > threshold + ROUNDING:
         return 1.0
     spent = SPENT * alpha
     (low_1, high_1), (low_2, high_2) = (_interval(x, n, spent / 4) for x, n in ((x_1, n_1), (x_2, n_2)))
@@ -96,17 +96,13 @@ def _confirmed(upper: bytes, x_1: bytes, x_2: bytes, n_1: bytes, n_2: bytes, thr
         surely = rectangle((xs[few], others[few]), (ns[few], of[few]), alpha)
         for pair in few[surely > threshold]:
             table = (int(xs[pair]), int(ns[pair]), int(others[pair]), int(of[pair]))
-            found[pair] = max(found[pair], _shown_limit(*table, threshold, alpha))
+            if error_of_pass(*table, threshold, alpha) > alpha:
+                found[pair] = max(found[pair], _next_limit(*table, threshold, alpha))
     return found.tobytes()
 
 
-def _shown_limit(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alpha: float) -> float:
-    """An upper limit of p_1 - p_2 where MOVER's is within the threshold and the rectangle's is not.
-
-    MOVER's if the exact test agrees with it, else the next threshold that the test finds kept.
-    """
-    if error_of_pass(x_1, n_1, x_2, n_2, threshold, alpha) <= alpha:
-        return _limit(x_1, n_1, x_2, n_2, alpha)
+def _next_limit(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alpha: float) -> float:
+    """The next threshold for p_1 - p_2 that the test finds kept, where this one is not; at most the rectangle's."""
     fails, shown = threshold, _interval(x_1, n_1, _half(alpha))[1] - _interval(x_2, n_2, _half(alpha))[0]
     for _ in range(HALVINGS):
         middle = (fails + shown) / 2
@@ -186,7 +182,7 @@ def _level(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alpha: floa
     low, high = np.log(LEAST_LEVEL), np.log(alpha)
     for _ in range(30):
         middle = (low + high) / 2
-        if _limit(x_1, n_1, x_2, n_2, float(np.exp(middle))) <= threshold:
+        if _limit(x_1, n_1, x_2, n_2, float(np.exp(middle))) <= threshold + ROUNDING:
             high = middle
         else:
             low = middle
