@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from edgefair.decision.decide import check_waivers, decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
-from edgefair.decision.verdict import Outcome, Verdict, worst
+from edgefair.decision.verdict import EARLIER_SCHEMA, Outcome, Verdict, worst
 from edgefair.errors import EdgefairError, ModelError, PolicyError
 from edgefair.files import sha256_json
 from edgefair.measure.counts import GroupCounts
@@ -23,6 +24,7 @@ from edgefair.targets.sections import Budgets
 # Between the same limits computed by two versions of the special functions.
 TOLERANCE = 1e-6
 NUMBERS = ("estimate", "lower", "upper", "threshold")
+EXACT = ("estimate", "threshold")
 
 
 def check_decision(report: Mapping[str, Any], *, today: datetime.date) -> None:
@@ -79,7 +81,8 @@ def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Polic
             f"target '{target['target']}' was judged as {'un' * evidence.own_reference}compressed",
             f"a reference that {'is' if evidence.own_reference else 'is not'} the model's own file",
         )
-    return decide(evidence, policy, budget=Budgets.model_validate(target["budgets"]), today=day)
+    budgets = Budgets.model_validate(target["budgets"])
+    return decide(evidence, policy, budget=budgets, today=day, targets=len(report["targets"]))
 
 
 def _compare(name: str, said: Mapping[str, Any], decided: Verdict, digest: str) -> None:
@@ -89,6 +92,13 @@ def _compare(name: str, said: Mapping[str, Any], decided: Verdict, digest: str) 
         digest: of the policy as the report holds it: a later version of edgefair may know more keys.
     """
     found = {**decided.to_json(), "policy_digest": digest}
+    earlier = said.get("schema") == EARLIER_SCHEMA
+    if earlier and said["outcome"] != found["outcome"]:
+        raise ModelError(
+            f"its verdict on target '{name}' is {said['outcome']} by earlier rules and {found['outcome']} by today's",
+            expected="a verdict that today's rules give too (docs/verdict.md)",
+            fix="export it again",
+        )
     for key in ("outcome", "exit_code", "alpha", "policy_digest", "exceptions"):
         expected = list(found[key]) if key == "exceptions" else found[key]
         if said[key] != expected:
@@ -98,9 +108,19 @@ def _compare(name: str, said: Mapping[str, Any], decided: Verdict, digest: str) 
         judged, asked = (", ".join(map(name_of, part)) for part in (gates, again))
         raise _contradiction(f"target '{name}' was judged by {judged}", f"the gates {asked}")
     for gate, other in zip(gates.values(), again.values(), strict=True):
-        same = gate["outcome"] == other["outcome"] and all(_close(gate[key], other[key]) for key in NUMBERS)
-        if not same:
+        exact = EXACT if earlier else NUMBERS
+        same = gate["outcome"] == other["outcome"] and all(_close(gate[key], other[key]) for key in exact)
+        if not same or (earlier and not _narrower(gate, other)):
             raise _contradiction(f"target '{name}': {_gate(gate)}", _gate(other))
+
+
+def _narrower(gate: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the limits hold the estimate, and today's hold them."""
+    limits = [[part[key] for key in ("lower", "upper")] for part in (gate, other)]
+    if None in (*limits[0], *limits[1]):
+        return limits[0] == limits[1]
+    steps = [limits[1][0], limits[0][0], gate["estimate"], limits[0][1], limits[1][1]]
+    return all(one <= next_one + TOLERANCE for one, next_one in itertools.pairwise(steps))
 
 
 def _compare_release(report: Mapping[str, Any], verdicts: list[Verdict]) -> None:

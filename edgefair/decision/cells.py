@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision.family import Cells, Limits
+from edgefair.decision.family import ROWS, Cells, Limits
 from edgefair.decision.policy import Policy
 from edgefair.errors import PolicyError, did_you_mean
 from edgefair.joint import group_name, join
-from edgefair.measure.bounds import Array, clopper_pearson, mover
+from edgefair.measure.bounds import Array, change, clopper_pearson
 from edgefair.measure.clusters import Design, Effective
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import DIFFERENCES, RATES
@@ -63,6 +63,7 @@ def rate_cells(counts: GroupCounts, policy: Policy, name: str, design: Design | 
         name,
         measures=measures(counts.classes),
         n=n,
+        successes=x if effective is None else None,
         limits=lambda level: limits_of(x, n[:, :, None], level, effective),
         variance=smoothed * (1 - smoothed) / (effective.share if effective else 1.0),
         threshold=policy.threshold(name),
@@ -80,6 +81,7 @@ def metric_cells(counts: GroupCounts, policy: Policy, name: str, metric: str, th
         name,
         measures=((DIFFERENCES[metric],),),
         n=n,
+        successes=x[:, :, None],
         limits=lambda level: limits_of(x[:, :, None], n[:, :, None], level),
         variance=smoothed * (1 - smoothed),
         threshold=threshold,
@@ -102,8 +104,9 @@ def shift_cells(paired: PairedCounts, policy: Policy, name: str, threshold: floa
         name,
         measures=tuple(tuple(f"change of {item}" for item in label) for label in measures(paired.classes)),
         n=n,
-        limits=lambda level: mover(
-            *limits_of(gained, n[:, :, None], level, towards), *limits_of(lost, n[:, :, None], level, away)
+        successes=None,
+        limits=lambda level: change(
+            limits_of(gained, n[:, :, None], level, towards), limits_of(lost, n[:, :, None], level, away)
         ),
         variance=(gained + lost + 1.0) / (n[:, :, None] + 2.0) / share,
         threshold=threshold,
@@ -117,6 +120,7 @@ def _cells(
     *,
     measures: tuple[tuple[str, ...], ...],
     n: Counts,
+    successes: Counts | None,
     limits: Limits,
     variance: Array,
     threshold: float,
@@ -127,11 +131,12 @@ def _cells(
         groups=policy.group_names(name),
         measures=measures,
         n=n,
+        successes=successes,
         limits=limits,
         variance=variance,
         threshold=threshold,
         units=n if effective is None else effective.subjects[:, :, 0],
-        unit="rows" if effective is None else "subjects",
+        unit=ROWS if effective is None else "subjects",
         min_units=policy.cell_rows(threshold),
     )
 

@@ -24,14 +24,20 @@ def decide(
     *,
     budget: Limits | None = None,
     today: datetime.date | None = None,
+    targets: int = 1,
 ) -> Verdict:
     """Judge a measurement by a policy. Pure: equal arguments give an equal verdict.
+
+    PASS needs no correction over gates and targets: it errs only where the one requirement that is not met is missed.
+    FAIL claims that some requirement is broken somewhere, so all gates with limits of every target share its error
+    (Bonferroni); latency, whose limits are taken when it is measured, has its own.
 
     Args:
         evidence: what was measured; counts alone where nothing else was.
         policy: thresholds and declared groups.
         budget: what the model may cost on this target beyond the policy, if its profile says so.
         today: the day on which waivers must still hold; needed where there are any.
+        targets: how many the release is judged on, this one among them.
 
     Raises:
         PolicyError: the policy names an attribute that was not counted, does not declare a group that has rows, holds
@@ -42,12 +48,13 @@ def decide(
     check_waivers(policy, today)
     _check_design(evidence, policy)
     _check_pairing(evidence)
-    absolute = fairness.absolute(evidence, policy)
+    claims = _claims(policy) * targets
+    absolute = fairness.absolute(evidence, policy, claims)
     gates = [
         fairness.family_gate(ABSOLUTE, absolute, absolute.binding.threshold),
         utility.collapse(evidence.counts),
-        utility.balanced_accuracy_floor(evidence, policy),
-        *_optional_gates(evidence, policy),
+        utility.balanced_accuracy_floor(evidence, policy, claims),
+        *_optional_gates(evidence, policy, claims),
         *device.cost(evidence, policy, budget),
     ]
     outcome = worst(gate.outcome for gate in gates)
@@ -70,20 +77,32 @@ def decide(
     )
 
 
-def _optional_gates(evidence: Evidence, policy: Policy) -> list[Gate]:
+def _optional_gates(evidence: Evidence, policy: Policy, claims: int) -> list[Gate]:
     """The gates of decisions that the policy asks for, in a fixed order."""
-    found = [fairness.metric(evidence, policy, name) for name in policy.judged_metrics]
+    found = [fairness.metric(evidence, policy, name, claims) for name in policy.judged_metrics]
     if policy.max_eo_increase is not None:
-        found.append(fairness.paired(evidence, policy, policy.max_eo_increase))
+        found.append(fairness.paired(evidence, policy, policy.max_eo_increase, claims))
     if policy.min_group_accuracy is not None:
-        found.append(utility.accuracy_floor(evidence, policy, policy.min_group_accuracy))
+        found.append(utility.accuracy_floor(evidence, policy, policy.min_group_accuracy, claims))
     if policy.max_accuracy_drop is not None:
-        found.append(utility.accuracy_drop(evidence, policy, policy.max_accuracy_drop))
+        found.append(utility.accuracy_drop(evidence, policy, policy.max_accuracy_drop, claims))
     if policy.max_group_accuracy_drop is not None:
-        found.append(utility.group_accuracy_drop(evidence, policy, policy.max_group_accuracy_drop))
+        found.append(utility.group_accuracy_drop(evidence, policy, policy.max_group_accuracy_drop, claims))
     if policy.max_excess_loss is not None:
-        found.append(utility.excess_loss(evidence, policy, policy.max_excess_loss))
+        found.append(utility.excess_loss(evidence, policy, policy.max_excess_loss, claims))
     return found
+
+
+def _claims(policy: Policy) -> int:
+    """Gates of decisions whose FAIL may err: the gap, the floor, and those that the policy asks for."""
+    asked = (
+        policy.max_eo_increase,
+        policy.min_group_accuracy,
+        policy.max_accuracy_drop,
+        policy.max_group_accuracy_drop,
+        policy.max_excess_loss,
+    )
+    return 2 + len(policy.judged_metrics) + sum(threshold is not None for threshold in asked)
 
 
 def _check_attributes(counts: GroupCounts, policy: Policy) -> None:

@@ -10,15 +10,18 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision.verdict import LISTED, Code, Comparison, Outcome, comparison_name, worst
+from edgefair.decision.verdict import LISTED, TIE, Code, Comparison, Outcome, comparison_name, worst
 from edgefair.decision.waivers import Wanted, named
 from edgefair.measure.bounds import Array, absolute, mover
+from edgefair.measure.exact import confirmed
 
 POWER = 0.8
 OUTCOMES = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
 FAILS, UNSURE, PASSES = range(3)
 # A distance from the threshold below which billions of rows per cell would be needed.
 SMALLEST_ROOM = 1e-5
+# Units that are independent by themselves.
+ROWS = "rows"
 # level -> (estimate, lower, upper), each float64 [groups, labels, measures]
 Limits = Callable[[float], tuple[Array, Array, Array]]
 
@@ -30,6 +33,7 @@ class Cells:
     Attributes:
         measures: name of every (label, decision) that is compared: [labels][measures].
         n: rows, int64 [groups, labels].
+        successes: int64 [groups, labels, measures], where the rates are those of independent rows; else None.
         variance: n times the variance of the estimate, float64 [groups, labels, measures].
         units: independent units in each cell, int64 [groups, labels]: rows, or subjects.
         unit: what a unit is called.
@@ -40,6 +44,7 @@ class Cells:
     groups: tuple[str, ...]
     measures: tuple[tuple[str, ...], ...]
     n: NDArray[np.int64]
+    successes: NDArray[np.int64] | None
     limits: Limits
     variance: Array
     threshold: float
@@ -89,14 +94,19 @@ class _Pairs:
         return _pair_limits(self.cells, self.first, self.second, level)[1]
 
 
-def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset[Wanted] = frozenset()) -> FamilyResult:
+def judge(
+    family: Sequence[Cells], *, alpha: float, rule: str, claims: int = 1, waived: frozenset[Wanted] = frozenset()
+) -> FamilyResult:
     """Judge every pair of groups of every attribute.
 
     PASS claims that all differences are small, so every upper limit is taken at alpha (an intersection-union test,
-    Berger & Hsu 1996). FAIL claims that some difference is large, so lower limits are corrected over the m comparisons
-    of the family: Holm's step-down at alpha / (2 m), alpha / (2 (m - 1)), ... (Holm, Scand. J. Stat. 1979).
+    Berger & Hsu 1996); of independent rows it is confirmed by the exact test (`measure.exact`). FAIL claims that some
+    difference is large, so lower limits are corrected over the m comparisons of the family: Holm's step-down at
+    a / (2 m), a / (2 (m - 1)), ... with a = alpha / claims (Holm, Scand. J. Stat. 1979). It needs no least number of
+    rows: limits of few rows are wide enough; those of few subjects rest on a variance that so few do not tell.
 
     Args:
+        claims: families and gates that share the error of FAIL.
         waived: comparisons that do not count for the outcome; they are listed all the same.
 
     Raises:
@@ -104,8 +114,15 @@ def judge(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset
     """
     parts = [_pairs(cells, alpha) for cells in family]
     total = sum(part.estimate.size for part in parts)
-    lowers = [part.lower(alpha / (2 * total)) for part in parts]
-    failing = _holm(parts, lowers, alpha) if rule == "bound" else [_beyond(part, part.estimate) for part in parts]
+    lowers = [part.lower(alpha / claims / (2 * total)) for part in parts]
+    if rule == "bound":
+        failing = _holm(parts, lowers, alpha / claims)
+        lowers = [
+            np.where(fails, np.maximum(lower, np.nextafter(part.cells.threshold, 2)), lower)
+            for part, fails, lower in zip(parts, failing, lowers, strict=True)
+        ]
+    else:
+        failing = [part.judged & (part.estimate > part.cells.threshold + TIE) for part in parts]
     outcomes = [_outcomes(part, fails, rule) for part, fails in zip(parts, failing, strict=True)]
     excused = _locate(parts, waived)
     comparisons = [
@@ -145,6 +162,14 @@ def _pairs(cells: Cells, alpha: float) -> _Pairs:
     estimate, _, upper = _pair_limits(cells, first, second, alpha)
     rows = np.minimum(cells.n[first], cells.n[second])[:, :, None]
     units = np.minimum(cells.units[first], cells.units[second])[:, :, None]
+    judged = np.broadcast_to(units >= cells.min_units, estimate.shape)
+    within = judged & (upper <= cells.threshold)
+    if cells.successes is not None and within.any():
+        pair, label, measure = np.nonzero(within)
+        sides = [side[pair] for side in (first, second)]
+        x_1, x_2 = (cells.successes[side, label, measure] for side in sides)
+        n_1, n_2 = (cells.n[side, label] for side in sides)
+        upper[within] = confirmed(upper[within], (x_1, x_2), (n_1, n_2), threshold=cells.threshold, alpha=alpha)
     return _Pairs(
         cells=cells,
         rate=cells.limits(alpha)[0],
@@ -152,7 +177,7 @@ def _pairs(cells: Cells, alpha: float) -> _Pairs:
         second=second,
         estimate=estimate,
         upper=upper,
-        judged=np.broadcast_to(units >= cells.min_units, estimate.shape),
+        judged=judged,
         formed=np.broadcast_to(rows > 0, estimate.shape),
     )
 
@@ -164,16 +189,19 @@ def _pair_limits(
     return absolute(*mover(value[first], lower[first], upper[first], value[second], lower[second], upper[second]))
 
 
-def _beyond(part: _Pairs, value: Array) -> NDArray[np.bool_]:
-    return part.judged & (value > part.cells.threshold)
-
-
 def _holm(parts: Sequence[_Pairs], lowers: Sequence[Array], alpha: float) -> list[NDArray[np.bool_]]:
-    """Comparisons shown to be beyond their threshold; `lowers` are the limits of the first step."""
+    """Comparisons shown to be beyond their threshold; `lowers` are the limits of the first step.
+
+    Of those that a later step finds, no more is shown than that they are beyond it (Strassburger & Bretz, Statistics in
+    Medicine 2008): their limit is the threshold.
+    """
     total = sum(part.estimate.size for part in parts)
     rejected = 0
     while True:
-        found = [_beyond(part, lower) for part, lower in zip(parts, lowers, strict=True)]
+        found = [
+            (part.formed if part.cells.unit == ROWS else part.judged) & (lower > part.cells.threshold)
+            for part, lower in zip(parts, lowers, strict=True)
+        ]
         count = sum(int(item.sum()) for item in found)
         if count in {rejected, total}:
             return found
@@ -183,13 +211,13 @@ def _holm(parts: Sequence[_Pairs], lowers: Sequence[Array], alpha: float) -> lis
 
 def _outcomes(part: _Pairs, fails: NDArray[np.bool_], rule: str) -> NDArray[np.int8]:
     """Position in `OUTCOMES` of every comparison's outcome."""
-    within = (part.upper if rule == "bound" else part.estimate) <= part.cells.threshold
+    within = part.upper <= part.cells.threshold if rule == "bound" else part.estimate <= part.cells.threshold + TIE
     return np.where(fails, FAILS, np.where(part.judged & within, PASSES, UNSURE)).astype(np.int8)
 
 
 def _worst_first(part: _Pairs, outcome: NDArray[np.int8]) -> list[tuple[int, int, int]]:
     """Positions of the worst comparisons of one attribute, as many as are listed."""
-    rank = np.where(part.judged, 2 * outcome, 1)
+    rank = np.where(part.judged | (outcome == FAILS), 2 * outcome, 1)
     order = np.lexsort((-part.upper.ravel(), part.formed.ravel(), rank.ravel()))
     keep = order[:LISTED]
     shape = part.estimate.shape
@@ -263,6 +291,8 @@ def _names(parts: Sequence[_Pairs]) -> Iterator[tuple[str, tuple[int, tuple[int,
 
 def _why(cells: Cells, pair: tuple[int, int], label: int, estimate: float, outcome: Outcome) -> tuple[Code, str]:
     """Why a comparison has its outcome, and which rows it lacks, in words."""
+    if outcome is Outcome.FAIL:
+        return Code.BEYOND, ""
     for group in pair:
         if cells.n[group, label] == 0:
             return Code.UNDEFINED_CELL, f"group '{cells.groups[group]}' has no row with this label"
@@ -271,8 +301,6 @@ def _why(cells: Cells, pair: tuple[int, int], label: int, estimate: float, outco
         if units < cells.min_units:
             lacking = f"{units} {cells.unit} with this label, {cells.min_units} are needed"
             return Code.TOO_FEW, f"group '{cells.groups[group]}' has {lacking}"
-    if outcome is Outcome.FAIL:
-        return Code.BEYOND, ""
     if outcome is Outcome.INCONCLUSIVE:
         return Code.TOO_UNCERTAIN if estimate < cells.threshold else Code.ESTIMATE_BEYOND, ""
     return Code.WITHIN, ""

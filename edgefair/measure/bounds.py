@@ -9,7 +9,7 @@ from scipy.special import betaincinv
 Array = NDArray[np.float64]
 
 
-def clopper_pearson(x: ArrayLike, n: ArrayLike, level: float) -> tuple[Array, Array]:
+def clopper_pearson(x: ArrayLike, n: ArrayLike, level: float | Array) -> tuple[Array, Array]:
     """One-sided limits of a binomial rate, each at `level`.
 
     l = BetaInv(level; x, n - x + 1) and u = BetaInv(1 - level; x + 1, n - x); l = 0 at x = 0, u = 1 at x = n. Without
@@ -18,7 +18,7 @@ def clopper_pearson(x: ArrayLike, n: ArrayLike, level: float) -> tuple[Array, Ar
     Args:
         x: successes, any shape; effective numbers need not be whole.
         n: trials, same shape.
-        level: error probability of each limit, 0 < level < 1.
+        level: error probability of each limit, 0 < level < 1; one for all, or their own.
     """
     successes, trials = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(n, dtype=np.float64))
     failures = trials - successes
@@ -29,17 +29,40 @@ def clopper_pearson(x: ArrayLike, n: ArrayLike, level: float) -> tuple[Array, Ar
 
 
 def mover(
-    a: Array, a_lower: Array, a_upper: Array, b: Array, b_lower: Array, b_upper: Array
+    a: Array, a_lower: Array, a_upper: Array, b: Array, b_lower: Array, b_upper: Array, correlation: float | Array = 0.0
 ) -> tuple[Array, Array, Array]:
     """a - b with limits from the limits of its parts: (difference, lower, upper).
 
-    L = d - sqrt((a - l_a)^2 + (u_b - b)^2), U = d + sqrt((u_a - a)^2 + (b - l_b)^2)
-    (MOVER: Donner & Zou, Statistics in Medicine 2002; Zou & Donner 2008).
+    L = d - sqrt((a - l_a)^2 + (u_b - b)^2 - 2 rho (a - l_a) (u_b - b)), U likewise with u_a - a and b - l_b
+    (MOVER: Donner & Zou, Statistics in Medicine 2002; Zou & Donner 2008, eq. 5).
+
+    Args:
+        correlation: rho of the two estimates; 0 where they rest on other rows.
     """
     difference = a - b
-    lower = difference - np.sqrt((a - a_lower) ** 2 + (b_upper - b) ** 2)
-    upper = difference + np.sqrt((a_upper - a) ** 2 + (b - b_lower) ** 2)
-    return difference, lower, upper
+    below, above = (
+        _hypotenuse(a - a_lower, b_upper - b, correlation),
+        _hypotenuse(a_upper - a, b - b_lower, correlation),
+    )
+    return difference, difference - below, difference + above
+
+
+def change(gained: tuple[Array, Array, Array], lost: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    """The share of rows gained minus the share lost, of the same rows, with limits from theirs.
+
+    A row that is gained is not lost: the shares of a multinomial sample have rho = -sqrt(a b / ((1 - a) (1 - b))),
+    which widens the limits where many rows flip.
+
+    Args:
+        gained, lost: (share, lower, upper); the shares add to 1 at most.
+    """
+    a, b = gained[0], lost[0]
+    others = (1 - a) * (1 - b)
+    return mover(*gained, *lost, correlation=-np.sqrt(np.divide(a * b, others, out=np.ones_like(a), where=others > 0)))
+
+
+def _hypotenuse(one: Array, other: Array, correlation: float | Array) -> Array:
+    return np.asarray(np.sqrt(np.maximum(one**2 + other**2 - 2 * correlation * one * other, 0.0)))
 
 
 def absolute(difference: Array, lower: Array, upper: Array) -> tuple[Array, Array, Array]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.measure.bounds import Array, clopper_pearson, mover
+from edgefair.measure.bounds import Array, change, clopper_pearson, mover
 
 SIMULATIONS = 4000
 
@@ -60,7 +60,7 @@ def power_paired(
     loss[-1] = max(0.0, loss[-1, 0] - increase / 2)
     gained = rng.binomial(n, gain, size=(SIMULATIONS, *n.shape))
     lost = rng.binomial(n - gained, loss / (1 - gain))
-    shift = mover(*_rates(gained, n, alpha), *_rates(lost, n, alpha))
+    shift = change(_rates(gained, n, alpha), _rates(lost, n, alpha))
     return float((_largest(*shift) <= threshold).mean())
 
 

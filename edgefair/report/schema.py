@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from edgefair.decision.verdict import VERDICT_SCHEMA, Outcome
+from edgefair.decision.verdict import EARLIER_SCHEMA, VERDICT_SCHEMA, Outcome
 from edgefair.measure.metrics import DIFFERENCES
 from edgefair.probe.bundles.consistency import REPORT_SCHEMA
 from edgefair.probe.bundles.gates import AT_LEAST, AT_MOST, NAMES
@@ -23,7 +23,7 @@ ADDED: dict[str, dict[str, Any]] = {
             "description": "whether the number shall be at least the threshold or at most.",
         },
     },
-    "Verdict": {"schema": {"const": VERDICT_SCHEMA}},
+    "Verdict": {"schema": {"enum": [EARLIER_SCHEMA, VERDICT_SCHEMA]}},
 }
 # Keys that the first reports of this format lack.
 NEW = {"Comparison": {"code"}, "Gate": {"id", "direction"}}

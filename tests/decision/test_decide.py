@@ -164,9 +164,48 @@ def test_cells_below_52_rows_are_too_few_at_a_threshold_of_5_points():
     assert (binding.code, binding.reason) == (Code.TOO_FEW, "group 'g1' has 51 rows with this label, 52 are needed")
 
 
-def test_a_cell_with_too_few_rows_never_fails_however_large_its_difference():
-    verdict = decide(binary((5000, 5000, 500, 5000), (0, 51, 500, 5000)), policy())
-    assert verdict.gate(ABSOLUTE).outcome is INCONCLUSIVE
+def test_a_difference_that_is_shown_needs_no_least_number_of_rows_and_warn_does_not_let_it_through():
+    verdict = decide(binary((5000, 5000, 500, 5000), (0, 51, 500, 5000)), policy(on_inconclusive="warn"))
+    gate = verdict.gate(ABSOLUTE)
+    assert (gate.outcome, gate.binding.code, verdict.exit_code) == (FAIL, Code.BEYOND, 1)
+    assert gate.lower > 0.8
+    few = decide(binary((5000, 5000, 500, 5000), (1, 2, 500, 5000)), policy()).gate(ABSOLUTE)
+    assert (few.outcome, few.binding.code) == (INCONCLUSIVE, Code.TOO_FEW)
+
+
+@pytest.mark.parametrize(("one", "other"), [(80, 75), (75, 80), (95, 90), (60, 55)])
+def test_by_the_point_rule_equality_passes_however_it_is_rounded(one, other):
+    counts = binary((one, 100, 10, 100), (other, 100, 10, 100))
+    gates = decide(counts, policy(rule="point", min_balanced_accuracy=(min(one, other) + 90) / 200)).gates
+    assert {gate.outcome for gate in gates} == {PASS}
+    beyond = binary((one * 1000 + 1, 100_000, 10, 100), (other * 1000, 100_000, 10, 100))
+    assert decide(beyond, policy(rule="point")).gate(ABSOLUTE).outcome is (FAIL if one > other else PASS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables, st.integers(1, 40))
+def test_what_is_shown_to_exceed_the_threshold_has_a_lower_limit_that_does(table, times):
+    verdict = decided(np.asarray(table) * times, max_eo_gap=0.05)
+    for item in (*verdict.failing, *verdict.comparisons):
+        assert (item.outcome is FAIL) == (item.lower is not None and item.lower > item.threshold)
+
+
+def test_holms_later_steps_show_no_limit_within_the_threshold():
+    """The second comparison is found once the first is, at a level at which alone it would not be."""
+    found = 0
+    for lost in range(3500, 3700):
+        verdict = decide(binary((4000, 5000, 500, 5000), (1000, 5000, 500, 5000), (lost, 5000, 500, 5000)), policy(3))
+        late = [item for item in verdict.failing if item.lower == np.nextafter(item.threshold, 2)]
+        found += len(late)
+    assert found
+
+
+def test_gates_and_targets_share_the_error_of_a_fail_and_not_that_of_a_pass():
+    counts = binary((4000, 5000, 500, 5000), (3650, 5000, 500, 5000))
+    alone = decide(counts, policy()).gate(ABSOLUTE)
+    more = decide(counts, policy(metrics={"accuracy_difference": 0.5}), targets=3).gate(ABSOLUTE)
+    assert more.lower < alone.lower
+    assert more.upper == alone.upper
 
 
 def test_equality_passes():

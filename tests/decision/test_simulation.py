@@ -10,7 +10,7 @@ from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.verdict import Outcome
 from edgefair.measure.planning import power_absolute
-from edgefair.probe.bundles.gates import ABSOLUTE, PAIRED
+from edgefair.probe.bundles.gates import ABSOLUTE, ACCURACY_DROP, PAIRED
 from tests.decision.helpers_decision import counts_of, paired_of, policy
 
 RATES = np.array([0.1, 0.8])
@@ -112,6 +112,26 @@ def test_at_the_threshold_the_paired_gate_passes_with_at_most_alpha(rows, repeat
 
 
 @pytest.mark.parametrize("repeats", SIZES)
+@pytest.mark.parametrize("flipped", [0.2, 0.8])
+def test_however_many_rows_flip_a_change_at_the_threshold_passes_with_at_most_alpha(flipped, repeats):
+    rng = np.random.default_rng(8)
+    n, rules = 1500, policy(max_eo_gap=1, max_eo_increase=0.05, max_accuracy_drop=0.025, min_balanced_accuracy=0)
+    passed = []
+    for _ in range(repeats):
+        table = []
+        for loss in (0.05, 0.0):
+            kept = (1 - flipped) / 2
+            flips = [kept, (flipped - loss) / 2, (flipped + loss) / 2, kept]
+            table.append([np.array([[1, 0], [0, 0]]), rng.multinomial(n, flips).reshape(2, 2)])
+        paired = paired_of(table)
+        verdict = decide(
+            Evidence(counts=paired.candidate, paired=paired), rules.model_copy(update={"min_cell_rows": 1})
+        )
+        passed.append([verdict.gate(gate).outcome is Outcome.PASS for gate in (PAIRED, ACCURACY_DROP)])
+    assert (np.mean(passed, axis=0) <= 0.05 + error(0.05, repeats)).all()
+
+
+@pytest.mark.parametrize("repeats", SIZES)
 def test_the_interval_of_each_comparison_covers_the_true_difference(repeats):
     covered = []
     for table in audits(np.full((2, 2), 800), 0.03, repeats, seed=6):
@@ -132,3 +152,42 @@ def test_the_power_of_the_gate_is_what_the_plan_promises(groups, repeats):
     ]
     promised = power_absolute(n, RATES, gap=0.0, threshold=0.05, alpha=0.05, seed=0)
     assert np.mean(passed) == pytest.approx(promised, abs=0.05 + (error(promised, repeats) if repeats < 1000 else 0))
+
+
+@pytest.mark.parametrize("repeats", SIZES)
+def test_a_release_that_is_at_all_its_thresholds_fails_with_at_most_alpha(repeats):
+    """Twelve gates, each at its threshold; the audit found 0.125 where each had an error of its own."""
+    n, edge = 2000, 1e-9
+    precision = [tpr / (tpr + fpr) for tpr, fpr in ((0.80, 0.15), (0.75, 0.10))]
+    rules = policy(
+        max_eo_gap=0.05 + edge,
+        min_balanced_accuracy=0.825 - edge,
+        min_group_accuracy=0.825 - edge,
+        max_eo_increase=0.02 + edge,
+        max_accuracy_drop=0.005 + edge,
+        max_group_accuracy_drop=0.01 + edge,
+        max_excess_loss=0.005 + edge,
+        metrics={
+            "equal_opportunity_difference": 0.05 + edge,
+            "false_positive_rate_difference": 0.05 + edge,
+            "demographic_parity_difference": 0.05 + edge,
+            "predictive_parity_difference": abs(precision[0] - precision[1]) + edge,
+            "accuracy_difference": edge,
+        },
+    )
+    rng = np.random.default_rng(9)
+    failed, passed = [], []
+    for _ in range(repeats):
+        table = [
+            [
+                rng.multinomial(n, [1 - fpr, 0, 0, fpr]).reshape(2, 2),
+                rng.multinomial(n, [1 - tpr - lost, 0, lost, tpr]).reshape(2, 2),
+            ]
+            for tpr, fpr, lost in ((0.80, 0.15, 0.0), (0.75, 0.10, 0.02))
+        ]
+        paired = paired_of(table)
+        outcome = decide(Evidence(counts=paired.candidate, paired=paired), rules).outcome
+        failed.append(outcome is Outcome.FAIL)
+        passed.append(outcome is Outcome.PASS)
+    assert np.mean(failed) <= 0.05 + error(0.05, repeats)
+    assert np.mean(passed) <= 0.05

@@ -1,5 +1,6 @@
 """What edgefair 0.1.0 wrote before gates had ids is read, and what cannot be read is refused with what to do."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.redecision import check_decision
 from edgefair.decision.evidence import Evidence
+from edgefair.errors import ModelError
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.gates import NAMES, gate_id
 from edgefair.probe.bundles.runtime import BundleError, load
@@ -56,6 +58,21 @@ def test_its_report_fits_the_schema_and_its_verdict_can_be_taken_again():
     """With a waiver, an intersection, and every kind of gate."""
     jsonschema.validate(REPORT, report_schema())
     check_decision(REPORT, today=today())
+
+
+def test_an_earlier_verdict_that_todays_rules_do_not_give_is_refused_with_what_to_do():
+    report = copy.deepcopy(REPORT)
+    report["targets"][0]["verdict"]["outcome"] = "INCONCLUSIVE"
+    with pytest.raises(ModelError, match=r"(?s)INCONCLUSIVE by earlier rules and PASS by today's.*export it again"):
+        check_decision(report, today=today())
+
+
+def test_limits_of_an_earlier_verdict_lie_within_todays_and_hold_the_estimate():
+    for key, shift in (("lower", -0.2), ("upper", 0.2), ("lower", 0.2)):
+        report = copy.deepcopy(REPORT)
+        report["targets"][0]["verdict"]["gates"][0][key] += shift
+        with pytest.raises(ModelError, match="contradicts itself"):
+            check_decision(report, today=today())
 
 
 def test_its_config_is_read_with_its_waiver_and_judges_as_it_did(project):

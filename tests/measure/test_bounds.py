@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from edgefair.measure.bounds import clopper_pearson, mover
+from edgefair.measure.bounds import change, clopper_pearson, mover
 
 level = st.floats(0.001, 0.2)
 sample = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -61,12 +61,28 @@ def test_swapping_the_groups_mirrors_the_limits(a, b, alpha):
 
 
 @given(st.integers(1, 2000), st.data(), level)
-def test_a_paired_shift_holds_the_change_of_the_rate(n, data, alpha):
+def test_a_paired_shift_holds_the_change_of_the_rate_and_is_wider_than_of_independent_rows(n, data, alpha):
     gained = data.draw(st.integers(0, n))
     lost = data.draw(st.integers(0, n - gained))
-    shift, lower, upper = difference_of((gained, n), (lost, n), alpha)
+    shift, lower, upper = change(rate(gained, n, alpha), rate(lost, n, alpha))
     assert shift == pytest.approx((gained - lost) / n)
-    assert lower <= shift <= upper
+    assert -1 - 1e-12 <= lower <= shift <= upper <= 1 + 1e-12
+    _, lower_alone, upper_alone = difference_of((gained, n), (lost, n), alpha)
+    assert lower <= lower_alone + 1e-12
+    assert upper >= upper_alone - 1e-12
+
+
+@pytest.mark.parametrize("flipped", [0.02, 0.2, 0.4, 0.8])
+def test_by_enumeration_a_loss_at_the_threshold_is_missed_by_about_alpha_however_many_rows_flip(flipped):
+    """All pairs (gained, lost) of 400 rows of which a share flips, one way more often by 0.05."""
+    n, loss = 400, min(0.05, flipped)
+    down, up = (flipped + loss) / 2, (flipped - loss) / 2
+    lost, gained = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
+    possible = lost + gained <= n
+    lost, gained = lost[possible], gained[possible]
+    probability = stats.multinomial.pmf(np.stack([lost, gained, n - lost - gained], axis=1), n, [down, up, 1 - flipped])
+    upper = change(rate(lost, n, 0.05), rate(gained, n, 0.05))[2]
+    assert probability[upper < loss - 1e-12].sum() <= 0.052
 
 
 def test_mover_is_its_equation():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
-from edgefair.decision.verdict import Gate, Outcome
+from edgefair.decision.verdict import TIE, Gate, Outcome
 
 NO_REFERENCE = (
     "no reference model was measured on the same rows: pass the model before compression with `edgefair verify "
@@ -19,7 +19,7 @@ UNCHANGED = "nothing was compressed: the model before compression is this same f
 def judge_bounds(policy: Policy, estimate: float, lower: float, upper: float, threshold: float) -> Outcome:
     """A number that must be at most `threshold`: by its limits, or by itself under the point rule."""
     if policy.rule == "point":
-        return Outcome.PASS if estimate <= threshold else Outcome.FAIL
+        return Outcome.PASS if estimate <= threshold + TIE else Outcome.FAIL
     if upper <= threshold:
         return Outcome.PASS
     return Outcome.FAIL if lower > threshold else Outcome.INCONCLUSIVE

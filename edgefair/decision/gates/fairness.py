@@ -11,28 +11,28 @@ from edgefair.decision.verdict import Comparison, Gate, Outcome
 from edgefair.probe.bundles.gates import PAIRED
 
 
-def absolute(evidence: Evidence, policy: Policy) -> FamilyResult:
+def absolute(evidence: Evidence, policy: Policy, claims: int = 1) -> FamilyResult:
     """Every pair of groups of every declared attribute; comparisons that a waiver names do not count."""
     cells = [rate_cells(evidence.counts, policy, name, evidence.design) for name in policy.attributes]
     waived = frozenset(item.wanted for item in policy.waivers)
-    return judge(cells, alpha=policy.alpha, rule=policy.rule, waived=waived)
+    return judge(cells, alpha=policy.alpha, rule=policy.rule, claims=claims, waived=waived)
 
 
-def paired(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
+def paired(evidence: Evidence, policy: Policy, threshold: float, claims: int = 1) -> Gate:
     """Growth of the differences by compression, on the same rows."""
     if evidence.paired is None:
         return without_pairs(evidence, PAIRED, "rate", threshold)
     cells = [shift_cells(evidence.paired, policy, name, threshold, evidence.design) for name in policy.attributes]
-    return family_gate(PAIRED, judge(cells, alpha=policy.alpha, rule=policy.rule), threshold)
+    return family_gate(PAIRED, judge(cells, alpha=policy.alpha, rule=policy.rule, claims=claims), threshold)
 
 
-def metric(evidence: Evidence, policy: Policy, name: str) -> Gate:
+def metric(evidence: Evidence, policy: Policy, name: str, claims: int = 1) -> Gate:
     """Another group difference that the policy limits, for the attributes that have a threshold of it."""
     thresholds = policy.metric_thresholds(name)
     cells = [
         metric_cells(evidence.counts, policy, attribute, name, threshold) for attribute, threshold in thresholds.items()
     ]
-    result = judge(cells, alpha=policy.alpha, rule=policy.rule)
+    result = judge(cells, alpha=policy.alpha, rule=policy.rule, claims=claims)
     return family_gate(name, result, result.binding.threshold)
 
 

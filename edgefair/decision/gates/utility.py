@@ -11,8 +11,8 @@ from edgefair.decision.cells import declared_table, limits_of
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import judge_bounds, without_pairs
 from edgefair.decision.policy import Policy
-from edgefair.decision.verdict import Gate, Outcome
-from edgefair.measure.bounds import Array, mover
+from edgefair.decision.verdict import TIE, Gate, Outcome
+from edgefair.measure.bounds import Array, change, mover
 from edgefair.measure.clusters import Effective
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import one_sided
@@ -53,7 +53,7 @@ def collapse(counts: GroupCounts) -> Gate:
     )
 
 
-def balanced_accuracy_floor(evidence: Evidence, policy: Policy) -> Gate:
+def balanced_accuracy_floor(evidence: Evidence, policy: Policy, claims: int = 1) -> Gate:
     """Balanced accuracy (mean recall over the labels) of the worst group, of every declared attribute.
 
     Its limits add the limits of the recalls by MOVER. Without a floor in the policy it must be better than chance.
@@ -78,22 +78,22 @@ def balanced_accuracy_floor(evidence: Evidence, policy: Policy) -> Gate:
         return value, value - below, value + above
 
     floor = policy.min_balanced_accuracy
-    least = np.nextafter(1.0 / classes, 1.0) if floor is None else floor
+    least = 1.0 / classes + 2 * TIE if floor is None else floor
     wanted = "required: better than chance" if floor is None else f"required: at least {floor:g}"
-    return _worst_group(FLOOR, "balanced accuracy", policy, limits, (n > 0).all(axis=1), float(least), wanted)
+    return _worst_group(FLOOR, "balanced accuracy", policy, limits, (n > 0).all(axis=1), float(least), wanted, claims)
 
 
-def accuracy_floor(evidence: Evidence, policy: Policy, floor: float) -> Gate:
+def accuracy_floor(evidence: Evidence, policy: Policy, floor: float, claims: int = 1) -> Gate:
     """Accuracy of the worst group."""
     table = np.concatenate([declared_table(evidence.counts, policy, name) for name in policy.attributes])
     hits, n = np.trace(table, axis1=1, axis2=2), table.sum(axis=(1, 2))
     wanted = f"required: at least {floor:g}"
     return _worst_group(
-        GROUP_ACCURACY, "accuracy", policy, lambda level: limits_of(hits, n, level), n > 0, floor, wanted
+        GROUP_ACCURACY, "accuracy", policy, lambda level: limits_of(hits, n, level), n > 0, floor, wanted, claims
     )
 
 
-def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
+def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, claims: int = 1) -> Gate:
     """Accuracy of the reference minus that of the candidate on the same rows, with paired limits."""
     if evidence.paired is None:
         return without_pairs(evidence, ACCURACY_DROP, "accuracy", threshold)
@@ -103,11 +103,11 @@ def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     def limits(level: float) -> tuple[float, float, float]:
         gain = limits_of(corrected, n, level, design.mended if design else None)
         loss = limits_of(broken, n, level, design.spoiled if design else None)
-        value, lower, upper = mover(*loss, *gain)
+        value, lower, upper = change(loss, gain)
         return float(value[0]), float(lower[0]), float(upper[0])
 
     estimate, _, upper = limits(policy.alpha)
-    lower = limits(policy.alpha / 2)[1]
+    lower = limits(policy.alpha / claims)[1]
     return Gate(
         id=ACCURACY_DROP,
         outcome=judge_bounds(policy, estimate, lower, upper, threshold),
@@ -120,7 +120,7 @@ def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     )
 
 
-def group_accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
+def group_accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, claims: int = 1) -> Gate:
     """Loss of accuracy by compression of the group that loses most."""
     if evidence.paired is None:
         return without_pairs(evidence, GROUP_DROP, "accuracy", threshold)
@@ -128,11 +128,18 @@ def group_accuracy_drop(evidence: Evidence, policy: Policy, threshold: float) ->
     corrected, broken, n = _flips(table)
     wanted = f"required: at most {threshold:g}"
     return _worst_group(
-        GROUP_DROP, "accuracy", policy, lambda level: _loss(corrected, broken, n, level), n > 0, threshold, wanted
+        GROUP_DROP,
+        "accuracy",
+        policy,
+        lambda level: _loss(corrected, broken, n, level),
+        n > 0,
+        threshold,
+        wanted,
+        claims,
     )
 
 
-def excess_loss(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
+def excess_loss(evidence: Evidence, policy: Policy, threshold: float, claims: int = 1) -> Gate:
     """psi_g: loss of accuracy of a group beyond the average loss (Hashemizadeh et al., ICLR 2024, eq. 3).
 
     psi_g = loss_g - loss = (1 - n_g / n) (loss_g - loss of all others): two independent samples, so MOVER applies.
@@ -153,7 +160,7 @@ def excess_loss(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
 
     wanted = f"required: at most {threshold:g}"
     filled = (n > 0) & (n_rest > 0)
-    return _worst_group(EXCESS_LOSS, "accuracy", policy, limits, filled, threshold, wanted)
+    return _worst_group(EXCESS_LOSS, "accuracy", policy, limits, filled, threshold, wanted, claims)
 
 
 def _flips(table: Counts) -> tuple[Counts, Counts, Counts]:
@@ -163,7 +170,7 @@ def _flips(table: Counts) -> tuple[Counts, Counts, Counts]:
 
 
 def _loss(corrected: Counts, broken: Counts, n: Counts, level: float) -> tuple[Array, Array, Array]:
-    return mover(*limits_of(broken, n, level), *limits_of(corrected, n, level))
+    return change(limits_of(broken, n, level), limits_of(corrected, n, level))
 
 
 def _worst_group(
@@ -174,20 +181,22 @@ def _worst_group(
     filled: NDArray[np.bool_],
     threshold: float,
     wanted: str,
+    claims: int,
 ) -> Gate:
     """Judge a number of every group: by the gate's direction at most the threshold, or at least it.
 
-    PASS claims that all groups hold it, with limits at alpha; FAIL that one does not, at alpha / groups.
+    PASS claims that all groups hold it, with limits at alpha; FAIL that one does not, at alpha / (claims groups).
     """
     sign = -1 if direction_of(gate) == AT_LEAST else 1
     groups = [(attribute, group) for attribute in policy.attributes for group in policy.group_names(attribute)]
     value, *bounds = limits(policy.alpha)
-    corrected = limits(policy.alpha / len(groups))[1:]
+    corrected = limits(policy.alpha / claims / len(groups))[1:]
     far, near = (bounds[1], corrected[0]) if sign > 0 else (bounds[0], corrected[1])
     if policy.rule == "point":
         far = near = value
-    passed = filled & (sign * far <= sign * threshold)
-    failed = filled & (sign * near > sign * threshold)
+    tie = TIE if policy.rule == "point" else 0.0
+    passed = filled & (sign * far <= sign * threshold + tie)
+    failed = filled & (sign * near > sign * threshold + tie)
     outcome = Outcome.FAIL if failed.any() else Outcome.PASS if passed.all() else Outcome.INCONCLUSIVE
     rank = np.where(failed, 0, np.where(~filled, 1, np.where(~passed, 2, 3)))
     worst = int(np.lexsort((-sign * far, rank))[0])

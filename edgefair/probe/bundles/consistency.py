@@ -164,10 +164,12 @@ def _check_gate(known: str, gate: Mapping[str, Any], rule: str) -> None:
         _equal(f"the outcome of '{gate['name']}'", gate["outcome"], binding["outcome"])
     sign = -1.0 if direction_of(known) == AT_LEAST else 1.0
     near, far = (judged["lower"], judged["upper"]) if sign > 0 else (judged["upper"], judged["lower"])
+    tie = 0.0
     if rule == "point" or known in EXACT:
         near = far = judged["estimate"]
+        tie = TOLERANCE
     if gate["outcome"] == PASS:
-        if far is None or not sign * _number(far) <= sign * _number(judged["threshold"]):
+        if far is None or not sign * _number(far) <= sign * _number(judged["threshold"]) + tie:
             raise ContradictionError(f"'{gate['name']}' is PASS, with {far} at a threshold of {judged['threshold']}")
     elif near is not None and not lacks_rows and sign * _number(near) > sign * _number(judged["threshold"]):
         raise ContradictionError(f"'{gate['name']}' is {gate['outcome']}, with {near} beyond {judged['threshold']}")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.decision.cells import compared, declared_table, limits_of, measures, shift_cells
-from edgefair.decision.family import Cells, FamilyResult, judge
+from edgefair.decision.family import ROWS, Cells, FamilyResult, judge
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Comparison, Outcome
 from edgefair.errors import DataError
@@ -147,13 +147,14 @@ def _independent_cells(one: GroupCounts, other: GroupCounts, policy: Policy, nam
         groups=policy.group_names(name),
         measures=tuple(tuple(f"change of {item}" for item in label) for label in measures(one.classes)),
         n=fewest,
+        successes=None,
         limits=lambda level: mover(
             *limits_of(x[1], n[1][:, :, None], level), *limits_of(x[0], n[0][:, :, None], level)
         ),
         variance=sum(rate * (1 - rate) for rate in smoothed),
         threshold=threshold,
         units=fewest,
-        unit="rows",
+        unit=ROWS,
         min_units=policy.cell_rows(threshold),
     )
 

@@ -143,7 +143,7 @@ def judge_record(config: Config, path: str | Path, *, progress: Progress = silen
 
 def _judge(config: Config, record: Record, *, command: str, progress: Progress) -> Report:
     progress.stage(_judging(config))
-    results = tuple(_result(config, record.rows, target) for target in record.targets)
+    results = tuple(_result(config, record.rows, target, len(record.targets)) for target in record.targets)
     files = record.targets[0].model, record.targets[0].reference
     outcome = worst(item.verdict.outcome for item in results)
     created = now()
@@ -182,7 +182,7 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
     )
 
 
-def _result(config: Config, rows: RecordedRows, target: TargetRecord) -> TargetResult:
+def _result(config: Config, rows: RecordedRows, target: TargetRecord, targets: int) -> TargetResult:
     started = time.perf_counter()
     policy = config.policy
     latency, reference_latency, faster = latencies(target.times, level=policy.alpha, seed=config.seed)
@@ -196,7 +196,7 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord) -> TargetR
         not_timed=target.not_judged,
         own_reference=target.own_reference,
     )
-    verdict = decide(evidence, policy, budget=target.budgets, today=today())
+    verdict = decide(evidence, policy, budget=target.budgets, today=today(), targets=targets)
     return TargetResult(
         target=target.target,
         device=target.device,

@@ -1,0 +1,253 @@
+"""Is a difference of two binomial rates shown to be small, with an error that is known and not nearly known?
+
+MOVER's limits miss at about alpha. Here the probability of the miss is computed for the two numbers of rows at hand, at
+its largest over the rates that the rows leave possible: the exact unconditional test (Chan & Zhang, Biometrics 1999),
+with MOVER's limit in place of Farrington & Manning's score (Statistics in Medicine 1990) as the order of the tables.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betainc, betaincinv, gammaln, ndtr, ndtri, xlog1py, xlogy
+
+from edgefair.measure.bounds import Array, clopper_pearson
+
+Whole = NDArray[np.int64]
+# Share of alpha that is spent on leaving out the rates that the rows all but exclude.
+SPENT = 1e-3
+# Distances of the rates at which the miss is computed, in standard errors: the finer where the coarser does not tell.
+STEPS = (1.2, 0.2)
+# Rows of the smaller cell above which the sums are long, and the staircase, by then 5 % wider, decides.
+MOST_ROWS = 50_000
+# Corners of the staircase, and how far it goes beyond the limit at alpha, in normal scores.
+CORNERS, REACH = 40, 1.8
+# Levels below that are not told apart.
+LEAST_LEVEL = 1e-15
+# Halvings in the search for an upper limit that the threshold does not hold.
+HALVINGS = 6
+# Between limits that were computed in two orders.
+ROUNDING = 1e-12
+
+
+@lru_cache(maxsize=1 << 16)
+def error_of_pass(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alpha: float) -> float:
+    """p-value of "p_1 - p_2 is at least the threshold": the probability of a table that speaks against it as much.
+
+    P(p-value <= alpha) <= alpha at all rates. With C the rates that Clopper-Pearson limits leave possible, it is
+    SPENT alpha + sup over C of P(as much) (Berger & Boos, JASA 1994). Tables are ordered by the level at which MOVER's
+    limit comes within the threshold; before all others come those of which the rectangle says so. 1 where MOVER's limit
+    at alpha is not within it.
+
+    Args:
+        x_1, n_1, x_2, n_2: successes and rows of the two cells, rows positive.
+        threshold: at least 0, below 1.
+        alpha: error probability that the p-value is compared with.
+    """
+    if n_1 > n_2:  # p_1 - p_2 = (1 - p_2) - (1 - p_1), and sums are over the smaller cell
+        return error_of_pass(n_2 - x_2, n_2, n_1 - x_1, n_1, threshold, alpha)
+    if _limit(x_1, n_1, x_2, n_2, alpha) > threshold + ROUNDING:
+        return 1.0
+    spent = SPENT * alpha
+    (low_1, high_1), (low_2, high_2) = (_interval(x, n, spent / 4) for x, n in ((x_1, n_1), (x_2, n_2)))
+    low, high = max(low_2, low_1 - threshold, 0.0), min(high_2, high_1 - threshold, 1.0 - threshold)
+    if low > high:
+        return spent
+    start, stop = (_reach(n_1, min(p + threshold, 1.0), spent) for p in (low, high))
+    x = np.arange(start[0], stop[1] + 1)
+    least = _least_passing(x, n_1, n_2, threshold, _level(x_1, n_1, x_2, n_2, threshold, alpha), alpha)
+    found = 1.0
+    for step in STEPS:
+        p_2 = _nodes(n_1, n_2, threshold, low, high, step)
+        miss = float(_passing(x, least, n_1, n_2, np.minimum(p_2 + threshold, 1.0), p_2).max())
+        found = spent + miss * (1 + step**2 / 6)
+        if found <= alpha or miss > alpha:
+            break
+    return found
+
+
+def confirmed(upper: Array, x: tuple[Whole, Whole], n: tuple[Whole, Whole], *, threshold: float, alpha: float) -> Array:
+    """Upper limits of |p_1 - p_2|, raised where MOVER's are within the threshold and the exact test does not agree.
+
+    Where the true difference is beyond the threshold, the limit is within it with probability alpha at most.
+
+    Args:
+        upper: MOVER's limits at alpha, float64 [pairs].
+        x, n: successes and rows of the first and of the second cells, int64 [pairs]; rows positive.
+    """
+    if threshold >= 1 or not len(upper):
+        return upper
+    parts = [np.ascontiguousarray(part, dtype=np.int64).tobytes() for part in (*x, *n)]
+    return np.frombuffer(_confirmed(np.ascontiguousarray(upper).tobytes(), *parts, threshold, alpha))
+
+
+@lru_cache(maxsize=256)
+def _confirmed(upper: bytes, x_1: bytes, x_2: bytes, n_1: bytes, n_2: bytes, threshold: float, alpha: float) -> bytes:
+    found = np.frombuffer(upper).copy()
+    cells = [[np.frombuffer(part, dtype=np.int64) for part in pair] for pair in ((x_1, n_1), (x_2, n_2))]
+    for (xs, ns), (others, of) in (cells, cells[::-1]):
+        doubtful = np.flatnonzero(found <= threshold)
+        many = doubtful[np.minimum(ns, of)[doubtful] > MOST_ROWS]
+        steps = staircase((xs[many], others[many]), (ns[many], of[many]), alpha)
+        found[many] = np.where(steps > threshold, np.maximum(found[many], steps), found[many])
+        few = np.setdiff1d(doubtful, many)
+        surely = rectangle((xs[few], others[few]), (ns[few], of[few]), alpha)
+        for pair in few[surely > threshold]:
+            table = (int(xs[pair]), int(ns[pair]), int(others[pair]), int(of[pair]))
+            if error_of_pass(*table, threshold, alpha) > alpha:
+                found[pair] = max(found[pair], _next_limit(*table, threshold, alpha))
+    return found.tobytes()
+
+
+def _next_limit(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alpha: float) -> float:
+    """The next threshold for p_1 - p_2 that the test finds kept, where this one is not; at most the rectangle's."""
+    fails, shown = threshold, _interval(x_1, n_1, _half(alpha))[1] - _interval(x_2, n_2, _half(alpha))[0]
+    for _ in range(HALVINGS):
+        middle = (fails + shown) / 2
+        if error_of_pass(x_1, n_1, x_2, n_2, middle, alpha) <= alpha:
+            shown = middle
+        else:
+            fails = middle
+    return shown
+
+
+def rectangle(x: tuple[Whole, Whole], n: tuple[Whole, Whole], alpha: float) -> Array:
+    """u_1 - l_2, each at half of what the test leaves of alpha, so one of them misses with no more (Bonferroni).
+
+    Wide, and soon computed.
+    """
+    return np.asarray(clopper_pearson(x[0], n[0], _half(alpha))[1] - clopper_pearson(x[1], n[1], _half(alpha))[0])
+
+
+def _half(alpha: float) -> float:
+    return (1 - SPENT) * alpha / 2
+
+
+def staircase(x: tuple[Whole, Whole], n: tuple[Whole, Whole], alpha: float) -> Array:
+    """The largest of u_1(a_k) - l_2(b_k) over the corners (a_k, b_k) of a staircase: nearly as narrow as MOVER's.
+
+    With q_1 = P(X_1 <= x_1) and q_2 = P(X_2 >= x_2) at the true rates, Clopper-Pearson's u_1 at level a misses iff
+    q_1 < a. The q are independent and no smaller than uniform numbers, so some corner has q_1 >= a_k and q_2 >= b_k
+    with probability 1 - alpha at least, if it has for uniform numbers; and then p_1 - p_2 <= u_1(a_k) - l_2(b_k).
+    """
+    if not len(n[0]):
+        return np.empty(0)
+    first, second = corners(np.sqrt(n[0] / n[1]), alpha)
+    upper = clopper_pearson(x[0][:, None], n[0][:, None], first)[1]
+    lower = clopper_pearson(x[1][:, None], n[1][:, None], second)[0]
+    return np.asarray((upper - lower).max(axis=1))
+
+
+def corners(ratio: Array, alpha: float) -> tuple[Array, Array]:
+    """Levels a_k and b_k of a staircase, each [pairs, corners]: P(some k: Q_1 >= a_k, Q_2 >= b_k) >= 1 - alpha.
+
+    For independent uniform Q. In normal scores the corners are on a straight line at right angles to (cos, sin) with
+    tan = `ratio`, of the standard errors of the second rate and the first, [pairs].
+    """
+    angle = np.arctan(ratio)[:, None]
+    sine, cosine = np.sin(angle), np.cos(angle)
+    least = float(ndtri(1 - alpha))
+    along = np.linspace(-1, 1, CORNERS) * (least + REACH)
+
+    def scores(z: Array) -> tuple[Array, Array]:
+        return cosine * z + sine * along, sine * z - cosine * along
+
+    low, high = np.full_like(sine, least), np.full_like(sine, 2 * least + 2 * REACH)
+    for _ in range(40):
+        middle = (low + high) / 2
+        first, second = scores(middle)
+        covered = (np.diff(ndtr(first), prepend=0.0) * ndtr(second)).sum(axis=1, keepdims=True)
+        low, high = np.where(covered >= 1 - alpha, low, middle), np.where(covered >= 1 - alpha, middle, high)
+    first, second = scores(high)
+    return ndtr(-first), ndtr(-second)
+
+
+def _interval(x: int, n: int, level: float) -> tuple[float, float]:
+    """`clopper_pearson` of one cell."""
+    lower = float(betaincinv(x, n - x + 1, level)) if x else 0.0
+    return lower, float(betaincinv(x + 1, n - x, 1.0 - level)) if x < n else 1.0
+
+
+def _limit(x_1: int, n_1: int, x_2: int, n_2: int, level: float) -> float:
+    """MOVER's upper limit of p_1 - p_2."""
+    rate_1, rate_2 = x_1 / n_1, x_2 / n_2
+    above, below = _interval(x_1, n_1, level)[1] - rate_1, rate_2 - _interval(x_2, n_2, level)[0]
+    return float(rate_1 - rate_2 + np.hypot(above, below))
+
+
+def _level(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alpha: float) -> float:
+    """The least level at which MOVER's limit is within the threshold: the rank of the table among all of its size."""
+    low, high = np.log(LEAST_LEVEL), np.log(alpha)
+    for _ in range(30):
+        middle = (low + high) / 2
+        if _limit(x_1, n_1, x_2, n_2, float(np.exp(middle))) <= threshold + ROUNDING:
+            high = middle
+        else:
+            low = middle
+    return float(np.exp(high))
+
+
+def _nodes(n_1: int, n_2: int, threshold: float, low: float, high: float, step: float) -> Array:
+    """Rates p_2 from low to high, at most `step` standard errors apart by the information of both cells.
+
+    Between two of them, D apart, P(p_2) = E[h] of a table within, with p_1 = p_2 + threshold, is little larger than at
+    one: with the score S, P'' = E[h (S^2 + S')] >= E[h S'], which is about -P I with the information I. So around a
+    maximum P falls by P I D^2 / 8 at most; the caller adds a third more.
+    """
+    if low >= high:
+        return np.array([low])
+    p = low + (high - low) * np.sin(np.linspace(0, np.pi / 2, 401)) ** 2
+    middle = (p[1:] + p[:-1]) / 2
+    other = middle + threshold
+    information = n_1 / (other * (1 - other)) + n_2 / (middle * (1 - middle))
+    steps = np.concatenate([[0.0], np.cumsum(np.sqrt(information) * np.diff(p))]) / step
+    return np.asarray(np.interp(np.linspace(0, steps[-1], int(steps[-1]) + 2), steps, p))
+
+
+def _reach(n: int, p: float, negligible: float) -> tuple[int, int]:
+    """Numbers of successes between which nearly all of a binomial distribution is."""
+    half = float(ndtri(1 - negligible)) * np.sqrt(n * p * (1 - p)) + 3
+    return max(int(n * p - half), 0), min(int(n * p + half) + 1, n)
+
+
+def _passing(x: Whole, least: Whole, n_1: int, n_2: int, p_1: Array, p_2: Array) -> Array:
+    """P(X_2 >= least(X_1)) at each of the rates: [rates]. Where X_1 is not among `x`, it counts as that.
+
+    `least` grows with x_1 (MOVER's limit and the rectangle's grow with x_1 and fall with x_2: their derivatives have
+    one sign), so this falls with p_1 and grows with p_2, and among all rates that differ by the threshold or more it is
+    largest where they differ by just that (Barnard's convexity).
+    """
+    p_1, p_2 = p_1[:, None], p_2[:, None]
+    log_ways = gammaln(n_1 + 1) - gammaln(x + 1) - gammaln(n_1 - x + 1)
+    share = np.exp(log_ways + xlogy(x, p_1) + xlog1py(n_1 - x, -p_1))
+    inside = 1 - _at_least(x[:1], n_1, p_1) + _at_least(x[-1:] + 1, n_1, p_1)
+    return np.asarray((share * _at_least(least, n_2, p_2)).sum(axis=1) + inside[:, 0])
+
+
+def _at_least(x: Whole, n: int, p: Array) -> Array:
+    """P(X >= x) of a binomial number, 0 <= x <= n + 1."""
+    inner = np.clip(x, 1, n)
+    return np.where(x <= 0, 1.0, np.where(x > n, 0.0, betainc(inner, n - inner + 1, p)))
+
+
+def _least_passing(x_1: Whole, n_1: int, n_2: int, threshold: float, level: float, alpha: float) -> Whole:
+    """For every x_1 the least x_2 that passes: MOVER's limit at `level`, or the rectangle, is within the threshold.
+
+    n_2 + 1 where none does. A limit l_2 is at least v iff P(X_2 >= x_2) at v is at most its level.
+    """
+    above = clopper_pearson(x_1, n_1, level)[1] - x_1 / n_1
+    wide = clopper_pearson(x_1, n_1, _half(alpha))[1] - threshold - ROUNDING
+    low, high = np.zeros_like(x_1), np.full_like(x_1, n_2 + 1)
+    while (low < high).any():
+        middle = (low + high) // 2
+        x_2 = np.minimum(middle, n_2)
+        room = threshold + ROUNDING - x_1 / n_1 + x_2 / n_2
+        narrow = x_2 / n_2 - np.sqrt(np.maximum(room**2 - above**2, 0.0))
+        within = (narrow <= 0) | (_at_least(x_2, n_2, np.clip(narrow, 0, 1)) <= level)
+        within &= room >= above
+        within |= (wide <= 0) | (wide < 1) & (_at_least(x_2, n_2, np.clip(wide, 0, 1)) <= _half(alpha))
+        within &= middle <= n_2
+        low, high = np.where(within | (low >= high), low, middle + 1), np.where(within, middle, high)
+    return low
