@@ -29,6 +29,11 @@ class LatencyRules(BaseModel):
     min_queries: int = Field(1024, ge=1, description="Least number of queries per model.")
     min_seconds: float = Field(1.0, ge=0, description="Least duration per model.")
     max_seconds: float = Field(60.0, gt=0, description="Longest duration per model, even if queries are lacking.")
+    min_effective_queries: int = Field(
+        64,
+        ge=0,
+        description="Independent queries that those of a model must be worth before it ends; a p90 is judged from 64.",
+    )
 
     @property
     def rule(self) -> dict[str, Any]:

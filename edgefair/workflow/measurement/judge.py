@@ -185,7 +185,7 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
 def _result(config: Config, rows: RecordedRows, target: TargetRecord) -> TargetResult:
     started = time.perf_counter()
     policy = config.policy
-    latency, reference_latency, faster = latencies(target.times, level=policy.alpha, seed=config.seed)
+    latency, reference_latency, faster = latencies(target.times, level=policy.alpha)
     evidence = evidence_of(
         policy,
         rows,
