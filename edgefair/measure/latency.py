@@ -96,10 +96,11 @@ def summarize(nanoseconds: NDArray[np.int64], *, level: float) -> LatencySummary
 
 
 def speed_up(reference: NDArray[np.int64], candidate: NDArray[np.int64], *, level: float) -> SpeedUp:
-    """Median of the reference's times over that of the candidate's, with an interval at 1 - level from batch means.
+    """Median of the reference's times over that of the candidate's in 20 consecutive batches, their geometric mean.
 
-    log ratio +- t_{b-1, 1-level/2} s, s^2 the variance of the mean of the log ratios of b = 20 consecutive batches
-    (`mean_variance`). The two were interleaved, so batch i of one was taken together with batch i of the other.
+    Its interval at 1 - level is exp(mean log ratio +- t_{b-1, 1-level/2} s), s^2 the variance of the mean of the log
+    ratios of the b batches (`mean_variance`). The two were interleaved, so batch i of one was taken together with
+    batch i of the other.
 
     Raises:
         ValueError: fewer rounds than batches.
@@ -107,10 +108,10 @@ def speed_up(reference: NDArray[np.int64], candidate: NDArray[np.int64], *, leve
     rounds = min(len(reference), len(candidate))
     if rounds < BATCHES:
         raise ValueError(f"{rounds} rounds make no {BATCHES} batches")
-    before, after = reference[:rounds], candidate[:rounds]
-    parts = np.log(np.median(batched(before), axis=1) / np.median(batched(after), axis=1))
+    before, after = (np.median(batched(times[:rounds]), axis=1) for times in (reference, candidate))
+    parts = np.log(before / after)
     reach = float(np.exp(stdtrit(BATCHES - 1, 1 - level / 2) * np.sqrt(mean_variance(parts))))
-    ratio = float(np.median(before) / np.median(after))
+    ratio = float(np.exp(parts.mean()))
     return SpeedUp(ratio, ratio / reach, ratio * reach)
 
 

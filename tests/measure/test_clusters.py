@@ -12,7 +12,7 @@ from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.bounds import clopper_pearson
 from edgefair.measure.clusters import votes
 from edgefair.measure.counts import GroupCounts
-from edgefair.measure.design import Design, Effective
+from edgefair.measure.design import Effective
 from edgefair.probe.bundles.gates import ABSOLUTE
 from edgefair.workflow.measurement.design import design_of
 

@@ -49,12 +49,13 @@ def measure(
             break
     samples: Dict[str, List[int]] = {name: [] for name in models}
     calls = [(samples[name].append, model.session.run, list(outputs[name])) for name, model in models.items()]
+    orders = (calls, calls[::-1])
     started = clock()
     done, next_look = 0, 0.0
     while True:
         passes, index = divmod(done, pool)
         row = rows[index]
-        for append, run, names in calls[::-1] if (passes + index) % 2 else calls:
+        for append, run, names in orders[(passes + index) % 2]:
             begin = clock()
             run(names, row)
             append(clock() - begin)
