@@ -53,8 +53,8 @@ class LatencySummary:
         return abs(self.drift) > DRIFT
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
+        """Plain JSON types; what was not told is absent."""
+        return {key: value for key, value in asdict(self).items() if key != "effective_queries" or value is not None}
 
 
 @dataclass(frozen=True)
