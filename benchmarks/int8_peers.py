@@ -92,7 +92,7 @@ def measured(case: Case, files: dict[str, Path], seconds: float) -> Result:
     with ThreadPoolExecutor(2) as pool:
         quality = dict(zip(models, pool.map(lambda model: judge(model, rows), models.values()), strict=True))
     times = race(models, rows, seconds=seconds, most_seconds=4 * seconds)
-    compared = {name: speed_up(times[FP32].warm, item.warm, level=LEVEL, seed=0) for name, item in times.items()}
+    compared = {name: speed_up(times[FP32].warm, item.warm, level=LEVEL) for name, item in times.items()}
     for name, model in models.items():
         latency = summarize(times[name].warm, level=LEVEL)
         cold = float(np.median(times[name].cold)) / 1e6
@@ -108,7 +108,7 @@ def measured(case: Case, files: dict[str, Path], seconds: float) -> Result:
         )
     peers = [name for name in models if name not in {FP32, OURS}]
     best = max(peers, key=lambda name: compared[name].ratio, default=None)
-    over = None if best is None else (best, speed_up(times[best].warm, times[OURS].warm, level=LEVEL, seed=0))
+    over = None if best is None else (best, speed_up(times[best].warm, times[OURS].warm, level=LEVEL))
     right = {name: int((quality[name].decision == rows.label).sum()) for name in (FP32, OURS)}
     points = 100 * (right[OURS] - right[FP32]) / len(rows)
     return Result(case.name.replace(" ", "_"), points, compared[OURS], over)

@@ -269,11 +269,11 @@ def printed(case: Case, lines: Mapping[str, Line], dense: Path, rows: Rows, seco
     """Time the files of a case beside each other and print its rows; median of the recipe's over that of each."""
     models = {FP32: open_model(dense), **{name: open_model(line.path) for name, line in lines.items()}}
     times = {name: found.warm for name, found in race(models, rows, seconds=seconds, most_seconds=3 * seconds).items()}
-    kept = {name: speed_up(times[RECIPE], times[name], level=LEVEL, seed=0).ratio for name in lines}
+    kept = {name: speed_up(times[RECIPE], times[name], level=LEVEL).ratio for name in lines}
     for name, line in lines.items():
         gates = {gate.id: gate for gate in line.report.targets[0].verdict.gates}
         gap, growth = gates[ABSOLUTE], gates[PAIRED]
-        faster = speed_up(times[FP32], times[name], level=LEVEL, seed=0)
+        faster = speed_up(times[FP32], times[name], level=LEVEL)
         print(
             f"| {case.name} | {name} | {line.report.outcome} | {gap.estimate:.3f} | {growth.estimate:.3f} "
             f"({growth.lower:.3f} to {growth.upper:.3f}) | {summarize(times[name], level=LEVEL).p50_ms:.3f} | "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,14 @@ from edgefair.decision.policy import Policy
 from edgefair.errors import PolicyError, did_you_mean
 from edgefair.joint import group_name, join
 from edgefair.measure.bounds import Array, change, clopper_pearson
-from edgefair.measure.clusters import Design, Effective
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.design import Design, Effective
 from edgefair.measure.metrics import DIFFERENCES, RATES
 from edgefair.measure.paired import PairedCounts
 
 Counts = NDArray[np.int64]
+# What the units of a cell are where rows belong to subjects.
+UNITS = {"people": "subjects", "rows": "subjects of equal weight"}
 
 
 def declared_table(counts: GroupCounts | PairedCounts, policy: Policy, name: str) -> Counts:
@@ -45,10 +48,9 @@ def declared_table(counts: GroupCounts | PairedCounts, policy: Policy, name: str
 
 def limits_of(x: Counts, n: Counts, level: float, effective: Effective | None = None) -> tuple[Array, Array, Array]:
     """x / n with Clopper-Pearson limits, of effective numbers where rows belong to subjects; 0 to 1 without rows."""
-    rows = np.broadcast_to(n, x.shape)
-    scale = 1.0 if effective is None else effective.scale(level)
-    lower, upper = clopper_pearson(x * scale, rows * scale, level)
-    return x / np.maximum(rows, 1), lower, upper
+    if effective is not None:
+        return effective.limits(x, n, level)
+    return x / np.maximum(n, 1), *clopper_pearson(x, n, level)
 
 
 def rate_cells(counts: GroupCounts, policy: Policy, name: str, design: Design | None) -> Cells:
@@ -56,8 +58,7 @@ def rate_cells(counts: GroupCounts, policy: Policy, name: str, design: Design | 
     table = declared_table(counts, policy, name)
     decisions = compared(counts.classes)
     x, n = table[:, :, decisions], table.sum(axis=2)
-    smoothed = (x + 1.0) / (n + 2.0)[:, :, None]
-    effective = pick(design.rates[name], decisions) if design else None
+    effective = _pick(design.rates[name], decisions) if design else None
     return _cells(
         policy,
         name,
@@ -65,27 +66,29 @@ def rate_cells(counts: GroupCounts, policy: Policy, name: str, design: Design | 
         n=n,
         successes=x if effective is None else None,
         limits=lambda level: limits_of(x, n[:, :, None], level, effective),
-        variance=smoothed * (1 - smoothed) / (effective.share if effective else 1.0),
+        variance=_variance(x, n[:, :, None], effective),
         threshold=policy.threshold(name),
         effective=effective,
     )
 
 
-def metric_cells(counts: GroupCounts, policy: Policy, name: str, metric: str, threshold: float) -> Cells:
+def metric_cells(
+    counts: GroupCounts, policy: Policy, name: str, metric: str, threshold: float, design: Design | None
+) -> Cells:
     """Cells of another difference between groups: one rate per group."""
     table = declared_table(counts, policy, name)
     x, n = (part[:, None] for part in RATES[DIFFERENCES[metric]](table))
-    smoothed = ((x + 1.0) / (n + 2.0))[:, :, None]
+    effective = design.metrics[name][metric] if design else None
     return _cells(
         policy,
         name,
         measures=((DIFFERENCES[metric],),),
         n=n,
-        successes=x[:, :, None],
-        limits=lambda level: limits_of(x[:, :, None], n[:, :, None], level),
-        variance=smoothed * (1 - smoothed),
+        successes=x[:, :, None] if effective is None else None,
+        limits=lambda level: limits_of(x[:, :, None], n[:, :, None], level, effective),
+        variance=_variance(x[:, :, None], n[:, :, None], effective),
         threshold=threshold,
-        effective=None,
+        effective=effective,
     )
 
 
@@ -96,21 +99,25 @@ def shift_cells(paired: PairedCounts, policy: Policy, name: str, threshold: floa
     n = table.sum(axis=(2, 3))
     gained = np.stack([table[:, :, :, c].sum(axis=2) - table[:, :, c, c] for c in decisions], axis=2)
     lost = np.stack([table[:, :, c, :].sum(axis=2) - table[:, :, c, c] for c in decisions], axis=2)
-    towards = pick(design.gained[name], decisions) if design else None
-    away = pick(design.lost[name], decisions) if design else None
-    share = np.minimum(towards.share, away.share) if towards and away else 1.0
+    flips = design.changes[name].at(slice(None), slice(None), decisions) if design else None
+    share = 1.0 if flips is None else np.minimum(flips.plus.share, flips.minus.share)
+    pairs = design.changes[name].pairs if design else None
+
+    def limits(level: float) -> tuple[Array, Array, Array]:
+        if flips is not None:
+            return flips.limits(gained, lost, n[:, :, None], level)
+        return change(limits_of(gained, n[:, :, None], level), limits_of(lost, n[:, :, None], level))
+
     return _cells(
         policy,
         name,
         measures=tuple(tuple(f"change of {item}" for item in label) for label in measures(paired.classes)),
         n=n,
         successes=None,
-        limits=lambda level: change(
-            limits_of(gained, n[:, :, None], level, towards), limits_of(lost, n[:, :, None], level, away)
-        ),
+        limits=limits,
         variance=(gained + lost + 1.0) / (n[:, :, None] + 2.0) / share,
         threshold=threshold,
-        effective=towards,
+        effective=None if flips is None else replace(flips.plus, pairs=_pairs_of(pairs, decisions)),
     )
 
 
@@ -136,14 +143,27 @@ def _cells(
         variance=variance,
         threshold=threshold,
         units=n if effective is None else effective.subjects[:, :, 0],
-        unit=ROWS if effective is None else "subjects",
+        unit=ROWS if effective is None else UNITS[policy.subject_weights],
         min_units=policy.cell_rows(threshold),
+        widening=None if effective is None else effective.pairs,
     )
 
 
-def pick(effective: Effective, decisions: list[int]) -> Effective:
+def _pick(effective: Effective, decisions: list[int]) -> Effective:
     """The effective sizes of some decisions."""
-    return Effective(effective.share[:, :, decisions], effective.subjects[:, :, decisions])
+    found = effective.at(slice(None), slice(None), decisions)
+    return replace(found, pairs=_pairs_of(effective.pairs, decisions))
+
+
+def _pairs_of(pairs: Array | None, decisions: list[int]) -> Array | None:
+    return None if pairs is None else pairs[:, :, :, decisions]
+
+
+def _variance(x: Counts, n: Counts, effective: Effective | None) -> Array:
+    """n times the variance of a rate, from one that is a row more and a row less away from 0 and 1."""
+    hits = x if effective is None or effective.rate is None else n * effective.rate
+    smoothed: Array = (hits + 1.0) / (n + 2.0)
+    return smoothed * (1 - smoothed) / (1.0 if effective is None else effective.share)
 
 
 def compared(classes: Sequence[str]) -> list[int]:

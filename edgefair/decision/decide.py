@@ -41,7 +41,7 @@ def decide(
 
     Raises:
         PolicyError: the policy names an attribute that was not counted, does not declare a group that has rows, holds
-            an expired waiver, or asks for a gate that rows of subjects do not support.
+            an expired waiver, or counts people where the evidence counts rows.
     """
     evidence = Evidence(counts=evidence) if isinstance(evidence, GroupCounts) else evidence
     _check_attributes(evidence.counts, policy)
@@ -132,18 +132,12 @@ def check_waivers(policy: Policy, today: datetime.date | None) -> None:
 
 
 def _check_design(evidence: Evidence, policy: Policy) -> None:
-    asked = {
-        "metrics": bool(policy.judged_metrics),
-        "min_group_accuracy": policy.min_group_accuracy is not None,
-        "max_group_accuracy_drop": policy.max_group_accuracy_drop is not None,
-        "max_excess_loss": policy.max_excess_loss is not None,
-    }
-    for key, given in asked.items():
-        if given and evidence.design is not None:
-            raise PolicyError(
-                f"policy.{key} has no confidence limits for several rows per subject",
-                fix=f"omit policy.{key} or data.subject",
-            )
+    design = evidence.design
+    if design is not None and design.counted not in {None, policy.subject_weights}:
+        raise PolicyError(
+            f"the policy counts {policy.subject_weights} (subject_weights), and the evidence counts {design.counted}",
+            fix="measure again by this policy",
+        )
 
 
 def _check_pairing(evidence: Evidence) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from edgefair.measure.clusters import Design
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.design import Design
 from edgefair.measure.latency import LatencySummary
 from edgefair.measure.paired import PairedCounts
 from edgefair.probe.bundles.gates import id_of, name_of

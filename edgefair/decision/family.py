@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgefair.decision.verdict import LISTED, TIE, Code, Comparison, Outcome, comparison_name, worst
 from edgefair.decision.waivers import Wanted, named
 from edgefair.measure.bounds import Array, absolute, mover
+from edgefair.measure.design import widened
 from edgefair.measure.exact import confirmed
 
 POWER = 0.8
@@ -38,6 +39,8 @@ class Cells:
         units: independent units in each cell, int64 [groups, labels]: rows, or subjects.
         unit: what a unit is called.
         min_units: units that a cell needs to be judged.
+        widening: times how much wider limits of two groups' difference are for subjects in both, [groups, groups,
+            labels, measures]; None where there are none.
     """
 
     attribute: str
@@ -51,6 +54,7 @@ class Cells:
     units: NDArray[np.int64]
     unit: str
     min_units: int
+    widening: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,8 @@ def _pair_limits(
     cells: Cells, first: NDArray[np.intp], second: NDArray[np.intp], level: float
 ) -> tuple[Array, Array, Array]:
     value, lower, upper = cells.limits(level)
-    return absolute(*mover(value[first], lower[first], upper[first], value[second], lower[second], upper[second]))
+    found = mover(value[first], lower[first], upper[first], value[second], lower[second], upper[second])
+    return absolute(*(found if cells.widening is None else widened(found, cells.widening[first, second])))
 
 
 def _holm(parts: Sequence[_Pairs], lowers: Sequence[Array], alpha: float) -> list[NDArray[np.bool_]]:

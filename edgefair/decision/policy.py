@@ -166,6 +166,11 @@ class Policy(BaseModel):
     min_cell_rows: int | None = Field(
         None, ge=1, description="Rows below which a (group, label) cell is not judged; default from the threshold."
     )
+    subject_weights: Literal["people", "rows"] = Field(
+        "people",
+        description="With data.subject: `people` counts every person once, however many rows are of one; `rows` counts "
+        "every row, and judges no cell in which few people hold most.",
+    )
     min_balanced_accuracy: float | None = Field(
         None, ge=0, le=1, description="Floor for the worst group; default: better than chance."
     )

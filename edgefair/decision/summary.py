@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from edgefair.decision.cells import compared, declared_table, limits_of, measures
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import AttributeSummary, CellRate, GroupRates
-from edgefair.measure.clusters import Design, Effective
+from edgefair.measure.bounds import Array
 from edgefair.measure.counts import GroupCounts
-from edgefair.measure.metrics import largest_differences
+from edgefair.measure.design import Design, Effective
 
 
 def summarize(counts: GroupCounts, policy: Policy, name: str, design: Design | None) -> AttributeSummary:
     """Rates of every declared group with two-sided intervals at 1 - alpha, and the largest differences."""
     table = declared_table(counts, policy, name)
     groups = policy.group_names(name)
-    parts = _parts(table, counts.classes)
+    parts = _parts(table, counts.classes, None if design is None else design.rates[name].rate)
     known = [value for value in parts.values() if value is not None]
     return AttributeSummary(
         attribute=name,
@@ -34,17 +34,22 @@ def _effective(design: Design | None, name: str, group: int) -> Effective | None
     """Effective sizes of one group, [labels, classes]."""
     if design is None:
         return None
-    rates = design.rates[name]
-    return Effective(rates.share[group], rates.subjects[group])
+    return design.rates[name].at(group)
 
 
-def _parts(table: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, float | None]:
-    differences = largest_differences(table)[:, compared(classes)]
-    return {
-        measure: None if np.isnan(value) else float(value)
-        for names, values in zip(measures(classes), differences, strict=True)
-        for measure, value in zip(names, values, strict=True)
-    }
+def _parts(table: NDArray[np.int64], classes: tuple[str, ...], rate: Array | None) -> dict[str, float | None]:
+    n = table.sum(axis=2)
+    by_group = table / np.maximum(n, 1)[:, :, None] if rate is None else rate
+    found: dict[str, float | None] = {}
+    for label, names in enumerate(measures(classes)):
+        for decision, measure in zip(compared(classes), names, strict=True):
+            found[measure] = float(np.ptp(by_group[:, label, decision])) if (n[:, label] > 0).all() else None
+    return found
+
+
+def _balanced(x: NDArray[np.int64], n: NDArray[np.int64], effective: Effective | None) -> float:
+    recall = np.diagonal(x) / n if effective is None or effective.rate is None else np.diagonal(effective.rate)
+    return float(recall.mean())
 
 
 def _group(
@@ -57,13 +62,13 @@ def _group(
     own = None
     if effective is not None:
         cells = (np.arange(len(decisions)), np.array(decisions))
-        own = Effective(effective.share[cells], effective.subjects[cells])
-    _, lower, upper = limits_of(hits, n, alpha / 2, own)
+        own = effective.at(*cells)
+    value, lower, upper = limits_of(hits, n, alpha / 2, own)
     rates = tuple(
         CellRate(
             measure=measure,
             n=int(n[label]),
-            rate=float(hits[label] / n[label]) if n[label] else None,
+            rate=float(value[label]) if n[label] else None,
             lower=float(lower[label]) if n[label] else None,
             upper=float(upper[label]) if n[label] else None,
         )
@@ -75,5 +80,5 @@ def _group(
         rows=rows,
         rates=rates,
         accuracy=float(np.trace(x) / rows) if rows else None,
-        balanced_accuracy=float((np.diagonal(x) / n).mean()) if (n > 0).all() else None,
+        balanced_accuracy=_balanced(x, n, effective) if (n > 0).all() else None,
     )

@@ -1,127 +1,158 @@
-"""Several rows per person: how much less they tell than as many independent rows."""
+"""Several rows per person: what a rate is then, and how much less they tell than as many independent rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.sparse import csr_matrix
 
 from edgefair.measure.bounds import Array
 
+# Subjects of equal weight below which a variance between them says nothing: each counts as one row then.
+FEW = 30
+# What counts: every subject once, however many rows are of it, or every row.
+Counted = Literal["people", "rows"]
+
 
 @dataclass(frozen=True, eq=False)
-class Effective:
-    """Effective sample size of a table of rates.
+class Votes:
+    """Rates of cells as weighted means over subjects: r = sum_j w_j p_j / sum_j w_j, p_j a subject's own rate.
+
+    With weights w_j = 1 every person counts once, with w_j = n_j every row. All but the first three are [cells].
 
     Attributes:
-        share: n_eff / n, float64, 0 < share <= 1.
-        subjects: int64, same shape: independent units behind the rows.
+        cell, subject: of every pair of a cell and a subject that has rows there, int64 [pairs].
+        residual: w_j (p_j - r) / sum w, what a subject adds to the error of the rate, float64 [pairs].
+        rows, subjects: how many there are.
+        units: (sum w)^2 / sum w^2, as many subjects of equal weight tell as much (Kish 1965).
+        rate: r; 0 without rows.
+        variance: of r, see `votes`; NaN where it cannot be estimated.
     """
 
-    share: Array
+    cell: NDArray[np.int64]
+    subject: NDArray[np.int64]
+    residual: Array
+    rows: NDArray[np.int64]
     subjects: NDArray[np.int64]
-
-    def scale(self, level: float) -> Array:
-        """Factor on counts before one-sided limits at `level` are taken.
-
-        n_eff* = n_eff (z_{1-level} / t_{m-1, 1-level})^2: the variance is estimated from m subjects (Korn & Graubard,
-        Survey Methodology 1998, eq. 2.3).
-        """
-        t = stdtrit(np.maximum(self.subjects - 1, 1), 1 - level)
-        factor: Array = self.share * (ndtri(1 - level) / t) ** 2
-        return factor
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {"share": self.share.tolist(), "subjects": self.subjects.tolist()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what `to_json` wrote.
-
-        Raises:
-            KeyError, TypeError, ValueError: not such an object, or a share that cannot be.
-        """
-        share = np.asarray(data["share"], dtype=np.float64)
-        subjects = np.asarray(data["subjects"], dtype=np.int64)
-        if share.shape != subjects.shape or not bool(np.all((share > 0) & (share <= 1) & (subjects >= 0))):
-            raise ValueError("shares of effective rows that are not between 0 and 1")
-        return cls(share=share, subjects=subjects)
+    units: Array
+    rate: Array
+    variance: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Design:
-    """Effective sample sizes of everything that a verdict takes limits of.
+def votes(
+    event: NDArray[np.bool_],
+    *,
+    cell: NDArray[np.int64],
+    subject: NDArray[np.int64],
+    cells: int,
+    counted: Counted,
+) -> Votes:
+    """The rate of an event in every cell, and its variance.
 
-    Attributes:
-        rates: attribute -> of r[g, y, c], [groups, labels, classes], groups in the policy's order.
-        gained, lost: attribute -> of the flip rates towards and away from class c, same shape.
-        mended, spoiled: of the rates of rows that compression corrects and breaks, scalars; None without a reference.
-    """
-
-    rates: Mapping[str, Effective]
-    gained: Mapping[str, Effective]
-    lost: Mapping[str, Effective]
-    mended: Effective | None = None
-    spoiled: Effective | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        by_attribute = {"rates": self.rates, "gained": self.gained, "lost": self.lost}
-        overall = {"mended": self.mended, "spoiled": self.spoiled}
-        return {
-            **{key: {name: item.to_json() for name, item in part.items()} for key, part in by_attribute.items()},
-            **{key: None if item is None else item.to_json() for key, item in overall.items()},
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what `to_json` wrote.
-
-        Raises:
-            KeyError, TypeError, ValueError, AttributeError: not such an object.
-        """
-        rates, gained, lost = (
-            {str(name): Effective.from_json(item) for name, item in data[key].items()}
-            for key in ("rates", "gained", "lost")
-        )
-        mended, spoiled = (
-            None if data[key] is None else Effective.from_json(data[key]) for key in ("mended", "spoiled")
-        )
-        return cls(rates=rates, gained=gained, lost=lost, mended=mended, spoiled=spoiled)
-
-
-def effective(
-    event: NDArray[np.bool_], *, cell: NDArray[np.int64], subject: NDArray[np.int64], cells: int
-) -> Effective:
-    """Effective sample size of the rate of an event in every cell: arrays [cells].
-
-    The rate r = x / n is a ratio estimator over subjects j; its variance is m/(m-1) sum_j (x_j - r n_j)^2 / n^2, its
-    design effect that over r (1 - r) / n, and n_eff = n / max(deff, 1) (Rao & Scott, Biometrics 1992). Where the rate
-    is 0 or 1, or one subject makes the cell, the design effect is not estimable and every subject counts as one row.
-    Subjects are taken as independent between cells: a subject with rows in two cells of one comparison correlates them
-    positively as a rule, which makes the limits of their difference wider than need be.
+    The variance is that between subjects, m/(m-1) sum_j residual_j^2, but at least what the correlation of the rows of
+    a subject makes of the weights: r (1 - r) sum_j w_j^2 (rho + (1 - rho) / n_j) / (sum w)^2. There rho >= 0 is
+    estimated with one vote per subject: (s^2 / (p (1 - p)) - h) / (1 - h), s^2 the variance of the subjects' rates, p
+    their mean, h the mean of 1 / n_j (the analysis of variance of a one-way layout). So neither a heavy subject that
+    happens to be decided as the rate says nor subjects who happen to agree make the limits too narrow. Where the rate
+    is 0 or 1, or few subjects make the cell, there is no variance to be seen.
 
     Args:
         event: bool [rows].
-        cell: index of every row's cell, 0 <= cell < cells.
+        cell: index of every row's cell, < cells; rows of a negative one are left out.
         subject: index of every row's subject, >= 0.
     """
-    key, inverse = np.unique(cell * (int(subject.max(initial=0)) + 1) + subject, return_inverse=True)
-    owner = key // (int(subject.max(initial=0)) + 1)
-    rows_of = np.bincount(inverse, minlength=len(key)).astype(np.float64)
-    events_of = np.bincount(inverse, weights=event, minlength=len(key))
-    subjects = np.bincount(owner, minlength=cells)
-    n = np.bincount(owner, weights=rows_of, minlength=cells)
-    x = np.bincount(owner, weights=events_of, minlength=cells)
-    rate = x / np.maximum(n, 1)
-    residual = np.bincount(owner, weights=(events_of - rate[owner] * rows_of) ** 2, minlength=cells)
-    simple = rate * (1 - rate) * n
-    estimable = (simple > 0) & (subjects > 1)
-    effect = np.where(estimable, residual * subjects / np.maximum(subjects - 1, 1) / np.where(simple > 0, simple, 1), 1)
-    share = np.where(estimable, 1 / np.maximum(effect, 1), subjects / np.maximum(n, 1))
-    return Effective(share=np.where(n > 0, share, 1.0), subjects=subjects.astype(np.int64))
+    inside = cell >= 0
+    size = int(subject.max(initial=0)) + 1
+    key, inverse = np.unique(cell[inside] * size + subject[inside], return_inverse=True)
+    owner = key // size
+    n = np.bincount(inverse, minlength=len(key)).astype(np.float64)
+    own = np.bincount(inverse, weights=event[inside], minlength=len(key)) / n
+    weight = np.ones_like(n) if counted == "people" else n
+
+    def summed(values: Array) -> Array:
+        return np.bincount(owner, weights=values, minlength=cells).astype(np.float64)
+
+    m, total = summed(np.ones_like(n)), np.maximum(summed(weight), 1)
+    rate = summed(weight * own) / total
+    residual = weight * (own - rate[owner]) / total[owner]
+    bessel = m / np.maximum(m - 1, 1)
+    rho = _correlation(summed(own), summed(own**2), summed(1 / n), m)
+    spread = rho * summed(weight**2) + (1 - rho) * summed(weight**2 / n)
+    least = rate * (1 - rate) * spread / total**2
+    units = summed(weight) ** 2 / np.maximum(summed(weight**2), 1)
+    seen = (units >= FEW) & (least > 0)
+    return Votes(
+        cell=owner,
+        subject=key % size,
+        residual=residual,
+        rows=summed(n).astype(np.int64),
+        subjects=m.astype(np.int64),
+        units=units,
+        rate=rate,
+        variance=np.where(seen, np.maximum(bessel * summed(residual**2), least), np.nan),
+    )
+
+
+def _correlation(p_sum: Array, squares: Array, inverse_rows: Array, m: Array) -> Array:
+    """rho of every cell, from sums over its subjects of their rates, of those squared, and of 1 / n; 1 if not told."""
+    count = np.maximum(m, 1)
+    mean, h = p_sum / count, inverse_rows / count
+    between = (squares - count * mean**2) / np.maximum(m - 1, 1)
+    simple = mean * (1 - mean)
+    told = (simple > 0) & (h < 1)
+    found = (between / np.where(told, simple, 1) - h) / np.where(told, 1 - h, 1)
+    return np.where(told, np.clip(found, 0, 1), 1.0)
+
+
+def widening(parts: Sequence[tuple[Votes, int]], into: Sequence[NDArray[np.int64]], results: int) -> Array:
+    """Times how much wider a sum of rates is than rates of independent cells would make it, at least 1: [results].
+
+    sqrt(Var(sum_k c_k r_k) / sum_k Var(r_k)), from the residuals of the subjects, whose rows may lie in several cells.
+
+    Args:
+        parts: votes and their coefficient, 1 or -1.
+        into: for each, the result that every cell adds to, int64 [cells].
+    """
+    owner = np.concatenate([to[votes.cell] for (votes, _), to in zip(parts, into, strict=True)])
+    who = np.concatenate([votes.subject for votes, _ in parts])
+    value = np.concatenate([sign * votes.residual for votes, sign in parts])
+    size = int(who.max(initial=0)) + 1
+    key, inverse = np.unique(owner * size + who, return_inverse=True)
+    joint = np.bincount(inverse, weights=value, minlength=len(key)) ** 2
+    together = np.bincount(key // size, weights=joint, minlength=results)
+    apart = np.bincount(owner, weights=value**2, minlength=results)
+    ratio = together / np.where(apart > 0, apart, 1)
+    found: Array = np.sqrt(np.maximum(ratio, 1.0))
+    return found
+
+
+def pair_widening(item: Votes, shape: tuple[int, int]) -> Array | None:
+    """The same for the difference of two groups at one label: [groups, groups, labels]; None if none share a subject.
+
+    Args:
+        item: votes of cells group * labels + label.
+        shape: groups, labels.
+    """
+    groups, labels = shape
+    size = int(item.subject.max(initial=0)) + 1
+    found = np.ones((groups, groups, labels))
+    shared = False
+    for label in range(labels):
+        here = item.cell % labels == label
+        at = (item.subject[here], item.cell[here] // labels)
+        shared = shared or len(np.unique(at[0])) < len(at[0])
+        table = csr_matrix((item.residual[here], at), shape=(size, groups))
+        product = (table.T @ table).toarray()
+        apart = np.add.outer(np.diag(product), np.diag(product))
+        ratio = (apart - 2 * product) / np.where(apart > 0, apart, 1)
+        found[:, :, label] = np.sqrt(np.maximum(ratio, 1.0))
+    return found if shared else None
+
+
+def change_of(plus: Votes, minus: Votes) -> Votes:
+    """Votes of the same rows for the difference of two rates, as far as `widening` needs them."""
+    return replace(plus, residual=plus.residual - minus.residual)

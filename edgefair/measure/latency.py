@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr
+from scipy.special import bdtr, ndtri, stdtrit
 
-BOOTSTRAP = 1000
-# Rounds that enter the bootstrap, evenly spread over the phase: more would cost time and tell nothing new.
-MOST_ROUNDS = 4096
-# LoadGen's early stopping at confidence 0.99: queries from which a percentile may be stated at all.
+from edgefair.probe.clock.effective import BATCHES, batched, effective_queries, mean_variance
+
+# LoadGen's early stopping at confidence 0.99: queries from which a percentile may be stated at all. To be judged by, it
+# must rest on as many independent ones.
 LEAST_FOR_P90 = 64
 LEAST_FOR_P99 = 662
 DRIFT = 0.1
@@ -27,8 +27,10 @@ class LatencySummary:
 
     Attributes:
         p90_ms, p99_ms: None where there are too few queries to state them.
-        p90_lower_ms, p90_upper_ms: one-sided limits of the p90 at `level`, from order statistics.
+        p90_lower_ms, p90_upper_ms: one-sided limits of the p90 at `level`, from order statistics; None where there are
+            too few independent queries for them.
         drift: median of the last third of the queries over that of the first third, minus 1.
+        effective_queries: independent queries that would tell as much of the p90; None in reports of before.
     """
 
     queries: int
@@ -38,6 +40,12 @@ class LatencySummary:
     p90_lower_ms: float | None
     p90_upper_ms: float | None
     drift: float
+    effective_queries: int | None = None
+
+    @property
+    def too_few(self) -> bool:
+        """Whether the queries, as alike as they are, tell too little to judge a p90 by."""
+        return self.effective_queries is not None and self.effective_queries < LEAST_FOR_P90
 
     @property
     def drifted(self) -> bool:
@@ -45,8 +53,8 @@ class LatencySummary:
         return abs(self.drift) > DRIFT
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
+        """Plain JSON types; what was not told is absent."""
+        return {key: value for key, value in asdict(self).items() if key != "effective_queries" or value is not None}
 
 
 @dataclass(frozen=True)
@@ -62,38 +70,49 @@ def summarize(nanoseconds: NDArray[np.int64], *, level: float) -> LatencySummary
     """Percentiles of query times int64 [queries] in the order in which they were taken.
 
     The limits of the p90 are the order statistics X_(k) with P(X_(k) > q) <= level (lower) and P(X_(k) < q) <= level
-    (upper): distribution-free (Hahn & Meeker, Statistical Intervals, 1991, section 5.2).
+    (upper): distribution-free (Hahn & Meeker, Statistical Intervals, 1991, section 5.2). Ranks are those of n_eff
+    (z / t)^2 queries, stretched to the n that there are: queries of one device are alike (`effective_queries`), and how
+    alike is an estimate from batches, with batches - 1 degrees of freedom.
     """
     ordered = np.sort(nanoseconds) / 1e6
     queries = len(ordered)
     third = max(1, queries // 3)
     drift = float(np.median(nanoseconds[-third:]) / np.median(nanoseconds[:third]) - 1)
     enough = queries >= LEAST_FOR_P90
-    lower, upper = _quantile_ranks(queries, 0.9, level)
+    independent = effective_queries(nanoseconds)
+    told = int(independent * (ndtri(1 - level) / stdtrit(BATCHES - 1, 1 - level)) ** 2)
+    lower, upper = _quantile_ranks(told, 0.9, level)
+    judged = enough and independent >= LEAST_FOR_P90
     return LatencySummary(
         queries=queries,
         p50_ms=float(np.quantile(ordered, 0.5)),
         p90_ms=float(np.quantile(ordered, 0.9)) if enough else None,
         p99_ms=float(np.quantile(ordered, 0.99)) if queries >= LEAST_FOR_P99 else None,
-        p90_lower_ms=float(ordered[lower - 1]) if enough and lower >= 1 else None,
-        p90_upper_ms=float(ordered[upper - 1]) if enough and upper <= queries else None,
+        p90_lower_ms=float(ordered[lower * queries // told - 1]) if judged and lower >= 1 else None,
+        p90_upper_ms=float(ordered[-(-upper * queries // told) - 1]) if judged and upper <= told else None,
         drift=drift,
+        effective_queries=int(independent),
     )
 
 
-def speed_up(reference: NDArray[np.int64], candidate: NDArray[np.int64], *, level: float, seed: int) -> SpeedUp:
-    """Median of the reference's times over that of the candidate's, with a bootstrap interval at 1 - level.
+def speed_up(reference: NDArray[np.int64], candidate: NDArray[np.int64], *, level: float) -> SpeedUp:
+    """Median of the reference's times over that of the candidate's in 20 consecutive batches, their geometric mean.
 
-    The two were interleaved, so round i of one belongs to round i of the other: rounds are resampled, not times.
+    Its interval at 1 - level is exp(mean log ratio +- t_{b-1, 1-level/2} s), s^2 the variance of the mean of the log
+    ratios of the b batches (`mean_variance`). The two were interleaved, so batch i of one was taken together with
+    batch i of the other.
+
+    Raises:
+        ValueError: fewer rounds than batches.
     """
     rounds = min(len(reference), len(candidate))
-    kept = np.linspace(0, rounds - 1, min(rounds, MOST_ROUNDS)).astype(np.int64)
-    rng = np.random.default_rng(seed)
-    picks = rng.integers(0, len(kept), size=(BOOTSTRAP, len(kept)))
-    before, after = (np.median(times[kept][picks], axis=1) for times in (reference, candidate))
-    lower, upper = np.quantile(before / after, [level / 2, 1 - level / 2])
-    ratio = float(np.median(reference[kept]) / np.median(candidate[kept]))
-    return SpeedUp(ratio, float(lower), float(upper))
+    if rounds < BATCHES:
+        raise ValueError(f"{rounds} rounds make no {BATCHES} batches")
+    before, after = (np.median(batched(times[:rounds]), axis=1) for times in (reference, candidate))
+    parts = np.log(before / after)
+    reach = float(np.exp(stdtrit(BATCHES - 1, 1 - level / 2) * np.sqrt(mean_variance(parts))))
+    ratio = float(np.exp(parts.mean()))
+    return SpeedUp(ratio, ratio / reach, ratio * reach)
 
 
 def rule_unmet(

@@ -36,7 +36,7 @@ class Storage:
             ProbeError: `no_space`, or `damaged` where the whole file has another digest; it is removed then.
         """
         if len(sha256) != hashlib.sha256().digest_size * 2 or not set(sha256) <= set("0123456789abcdef"):
-            raise ProbeError("bad_request", f"'{sha256}' is not a sha256 digest digest")
+            raise ProbeError("bad_request", f"'{sha256}' is not a sha256 digest digest digest")
         self._used = [name for name in self._used if name != sha256] + [sha256]
         whole = self._folder / sha256
         partial = self._folder / (sha256 + PARTIAL)

@@ -37,6 +37,11 @@ class LatencyRules(BaseModel):
     max_seconds: float = Field(
         60.0, gt=0, description="Longest duration per model, even if that gives too few queries."
     )
+    min_effective_queries: int = Field(
+        64,
+        ge=0,
+        description="Independent queries that those of a model must be worth before it ends; a p90 is judged from 64.",
+    )
 
     @property
     def rule(self) -> dict[str, Any]:

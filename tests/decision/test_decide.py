@@ -390,6 +390,17 @@ def test_latency_is_judged_by_the_limits_of_its_p90(limit, expected):
     assert decide(evidence, policy(max_latency_p90_ms=limit)).gate(LATENCY).outcome is expected
 
 
+@pytest.mark.parametrize("rule", ["bound", "point"])
+def test_queries_that_are_too_alike_judge_no_latency(rule):
+    times = np.repeat(np.random.default_rng(0).integers(900_000, 10**6, 30), 100)
+    evidence = Evidence(
+        counts=binary((4000, 5000, 500, 5000), (4000, 5000, 500, 5000)), latency=summarize(times, level=0.05)
+    )
+    gate = decide(evidence, policy(max_latency_p90_ms=50.0, rule=rule)).gate(LATENCY)
+    assert gate.outcome is INCONCLUSIVE
+    assert "too few, 64 independent ones are needed" in gate.reason
+
+
 def test_size_is_exact():
     evidence = Evidence(counts=binary((4000, 5000, 500, 5000), (4000, 5000, 500, 5000)), size_bytes=1000)
     assert decide(evidence, policy(max_size_bytes=1000)).gate(SIZE).outcome is PASS

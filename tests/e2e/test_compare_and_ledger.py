@@ -107,15 +107,17 @@ def test_a_ledger_that_cannot_be_written_is_said_and_does_not_change_the_verdict
     assert "could not be written" in result.stdout
 
 
-def test_rows_of_subjects_have_wider_limits(project, bundle):
+@pytest.mark.parametrize("counted", ["people", "rows"])
+def test_rows_of_subjects_have_wider_limits_and_the_report_says_what_was_counted(project, bundle, counted):
     plain = json.loads(verify(project, bundle, "--json").stdout)["targets"][0]["verdict"]
     half = np.arange(ROWS) % 2
     change(project, who=(np.arange(ROWS) // 16) * 2 + half)
-    edit(project, data__subject="who")
-    clustered = json.loads(verify(project, bundle, "--json").stdout)["targets"][0]["verdict"]
-    one, other = (item["gates"][0] for item in (plain, clustered))
-    assert other["estimate"] == one["estimate"]
+    edit(project, data__subject="who", policy__subject_weights=counted)
+    report = json.loads(verify(project, bundle, "--json").stdout)
+    one, other = (item["gates"][0] for item in (plain, report["targets"][0]["verdict"]))
+    assert (other["estimate"] == pytest.approx(one["estimate"])) == (counted == "rows")
     assert other["upper"] > one["upper"]
+    assert any(note.startswith(f"{counted} are judged") for note in report["notes"])
 
 
 def test_a_waiver_ships_what_would_fail_and_is_printed_until_it_expires(project, trained):

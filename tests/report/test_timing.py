@@ -1,5 +1,6 @@
 """What a reader sees of how a model was timed."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,11 @@ def shown(device, reference=LATENCY):
     speed = None if reference is None else SpeedUp(2.0, 1.9, 2.1)
     target = SimpleNamespace(latency=LATENCY, reference_latency=reference, speed_up=speed, device=device)
     return "\n".join(latency_lines(target))
+
+
+def test_how_many_independent_queries_they_are_worth_stands_beside_their_number_where_it_is_known():
+    target = SimpleNamespace(latency=replace(LATENCY, effective_queries=321), reference_latency=None, device={})
+    assert "1,024 queries (as many as 321 independent), batch 1, not pinned" in latency_lines(target)[0]
 
 
 def test_the_cores_are_named_or_it_is_said_that_there_were_none():

@@ -13,6 +13,7 @@ from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import judge_bounds, unmeasured
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
+from edgefair.measure.latency import LEAST_FOR_P90
 from edgefair.probe.bundles.gates import LATENCY, SIZE
 
 
@@ -62,27 +63,23 @@ def _stricter(own: float | None, budget: float | None, judge: Callable[[float], 
 def latency_p90(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
     """The 90th percentile of single-query latency."""
     latency = evidence.latency
-    lacking = LATENCY in dict(evidence.not_measured)
-    if lacking or latency is None or latency.p90_ms is None:
+    if LATENCY in dict(evidence.not_measured) or latency is None or latency.p90_ms is None:
         default = "latency was not measured" if latency is None else f"{latency.queries} queries are too few for a p90"
         return unmeasured(LATENCY, "ms", threshold, evidence.why_missing(LATENCY, default))
     lower, upper = latency.p90_lower_ms, latency.p90_upper_ms
+    low, high = -np.inf if lower is None else lower, np.inf if upper is None else upper
+    told = "" if latency.effective_queries is None else f" (as many as {latency.effective_queries:,} independent)"
+    lacking = f": too few, {LEAST_FOR_P90} independent ones are needed" if latency.too_few else ""
     drift = f"; it drifted by {latency.drift:+.0%} while it was measured" if latency.drifted else ""
     return Gate(
         id=LATENCY,
-        outcome=judge_bounds(
-            policy,
-            latency.p90_ms,
-            lower if lower is not None else -np.inf,
-            upper if upper is not None else np.inf,
-            threshold,
-        ),
+        outcome=Outcome.INCONCLUSIVE if latency.too_few else judge_bounds(policy, latency.p90_ms, low, high, threshold),
         unit="ms",
         estimate=latency.p90_ms,
         lower=lower,
         upper=upper,
         threshold=threshold,
-        reason=f"{latency.queries:,} queries, batch 1{drift}",
+        reason=f"{latency.queries:,} queries{told}, batch 1{drift}{lacking}",
     )
 
 

@@ -30,7 +30,8 @@ def metric(evidence: Evidence, policy: Policy, name: str, claims: int = 1) -> Ga
     """Another group difference that the policy limits, for the attributes that have a threshold of it."""
     thresholds = policy.metric_thresholds(name)
     cells = [
-        metric_cells(evidence.counts, policy, attribute, name, threshold) for attribute, threshold in thresholds.items()
+        metric_cells(evidence.counts, policy, attribute, name, threshold, evidence.design)
+        for attribute, threshold in thresholds.items()
     ]
     result = judge(cells, alpha=policy.alpha, rule=policy.rule, claims=claims)
     return family_gate(name, result, result.binding.threshold)

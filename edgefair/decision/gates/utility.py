@@ -12,9 +12,10 @@ from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import judge_bounds, without_pairs
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import TIE, Gate, Outcome
-from edgefair.measure.bounds import Array, change, mover
-from edgefair.measure.clusters import Effective
+from edgefair.measure import bounds
+from edgefair.measure.bounds import Array, mover
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.design import Change, Effective, concatenated, widened
 from edgefair.measure.paired import one_sided
 from edgefair.probe.bundles.gates import (
     ACCURACY_DROP,
@@ -62,20 +63,20 @@ def balanced_accuracy_floor(evidence: Evidence, policy: Policy, claims: int = 1)
     classes = len(counts.classes)
     table = np.concatenate([declared_table(counts, policy, name) for name in policy.attributes])
     n, hits = table.sum(axis=2), np.diagonal(table, axis1=1, axis2=2)
-    effective = None
+    effective: Effective | None = None
+    factor = np.ones(len(table))
     if design is not None:
-        parts = [design.rates[name] for name in policy.attributes]
-        effective = Effective(
-            np.concatenate([np.diagonal(part.share, axis1=1, axis2=2) for part in parts]),
-            np.concatenate([part.subjects[:, :, 0] for part in parts]),
-        )
+        each = np.arange(classes)
+        effective = concatenated([design.rates[name].at(slice(None), each, each) for name in policy.attributes])
+        if design.balanced:
+            factor = np.concatenate([design.balanced[name] for name in policy.attributes])
 
     def limits(level: float) -> tuple[Array, Array, Array]:
         recall, lower, upper = limits_of(hits, n, level, effective)
         value = recall.mean(axis=1)
         below = np.sqrt(((recall - lower) ** 2).sum(axis=1)) / classes
         above = np.sqrt(((upper - recall) ** 2).sum(axis=1)) / classes
-        return value, value - below, value + above
+        return widened((value, value - below, value + above), factor)
 
     floor = policy.min_balanced_accuracy
     least = 1.0 / classes + 2 * TIE if floor is None else floor
@@ -87,10 +88,14 @@ def accuracy_floor(evidence: Evidence, policy: Policy, floor: float, claims: int
     """Accuracy of the worst group."""
     table = np.concatenate([declared_table(evidence.counts, policy, name) for name in policy.attributes])
     hits, n = np.trace(table, axis1=1, axis2=2), table.sum(axis=(1, 2))
+    design = evidence.design
+    effective = None if design is None else concatenated([design.accuracy[name] for name in policy.attributes])
     wanted = f"required: at least {floor:g}"
-    return _worst_group(
-        GROUP_ACCURACY, "accuracy", policy, lambda level: limits_of(hits, n, level), n > 0, floor, wanted, claims
-    )
+
+    def limits(level: float) -> tuple[Array, Array, Array]:
+        return limits_of(hits, n, level, effective)
+
+    return _worst_group(GROUP_ACCURACY, "accuracy", policy, limits, n > 0, floor, wanted, claims)
 
 
 def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, claims: int = 1) -> Gate:
@@ -98,12 +103,10 @@ def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, claims: 
     if evidence.paired is None:
         return without_pairs(evidence, ACCURACY_DROP, "accuracy", threshold)
     corrected, broken, n = (part.sum(keepdims=True) for part in _flips(evidence.paired.table))
-    design = evidence.design
+    change = evidence.design.drop if evidence.design else None
 
     def limits(level: float) -> tuple[float, float, float]:
-        gain = limits_of(corrected, n, level, design.mended if design else None)
-        loss = limits_of(broken, n, level, design.spoiled if design else None)
-        value, lower, upper = change(loss, gain)
+        value, lower, upper = _loss(corrected, broken, n, level, change)
         return float(value[0]), float(lower[0]), float(upper[0])
 
     estimate, _, upper = limits(policy.alpha)
@@ -126,12 +129,13 @@ def group_accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, cl
         return without_pairs(evidence, GROUP_DROP, "accuracy", threshold)
     table = np.concatenate([declared_table(evidence.paired, policy, name) for name in policy.attributes])
     corrected, broken, n = _flips(table)
+    change = _losses(evidence, policy)
     wanted = f"required: at most {threshold:g}"
     return _worst_group(
         GROUP_DROP,
         "accuracy",
         policy,
-        lambda level: _loss(corrected, broken, n, level),
+        lambda level: _loss(corrected, broken, n, level, change),
         n > 0,
         threshold,
         wanted,
@@ -143,6 +147,7 @@ def excess_loss(evidence: Evidence, policy: Policy, threshold: float, claims: in
     """psi_g: loss of accuracy of a group beyond the average loss (Hashemizadeh et al., ICLR 2024, eq. 3).
 
     psi_g = loss_g - loss = (1 - n_g / n) (loss_g - loss of all others): two independent samples, so MOVER applies.
+    Where people are counted, n and n_g are people.
     """
     if evidence.paired is None:
         return without_pairs(evidence, EXCESS_LOSS, "accuracy", threshold)
@@ -151,11 +156,16 @@ def excess_loss(evidence: Evidence, policy: Policy, threshold: float, claims: in
     rest = [tuple(part.sum() - part for part in parts) for parts in own]
     corrected, broken, n = (np.concatenate([parts[index] for parts in own]) for index in range(3))
     corrected_rest, broken_rest, n_rest = (np.concatenate([parts[index] for parts in rest]) for index in range(3))
-    weight = n_rest / np.maximum(n + n_rest, 1)
+    weight, factor = n_rest / np.maximum(n + n_rest, 1), np.ones(len(n))
+    change, others = _losses(evidence, policy), None
+    if evidence.design is not None:
+        found = [evidence.design.excess[name] for name in policy.attributes]
+        others = Change.concatenated([item.rest for item in found])
+        weight, factor = (np.concatenate(item) for item in zip(*((i.weight, i.widening) for i in found), strict=True))
 
     def limits(level: float) -> tuple[Array, Array, Array]:
-        of_rest = _loss(corrected_rest, broken_rest, n_rest, level)
-        value, lower, upper = mover(*_loss(corrected, broken, n, level), *of_rest)
+        of_rest = _loss(corrected_rest, broken_rest, n_rest, level, others)
+        value, lower, upper = widened(mover(*_loss(corrected, broken, n, level, change), *of_rest), factor)
         return weight * value, weight * lower, weight * upper
 
     wanted = f"required: at most {threshold:g}"
@@ -169,8 +179,19 @@ def _flips(table: Counts) -> tuple[Counts, Counts, Counts]:
     return mended, spoiled, table.sum(axis=(1, 2, 3))
 
 
-def _loss(corrected: Counts, broken: Counts, n: Counts, level: float) -> tuple[Array, Array, Array]:
-    return change(limits_of(broken, n, level), limits_of(corrected, n, level))
+def _loss(
+    corrected: Counts, broken: Counts, n: Counts, level: float, change: Change | None
+) -> tuple[Array, Array, Array]:
+    if change is not None:
+        return change.limits(broken, corrected, n, level)
+    return bounds.change(limits_of(broken, n, level), limits_of(corrected, n, level))
+
+
+def _losses(evidence: Evidence, policy: Policy) -> Change | None:
+    """Effective sizes of the losses of all groups, where rows belong to subjects."""
+    if evidence.design is None:
+        return None
+    return Change.concatenated([evidence.design.losses[name] for name in policy.attributes])
 
 
 def _worst_group(

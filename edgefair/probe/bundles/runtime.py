@@ -112,7 +112,7 @@ class Model:
             raise ValueError(f"feature '{self.features[0]}' is missing")
         same_length(rows)
         if not min(rows.values()):
-            raise ValueError("the features have no rowss")
+            raise ValueError("the features have no rowsss")
         return min(rows.values())
 
 

@@ -11,6 +11,8 @@ from edgefair.probe.runtimes.onnxruntime import LEVELS, check_entries
 PROVIDER = "CPUExecutionProvider"
 # The runtime and the providers that a bundle is loaded with.
 LOADED_WITH = ("onnxruntime", (PROVIDER,))
+# What onnxruntime can be told at all.
+MOST_THREADS = 2**31 - 1
 AGAIN = "it was exported by an older edgefair: export it again"
 
 
@@ -42,7 +44,11 @@ class Session:
             raise ValueError("its device has a session without providers or config")
         texts = [said.get("runtime"), said.get("optimization"), *providers, *config.keys(), *config.values()]
         threads = said.get("threads")
-        if not all(isinstance(text, str) for text in texts) or type(threads) is not int or threads < 1:
+        if (
+            not all(isinstance(text, str) for text in texts)
+            or type(threads) is not int
+            or not 1 <= threads <= MOST_THREADS
+        ):
             raise ValueError(f"its device has a session with wrong types: {said!r}")
         return cls(texts[0], tuple(providers), texts[1], tuple(sorted(config.items())), threads)
 

@@ -67,7 +67,7 @@ def _open(content: bytes, options: Mapping[str, Any]) -> Engine:
     config = options["config"]
     unknown = sorted(set(config) - set(SETTINGS))
     if unknown:
-        raise ProbeError("bad_request", f"config '{unknown[0]}' is not a setting of TensorRT's: {', '.join(SETTINGS)}")
+        raise ProbeError("bad_request", f"config '{unknown[0]}' is not a TensorRT setting: {', '.join(SETTINGS)}")
     rows = str(config.get("max_rows", MAX_ROWS))
     if not rows.isdecimal() or int(rows) < 1:
         raise ProbeError("bad_request", f"config max_rows is '{rows}', not a number of rows")

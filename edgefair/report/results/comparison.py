@@ -14,8 +14,8 @@ from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Comparison, Outcome
 from edgefair.errors import DataError
 from edgefair.measure.bounds import mover
-from edgefair.measure.clusters import Design
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.design import Design
 from edgefair.measure.flips import CellFlips, cell_flips
 from edgefair.measure.metrics import equalized_odds_difference
 from edgefair.measure.paired import PairedCounts, one_sided

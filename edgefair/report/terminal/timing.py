@@ -40,7 +40,7 @@ def latency_lines(target: TargetResult) -> list[str]:
     if target.latency is None:
         return ["latency not measured"]
     lines = [
-        f"latency {_percentiles(target.latency)}; {target.latency.queries:,} queries, batch 1, "
+        f"latency {_percentiles(target.latency)}; {_queries(target.latency)}, batch 1, "
         f"{_cores(target.device.get('pinned'))}"
     ]
     if target.reference_latency is not None and target.speed_up is not None:
@@ -51,6 +51,12 @@ def latency_lines(target: TargetResult) -> list[str]:
         )
     energy = target.device.get("energy")
     return lines if energy is None else [*lines, *_energy(energy)]
+
+
+def _queries(latency: LatencySummary) -> str:
+    """How many there were, and how many independent ones would tell as much."""
+    text, told = f"{latency.queries:,} queries", latency.effective_queries
+    return text if told is None else f"{text} (as many as {told:,} independent)"
 
 
 def _cores(pinned: list[int] | None) -> str:

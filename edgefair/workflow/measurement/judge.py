@@ -32,6 +32,12 @@ from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRec
 from edgefair.workflow.models.infer_spec import foreign_spec
 
 # Of the reference's speed: below it a report says that compression made the model slower.
+# Which of the two questions a verdict on rows of subjects answers.
+COUNTED = {
+    "people": "people are judged (policy.subject_weights: people): in a cell every subject has one vote, however many "
+    "rows are of one; what no gate judges (accuracy, the bootstrap, other metrics) counts rows",
+    "rows": "rows are judged (policy.subject_weights: rows): who has more rows weighs more",
+}
 SLOWER = 0.97
 SECONDS_PER_PAIR = 4e-6
 
@@ -158,6 +164,7 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
     )
     unjudged = config.policy.not_judged(record.rows.sensitive)
     notes = [not_judged_note(unjudged)] if unjudged else []
+    notes += [] if record.rows.subject is None else [COUNTED[config.policy.subject_weights]]
     notes += [*record.notes, *(note for target in record.targets for note in target.notes)]
     notes += [note for result in results for note in (*_speed_note(result), *_drift_note(result))]
     if not ledger:
@@ -185,7 +192,7 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
 def _result(config: Config, rows: RecordedRows, target: TargetRecord, targets: int) -> TargetResult:
     started = time.perf_counter()
     policy = config.policy
-    latency, reference_latency, faster = latencies(target.times, level=policy.alpha, seed=config.seed)
+    latency, reference_latency, faster = latencies(target.times, level=policy.alpha)
     evidence = evidence_of(
         policy,
         rows,

@@ -23,6 +23,7 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
 from edgefair.measure.paired import PairedCounts
 from edgefair.probe.bundles.gates import LATENCY
+from edgefair.probe.clock.effective import BATCHES
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
 from edgefair.targets import LoadedModel, Probe
@@ -192,16 +193,18 @@ def evidence_of(
 
 
 def latencies(
-    times: Mapping[str, NDArray[np.int64]], *, level: float, seed: int
+    times: Mapping[str, NDArray[np.int64]], *, level: float
 ) -> tuple[LatencySummary | None, LatencySummary | None, SpeedUp | None]:
-    """Latency of the candidate, of the reference, and their ratio, as far as there are times of them."""
+    """Latency of the candidate, of the reference, and their ratio, as far as there are times enough."""
     if not times:
         return None, None, None
     candidate = summarize(times["candidate"], level=level)
     if "reference" not in times:
         return candidate, None, None
-    faster = speed_up(times["reference"], times["candidate"], level=level, seed=seed)
-    return candidate, summarize(times["reference"], level=level), faster
+    reference = summarize(times["reference"], level=level)
+    if reference.queries < BATCHES:
+        return candidate, reference, None
+    return candidate, reference, speed_up(times["reference"], times["candidate"], level=level)
 
 
 def _cut_texts(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:

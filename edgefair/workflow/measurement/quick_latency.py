@@ -23,7 +23,13 @@ def median_ms(profile: TargetProfile, path: Path, rows: TableRows, spec: ModelSp
         MeasurementError, ModelError: see `Probe`.
     """
     rules = profile.latency.model_copy(
-        update={"warmup": WARMUP, "min_queries": QUERIES, "min_seconds": 0.0, "max_seconds": MAX_SECONDS}
+        update={
+            "warmup": WARMUP,
+            "min_queries": QUERIES,
+            "min_seconds": 0.0,
+            "max_seconds": MAX_SECONDS,
+            "min_effective_queries": 0,
+        }
     )
     with open_target(profile.model_copy(update={"latency": rules})) as probe:
         probe.load(path, name="candidate")
