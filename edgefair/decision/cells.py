@@ -133,6 +133,7 @@ def _cells(
     threshold: float,
     effective: Effective | None,
 ) -> Cells:
+    """More than eight parameters: each is a field of the cells."""
     return Cells(
         attribute=name,
         groups=policy.group_names(name),

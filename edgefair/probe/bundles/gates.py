@@ -22,7 +22,7 @@ WITHIN, TOO_FEW, UNDEFINED_CELL = "within_threshold", "too_few", "undefined_cell
 NAMES = {
     ABSOLUTE: "equalized-odds gap",
     PAIRED: "equalized-odds increase",
-    COLLAPSE: "more than one class predicted",
+    COLLAPSE: "decisions vary",
     FLOOR: "worst-group balanced accuracy",
     GROUP_ACCURACY: "worst-group accuracy",
     ACCURACY_DROP: "accuracy drop",
