@@ -17,6 +17,9 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import all_metrics
 from edgefair.probe.bundles.gates import ABSOLUTE
 
+# Key of the policy that holds a threshold -> the gate that judges by it, in the order of a verdict.
+ASKED = {"max_eo_increase": fairness.paired, **utility.ASKED}
+
 
 def decide(
     evidence: Evidence | GroupCounts,
@@ -80,29 +83,13 @@ def decide(
 def _optional_gates(evidence: Evidence, policy: Policy, claims: int) -> list[Gate]:
     """The gates of decisions that the policy asks for, in a fixed order."""
     found = [fairness.metric(evidence, policy, name, claims) for name in policy.judged_metrics]
-    if policy.max_eo_increase is not None:
-        found.append(fairness.paired(evidence, policy, policy.max_eo_increase, claims))
-    if policy.min_group_accuracy is not None:
-        found.append(utility.accuracy_floor(evidence, policy, policy.min_group_accuracy, claims))
-    if policy.max_accuracy_drop is not None:
-        found.append(utility.accuracy_drop(evidence, policy, policy.max_accuracy_drop, claims))
-    if policy.max_group_accuracy_drop is not None:
-        found.append(utility.group_accuracy_drop(evidence, policy, policy.max_group_accuracy_drop, claims))
-    if policy.max_excess_loss is not None:
-        found.append(utility.excess_loss(evidence, policy, policy.max_excess_loss, claims))
-    return found
+    asked = ((gate, getattr(policy, key)) for key, gate in ASKED.items())
+    return [*found, *(gate(evidence, policy, threshold, claims) for gate, threshold in asked if threshold is not None)]
 
 
 def _claims(policy: Policy) -> int:
     """Gates of decisions whose FAIL may err: the gap, the floor, and those that the policy asks for."""
-    asked = (
-        policy.max_eo_increase,
-        policy.min_group_accuracy,
-        policy.max_accuracy_drop,
-        policy.max_group_accuracy_drop,
-        policy.max_excess_loss,
-    )
-    return 2 + len(policy.judged_metrics) + sum(threshold is not None for threshold in asked)
+    return 2 + len(policy.judged_metrics) + sum(getattr(policy, key) is not None for key in ASKED)
 
 
 def _check_attributes(counts: GroupCounts, policy: Policy) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.compress.quantization.calibrate import Ranges
+from edgefair.compress.quantization.dialect import DIALECTS
 from edgefair.compress.quantization.placement import Graph, Placement
 from edgefair.compress.quantization.prepare import MARKS, weight_name
 from edgefair.compress.quantization.recipe import CalibrationRecipe
@@ -39,6 +40,7 @@ class Writer:
         self, graph: Graph, placement: Placement, ranges: Ranges, recipe: CalibrationRecipe, names: Names
     ) -> None:
         self._graph, self._placement, self._ranges, self._recipe = graph, placement, ranges, recipe
+        self._dialect = DIALECTS[recipe.runtime]
         self._names = names
         self._nodes: list[onnx.NodeProto] = []
         self._made: list[onnx.TensorProto] = []
@@ -189,10 +191,10 @@ class Writer:
             zero = np.full(codes.scale.shape, codes.zero, dtype=codes.codes.dtype)
             constants = [self._constant(f"{name}/scale", codes.scale), self._constant(f"{name}/zero", zero)]
             axis: dict[str, Any] = {} if codes.axis is None else {"axis": codes.axis}
-            if self._recipe.runtime == "tensorrt":
-                integers = self._add("QuantizeLinear", [name, *constants], f"{name}/codes", f"{name}/quantize", **axis)
-            else:
+            if self._dialect.integer_weights:
                 integers = self._constant(f"{name}/codes", codes.codes)
+            else:
+                integers = self._add("QuantizeLinear", [name, *constants], f"{name}/codes", f"{name}/quantize", **axis)
             decoded = self._add(
                 "DequantizeLinear", [integers, *constants], f"{name}/dequantized", f"{name}/dequantize", **axis
             )
@@ -202,7 +204,7 @@ class Writer:
     def _bias(self, node: onnx.NodeProto) -> NDArray[np.float32] | None:
         """The bias, if it can be integers: constant, one number per output."""
         constant = self._graph.constant.get(node.input[2]) if len(node.input) > 2 else None
-        if constant is None or self._recipe.runtime == "tensorrt":
+        if constant is None or not self._dialect.integer_bias:
             return None
         value = np.atleast_1d(numpy_helper.to_array(constant))
         return value if value.shape[-1] == value.size else None

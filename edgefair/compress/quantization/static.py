@@ -13,7 +13,8 @@ from onnx import numpy_helper
 
 from edgefair.compress.quantization.agreement import check_agreement, disagreements
 from edgefair.compress.quantization.calibrate import Ranges
-from edgefair.compress.quantization.placement import Graph, place_for_cpu, place_for_tensorrt
+from edgefair.compress.quantization.dialect import DIALECTS
+from edgefair.compress.quantization.placement import Graph
 from edgefair.compress.quantization.prepare import (
     STATIC,
     check_quantizable,
@@ -74,7 +75,8 @@ class Quantizer:
         if not self.nodes:
             raise ModelError("no layer of the graph has a constant FP32 weight", expected="an FP32 model")
         self._tables = frozenset(embedding_nodes(prepared))
-        self.embeddings = embedding_nodes(prepared) if recipe.runtime == "onnxruntime-cpu" else ()
+        self._dialect = DIALECTS[recipe.runtime]
+        self.embeddings = embedding_nodes(prepared) if self._dialect.embeddings else ()
         self.held: dict[str, str] = {}
         self._graph = Graph(prepared)
         self._codes: dict[tuple[str, int | None, int, bool], Codes] = {}
@@ -109,8 +111,7 @@ class Quantizer:
         quantized = frozenset(self.nodes) - precision.float_nodes - self.held.keys()
         if not quantized and not embeddings:
             raise ModelError("every layer stays in float", expected="at least one in INT8")
-        place = place_for_cpu if self.recipe.runtime == "onnxruntime-cpu" else place_for_tensorrt
-        placement = place(self._graph, quantized, self.held.keys())
+        placement = self._dialect.place(self._graph, quantized, self.held.keys())
         writer = Writer(self._graph, placement, self.ranges, self.recipe, Names.of(self.prepared))
         for node in self._graph.nodes:
             if node.name in quantized:
@@ -123,7 +124,7 @@ class Quantizer:
             else:
                 writer.node(node)
         model = writer.model(self.prepared)
-        if self.recipe.runtime == "onnxruntime-cpu":
+        if self._dialect.sums_apart:
             keep_sums_apart(model)
         return checked_model(model)
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from edgefair.compress.config import CompressConfig
 from edgefair.compress.quantization.calibrate import Ranges
+from edgefair.compress.quantization.dialect import DIALECTS
 from edgefair.compress.quantization.placement import MOVES
 from edgefair.compress.quantization.prepare import STATIC_OPS, weight_name
 from edgefair.compress.quantization.recipe import CalibrationRecipe
@@ -54,7 +55,7 @@ class Qat(Step):
     def __init__(self, recipe: CalibrationRecipe, *, reduce_range: bool = False) -> None:
         self.recipe = recipe
         bits = recipe.weight_bits if recipe.weight_bits < 8 else 7 if reduce_range else 8
-        self.grid = Grid(bits, recipe.weights, recipe.activations, integer_bias=recipe.runtime == "onnxruntime-cpu")
+        self.grid = Grid(bits, recipe.weights, recipe.activations, integer_bias=DIALECTS[recipe.runtime].integer_bias)
 
     @classmethod
     def from_config(cls, compress: CompressConfig, project: Project) -> Iterator[Stage]:

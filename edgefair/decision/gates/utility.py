@@ -243,3 +243,12 @@ def _worst_group(
         threshold=threshold,
         reason=reason,
     )
+
+
+# Key of the policy that holds a threshold -> the gate that judges by it, in the order of a verdict.
+ASKED = {
+    "min_group_accuracy": accuracy_floor,
+    "max_accuracy_drop": accuracy_drop,
+    "max_group_accuracy_drop": group_accuracy_drop,
+    "max_excess_loss": excess_loss,
+}

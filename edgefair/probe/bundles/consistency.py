@@ -14,15 +14,10 @@ import numpy as np
 
 from edgefair.probe.bundles.gates import (
     ABSOLUTE,
-    ACCURACY_DROP,
+    ALWAYS,
+    ASKED,
     AT_LEAST,
     COLLAPSE,
-    EXCESS_LOSS,
-    FLOOR,
-    GROUP_ACCURACY,
-    GROUP_DROP,
-    LATENCY,
-    PAIRED,
     SIZE,
     TOO_FEW,
     UNDEFINED_CELL,
@@ -35,18 +30,6 @@ from edgefair.probe.bundles.gates import (
 REPORT_SCHEMA = "edgefair.report/2"
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3}
-# Gates by the key of the policy that asks for them; the first three are always there.
-ALWAYS = (ABSOLUTE, COLLAPSE, FLOOR)
-ASKED = {
-    "min_balanced_accuracy": FLOOR,
-    "max_eo_increase": PAIRED,
-    "min_group_accuracy": GROUP_ACCURACY,
-    "max_accuracy_drop": ACCURACY_DROP,
-    "max_group_accuracy_drop": GROUP_DROP,
-    "max_excess_loss": EXCESS_LOSS,
-    "max_latency_p90_ms": LATENCY,
-    "max_size_bytes": SIZE,
-}
 # Gates of numbers that are known without limits.
 EXACT = frozenset([COLLAPSE, SIZE])
 JOIN = "*"

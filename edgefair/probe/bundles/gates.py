@@ -10,6 +10,19 @@ FLOOR, GROUP_ACCURACY = "balanced_accuracy_floor", "group_accuracy_floor"
 ACCURACY_DROP, GROUP_DROP, EXCESS_LOSS = "accuracy_drop", "group_accuracy_drop", "excess_loss"
 LATENCY, SIZE = "latency_p90", "size"
 
+# Gates by the key of the policy that asks for them; the first three are always there.
+ALWAYS = (ABSOLUTE, COLLAPSE, FLOOR)
+ASKED = {
+    "min_balanced_accuracy": FLOOR,
+    "max_eo_increase": PAIRED,
+    "min_group_accuracy": GROUP_ACCURACY,
+    "max_accuracy_drop": ACCURACY_DROP,
+    "max_group_accuracy_drop": GROUP_DROP,
+    "max_excess_loss": EXCESS_LOSS,
+    "max_latency_p90_ms": LATENCY,
+    "max_size_bytes": SIZE,
+}
+
 # Which way a number keeps its threshold.
 AT_MOST, AT_LEAST = "at_most", "at_least"
 _FLOORS = frozenset([COLLAPSE, FLOOR, GROUP_ACCURACY])
