@@ -117,5 +117,5 @@ def test_the_spec_carries_the_values_and_says_nothing_of_positions():
     assert read_decisions({"y": np.array([[1], [2]])}, said.reading, 2)[0].tolist() == [1, 0]
     for values in (("1",), ("1", "1"), ("1", "x")):
         wrong = ModelSpec(spec.inputs, Reading("y", "label", values=values), spec.classes)
-        with pytest.raises(ValueError, match="not another whole number"):
+        with pytest.raises(ValueError, match="not a different whole number"):
             spec_from_json(wrong.to_json())

@@ -59,5 +59,5 @@ def test_an_honest_device_decides_by_the_threshold_in_the_file(tmp_path):
     ids=["no threshold", "another spec", "classes the other way round"],
 )
 def test_a_device_that_says_another_spec_than_the_file_is_no_measurement(tmp_path, lie):
-    with pytest.raises(MeasurementError, match=r"another 'edgefair\.spec' in the model's metadata than the file"):
+    with pytest.raises(MeasurementError, match=r"a different 'edgefair\.spec' in the model's metadata than the file"):
         decisions(classifier(tmp_path / "m.onnx", spec=STRICT), lie)

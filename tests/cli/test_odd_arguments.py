@@ -89,7 +89,8 @@ def test_what_is_no_model(project, model):
 
 @pytest.mark.parametrize("name", ["_data.csv", "-.csv", "données.csv"])
 def test_a_project_is_named_after_any_file(project, name):
-    (project / name).write_text("pay,sex,age\n" + "yes,f,3\nno,m,4\n" * 50)
+    rows = "".join(f"{('yes', 'no')[row % 2]},{'fm'[row // 2 % 2]},{row * 37 % 101}.5\n" for row in range(100))
+    (project / name).write_text(f"pay,sex,age\n{rows}")
     result = CliRunner().invoke(
         main, ["init", "--data", name, "--label", "pay", "--positive", "yes", "--sensitive", "sex", "--force"]
     )

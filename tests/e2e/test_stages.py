@@ -20,7 +20,9 @@ def said(project):
 
 
 def test_a_training_says_what_it_does_and_on_how_many_threads_it_did_it(said, project):
-    assert said("train", "--epochs", 2, "--name", "fair") == ["reading", "training fair", "validating"]
+    *lines, advice = said("train", "--epochs", 2, "--name", "fair")
+    assert lines == ["reading", "training fair", "validating"]
+    assert advice.startswith("next: edgefair export --int8 --run fair")
     metrics = json.loads((project / "runs/fair/run.json").read_text())["metrics"]
     assert metrics["threads"] == torch.get_num_threads()
 

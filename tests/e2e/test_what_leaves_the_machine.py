@@ -105,6 +105,6 @@ def test_a_link_or_a_device_is_no_place_for_a_report(project, elsewhere, shipped
     (elsewhere / "precious").write_text("precious")
     (project / "link.json").symlink_to(elsewhere / "precious")
     os.mkfifo(project / "pipe")
-    for name, said in (("link.json", "symbolic link"), ("pipe", "no file")):
+    for name, said in (("link.json", "symbolic link"), ("pipe", "not a file")):
         assert said in refused(project, "verify", shipped / "dist/small", "--report", project / name)
     assert (elsewhere / "precious").read_text() == "precious"

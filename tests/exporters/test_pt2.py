@@ -270,7 +270,7 @@ def test_other_files_are_refused(saved, tmp_path, content):
     else:
         data = saved.read_bytes()
         path.write_bytes({"empty": b"", "text": b"hello" * 99, "cut": data[: len(data) // 2]}[content])
-    with pytest.raises(ModelError, match="not a whole"):
+    with pytest.raises(ModelError, match="is a truncated or invalid"):
         from_pt2(path)
 
 
