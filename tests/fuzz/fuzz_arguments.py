@@ -101,7 +101,7 @@ FIRST = {
     "sign": [("sign", "dist/signed", "--key", "key.pem")], "inspect": [("inspect", "dist/signed")],
     "compare": [("compare", "raw.npz", "raw.npz")], "data": [("data", "describe", "--json")], "plan": [("plan",)],
     "init": [("init", "--data", "small.csv", "--label", "label", "--positive", "yes", "--sensitive", "sex", "--force")],
-    "target": [("target", "list"), ("target", "list", "board.yaml")],
+    "target": [("target", "list"), ("target", "list", "board.yaml")], "report": [("report",), ("report", "--schema")],
 }  # fmt: skip
 
 
