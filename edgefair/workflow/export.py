@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
 from edgefair.probe.bundles.attestation import MANIFEST
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress, silent
+from edgefair.report.formats.json import json_text
 from edgefair.report.results.verification import Report
 from edgefair.scratch import work_folder
 from edgefair.versions import versions_of
@@ -128,7 +128,7 @@ def export(
             notes=notes if changed or not candidates.changes else (*notes, UNCHANGED),
         )
         report = judge_file(job, file, command="export", latency=latency, reading_s=reading_s)
-        text = json.dumps(report.to_json(), indent=1, allow_nan=False).encode()
+        text = json_text(report).encode()
         if report.exit_code != 0:
             write_atomic(blocked, text)
             return report

@@ -288,3 +288,10 @@ def test_a_pipeline_on_named_columns_is_compared_by_name():
     check_probabilities(
         from_estimator(pipeline, COLUMNS), pipeline, {name: frame[name].to_numpy() for name, _ in COLUMNS}
     )
+
+
+def test_rows_with_missing_values_say_nothing_of_the_conversion():
+    pipeline, frame = mixed(), table(50, seed=3)
+    cells = {name: frame[name].to_numpy(dtype=object if kind == "text" else np.float64) for name, kind in COLUMNS}
+    cells["job"][:20], cells["age"][20:30] = None, np.nan
+    check_probabilities(from_estimator(pipeline, COLUMNS), pipeline, cells)

@@ -5,20 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgefair.decision.cells import compared, declared_table, limits_of, measures, shift_cells
-from edgefair.decision.family import ROWS, Cells, FamilyResult, judge
+from edgefair.decision.compare import excess_losses, judge_paired, judge_unpaired
+from edgefair.decision.family import FamilyResult
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Comparison, Outcome
-from edgefair.errors import DataError
-from edgefair.measure.bounds import mover
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design
 from edgefair.measure.flips import CellFlips, cell_flips
 from edgefair.measure.metrics import equalized_odds_difference
-from edgefair.measure.paired import PairedCounts, one_sided
+from edgefair.measure.paired import PairedCounts
 
 COMPARE_SCHEMA = "edgefair.compare/1"
 
@@ -79,28 +74,19 @@ def compare_paired(
     paired: PairedCounts, policy: Policy, *, before: str, after: str, design: Design | None = None
 ) -> ComparisonReport:
     """Compare two models that decided the same rows; `design` where rows belong to subjects."""
-    cells = [shift_cells(paired, policy, name, _threshold(policy), design) for name in policy.attributes]
-    result = judge(cells, alpha=policy.alpha, rule=policy.rule)
-    excess = {
-        name: _excess_loss(declared_table(paired, policy, name), policy.group_names(name)) for name in policy.attributes
-    }
+    result, excess = judge_paired(paired, policy, design), excess_losses(paired, policy)
     return _report(policy, paired.reference, paired.candidate, result, (before, after), "", cell_flips(paired), excess)
 
 
 def compare_unpaired(
     one: GroupCounts, other: GroupCounts, policy: Policy, *, before: str, after: str, why: str
 ) -> ComparisonReport:
-    """Compare two models that decided different rows: independent samples, so wider limits."""
-    if one.classes != other.classes:
-        raise DataError(f"the models have different classes: {one.classes} and {other.classes}")
-    cells = [_independent_cells(one, other, policy, name) for name in policy.attributes]
-    result = judge(cells, alpha=policy.alpha, rule=policy.rule)
-    return _report(policy, one, other, result, (before, after), why, (), {})
+    """Compare two models that decided different rows: independent samples, so wider limits.
 
-
-def _threshold(policy: Policy) -> float:
-    """The largest increase: without one in the policy, 1, which forbids nothing."""
-    return 1.0 if policy.max_eo_increase is None else policy.max_eo_increase
+    Raises:
+        DataError: models of different classes.
+    """
+    return _report(policy, one, other, judge_unpaired(one, other, policy), (before, after), why, (), {})
 
 
 def _report(
@@ -133,35 +119,3 @@ def _report(
         flips=flips,
         excess_loss=excess_loss,
     )
-
-
-def _independent_cells(one: GroupCounts, other: GroupCounts, policy: Policy, name: str) -> Cells:
-    decisions, threshold = compared(one.classes), _threshold(policy)
-    tables = [declared_table(item, policy, name) for item in (one, other)]
-    x = [table[:, :, decisions] for table in tables]
-    n = [table.sum(axis=2) for table in tables]
-    smoothed = [(part + 1.0) / (rows + 2.0)[:, :, None] for part, rows in zip(x, n, strict=True)]
-    fewest = np.minimum(n[0], n[1])
-    return Cells(
-        attribute=name,
-        groups=policy.group_names(name),
-        measures=tuple(tuple(f"change of {item}" for item in label) for label in measures(one.classes)),
-        n=fewest,
-        successes=None,
-        limits=lambda level: mover(
-            *limits_of(x[1], n[1][:, :, None], level), *limits_of(x[0], n[0][:, :, None], level)
-        ),
-        variance=sum(rate * (1 - rate) for rate in smoothed),
-        threshold=threshold,
-        units=fewest,
-        unit=ROWS,
-        min_units=policy.cell_rows(threshold),
-    )
-
-
-def _excess_loss(table: NDArray[np.int64], groups: tuple[str, ...]) -> dict[str, float | None]:
-    """psi_g = loss of accuracy of the group - loss of accuracy of all."""
-    mended, spoiled = one_sided(table)
-    lost, n = (spoiled - mended).sum(axis=1), table.sum(axis=(1, 2, 3))
-    average = lost.sum() / max(int(n.sum()), 1)
-    return {group: float(lost[g] / n[g] - average) if n[g] else None for g, group in enumerate(groups)}
