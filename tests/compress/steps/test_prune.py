@@ -330,6 +330,7 @@ def test_a_gate_and_groups_are_named_without_blaming_a_view():
     with pytest.raises(ModelError, match="first must keep all channels") as caught:
         Prune(0.5).check(classifier_of(Gated(), (3, 8, 8)))
     assert "equal parts" in str(caught.value)
+    assert caught.value.fix.startswith("compress by low_rank or int8"), "no view is to blame"
 
 
 def test_what_cannot_be_pruned_says_so():

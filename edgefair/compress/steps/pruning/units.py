@@ -135,7 +135,7 @@ def find_units(network: nn.Module, example: Tensor) -> tuple[list[Unit], list[st
             + (f"{', '.join(whole[:5])} must keep all channels, as other parts depend on them" if whole else ONE_LAYER),
             expected="layers before the last one whose channels can be removed: nothing after them that is "
             "recurrent or grouped, splits them into equal parts, or has a fixed number of channels",
-            fix="write views with -1 or flatten() in place of numbers of channels; or compress by low_rank or int8",
+            fix="compress by low_rank or int8; or, where a view spells out a number of channels, write -1 or flatten()",
         )
     return found, whole
 
