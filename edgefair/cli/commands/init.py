@@ -91,7 +91,7 @@ def command(
     Examples:
       edgefair init --data census-income --sensitive sex
       edgefair init --data loans.csv --label repaid --positive yes --sensitive gender --id customer_id
-      edgefair init --data people.csv --label hired --positive 1 --sensitive sex --sensitive age --bin age=30,45,60 \
+      edgefair init --data people.csv --label hired --positive 1 --sensitive sex --sensitive age --bin age=30,45,60 \\
         --sensitive sex*age --split part
       edgefair init --data people.csv --audit people-2025.csv --label hired --positive 1 --sensitive sex
       edgefair init --data celeba/ --layout celeba --label Smiling --positive yes --sensitive Male
