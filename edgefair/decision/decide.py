@@ -28,6 +28,7 @@ def decide(
     budget: Limits | None = None,
     today: datetime.date | None = None,
     targets: int = 1,
+    level: float | None = None,
 ) -> Verdict:
     """Judge a measurement by a policy. Pure: equal arguments give an equal verdict.
 
@@ -41,6 +42,8 @@ def decide(
         budget: what the model may cost on this target beyond the policy, if its profile says so.
         today: the day on which waivers must still hold; needed where there are any.
         targets: how many the release is judged on, this one among them.
+        level: error probability that this verdict may spend, where it is one of several on the same rows that share
+            `policy.alpha`; default: all of it.
 
     Raises:
         PolicyError: the policy names an attribute that was not counted, does not declare a group that has rows, holds
@@ -51,6 +54,9 @@ def decide(
     check_waivers(policy, today)
     _check_design(evidence, policy)
     _check_pairing(evidence)
+    digest = policy.digest
+    if level is not None:
+        policy = policy.model_copy(update={"alpha": level})
     claims = _claims(policy) * targets
     absolute = fairness.absolute(evidence, policy, claims)
     gates = [
@@ -75,7 +81,7 @@ def decide(
         comparisons=absolute.listed,
         comparisons_total=absolute.total,
         accuracy=float(np.trace(counts.table.sum(axis=0)) / counts.n) if counts.n else None,
-        policy_digest=policy.digest,
+        policy_digest=digest,
         exceptions=_exceptions(policy),
     )
 

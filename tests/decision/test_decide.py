@@ -411,3 +411,11 @@ def test_a_gate_that_was_not_judged_is_an_error_that_names_those_that_were():
     verdict = decide(binary((800, 1000, 100, 1000), (800, 1000, 100, 1000)), policy())
     with pytest.raises(KeyError, match="no gate 'equalized-odds gap' was judged, but eo_gap, decisions_vary, "):
         verdict.gate("equalized-odds gap")
+
+
+def test_a_level_below_alpha_is_the_one_that_limits_and_verdict_are_taken_at():
+    counts, judged = binary((4000, 5000, 500, 5000), (3900, 5000, 500, 5000)), policy()
+    few = decide(counts, judged, level=0.005)
+    assert (few.alpha, few.policy_digest) == (0.005, judged.digest)
+    assert few.gates == decide(counts, policy(alpha=0.005)).gates
+    assert few.gate(ABSOLUTE).upper > decide(counts, judged).gate(ABSOLUTE).upper
