@@ -29,6 +29,7 @@ from edgefair.workflow.compression.recipes import recipe_of
 from edgefair.workflow.explanation.activations import activation_harm
 from edgefair.workflow.explanation.layers import Effects, layer_effects
 from edgefair.workflow.explanation.subject import Subject, subject_of
+from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import Cells as StratifiedCells
 from edgefair.workflow.measurement.sampling import Drawn, cells_of, draw, sample_of
@@ -76,7 +77,7 @@ def explain(
         to = work / "reference" / "model.onnx"
         subject = subject_of(config, data, model=model, run=name, weights=weights, to=to, progress=progress)
         config = _compressing(config, subject)
-        candidates = Candidates(config, data, subject.reference, None, work, progress)
+        candidates = Candidates(Job(config, data, progress), subject.reference, None, work)
         low = candidates.graphs.low_precision(None, subject.recipe or recipe_of(config, config.compress.calibration))
         cells = cells_of(config, data)
         held = draw(data.validation, config, cells, rows, Stream.EXPLAINED_ROWS)

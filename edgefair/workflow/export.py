@@ -109,11 +109,11 @@ def export(
             )
         seen = Seen.by_run(config, data, reference.spec, name)
         notes = notes_of(config, data, seen)
-        candidates = Candidates(config, data, reference, name, work, progress)
+        candidates = Candidates(job, reference, name, work)
         notes += idle_calibration(config, candidates.kind)
         spec, settings, candidate = reference.spec, reference.settings, reference.path
         if candidates.changes:
-            choice, searched, said = chosen(config, candidates, work, progress)
+            choice, searched, said = chosen(candidates, work)
             made = candidates.make(choice, folder / MODEL)
             spec, candidate = made.spec, made.path
             settings, notes = settings | made.settings | searched, (*notes, *made.notes, *said)

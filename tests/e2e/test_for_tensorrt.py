@@ -14,6 +14,7 @@ from edgefair.probe.runtimes.engine_build import Build, open_log
 from edgefair.progress import silent
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.precision import numerics_of
+from edgefair.workflow.job import Job
 from edgefair.workflow.models.reference import Reference
 from edgefair.workflow.models.trained import trained_model
 from tests.e2e.commands import run
@@ -27,7 +28,7 @@ def made(project, tmp_path, request):
     config = config.model_copy(update={"targets": ["local", "tensorrt"]})
     data = load(config.data, base=config.base, roles=("train", "validation"))
     reference = trained_model(config, "plain", tmp_path / "reference" / "model.onnx", silent)
-    candidates = Candidates(config, data, reference, "plain", tmp_path, silent)
+    candidates = Candidates(Job(config, data, silent), reference, "plain", tmp_path)
     return candidates.make(Choice(None, request.param), tmp_path / "int8.onnx")
 
 

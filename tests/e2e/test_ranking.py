@@ -11,6 +11,7 @@ from edgefair.data.dataset import load
 from edgefair.progress import silent
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.trials import ValidationBench
+from edgefair.workflow.job import Job
 from edgefair.workflow.models.trained import trained_model
 
 
@@ -19,7 +20,7 @@ def test_the_layer_that_does_most_harm_comes_first_in_dynamic_int8_and_fp16_too(
     config = with_compress(load_config(project / "edgefair.yaml"), **precision)
     data = load(config.data, base=config.base, roles=("train", "validation"))
     reference = trained_model(config, "plain", tmp_path / "reference" / "model.onnx", silent)
-    candidates = Candidates(config, data, reference, "plain", tmp_path, silent)
+    candidates = Candidates(Job(config, data, silent), reference, "plain", tmp_path)
     prepared = candidates.sources.prepared(None)
     *_, harmful = nodes = candidates.graphs.nodes(None)
     assert len(nodes) == 3
@@ -36,7 +37,7 @@ def test_the_layer_that_does_most_harm_comes_first_in_dynamic_int8_and_fp16_too(
 
     candidates.graph = graph
     recipe = Choice(None, config.compress.calibration)
-    bench = ValidationBench(config, candidates, tmp_path / "trials.jsonl", tmp_path, silent, recipe=recipe)
+    bench = ValidationBench(candidates, tmp_path / "trials.jsonl", tmp_path, recipe=recipe)
     ranked = bench.nodes(recipe)
     assert ranked[0].node == harmful
     assert ranked[0].harm > 0

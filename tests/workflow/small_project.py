@@ -8,6 +8,7 @@ from edgefair.config import parse_config
 from edgefair.data.dataset import load
 from edgefair.progress import silent
 from edgefair.workflow.compression.candidates import Candidates
+from edgefair.workflow.job import Job
 from edgefair.workflow.models.reference import Reference
 from tests.targets.onnx_models import SPEC, classifier
 
@@ -52,4 +53,4 @@ def candidates_of(folder, **sections):
     """What makes the project's compressed files."""
     config, data = project(folder, **sections)
     (folder / "work").mkdir(exist_ok=True)
-    return Candidates(config, data, dense_of(folder), None, folder / "work", silent)
+    return Candidates(Job(config, data, silent), dense_of(folder), None, folder / "work")

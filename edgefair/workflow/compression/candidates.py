@@ -10,13 +10,10 @@ from typing import Any
 import onnx
 
 from edgefair.compress.search.search import Choice
-from edgefair.config import Config
-from edgefair.data.dataset import DataSet
 from edgefair.data.rows import TableRows
 from edgefair.errors import ModelError
 from edgefair.graphs.editor import Editor
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.progress import Progress
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.compression.calibration import CalibrationRows
 from edgefair.workflow.compression.fp32 import Sources
@@ -24,6 +21,7 @@ from edgefair.workflow.compression.low_precision import Graphs
 from edgefair.workflow.compression.post import apply_post, post_notes
 from edgefair.workflow.compression.precision import numerics_of
 from edgefair.workflow.compression.recipes import recipe_of
+from edgefair.workflow.job import Job
 from edgefair.workflow.models.graph_inputs import GraphInputs
 from edgefair.workflow.models.reference import Reference
 
@@ -59,38 +57,36 @@ class Candidates:
         MeasurementError: a target that cannot be reached.
     """
 
-    def __init__(
-        self, config: Config, data: DataSet, reference: Reference, run: str | None, folder: Path, progress: Progress
-    ) -> None:
-        self.config = config
-        self.data = data
+    def __init__(self, job: Job, reference: Reference, run: str | None, folder: Path) -> None:
+        self.job = job
         self.reference = reference
-        self._progress = progress
+        config = job.config
         numerics = numerics_of(config, reference)
         self.kind, self.reduce_range = numerics.kind, numerics.reduce_range
-        self._calibration = CalibrationRows(config, data, reference)
+        self._calibration = CalibrationRows(config, job.data, reference)
         if self.kind is not None and self.kind.uncalibrated is None:
             self._check_calibration()
-        self.sources = Sources(config, data, reference, run, folder, progress, reduce_range=self.reduce_range)
-        self.graphs = Graphs(config, data, reference.spec, numerics, self.sources, self._calibration, progress)
+        self.sources = Sources(job, reference, run, folder, reduce_range=self.reduce_range)
+        self.graphs = Graphs(job, reference.spec, numerics, self.sources, self._calibration)
 
     def _check_calibration(self) -> None:
         """Refuse rows that cannot calibrate: those of the recipe, and files of rows that the repair may try."""
-        self._calibration.check(recipe_of(self.config, self.config.compress.calibration))
-        names = self.config.compress.repair.calibrations if self.repairs else ()
-        for recipe in (recipe_of(self.config, name) for name in names):
+        self._calibration.check(recipe_of(self.job.config, self.job.config.compress.calibration))
+        names = self.job.config.compress.repair.calibrations if self.repairs else ()
+        for recipe in (recipe_of(self.job.config, name) for name in names):
             if recipe.source is not None:
                 self._calibration.check(recipe)
 
     @property
     def changes(self) -> bool:
         """Whether anything is compressed or treated."""
-        return self.config.compress.trains or self.kind is not None or bool(self.config.debias.post)
+        return self.job.config.compress.trains or self.kind is not None or bool(self.job.config.debias.post)
 
     @property
     def repairs(self) -> bool:
         """Whether a choice that fails may be repaired: that is asked for, and there are rows to search with."""
-        return self.config.compress.repair.enabled and len(self.data.train) > 0 and len(self.data.validation) > 0
+        config, data = self.job.config, self.job.data
+        return config.compress.repair.enabled and len(data.train) > 0 and len(data.validation) > 0
 
     @functools.cached_property
     def corrects_bias(self) -> bool:
@@ -107,9 +103,9 @@ class Candidates:
         model, settings = self.graphs.make(choice, compared=True)
         onnx.save_model(model, to)
         spec, notes = self.reference.spec, (*source.notes, *self.graphs.notes(choice))
-        post = (*self.config.debias.post, *(MethodConfig(method=name) for name in choice.post))
+        post = (*self.job.config.debias.post, *(MethodConfig(method=name) for name in choice.post))
         if post:
-            spec, chosen = apply_post(self.config, self.data, spec, to, to, post, self._progress)
+            spec, chosen = apply_post(self.job, spec, to, to, post)
             settings |= {"post": chosen}
             notes = (*notes, *post_notes(chosen))
         return Made(to, spec, source.settings | settings, notes)

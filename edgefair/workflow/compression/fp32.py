@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 
 from edgefair.compress.quantization.prepare import prepare_graph
-from edgefair.config import Config
-from edgefair.data.dataset import DataSet
-from edgefair.progress import Progress
+from edgefair.workflow.job import Job
 from edgefair.workflow.models.reference import Reference
 
 if TYPE_CHECKING:
@@ -44,23 +42,11 @@ class Sources:
         reduce_range: whether INT8 weights will have 7 bits.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        data: DataSet,
-        reference: Reference,
-        run: str | None,
-        folder: Path,
-        progress: Progress,
-        *,
-        reduce_range: bool,
-    ) -> None:
-        self._config = config
-        self._data = data
+    def __init__(self, job: Job, reference: Reference, run: str | None, folder: Path, *, reduce_range: bool) -> None:
+        self._job = job
         self._reference = reference
         self._run = run
         self._folder = folder
-        self._progress = progress
         self._reduce_range = reduce_range
         self._sources: dict[float | None, Source] = {}
         self._prepared: dict[float | None, onnx.ModelProto] = {}
@@ -82,23 +68,16 @@ class Sources:
         return self._prepared[prune]
 
     def _shrunk(self, prune: float | None) -> Source:
-        compress = self._config.compress.model_copy(update={"prune": prune})
+        compress = self._job.config.compress.model_copy(update={"prune": prune})
         if self._run is None or not compress.trains:
             return Source(self._reference.path, {}, (), {})
         from edgefair.exporters.torch_module import export_classifier
         from edgefair.training.run import load_run
         from edgefair.workflow.compression.run_steps import shrink
 
-        run = load_run(self._config.run_path(self._run))
-        done = shrink(
-            self._config,
-            self._data,
-            run,
-            compress=compress,
-            reduce_range=compress.qat and self._reduce_range,
-            progress=self._progress,
-        )
+        run = load_run(self._job.config.run_path(self._run))
+        done = shrink(self._job, run, compress=compress, reduce_range=compress.qat and self._reduce_range)
         path = self._folder / f"fp32-{prune}.onnx"
-        self._progress.stage("exporting to ONNX")
+        self._job.progress.stage("exporting to ONNX")
         export_classifier(done.classifier, run.spec, run.array_shapes, path)
         return Source(path, done.made, done.notes, done.ranges)

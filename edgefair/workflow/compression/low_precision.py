@@ -17,17 +17,15 @@ from edgefair.compress.quantization.prepare import embedding_nodes, quantizable_
 from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.quantization.static import Precision
 from edgefair.compress.search.search import Choice
-from edgefair.config import Config
-from edgefair.data.dataset import DataSet
 from edgefair.errors import ModelError
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.progress import Progress
 from edgefair.streams import Stream
 from edgefair.targets import load_profile
 from edgefair.workflow.compression.calibration import CalibrationRows
 from edgefair.workflow.compression.fp32 import Sources
 from edgefair.workflow.compression.precision import Numerics
 from edgefair.workflow.compression.recipes import recipe_of
+from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import cells_of, draw
 
@@ -48,13 +46,11 @@ class Graphs:
         sources: the graphs in float.
     """
 
-    config: Config
-    data: DataSet
+    job: Job
     spec: ModelSpec
     numerics: Numerics
     sources: Sources
     calibration: CalibrationRows
-    progress: Progress
     _made: dict[tuple[float | None, CalibrationRecipe], LowPrecision] = field(default_factory=dict)
 
     def make(self, choice: Choice, *, compared: bool) -> tuple[onnx.ModelProto, dict[str, Any]]:
@@ -108,7 +104,7 @@ class Graphs:
 
     def nodes(self, prune: float | None) -> tuple[str, ...]:
         """Names of the nodes that are in low precision unless a choice leaves them in float, embeddings among them."""
-        low = self._of(Choice(prune, self.config.compress.calibration))
+        low = self._of(Choice(prune, self.job.config.compress.calibration))
         return tuple(name for name in low.nodes if name not in low.small)
 
     def low_precision(self, prune: float | None, recipe: CalibrationRecipe) -> LowPrecision:
@@ -126,11 +122,11 @@ class Graphs:
         return self._made[key]
 
     def _of(self, choice: Choice) -> LowPrecision:
-        return self.low_precision(choice.prune, recipe_of(self.config, choice.calibration))
+        return self.low_precision(choice.prune, recipe_of(self.job.config, choice.calibration))
 
     def _calibrated(self, prune: float | None, prepared: onnx.ModelProto, recipe: CalibrationRecipe) -> Calibration:
         """The recipe's rows; of a layer that was trained for INT8, the range of its training."""
-        self.progress.stage(f"calibrating ({recipe.name})")
+        self.job.progress.stage(f"calibrating ({recipe.name})")
         source = self.sources.source(prune)
         rows, notes = self.calibration.rows(recipe)
         dims = prepared.graph.input[0].type.tensor_type.shape.dim
@@ -149,8 +145,9 @@ class Graphs:
         self, prepared: onnx.ModelProto, made: onnx.ModelProto
     ) -> tuple[onnx.ModelProto, NDArray[np.float64]]:
         """The graph with its last layer's bias corrected on training rows, every cell weighted equally."""
-        drawn = draw(self.data.train, self.config, cells_of(self.config, self.data), BIAS_ROWS, Stream.BIAS_ROWS)
-        with TargetAnswers(load_profile(self.config.targets[0]), drawn.rows, self.spec) as answers:
+        config, data = self.job.config, self.job.data
+        drawn = draw(data.train, config, cells_of(config, data), BIAS_ROWS, Stream.BIAS_ROWS)
+        with TargetAnswers(load_profile(config.targets[0]), drawn.rows, self.spec) as answers:
             return correct_bias(made, prepared, self.spec, answers, drawn.cell)
 
 

@@ -11,7 +11,6 @@ import onnx
 from numpy.typing import NDArray
 
 from edgefair.config import Config
-from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
 from edgefair.data.rows import TableRows
 from edgefair.debias import open_post_method
@@ -20,10 +19,10 @@ from edgefair.errors import UsageError
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.progress import Progress
 from edgefair.targets import load_profile
 from edgefair.training.selection import standing
 from edgefair.training.settings import MethodConfig
+from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.outputs import TargetAnswers
 
 
@@ -46,13 +45,7 @@ def check_post(methods: Sequence[MethodConfig]) -> None:
 
 
 def apply_post(
-    config: Config,
-    data: DataSet,
-    spec: ModelSpec,
-    path: Path,
-    to: Path,
-    methods: Sequence[MethodConfig],
-    progress: Progress,
+    job: Job, spec: ModelSpec, path: Path, to: Path, methods: Sequence[MethodConfig]
 ) -> tuple[ModelSpec, dict[str, Any]]:
     """Apply treatments to a model file in order; the spec of the new file and what was chosen.
 
@@ -63,11 +56,12 @@ def apply_post(
     Raises:
         DataError, ModelError, PolicyError: see the methods.
     """
+    config, data = job.config, job.data
     model, profile = onnx.load_model(path), load_profile(config.targets[0])
     judge = _judge(config, data.validation, data.classes)
     chosen: dict[str, Any] = {}
     for item in methods:
-        progress.stage(f"{item.method} on validation rows")
+        job.progress.stage(f"{item.method} on validation rows")
         method = open_post_method(item.method, item.options)
         with TargetAnswers(profile, data.validation, spec, few=False) as answers:
             model, spec, chosen[item.method] = method.apply(model, spec, answers, judge)

@@ -10,7 +10,6 @@ from edgefair.compress.low_precision import LowPrecision
 from edgefair.compress.search.search import FREE, Choice, Moves, Repair, repair
 from edgefair.config import Config
 from edgefair.files import sha256_file, sha256_json, shown
-from edgefair.progress import Progress
 from edgefair.versions import versions_of
 from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
@@ -23,9 +22,7 @@ NO_ROWS = "the recipe was judged without repair: a repair needs both training an
 FOLDER, LOG = "repair", "trials.jsonl"
 
 
-def chosen(
-    config: Config, candidates: Candidates, work: Path, progress: Progress
-) -> tuple[Choice, dict[str, Any], tuple[str, ...]]:
+def chosen(candidates: Candidates, work: Path) -> tuple[Choice, dict[str, Any], tuple[str, ...]]:
     """The choice to ship; how it was found, for the manifest; and notes.
 
     Every trial is logged with its verdicts below the folder of the runs. An interrupted search goes on with the trial
@@ -34,12 +31,13 @@ def chosen(
     Args:
         work: a folder for files that nobody needs afterwards.
     """
+    config = candidates.job.config
     start = Choice(config.compress.prune, config.compress.calibration)
     if not candidates.repairs:
         return start, {}, (NO_ROWS,) if config.compress.repair.enabled else ()
     moves = moves_of(config, candidates.kind, corrects_bias=candidates.corrects_bias)
     log = config.base / config.runs / FOLDER / _digest(config, candidates)[:16] / LOG
-    bench = ValidationBench(config, candidates, log, work, progress, recipe=start)
+    bench = ValidationBench(candidates, log, work, recipe=start)
     found = repair(start, moves, bench, lowered=candidates.kind is not None, reference_passes=bench.reference_passes)
     return found.chosen.choice, {"repair": _record(found, log, config)}, _notes(found, start)
 
@@ -65,7 +63,7 @@ def moves_of(config: Config, kind: type[LowPrecision] | None, *, corrects_bias: 
 
 def _digest(config: Config, candidates: Candidates) -> str:
     """Of everything that a trial depends on, but for the devices themselves."""
-    data = candidates.data
+    data = candidates.job.data
     recipes = (config.compress.calibration, *config.compress.repair.calibrations)
     packages = ("onnx", "onnxruntime", *(("torch",) if config.compress.trains else ()))
     return sha256_json(

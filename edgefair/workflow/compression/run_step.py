@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgefair.compress.config import CompressConfig
 from edgefair.compress.steps.base import Context, Learned, Plan, Stage
-from edgefair.config import Config
-from edgefair.data.dataset import DataSet
 from edgefair.data.identity.seen import SeenRows, columns_of
 from edgefair.errors import EdgefairError
 from edgefair.files import sha256_json, write_atomic
-from edgefair.progress import Progress
 from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig, TrainConfig
@@ -43,27 +40,17 @@ PLAN, START = "plan.json", "start.safetensors"
 class Work:
     """Carries out stages of one recipe on one run."""
 
-    def __init__(
-        self,
-        config: Config,
-        data: DataSet,
-        run: Run,
-        chosen: tuple[MethodConfig, ...],
-        compress: CompressConfig,
-        progress: Progress,
-    ) -> None:
+    def __init__(self, job: Job, run: Run, chosen: tuple[MethodConfig, ...], compress: CompressConfig) -> None:
         self.compress = compress
-        self._config = config
-        self._data = data
+        self._job = job
         self._run = run
         self._chosen = chosen
-        self._progress = progress
         # Costs before any pruning.
         self._before: dict[str, float] = {}
 
     @functools.cached_property
     def _rows(self) -> TrainingRows:
-        return training_rows(self._data, self._run.spec, self._config.policy.base_attributes)
+        return training_rows(self._job.data, self._run.spec, self._job.config.policy.base_attributes)
 
     def carry_out(
         self, stage: Stage, classifier: Classifier, previous: str
@@ -78,7 +65,7 @@ class Work:
         settings = self._settings(stage, previous)
         digest = sha256_json(settings)
         folder = self._run.folder / f"{stage.name}-{digest[:12]}"
-        with hold_run(folder, self._progress, wait=True):
+        with hold_run(folder, self._job.progress, wait=True):
             classifier, ranges, record = self._carried_out(stage, classifier, folder, settings)
         return classifier, digest, ranges, record
 
@@ -102,7 +89,7 @@ class Work:
             )
             finished = Run(folder, self._run.spec, self._run.model, self._run.array_shapes, settings, metrics)
             save_weights(classifier, finished.weights)
-            finished.save([SeenRows.of([self._data.train, self._data.validation], columns_of(self._run.spec))])
+            finished.save([SeenRows.of([self._job.data.train, self._job.data.validation], columns_of(self._run.spec))])
             checkpoint.path.unlink(missing_ok=True)
         load_weights(finished.weights, classifier)
         ranges = {} if stage.step is None else stage.step.finish(classifier)
@@ -125,10 +112,10 @@ class Work:
         from edgefair.training.engine import Engine
         from edgefair.training.loop import TrainingRecipe
 
-        self._progress.stage(f"training ({stage.name})")
+        self._job.progress.stage(f"training ({stage.name})")
         methods = open_methods([(item.method, item.options) for item in self._chosen])
         return fit(
-            Job(self._config, self._data, self._progress),
+            self._job,
             self._run.spec,
             classifier,
             TrainingRecipe(settings, methods, self._teacher(stage)),
@@ -144,14 +131,14 @@ class Work:
         from edgefair.compress.steps.pruning.statistics import renew_statistics
         from edgefair.training.selection import standing
 
-        plan = self._config.train.for_rows(len(self._rows))
+        plan = self._job.config.train.for_rows(len(self._rows))
         renew_statistics(classifier, self._rows, plan.batch_rows)
-        counts = count(classifier, self._data.validation, self._run.spec, self._config.policy.base_attributes)
+        counts = count(classifier, self._job.data.validation, self._run.spec, self._job.config.policy.base_attributes)
         return {
             "kept_epoch": None,
             "notes": [],
             "threads": torch.get_num_threads(),
-            "standing": standing(counts, self._config.policy, aim=self._config.train.aim).to_json(),
+            "standing": standing(counts, self._job.config.policy, aim=self._job.config.train.aim).to_json(),
             "validation": counts.to_json(),
         }
 
@@ -165,11 +152,11 @@ class Work:
             "finetune": stage.train.model_dump(mode="json") if stage.train is not None else None,
             "debias": [item.model_dump(mode="json") for item in self._chosen if trained],
             "distill": distill.model_dump(mode="json") if distill is not None and stage.taught else None,
-            "teacher": teacher_digest(self._config, distill if stage.taught else None),
-            "selection": self._config.policy.digest,
-            "seed": self._config.seed,
-            "train_rows": self._data.train.fingerprint,
-            "validation_rows": self._data.validation.fingerprint,
+            "teacher": teacher_digest(self._job.config, distill if stage.taught else None),
+            "selection": self._job.config.policy.digest,
+            "seed": self._job.config.seed,
+            "train_rows": self._job.data.train.fingerprint,
+            "validation_rows": self._job.data.validation.fingerprint,
             "torch": self._run.settings["torch"],
         }
 
@@ -179,14 +166,14 @@ class Work:
 
         step, distill = stage.step, self.compress.distill
         if step is None:
-            return student_of(self._config, distill, self._run, classifier), {}  # type: ignore[arg-type]
+            return student_of(self._job.config, distill, self._run, classifier), {}  # type: ignore[arg-type]
         if stage.fresh:
-            classifier = untrained(self._config, self._run.model, self._run, classifier)
+            classifier = untrained(self._job.config, self._run.model, self._run, classifier)
         if (folder / PLAN).exists():
             plan: Plan = json.loads((folder / PLAN).read_text())
             load_weights(folder / START, classifier)
         else:
-            self._progress.stage(f"step {stage.name}")
+            self._job.progress.stage(f"step {stage.name}")
             plan = step.plan(classifier, self._context)
             save_weights(classifier, folder / START)
             write_atomic(folder / PLAN, json.dumps(plan).encode())
@@ -197,8 +184,8 @@ class Work:
 
     @property
     def _context(self) -> Context:
-        progress = self._progress
-        return Context(self._rows, self._config.seed, progress, self._latency_ms, self._before, self._exported)
+        progress = self._job.progress
+        return Context(self._rows, self._job.config.seed, progress, self._latency_ms, self._before, self._exported)
 
     def _exported(self, classifier: Classifier) -> onnx.ModelProto:
         """The prepared graph of a network."""
@@ -212,14 +199,14 @@ class Work:
     def _teacher(self, stage: Stage) -> Distill | None:
         if self.compress.distill is None or not stage.taught:
             return None
-        return teacher_of(self._config, self.compress.distill, self._run)
+        return teacher_of(self._job.config, self.compress.distill, self._run)
 
     @property
     def _latency_ms(self) -> Callable[[Classifier], float] | None:
         """Median milliseconds of a network on the first target; None where its clock says nothing."""
         from edgefair.exporters.torch_module import export_classifier
 
-        profile = load_profile(self._config.targets[0])
+        profile = load_profile(self._job.config.targets[0])
         if not profile.latency.measured:
             return None
 
@@ -227,6 +214,6 @@ class Work:
             with work_folder() as folder:
                 path = folder / "model.onnx"
                 export_classifier(classifier, self._run.spec, self._run.array_shapes, path)
-                return median_ms(profile, path, self._data.validation, self._run.spec)
+                return median_ms(profile, path, self._job.data.validation, self._run.spec)
 
         return measured

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from edgefair.compress.config import PRUNED, CompressConfig
 from edgefair.compress.steps.base import Learned
 from edgefair.config import Config, with_budget
-from edgefair.data.dataset import DataSet
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_file
-from edgefair.progress import Progress
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.compression.run_step import Work
 from edgefair.workflow.compression.steps import stages, student_of, teacher_of
+from edgefair.workflow.job import Job
 
 if TYPE_CHECKING:
     from edgefair.training.classifier import Classifier
@@ -101,15 +100,7 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
             stage.step.check_weights(classifier)
 
 
-def shrink(
-    config: Config,
-    data: DataSet,
-    run: Run,
-    *,
-    compress: CompressConfig,
-    reduce_range: bool,
-    progress: Progress,
-) -> Shrunk:
+def shrink(job: Job, run: Run, *, compress: CompressConfig, reduce_range: bool) -> Shrunk:
     """Carry out the torch steps of `compress:` on a run's network.
 
     Every step has a folder below the run's. An interrupted fine-tune resumes from its last completed epoch, and what is
@@ -125,7 +116,7 @@ def shrink(
     from edgefair.debias import open_methods
     from edgefair.training.build import load_classifier
 
-    config = with_budget(config, len(data.train))
+    config, data = with_budget(job.config, len(job.data.train)), job.data
     chosen, warning = finetune_methods(config, run)
     open_methods([(item.method, item.options) for item in chosen])
     if run.settings["train_rows"] != data.train.fingerprint:
@@ -134,7 +125,7 @@ def shrink(
             expected="the rows of the run, for the fine-tune after compression",
             fix="retrain it",
         )
-    work = Work(config, data, run, chosen, compress, progress)
+    work = Work(Job(config, data, job.progress), run, chosen, compress)
     classifier = load_classifier(run)
     previous = sha256_file(run.weights)
     made: dict[str, Any] = {}

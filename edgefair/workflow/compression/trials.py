@@ -16,7 +16,6 @@ from edgefair.compress.analysis.sensitivity import rank_nodes
 from edgefair.compress.quantization.macs import node_macs
 from edgefair.compress.search.float_nodes import Ranked
 from edgefair.compress.search.search import Choice, Trial
-from edgefair.config import Config
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.trial import is_kept, limit_stretch, shortfall
@@ -77,25 +76,15 @@ class ValidationBench:
         recipe: the choice that was asked for.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        candidates: Candidates,
-        log: Path,
-        folder: Path,
-        progress: Progress,
-        *,
-        recipe: Choice,
-    ) -> None:
-        self._config = config
+    def __init__(self, candidates: Candidates, log: Path, folder: Path, *, recipe: Choice) -> None:
+        self._job = candidates.job
         self._recipe = recipe
         self._candidates = candidates
-        self._rows = candidates.data.validation
+        self._rows = candidates.job.data.validation
         self._log = log
         self._folder = folder
-        self._progress = progress
         self._macs: dict[float | None, dict[str, int]] = {}
-        self._fleet = load_fleet(config.targets)
+        self._fleet = load_fleet(self._job.config.targets)
         logged = jsonl.entries(log.read_bytes() if log.exists() else b"")
         self._known = {entry["key"]: entry["trial"] for entry in logged if entry.keys() >= {"key", "trial"}}
         self._devices = self._on_each(self._reference)
@@ -108,7 +97,7 @@ class ValidationBench:
             with open_target(profile) as probe:
                 return work(probe, told)
 
-        results = on_each(self._fleet, with_probe, self._progress)
+        results = on_each(self._fleet, with_probe, self._job.progress)
         return {profile.name: result for profile, result in zip(self._fleet, results, strict=True)}
 
     def _reference(self, probe: Probe, told: Progress) -> _Device:
@@ -121,7 +110,7 @@ class ValidationBench:
     @property
     def reference_passes(self) -> bool:
         """Whether the model before compression keeps every gate of decisions, on every target."""
-        aim = self._config.train.aim
+        aim = self._job.config.train.aim
         gates = [gate for item in self._devices.values() for gate in item.verdict.gates if gate.id not in OF_DEVICE]
         return all(is_kept(gate, gate, aim=aim) for gate in gates)
 
@@ -130,10 +119,10 @@ class ValidationBench:
         key = sha256_json([choice.to_json(), [item.identity for item in self._devices.values()]])
         if key in self._known:
             return _trial(choice, self._known[key])
-        self._progress.stage(f"trial {len(self._known) + 1}: {_said(choice)}")
+        self._job.progress.stage(f"trial {len(self._known) + 1}: {_said(choice)}")
         made = self._candidates.make(choice, self._folder / "trial.onnx")
         verdicts = self._on_each(lambda probe, told: self._verdict(probe, made.path, made.spec, told))
-        aim, stretch = self._config.train.aim, self._stretch(choice)
+        aim, stretch = self._job.config.train.aim, self._stretch(choice)
         judged = [
             (gate, is_kept(gate, self._devices[name].verdict.gate(gate.id), aim=aim, stretch=stretch))
             for name, verdict in verdicts.items()
@@ -154,7 +143,7 @@ class ValidationBench:
         """Of the limits: none for the recipe, which was not picked among others."""
         if choice == self._recipe:
             return 1.0
-        return limit_stretch(self._config.policy.alpha, self._config.compress.repair.max_trials)
+        return limit_stretch(self._job.config.policy.alpha, self._job.config.compress.repair.max_trials)
 
     def cost(self, choice: Choice) -> float:
         """Multiply-accumulates in units of one in low precision; of what stays in float as a whole, bytes.
@@ -170,18 +159,18 @@ class ValidationBench:
 
     def is_reference(self, choice: Choice) -> bool:
         """See `compress.search.search.Bench`."""
-        return not self._config.debias.post and self._candidates.is_reference(choice.prune)
+        return not self._job.config.debias.post and self._candidates.is_reference(choice.prune)
 
     def nodes(self, choice: Choice) -> Sequence[Ranked]:
         """See `compress.search.search.Bench`. Ranked on the first target, by rows of every cell."""
-        candidates, config = self._candidates, self._config
+        candidates, config = self._candidates, self._job.config
         names = candidates.graphs.nodes(choice.prune)
         reading = candidates.reference.spec.reading
         if reading.kind == "label" and reading.score is None:
             # Without probabilities the effect of one layer is too small to be seen: as they come.
             return [Ranked(name, 0.0) for name in names]
-        self._progress.stage("ranking layers")
-        drawn = draw(self._rows, config, cells_of(config, candidates.data), RANKING_ROWS, Stream.RANKING_ROWS)
+        self._job.progress.stage("ranking layers")
+        drawn = draw(self._rows, config, cells_of(config, self._job.data), RANKING_ROWS, Stream.RANKING_ROWS)
         spec = candidates.reference.spec
         with TargetAnswers(load_profile(config.targets[0]), drawn.rows, spec) as answers:
             found = rank_nodes(
@@ -194,7 +183,7 @@ class ValidationBench:
                 answers,
                 spec,
                 sample_of(drawn, config),
-                tick=lambda done, total, name: self._progress.step(done, total, f"ranking layers: {name}"),
+                tick=lambda done, total, name: self._job.progress.step(done, total, f"ranking layers: {name}"),
             )
         return [Ranked(item.node, max(item.harm, 0.0)) for item in found]
 
@@ -205,8 +194,8 @@ class ValidationBench:
         spared = self._candidates.reduce_range or signed
         if spared or not any(item.saturates for item in self._devices.values()):
             return ()
-        self._progress.stage("checking for sums beyond 16 bits")
-        config, data = self._config, self._candidates.data
+        self._job.progress.stage("checking for sums beyond 16 bits")
+        config, data = self._job.config, self._job.data
         cells = cells_of(config, data)
         drawn = draw(data.train, config, cells, SATURATION_ROWS, Stream.SATURATION_ROWS)
         batches = self._candidates.batches(drawn.rows)
@@ -215,13 +204,13 @@ class ValidationBench:
 
     def _decisions(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> NDArray[np.int64]:
         loaded = probe.load(path, name="candidate")
-        spec = spec_of(loaded, lambda _: spec, self._candidates.data.classes)
+        spec = spec_of(loaded, lambda _: spec, self._job.data.classes)
         return decide_rows(probe, loaded, self._rows, spec, told).decisions
 
     def _verdict(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> Verdict:
         decisions = self._decisions(probe, path, spec, told)
         evidence = self._evidence(decisions, self._devices[probe.profile.name].decisions, path)
-        policy, budget = self._config.policy, probe.profile.budgets
+        policy, budget = self._job.config.policy, probe.profile.budgets
         judged = {policy.max_latency_p90_ms, budget.max_latency_p90_ms} != {None}
         if judged and probe.profile.latency.measured:
             pool = next(self._rows.inputs(spec, 256))
@@ -236,13 +225,14 @@ class ValidationBench:
 
     def _decided(self, evidence: Evidence, budget: Budgets) -> Verdict:
         """By the rules of the release: its error of FAIL is shared by all targets."""
-        return decide(evidence, self._config.policy, budget=budget, today=today(), targets=len(self._config.targets))
+        config = self._job.config
+        return decide(evidence, config.policy, budget=budget, today=today(), targets=len(config.targets))
 
     def _evidence(self, decisions: NDArray[np.int64], before: NDArray[np.int64], path: Path) -> Evidence:
         return evidence_of(
-            self._config.policy,
+            self._job.config.policy,
             self._rows,
-            self._candidates.data.classes,
+            self._job.data.classes,
             Decisions(decisions, before),
             size_bytes=path.stat().st_size,
         )

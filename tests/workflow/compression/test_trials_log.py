@@ -5,7 +5,6 @@ import json
 import pytest
 
 from edgefair.compress.search.search import Choice
-from edgefair.progress import silent
 from edgefair.targets import load_profile
 from edgefair.workflow.compression.trials import ValidationBench
 from tests.workflow.small_project import candidates_of
@@ -20,7 +19,7 @@ def candidates(tmp_path_factory):
 
 
 def bench(candidates, folder):
-    return ValidationBench(candidates.config, candidates, folder / "log/trials.jsonl", folder, silent, recipe=RECIPE)
+    return ValidationBench(candidates, folder / "log/trials.jsonl", folder, recipe=RECIPE)
 
 
 def test_a_logged_trial_is_read_and_equal_and_a_torn_line_is_measured_again(candidates, tmp_path):
