@@ -84,7 +84,7 @@ def open_release(path: Path, public_key: PublicKey | None, demands: Demands) -> 
     """Read a bundle that is a certain release; with a public key first the signature, then every file.
 
     Raises:
-        UsageError: a public key that cannot be read, or is not an ed25519 key.
+        UsageError: a public key that cannot be read, or is of another kind than bundles are signed with.
         ModelError: no signature by that key over exactly these files, another release than was demanded, or a bundle
             that `open_bundle` refuses.
     """
@@ -95,7 +95,7 @@ def open_release(path: Path, public_key: PublicKey | None, demands: Demands) -> 
             signed.check((path / MANIFEST).read_bytes(), _digests(bundle), bundle.manifest.outcome)
         demands.check(_release(bundle) if signed is None else signed.release)
     except PublicKeyError as error:
-        raise UsageError(str(error), expected="the public ed25519 key in PEM") from error
+        raise UsageError(str(error), expected="the public key in PEM, ed25519 or P-256") from error
     except AttestationError as error:
         raise ModelError(
             str(error),

@@ -11,7 +11,7 @@ from typing import Any
 from edgefair.data.identity.seen import SEEN
 from edgefair.errors import ModelError
 from edgefair.files import sha256_file
-from edgefair.probe.bundles.attestation import MANIFEST, is_attestation
+from edgefair.probe.bundles.attestation import MANIFEST, is_signature
 from edgefair.probe.bundles.demands import Release
 from edgefair.probe.bundles.files import MOST_MANIFEST, entries
 from edgefair.probe.files import files_below, read_json
@@ -154,7 +154,7 @@ def open_bundle(path: Path) -> Bundle:
             expected="a folder that `edgefair export` wrote",
             fix="export it again with this version of edgefair",
         ) from error
-    if unlisted := sorted(name for name in found - manifest.files.keys() if not is_attestation(name)):
+    if unlisted := sorted(name for name in found - manifest.files.keys() if not is_signature(name)):
         raise ModelError(f"bundle '{path}' holds '{unlisted[0]}', which its manifest does not list")
     for name, entry in manifest.files.items():
         if name not in found:

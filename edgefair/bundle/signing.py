@@ -1,4 +1,8 @@
-"""Sign a bundle: its statement in a DSSE envelope, with an ed25519 key in a PEM file."""
+"""Sign a bundle: statements about it in DSSE envelopes, with a key in a PEM file.
+
+What edgefair itself checks is the attestation. Beside it lie, for tools of others, the verdict as an in-toto test
+result, and with a P-256 key the files as OpenSSF Model Signing has them.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,21 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgefair.bundle.as_test_result import as_test_result
 from edgefair.bundle.attestation import statement
-from edgefair.bundle.manifest import open_bundle
+from edgefair.bundle.manifest import REPORT, open_bundle
+from edgefair.bundle.model_signing import model_statement, sigstore_bundle
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
-from edgefair.probe.bundles.attestation import ATTESTATION, PAYLOAD_TYPE
+from edgefair.probe.bundles.attestation import ATTESTATION, MODEL_SIGNATURE, PAYLOAD_TYPE, TEST_RESULT
+from edgefair.probe.files import read_json
 from edgefair.probe.regular import read_regular
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
 
 PASSPHRASE = "EDGEFAIR_SIGNING_PASSPHRASE"  # noqa: S105
+ECDSA = "ecdsa"
 MAX_KEY_BYTES = 1 << 16
 GENERATE = "openssl genpkey -algorithm ed25519 -out edgefair.key"
 
@@ -27,10 +35,11 @@ def load_signing_key(path: Path) -> CryptoSigner:
     """The signer of a private key; the passphrase of an encrypted one comes from `EDGEFAIR_SIGNING_PASSPHRASE`.
 
     Raises:
-        UsageError: the file cannot be read, or everyone can read it; not a private ed25519 key in PEM; a passphrase
-            that is missing, wrong, or for a key that has none.
+        UsageError: the file cannot be read, or everyone can read it; not a private ed25519 or P-256 key in PEM; a
+            passphrase that is missing, wrong, or for a key that has none.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from securesystemslib.signer import CryptoSigner
@@ -45,14 +54,19 @@ def load_signing_key(path: Path) -> CryptoSigner:
         if b"ENCRYPTED" in content:
             raise UsageError(f"the passphrase in {PASSPHRASE} does not decrypt the key '{path}'") from error
         kind = "a public key" if b"PUBLIC KEY" in content else "not a private key in PEM"
-        raise UsageError(f"'{path}' is {kind}", expected="a private ed25519 key", fix=GENERATE) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise UsageError(f"the key '{path}' is an {type(key).__name__}", expected="an ed25519 key", fix=GENERATE)
+        raise UsageError(f"'{path}' is {kind}", expected="a private ed25519 or P-256 key", fix=GENERATE) from error
+    on_p256 = isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1)
+    if not on_p256 and not isinstance(key, Ed25519PrivateKey):
+        curve = f" on {key.curve.name}" if isinstance(key, EllipticCurvePrivateKey) else ""
+        raise UsageError(
+            f"the key '{path}' is an {type(key).__name__}{curve}", expected="an ed25519 or P-256 key", fix=GENERATE
+        )
     return CryptoSigner(key)
 
 
 def sign_bundle(path: Path, signer: CryptoSigner, *, counter: int | None = None) -> None:
-    """Check a bundle and write its attestation, instead of an older one; a kill leaves the old one or the new.
+    """Check a bundle and write what is signed of it, instead of what was before; of each file a kill leaves the old one
+    or the new.
 
     Args:
         counter: number of the release, where the bundle was exported without one.
@@ -62,12 +76,30 @@ def sign_bundle(path: Path, signer: CryptoSigner, *, counter: int | None = None)
         ModelError: a bundle that `open_bundle` refuses, or whose verdict is another file's or not one that ships.
         OSError: the bundle cannot be written; it is as it was.
     """
+    bundle = open_bundle(path)
+    attestation = statement(bundle, counter)
+    report = read_json((path / REPORT).read_bytes())
+    _write(path / ATTESTATION, envelope_of(attestation, signer))
+    _write(path / TEST_RESULT, envelope_of(as_test_result(report, attestation["subject"]), signer))
+    if signer.public_key.keytype == ECDSA:
+        signed = envelope_of(model_statement(path.resolve().name, attestation["subject"]), signer)
+        _write(path / MODEL_SIGNATURE, sigstore_bundle(signed, signer))
+    else:
+        (path / MODEL_SIGNATURE).unlink(missing_ok=True)
+
+
+def envelope_of(said: dict[str, Any], signer: CryptoSigner) -> dict[str, Any]:
+    """A statement in a signed DSSE envelope, as JSON."""
     from securesystemslib.dsse import Envelope
 
-    payload = json.dumps(statement(open_bundle(path), counter), separators=(",", ":")).encode()
-    envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    envelope = Envelope(json.dumps(said, separators=(",", ":")).encode(), PAYLOAD_TYPE, {})
     envelope.sign(signer)
-    write_atomic(path / ATTESTATION, json.dumps(envelope.to_dict(), indent=1).encode())
+    found: dict[str, Any] = envelope.to_dict()
+    return found
+
+
+def _write(path: Path, said: dict[str, Any]) -> None:
+    write_atomic(path, json.dumps(said, indent=1).encode())
 
 
 def _private(path: Path) -> bytes:

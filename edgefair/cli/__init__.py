@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "compare": "What changes from one model to another, and for whom.",
     "report": "The format of reports (`report --schema`).",
     "target": "Devices that a model can be measured on: list, prepare, probe.",
+    "policy": "Sign what models will be judged by, before they are (`policy sign`).",
     "sign": "Sign a bundle, so that devices can refuse what is not yours.",
     "inspect": "Check a bundle's digests and signature, and print its manifest.",
 }

@@ -67,7 +67,7 @@ def export(
         int8: instead of `compress.int8`: `static`, `dynamic`, or `auto` (dynamic for texts where TensorRT is not a
             target, else static).
         output: the bundle's folder; default: the project's.
-        sign: PEM file of the private ed25519 key that signs what ships.
+        sign: PEM file of the private key that signs what ships.
         counter: number of this release, which a device can demand to be no less than one that it has seen.
 
     More than eight parameters: they are what the command line and Python's users say of one release, each with a

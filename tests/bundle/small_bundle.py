@@ -20,6 +20,7 @@ from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.files import sha256_file
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.bundles.attestation import is_signature
 from edgefair.probe.device import fingerprint
 from edgefair.report.results.verification import AuditRows, DataSection, ModelFile, Report, TargetResult
 from edgefair.targets import load_profile
@@ -106,7 +107,7 @@ def report_on(counts, policy, *, sha256="0" * 64, size=1, devices=None):
 def write_manifest(folder, outcome="PASS", **release):
     """List every file that is there, as whoever tampers with a bundle would."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    kept = [path for path in paths if path.name not in {"manifest.json", "attestation.dsse.json"}]
+    kept = [path for path in paths if path.name != "manifest.json" and not is_signature(path.name)]
     files = {str(path.relative_to(folder)): FileEntry(sha256_file(path), path.stat().st_size) for path in kept}
     said = {"project": "people", "created": CREATED, **release}
     manifest = Manifest(files, outcome, ({"name": "local"},), {"edgefair": "0.1.0"}, {"seed": 0}, **said)

@@ -159,7 +159,7 @@ def test_inspect_demands_the_signature_of_the_key_that_it_is_given(bundle, tmp_p
         ("unsigned", lambda b: (b / "attestation.dsse.json").unlink(), "edgefair.pub", "is not signed"),
         ("file", lambda b: (b / "model.onnx").write_bytes(b"x"), "edgefair.pub", "'model.onnx' in bundle"),
         ("again", lambda b: write_bundle(b, weights=((1, 1), (1, 1))), "edgefair.pub", "is not what was signed"),
-        ("no-key", lambda _: None, "absent.pub", "the public ed25519 key in PEM"),
+        ("no-key", lambda _: None, "absent.pub", "the public key in PEM, ed25519 or P-256"),
     ):
         damage(shutil.copytree(bundle, tmp_path / copy))
         result = run("inspect", tmp_path / copy, "--public-key", tmp_path / key)
@@ -190,7 +190,7 @@ def test_a_key_that_everyone_can_read_is_refused(key):
 
 def test_keys_of_other_kinds_are_refused_by_name(tmp_path):
     unusable(write_key(tmp_path / "rsa", rsa.generate_private_key(65537, 2048)), "RSAPrivateKey")
-    unusable(write_key(tmp_path / "ec", ec.generate_private_key(ec.SECP256R1())), "PrivateKey")
+    unusable(write_key(tmp_path / "ec", ec.generate_private_key(ec.SECP384R1())), "PrivateKey on secp384r1")
     public = private_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "pub").write_bytes(public)
     unusable(tmp_path / "pub", "is a public key")

@@ -31,7 +31,7 @@ from edgefair.cli.say import say_next
     envvar="EDGEFAIR_SIGNING_KEY",
     show_envvar=True,
     metavar="KEY.pem",
-    help="Sign what ships with this private ed25519 key; see `edgefair sign --help`.",
+    help="Sign what ships with this private key; see `edgefair sign --help`.",
 )
 @counter_option
 @compress_options

@@ -14,11 +14,18 @@ import click
     "--public-key",
     type=click.Path(path_type=Path),
     default=None,
-    help="Require a signature over exactly these files by the owner of this ed25519 key (PEM).",
+    help="Require a signature over exactly these files by the owner of this public key (PEM).",
 )
 @click.option("--project", default=None, help="Require a release of this project.")
 @click.option("--policy", default=None, metavar="SHA256", help="Require that this policy judged it.")
 @click.option("--not-before", default=None, metavar="DATE", help="Require that it was not judged before (ISO 8601).")
+@click.option(
+    "--signed-policy",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Require a verdict by the policy, and on the rows, of this file of `edgefair policy sign`, and a later one. "
+    "Needs --public-key.",
+)
 @click.option("--counter", type=click.IntRange(min=0), default=None, help="Require this release or a later one.")
 def command(
     bundle: Path,
@@ -27,6 +34,7 @@ def command(
     policy: str | None,
     not_before: str | None,
     counter: int | None,
+    signed_policy: Path | None,
 ) -> None:
     """Check a bundle's digests, its signature, and which release it is, and print its manifest as JSON.
 
@@ -37,12 +45,19 @@ def command(
       edgefair inspect dist/people
       edgefair inspect dist/people --public-key edgefair.pub
       edgefair inspect dist/people --public-key edgefair.pub --project people --counter 7
+      edgefair inspect dist/people --public-key edgefair.pub --signed-policy policy.dsse.json
     """
+    if signed_policy is not None and public_key is None:
+        raise click.UsageError("--signed-policy needs --public-key: a policy that anybody may have signed says nothing")
     from edgefair.bundle.attestation import open_release
+    from edgefair.bundle.pledge import check_pledged
     from edgefair.probe.bundles.demands import Demands
 
     try:
         demands = Demands(project, policy, not_before, counter)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    sys.stdout.write(open_release(bundle, public_key, demands).manifest.to_json() + "\n")
+    opened = open_release(bundle, public_key, demands)
+    if signed_policy is not None and public_key is not None:
+        check_pledged(opened, signed_policy, public_key)
+    sys.stdout.write(opened.manifest.to_json() + "\n")

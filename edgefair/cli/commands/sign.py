@@ -18,20 +18,22 @@ from edgefair.cli.say import say
     type=click.Path(path_type=Path),
     envvar="EDGEFAIR_SIGNING_KEY",
     show_envvar=True,
-    help="Private ed25519 key (PEM). The passphrase of an encrypted one: EDGEFAIR_SIGNING_PASSPHRASE.",
+    help="Private ed25519 or P-256 key (PEM). The passphrase of an encrypted one: EDGEFAIR_SIGNING_PASSPHRASE.",
 )
 @counter_option
 def command(bundle: Path, key: Path, counter: int | None) -> None:
     """Sign a bundle whose files and verdict hold; an older signature is replaced.
 
     Anyone with the public key can then verify that BUNDLE was released by you, file by file:
-    `edgefair inspect --public-key`, and on the device `load(bundle, public_key=...)`.
+    `edgefair inspect --public-key`, and on the device `load(bundle, public_key=...)`. Beside the attestation lie the
+    verdict as an in-toto test result and, with a P-256 key, model.sig as OpenSSF Model Signing has it.
 
     \b
     Examples:
       openssl genpkey -algorithm ed25519 -out edgefair.key
       openssl pkey -in edgefair.key -pubout -out edgefair.pub
       edgefair sign dist/people --key edgefair.key
+      openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out p256.key
       edgefair sign dist/people --key edgefair.key --counter 7
       edgefair inspect dist/people --public-key edgefair.pub
     """

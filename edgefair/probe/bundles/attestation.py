@@ -1,5 +1,6 @@
-"""Whose bundle it is: an in-toto statement about its files in a DSSE envelope, checked with an ed25519 public key.
+"""Whose bundle it is: an in-toto statement about its files in a DSSE envelope, checked with a public key.
 
+Keys are ed25519, or elliptic ones on P-256 (ECDSA with SHA-256), as OpenSSF Model Signing and most hardware want them.
 DSSE 1.0.2: https://github.com/secure-systems-lab/dsse. Statement v1: https://github.com/in-toto/attestation.
 """
 
@@ -9,13 +10,16 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, Union
+from typing import Any, Callable, Dict, Mapping, Union
 
 from edgefair.probe.bundles.demands import Release
 from edgefair.probe.files import read_json
 from edgefair.probe.regular import read_regular
 
 ATTESTATION = "attestation.dsse.json"
+# What other tools read of a signed bundle; a device looks at the attestation alone.
+TEST_RESULT, MODEL_SIGNATURE = "test-result.dsse.json", "model.sig"
+SIGNATURES = (ATTESTATION, TEST_RESULT, MODEL_SIGNATURE)
 MANIFEST = "manifest.json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -70,9 +74,9 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def is_attestation(name: str) -> bool:
-    """Whether a file of a bundle is its attestation, or the part of one that a killed signing left."""
-    return name == ATTESTATION or name.startswith(f".{ATTESTATION}.")
+def is_signature(name: str) -> bool:
+    """Whether a file of a bundle is one of its signatures, or the part of one that a killed signing left."""
+    return name in SIGNATURES or any(name.startswith(f".{item}.") for item in SIGNATURES)
 
 
 def attested(folder: Path, public_key: PublicKey) -> Attested:
@@ -81,45 +85,61 @@ def attested(folder: Path, public_key: PublicKey) -> Attested:
     The ids of keys in the envelope are not looked at: they are not signed, and the specification calls them hints.
 
     Raises:
-        PublicKeyError: no ed25519 public key in PEM, or the package cryptography is missing.
+        PublicKeyError: no ed25519 or P-256 public key in PEM, or the package cryptography is missing.
         AttestationError: no attestation, a damaged one, none of its signatures by this key, or a statement of another
             kind.
     """
-    key = _ed25519(public_key)
+    named = f"'{ATTESTATION}' of '{folder}'"
     try:
-        envelope = read_json(read_regular(folder / ATTESTATION, most=MOST_ATTESTATION, follow=False))
+        content = read_regular(folder / ATTESTATION, most=MOST_ATTESTATION, follow=False)
+    except OSError as error:
+        signature_check(public_key)
+        raise AttestationError(f"bundle '{folder}' is not signed: {ATTESTATION}: {error.strerror}") from error
+    said = signed_statement(content, public_key, PREDICATE_TYPE, named=named)
+    try:
+        subjects = [(str(item["name"]), str(item["digest"]["sha256"])) for item in said["subject"]]
+        if len(dict(subjects)) != len(subjects):
+            raise ValueError("it lists a file twice")
+        predicate = said["predicate"]
+        release = Release.of(predicate, predicate["policy"]["digest"]["sha256"])
+        return Attested(dict(subjects), str(predicate["outcome"]), release)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AttestationError(f"{named} does not attest a verdict: {error}") from error
+
+
+def signed_statement(content: bytes, public_key: PublicKey, predicate_type: str, *, named: str) -> Dict[str, Any]:
+    """The in-toto statement in a DSSE envelope, of which one signature is by this key.
+
+    content: of the envelope's file. predicate_type: that it must have. named: what messages call it.
+
+    Raises:
+        PublicKeyError: no ed25519 or P-256 public key in PEM, or the package cryptography is missing.
+        AttestationError: a damaged envelope, no signature by this key, or a statement of another kind.
+    """
+    check = signature_check(public_key)
+    try:
+        envelope = read_json(content)
         payload = _base64(envelope["payload"])
         payload_type = envelope["payloadType"]
         signed = pae(payload_type, payload)
         signatures = [_base64(item["sig"]) for item in envelope["signatures"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AttestationError(f"'{ATTESTATION}' of '{folder}' is damaged: {error!r}") from error
-    except OSError as error:
-        raise AttestationError(f"bundle '{folder}' is not signed: {ATTESTATION}: {error.strerror}") from error
-    if not any(_is_by(key, signature, signed) for signature in signatures):
+        raise AttestationError(f"{named} is damaged: {error!r}") from error
+    if not any(check(signature, signed) for signature in signatures):
         raise AttestationError(
-            f"none of the {len(signatures)} signatures in '{ATTESTATION}' of '{folder}' is by this public key: "
+            f"none of the {len(signatures)} signatures in {named} is by this public key: "
             "another key signed it, or the statement was modified"
         )
-    return _statement(folder, payload_type, payload)
-
-
-def _statement(folder: Path, payload_type: str, payload: bytes) -> Attested:
     try:
         if payload_type != PAYLOAD_TYPE:
             raise ValueError(f"its payload is {payload_type}, not {PAYLOAD_TYPE}")
-        statement = read_json(payload)
-        for key, expected in (("_type", STATEMENT_TYPE), ("predicateType", PREDICATE_TYPE)):
-            if statement[key] != expected:
-                raise ValueError(f"its {key} is {statement[key]}, not {expected}")
-        subjects = [(str(item["name"]), str(item["digest"]["sha256"])) for item in statement["subject"]]
-        if len(dict(subjects)) != len(subjects):
-            raise ValueError("it lists a file twice")
-        predicate = statement["predicate"]
-        release = Release.of(predicate, predicate["policy"]["digest"]["sha256"])
-        return Attested(dict(subjects), str(predicate["outcome"]), release)
+        said = read_json(payload)
+        for key, expected in (("_type", STATEMENT_TYPE), ("predicateType", predicate_type)):
+            if said[key] != expected:
+                raise ValueError(f"its {key} is {said[key]}, not {expected}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AttestationError(f"'{ATTESTATION}' of '{folder}' does not attest a verdict: {error}") from error
+        raise AttestationError(f"{named} does not attest a verdict: {error}") from error
+    return dict(said)
 
 
 def _base64(text: str) -> bytes:
@@ -127,20 +147,17 @@ def _base64(text: str) -> bytes:
     return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
 
 
-def _is_by(key: Any, signature: bytes, signed: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature
+def signature_check(public_key: PublicKey) -> Callable[[bytes, bytes], bool]:
+    """Whether a signature over some bytes is by the owner of a key: a function of both.
 
+    Raises:
+        PublicKeyError: no ed25519 or P-256 public key in PEM, or the package cryptography is missing.
+    """
     try:
-        key.verify(signature, signed)
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _ed25519(public_key: PublicKey) -> Any:
-    try:
-        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
     except ImportError as error:
         raise PublicKeyError("checking a signature needs the package cryptography: pip install cryptography") from error
@@ -151,9 +168,22 @@ def _ed25519(public_key: PublicKey) -> Any:
         key = load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise PublicKeyError("the public key is not in PEM: openssl pkey -in KEY.pem -pubout writes one") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise PublicKeyError(f"the public key is an {type(key).__name__}, and bundles are signed with ed25519")
-    return key
+
+    def check(signature: bytes, signed: bytes) -> bool:
+        try:
+            if isinstance(key, Ed25519PublicKey):
+                key.verify(signature, signed)
+            elif isinstance(key, EllipticCurvePublicKey):
+                key.verify(signature, signed, ECDSA(SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+    if isinstance(key, Ed25519PublicKey) or (
+        isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)
+    ):
+        return check
+    raise PublicKeyError(f"the public key is an {type(key).__name__}, and bundles are signed with ed25519 or P-256")
 
 
 def _pem(public_key: PublicKey) -> bytes:

@@ -13,7 +13,7 @@ from edgefair.probe.bundles.attestation import (
     Attested,
     PublicKey,
     attested,
-    is_attestation,
+    is_signature,
 )
 from edgefair.probe.bundles.demands import Release
 from edgefair.probe.files import files_below, inside, read_json
@@ -130,7 +130,7 @@ def entries(data: object) -> Dict[str, Entry]:
         raise ValueError("it lists no files")
     found = {}
     for name, entry in data.items():
-        if not inside(name) or name == MANIFEST or is_attestation(name):
+        if not inside(name) or name == MANIFEST or is_signature(name):
             raise ValueError(f"it lists '{name}', which does not name a file inside it")
         digest, size = (entry.get("sha256"), entry.get("bytes")) if isinstance(entry, dict) else (None, None)
         if not isinstance(digest, str) or type(size) is not int or not 0 <= size <= MOST_FILE:
@@ -146,7 +146,7 @@ def entries(data: object) -> Dict[str, Entry]:
 
 def _check_nothing_else(folder: Path, files: Mapping[str, Entry]) -> None:
     unsigned = sorted(
-        name for name in files_below(folder) if name not in files and name != MANIFEST and not is_attestation(name)
+        name for name in files_below(folder) if name not in files and name != MANIFEST and not is_signature(name)
     )
     if unsigned:
         raise BundleError(f"bundle '{folder}' holds '{unsigned[0]}', which was not signed")

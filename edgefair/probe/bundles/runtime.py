@@ -128,8 +128,8 @@ def load(
 ) -> Model:
     """Check a bundle's signature, its digests, its verdict and this device, and load its model as it was judged.
 
-    public_key: of whoever may sign bundles for this device (ed25519, the path of a PEM file or its content); None
-    takes unsigned bundles too, whose digests show damage but not tampering.
+    public_key: of whoever may sign bundles for this device (ed25519 or P-256, the path of a PEM file or its content);
+    None takes unsigned bundles too, whose digests show damage but not tampering.
     project, policy (sha256), not_before (a date or moment, ISO 8601), counter (the least): which release is demanded;
     with a public key only what was signed counts.
     threads: of one inference; None for as many as it was judged with, and it must have been judged with any other.
