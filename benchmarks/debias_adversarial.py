@@ -36,7 +36,7 @@ from edgefair.training.build import build_classifier
 from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.classifier import Classifier
 from edgefair.training.features import spec_for
-from edgefair.training.loop import train
+from edgefair.training.loop import TrainingRecipe, train
 from edgefair.workflow.training.fit import training_rows
 
 CONFIG = config_of("adversarial", 0, Path())
@@ -113,8 +113,7 @@ def ours(census: Census, alpha: float, seed: int) -> Point:
         train(
             classifier,
             census.rows,
-            [Adversarial(alpha=alpha, hidden=ADVERSARY)],
-            CONFIG.train,
+            TrainingRecipe(CONFIG.train, [Adversarial(alpha=alpha, hidden=ADVERSARY)]),
             seed=seed,
             checkpoint=Checkpoint(Path(folder) / "checkpoint.safetensors", "benchmark"),
             progress=silent,

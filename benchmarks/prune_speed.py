@@ -29,6 +29,7 @@ from edgefair.compress.steps.pruning.step import Prune
 from edgefair.debias import Cells
 from edgefair.exporters.torch_module import export_classifier
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading
+from edgefair.progress import silent
 from edgefair.training.build import build_classifier
 from edgefair.training.classifier import Classifier
 from edgefair.training.rows import TrainingRows
@@ -54,7 +55,7 @@ def pruned(scope: str) -> Classifier:
     cells = Cells(torch.zeros(4, dtype=torch.int64), torch.arange(4) % 2, ("all",), SPEC.classes)
     rows = TrainingRows.held((torch.from_numpy(pictures(4)),), cells)
     step = Prune(0.5, scope=scope)  # type: ignore[arg-type]
-    step.apply(classifier, step.plan(classifier, Context(rows, 0, lambda *_: None)))
+    step.apply(classifier, step.plan(classifier, Context(rows, 0, silent)))
     return classifier
 
 
