@@ -18,7 +18,6 @@ from edgefair._version import __version__
 
 if TYPE_CHECKING:
     from edgefair.config import Config, load_config
-    from edgefair.decision.assertion import assert_fair
     from edgefair.decision.decide import decide
     from edgefair.decision.evidence import Evidence
     from edgefair.decision.policy import Policy
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from edgefair.measure.paired import PairedCounts
     from edgefair.progress import Progress
     from edgefair.report.results.verification import Report
+    from edgefair.workflow.assertion import assert_fair
     from edgefair.workflow.compare import compare
     from edgefair.workflow.diagnose import diagnose
     from edgefair.workflow.explain import explain
@@ -46,7 +46,7 @@ _HOME = {
     "Progress": "edgefair.progress",
     "Report": "edgefair.report.results.verification",
     "Verdict": "edgefair.decision.verdict",
-    "assert_fair": "edgefair.decision.assertion",
+    "assert_fair": "edgefair.workflow.assertion",
     "compare": "edgefair.workflow.compare",
     "decide": "edgefair.decision.decide",
     "diagnose": "edgefair.workflow.diagnose",

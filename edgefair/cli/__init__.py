@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "policy": "Sign what models will be judged by, before they are (`policy sign`).",
     "sign": "Sign a bundle, so that devices can refuse what is not yours.",
     "inspect": "Check a bundle's digests and signature, and print its manifest.",
+    "check": "Are configs and bundles as they should be? Measures nothing; for pre-commit.",
 }
 EXIT_INTERRUPTED = 130
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -56,6 +57,12 @@ from edgefair.report.escape import one_line
 @click.option("--exclude", multiple=True, help="Column that the model never sees. Repeatable.")
 @click.option("--project", default=None, help="Name of the project.  [default: the name of the data]")
 @click.option("--force", is_flag=True, help="Replace an existing edgefair.yaml.")
+@click.option(
+    "--ci",
+    type=click.Choice(["github", "gitlab"]),
+    default=None,
+    help="Write the workflow of a project that has an edgefair.yaml (-o), and nothing else.",
+)
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of edgefair.yaml and write nothing.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("edgefair.yaml"), show_default=True)
 def command(
@@ -80,6 +87,7 @@ def command(
     exclude: tuple[str, ...],
     project: str | None,
     force: bool,
+    ci: Literal["github", "gitlab"] | None,
     schema: bool,
     output: Path,
 ) -> None:
@@ -97,11 +105,19 @@ def command(
       edgefair init --data celeba/ --layout celeba --label Smiling --positive yes --sensitive Male
       edgefair init --data comments.csv --text comment --tokenizer my-bert --label toxic --positive yes \
         --sensitive gender
+      edgefair init --ci github
     """
     from edgefair.workflow.init import config_schema, write_config
 
     if schema:
         sys.stdout.write(json.dumps(config_schema(), indent=1) + "\n")
+        return
+    if ci is not None:
+        from edgefair.workflow.ci import write_workflow
+
+        written = write_workflow(ci, output, force=force)
+        click.echo(one_line(f"wrote {written.path}"))
+        say(*written.remarks)
         return
     csv = {"encoding": encoding, "decimal": decimal, "dates": dates}
     wanted = {
