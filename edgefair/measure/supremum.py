@@ -87,7 +87,7 @@ def _bounds(p: Array, found: Array, n: tuple[int, int], threshold: float) -> Arr
     low, high = p[:-1], p[1:]
     end = np.maximum(found[:-1], found[1:])
     wide = (high - low) ** 2 / 8
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         information = np.maximum(_information(low, n, threshold), _information(high, n, threshold))
         first = high + threshold
         spread = np.sqrt(n[0] * first / (1 - first) ** 3 + n[1] * (1 - low) / low**3)

@@ -112,6 +112,12 @@ def test_the_least_that_passes_is_the_first_of_all(n, threshold, alpha, strictne
     assert (_least_passing(np.arange(n_1 + 1), n_1, n_2, threshold, level, alpha) == first).all()
 
 
+def rates_below(most):
+    """Two rates, as far apart from 0 and from each other as the limits of rows are."""
+    low = st.sampled_from([0.0, 1e-6, 1e-3]) | st.floats(1e-9, 0.99 * most)
+    return low.flatmap(lambda one: st.tuples(st.just(one), st.just(most) | st.floats(one + 1e-9, most)))
+
+
 def staircase_of_tables(data, n_1, n_2):
     """Any tables that the search could be asked for: x_1 from all, the least x_2 growing with it."""
     middle = data.draw(st.floats(-0.3, 1.3))
@@ -124,8 +130,7 @@ def staircase_of_tables(data, n_1, n_2):
 @given(sizes, thresholds, st.integers(1, 40), st.data())
 def test_between_two_rates_no_probability_is_larger_than_the_bound(n, threshold, parts, data):
     x, least = staircase_of_tables(data, *n)
-    low = data.draw(st.sampled_from([0.0, 1e-6, 1e-3]) | st.floats(0, 0.99 * (1 - threshold)))
-    high = data.draw(st.just(1 - threshold) | st.floats(low, 1 - threshold))
+    low, high = data.draw(rates_below(1 - threshold))
     ends = np.linspace(low, high, parts + 1)
     bounds = _bounds(ends, probability(x, least, n, threshold, ends), n, threshold)
     inside = np.linspace(ends[:-1], ends[1:], 101).T
@@ -137,8 +142,7 @@ def test_between_two_rates_no_probability_is_larger_than_the_bound(n, threshold,
 @given(sizes, thresholds, st.floats(0.001, 0.2), st.data())
 def test_the_largest_probability_is_never_less_than_it_is_and_hardly_more(n, threshold, enough, data):
     x, least = staircase_of_tables(data, *n)
-    low = data.draw(st.just(0.0) | st.floats(0, 0.8 * (1 - threshold)))
-    high = data.draw(st.just(1 - threshold) | st.floats(low, 1 - threshold))
+    low, high = data.draw(rates_below(1 - threshold))
     p = np.concatenate([np.linspace(low, high, 2000), low + (high - low) * np.geomspace(1e-9, 1e-2, 100)])
     true = probability(x, least, n, threshold, p).max()
     found = largest(x, least, n, threshold, (low, high), enough)
