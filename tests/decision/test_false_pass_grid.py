@@ -1,20 +1,18 @@
 """The grid of benchmarks/false_pass in its short form, and that it would see a verdict that errs."""
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.false_pass.__main__ import main
 from benchmarks.false_pass.played import Key, Played, modules, play, scenarios_of
 from benchmarks.false_pass.tables import counts_of, policy, within_sight
 from edgefair.decision.decide import decide
 from edgefair.decision.verdict import Outcome
 from edgefair.probe.bundles.gates import ABSOLUTE
 
-ROOT = Path(__file__).parents[2]
 KEYS = [Key(module, name) for module in ("independent", "paired") for name in scenarios_of(module, True)]
 
 
@@ -50,29 +48,43 @@ def test_what_is_out_of_sight_does_not_pass():
                 assert decide(counts_of(table), rules).gate(ABSOLUTE).outcome is not Outcome.PASS
 
 
-def grid(*arguments):
-    command = [sys.executable, "-m", "benchmarks.false_pass", "--quick", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.fixture
+def grid(monkeypatch, capsys):
+    """Exit code, standard output and error of the command."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["false_pass", "--quick", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, *capsys.readouterr()
+
+    return run
 
 
-def test_what_is_kept_is_not_played_again_and_a_bound_that_is_missed_ends_with_1(tmp_path):
+def test_what_is_kept_is_not_played_again_and_a_bound_that_is_missed_ends_with_1(tmp_path, grid):
     file = tmp_path / "played.jsonl"
     only = ("--only", "2 groups, 2 classes", "--json", str(file))
-    assert grid(*only).returncode == 0
+    assert grid(*only)[0] == 0
     lines = file.read_text().splitlines()
     assert len(lines) == 4
     changed = json.loads(lines[0])
     changed["events"] = changed["runs"]
     file.write_text("\n".join([json.dumps(changed), *lines[1:], '{"torn']))
-    again = grid(*only)
-    assert again.returncode == 1
-    assert "MISSED" in again.stdout
-    assert "1 of 4 bounds missed" in again.stdout
+    code, table, _ = grid(*only)
+    assert code == 1
+    assert "MISSED" in table
+    assert "1 of 4 bounds missed" in table
     assert file.read_text().count("\n") == len(lines)
 
 
-def test_the_grid_finds_its_files_by_itself():
+def test_the_grid_finds_its_files_by_itself(grid):
     assert {"independent", "clustered", "paired", "false_fail"} <= set(modules())
-    refused = grid("--only", "nothing of that name")
-    assert refused.returncode == 2
-    assert "files: clustered, " in refused.stderr
+    code, _, refused = grid("--only", "nothing of that name")
+    assert code == 2
+    assert "files: clustered, " in refused
+
+
+def test_a_grid_that_ran_out_of_time_says_what_it_has_not_played(grid):
+    code, table, _ = grid("--only", "false_fail", "--seconds", "0")
+    assert code == 0
+    assert "4 of 4 scenarios were not played" in table
