@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from edgefair.measure.bounds import absolute, clopper_pearson, mover
-from edgefair.measure.exact import (
+from edgefair.measure.exact.pairs import (
     ROUNDING,
     SPENT,
     _least_passing,
@@ -17,7 +17,7 @@ from edgefair.measure.exact import (
     rectangle,
     staircase,
 )
-from edgefair.measure.supremum import _bounds, largest, probability
+from edgefair.measure.exact.supremum import _bounds, largest, probability
 
 SMALL = [(7, 30), (31, 31), (42, 190)]
 LARGER = [(10, 315), (60, 60), (58, 400), (90, 130), (300, 25)]

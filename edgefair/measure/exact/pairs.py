@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import betaincinv, ndtr, ndtri
 
 from edgefair.measure.bounds import Array, clopper_pearson
-from edgefair.measure.supremum import at_least, largest
+from edgefair.measure.exact.supremum import at_least, largest
 
 Whole = NDArray[np.int64]
 # Share of alpha that is spent on leaving out the rates that the rows all but exclude.
