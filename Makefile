@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help dev demo test test-targets test-long fuzz fuzz-graphs lint bench schema clean
+.PHONY: help dev demo test test-targets test-long fuzz fuzz-graphs lint bench false-pass schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,10 +41,14 @@ lint: $(VENV)/.ready ## ruff, mypy --strict, import-linter
 
 bench: $(VENV)/.ready ## Run every benchmark's quick form
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
+	$(BIN)/python -m benchmarks.false_pass --quick
 
 schema: $(VENV)/.ready ## Regenerate docs/edgefair.schema.json and docs/report.schema.json
 	$(BIN)/edgefair init --schema > docs/edgefair.schema.json
 	$(BIN)/edgefair report --schema > docs/report.schema.json
+
+false-pass: $(VENV)/.ready ## Play audits of unfair models in every configuration; goes on where it was stopped
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.false_pass --processes $$(nproc) --json false-pass.jsonl
 
 clean: ## Remove the virtual environment and what the tools left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/census/demo

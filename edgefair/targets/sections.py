@@ -40,7 +40,8 @@ class LatencyRules(BaseModel):
     min_effective_queries: int = Field(
         64,
         ge=0,
-        description="Independent queries that those of a model must be worth before it ends; a p90 is judged from 64.",
+        description="Independent queries that those of a model must be worth before it ends, where latency is judged; "
+        "a p90 is judged from 64.",
     )
 
     @property

@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from edgefair.measure.bounds import absolute, clopper_pearson, mover
-from edgefair.measure.exact import (
-    STEPS,
+from edgefair.measure.exact.pairs import (
+    ROUNDING,
+    SPENT,
     _least_passing,
-    _nodes,
-    _passing,
     confirmed,
     corners,
     error_of_pass,
     rectangle,
     staircase,
 )
+from edgefair.measure.exact.supremum import _bounds, largest, probability
 
 SMALL = [(7, 30), (31, 31), (42, 190)]
 LARGER = [(10, 315), (60, 60), (58, 400), (90, 130), (300, 25)]
@@ -93,21 +93,103 @@ def test_the_staircase_covers_uniform_numbers_with_confidence(ratio, alpha):
     assert (strips * (1 - second)).sum() <= 1 - 0.9 * alpha
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    st.integers(20, 300), st.integers(20, 3000), st.sampled_from([0.02, 0.05, 0.2]), st.floats(0.001, 0.2), st.data()
-)
-def test_between_the_rates_that_are_looked_at_the_error_is_no_larger(n_1, n_2, threshold, level, data):
-    low = data.draw(st.floats(0, 0.8 * (1 - threshold)))
-    high = data.draw(st.floats(low, 1 - threshold))
+sizes = st.tuples(st.integers(1, 300), st.integers(1, 3000))
+thresholds = st.sampled_from([0.01, 0.05, 0.2])
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes, thresholds, st.floats(1e-6, 0.2), st.floats(0.01, 1))
+def test_the_least_that_passes_is_the_first_of_all(n, threshold, alpha, strictness):
+    """By looking at every table; levels that are and are not less than the rectangle's."""
+    n_1, n_2 = n[0] % 40 + 1, n[1] % 200 + 1
+    level = alpha * strictness
+    x, rows = all_tables(n_1, n_2)
+    passes = (mover_limits_one_sided(x, rows, level) <= threshold + ROUNDING) | (
+        rectangle(x, rows, alpha) <= threshold + ROUNDING
+    )
+    passes = passes.reshape(n_1 + 1, n_2 + 1)
+    first = np.where(passes.any(axis=1), passes.argmax(axis=1), n_2 + 1)
+    assert (_least_passing(np.arange(n_1 + 1), n_1, n_2, threshold, level, alpha) == first).all()
+
+
+def rates_below(most):
+    """Two rates, as far apart from 0 and from each other as the limits of rows are."""
+    low = st.sampled_from([0.0, 1e-6, 1e-3]) | st.floats(1e-9, 0.99 * most)
+    return low.flatmap(lambda one: st.tuples(st.just(one), st.just(most) | st.floats(one + 1e-9, most)))
+
+
+def staircase_of_tables(data, n_1, n_2):
+    """Any tables that the search could be asked for: x_1 from all, the least x_2 growing with it."""
+    middle = data.draw(st.floats(-0.3, 1.3))
+    bend = data.draw(st.floats(0, 2))
     x = np.arange(n_1 + 1)
-    least = _least_passing(x, n_1, n_2, threshold, level, 1e-9)
-    p = np.linspace(low, high, 3000)
-    largest = _passing(x, least, n_1, n_2, p + threshold, p).max()
-    for step in STEPS:
-        nodes = _nodes(n_1, n_2, threshold, low, high, step)
-        found = _passing(x, least, n_1, n_2, np.minimum(nodes + threshold, 1), nodes).max()
-        assert largest <= found * (1 + step**2 / 6) + 1e-12
+    return x, np.clip(np.round(n_2 * (middle + (x / n_1) ** (bend + 0.1) - 0.5)), 0, n_2 + 1).astype(np.int64)
+
+
+@settings(max_examples=150, deadline=None)
+@given(sizes, thresholds, st.integers(1, 40), st.data())
+def test_between_two_rates_no_probability_is_larger_than_the_bound(n, threshold, parts, data):
+    x, least = staircase_of_tables(data, *n)
+    low, high = data.draw(rates_below(1 - threshold))
+    ends = np.linspace(low, high, parts + 1)
+    bounds = _bounds(ends, probability(x, least, n, threshold, ends), n, threshold)
+    inside = np.linspace(ends[:-1], ends[1:], 101).T
+    found = probability(x, least, n, threshold, inside.ravel()).reshape(inside.shape)
+    assert (found.max(axis=1) <= bounds + 1e-11).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes, thresholds, st.floats(0.001, 0.2), st.data())
+def test_the_largest_probability_is_never_less_than_it_is_and_hardly_more(n, threshold, enough, data):
+    x, least = staircase_of_tables(data, *n)
+    low, high = data.draw(rates_below(1 - threshold))
+    p = np.concatenate([np.linspace(low, high, 2000), low + (high - low) * np.geomspace(1e-9, 1e-2, 100)])
+    true = probability(x, least, n, threshold, p).max()
+    found = largest(x, least, n, threshold, (low, high), enough)
+    if found <= enough:
+        assert true <= found + 1e-11
+    else:
+        assert true > 0.995 * enough
+
+
+@settings(max_examples=60, deadline=None)
+@given(cell, cell, st.sampled_from([0.02, 0.1, 0.3]), st.sampled_from([0.001, 0.05, 0.2]))
+def test_the_error_of_a_pass_is_that_of_all_tables_that_speak_as_much_against_the_threshold(a, b, threshold, alpha):
+    """By the rank of every table, and over a fine grid of the rates that the rows leave possible."""
+    (x_1, n_1), (x_2, n_2) = (a[0] % 61, a[1] % 61 + 60), (b[0] % 81, b[1] % 81 + 80)
+    found = error_of_pass(x_1, n_1, x_2, n_2, threshold, alpha)
+    x, rows = all_tables(n_1, n_2)
+    own = mover_limits_one_sided((np.array([x_1]), np.array([x_2])), (np.array([n_1]), np.array([n_2])), alpha)
+    if own > threshold:
+        assert found == 1
+        return
+    low_level, high_level = 1e-15, alpha
+    for _ in range(60):
+        level = np.sqrt(low_level * high_level)
+        limit = mover_limits_one_sided((np.array([x_1]), np.array([x_2])), (np.array([n_1]), np.array([n_2])), level)
+        low_level, high_level = (low_level, level) if limit <= threshold + ROUNDING else (level, high_level)
+    as_much = mover_limits_one_sided(x, rows, high_level * (1 + 1e-9)) <= threshold + ROUNDING
+    as_much |= rectangle(x, rows, alpha) <= threshold + ROUNDING
+    spent = SPENT * alpha
+    limits = [clopper_pearson(of, total, spent / 4) for of, total in ((x_1, n_1), (x_2, n_2))]
+    low = max(float(limits[1][0]), float(limits[0][0]) - threshold, 0.0)
+    high = min(float(limits[1][1]), float(limits[0][1]) - threshold, 1 - threshold)
+    if low > high:
+        assert found == spent
+        return
+    p = np.linspace(low, high, 1000)
+    first = stats.binom.pmf(np.arange(n_1 + 1)[:, None], n_1, np.minimum(p + threshold, 1))
+    second = stats.binom.pmf(np.arange(n_2 + 1)[:, None], n_2, p)
+    true = spent + ((as_much.reshape(n_1 + 1, n_2 + 1) @ second) * first).sum(axis=0).max()
+    if found <= alpha:
+        assert true <= found + 1e-11
+    else:
+        assert true > 0.99 * alpha
+
+
+def mover_limits_one_sided(x, n, level):
+    sides = [(a / b, *clopper_pearson(a, b, level)) for a, b in zip(x, n, strict=True)]
+    return mover(*sides[0], *sides[1])[2]
 
 
 def test_cells_of_a_million_rows_are_judged_by_the_staircase():

@@ -61,7 +61,13 @@ def _stricter(own: float | None, budget: float | None, judge: Callable[[float], 
 
 
 def latency_p90(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
-    """The 90th percentile of single-query latency."""
+    """The 90th percentile of single-query latency.
+
+    Its limits were taken when it was summarized, from the ranks of the query times, at the policy's alpha; the summary
+    does not keep the times, so neither a level of this verdict's own nor a share of the release's error of FAIL can be
+    taken here. A release of T targets that is at all its thresholds FAILs with (1 + T) alpha at most where each judges
+    latency: alpha for all gates of decisions, and alpha for the latency of each target.
+    """
     latency = evidence.latency
     if LATENCY in dict(evidence.not_measured) or latency is None or latency.p90_ms is None:
         default = "latency was not measured" if latency is None else f"{latency.queries} queries are too few for a p90"

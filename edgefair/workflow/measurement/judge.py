@@ -12,7 +12,7 @@ from typing import Any
 from edgefair._version import __version__
 from edgefair.config import Config
 from edgefair.decision.decide import check_waivers, decide
-from edgefair.decision.policy import not_judged_note
+from edgefair.decision.policy import Policy, not_judged_note
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
 from edgefair.files import shown, shown_in
@@ -83,7 +83,7 @@ def judge_file(
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
         told.stage(f"starting {profile.name}")
         started = time.perf_counter()
-        with open_target(profile) as probe:
+        with open_target(_timed(profile, config.policy)) as probe:
             ready = time.perf_counter()
             measured = measure(
                 probe,
@@ -124,6 +124,13 @@ def judge_file(
     if record is not None:
         save_record(record, made)
     return _judge(config, made, command=command, progress=job.progress)
+
+
+def _timed(profile: TargetProfile, policy: Policy) -> TargetProfile:
+    """The profile, for timing: it waits for queries that tell enough to judge by only where latency is judged."""
+    if {policy.max_latency_p90_ms, profile.budgets.max_latency_p90_ms} != {None}:
+        return profile
+    return profile.model_copy(update={"latency": profile.latency.model_copy(update={"min_effective_queries": 0})})
 
 
 def judge_record(config: Config, path: str | Path, *, progress: Progress = silent) -> Report:

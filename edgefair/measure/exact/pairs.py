@@ -7,25 +7,26 @@ with MOVER's limit in place of Farrington & Manning's score (Statistics in Medic
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, betaincinv, gammaln, ndtr, ndtri, xlog1py, xlogy
+from scipy.optimize import brentq
+from scipy.special import betaincinv, ndtr, ndtri
 
 from edgefair.measure.bounds import Array, clopper_pearson
+from edgefair.measure.exact.supremum import at_least, largest
 
 Whole = NDArray[np.int64]
 # Share of alpha that is spent on leaving out the rates that the rows all but exclude.
 SPENT = 1e-3
-# Distances of the rates at which the miss is computed, in standard errors: the finer where the coarser does not tell.
-STEPS = (1.2, 0.2)
 # Rows of the smaller cell above which the sums are long, and the staircase, by then 5 % wider, decides.
 MOST_ROWS = 50_000
 # Corners of the staircase, and how far it goes beyond the limit at alpha, in normal scores.
 CORNERS, REACH = 40, 1.8
-# Levels below that are not told apart.
-LEAST_LEVEL = 1e-15
+# Levels below that are not told apart, and what is not told apart of others, in normal scores.
+LEAST_LEVEL, NEAR = 1e-15, 1e-8
 # Halvings in the search for an upper limit that the threshold does not hold.
 HALVINGS = 6
 # Between limits that were computed in two orders.
@@ -58,14 +59,8 @@ def error_of_pass(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alph
     start, stop = (_reach(n_1, min(p + threshold, 1.0), spent) for p in (low, high))
     x = np.arange(start[0], stop[1] + 1)
     least = _least_passing(x, n_1, n_2, threshold, _level(x_1, n_1, x_2, n_2, threshold, alpha), alpha)
-    found = 1.0
-    for step in STEPS:
-        p_2 = _nodes(n_1, n_2, threshold, low, high, step)
-        miss = float(_passing(x, least, n_1, n_2, np.minimum(p_2 + threshold, 1.0), p_2).max())
-        found = spent + miss * (1 + step**2 / 6)
-        if found <= alpha or miss > alpha:
-            break
-    return found
+    least = np.where(x <= x_1, np.minimum(least, x_2), least)  # itself, however it was rounded
+    return spent + largest(x, least, (n_1, n_2), threshold, (low, high), alpha - spent)
 
 
 def confirmed(upper: Array, x: tuple[Whole, Whole], n: tuple[Whole, Whole], *, threshold: float, alpha: float) -> Array:
@@ -178,32 +173,22 @@ def _limit(x_1: int, n_1: int, x_2: int, n_2: int, level: float) -> float:
 
 
 def _level(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alpha: float) -> float:
-    """The least level at which MOVER's limit is within the threshold: the rank of the table among all of its size."""
-    low, high = np.log(LEAST_LEVEL), np.log(alpha)
-    for _ in range(30):
-        middle = (low + high) / 2
-        if _limit(x_1, n_1, x_2, n_2, float(np.exp(middle))) <= threshold + ROUNDING:
-            high = middle
-        else:
-            low = middle
-    return float(np.exp(high))
+    """The least level at which MOVER's limit is within the threshold: the rank of the table among all of its size.
 
-
-def _nodes(n_1: int, n_2: int, threshold: float, low: float, high: float, step: float) -> Array:
-    """Rates p_2 from low to high, at most `step` standard errors apart by the information of both cells.
-
-    Between two of them, D apart, P(p_2) = E[h] of a table within, with p_1 = p_2 + threshold, is little larger than at
-    one: with the score S, P'' = E[h (S^2 + S')] >= E[h S'], which is about -P I with the information I. So around a
-    maximum P falls by P I D^2 / 8 at most; the caller adds a third more.
+    In normal scores the limit is nearly straight, so its root is soon found. It is taken a hair less strictly, so that
+    tables of the same rank, the mirrored one first, are within however they are rounded.
     """
-    if low >= high:
-        return np.array([low])
-    p = low + (high - low) * np.sin(np.linspace(0, np.pi / 2, 401)) ** 2
-    middle = (p[1:] + p[:-1]) / 2
-    other = middle + threshold
-    information = n_1 / (other * (1 - other)) + n_2 / (middle * (1 - middle))
-    steps = np.concatenate([[0.0], np.cumsum(np.sqrt(information) * np.diff(p))]) / step
-    return np.asarray(np.interp(np.linspace(0, steps[-1], int(steps[-1]) + 2), steps, p))
+
+    def excess(score: float) -> float:
+        return _limit(x_1, n_1, x_2, n_2, float(ndtr(-score))) - threshold - ROUNDING
+
+    start, stop = -float(ndtri(alpha)), -float(ndtri(LEAST_LEVEL))
+    if excess(stop) <= 0:
+        return LEAST_LEVEL
+    if excess(start) >= 0:
+        return alpha
+    score = float(brentq(excess, start, stop, xtol=NEAR)) - 2 * NEAR
+    return float(ndtr(-max(score, start)))
 
 
 def _reach(n: int, p: float, negligible: float) -> tuple[int, int]:
@@ -212,42 +197,63 @@ def _reach(n: int, p: float, negligible: float) -> tuple[int, int]:
     return max(int(n * p - half), 0), min(int(n * p + half) + 1, n)
 
 
-def _passing(x: Whole, least: Whole, n_1: int, n_2: int, p_1: Array, p_2: Array) -> Array:
-    """P(X_2 >= least(X_1)) at each of the rates: [rates]. Where X_1 is not among `x`, it counts as that.
-
-    `least` grows with x_1 (MOVER's limit and the rectangle's grow with x_1 and fall with x_2: their derivatives have
-    one sign), so this falls with p_1 and grows with p_2, and among all rates that differ by the threshold or more it is
-    largest where they differ by just that (Barnard's convexity).
-    """
-    p_1, p_2 = p_1[:, None], p_2[:, None]
-    log_ways = gammaln(n_1 + 1) - gammaln(x + 1) - gammaln(n_1 - x + 1)
-    share = np.exp(log_ways + xlogy(x, p_1) + xlog1py(n_1 - x, -p_1))
-    inside = 1 - _at_least(x[:1], n_1, p_1) + _at_least(x[-1:] + 1, n_1, p_1)
-    return np.asarray((share * _at_least(least, n_2, p_2)).sum(axis=1) + inside[:, 0])
-
-
-def _at_least(x: Whole, n: int, p: Array) -> Array:
-    """P(X >= x) of a binomial number, 0 <= x <= n + 1."""
-    inner = np.clip(x, 1, n)
-    return np.where(x <= 0, 1.0, np.where(x > n, 0.0, betainc(inner, n - inner + 1, p)))
-
-
 def _least_passing(x_1: Whole, n_1: int, n_2: int, threshold: float, level: float, alpha: float) -> Whole:
     """For every x_1 the least x_2 that passes: MOVER's limit at `level`, or the rectangle, is within the threshold.
 
-    n_2 + 1 where none does. A limit l_2 is at least v iff P(X_2 >= x_2) at v is at most its level.
+    n_2 + 1 where none does. It grows with x_1: MOVER's limit and the rectangle's grow with x_1 and fall with x_2 (their
+    derivatives have one sign). A limit l_2 is at least v iff P(X_2 >= x_2) at v is at most its level. Where `level` is
+    that of the rectangle's limits or more, MOVER's is within wherever the rectangle's is: hypot(a, b) <= a + b.
     """
-    above = clopper_pearson(x_1, n_1, level)[1] - x_1 / n_1
-    wide = clopper_pearson(x_1, n_1, _half(alpha))[1] - threshold - ROUNDING
-    low, high = np.zeros_like(x_1), np.full_like(x_1, n_2 + 1)
-    while (low < high).any():
+    above = _upper(x_1, n_1, level) - x_1 / n_1
+    half = _half(alpha)
+    wide = None if level >= half else _upper(x_1, n_1, half) - threshold - ROUNDING
+
+    def within(at: Whole, x_2: Whole) -> NDArray[np.bool_]:
+        rate = x_2 / n_2
+        room = threshold + ROUNDING - x_1[at] / n_1 + rate
+        narrow = rate - np.sqrt(np.maximum(room**2 - above[at] ** 2, 0.0))
+        found = (narrow <= 0) | (at_least(x_2, n_2, np.minimum(np.maximum(narrow, 0.0), 1.0)) <= level)
+        found &= room >= above[at]
+        if wide is not None:
+            limit = wide[at]
+            found |= (limit <= 0) | (limit < 1) & (at_least(x_2, n_2, np.minimum(np.maximum(limit, 0.0), 1.0)) <= half)
+        return found
+
+    return _search(within, _guess(x_1 / n_1 - threshold, above, n_2, level), n_2)
+
+
+def _guess(less: Array, above: Array, n_2: int, level: float) -> Whole:
+    """Near the x_2 with x_2 / n_2 = less + hypot(above, below), below from Wilson's limit (Newcombe 1998, method 4)."""
+    z, rate = -float(ndtri(level)), less
+    for _ in range(3):
+        rate = np.minimum(np.maximum(rate, 0.0), 1.0)
+        root = np.sqrt(np.maximum(z**2 - 2 - 1 / n_2 + 4 * rate * (n_2 * (1 - rate) + 1), 0.0))
+        lower = (2 * n_2 * rate + z**2 - 1 - z * root) / (2 * (n_2 + z**2))
+        rate = less + np.hypot(above, rate - np.maximum(lower, 0.0))
+    return np.asarray(np.minimum(np.maximum(np.floor(n_2 * rate), 0), n_2), dtype=np.int64)
+
+
+def _search(within: Callable[[Whole, Whole], NDArray[np.bool_]], guess: Whole, most: int) -> Whole:
+    """The least x in 0..most with within(at, x), else most + 1, for every position `at`.
+
+    By steps from a guess that double, then by halvings.
+    """
+    at = np.arange(len(guess))
+    low, high, probe, step = np.full_like(guess, -1), np.full_like(guess, most + 1), guess, 1
+    found = high.copy()
+    while len(at):
+        passes = within(at, probe)
+        high, low = np.where(passes, probe, high), np.where(passes, low, probe)
+        found[at] = high
+        left = high - low > 1
+        at, low, high, passes = at[left], low[left], high[left], passes[left]
         middle = (low + high) // 2
-        x_2 = np.minimum(middle, n_2)
-        room = threshold + ROUNDING - x_1 / n_1 + x_2 / n_2
-        narrow = x_2 / n_2 - np.sqrt(np.maximum(room**2 - above**2, 0.0))
-        within = (narrow <= 0) | (_at_least(x_2, n_2, np.clip(narrow, 0, 1)) <= level)
-        within &= room >= above
-        within |= (wide <= 0) | (wide < 1) & (_at_least(x_2, n_2, np.clip(wide, 0, 1)) <= _half(alpha))
-        within &= middle <= n_2
-        low, high = np.where(within | (low >= high), low, middle + 1), np.where(within, middle, high)
-    return low
+        probe = np.where(passes, np.maximum(high - step, middle), np.minimum(low + step, middle))
+        step *= 2
+    return found
+
+
+def _upper(x: Whole, n: int, level: float) -> Array:
+    """The upper limits of `clopper_pearson` for numbers from one cell."""
+    others = np.maximum(n - x, 1)
+    return np.where(x < n, betaincinv(x + 1, others, 1.0 - level), 1.0)

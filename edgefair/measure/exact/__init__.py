@@ -1,0 +1,7 @@
+"""Differences of two binomial rates that are shown to be small with an error that is known: the exact test."""
+
+from __future__ import annotations
+
+from edgefair.measure.exact.pairs import confirmed, corners, error_of_pass, rectangle, staircase
+
+__all__ = ["confirmed", "corners", "error_of_pass", "rectangle", "staircase"]
