@@ -12,23 +12,27 @@ from edgefair.workflow.compression.recipes import check_recipes
 from edgefair.workflow.compression.run_steps import check_shrink
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet
+from edgefair.workflow.measurement.sequential.looks import check_sequential
 
 
-def check_plan(config: Config, model: str | None, run: str | None) -> None:
+def check_plan(config: Config, model: str | None, run: str | None, *, sequential: bool = False) -> None:
     """Refuse what cannot work, whatever the rows are.
 
     Args:
         model: an existing model that shall be exported.
         run: the training run that shall be, instead.
+        sequential: whether the verdict shall be taken in steps.
 
     Raises:
-        UsageError: an unknown method, recipe or target; steps that contradict.
+        UsageError: an unknown method, recipe or target; steps that contradict; no limits over several looks.
         PolicyError: a waiver that has run out.
     """
     check_waivers(config.policy, today())
     check_post(config.debias.post)
     check_recipes(config)
     load_fleet(config.targets)
+    if sequential:
+        check_sequential(config)
     if config.compress.trains:
         check_shrink(config, model, run)
 
