@@ -28,7 +28,9 @@ def rows_of(n, seed=0, subjects=None):
     who = None
     if subjects is not None:
         names = tuple(f"p{number}" for number in range(subjects))
-        who = Categories(names, np.append(np.arange(subjects), rng.integers(0, subjects, n - subjects)).astype(np.int32))
+        who = Categories(
+            names, np.append(np.arange(subjects), rng.integers(0, subjects, n - subjects)).astype(np.int32)
+        )
     sensitive = {"sex": sex, "age": age}
     return TableRows(Table(columns), ("x",), label, sensitive, None, who, ("x", "sex", "age", "label"))
 
