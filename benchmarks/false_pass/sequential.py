@@ -110,9 +110,8 @@ def scenarios(quick: bool) -> Iterator[Scenario]:
         if quick and (groups, rows) != (2, 2000):
             continue
         audit = Audit(groups, rows, 0.05, 0.4, 0.05 + BEYOND, flips)
-        yield Scenario(
-            f"paired, {groups} groups, {rows} rows a cell, {flips:.0%} flips", 0.05, None, runs, audit.passes
-        )
+        said = f"{groups} groups, {rows} rows a cell, {flips:.0%} flips"
+        yield Scenario(f"paired, {said}", 0.05, None, runs, audit.passes)
     yield Scenario("fair, 2 groups", None, 0.5, runs, Audit(2, 4000, 0.05, 0.1, 0.0).passes_early)
 
 
@@ -122,9 +121,7 @@ def main() -> None:
     for groups in (2, 4, 8):
         shares = [Audit(groups, 4000, 0.05, 0.1, 0.0).judged(rng)[1] for _ in range(RUNS // groups)]
         mean = float(np.mean(shares))
-        print(
-            f"fair model, {groups} groups: {4000 * mean:,.0f} of 4,000 rows a cell on average, {1 / mean:.2f} times fewer"
-        )
+        print(f"fair model, {groups} groups: {4000 * mean:,.0f} of 4,000 rows a cell on average, {1 / mean:.2f}x fewer")
 
 
 if __name__ == "__main__":

@@ -146,6 +146,17 @@ def test_what_has_no_limits_over_several_looks_is_refused(project, tmp_path, mon
     assert not (tmp_path / "raw.npz").exists()
 
 
+def test_one_row_of_an_undeclared_group_is_refused_though_it_comes_last(tmp_path, asked):
+    for number in range(3):
+        rows = people(3000)
+        rows["sex"][number] = "x"
+        project = write_project(tmp_path / str(number), ALL, rows)
+        done = run("verify", project, linear(tmp_path / "m.onnx", FAIR), *QUICK, "--sequential")
+        assert done.exit_code == 2
+        assert "group 'x' of attribute 'sex' has 1 rows and the policy does not declare it" in done.stderr
+    assert not asked
+
+
 def people_with_subjects():
     rows = people(ROWS)
     rows["who"] = np.array([f"p{number}" for number in np.random.default_rng(0).integers(0, 5000, ROWS)])

@@ -26,6 +26,7 @@ from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.clock import now, today
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
+from edgefair.workflow.measurement.groups import check_groups
 from edgefair.workflow.measurement.ledger import LEDGER, spend
 from edgefair.workflow.measurement.measure import evidence_of, latencies, measure
 from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
@@ -86,9 +87,12 @@ def judge_file(
 
     Raises:
         UsageError: an unknown target, or two with one name; what has no limits over several looks.
+        PolicyError: rows of a group that the policy does not declare.
         ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
     """
     config, data = job.config, job.data
+    if sequential:  # rows that would come after the last look too
+        check_groups(config.policy, data.audit, data.classes)
     plan = plan_looks(data.audit, config) if sequential else None
     rows = data.audit if plan is None else data.audit.take(plan.order)
     recorded = RecordedRows.of(rows, data.classes, source=shown(data.source, config.base))

@@ -1,5 +1,6 @@
 """Which rows come first in a sequential measurement: the same share of every cell, whatever the order of the file."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -55,6 +56,17 @@ def test_the_order_is_the_contents_and_the_seeds_and_not_the_files():
     assert np.array_equal(one.order, shuffled[other.order])
     assert not np.array_equal(one.order[:400], plan_looks(rows, config(seed=1)).order[:400])
     assert np.median(np.abs(np.diff(one.order))) > 200
+
+
+def test_rows_of_equal_content_are_people_who_come_one_by_one():
+    """Were they sorted by content alone, the first look would hold the people of one content and no others."""
+    rows = rows_of(4000)
+    x = np.random.default_rng(2).integers(0, 3, 4000).astype(np.float64)
+    rows = dataclasses.replace(rows, table=Table({**rows.table.columns, "x": x}))
+    shuffled = np.random.default_rng(1).permutation(4000)
+    plan, other = plan_looks(rows, config()), plan_looks(rows.take(shuffled), config())
+    assert np.abs(np.bincount(x[plan.order[:800]].astype(int)) / 800 - np.bincount(x.astype(int)) / 4000).max() < 0.05
+    assert np.array_equal(x[plan.order], x[shuffled][other.order])
 
 
 def test_cells_of_one_row_are_spread_over_all_looks():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgefair.config import Config
 from edgefair.data.groups import joint_groups
-from edgefair.data.hashing import hash_categories, mix, text_hash
+from edgefair.data.hashing import hash_categories, mix, numbered, text_hash
 from edgefair.data.rows import TableRows
 from edgefair.errors import UsageError
 from edgefair.measure.sequential.levels import FRACTIONS, LOOKS, Level, levels
@@ -101,7 +101,8 @@ def plan_looks(rows: TableRows, config: Config) -> LookPlan:
     cell = index * (int(rows.label.max()) + 1) + rows.label
     salt = text_hash(f"{config.seed} looks")
     if rows.subject is None:
-        ids = rows.row_hashes if rows.ids is None else hash_categories(rows.ids)
+        # Rows of equal content are different people all the same, and must not come in one lump.
+        ids = numbered(rows.row_hashes) if rows.ids is None else hash_categories(rows.ids)
         order = _interleaved(cell, mix(ids + salt))
         units = np.arange(1, len(order) + 1)
     else:
