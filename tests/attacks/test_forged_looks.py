@@ -137,6 +137,9 @@ def test_a_bundle_with_forged_looks_is_not_signed(shipped, tmp_path, change):
         lambda report: verdict(report).update(alpha=0.05),
         lambda report: looks(report)["levels"].__setitem__(0, 0.5),
         lambda report: looks(report).update(rows=12_001),
+        lambda report: looks(report).update(taken=6),
+        lambda report: looks(report).update(taken=0),
+        lambda report: looks(report).update(levels=[]),
         no_looks,
     ],
 )

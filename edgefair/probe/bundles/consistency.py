@@ -130,9 +130,10 @@ def _share(target: Mapping[str, Any], report: Mapping[str, Any]) -> Tuple[float,
     alpha, rows, looks = report["policy"]["alpha"], report["audit"]["rows"], target.get("looks")
     if looks is None:
         return alpha, rows
-    level = looks["levels"][looks["taken"] - 1]
-    if not 1 <= looks["taken"] <= len(looks["levels"]) or not 0 < level <= alpha or not 0 < looks["rows"] <= rows:
-        raise ContradictionError(f"look {looks['taken']} spends {level} of {alpha} on {looks['rows']} of {rows} rows")
+    taken, levels = looks["taken"], looks["levels"]
+    level = levels[taken - 1] if 1 <= taken <= len(levels) else None
+    if level is None or not 0 < level <= alpha or not 0 < looks["rows"] <= rows:
+        raise ContradictionError(f"look {taken} spends {level} of {alpha} on {looks['rows']} of {rows} rows")
     return level, looks["rows"]
 
 

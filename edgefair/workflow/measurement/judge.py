@@ -172,7 +172,7 @@ def judge_record(config: Config, path: str | Path, *, progress: Progress = silen
 def _judge(config: Config, record: Record, *, command: str, progress: Progress, plan: LookPlan | None = None) -> Report:
     progress.stage(_judging(config))
     results = tuple(_result(config, record.rows, target, len(record.targets), plan) for target in record.targets)
-    shared = min(len(target.decision) for target in record.targets)
+    shared = first_rows(record.rows, min(len(target.decision) for target in record.targets))
     files = record.targets[0].model, record.targets[0].reference
     outcome = worst(item.verdict.outcome for item in results)
     created = now()
@@ -203,8 +203,8 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress, 
         policy=config.policy.model_dump(mode="json"),
         targets=results,
         disagreements=disagreements(
-            {target.target: target.decision[:shared] for target in record.targets},
-            {name: first_rows(record.rows, shared).sensitive[name] for name in config.policy.base_attributes},
+            {target.target: target.decision[: len(shared.label)] for target in record.targets},
+            {name: shared.sensitive[name] for name in config.policy.base_attributes},
         ),
         settings=record.settings,
         ledger=ledger,

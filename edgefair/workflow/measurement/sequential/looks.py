@@ -60,6 +60,8 @@ class LookPlan:
 
 def first_rows(rows: RecordedRows, count: int) -> RecordedRows:
     """Labels, groups and subjects of the first rows alone; the digests remain those of all."""
+    if count == len(rows.label):
+        return rows
     chosen = np.arange(count)
     return dataclasses.replace(
         rows,
