@@ -13,10 +13,13 @@ from pydantic import ValidationError
 from edgefair.decision.decide import check_waivers, decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
+from edgefair.decision.stopping import may_stop
 from edgefair.decision.verdict import EARLIER_SCHEMA, Outcome, Verdict, worst
 from edgefair.errors import EdgefairError, ModelError, PolicyError
 from edgefair.files import sha256_json
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.sequential.levels import levels
+from edgefair.measure.sequential.looks import Looks
 from edgefair.probe.bundles.consistency import policy_digest
 from edgefair.probe.bundles.gates import gate_id, name_of
 from edgefair.targets.sections import Budgets
@@ -63,12 +66,15 @@ def _check_data(data: Mapping[str, Any]) -> None:
 
 def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Policy, day: datetime.date) -> Verdict:
     counts = GroupCounts.from_json(target["counts"])
-    rows = report["audit"]["rows"]
+    looks = None if target.get("looks") is None else Looks.from_json(target["looks"])
+    rows = report["audit"]["rows"] if looks is None else looks.rows
     if counts.n != rows:
         raise _contradiction(
             f"the counts of target '{target['target']}' hold {counts.n:,} rows", f"{rows:,} audit rows"
         )
     evidence = Evidence.from_json(counts, target["evidence"])
+    if looks is not None:
+        _check_looks(looks, report, target, policy, evidence)
     for name, said, rests_on in (
         ("size", report["model"]["bytes"], evidence.size_bytes),
         ("latency", target["latency"], target["evidence"]["latency"]),
@@ -82,7 +88,35 @@ def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Polic
             f"a reference that {'is' if evidence.own_reference else 'is not'} the model's own file",
         )
     budgets = Budgets.model_validate(target["budgets"])
-    return decide(evidence, policy, budget=budgets, today=day, targets=len(report["targets"]))
+    level = None if looks is None else levels(policy.alpha)[looks.taken - 1]
+    verdict = decide(
+        evidence,
+        policy,
+        budget=budgets,
+        today=day,
+        targets=len(report["targets"]),
+        level=None if level is None else level.passing,
+        fail_level=None if level is None else level.failing,
+    )
+    if looks is not None and not looks.last and not may_stop(verdict):
+        raise _contradiction(
+            f"target '{target['target']}' was left at look {looks.taken}", "looks that go on until its verdict is shown"
+        )
+    return verdict
+
+
+def _check_looks(
+    looks: Looks, report: Mapping[str, Any], target: Mapping[str, Any], policy: Policy, evidence: Evidence
+) -> None:
+    """The looks are those that are planned for these rows, and what has no limits over several looks has none."""
+    design, name, rows = evidence.design, target["target"], report["audit"]["rows"]
+    mistake = looks.mistake(policy.alpha, subjects=design is not None)
+    if mistake is not None:
+        raise _contradiction(f"target '{name}' has {mistake}", "the looks that are planned")
+    if looks.rows_at_hand != rows:
+        raise _contradiction(f"target '{name}' had {looks.rows_at_hand:,} rows at hand", f"{rows:,} audit rows")
+    if policy.rule == "point" or (design is not None and policy.subject_weights == "rows"):
+        raise _contradiction(f"target '{name}' was judged sequentially", "limits that hold over several looks")
 
 
 def _compare(name: str, said: Mapping[str, Any], decided: Verdict, digest: str) -> None:

@@ -32,4 +32,10 @@ def gate_options(command: Decorated) -> Decorated:
         help="Device profile by name or path. Repeatable; the worst verdict is the release's.",
     )
     latency = click.option("--latency/--no-latency", default=True, help="Measure latency.  [default: --latency]")
-    return with_all(command, [*(key_flag(Policy, f"policy__{key}", ranges=False) for key in GATES), target, latency])
+    sequential = click.option(
+        "--sequential",
+        is_flag=True,
+        help="Take the audit rows in up to five steps, and stop a target as soon as its verdict is shown.",
+    )
+    keys = [key_flag(Policy, f"policy__{key}", ranges=False) for key in GATES]
+    return with_all(command, [*keys, target, latency, sequential])

@@ -29,6 +29,7 @@ def decide(
     today: datetime.date | None = None,
     targets: int = 1,
     level: float | None = None,
+    fail_level: float | None = None,
 ) -> Verdict:
     """Judge a measurement by a policy. Pure: equal arguments give an equal verdict.
 
@@ -44,6 +45,7 @@ def decide(
         targets: how many the release is judged on, this one among them.
         level: error probability that this verdict may spend, where it is one of several on the same rows that share
             `policy.alpha`; default: all of it.
+        fail_level: what FAIL may spend of it, if not the same; at most `level`.
 
     Raises:
         PolicyError: the policy names an attribute that was not counted, does not declare a group that has rows, holds
@@ -57,7 +59,7 @@ def decide(
     digest = policy.digest
     if level is not None:
         policy = policy.model_copy(update={"alpha": level})
-    claims = _claims(policy) * targets
+    claims = _claims(policy) * targets * (1.0 if fail_level is None else policy.alpha / fail_level)
     absolute = fairness.absolute(evidence, policy, claims)
     gates = [
         fairness.family_gate(ABSOLUTE, absolute, absolute.binding.threshold),
@@ -86,7 +88,7 @@ def decide(
     )
 
 
-def _optional_gates(evidence: Evidence, policy: Policy, claims: int) -> list[Gate]:
+def _optional_gates(evidence: Evidence, policy: Policy, claims: float) -> list[Gate]:
     """The gates of decisions that the policy asks for, in a fixed order."""
     found = [fairness.metric(evidence, policy, name, claims) for name in policy.judged_metrics]
     asked = ((gate, getattr(policy, key)) for key, gate in ASKED.items())

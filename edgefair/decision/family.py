@@ -99,7 +99,7 @@ class _Pairs:
 
 
 def judge(
-    family: Sequence[Cells], *, alpha: float, rule: str, claims: int = 1, waived: frozenset[Wanted] = frozenset()
+    family: Sequence[Cells], *, alpha: float, rule: str, claims: float = 1, waived: frozenset[Wanted] = frozenset()
 ) -> FamilyResult:
     """Judge every pair of groups of every attribute.
 
@@ -110,7 +110,7 @@ def judge(
     rows: limits of few rows are wide enough; those of few subjects rest on a variance that so few do not tell.
 
     Args:
-        claims: families and gates that share the error of FAIL.
+        claims: families and gates that share the error of FAIL; more where looks share it too.
         waived: comparisons that do not count for the outcome; they are listed all the same.
 
     Raises:

@@ -49,6 +49,7 @@ def export(
     sign: str | Path | None = None,
     counter: int | None = None,
     latency: bool = True,
+    sequential: bool = False,
     progress: Progress = silent,
 ) -> Report:
     """Export a run or a model, compress it, judge the file on every target, and write the bundle if the policy agrees.
@@ -68,6 +69,7 @@ def export(
             target, else static).
         output: the bundle's folder; default: the project's.
         sign: PEM file of the private key that signs what ships.
+        sequential: whether to take the audit rows in steps, and to stop on each target where its verdict is shown.
         counter: number of this release, which a device can demand to be no less than one that it has seen.
 
     More than eight parameters: they are what the command line and Python's users say of one release, each with a
@@ -84,7 +86,7 @@ def export(
         config = with_compress(config, int8=int8)
     name = None if model is not None else choose_run(config, run)
     signer = None if sign is None else load_signing_key(sign)
-    check_plan(config, model, name)
+    check_plan(config, model, name, sequential=sequential)
     output = config.bundle_path if output is None else Path(output)
     destination, shown_as = output.absolute(), Path(shown(output, config.base))
     blocked = destination.with_name(f"{destination.name}.blocked.json")
@@ -127,7 +129,7 @@ def export(
             settings=shown_in(settings, config.base),
             notes=notes if changed or not candidates.changes else (*notes, UNCHANGED),
         )
-        report = judge_file(job, file, command="export", latency=latency, reading_s=reading_s)
+        report = judge_file(job, file, command="export", latency=latency, reading_s=reading_s, sequential=sequential)
         text = json_text(report).encode()
         if report.exit_code != 0:
             write_atomic(blocked, text)

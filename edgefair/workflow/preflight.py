@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from edgefair.config import Config
-from edgefair.decision.cells import declared_table
 from edgefair.decision.decide import check_waivers
-from edgefair.measure.counts import GroupCounts
 from edgefair.workflow.clock import today
 from edgefair.workflow.compression.post import check_post
 from edgefair.workflow.compression.recipes import check_recipes
 from edgefair.workflow.compression.run_steps import check_shrink
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet
+from edgefair.workflow.measurement.groups import check_groups
+from edgefair.workflow.measurement.sequential.looks import check_sequential
 
 
-def check_plan(config: Config, model: str | None, run: str | None) -> None:
+def check_plan(config: Config, model: str | None, run: str | None, *, sequential: bool = False) -> None:
     """Refuse what cannot work, whatever the rows are.
 
     Args:
         model: an existing model that shall be exported.
         run: the training run that shall be, instead.
+        sequential: whether the verdict shall be taken in steps.
 
     Raises:
-        UsageError: an unknown method, recipe or target; steps that contradict.
+        UsageError: an unknown method, recipe or target; steps that contradict; no limits over several looks.
         PolicyError: a waiver that has run out.
     """
     check_waivers(config.policy, today())
     check_post(config.debias.post)
     check_recipes(config)
     load_fleet(config.targets)
+    if sequential:
+        check_sequential(config)
     if config.compress.trains:
         check_shrink(config, model, run)
 
@@ -42,10 +45,7 @@ def preflight(job: Job) -> None:
     """
     config, data = job.config, job.data
     for rows in (data.audit, data.validation):
-        attributes = {name: rows.sensitive[name] for name in config.policy.base_attributes}
-        counts = GroupCounts.from_rows(attributes, label=rows.label, decision=rows.label, classes=data.classes)
-        for name in config.policy.attributes:
-            declared_table(counts, config.policy, name)
+        check_groups(config.policy, rows, data.classes)
     if config.compress.trains:
         data.rows_for("a compression that trains", "train")
         data.rows_for("a compression that trains", "validation")

@@ -19,6 +19,7 @@ from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
+from edgefair.workflow.measurement.sequential.looks import check_sequential
 from edgefair.workflow.models.convert import check_no_rows, convert_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.seen import Seen, notes_of
@@ -36,6 +37,7 @@ def verify(
     uncompressed: bool = False,
     latency: bool = True,
     record: str | Path | None = None,
+    sequential: bool = False,
     progress: Progress = silent,
 ) -> Report:
     """Judge a bundle or a model file on every target of the config.
@@ -50,13 +52,19 @@ def verify(
             original.
         latency: whether to measure it.
         record: also write the raw measurements here, for `compare` and `judge_record`.
+        sequential: whether to take the rows in steps, and to stop on each target where its verdict is shown.
+
+    More than eight parameters: they are what the command line and Python's users say of one model, each with a default.
 
     Raises:
-        UsageError: `uncompressed` of a model that was compressed, or beside a reference.
+        UsageError: `uncompressed` of a model that was compressed, or beside a reference; `sequential` beside a record
+            or what has no limits over several looks.
         DataError, ModelError, PolicyError: see the message; nothing was judged.
         MeasurementError: a target gave no measurement that can be believed.
     """
     check_waivers(config.policy, today())
+    if sequential:
+        check_sequential(config, recorded=record is not None)
     started = time.perf_counter()
     path = config.bundle_path if path is None else Path(path)
     weights, reference, record = as_path(weights), as_path(reference), as_path(record)
@@ -90,7 +98,15 @@ def verify(
         )
         reading_s = time.perf_counter() - started
         job = Job(config, data, progress)
-        return judge_file(job, file, command="verify", latency=latency, record=record, reading_s=reading_s)
+        return judge_file(
+            job,
+            file,
+            command="verify",
+            latency=latency,
+            record=record,
+            reading_s=reading_s,
+            sequential=sequential,
+        )
 
 
 @dataclass(frozen=True)

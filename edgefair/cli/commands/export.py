@@ -49,6 +49,7 @@ def command(
     sign: Path | None,
     counter: int | None,
     latency: bool,
+    sequential: bool,
     formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
@@ -95,6 +96,7 @@ def command(
             sign=sign,
             counter=counter,
             latency=latency,
+            sequential=sequential,
             progress=progress,
         )
     write_result(report, outputs)

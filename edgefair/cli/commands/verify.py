@@ -55,6 +55,7 @@ def command(
     record: Path | None,
     from_record: Path | None,
     latency: bool,
+    sequential: bool,
     formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
@@ -72,6 +73,7 @@ def command(
       edgefair verify model.onnx --reference fp32.onnx --max-accuracy-drop 0.01 --json
       edgefair verify bought.onnx --uncompressed
       edgefair verify --target local --target qemu:haswell --record raw.npz
+      edgefair verify --sequential
       edgefair verify --from-record raw.npz --max-eo-gap 0.03
     """
     from edgefair.config import load_config
@@ -86,10 +88,11 @@ def command(
     if report_path is not None:
         formats = (*formats, f"json={report_path}")
     outputs = outputs_of(formats, as_json=as_json)
-    beside = any(item is not None for item in (path, weights, reference, record)) or uncompressed
+    beside = any(item is not None for item in (path, weights, reference, record)) or uncompressed or sequential
     if from_record is not None and beside:
         raise UsageError(
-            "--from-record judges recorded measurements", expected="no PATH, no --uncompressed and no other file"
+            "--from-record judges recorded measurements",
+            expected="no PATH, no --uncompressed, no --sequential and no other file",
         )
     with progress_bar() as progress:
         if from_record is not None:
@@ -103,6 +106,7 @@ def command(
                 uncompressed=uncompressed,
                 latency=latency,
                 record=record,
+                sequential=sequential,
                 progress=progress,
             )
     write_result(report, outputs)

@@ -11,14 +11,14 @@ from edgefair.decision.verdict import Comparison, Gate, Outcome
 from edgefair.probe.bundles.gates import PAIRED
 
 
-def absolute(evidence: Evidence, policy: Policy, claims: int = 1) -> FamilyResult:
+def absolute(evidence: Evidence, policy: Policy, claims: float = 1) -> FamilyResult:
     """Every pair of groups of every declared attribute; comparisons that a waiver names do not count."""
     cells = [rate_cells(evidence.counts, policy, name, evidence.design) for name in policy.attributes]
     waived = frozenset(item.wanted for item in policy.waivers)
     return judge(cells, alpha=policy.alpha, rule=policy.rule, claims=claims, waived=waived)
 
 
-def paired(evidence: Evidence, policy: Policy, threshold: float, claims: int = 1) -> Gate:
+def paired(evidence: Evidence, policy: Policy, threshold: float, claims: float = 1) -> Gate:
     """Growth of the differences by compression, on the same rows."""
     if evidence.paired is None:
         return without_pairs(evidence, PAIRED, "rate", threshold)
@@ -26,7 +26,7 @@ def paired(evidence: Evidence, policy: Policy, threshold: float, claims: int = 1
     return family_gate(PAIRED, judge(cells, alpha=policy.alpha, rule=policy.rule, claims=claims), threshold)
 
 
-def metric(evidence: Evidence, policy: Policy, name: str, claims: int = 1) -> Gate:
+def metric(evidence: Evidence, policy: Policy, name: str, claims: float = 1) -> Gate:
     """Another group difference that the policy limits, for the attributes that have a threshold of it."""
     thresholds = policy.metric_thresholds(name)
     cells = [

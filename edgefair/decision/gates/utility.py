@@ -54,7 +54,7 @@ def collapse(counts: GroupCounts) -> Gate:
     )
 
 
-def balanced_accuracy_floor(evidence: Evidence, policy: Policy, claims: int = 1) -> Gate:
+def balanced_accuracy_floor(evidence: Evidence, policy: Policy, claims: float = 1) -> Gate:
     """Balanced accuracy (mean recall over the labels) of the worst group, of every declared attribute.
 
     Its limits add the limits of the recalls by MOVER. Without a floor in the policy it must be better than chance.
@@ -84,7 +84,7 @@ def balanced_accuracy_floor(evidence: Evidence, policy: Policy, claims: int = 1)
     return _worst_group(FLOOR, "balanced accuracy", policy, limits, (n > 0).all(axis=1), float(least), wanted, claims)
 
 
-def accuracy_floor(evidence: Evidence, policy: Policy, floor: float, claims: int = 1) -> Gate:
+def accuracy_floor(evidence: Evidence, policy: Policy, floor: float, claims: float = 1) -> Gate:
     """Accuracy of the worst group."""
     table = np.concatenate([declared_table(evidence.counts, policy, name) for name in policy.attributes])
     hits, n = np.trace(table, axis1=1, axis2=2), table.sum(axis=(1, 2))
@@ -98,7 +98,7 @@ def accuracy_floor(evidence: Evidence, policy: Policy, floor: float, claims: int
     return _worst_group(GROUP_ACCURACY, "accuracy", policy, limits, n > 0, floor, wanted, claims)
 
 
-def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, claims: int = 1) -> Gate:
+def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, claims: float = 1) -> Gate:
     """Accuracy of the reference minus that of the candidate on the same rows, with paired limits."""
     if evidence.paired is None:
         return without_pairs(evidence, ACCURACY_DROP, "accuracy", threshold)
@@ -123,7 +123,7 @@ def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, claims: 
     )
 
 
-def group_accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, claims: int = 1) -> Gate:
+def group_accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, claims: float = 1) -> Gate:
     """Loss of accuracy by compression of the group that loses most."""
     if evidence.paired is None:
         return without_pairs(evidence, GROUP_DROP, "accuracy", threshold)
@@ -143,7 +143,7 @@ def group_accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, cl
     )
 
 
-def excess_loss(evidence: Evidence, policy: Policy, threshold: float, claims: int = 1) -> Gate:
+def excess_loss(evidence: Evidence, policy: Policy, threshold: float, claims: float = 1) -> Gate:
     """psi_g: loss of accuracy of a group beyond the average loss (Hashemizadeh et al., ICLR 2024, eq. 3).
 
     psi_g = loss_g - loss = (1 - n_g / n) (loss_g - loss of all others): two independent samples, so MOVER applies.
@@ -202,7 +202,7 @@ def _worst_group(
     filled: NDArray[np.bool_],
     threshold: float,
     wanted: str,
-    claims: int,
+    claims: float,
 ) -> Gate:
     """Judge a number of every group: by the gate's direction at most the threshold, or at least it.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -103,7 +103,8 @@ def _check_target(
     _equal("the verdict", verdict["outcome"], worst([gate["outcome"] for gate in gates.values()]))
     through = verdict["outcome"] == INCONCLUSIVE and policy["on_inconclusive"] == "warn"
     _equal("the exit code", verdict["exit_code"], 0 if through else EXIT_CODES[verdict["outcome"]])
-    _equal("alpha", verdict["alpha"], policy["alpha"])
+    alpha, rows = _share(target, report)
+    _equal("alpha", verdict["alpha"], alpha)
     _equal("the policy's digest", verdict["policy_digest"], policy_digest(policy))
     for asked, threshold in _thresholds(policy, target["budgets"]).items():
         if asked not in gates:
@@ -115,13 +116,25 @@ def _check_target(
     table = _table(counts)
     if classes is not None:
         _equal("the classes", list(counts["classes"]), list(classes))
-    _equal("the number of rows", int(table.sum()), report["audit"]["rows"])
+    _equal("the number of rows", int(table.sum()), rows)
     _equal("the number of classes decided", int(table.sum(axis=(0, 1)).astype(bool).sum()), gates[COLLAPSE]["estimate"])
     if SIZE in gates:
         _equal("the size", gates[SIZE]["estimate"], report["model"]["bytes"])
     _check_gap(gates[ABSOLUTE], counts, table, policy)
     if target["evidence"].get("own_reference") and report["reference"]["sha256"] != report["model"]["sha256"]:
         raise ContradictionError("it says that nothing was compressed, and its reference is another file")
+
+
+def _share(target: Mapping[str, Any], report: Mapping[str, Any]) -> Tuple[float, int]:
+    """The error that the verdict may spend, and its rows: less than all where the rows were looked at in steps."""
+    alpha, rows, looks = report["policy"]["alpha"], report["audit"]["rows"], target.get("looks")
+    if looks is None:
+        return alpha, rows
+    taken, levels = looks["taken"], looks["levels"]
+    level = levels[taken - 1] if 1 <= taken <= len(levels) else None
+    if level is None or not 0 < level <= alpha or not 0 < looks["rows"] <= rows:
+        raise ContradictionError(f"look {taken} spends {level} of {alpha} on {looks['rows']} of {rows} rows")
+    return level, looks["rows"]
 
 
 def _thresholds(policy: Mapping[str, Any], budgets: Mapping[str, Any]) -> Dict[str, Optional[float]]:

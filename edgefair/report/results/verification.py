@@ -11,6 +11,7 @@ from edgefair.measure.bootstrap import GapBootstrap
 from edgefair.measure.disagreement import Disagreement
 from edgefair.measure.flips import CellFlips
 from edgefair.measure.latency import LatencySummary, SpeedUp
+from edgefair.measure.sequential.looks import Looks
 from edgefair.probe.bundles.consistency import REPORT_SCHEMA
 
 
@@ -79,6 +80,7 @@ class TargetResult:
         flips: decisions that compression changed, by group and label; empty without a reference.
         bootstrap: attribute -> interval of the gap by resampling; information beside the verdict.
         timings_s: seconds of each phase.
+        looks: how far a sequential measurement went; None where all rows were measured at once.
     """
 
     target: str
@@ -93,6 +95,7 @@ class TargetResult:
     reference_latency: LatencySummary | None
     speed_up: SpeedUp | None
     timings_s: dict[str, float]
+    looks: Looks | None = None
 
 
 @dataclass(frozen=True)

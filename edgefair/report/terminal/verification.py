@@ -7,9 +7,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.decision.verdict import AttributeSummary, CellRate, Gate, Outcome
+from edgefair.decision.verdict import AttributeSummary, CellRate, Gate, Outcome, Verdict
 from edgefair.joint import group_name
 from edgefair.measure.flips import CellFlips
+from edgefair.measure.sequential.looks import Looks
 from edgefair.report.results.verification import Report, TargetResult
 from edgefair.report.terminal.rows import data_line
 from edgefair.report.terminal.tables import plain_table
@@ -67,10 +68,12 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
     if several:
         title.append(f"  {verdict.outcome}", style=COLOUR[verdict.outcome])
     parts: list[RenderableType] = [title]
+    if target.looks is not None:
+        parts.append(_looks(target.looks, verdict))
     parts += [item for summary in verdict.attributes for item in _groups(summary)]
     parts += ["", *_gates(verdict.gates)]
     if verdict.accuracy is not None:
-        parts.append(f"accuracy {verdict.accuracy:.4f} over all rows")
+        parts.append(f"accuracy {verdict.accuracy:.4f} over {'all' if target.looks is None else 'these'} rows")
     flipped = sum(cell.flipped for cell in target.flips)
     if flipped:
         parts.append(_flips(target.flips, flipped))
@@ -79,6 +82,15 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
         parts += [f"  {item.name}" for item in verdict.failing[:10]]
     parts += latency_lines(target)
     return parts
+
+
+def _looks(looks: Looks, verdict: Verdict) -> str:
+    whole = "subjects whole, " if looks.units_at_hand != looks.rows_at_hand else ""
+    return (
+        f"looks   sequential: decided at look {looks.taken} of {len(looks.fractions)} with {looks.rows:,} of "
+        f"{looks.rows_at_hand:,} rows ({whole}limits at a level of {verdict.alpha:.2g}, so that all looks together "
+        "keep alpha)"
+    )
 
 
 def _fleet(report: Report) -> list[RenderableType]:

@@ -33,9 +33,10 @@ from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.measurement.decide_rows import decide_rows
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
-from edgefair.workflow.measurement.measure import Decisions, evidence_of
+from edgefair.workflow.measurement.measure import evidence_of
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import cells_of, draw, sample_of
+from edgefair.workflow.measurement.steps import Decisions
 from edgefair.workflow.models.spec import spec_of
 
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgefair._version import __version__
 from edgefair.config import Config
-from edgefair.decision.decide import check_waivers, decide
+from edgefair.decision.decide import check_waivers
 from edgefair.decision.policy import Policy, not_judged_note
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
@@ -26,9 +26,13 @@ from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.clock import now, today
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
+from edgefair.workflow.measurement.groups import check_groups
 from edgefair.workflow.measurement.ledger import LEDGER, spend
-from edgefair.workflow.measurement.measure import Decisions, evidence_of, latencies, measure
+from edgefair.workflow.measurement.measure import evidence_of, latencies, measure
 from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
+from edgefair.workflow.measurement.sequential.looks import LookPlan, first_rows, plan_looks
+from edgefair.workflow.measurement.sequential.stopping import decided_at, steps_of
+from edgefair.workflow.measurement.steps import Decisions
 from edgefair.workflow.models.infer_spec import foreign_spec
 
 # Of the reference's speed: below it a report says that compression made the model slower.
@@ -65,19 +69,34 @@ class JudgedFile:
 
 
 def judge_file(
-    job: Job, file: JudgedFile, *, command: str, latency: bool, reading_s: float, record: Path | None = None
+    job: Job,
+    file: JudgedFile,
+    *,
+    command: str,
+    latency: bool,
+    reading_s: float,
+    record: Path | None = None,
+    sequential: bool = False,
 ) -> Report:
     """Measure and judge a model file on every target, with data that is read already.
 
     Args:
         reading_s: seconds that reading the data took.
-        record: also write the raw measurements here.
+        record: also write the raw measurements here; of all rows alone.
+        sequential: whether to take the rows in steps, and to stop on each target where its verdict is shown.
 
     Raises:
-        UsageError: an unknown target, or two with one name.
+        UsageError: an unknown target, or two with one name; what has no limits over several looks.
+        PolicyError: rows of a group that the policy does not declare.
         ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
     """
     config, data = job.config, job.data
+    if sequential:  # rows that would come after the last look too
+        check_groups(config.policy, data.audit, data.classes)
+    plan = plan_looks(data.audit, config) if sequential else None
+    rows = data.audit if plan is None else data.audit.take(plan.order)
+    recorded = RecordedRows.of(rows, data.classes, source=shown(data.source, config.base))
+    profiles = load_fleet(config.targets)
     before_as = file.shown_as if file.own_reference and file.reference_as is None else file.reference_as
 
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
@@ -88,12 +107,15 @@ def judge_file(
             measured = measure(
                 probe,
                 file.path,
-                data.audit,
+                rows,
                 classes=data.classes,
                 reference=file.reference,
                 fallback_spec=lambda loaded: foreign_spec(loaded, data, config.model),
                 with_latency=latency,
                 progress=told,
+                steps=steps_of(
+                    plan, config, recorded, profile.budgets, len(profiles), own_reference=file.own_reference
+                ),
             )
         base = measured.candidate if file.own_reference else measured.reference
         return TargetRecord(
@@ -111,11 +133,11 @@ def judge_file(
             timings_s={"reading": reading_s, "starting": ready - started, **measured.timings_s},
         )
 
-    targets = tuple(on_each(load_fleet(config.targets), on_target, job.progress))
+    targets = tuple(on_each(profiles, on_target, job.progress))
     made = Record(
         name=str(file.shown_as),
         created=now(),
-        rows=RecordedRows.of(data.audit, data.classes, source=shown(data.source, config.base)),
+        rows=recorded,
         data=DataSection(shown_in(config.data.model_dump(mode="json"), config.base), dict(data.shares)),
         targets=targets,
         settings=dict(file.settings),
@@ -123,7 +145,7 @@ def judge_file(
     )
     if record is not None:
         save_record(record, made)
-    return _judge(config, made, command=command, progress=job.progress)
+    return _judge(config, made, command=command, progress=job.progress, plan=plan)
 
 
 def _timed(profile: TargetProfile, policy: Policy) -> TargetProfile:
@@ -154,9 +176,10 @@ def judge_record(config: Config, path: str | Path, *, progress: Progress = silen
     return _judge(config, dataclasses.replace(record, notes=(*record.notes, note)), command="verify", progress=progress)
 
 
-def _judge(config: Config, record: Record, *, command: str, progress: Progress) -> Report:
+def _judge(config: Config, record: Record, *, command: str, progress: Progress, plan: LookPlan | None = None) -> Report:
     progress.stage(_judging(config))
-    results = tuple(_result(config, record.rows, target, len(record.targets)) for target in record.targets)
+    results = tuple(_result(config, record.rows, target, len(record.targets), plan) for target in record.targets)
+    shared = first_rows(record.rows, min(len(target.decision) for target in record.targets))
     files = record.targets[0].model, record.targets[0].reference
     outcome = worst(item.verdict.outcome for item in results)
     created = now()
@@ -187,8 +210,8 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
         policy=config.policy.model_dump(mode="json"),
         targets=results,
         disagreements=disagreements(
-            {target.target: target.decision for target in record.targets},
-            {name: record.rows.sensitive[name] for name in config.policy.base_attributes},
+            {target.target: target.decision[: len(shared.label)] for target in record.targets},
+            {name: shared.sensitive[name] for name in config.policy.base_attributes},
         ),
         settings=record.settings,
         ledger=ledger,
@@ -196,13 +219,15 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
     )
 
 
-def _result(config: Config, rows: RecordedRows, target: TargetRecord, targets: int) -> TargetResult:
+def _result(
+    config: Config, rows: RecordedRows, target: TargetRecord, targets: int, plan: LookPlan | None
+) -> TargetResult:
     started = time.perf_counter()
     policy = config.policy
     latency, reference_latency, faster = latencies(target.times, level=policy.alpha)
     evidence = evidence_of(
         policy,
-        rows,
+        first_rows(rows, len(target.decision)),
         rows.classes,
         Decisions(target.decision, None if target.own_reference else target.reference_decision),
         size_bytes=target.model.bytes,
@@ -210,7 +235,8 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord, targets: i
         not_timed=target.not_judged,
         own_reference=target.own_reference,
     )
-    verdict = decide(evidence, policy, budget=target.budgets, today=today(), targets=targets)
+    look = None if plan is None else plan.at(len(target.decision))
+    verdict = decided_at(look, config, evidence, target.budgets, targets)
     return TargetResult(
         target=target.target,
         device=target.device,
@@ -227,6 +253,7 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord, targets: i
         reference_latency=reference_latency,
         speed_up=faster,
         timings_s={**target.timings_s, "verdict": time.perf_counter() - started},
+        looks=None if plan is None or look is None else plan.told(look),
     )
 
 

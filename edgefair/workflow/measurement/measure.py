@@ -27,11 +27,12 @@ from edgefair.probe.clock.effective import BATCHES
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
 from edgefair.targets import LoadedModel, Probe
-from edgefair.workflow.measurement.decide_rows import decide_rows
 from edgefair.workflow.measurement.design import design_of
+from edgefair.workflow.measurement.steps import Deciding, Decisions, Steps, decide_in_steps
 from edgefair.workflow.models.spec import Fallback, spec_of
 
 LATENCY_POOL = 256
+ALL_AT_ONCE = Steps()
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Measurement:
     """What one target showed.
 
     Attributes:
-        decisions: the candidate's, int64 [rows].
+        decisions: the candidate's, int64 [rows]: of as many rows, from the first on, as were decided.
         reference_decisions: the reference's, int64 [rows]; None without one.
         times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
         not_timed: why they were not; empty where they were.
@@ -67,12 +68,16 @@ def measure(
     fallback_spec: Fallback,
     with_latency: bool,
     progress: Progress,
+    steps: Steps = ALL_AT_ONCE,
 ) -> Measurement:
-    """Decide every row on the target, then time single queries of candidate and reference, interleaved.
+    """Decide the rows on the target, then time single queries of candidate and reference, interleaved.
 
     Args:
         classes: of the data, in the order of the model's.
         fallback_spec: makes the spec of a model file that carries none.
+        steps: after which rows to look whether they are enough.
+
+    More than eight parameters: a model, its rows and its reference, and which parts of measuring them are wanted.
 
     Raises:
         UsageError: the reference is the candidate itself.
@@ -85,29 +90,27 @@ def measure(
     unseen = (*unseen_notes(rows, spec), *missing_notes(rows, spec))
     base = None if reference is None else _reference(probe, reference, candidate)
     loaded = time.perf_counter()
-    decided = decide_rows(probe, candidate, rows, spec, progress)
-    done = time.perf_counter()
-    before = None
-    if base is not None:
-        before = decide_rows(probe, base, rows, spec_of(base, lambda _: spec, classes), progress)
-    compared = time.perf_counter()
+    deciding = Deciding(probe, candidate, spec)
+    before = None if base is None else Deciding(probe, base, spec_of(base, lambda _: spec, classes))
+    decisions = decide_in_steps(deciding, before, rows, steps, progress)
+    decided = time.perf_counter()
     times, why = _times(probe, candidate, base, rows, spec, with_latency, progress)
     finished = time.perf_counter()
     return Measurement(
         candidate=candidate,
         reference=base,
-        decisions=decided.decisions,
-        reference_decisions=None if before is None else before.decisions,
+        decisions=decisions.candidate,
+        reference_decisions=decisions.reference,
         times=times,
         not_timed=why,
         timings_s={
             "loading": loaded - started,
-            "encoding": decided.encoding_s,
-            "inference": done - loaded - decided.encoding_s,
-            "reference": compared - done,
-            "latency": finished - compared,
+            "encoding": deciding.encoding_s,
+            "inference": deciding.seconds - deciding.encoding_s,
+            "reference": 0.0 if before is None else before.seconds,
+            "latency": finished - decided,
         },
-        notes=(*decided.notes, *(() if before is None else before.notes), *_cut_texts(rows, spec), *unseen),
+        notes=(*deciding.notes, *(() if before is None else before.notes), *_cut_texts(rows, spec), *unseen),
     )
 
 
@@ -136,14 +139,6 @@ class JudgedRows(Protocol):
     def sensitive(self) -> Mapping[str, Categories]: ...  # noqa: D102
     @property
     def subject(self) -> Categories | None: ...  # noqa: D102
-
-
-@dataclass(frozen=True, eq=False)
-class Decisions:
-    """What the candidate and, if there is one, the reference decided: int64 [rows]."""
-
-    candidate: NDArray[np.int64]
-    reference: NDArray[np.int64] | None
 
 
 def evidence_of(

@@ -1,0 +1,17 @@
+"""May a measurement that goes step by step stop at this verdict?"""
+
+from __future__ import annotations
+
+from edgefair.decision.verdict import Outcome, Verdict, worst
+from edgefair.probe.bundles.gates import COLLAPSE, LATENCY
+
+
+def may_stop(verdict: Verdict) -> bool:
+    """Whether more rows have nothing to decide: what decisions are judged by is kept, or something is broken.
+
+    Latency is measured once, after the last row. Few rows may all be decided alike where many are not: that is no FAIL
+    before all of them are there.
+    """
+    gates = [gate for gate in verdict.gates if gate.id != LATENCY]
+    broken = any(gate.outcome is Outcome.FAIL for gate in gates if gate.id != COLLAPSE)
+    return broken or worst(gate.outcome for gate in gates) is Outcome.PASS

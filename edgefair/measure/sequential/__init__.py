@@ -1,0 +1,1 @@
+"""Several looks at growing rows that share one error probability."""

@@ -1,0 +1,94 @@
+"""Have a target decide the rows part after part, until the decisions will do."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefair.data.rows import TableRows
+from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import Progress
+from edgefair.targets import LoadedModel, Probe
+from edgefair.workflow.measurement.decide_rows import decide_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """What the candidate and, if there is one, the reference decided: int64 [rows]."""
+
+    candidate: NDArray[np.int64]
+    reference: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """When to look at the decisions.
+
+    Attributes:
+        ends: numbers of rows, the last that of all rows; empty: all of them at once.
+        enough: whether the decisions of the model so far will do; not asked about all rows.
+    """
+
+    ends: tuple[int, ...] = ()
+    enough: Callable[[LoadedModel, Decisions], bool] = lambda _model, _decisions: False
+
+    def parts(self, rows: TableRows) -> Iterator[TableRows]:
+        """The rows between one end and the next."""
+        if len(self.ends) < 2:
+            yield rows
+        else:
+            for start, stop in itertools.pairwise((0, *self.ends)):
+                yield rows.take(np.arange(start, stop))
+
+
+@dataclass(eq=False)
+class Deciding:
+    """A model that decides ever more rows on a target.
+
+    Attributes:
+        seconds, encoding_s: spent on it, and of that on encoding; notes: see `decide_rows.Decided`.
+    """
+
+    probe: Probe
+    model: LoadedModel
+    spec: ModelSpec
+    seconds: float = 0.0
+    encoding_s: float = 0.0
+    notes: tuple[str, ...] = ()
+    _parts: list[NDArray[np.int64]] = field(default_factory=list)
+
+    def go_on(self, rows: TableRows, progress: Progress) -> NDArray[np.int64]:
+        """Decide more rows; the decisions of all rows so far, int64 [rows].
+
+        Raises:
+            ModelError, MeasurementError: see `decide_rows`.
+        """
+        started = time.perf_counter()
+        decided = decide_rows(self.probe, self.model, rows, self.spec, progress)
+        self.seconds += time.perf_counter() - started
+        self.encoding_s += decided.encoding_s
+        self.notes += decided.notes
+        self._parts.append(decided.decisions)
+        return np.concatenate(self._parts)
+
+
+def decide_in_steps(
+    candidate: Deciding, reference: Deciding | None, rows: TableRows, steps: Steps, progress: Progress
+) -> Decisions:
+    """Both models' decisions on the same rows, as many as were enough.
+
+    Raises:
+        ModelError, MeasurementError: see `decide_rows`.
+        Exception: what `steps.enough` raises.
+    """
+    for part in steps.parts(rows):
+        decided = candidate.go_on(part, progress)
+        decisions = Decisions(decided, None if reference is None else reference.go_on(part, progress))
+        if len(decided) < len(rows) and steps.enough(candidate.model, decisions):
+            break
+    return decisions
