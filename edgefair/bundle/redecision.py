@@ -13,11 +13,12 @@ from pydantic import ValidationError
 from edgefair.decision.decide import check_waivers, decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
+from edgefair.decision.spending import sealed_level
 from edgefair.decision.verdict import EARLIER_SCHEMA, Outcome, Verdict, worst
 from edgefair.errors import EdgefairError, ModelError, PolicyError
 from edgefair.files import sha256_json
 from edgefair.measure.counts import GroupCounts
-from edgefair.probe.bundles.consistency import policy_digest
+from edgefair.probe.bundles.consistency import ContradictionError, policy_digest, seal_number
 from edgefair.probe.bundles.gates import gate_id, name_of
 from edgefair.targets.sections import Budgets
 
@@ -48,7 +49,15 @@ def check_decision(report: Mapping[str, Any], *, today: datetime.date) -> None:
         check_waivers(policy, today)
     except (ModelError, PolicyError):
         raise
-    except (EdgefairError, ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        EdgefairError,
+        ContradictionError,
+        ValidationError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise ModelError(
             f"its report cannot be decided again: {str(error).splitlines()[0]}",
             expected="a report of this version of edgefair with complete evidence",
@@ -82,7 +91,23 @@ def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Polic
             f"a reference that {'is' if evidence.own_reference else 'is not'} the model's own file",
         )
     budgets = Budgets.model_validate(target["budgets"])
-    return decide(evidence, policy, budget=budgets, today=day, targets=len(report["targets"]))
+    level = _sealed_level(report, policy)
+    return decide(evidence, policy, budget=budgets, today=day, targets=len(report["targets"]), level=level)
+
+
+def _sealed_level(report: Mapping[str, Any], policy: Policy) -> float | None:
+    """What a verdict on sealed rows may spend, by its number; None where the rows are not sealed."""
+    seal = report.get("seal")
+    if policy.audit == "open":
+        if seal is not None:
+            raise _contradiction("it has a seal", "none: its policy's audit is open")
+        return None
+    if seal is None:
+        raise _contradiction("it has no seal", "one: its policy's audit is sealed")
+    level = sealed_level(policy.alpha, seal_number(seal))
+    if level is None or seal["level"] != level:
+        raise _contradiction(f"the level of its seal is {seal['level']}", f"{level}")
+    return level
 
 
 def _compare(name: str, said: Mapping[str, Any], decided: Verdict, digest: str) -> None:

@@ -12,6 +12,8 @@ from edgefair.workflow.compression.recipes import check_recipes
 from edgefair.workflow.compression.run_steps import check_shrink
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet
+from edgefair.workflow.sealing.rows import RowSet
+from edgefair.workflow.sealing.seal import check_judgeable
 
 
 def check_plan(config: Config, model: str | None, run: str | None) -> None:
@@ -39,8 +41,10 @@ def preflight(job: Job) -> None:
     Raises:
         PolicyError: groups that the policy does not declare.
         DataError: a split is empty that a step needs.
+        UsageError: the audit rows are sealed and may not be shown, or their seal was opened.
     """
     config, data = job.config, job.data
+    check_judgeable(config, RowSet.of(data.audit), command="export")
     for rows in (data.audit, data.validation):
         attributes = {name: rows.sensitive[name] for name in config.policy.base_attributes}
         counts = GroupCounts.from_rows(attributes, label=rows.label, decision=rows.label, classes=data.classes)
