@@ -13,7 +13,7 @@ from edgefair.workflow.compression.run_steps import check_shrink
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet
 from edgefair.workflow.sealing.rows import RowSet
-from edgefair.workflow.sealing.seal import check_judgeable
+from edgefair.workflow.sealing.seal import check_judgeable, check_not_sealed
 
 
 def check_plan(config: Config, model: str | None, run: str | None) -> None:
@@ -44,6 +44,7 @@ def preflight(job: Job) -> None:
         UsageError: the audit rows are sealed and may not be shown, or their seal was opened.
     """
     config, data = job.config, job.data
+    check_not_sealed(config, data)
     check_judgeable(config, RowSet.of(data.audit), command="export")
     for rows in (data.audit, data.validation):
         attributes = {name: rows.sensitive[name] for name in config.policy.base_attributes}

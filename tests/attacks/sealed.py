@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from edgefair.cli import main
 from edgefair.workflow.measurement.ledger import LEDGER
 from tests.attacks.judged import CONFIG, linear, report, run, spec, write_project
 
@@ -27,6 +29,12 @@ def verify(project, model="fair.onnx", *arguments):
 
 def export(project, model="fair.onnx", *arguments):
     return run("export", project, project / model, "--no-latency", *arguments)
+
+
+def audit(project, command, *arguments):
+    """A command of the group `audit`."""
+    every = ["audit", command, "-c", project / "edgefair.yaml", *arguments]
+    return CliRunner().invoke(main, [str(item) for item in every], catch_exceptions=False)
 
 
 def refused(project, command, *arguments):

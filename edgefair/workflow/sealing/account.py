@@ -75,6 +75,11 @@ class Account:
             None,
         )
 
+    @property
+    def sealed(self) -> dict[str, RowSet]:
+        """Fingerprint -> the sets of which verdicts were asked, and whose seal nobody opened."""
+        return {name: self._sets[name] for name in self._asked if self.opened(self._sets[name]) is None}
+
     def has_passed(self, rows: RowSet) -> bool:
         """Whether some question about exactly these rows was answered with PASS."""
         return any(item["event"] == PASSED and item["audit"] == rows.fingerprint for item in self._lines)

@@ -16,6 +16,8 @@ IDS, CONTENT = "ids", "content"
 # Share of different rows from which on equal content means the same person, where there are ids too. Where people share
 # their answers, only ids tell them apart.
 TELLING = 0.9
+# Share of content that training or validation rows do not have in common with an audit set by chance.
+MOSTLY = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ class RowSet:
     @classmethod
     def of(cls, rows: TableRows) -> Self:
         """What the rows are known by."""
-        content, sketches = rows.row_hashes, {}
+        sketches = {}
         if rows.ids is not None:
             sketches[IDS] = sketch_of(hash_categories(rows.ids))
-        if rows.ids is None or len(np.unique(content)) >= TELLING * len(content):
-            sketches[CONTENT] = sketch_of(content)
+        if rows.ids is None or _is_telling(rows):
+            sketches[CONTENT] = sketch_of(rows.row_hashes)
         return cls(rows.fingerprint, sketches)
 
     @classmethod
@@ -62,3 +64,22 @@ class RowSet:
             every = shared(together, own) > SAME_ROWS
             found |= {name for name, rows in touching.items() if every or shared(rows, own) > SAME_ROWS}
         return frozenset(found)
+
+
+def mixed_in(rows: TableRows, known: Mapping[str, RowSet]) -> bool:
+    """Whether rows that are for another use hold some of the known sets': by their ids, or half of them by content.
+
+    People can share all of their content with others, as in the whole of a survey with few questions: then it says
+    nothing, and without ids nobody can tell.
+    """
+    found = RowSet.of(rows)
+    shares = {IDS: SAME_ROWS, **({CONTENT: MOSTLY} if _is_telling(rows) else {})}
+    return any(
+        shared(item.sketches.get(kind, ()), found.sketches.get(kind, ())) > share
+        for kind, share in shares.items()
+        for item in known.values()
+    )
+
+
+def _is_telling(rows: TableRows) -> bool:
+    return len(np.unique(rows.row_hashes)) >= TELLING * len(rows)

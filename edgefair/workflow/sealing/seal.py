@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgefair.config import Config
+from edgefair.data.dataset import DataSet
 from edgefair.decision.spending import sealed_level
 from edgefair.errors import UsageError
 from edgefair.files import sha256_json, shown
@@ -15,7 +16,7 @@ from edgefair.progress import Progress, silent
 from edgefair.report.results.verification import Seal
 from edgefair.workflow.clock import now
 from edgefair.workflow.sealing.account import ASKED, OPENED, PASSED, Account, check_heads, locked_account
-from edgefair.workflow.sealing.rows import RowSet
+from edgefair.workflow.sealing.rows import RowSet, mixed_in
 
 FRESH = "judge on audit rows that no verdict has seen"
 LEDGER_KNOWS = "the ledger beside the config"
@@ -81,6 +82,23 @@ def check_shown(config: Config, rows: RowSet, *, by: str) -> None:
             expected="a verdict of `edgefair export` or `edgefair verify` with policy.audit: sealed, which tells PASS "
             "or not PASS",
             fix="open the seal with `edgefair audit open`, which retires these rows, or use other rows",
+        )
+
+
+def check_not_sealed(config: Config, data: DataSet) -> None:
+    """Refuse to learn from sealed audit rows, or to show what models decide of them, under the name of another split.
+
+    Raises:
+        UsageError: training or validation rows are such rows, or the account cannot be believed.
+    """
+    account = read_account(config)
+    known = account.sealed
+    found = [role for role, rows in data.splits.items() if known and role != "audit" and mixed_in(rows, known)]
+    if found:
+        raise UsageError(
+            f"{found[0]} rows are audit rows that were sealed (account '{account.shown_as}')",
+            expected="splits that hold no row on which a sealed verdict rests",
+            fix="keep the split that the seal was made with, or open it with `edgefair audit open`",
         )
 
 
