@@ -2,16 +2,13 @@
 
 import json
 import re
-import shutil
 
-import pyarrow
-import pyarrow.parquet
 import pytest
 
 import edgefair
 from edgefair.errors import UsageError
 from tests.attacks.judged import linear, people, report, run, spec, write_project
-from tests.attacks.sealed import ACCOUNT, SEALED, audit, events, export, ledger, lines, project, refused, verify
+from tests.attacks.sealed import SEALED, audit, events, export, ledger, lines, project, refused, verify
 
 __all__ = ["project"]
 ALPHA = 0.05
