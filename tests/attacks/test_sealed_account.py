@@ -1,4 +1,4 @@
-"""Getting a sealed verdict for nothing: killed, asked twice at once, of other cuts of the rows, of a log that was cut."""
+"""Getting a sealed verdict for nothing: by killing it, by asking twice at once, by cutting the rows or the account."""
 
 import json
 import subprocess
