@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgefair.measure.paired import PairedCounts
     from edgefair.progress import Progress
     from edgefair.report.results.verification import Report
+    from edgefair.workflow.audit import audit_status, open_audit
     from edgefair.workflow.compare import compare
     from edgefair.workflow.diagnose import diagnose
     from edgefair.workflow.explain import explain

@@ -23,10 +23,10 @@ def sealed_level(alpha: float, number: int) -> float | None:
     return level if level >= LEAST_LEVEL else None
 
 
-def chance_of_pass(alpha: float, models: int) -> float:
-    """Largest probability that one of so many models PASSes on the same rows though none should: min(1, models alpha).
+def chance_of_pass(alpha: float, tries: int) -> float:
+    """Largest probability that one of so many tries PASSes on the same rows though none should: min(1, tries alpha).
 
     The union bound, for models that were not chosen by what these rows said of others. For those that were there is no
     bound but 1.
     """
-    return min(1.0, models * alpha)
+    return min(1.0, tries * alpha)

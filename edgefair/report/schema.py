@@ -30,7 +30,7 @@ NEW = {
     "Comparison": {"code"},
     "Gate": {"id", "direction"},
     "LatencySummary": {"effective_queries"},
-    "LedgerCount": {"chance"},
+    "LedgerCount": {"tries", "chance"},
     "Report": {"seal"},
 }
 _ATTRIBUTES = re.compile(r"\n\nAttributes:\n(.*)", re.DOTALL)

@@ -1,4 +1,4 @@
-"""A sealed audit set: what a verdict may spend, which policies fit it, and how often fifty exports end in a false PASS."""
+"""A sealed audit set: what a verdict may spend, which policies fit it, and false PASSes of fifty exports."""
 
 import math
 

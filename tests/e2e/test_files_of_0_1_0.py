@@ -120,7 +120,7 @@ def test_its_record_is_judged_again_by_the_policy_of_today(project):
 def test_its_ledger_goes_on_counting(project):
     before = (project / "edgefair.ledger.jsonl").read_text()
     report = json.loads(done(project, "verify", "--json", "--no-latency", code=3).stdout)
-    assert report["ledger"] == {"verdicts": 4, "models": 1}
+    assert report["ledger"] == {"verdicts": 4, "models": 1, "tries": 1, "chance": 0.05}
     assert (project / "edgefair.ledger.jsonl").read_text().startswith(before)
 
 

@@ -63,12 +63,14 @@ class LedgerCount:
     whoever tries often enough will PASS by chance.
 
     Attributes:
-        chance: largest probability that one of these models PASSes though none should, if none was chosen by what these
+        tries: models, each counted anew where the set was drawn or cut anew; None in reports of before.
+        chance: largest probability that one of these tries PASSes though none should, if none was chosen by what these
             rows said of others; None under a seal, and in reports of before.
     """
 
     verdicts: int
     models: int
+    tries: int | None = None
     chance: float | None = None
 
 

@@ -41,7 +41,7 @@ def render(report: Report) -> RenderableType:
 def _ledger(ledger: LedgerCount) -> str:
     """How often these rows were used, and what a PASS on them is worth by now."""
     said = f"ledger: verdict {ledger.verdicts} on these rows, {ledger.models} models so far"
-    if ledger.chance is None or ledger.models < 2:
+    if ledger.chance is None or ledger.tries == 1:
         return said
     return (
         f"{said}; were none of them within the thresholds, one would PASS by chance with a probability of up to "

@@ -199,8 +199,8 @@ def _judge(config: Config, record: Record, rows: RowSet, *, command: str, progre
     )
     if ledger is None:
         notes.append(f"the ledger beside the config ('{LEDGER}') could not be written")
-    elif seal is None:
-        ledger = dataclasses.replace(ledger, chance=chance_of_pass(config.policy.alpha, ledger.models))
+    elif seal is None and ledger.tries is not None:
+        ledger = dataclasses.replace(ledger, chance=chance_of_pass(config.policy.alpha, ledger.tries))
     return Report(
         command=command,
         version=__version__,

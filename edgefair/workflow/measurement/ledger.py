@@ -64,8 +64,9 @@ def spend(
         return None
     finally:
         os.close(descriptor)
-    models = [item["model"] for item in found if item["audit"] in used]
-    return LedgerCount(verdicts=len(models) + 1, models=len({*models, model}))
+    before = [(item["model"], item["audit"]) for item in found if item["audit"] in used]
+    tries = {*before, (model, audit)}
+    return LedgerCount(verdicts=len(before) + 1, models=len({name for name, _ in tries}), tries=len(tries))
 
 
 def remembered(folder: Path) -> tuple[str, ...]:

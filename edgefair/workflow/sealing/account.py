@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,12 @@ from edgefair.workflow.sealing.rows import RowSet
 
 # What a line is about: a verdict that was asked for, one that PASSed, a seal that was opened.
 ASKED, PASSED, OPENED = "asked", "passed", "opened"
+# Keys of a line that are read again, by its event; the first line of a set has its `rows`, too.
+KEYS: Mapping[str, Mapping[str, type]] = {
+    ASKED: {"audit": str},
+    PASSED: {"audit": str, "created": str, "model": str, "question": str, "number": int},
+    OPENED: {"audit": str, "created": str, "reason": str},
+}
 # Some 100,000 verdicts; what is larger is not an account.
 MOST_BYTES = 64 << 20
 WAITING = "waiting for the account, which another process has"
@@ -36,12 +42,16 @@ class Account:
         try:
             self._lines = list(read_chain(self._content))
             self._sets = {item["audit"]: RowSet.from_json(item) for item in self._lines if "rows" in item}
-            # Every line is about a set, and has the keys of its event.
-            self._asked = [item["audit"] for item in self._lines if item["event"] == ASKED]
+            if not all(map(self._is_known, self._lines)):
+                raise TypeError
         except ChainError as error:
             raise _damaged(shown_as, str(error)) from error
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(shown_as, "it holds a line of another kind") from error
+
+    def _is_known(self, line: Mapping[str, Any]) -> bool:
+        kinds = KEYS[line["event"]]
+        return line["audit"] in self._sets and all(isinstance(line[key], kind) for key, kind in kinds.items())
 
     @property
     def head(self) -> str:
@@ -55,7 +65,7 @@ class Account:
     def asked(self, rows: RowSet) -> int:
         """How many verdicts were asked for on these rows, or on sets that hold some of them."""
         related = rows.related(self._sets)
-        return sum(audit in related for audit in self._asked)
+        return sum(item["event"] == ASKED and item["audit"] in related for item in self._lines)
 
     def opened(self, rows: RowSet) -> dict[str, Any] | None:
         """The first line by which the seal of these rows, or of some of them, was opened: a PASS, or who opened it."""
@@ -78,7 +88,8 @@ class Account:
     @property
     def sealed(self) -> dict[str, RowSet]:
         """Fingerprint -> the sets of which verdicts were asked, and whose seal nobody opened."""
-        return {name: self._sets[name] for name in self._asked if self.opened(self._sets[name]) is None}
+        asked = {item["audit"] for item in self._lines if item["event"] == ASKED}
+        return {name: rows for name, rows in self._sets.items() if name in asked and self.opened(rows) is None}
 
     def has_passed(self, rows: RowSet) -> bool:
         """Whether some question about exactly these rows was answered with PASS."""

@@ -16,6 +16,8 @@ from edgefair.workflow.sealing.rows import CONTENT, IDS, RowSet
 HASHES = np.random.default_rng(3).integers(0, 2**64, 60_000, dtype=np.uint64)
 NAMES = np.random.default_rng(4).integers(0, 2**64, 60_000, dtype=np.uint64)
 
+FACTS = {"created": "2026-01-01", "model": "m", "question": "q", "number": 1, "reason": ""}
+
 
 def rows(hashes, ids=None):
     sketches = {CONTENT: sketch_of(hashes), **({} if ids is None else {IDS: sketch_of(ids)})}
@@ -26,7 +28,7 @@ def ask(folder, found, event=ASKED):
     """Enter a verdict on rows; how many were asked of them before."""
     with locked_account(folder / "account", "account") as account:
         before = account.asked(found)
-        account.add(event, found)
+        account.add(event, found, **FACTS)
     return before
 
 
