@@ -90,7 +90,7 @@ def some_passes(rng: np.random.Generator, *, following: Next, flips: float, seal
 
 def scenarios(quick: bool) -> Iterator[Scenario]:
     """Sealed: at most alpha, whatever comes next. In the open: what the same exports do without a seal."""
-    runs = 500 if quick else 4000
+    runs = 500 if quick else 2000
     for flips in FLIPS:
         for name, following in (("the first", from_the_first), ("the last", from_the_last)):
             play = partial(some_passes, following=following, flips=flips, sealed=True)
