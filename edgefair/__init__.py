@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgefair.progress import Progress
     from edgefair.report.results.verification import Report
     from edgefair.workflow.assertion import assert_fair
+    from edgefair.workflow.audit import audit_status, open_audit
     from edgefair.workflow.compare import compare
     from edgefair.workflow.diagnose import diagnose
     from edgefair.workflow.explain import explain
@@ -47,12 +48,14 @@ _HOME = {
     "Report": "edgefair.report.results.verification",
     "Verdict": "edgefair.decision.verdict",
     "assert_fair": "edgefair.workflow.assertion",
+    "audit_status": "edgefair.workflow.audit",
     "compare": "edgefair.workflow.compare",
     "decide": "edgefair.decision.decide",
     "diagnose": "edgefair.workflow.diagnose",
     "explain": "edgefair.workflow.explain",
     "export": "edgefair.workflow.export",
     "load_config": "edgefair.config",
+    "open_audit": "edgefair.workflow.audit",
     "plan": "edgefair.workflow.plan",
     "train": "edgefair.workflow.train",
     "tune": "edgefair.workflow.tune",
@@ -71,12 +74,14 @@ __all__ = [
     "Verdict",
     "__version__",
     "assert_fair",
+    "audit_status",
     "compare",
     "decide",
     "diagnose",
     "explain",
     "export",
     "load_config",
+    "open_audit",
     "plan",
     "train",
     "tune",

@@ -47,6 +47,11 @@ class Config(BaseModel):
     policy: Policy
     runs: Path = Field(Path("runs"), description="Folder of the training runs.")
     output: Path = Field(Path("dist"), description="Folder of the exported bundles.")
+    account: Path = Field(
+        Path("edgefair.account.jsonl"),
+        description="File in which sealed verdicts are entered (policy.audit: sealed). All who judge by the same rows "
+        "share it: keep it in git or in a folder that they all reach.",
+    )
 
     _base: Path = PrivateAttr(default_factory=Path.cwd)
 
@@ -84,6 +89,11 @@ class Config(BaseModel):
     def bundle_path(self) -> Path:
         """Where `edgefair export` writes, and `edgefair verify` looks, when no path is given."""
         return self.base / self.output / self.project
+
+    @property
+    def account_path(self) -> Path:
+        """The account of sealed audit sets."""
+        return self.base / self.account
 
     def run_path(self, name: str) -> Path:
         """The folder of a training run.

@@ -31,8 +31,9 @@ def statement(bundle: Bundle, counter: int | None = None) -> dict[str, Any]:
     The subjects are all its files, manifest.json among them. The predicate `urn:edgefair:verdict:v1` holds the
     `outcome`, the `project`, when it was `created`, the `counter` of the release if it has one, the digests of the
     `policy` and the `report`, the `data` section that chose the rows with its digest, the `audit` rows with how many
-    each group has, the `targets` on which it was judged with the class of each device (equal classes make equal
-    decisions), and the version of `edgefair` that judged.
+    each group has, of sealed rows the `seal` (which verdict on them it was, at which level, and the account's line),
+    the `targets` on which it was judged with the class of each device (equal classes make equal decisions), and the
+    version of `edgefair` that judged.
 
     Args:
         counter: number of the release, where the manifest has none.
@@ -65,6 +66,7 @@ def statement(bundle: Bundle, counter: int | None = None) -> dict[str, Any]:
             "report": {"name": REPORT, "digest": {"sha256": manifest.files[REPORT].sha256}},
             "data": {"section": report["data"]["section"], "digest": {"sha256": report["data"]["sha256"]}},
             "audit": {**report["audit"], "groups": _groups(report["targets"][0])},
+            **({} if report.get("seal") is None else {"seal": report["seal"]}),
             "targets": [_target(item) for item in report["targets"]],
             "edgefair": manifest.made_with["edgefair"],
         }

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from edgefair.decision.decide import check_waivers, decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
+from edgefair.decision.spending import sealed_level
 from edgefair.decision.stopping import may_stop
 from edgefair.decision.verdict import EARLIER_SCHEMA, Outcome, Verdict, worst
 from edgefair.errors import EdgefairError, ModelError, PolicyError
@@ -20,7 +21,7 @@ from edgefair.files import sha256_json
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.sequential.levels import levels
 from edgefair.measure.sequential.looks import Looks
-from edgefair.probe.bundles.consistency import policy_digest
+from edgefair.probe.bundles.consistency import ContradictionError, policy_digest, seal_number
 from edgefair.probe.bundles.gates import gate_id, name_of
 from edgefair.targets.sections import Budgets
 
@@ -51,7 +52,15 @@ def check_decision(report: Mapping[str, Any], *, today: datetime.date) -> None:
         check_waivers(policy, today)
     except (ModelError, PolicyError):
         raise
-    except (EdgefairError, ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        EdgefairError,
+        ContradictionError,
+        ValidationError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise ModelError(
             f"its report cannot be decided again: {str(error).splitlines()[0]}",
             expected="a report of this version of edgefair with complete evidence",
@@ -88,21 +97,36 @@ def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Polic
             f"a reference that {'is' if evidence.own_reference else 'is not'} the model's own file",
         )
     budgets = Budgets.model_validate(target["budgets"])
-    level = None if looks is None else levels(policy.alpha)[looks.taken - 1]
+    look = None if looks is None else levels(policy.alpha)[looks.taken - 1]
     verdict = decide(
         evidence,
         policy,
         budget=budgets,
         today=day,
         targets=len(report["targets"]),
-        level=None if level is None else level.passing,
-        fail_level=None if level is None else level.failing,
+        level=_sealed_level(report, policy) if look is None else look.passing,
+        fail_level=None if look is None else look.failing,
     )
     if looks is not None and not looks.last and not may_stop(verdict):
         raise _contradiction(
             f"target '{target['target']}' was left at look {looks.taken}", "looks that go on until its verdict is shown"
         )
     return verdict
+
+
+def _sealed_level(report: Mapping[str, Any], policy: Policy) -> float | None:
+    """What a verdict on sealed rows may spend, by its number; None where the rows are not sealed."""
+    seal = report.get("seal")
+    if policy.audit == "open":
+        if seal is not None:
+            raise _contradiction("it has a seal", "none: its policy's audit is open")
+        return None
+    if seal is None:
+        raise _contradiction("it has no seal", "one: its policy's audit is sealed")
+    level = sealed_level(policy.alpha, seal_number(seal))
+    if level is None or seal["level"] != level:
+        raise _contradiction(f"the level of its seal is {seal['level']}", f"{level}")
+    return level
 
 
 def _check_looks(
@@ -115,7 +139,8 @@ def _check_looks(
         raise _contradiction(f"target '{name}' has {mistake}", "the looks that are planned")
     if looks.rows_at_hand != rows:
         raise _contradiction(f"target '{name}' had {looks.rows_at_hand:,} rows at hand", f"{rows:,} audit rows")
-    if policy.rule == "point" or (design is not None and policy.subject_weights == "rows"):
+    by_rows = design is not None and policy.subject_weights == "rows"
+    if policy.rule == "point" or by_rows or policy.audit == "sealed" or report.get("seal") is not None:
         raise _contradiction(f"target '{name}' was judged sequentially", "limits that hold over several looks")
 
 

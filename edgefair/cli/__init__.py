@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "Compress, measure on the target, and write the bundle only if every gate passes.",
     "verify": "Measure a bundle or an .onnx file on the target and judge it.",
     "compare": "What changes from one model to another, and for whom.",
+    "audit": "The seal of the audit rows: what is spent of it, and opening it.",
     "report": "The format of reports (`report --schema`).",
     "target": "Devices that a model can be measured on: list, prepare, probe.",
     "policy": "Sign what models will be judged by, before they are (`policy sign`).",

@@ -6,6 +6,7 @@ import datetime
 
 import numpy as np
 
+from edgefair.decision.cells import declared_table
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import device, fairness, utility
 from edgefair.decision.gates.device import Limits
@@ -48,14 +49,16 @@ def decide(
         fail_level: what FAIL may spend of it, if not the same; at most `level`.
 
     Raises:
-        PolicyError: the policy names an attribute that was not counted, does not declare a group that has rows, holds
-            an expired waiver, or counts people where the evidence counts rows.
+        PolicyError, DataError: see `check_evidence`; or the policy's audit is sealed, and no level is given.
     """
     evidence = Evidence(counts=evidence) if isinstance(evidence, GroupCounts) else evidence
-    _check_attributes(evidence.counts, policy)
-    check_waivers(policy, today)
-    _check_design(evidence, policy)
-    _check_pairing(evidence)
+    check_evidence(evidence, policy, today)
+    if level is None and policy.audit == "sealed":
+        raise PolicyError(
+            "policy.audit is sealed, and these counts are there for all to see",
+            expected="`edgefair.export` or `edgefair.verify`, which enter the verdict in the account of the rows",
+            fix="judge counts by a policy with audit: open, or say with level= what this verdict may spend",
+        )
     digest = policy.digest
     if level is not None:
         policy = policy.model_copy(update={"alpha": level})
@@ -98,6 +101,22 @@ def _optional_gates(evidence: Evidence, policy: Policy, claims: float) -> list[G
 def _claims(policy: Policy) -> int:
     """Gates of decisions whose FAIL may err: the gap, the floor, and those that the policy asks for."""
     return 2 + len(policy.judged_metrics) + sum(getattr(policy, key) is not None for key in ASKED)
+
+
+def check_evidence(evidence: Evidence, policy: Policy, today: datetime.date | None) -> None:
+    """Refuse what cannot be judged by this policy. `decide` does; a verdict that costs something is not asked for then.
+
+    Raises:
+        PolicyError: the policy names an attribute that was not counted, does not declare a group that has rows, holds
+            an expired waiver, or counts people where the evidence counts rows.
+        DataError: the reference was measured on other rows.
+    """
+    _check_attributes(evidence.counts, policy)
+    for name in policy.attributes:
+        declared_table(evidence.counts, policy, name)
+    check_waivers(policy, today)
+    _check_design(evidence, policy)
+    _check_pairing(evidence)
 
 
 def _check_attributes(counts: GroupCounts, policy: Policy) -> None:

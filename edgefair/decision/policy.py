@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from edgefair.decision.intersections import declared_groups
+from edgefair.decision.spending import LEAST_LEVEL
 from edgefair.decision.verdict import comparison_name
 from edgefair.files import sha256_json
 from edgefair.joint import Group, group_name, join, split
@@ -161,8 +162,7 @@ class Policy(BaseModel):
         description="Sensitive attributes (sex) and intersections (sex*age) that are judged. Escape a `*` or a "
         "backslash in a column's name with a backslash.",
     )
-    # Quantiles at less than that are not told apart from 0 and 1.
-    alpha: float = Field(0.05, ge=1e-9, lt=0.5, description="Error probability of PASS, and of FAIL.")
+    alpha: float = Field(0.05, ge=LEAST_LEVEL, lt=0.5, description="Error probability of PASS, and of FAIL.")
     min_cell_rows: int | None = Field(
         None, ge=1, description="Rows below which a (group, label) cell is not judged; default from the threshold."
     )
@@ -202,6 +202,12 @@ class Policy(BaseModel):
         "block", description="`warn` lets an INCONCLUSIVE release through; recorded as an exception."
     )
 
+    audit: Literal["open", "sealed"] = Field(
+        "open",
+        description="`sealed`: until PASS the audit rows answer one bit, not PASS, and verdict k on them may err with "
+        "probability alpha / (k (k + 1)): however often a team exports, an unfair model PASSes at most with alpha.",
+    )
+
     _attributes_of: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
     _groups: dict[str, tuple[Group, ...]] = PrivateAttr(default_factory=dict)
 
@@ -226,6 +232,14 @@ class Policy(BaseModel):
                     f"(a single column of that name is written '{join([name])}')"
                 )
             self._groups[name] = declared_groups(name, self.attributes[name].groups, [single[part] for part in parts])
+        return self
+
+    @model_validator(mode="after")
+    def _sealed_is_strict(self) -> Self:
+        if self.audit == "sealed" and self.on_inconclusive == "warn":
+            raise ValueError("audit: sealed and on_inconclusive: warn contradict: it tells INCONCLUSIVE from FAIL")
+        if self.audit == "sealed" and self.rule == "point":
+            raise ValueError("audit: sealed and rule: point contradict: estimates spend no error probability")
         return self
 
     def attributes_of(self, name: str) -> tuple[str, ...]:

@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 # Hashes that a sketch keeps.
 SKETCH_ROWS = 256
+# Sets that share more of the smaller one's rows than this are taken for one audit set that was drawn again. Rows are
+# shared where features, label and groups are equal, so a few of them may be other people.
+SAME_ROWS = 0.02
+HASH_DIGITS = 16
 
 
 def sketch_of(hashes: NDArray[np.uint64]) -> tuple[int, ...]:
@@ -36,3 +40,18 @@ def shared(one: Sequence[int], other: Sequence[int]) -> float:
     limit = min(max(item) if len(item) >= SKETCH_ROWS else np.iinfo(np.uint64).max for item in (one, other))
     sampled = [{row for row in item if row <= limit} for item in (one, other)]
     return len(sampled[0] & sampled[1]) / max(1, min(map(len, sampled)))
+
+
+def sketch_text(sketch: Sequence[int]) -> str:
+    """A sketch as hexadecimal digits."""
+    return "".join(f"{row:0{HASH_DIGITS}x}" for row in sketch)
+
+
+def read_sketch(text: object) -> tuple[int, ...]:
+    """Read back what `sketch_text` wrote; empty where it is none."""
+    if not isinstance(text, str) or len(text) % HASH_DIGITS:
+        return ()
+    try:
+        return tuple(int(text[at : at + HASH_DIGITS], 16) for at in range(0, len(text), HASH_DIGITS))
+    except ValueError:
+        return ()

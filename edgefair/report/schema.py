@@ -31,6 +31,8 @@ NEW = {
     "Gate": {"id", "direction"},
     "LatencySummary": {"effective_queries"},
     "TargetResult": {"looks"},
+    "LedgerCount": {"tries", "chance"},
+    "Report": {"seal"},
 }
 _ATTRIBUTES = re.compile(r"\n\nAttributes:\n(.*)", re.DOTALL)
 

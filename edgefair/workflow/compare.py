@@ -29,6 +29,10 @@ from edgefair.workflow.models.infer_spec import foreign_spec
 from edgefair.workflow.models.seen import Seen, check_rows
 from edgefair.workflow.models.spec import spec_of
 from edgefair.workflow.models.vocabulary import categories_in
+from edgefair.workflow.sealing.rows import RowSet
+from edgefair.workflow.sealing.seal import check_shown
+
+COMPARE = "`edgefair compare`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,7 @@ def compare(
     Raises:
         DataError: also for audit rows that a model has seen, or that are counted several times.
         ModelError, MeasurementError, PolicyError: see the message.
-        UsageError: exemplars of measurements on different rows.
+        UsageError: exemplars of measurements on different rows; or sealed audit rows.
     """
     before, after, exemplars = Path(before), Path(after), as_path(exemplars)
     data: DataSet | None = None
@@ -68,6 +72,7 @@ def compare(
         data = load(
             config.data, base=config.base, roles=["audit"], optional=("train", "validation"), categories=categories
         )
+        check_shown(config, RowSet.of(data.audit), by=COMPARE)
     one, other = (_side(config, path, data, progress) for path in (before, after))
     attributes = config.policy.base_attributes
     for record in (one, other):
@@ -119,6 +124,7 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) 
     """A saved record's first target, or the decisions of a model made now on the first target."""
     if data is None or path.suffix == ".npz":
         record = load_record(path)
+        check_shown(config, record.rows.row_set, by=COMPARE)
         return Side(record.name, record.rows, record.targets[0].decision)
     check_no_rows(path)
     bundle = open_bundle(path) if is_bundle(path) else None

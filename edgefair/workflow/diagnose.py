@@ -22,6 +22,7 @@ from edgefair.streams import Stream
 from edgefair.workflow.measurement.sampling import draw_cells, stands_for
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.vocabulary import categories_of
+from edgefair.workflow.sealing.seal import check_not_sealed
 
 if TYPE_CHECKING:
     from edgefair.data.rows import TableRows
@@ -92,6 +93,7 @@ def diagnose(
     finished = load_run(config.run_path(name))
     progress.stage("reading")
     data = load(config.data, base=config.base, roles=("train", "validation"), categories=categories_of(finished.spec))
+    check_not_sealed(config, data)
     if tuple(map(plain_text, finished.spec.classes)) != data.classes:
         raise ModelError(
             f"run '{name}' decides between {', '.join(finished.spec.classes)}",

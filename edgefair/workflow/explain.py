@@ -35,6 +35,7 @@ from edgefair.workflow.measurement.sampling import Cells as StratifiedCells
 from edgefair.workflow.measurement.sampling import Drawn, cells_of, draw, sample_of
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
+from edgefair.workflow.sealing.seal import check_not_sealed
 
 
 def explain(
@@ -71,6 +72,7 @@ def explain(
     progress.stage("reading")
     categories = categories_in(Path(str(model))) if name is None else categories_of_run(config, name)
     data = load(config.data, base=config.base, roles=("train", "validation"), categories=categories)
+    check_not_sealed(config, data)
     if len(data.validation) == 0:
         raise DataError("there are no validation rows to compare layers on", fix="hold some out with data.validation")
     with work_folder() as work:

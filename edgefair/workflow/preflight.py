@@ -12,6 +12,8 @@ from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet
 from edgefair.workflow.measurement.groups import check_groups
 from edgefair.workflow.measurement.sequential.looks import check_sequential
+from edgefair.workflow.sealing.rows import RowSet
+from edgefair.workflow.sealing.seal import check_judgeable, check_not_sealed
 
 
 def check_plan(config: Config, model: str | None, run: str | None, *, sequential: bool = False) -> None:
@@ -42,8 +44,11 @@ def preflight(job: Job) -> None:
     Raises:
         PolicyError: groups that the policy does not declare.
         DataError: a split is empty that a step needs.
+        UsageError: the audit rows are sealed and may not be shown, or their seal was opened.
     """
     config, data = job.config, job.data
+    check_not_sealed(config, data)
+    check_judgeable(config, RowSet.of(data.audit), command="export")
     for rows in (data.audit, data.validation):
         check_groups(config.policy, rows, data.classes)
     if config.compress.trains:

@@ -17,6 +17,7 @@ from edgefair.progress import Progress, silent
 from edgefair.versions import version_of
 from edgefair.workflow.job import Job
 from edgefair.workflow.models.runs import hold_run
+from edgefair.workflow.sealing.seal import check_not_sealed
 from edgefair.workflow.training.fit import fit, training_rows
 from edgefair.workflow.training.run_folder import prepare_folder
 
@@ -53,6 +54,7 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
     engine = open_engine()
     progress.stage("reading")
     data = load(config.data, base=config.base, roles=("train", "validation"))
+    check_not_sealed(config, data)
     config = with_budget(config, len(data.train))
     settings = _settings(config, data)
     folder = config.run_path(name)

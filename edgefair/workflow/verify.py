@@ -18,7 +18,7 @@ from edgefair.report.results.verification import Report
 from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
 from edgefair.workflow.job import Job
-from edgefair.workflow.measurement.judge import JudgedFile, judge_file
+from edgefair.workflow.measurement.judge import JudgedFile, check_record, judge_file
 from edgefair.workflow.measurement.sequential.looks import check_sequential
 from edgefair.workflow.models.convert import check_no_rows, convert_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.models.original import is_original
@@ -68,6 +68,8 @@ def verify(
     started = time.perf_counter()
     path = config.bundle_path if path is None else Path(path)
     weights, reference, record = as_path(weights), as_path(reference), as_path(record)
+    if record is not None:
+        check_record(config)
     _check_files(path, reference, uncompressed)
     progress.stage("reading")
     data = load(

@@ -90,14 +90,18 @@ def test_the_ledger_counts_verdicts_and_models_on_the_same_rows(project, bundle)
     def ledger(*arguments):
         return json.loads(verify(project, *arguments, "--json").stdout)["ledger"]
 
-    assert ledger(bundle) == {"verdicts": 1, "models": 1}
-    assert ledger(bundle) == {"verdicts": 2, "models": 1}
-    assert ledger(bundle / "reference/model.onnx") == {"verdicts": 3, "models": 2}
-    assert "verdict 4 on these rows, 2 models" in verify(project, bundle).stdout
+    assert ledger(bundle) == {"verdicts": 1, "models": 1, "tries": 1, "chance": 0.05}
+    assert "by chance" not in verify(project, bundle).stdout
+    assert ledger(bundle / "reference/model.onnx") == {"verdicts": 3, "models": 2, "tries": 2, "chance": 0.1}
+    said = " ".join(verify(project, bundle).stdout.split())
+    assert "verdict 4 on these rows, 2 models so far; were none of them within the thresholds" in said
+    assert "with a probability of up to 10%, and of more where these rows helped to choose them" in said
     with (project / "edgefair.ledger.jsonl").open("a") as stream:
         stream.write('{"audit": "unfini')
     judge_fewer(project)
-    assert ledger(bundle) == {"verdicts": 5, "models": 2}, "two thirds of the rows were judged before"
+    assert ledger(bundle) == {"verdicts": 5, "models": 2, "tries": 3, "chance": pytest.approx(0.15)}, (
+        "two thirds of the rows were judged before"
+    )
 
 
 def test_a_ledger_that_cannot_be_written_is_said_and_does_not_change_the_verdict(project, bundle):

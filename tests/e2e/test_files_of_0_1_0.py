@@ -79,7 +79,7 @@ def test_limits_of_an_earlier_verdict_lie_within_todays_and_hold_the_estimate():
 def test_its_config_is_read_with_its_waiver_and_judges_as_it_did(project):
     config = edgefair.load_config(project / "edgefair.yaml")
     assert config.policy.waivers[0].comparison == "sex*age: TPR, Female*old / Male*young"
-    assert config.policy.model_dump(mode="json") == REPORT["policy"] | {"subject_weights": "people"}
+    assert config.policy.model_dump(mode="json") == REPORT["policy"] | {"subject_weights": "people", "audit": "open"}
     assert policy_digest(REPORT["policy"]) == REPORT["targets"][0]["verdict"]["policy_digest"]
 
 
@@ -120,7 +120,7 @@ def test_its_record_is_judged_again_by_the_policy_of_today(project):
 def test_its_ledger_goes_on_counting(project):
     before = (project / "edgefair.ledger.jsonl").read_text()
     report = json.loads(done(project, "verify", "--json", "--no-latency", code=3).stdout)
-    assert report["ledger"] == {"verdicts": 4, "models": 1}
+    assert report["ledger"] == {"verdicts": 4, "models": 1, "tries": 1, "chance": 0.05}
     assert (project / "edgefair.ledger.jsonl").read_text().startswith(before)
 
 

@@ -82,7 +82,7 @@ def test_the_audit_rows_are_judged_once_however_many_trials_there_are(coarse):
     result = export(coarse, "--json")
     report = json.loads(result.stdout)
     assert len(report["settings"]["repair"]["trials"]) > 2
-    assert report["ledger"] == {"verdicts": 1, "models": 1}
+    assert report["ledger"] == {"verdicts": 1, "models": 1, "tries": 1, "chance": 0.05}
 
 
 def test_pruning_too_much_is_repaired_by_pruning_less(project):

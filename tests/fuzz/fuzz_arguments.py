@@ -102,6 +102,7 @@ FIRST = {
     "compare": [("compare", "raw.npz", "raw.npz")], "data": [("data", "describe", "--json")], "plan": [("plan",)],
     "init": [("init", "--data", "small.csv", "--label", "label", "--positive", "yes", "--sensitive", "sex", "--force")],
     "target": [("target", "list"), ("target", "list", "board.yaml")], "report": [("report",), ("report", "--schema")],
+    "audit": [("audit", "status", "--json"), ("audit", "open")],
 }  # fmt: skip
 
 

@@ -14,14 +14,14 @@ from tests.fuzz.fuzz_case import invoke
 from tests.fuzz.fuzz_cells import pictures, tokenizer
 from tests.fuzz.fuzz_device import replace_local
 from tests.fuzz.fuzz_models import bundle, keys, onnx_file, profile, recipe, run_folder, spec
-from tests.fuzz.fuzz_tables import csv, layouts, ledger, npz, parquet, record
+from tests.fuzz.fuzz_tables import account, csv, layouts, ledger, npz, parquet, record
 from tests.fuzz.fuzz_wire import answers, frames
 
 # Surface -> its share of all inputs.
 SURFACES = {
     config: 10, settings: 12, options: 12, csv: 6, parquet: 6, npz: 6, record: 8, pictures: 8, tokenizer: 4,
     onnx_file: 6, spec: 5, profile: 5, recipe: 3, keys: 4, bundle: 8, run_folder: 4, answers: 5, frames: 8, ledger: 3,
-    layouts: 4,
+    layouts: 4, account: 3,
 }  # fmt: skip
 
 

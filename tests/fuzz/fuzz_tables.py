@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 
+from edgefair.workflow.sealing.chain import START, line_of, link
 from tests.fuzz.fuzz_case import RECORD, command, library
 from tests.fuzz.fuzz_mutations import change_bytes, change_text, change_value, to_json
 
@@ -80,6 +81,30 @@ def ledger(rng, base, here):
     text = lines + to_json(change_value(rng, entry)).decode() + "\n" + lines
     path.write_bytes(change_text(rng, text) if rng.random() < 0.5 else text.encode())
     return command(*RECORD)
+
+
+def account(rng, base, here):
+    """The account of sealed audit rows."""
+    lines, head = b"", START
+    for number in range(rng.randrange(1, 4)):
+        rows = {"rows": {"ids": "0" * 16}} if number == 0 else {}
+        said = {"created": "x", "model": "m", "question": "q", "number": 1, "reason": "", **rows}
+        facts = {"event": rng.choice(("asked", "passed", "opened")), "audit": "a", **said}
+        entry, line = _chained(head, change_value(rng, facts)) or _chained(head, facts)
+        lines, head = lines + line, entry["digest"]
+    content = change_text(rng, lines.decode()) if rng.random() < 0.5 else lines
+    (here / "edgefair.account.jsonl").write_bytes(content)
+    asked = ("verify", "unfair.onnx", "--no-latency")
+    return command(*rng.choice((asked, ("audit", "status"), ("audit", "open"))), "--set", "policy.audit=sealed")
+
+
+def _chained(head, facts):
+    """A line that follows another, whatever it says; None where no log could hold it."""
+    try:
+        entry = link(head, facts)
+        return entry, line_of(entry)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def layouts(rng, base, here):

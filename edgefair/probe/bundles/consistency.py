@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -33,6 +34,7 @@ EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3}
 # Gates of numbers that are known without limits.
 EXACT = frozenset([COLLAPSE, SIZE])
 JOIN = "*"
+_DIGEST = re.compile("[0-9a-f]{64}$")
 # Of a rate that was computed twice.
 TOLERANCE = 1e-9
 
@@ -103,7 +105,7 @@ def _check_target(
     _equal("the verdict", verdict["outcome"], worst([gate["outcome"] for gate in gates.values()]))
     through = verdict["outcome"] == INCONCLUSIVE and policy["on_inconclusive"] == "warn"
     _equal("the exit code", verdict["exit_code"], 0 if through else EXIT_CODES[verdict["outcome"]])
-    alpha, rows = _share(target, report)
+    alpha, rows = _share(target, report, policy)
     _equal("alpha", verdict["alpha"], alpha)
     _equal("the policy's digest", verdict["policy_digest"], policy_digest(policy))
     for asked, threshold in _thresholds(policy, target["budgets"]).items():
@@ -125,11 +127,39 @@ def _check_target(
         raise ContradictionError("it says that nothing was compressed, and its reference is another file")
 
 
-def _share(target: Mapping[str, Any], report: Mapping[str, Any]) -> Tuple[float, int]:
+def seal_number(seal: Mapping[str, Any]) -> int:
+    """The number of a verdict on sealed rows.
+
+    Raises:
+        ContradictionError: it is none, or the seal names no line of an account.
+    """
+    number, head = seal["verdict"], seal["head"]
+    if type(number) is not int or number < 1 or not isinstance(head, str) or not _DIGEST.match(head):
+        raise ContradictionError(f"its seal is verdict {number!r}, line {head!r}")
+    return number
+
+
+def _alpha(report: Mapping[str, Any], policy: Mapping[str, Any]) -> float:
+    """The error probability of a verdict: the policy's, or what verdict k on sealed rows gets, alpha / (k (k + 1))."""
+    seal = report.get("seal")
+    if (seal is not None) != (policy.get("audit") == "sealed"):
+        raise ContradictionError(f"its policy's audit is {policy.get('audit', 'open')}, and its seal is {seal}")
+    alpha = _number(policy["alpha"])
+    if seal is None:
+        return alpha
+    number = seal_number(seal)
+    level = alpha / (number * (number + 1))
+    _equal("the level of its seal", seal["level"], level)
+    return level
+
+
+def _share(target: Mapping[str, Any], report: Mapping[str, Any], policy: Mapping[str, Any]) -> Tuple[float, int]:
     """The error that the verdict may spend, and its rows: less than all where the rows were looked at in steps."""
-    alpha, rows, looks = report["policy"]["alpha"], report["audit"]["rows"], target.get("looks")
+    alpha, rows, looks = _alpha(report, policy), report["audit"]["rows"], target.get("looks")
     if looks is None:
         return alpha, rows
+    if report.get("seal") is not None:
+        raise ContradictionError("sealed rows were looked at in steps")
     taken, levels = looks["taken"], looks["levels"]
     level = levels[taken - 1] if 1 <= taken <= len(levels) else None
     if level is None or not 0 < level <= alpha or not 0 < looks["rows"] <= rows:

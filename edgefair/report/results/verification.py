@@ -62,10 +62,34 @@ class LedgerCount:
     Verdicts on other audit sets count where those hold some of the same rows (`workflow.measurement.ledger`): a split
     that is drawn again makes no fresh rows. Each verdict on the same rows spends some of their independence:
     whoever tries often enough will PASS by chance.
+
+    Attributes:
+        tries: models, each counted anew where the set was drawn or cut anew; None in reports of before.
+        chance: largest probability that one of these tries PASSes though none should, if none was chosen by what these
+            rows said of others; None under a seal, and in reports of before.
     """
 
     verdicts: int
     models: int
+    tries: int | None = None
+    chance: float | None = None
+
+
+@dataclass(frozen=True)
+class Seal:
+    """How a verdict on sealed audit rows was paid for (`policy.audit: sealed`).
+
+    Attributes:
+        account: the file in which it was entered before it was taken.
+        verdict: its number among the verdicts that were asked for on these rows, or on sets that hold some of them.
+        level: its error probability, alpha / (verdict (verdict + 1)); None where that is spent, and nothing was judged.
+        head: digest of the account's line about this answer: an account without that line was cut, or is another one.
+    """
+
+    account: str
+    verdict: int
+    level: float | None
+    head: str
 
 
 @dataclass(frozen=True)
@@ -112,6 +136,8 @@ class Report:
         ledger: how often this audit set was used; None where it could not be kept.
         disagreements: pairs of targets, and the rows that they decide differently; empty for one target.
         notes: facts that a reader must know beside the verdict.
+        seal: of sealed audit rows. Until they PASS they answer one bit, and the report holds no targets: FAIL and
+            INCONCLUSIVE are not told apart, and both are INCONCLUSIVE (3) here.
     """
 
     command: str
@@ -127,10 +153,11 @@ class Report:
     settings: dict[str, Any]
     ledger: LedgerCount | None
     notes: tuple[str, ...]
+    seal: Seal | None = None
 
     @property
     def outcome(self) -> Outcome:
-        """The worst target's."""
+        """The worst target's; INCONCLUSIVE where a seal keeps them."""
         return worst(item.verdict.outcome for item in self.targets)
 
     @property

@@ -11,7 +11,7 @@ from edgefair.decision.verdict import AttributeSummary, CellRate, Gate, Outcome,
 from edgefair.joint import group_name
 from edgefair.measure.flips import CellFlips
 from edgefair.measure.sequential.looks import Looks
-from edgefair.report.results.verification import Report, TargetResult
+from edgefair.report.results.verification import LedgerCount, Report, Seal, TargetResult
 from edgefair.report.terminal.rows import data_line
 from edgefair.report.terminal.tables import plain_table
 from edgefair.report.terminal.timing import device_line, latency_lines
@@ -30,14 +30,34 @@ def render(report: Report) -> RenderableType:
     if report.disagreements:
         parts += ["", *_fleet(report)]
     parts += [f"note: {note}" for note in report.notes]
+    if report.seal is not None:
+        parts.append(_seal(report.seal))
     if report.ledger is not None:
-        parts.append(f"ledger: verdict {report.ledger.verdicts} on these rows, {report.ledger.models} models so far")
+        parts.append(_ledger(report.ledger))
     exceptions = {item for target in report.targets for item in target.verdict.exceptions}
     parts += [Text(f"EXCEPTION {item}", style="bold yellow") for item in sorted(exceptions)]
     return Group(*parts)
 
 
+def _ledger(ledger: LedgerCount) -> str:
+    """How often these rows were used, and what a PASS on them is worth by now."""
+    said = f"ledger: verdict {ledger.verdicts} on these rows, {ledger.models} models so far"
+    if ledger.chance is None or ledger.tries == 1:
+        return said
+    return (
+        f"{said}; were none of them within the thresholds, one would PASS by chance with a probability of up to "
+        f"{ledger.chance:.0%}, and of more where these rows helped to choose them (see policy.audit)"
+    )
+
+
+def _seal(seal: Seal) -> str:
+    spent = "its level is spent" if seal.level is None else f"level {seal.level:.3g}"
+    return f"seal: verdict {seal.verdict} on these rows, {spent}; account '{seal.account}', line {seal.head[:16]}"
+
+
 def _headline(report: Report) -> Text:
+    if report.seal is not None and not report.targets:
+        return Text.assemble(("not PASS ", COLOUR[report.outcome]), ("BLOCKED", "bold"), f"  {report.model.path}")
     words = {0: "may ship", 1: "BLOCKED", 3: "BLOCKED"}[report.exit_code]
     return Text.assemble((f"{report.outcome} ", COLOUR[report.outcome]), (words, "bold"), f"  {report.model.path}")
 
@@ -51,12 +71,13 @@ def _facts(report: Report) -> list[RenderableType]:
             if same
             else f", {report.reference.bytes / report.model.bytes:.2f}x smaller than the reference"
         )
-    confidence = 1 - report.policy["alpha"]
+    level = report.policy["alpha"] if report.seal is None else report.seal.level
+    confidence = "" if level is None else f", confidence {100 * (1 - level):.6g}%"
     return [
         f"model   sha256 {report.model.sha256[:16]}  {size}",
         (
-            f"audit   {report.audit.source}: {report.audit.rows:,} rows (digest {report.audit.fingerprint[:12]}), "
-            f"confidence {confidence:.0%}"
+            f"audit   {report.audit.source}: {report.audit.rows:,} rows (digest {report.audit.fingerprint[:12]})"
+            f"{confidence}"
         ),
         f"data    {data_line(report.data)}",
     ]

@@ -13,36 +13,34 @@ from edgefair._version import __version__
 from edgefair.config import Config
 from edgefair.decision.decide import check_waivers
 from edgefair.decision.policy import Policy, not_judged_note
-from edgefair.decision.verdict import worst
-from edgefair.errors import DataError
+from edgefair.decision.spending import chance_of_pass
+from edgefair.decision.verdict import Outcome, worst
+from edgefair.errors import DataError, UsageError
 from edgefair.files import shown, shown_in
-from edgefair.measure.bootstrap import gap_bootstrap
-from edgefair.measure.disagreement import disagreements
-from edgefair.measure.flips import cell_flips
-from edgefair.probe.device import slowed_down
+from edgefair.measure.disagreement import Disagreement, disagreements
 from edgefair.progress import Progress, silent
-from edgefair.report.results.verification import DataSection, ModelFile, Report, TargetResult
+from edgefair.report.results.verification import DataSection, ModelFile, Report, Seal, TargetResult
 from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.clock import now, today
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.measurement.groups import check_groups
-from edgefair.workflow.measurement.ledger import LEDGER, spend
-from edgefair.workflow.measurement.measure import evidence_of, latencies, measure
+from edgefair.workflow.measurement.ledger import LEDGER, remembered, spend
+from edgefair.workflow.measurement.measure import measure
 from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
-from edgefair.workflow.measurement.sequential.looks import LookPlan, first_rows, plan_looks
-from edgefair.workflow.measurement.sequential.stopping import decided_at, steps_of
-from edgefair.workflow.measurement.steps import Decisions
+from edgefair.workflow.measurement.result import Counted, notes_of_results
+from edgefair.workflow.measurement.sequential.looks import LookPlan, plan_looks
+from edgefair.workflow.measurement.sequential.stopping import steps_of
 from edgefair.workflow.models.infer_spec import foreign_spec
+from edgefair.workflow.sealing.rows import RowSet
+from edgefair.workflow.sealing.seal import Charge, Question, charge, check_judgeable, check_shown, enter_pass
 
-# Of the reference's speed: below it a report says that compression made the model slower.
 # Which of the two questions a verdict on rows of subjects answers.
 COUNTED = {
     "people": "people are judged (policy.subject_weights: people): in a cell every subject has one vote, however many "
     "rows are of one; what no gate judges (accuracy, the bootstrap, other metrics) counts rows",
     "rows": "rows are judged (policy.subject_weights: rows): who has more rows weighs more",
 }
-SLOWER = 0.97
 SECONDS_PER_PAIR = 4e-6
 
 
@@ -91,6 +89,8 @@ def judge_file(
         ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
     """
     config, data = job.config, job.data
+    row_set = RowSet.of(data.audit)
+    check_judgeable(config, row_set, command=command)
     if sequential:  # rows that would come after the last look too
         check_groups(config.policy, data.audit, data.classes)
     plan = plan_looks(data.audit, config) if sequential else None
@@ -145,7 +145,7 @@ def judge_file(
     )
     if record is not None:
         save_record(record, made)
-    return _judge(config, made, command=command, progress=job.progress, plan=plan)
+    return _judge(config, made, row_set, command=command, progress=job.progress, plan=plan)
 
 
 def _timed(profile: TargetProfile, policy: Policy) -> TargetProfile:
@@ -161,8 +161,10 @@ def judge_record(config: Config, path: str | Path, *, progress: Progress = silen
     Raises:
         DataError: not a record, or one without an attribute that the policy judges.
         PolicyError: a waiver has run out.
+        UsageError: the audit rows are sealed.
     """
     path = Path(path)
+    check_record(config)
     check_waivers(config.policy, today())
     record = load_record(path)
     for name in config.policy.base_attributes:
@@ -172,33 +174,63 @@ def judge_record(config: Config, path: str | Path, *, progress: Progress = silen
                 expected=f"one of {', '.join(record.rows.sensitive)}",
                 fix="add it to data.sensitive and measure again",
             )
+    check_shown(config, record.rows.row_set, by="`edgefair verify --from-record`")
     note = f"judged from the record '{shown(path, config.base)}' of {record.created}: no new measurement was made"
-    return _judge(config, dataclasses.replace(record, notes=(*record.notes, note)), command="verify", progress=progress)
+    record = dataclasses.replace(record, notes=(*record.notes, note))
+    return _judge(config, record, record.rows.row_set, command="verify", progress=progress)
 
 
-def _judge(config: Config, record: Record, *, command: str, progress: Progress, plan: LookPlan | None = None) -> Report:
+def check_record(config: Config) -> None:
+    """Refuse to write or to judge a record of sealed rows, which holds every decision and label.
+
+    Raises:
+        UsageError: policy.audit is sealed.
+    """
+    if config.policy.audit == "sealed":
+        raise UsageError(
+            "a record holds what a model decides of every audit row, and policy.audit is sealed",
+            expected="a verdict that is measured and judged in one go",
+            fix="leave the record out, or judge with policy.audit: open once the seal is opened",
+        )
+
+
+def _judge(
+    config: Config, record: Record, rows: RowSet, *, command: str, progress: Progress, plan: LookPlan | None = None
+) -> Report:
     progress.stage(_judging(config))
-    results = tuple(_result(config, record.rows, target, len(record.targets), plan) for target in record.targets)
-    shared = first_rows(record.rows, min(len(target.decision) for target in record.targets))
+    counted = tuple(Counted.of(config, record.rows, target, plan) for target in record.targets)
     files = record.targets[0].model, record.targets[0].reference
-    outcome = worst(item.verdict.outcome for item in results)
+    notes = [*_notes_of_rows(config, record.rows), *record.notes]
+    seal = None
+    if config.policy.audit == "sealed":
+        question = Question(files[0].sha256, config.policy.digest, tuple(item.target for item in record.targets))
+        known = remembered(config.base)
+        charged = charge(config, rows, question, command=command, remembered=known, progress=progress)
+        results = _sealed(config, counted, charged)
+        seal = charged.seal
+        if results and not charged.again:
+            seal = enter_pass(config, rows, question, charged, progress=progress)
+        notes += [] if results else [_not_pass(seal)]
+    else:
+        results = tuple(item.judged(config, targets=len(counted)) for item in counted)
+    if results:
+        notes += [note for target in record.targets for note in target.notes]
+        notes += notes_of_results(results)
     created = now()
     ledger = spend(
         config.base,
         audit=record.rows.audit.fingerprint,
         sketch=record.rows.sketch,
         model=files[0].sha256,
-        outcome=str(outcome),
+        outcome=str(worst(item.verdict.outcome for item in results)),
         created=created,
         command=command,
+        head=None if seal is None else seal.head,
     )
-    unjudged = config.policy.not_judged(record.rows.sensitive)
-    notes = [not_judged_note(unjudged)] if unjudged else []
-    notes += [] if record.rows.subject is None else [COUNTED[config.policy.subject_weights]]
-    notes += [*record.notes, *(note for target in record.targets for note in target.notes)]
-    notes += [note for result in results for note in (*_speed_note(result), *_drift_note(result))]
-    if not ledger:
+    if ledger is None:
         notes.append(f"the ledger beside the config ('{LEDGER}') could not be written")
+    elif seal is None and ledger.tries is not None:
+        ledger = dataclasses.replace(ledger, chance=chance_of_pass(config.policy.alpha, ledger.tries))
     return Report(
         command=command,
         version=__version__,
@@ -209,51 +241,50 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress, 
         data=record.data,
         policy=config.policy.model_dump(mode="json"),
         targets=results,
-        disagreements=disagreements(
-            {target.target: target.decision[: len(shared.label)] for target in record.targets},
-            {name: shared.sensitive[name] for name in config.policy.base_attributes},
-        ),
+        disagreements=_disagreements(config, record) if results else (),
         settings=record.settings,
         ledger=ledger,
         notes=tuple(dict.fromkeys(notes)),
+        seal=seal,
     )
 
 
-def _result(
-    config: Config, rows: RecordedRows, target: TargetRecord, targets: int, plan: LookPlan | None
-) -> TargetResult:
-    started = time.perf_counter()
-    policy = config.policy
-    latency, reference_latency, faster = latencies(target.times, level=policy.alpha)
-    evidence = evidence_of(
-        policy,
-        first_rows(rows, len(target.decision)),
-        rows.classes,
-        Decisions(target.decision, None if target.own_reference else target.reference_decision),
-        size_bytes=target.model.bytes,
-        latency=latency,
-        not_timed=target.not_judged,
-        own_reference=target.own_reference,
+def _sealed(config: Config, counted: Sequence[Counted], charged: Charge) -> tuple[TargetResult, ...]:
+    """The results where all targets PASS at the level that was paid for; none where one does not, or it is spent."""
+    level = charged.seal.level
+    if level is None:
+        return ()
+    results = tuple(item.judged(config, targets=len(counted), level=level) for item in counted)
+    passed = all(item.verdict.outcome is Outcome.PASS for item in results)
+    return results if passed or charged.again else ()
+
+
+def _not_pass(seal: Seal) -> str:
+    """All that sealed rows say, and what to do: the same words whatever was found."""
+    if seal.level is None:
+        return (
+            f"sealed: the error probability of these audit rows is spent (verdict {seal.verdict}), so nothing was "
+            "judged: judge on audit rows that no verdict has seen"
+        )
+    return (
+        f"sealed: verdict {seal.verdict} on these audit rows, at level {seal.level:.3g}, is not PASS, and they tell no "
+        "more: look at validation rows (`edgefair explain`, the repair), or open the seal with `edgefair audit open`, "
+        "which retires these rows"
     )
-    look = None if plan is None else plan.at(len(target.decision))
-    verdict = decided_at(look, config, evidence, target.budgets, targets)
-    return TargetResult(
-        target=target.target,
-        device=target.device,
-        budgets=target.budgets.model_dump(exclude_none=True),
-        verdict=verdict,
-        counts=evidence.counts.to_json(),
-        evidence=evidence.to_json(),
-        flips=() if evidence.paired is None else cell_flips(evidence.paired),
-        bootstrap={
-            attribute: gap_bootstrap(evidence.counts.by(*policy.attributes_of(attribute)), seed=config.seed)
-            for attribute in policy.attributes
-        },
-        latency=latency,
-        reference_latency=reference_latency,
-        speed_up=faster,
-        timings_s={**target.timings_s, "verdict": time.perf_counter() - started},
-        looks=None if plan is None or look is None else plan.told(look),
+
+
+def _notes_of_rows(config: Config, rows: RecordedRows) -> list[str]:
+    unjudged = config.policy.not_judged(rows.sensitive)
+    notes = [not_judged_note(unjudged)] if unjudged else []
+    return notes if rows.subject is None else [*notes, COUNTED[config.policy.subject_weights]]
+
+
+def _disagreements(config: Config, record: Record) -> tuple[Disagreement, ...]:
+    """On the rows that every target has decided."""
+    shared = first_rows(record.rows, min(len(target.decision) for target in record.targets))
+    return disagreements(
+        {target.target: target.decision[: len(shared.label)] for target in record.targets},
+        {name: shared.sensitive[name] for name in config.policy.base_attributes},
     )
 
 
@@ -266,29 +297,3 @@ def _judging(config: Config) -> str:
 
 def _file(model: LoadedModel, shown_as: Path) -> ModelFile:
     return ModelFile(path=str(shown_as), sha256=model.sha256, bytes=model.bytes)
-
-
-def _speed_note(result: TargetResult) -> Sequence[str]:
-    speed = result.speed_up
-    if speed is None or speed.upper >= SLOWER:
-        return ()
-    return (
-        f"on target '{result.target}' the compressed model is slower than the reference: it runs at {speed.ratio:.2f} "
-        f"of its speed ({speed.lower:.2f} to {speed.upper:.2f}), batch 1",
-    )
-
-
-def _drift_note(result: TargetResult) -> Sequence[str]:
-    """What a reader must know of how steadily the device ran while it was timed."""
-    if result.latency is None:
-        return ()
-    notes = []
-    if slowed_down(result.device.get("before_timing", {}), result.device.get("after_timing", {})):
-        notes.append(f"target '{result.target}' throttled while it was timed (heat or a weak power supply)")
-    if result.latency.drifted:
-        way = "slower" if result.latency.drift > 0 else "faster"
-        notes.append(
-            f"target '{result.target}' became {abs(result.latency.drift):.0%} {way} while it was timed (median of the "
-            "last third of the queries against the first): it throttled, or something else ran there"
-        )
-    return notes

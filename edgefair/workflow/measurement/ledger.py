@@ -11,21 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from edgefair import jsonl
-from edgefair.measure.sketch import shared
+from edgefair.measure.sketch import SAME_ROWS, read_sketch, shared, sketch_text
+from edgefair.probe.regular import read_regular
 from edgefair.report.results.verification import LedgerCount
 
 LEDGER = "edgefair.ledger.jsonl"
-# Sets that share more of the smaller one's rows than this are taken for one audit set that was drawn again. Rows are
-# shared where features, label and groups are equal, so a few of them may be other people.
-SAME_ROWS = 0.02
 # Some 200,000 verdicts; what is larger is not a ledger.
 MOST_BYTES = 64 << 20
 LOCK_TRIES, LOCK_WAIT_S = 20, 0.1
-HASH_DIGITS = 16
 
 
 def spend(
-    folder: Path, *, audit: str, sketch: Sequence[int], model: str, outcome: str, created: str, command: str
+    folder: Path,
+    *,
+    audit: str,
+    sketch: Sequence[int],
+    model: str,
+    outcome: str,
+    created: str,
+    command: str,
+    head: str | None = None,
 ) -> LedgerCount | None:
     """Add a verdict to the ledger of a project, and count those that were taken on these audit rows.
 
@@ -38,12 +43,14 @@ def spend(
         audit: fingerprint of the audit rows.
         sketch: of their hashes (`measure.sketch`).
         model: sha256 of the model file.
+        head: of a sealed verdict, the digest of the account's line about it.
 
     Returns:
         The count, this verdict included; None where the ledger cannot be read and written: no file, a link, too large,
         or held by another process all the time.
     """
     entry = {"created": created, "command": command, "audit": audit, "model": model, "outcome": outcome}
+    entry |= {} if head is None else {"account": head}
     try:
         descriptor = os.open(folder / LEDGER, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     except OSError:
@@ -52,13 +59,24 @@ def spend(
         found = _read(descriptor)
         sketches = _sketches(found)
         used = {audit, *(name for name, known in sketches.items() if shared(known, sketch) > SAME_ROWS)}
-        jsonl.append(descriptor, entry if audit in sketches else entry | {"rows": _text(sketch)})
+        jsonl.append(descriptor, entry if audit in sketches else entry | {"rows": sketch_text(sketch)})
     except OSError:
         return None
     finally:
         os.close(descriptor)
-    models = [item["model"] for item in found if item["audit"] in used]
-    return LedgerCount(verdicts=len(models) + 1, models=len({*models, model}))
+    before = [(item["model"], item["audit"]) for item in found if item["audit"] in used]
+    tries = {*before, (model, audit)}
+    return LedgerCount(verdicts=len(before) + 1, models=len({name for name, _ in tries}), tries=len(tries))
+
+
+def remembered(folder: Path) -> tuple[str, ...]:
+    """Digests of lines of the account that this ledger knows of: a second memory, beside the account's own."""
+    try:
+        content = read_regular(folder / LEDGER, most=MOST_BYTES, follow=False)
+    except OSError:
+        return ()
+    heads = (item.get("account") for item in jsonl.entries(content))
+    return tuple(dict.fromkeys(head for head in heads if isinstance(head, str)))
 
 
 def _read(descriptor: int) -> list[dict[str, Any]]:
@@ -94,17 +112,4 @@ def _lock(descriptor: int) -> None:
 
 def _sketches(found: Sequence[dict[str, Any]]) -> dict[str, tuple[int, ...]]:
     """Fingerprint of an audit set -> the sketch of its rows, where a whole one was written down."""
-    return {item["audit"]: sketch for item in found if (sketch := _sketch(item.get("rows")))}
-
-
-def _text(sketch: Sequence[int]) -> str:
-    return "".join(f"{row:0{HASH_DIGITS}x}" for row in sketch)
-
-
-def _sketch(text: object) -> tuple[int, ...]:
-    if not isinstance(text, str) or len(text) % HASH_DIGITS:
-        return ()
-    try:
-        return tuple(int(text[at : at + HASH_DIGITS], 16) for at in range(0, len(text), HASH_DIGITS))
-    except ValueError:
-        return ()
+    return {item["audit"]: sketch for item in found if (sketch := read_sketch(item.get("rows")))}

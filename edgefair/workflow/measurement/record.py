@@ -27,6 +27,7 @@ from edgefair.targets.fingerprint import checked_fingerprint
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.targets.timing import check_times
 from edgefair.workflow.measurement.recorded import integers, record_facts, text_column
+from edgefair.workflow.sealing.rows import CONTENT, IDS, RowSet
 
 RECORD_SCHEMA = "edgefair.record/4"
 
@@ -137,6 +138,11 @@ class RecordedRows:
         # An id stays what it is where other columns are left out or coded anew.
         sketch = sketch_of(rows.row_hashes if rows.ids is None else hash_categories(rows.ids))
         return cls(digest, audit, classes, rows.label, dict(rows.sensitive), rows.ids, rows.subject, sketch)
+
+    @property
+    def row_set(self) -> RowSet:
+        """What these rows are known by in the account of sealed sets."""
+        return RowSet(self.audit.fingerprint, {CONTENT if self.ids is None else IDS: self.sketch})
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,6 +80,11 @@ def check_sequential(config: Config, *, recorded: bool = False) -> None:
             expected="one of them: a record is judged by any policy as if its rows had been measured at once, and what "
             "ended a sequential measurement were the decisions themselves",
         )
+    if config.policy.audit == "sealed":
+        raise UsageError(
+            "--sequential with policy.audit: sealed",
+            expected="one of them: which look was the last would tell more of sealed rows than one bit",
+        )
     if config.policy.rule == "point":
         raise UsageError(
             "--sequential with policy.rule: point",

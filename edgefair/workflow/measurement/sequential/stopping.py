@@ -16,9 +16,21 @@ from edgefair.workflow.measurement.sequential.looks import Look, LookPlan, first
 from edgefair.workflow.measurement.steps import Decisions, Steps
 
 
-def decided_at(look: Look | None, config: Config, evidence: Evidence, budget: Budgets, targets: int) -> Verdict:
-    """The verdict on one of several targets, by what the look may err by; by all of alpha where there is one look."""
-    passing, failing = (None, None) if look is None else (look.level.passing, look.level.failing)
+def decided_at(
+    look: Look | None,
+    config: Config,
+    evidence: Evidence,
+    budget: Budgets,
+    targets: int,
+    *,
+    level: float | None = None,
+) -> Verdict:
+    """The verdict on one of several targets, by what the look may err by.
+
+    Args:
+        level: what the verdict may err by where there is one look; default: all of alpha.
+    """
+    passing, failing = (level, None) if look is None else (look.level.passing, look.level.failing)
     return decide(
         evidence, config.policy, budget=budget, today=today(), targets=targets, level=passing, fail_level=failing
     )

@@ -1,0 +1,130 @@
+"""From the measurements on one target to its verdict and what a report says beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from edgefair.config import Config
+from edgefair.decision.decide import check_evidence
+from edgefair.decision.evidence import Evidence
+from edgefair.measure.bootstrap import gap_bootstrap
+from edgefair.measure.flips import cell_flips
+from edgefair.measure.latency import LatencySummary, SpeedUp
+from edgefair.probe.device import slowed_down
+from edgefair.report.results.verification import TargetResult
+from edgefair.workflow.clock import today
+from edgefair.workflow.measurement.measure import evidence_of, latencies
+from edgefair.workflow.measurement.record import RecordedRows, TargetRecord
+from edgefair.workflow.measurement.sequential.looks import Look, LookPlan, first_rows
+from edgefair.workflow.measurement.sequential.stopping import decided_at
+from edgefair.workflow.measurement.steps import Decisions
+
+# Of the reference's speed: below it a report says that compression made the model slower.
+SLOWER = 0.97
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """What one target showed, counted: all that its verdict rests on, and that it can be judged is checked.
+
+    Attributes:
+        plan, look: where the rows were looked at in steps, and the last of these looks; None where they were not.
+    """
+
+    target: TargetRecord
+    evidence: Evidence
+    latency: LatencySummary | None
+    reference_latency: LatencySummary | None
+    speed_up: SpeedUp | None
+    seconds: float
+    plan: LookPlan | None
+    look: Look | None
+
+    @classmethod
+    def of(cls, config: Config, rows: RecordedRows, target: TargetRecord, plan: LookPlan | None = None) -> Self:
+        """Count decisions.
+
+        Raises:
+            PolicyError, DataError: see `decision.decide.check_evidence`.
+        """
+        started = time.perf_counter()
+        policy = config.policy
+        latency, reference_latency, faster = latencies(target.times, level=policy.alpha)
+        evidence = evidence_of(
+            policy,
+            first_rows(rows, len(target.decision)),
+            rows.classes,
+            Decisions(target.decision, None if target.own_reference else target.reference_decision),
+            size_bytes=target.model.bytes,
+            latency=latency,
+            not_timed=target.not_judged,
+            own_reference=target.own_reference,
+        )
+        check_evidence(evidence, policy, today())
+        look = None if plan is None else plan.at(len(target.decision))
+        return cls(target, evidence, latency, reference_latency, faster, time.perf_counter() - started, plan, look)
+
+    def judged(self, config: Config, *, targets: int, level: float | None = None) -> TargetResult:
+        """The verdict, and what stands beside it.
+
+        Args:
+            targets: on how many the release is judged.
+            level: error probability that the verdict may spend; default: the policy's.
+        """
+        started = time.perf_counter()
+        policy, target, counts = config.policy, self.target, self.evidence.counts
+        verdict = decided_at(self.look, config, self.evidence, target.budgets, targets, level=level)
+        result = TargetResult(
+            target=target.target,
+            device=target.device,
+            budgets=target.budgets.model_dump(exclude_none=True),
+            verdict=verdict,
+            counts=counts.to_json(),
+            evidence=self.evidence.to_json(),
+            flips=() if self.evidence.paired is None else cell_flips(self.evidence.paired),
+            bootstrap={
+                attribute: gap_bootstrap(counts.by(*policy.attributes_of(attribute)), seed=config.seed)
+                for attribute in policy.attributes
+            },
+            latency=self.latency,
+            reference_latency=self.reference_latency,
+            speed_up=self.speed_up,
+            timings_s={},
+            looks=None if self.plan is None or self.look is None else self.plan.told(self.look),
+        )
+        seconds = self.seconds + time.perf_counter() - started
+        return replace(result, timings_s={**target.timings_s, "verdict": seconds})
+
+
+def notes_of_results(results: Sequence[TargetResult]) -> list[str]:
+    """What a reader must know of how fast the model ran, and how steadily."""
+    return [note for result in results for note in (*_speed_note(result), *_drift_note(result))]
+
+
+def _speed_note(result: TargetResult) -> Sequence[str]:
+    speed = result.speed_up
+    if speed is None or speed.upper >= SLOWER:
+        return ()
+    return (
+        f"on target '{result.target}' the compressed model is slower than the reference: it runs at {speed.ratio:.2f} "
+        f"of its speed ({speed.lower:.2f} to {speed.upper:.2f}), batch 1",
+    )
+
+
+def _drift_note(result: TargetResult) -> Sequence[str]:
+    """What a reader must know of how steadily the device ran while it was timed."""
+    if result.latency is None:
+        return ()
+    notes = []
+    if slowed_down(result.device.get("before_timing", {}), result.device.get("after_timing", {})):
+        notes.append(f"target '{result.target}' throttled while it was timed (heat or a weak power supply)")
+    if result.latency.drifted:
+        way = "slower" if result.latency.drift > 0 else "faster"
+        notes.append(
+            f"target '{result.target}' became {abs(result.latency.drift):.0%} {way} while it was timed (median of the "
+            "last third of the queries against the first): it throttled, or something else ran there"
+        )
+    return notes
