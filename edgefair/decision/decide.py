@@ -48,12 +48,15 @@ def decide(
     Raises:
         PolicyError: the policy names an attribute that was not counted, does not declare a group that has rows, holds
             an expired waiver, or counts people where the evidence counts rows.
+        DataError: pairs of other rows, or the audit of a reference that cannot be joined with them.
     """
     evidence = Evidence(counts=evidence) if isinstance(evidence, GroupCounts) else evidence
     _check_attributes(evidence.counts, policy)
     check_waivers(policy, today)
     _check_design(evidence, policy)
     _check_pairing(evidence)
+    if evidence.audited is not None:
+        evidence.audited.check(evidence.paired, evidence.design, policy)
     digest = policy.digest
     if level is not None:
         policy = policy.model_copy(update={"alpha": level})
