@@ -1,6 +1,6 @@
 """A reference that was audited once, joined with the changes of an export: false PASS, false FAIL and rows needed.
 
-The rows of both audits are drawn anew each time; the reference's rates are those at which the threshold is all but kept.
+The rows of both audits are drawn anew each time, from rates at which the threshold is all but kept.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Parts:
         return value, np.maximum(lower, -1.0), np.minimum(upper, 1.0)
 
     def proven(self, x: tuple[Whole, Whole], n: tuple[Whole, Whole], chosen: NDArray[np.bool_], level: float) -> Self:
-        """The chosen with limits of the reference that hold by proof, and are a few per cent wider than MOVER's.
+        """The chosen with limits of the reference that hold by proof, and are wider than MOVER's: little, of many rows.
 
         The exact test would have to know its threshold before the data; here it is what the change leaves of the room.
 

@@ -19,11 +19,15 @@ from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
+from edgefair.workflow.measurement.reference_audit import asked_for
 from edgefair.workflow.models.convert import check_no_rows, convert_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.vocabulary import categories_in
 
+# An .onnx file as `export` takes it for its reference, with how it is fed in its metadata. Audits of references are those
+# of such files, so that one fits the reference of every command.
+AS_EXPORTED = "exported.onnx"
 DECLARED = "--uncompressed: that this model was never compressed is the user's claim and was not verified"
 
 
@@ -36,6 +40,9 @@ def verify(
     uncompressed: bool = False,
     latency: bool = True,
     record: str | Path | None = None,
+    reference_audit: str | Path | None = None,
+    reference_audit_key: str | Path | None = None,
+    write_reference_audit: str | Path | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Judge a bundle or a model file on every target of the config.
@@ -50,6 +57,14 @@ def verify(
             original.
         latency: whether to measure it.
         record: also write the raw measurements here, for `compare` and `judge_record`.
+        reference_audit: a file of `write_reference_audit` about the reference: the gap is judged by it and by what
+            compression changed.
+        reference_audit_key: PEM file of the public ed25519 key that must have signed it.
+        write_reference_audit: also write this model's counts here, as the audit of the reference of models that are
+            compressed from it. An .onnx file is judged as `export` would write it.
+
+    More than eight parameters: they are what the command line and Python's users say of one verdict, each with a
+    default.
 
     Raises:
         UsageError: `uncompressed` of a model that was compressed, or beside a reference.
@@ -57,6 +72,7 @@ def verify(
         MeasurementError: a target gave no measurement that can be believed.
     """
     check_waivers(config.policy, today())
+    audits = asked_for(config, reference_audit, reference_audit_key, write_reference_audit)
     started = time.perf_counter()
     path = config.bundle_path if path is None else Path(path)
     weights, reference, record = as_path(weights), as_path(reference), as_path(record)
@@ -70,13 +86,19 @@ def verify(
         categories=frozenset() if names_foreign_model(str(path)) else categories_in(path),
     )
     with work_folder() as folder:
-        judged = _judged(config, data, path, weights=weights, uncompressed=uncompressed, to=folder, progress=progress)
+        model = path
+        if audits.write_to is not None and path.is_file() and not names_foreign_model(str(path)):
+            model = convert_model(
+                config, data, str(path), weights=weights, to=folder / AS_EXPORTED, progress=progress
+            ).path
+        judged = _judged(config, data, model, weights=weights, uncompressed=uncompressed, to=folder, progress=progress)
         own = judged.own_reference and reference is None
         before, before_as = judged.compressed_from, None
         if reference is not None:
             before, before_as = reference, Path(shown(reference, config.base))
-            if names_foreign_model(str(reference)):
-                given = None if names_factory(str(path)) else weights
+            foreign = names_foreign_model(str(reference))
+            if foreign or audits.joined is not None:
+                given = weights if foreign and not names_factory(str(path)) else None
                 to = folder / "reference.onnx"
                 before = convert_model(config, data, str(reference), weights=given, to=to, progress=progress).path
         file = JudgedFile(
@@ -87,6 +109,7 @@ def verify(
             own_reference=own,
             settings=judged.settings,
             notes=(*notes_of(config, data, judged.seen), *((DECLARED,) if uncompressed else ())),
+            audits=audits,
         )
         reading_s = time.perf_counter() - started
         job = Job(config, data, progress)

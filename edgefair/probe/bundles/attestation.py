@@ -85,7 +85,7 @@ def attested(folder: Path, public_key: PublicKey) -> Attested:
         AttestationError: no attestation, a damaged one, none of its signatures by this key, or a statement of another
             kind.
     """
-    key = _ed25519(public_key)
+    key = ed25519(public_key)
     try:
         envelope = read_json(read_regular(folder / ATTESTATION, most=MOST_ATTESTATION, follow=False))
         payload = _base64(envelope["payload"])
@@ -96,7 +96,7 @@ def attested(folder: Path, public_key: PublicKey) -> Attested:
         raise AttestationError(f"'{ATTESTATION}' of '{folder}' is damaged: {error!r}") from error
     except OSError as error:
         raise AttestationError(f"bundle '{folder}' is not signed: {ATTESTATION}: {error.strerror}") from error
-    if not any(_is_by(key, signature, signed) for signature in signatures):
+    if not any(is_by(key, signature, signed) for signature in signatures):
         raise AttestationError(
             f"none of the {len(signatures)} signatures in '{ATTESTATION}' of '{folder}' is by this public key: "
             "another key signed it, or the statement was modified"
@@ -127,7 +127,8 @@ def _base64(text: str) -> bytes:
     return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
 
 
-def _is_by(key: Any, signature: bytes, signed: bytes) -> bool:
+def is_by(key: Any, signature: bytes, signed: bytes) -> bool:
+    """Whether a signature is that of a public key over these bytes."""
     from cryptography.exceptions import InvalidSignature
 
     try:
@@ -137,7 +138,12 @@ def _is_by(key: Any, signature: bytes, signed: bytes) -> bool:
     return True
 
 
-def _ed25519(public_key: PublicKey) -> Any:
+def ed25519(public_key: PublicKey) -> Any:
+    """The ed25519 public key in a PEM file, or in its content.
+
+    Raises:
+        PublicKeyError: it is none, or the package cryptography is missing.
+    """
     try:
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

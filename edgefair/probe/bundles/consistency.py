@@ -195,9 +195,10 @@ def _judged_rates(counts: Mapping[str, Any], evidence: Mapping[str, Any]) -> Cal
     Raises:
         KeyError, TypeError, ValueError: no such evidence.
     """
-    table, audited, paired = _table(counts), evidence.get("reference_audit"), evidence["paired"]
+    table, audited = _table(counts), evidence.get("reference_audit")
     if audited is None:
         return lambda name: _rates(counts, table, name)
+    paired = evidence["paired"]
     if (paired["attributes"], paired["groups"]) != (counts["attributes"], counts["groups"]):
         raise ContradictionError("its pairs of decisions are those of other groups")
     own, before = audited["counts"], np.asarray(paired["table"]).sum(axis=3)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from edgefair._version import __version__
+from edgefair.bundle.reference_audit import ReferenceAudit, save_reference_audit
 from edgefair.config import Config
 from edgefair.decision.decide import check_waivers, decide
 from edgefair.decision.policy import not_judged_note
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
-from edgefair.files import shown, shown_in
+from edgefair.files import sha256_file, shown, shown_in
 from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.disagreement import disagreements
 from edgefair.measure.flips import cell_flips
@@ -29,6 +30,7 @@ from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.measurement.ledger import LEDGER, spend
 from edgefair.workflow.measurement.measure import Decisions, evidence_of, latencies, measure
 from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
+from edgefair.workflow.measurement.reference_audit import NO_AUDITS, ReferenceAudits, check_models, made_of, note_of
 from edgefair.workflow.models.infer_spec import foreign_spec
 
 # Of the reference's speed: below it a report says that compression made the model slower.
@@ -53,6 +55,7 @@ class JudgedFile:
         own_reference: whether nothing was compressed: the model stands as its own reference, and is measured once.
         settings: how it was made, as far as that is known.
         notes: what a reader of the verdict must know.
+        audits: the audit of the reference that the verdict rests on, and whether this model's own becomes a file.
     """
 
     path: Path
@@ -62,6 +65,7 @@ class JudgedFile:
     own_reference: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    audits: ReferenceAudits = NO_AUDITS
 
 
 def judge_file(
@@ -74,10 +78,16 @@ def judge_file(
         record: also write the raw measurements here.
 
     Raises:
-        UsageError: an unknown target, or two with one name.
+        UsageError: an unknown target, or two with one name; the audit of a reference, and nothing was compressed.
+        DataError: the audit is that of another model, or of a device of another class.
         ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
     """
     config, data = job.config, job.data
+    audit, attributes = file.audits.joined, config.policy.base_attributes
+    if audit is not None:
+        digest = sha256_file(file.path)
+        before = None if file.reference is None else sha256_file(file.reference)
+        check_models(audit, digest, digest if file.own_reference else before, data.classes)
     before_as = file.shown_as if file.own_reference and file.reference_as is None else file.reference_as
 
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
@@ -85,6 +95,8 @@ def judge_file(
         started = time.perf_counter()
         with open_target(profile) as probe:
             ready = time.perf_counter()
+            if audit is not None:
+                audit.on(probe.device, profile.name, attributes)
             measured = measure(
                 probe,
                 file.path,
@@ -123,13 +135,19 @@ def judge_file(
     )
     if record is not None:
         save_record(record, made)
-    return _judge(config, made, command=command, progress=job.progress)
+    return _judge(config, made, file.audits, command=command, progress=job.progress)
 
 
-def judge_record(config: Config, path: str | Path, *, progress: Progress = silent) -> Report:
+def judge_record(
+    config: Config, path: str | Path, *, audits: ReferenceAudits = NO_AUDITS, progress: Progress = silent
+) -> Report:
     """Judge a record of `verify --record` by the config's policy: no device, model or data is needed.
 
+    Args:
+        audits: as in `JudgedFile`.
+
     Raises:
+        UsageError: the audit of a reference, and nothing was compressed.
         DataError: not a record, or one without an attribute that the policy judges.
         PolicyError: a waiver has run out.
     """
@@ -144,12 +162,19 @@ def judge_record(config: Config, path: str | Path, *, progress: Progress = silen
                 fix="add it to data.sensitive and measure again",
             )
     note = f"judged from the record '{shown(path, config.base)}' of {record.created}: no new measurement was made"
-    return _judge(config, dataclasses.replace(record, notes=(*record.notes, note)), command="verify", progress=progress)
+    if audits.joined is not None:
+        for target in record.targets:
+            before = None if target.reference is None else target.reference.sha256
+            check_models(audits.joined, target.model.sha256, before, record.rows.classes)
+    noted = dataclasses.replace(record, notes=(*record.notes, note))
+    return _judge(config, noted, audits, command="verify", progress=progress)
 
 
-def _judge(config: Config, record: Record, *, command: str, progress: Progress) -> Report:
+def _judge(config: Config, record: Record, audits: ReferenceAudits, *, command: str, progress: Progress) -> Report:
     progress.stage(_judging(config))
-    results = tuple(_result(config, record.rows, target, len(record.targets)) for target in record.targets)
+    results = tuple(
+        _result(config, record.rows, target, len(record.targets), audits.joined) for target in record.targets
+    )
     files = record.targets[0].model, record.targets[0].reference
     outcome = worst(item.verdict.outcome for item in results)
     created = now()
@@ -167,6 +192,10 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
     notes += [] if record.rows.subject is None else [COUNTED[config.policy.subject_weights]]
     notes += [*record.notes, *(note for target in record.targets for note in target.notes)]
     notes += [note for result in results for note in (*_speed_note(result), *_drift_note(result))]
+    if audits.joined is not None:
+        notes.insert(0, note_of(audits.joined, config.policy.alpha, record.rows.audit.rows))
+    if audits.write_to is not None:
+        save_reference_audit(audits.write_to, made_of(config, record))
     if not ledger:
         notes.append(f"the ledger beside the config ('{LEDGER}') could not be written")
     return Report(
@@ -189,7 +218,9 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
     )
 
 
-def _result(config: Config, rows: RecordedRows, target: TargetRecord, targets: int) -> TargetResult:
+def _result(
+    config: Config, rows: RecordedRows, target: TargetRecord, targets: int, audit: ReferenceAudit | None
+) -> TargetResult:
     started = time.perf_counter()
     policy = config.policy
     latency, reference_latency, faster = latencies(target.times, level=policy.alpha)
@@ -203,6 +234,9 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord, targets: i
         not_timed=target.not_judged,
         own_reference=target.own_reference,
     )
+    if audit is not None:
+        audited = audit.on(target.device, target.target, policy.base_attributes)
+        evidence = dataclasses.replace(evidence, audited=audited)
     verdict = decide(evidence, policy, budget=target.budgets, today=today(), targets=targets)
     return TargetResult(
         target=target.target,
