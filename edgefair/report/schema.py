@@ -26,7 +26,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "Verdict": {"schema": {"enum": [EARLIER_SCHEMA, VERDICT_SCHEMA]}},
 }
 # Keys that the first reports of this format lack.
-NEW = {"Comparison": {"code"}, "Gate": {"id", "direction"}, "LatencySummary": {"effective_queries"}}
+NEW = {"Comparison": {"code", "joined"}, "Gate": {"id", "direction"}, "LatencySummary": {"effective_queries"}}
 _ATTRIBUTES = re.compile(r"\n\nAttributes:\n(.*)", re.DOTALL)
 
 

@@ -25,8 +25,8 @@ from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.vocabulary import categories_in
 
-# An .onnx file as `export` takes it for its reference, with how it is fed in its metadata. Audits of references are those
-# of such files, so that one fits the reference of every command.
+# An .onnx file as `export` takes it for its reference, with how it is fed in its metadata. Audits of references are
+# those of such files, and so one serves every command.
 AS_EXPORTED = "exported.onnx"
 DECLARED = "--uncompressed: that this model was never compressed is the user's claim and was not verified"
 
