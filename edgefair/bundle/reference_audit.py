@@ -18,7 +18,7 @@ from edgefair.files import sha256_json, write_atomic
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design
 from edgefair.probe.bundles.attestation import PublicKeyError, ed25519, is_by, pae
-from edgefair.probe.bundles.settings import device_class
+from edgefair.probe.bundles.settings import described, device_class
 from edgefair.probe.files import read_json
 from edgefair.probe.regular import read_regular
 
@@ -86,8 +86,8 @@ class ReferenceAudit:
                 counts = item.counts.by(*attributes)
                 return AuditedReference(self.model["sha256"], self.digest, self.created, self.key, counts, item.design)
         raise DataError(
-            f"target '{target}' is {wanted}, and the reference was not audited on such a device",
-            expected=" or ".join(str(device_class(item.device)) for item in self.devices),
+            f"target '{target}' is {_words(device)}, and the reference was not audited on such a device",
+            expected=" or ".join(_words(item.device) for item in self.devices),
             fix="audit the reference on this target too: edgefair verify REFERENCE --uncompressed --target "
             f"{target} --write-reference-audit FILE",
         )
@@ -160,6 +160,13 @@ def load_reference_audit(path: Path, public_key: Path | None = None) -> Referenc
             fix=AUDIT_AGAIN,
         ) from error
     return found
+
+
+def _words(device: Mapping[str, Any]) -> str:
+    """The class of a device as a person reads it."""
+    own = device_class(device)
+    config = "".join(f", {key}={value}" for key, value in own.config)
+    return f"{described(device)} with {own.runtime} on {', '.join(own.providers)}, {own.optimization}{config}"
 
 
 def _read(said: Mapping[str, Any], key: str | None) -> ReferenceAudit:

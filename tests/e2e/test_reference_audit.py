@@ -15,6 +15,7 @@ from edgefair.probe.bundles.runtime import load
 from edgefair.workflow.clock import today
 from tests.attacks.judged import CONFIG, gate, linear, people, report, run, write_project
 from tests.bundle.small_bundle import private_key, public_pem, write_key
+from tests.e2e.commands import run as command
 
 FEW = CONFIG.replace("max_eo_gap: 0.1", "max_eo_gap: 0.06").replace(
     "  id: id", "  id: id\n  split: {audit_fraction: 0.9}"
@@ -225,3 +226,14 @@ def test_people_with_several_rows_are_judged_by_an_audit_of_people(tmp_path):
     (other / "edgefair.yaml").write_text(rows_only)
     plain = run("export", other, other / "fp32.onnx", "--int8", "--no-latency", "--reference-audit", other / AUDIT)
     assert (plain.exit_code, "data.subject" in plain.stderr) == (2, True)
+
+
+def test_a_training_run_is_audited_by_its_uncompressed_bundle(project):
+    config = ("-c", project / "edgefair.yaml", "--no-latency")
+    plain = command("export", "-o", project / "dist/plain", *config)
+    assert plain.exit_code == 0, plain.output
+    audit = project / AUDIT
+    written = command("verify", project / "dist/plain", "--write-reference-audit", audit, *config)
+    assert written.exit_code == 0, written.output
+    done = command("export", "--int8", "--reference-audit", audit, *config)
+    assert (done.exit_code, "the audited reference's" in done.output) == (0, True), done.output
