@@ -32,7 +32,7 @@ BEYOND = 1e-9
 def scenarios(quick: bool) -> Iterator[Scenario]:
     """All claims; a short form of each where `quick`."""
     runs = 400 if quick else 4000
-    for flips, rows in ROWS.items():
+    for flips, rows in [(0.01, ROWS[0.01])] if quick else ROWS.items():
         fair = partial(plays, Outcome.PASS, gap=0.0, flips=flips, rows=[rows] * 2)
         times = f"{UNPAIRED / rows:.1f} times fewer than unpaired"
         name = f"combined: a fair model passes on {rows} rows, {flips:.1%} flips, {times}"

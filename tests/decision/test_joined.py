@@ -120,7 +120,7 @@ def test_evidence_is_read_back_with_the_audit_and_without():
         assert decide(again, policy()) == decide(evidence, policy())
 
 
-SHORT = 60
+SHORT = 40
 
 
 @pytest.mark.parametrize("scenario", list(scenarios(quick=True)), ids=lambda item: item.name)

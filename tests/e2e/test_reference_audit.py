@@ -237,3 +237,22 @@ def test_a_training_run_is_audited_by_its_uncompressed_bundle(project):
     assert written.exit_code == 0, written.output
     done = command("export", "--int8", "--reference-audit", audit, *config)
     assert (done.exit_code, "the audited reference's" in done.output) == (0, True), done.output
+
+
+def test_what_is_no_audit_is_not_signed_and_stays_as_it_is(audited):
+    path = audited / "fp32.onnx"
+    before = path.read_bytes()
+    done = CliRunner().invoke(main, ["sign", str(path), "--key", str(audited / "key.pem")])
+    assert (done.exit_code, "is not a reference audit" in done.stderr) == (2, True)
+    assert path.read_bytes() == before
+
+
+def test_a_key_without_an_audit_is_refused(audited):
+    done = run("verify", audited, audited / "dist/people", "--reference-audit-key", audited / "key.pub")
+    assert (done.exit_code, "without --reference-audit" in done.stderr) == (2, True)
+
+
+def test_an_audit_that_cannot_be_written_is_said_before_anything_is_measured(audited):
+    write = ("--write-reference-audit", audited / "nowhere/audit.json")
+    done = run("verify", audited, audited / "fp32.onnx", "--uncompressed", "--no-latency", *write)
+    assert (done.exit_code, "deciding" in done.stderr) == (2, False)
