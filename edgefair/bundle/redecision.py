@@ -96,6 +96,12 @@ def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Polic
             f"target '{target['target']}' was judged as {'un' * evidence.own_reference}compressed",
             f"a reference that {'is' if evidence.own_reference else 'is not'} the model's own file",
         )
+    audited = evidence.audited
+    if audited is not None and (report["reference"] is None or audited.model != report["reference"]["sha256"]):
+        raise _contradiction(
+            f"target '{target['target']}' was judged with the audit of the reference {audited.model[:16]}",
+            f"an audit of {'no model' if report['reference'] is None else report['reference']['sha256'][:16]}",
+        )
     budgets = Budgets.model_validate(target["budgets"])
     look = None if looks is None else levels(policy.alpha)[looks.taken - 1]
     verdict = decide(

@@ -97,6 +97,24 @@ def counter_option(command: Decorated) -> Decorated:
     )(command)
 
 
+def reference_audit_options(command: Decorated) -> Decorated:
+    """`--reference-audit` and `--reference-audit-key`."""
+    audit = click.option(
+        "--reference-audit",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="Judge the gap by this audit of the reference, from `verify --write-reference-audit`, and by what "
+        "compression changed on the audit rows, which may be far fewer then.",
+    )
+    key = click.option(
+        "--reference-audit-key",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="Require that the owner of this ed25519 key (PEM) signed the reference audit.",
+    )
+    return with_all(command, [audit, key])
+
+
 def overrides(settings: tuple[str, ...], **flags: Any) -> dict[str, Any]:
     """Dotted config keys to override: from `--set` first, then from flags that were given.
 

@@ -117,6 +117,8 @@ def check_evidence(evidence: Evidence, policy: Policy, today: datetime.date | No
     check_waivers(policy, today)
     _check_design(evidence, policy)
     _check_pairing(evidence)
+    if evidence.audited is not None:
+        evidence.audited.check(evidence.paired, evidence.design, policy)
 
 
 def _check_attributes(counts: GroupCounts, policy: Policy) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from edgefair.decision.audited import AuditedReference
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design
 from edgefair.measure.latency import LatencySummary
@@ -27,6 +28,7 @@ class Evidence:
             nothing, whatever the rows are.
         not_measured: gate id -> why its evidence is lacking, in words; a gate of that id is not judged by what
             there is.
+        audited: the audit of the reference on rows of its own, joined with `paired` in the gate of the gap.
     """
 
     counts: GroupCounts
@@ -36,6 +38,7 @@ class Evidence:
     design: Design | None = None
     not_measured: tuple[tuple[str, str], ...] = ()
     own_reference: bool = False
+    audited: AuditedReference | None = None
 
     def why_missing(self, gate: str, default: str) -> str:
         """Why the evidence of a gate is lacking."""
@@ -50,6 +53,7 @@ class Evidence:
             "design": None if self.design is None else self.design.to_json(),
             "not_measured": {name_of(gate): why for gate, why in self.not_measured},
             "own_reference": self.own_reference,
+            **({} if self.audited is None else {"reference_audit": self.audited.to_json()}),
         }
 
     @classmethod
@@ -68,4 +72,5 @@ class Evidence:
             design=None if data["design"] is None else Design.from_json(data["design"]),
             not_measured=tuple((id_of(name), why) for name, why in dict(data["not_measured"]).items()),
             own_reference=bool(data.get("own_reference", False)),
+            audited=AuditedReference.from_json(data["reference_audit"]) if "reference_audit" in data else None,
         )

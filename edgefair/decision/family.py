@@ -10,6 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.decision.joined import OF_CHANGE, Limited, Parts, taken
 from edgefair.decision.verdict import LISTED, TIE, Code, Comparison, Outcome, comparison_name, worst
 from edgefair.decision.waivers import Wanted, named
 from edgefair.measure.bounds import Array, absolute, mover
@@ -41,6 +42,8 @@ class Cells:
         min_units: units that a cell needs to be judged.
         widening: times how much wider limits of two groups' difference are for subjects in both, [groups, groups,
             labels, measures]; None where there are none.
+        audited: the rates of the reference, which these, changes by compression, are added to; None where these are
+            rates themselves.
     """
 
     attribute: str
@@ -55,6 +58,11 @@ class Cells:
     unit: str
     min_units: int
     widening: Array | None = None
+    audited: Cells | None = None
+
+    def rate(self, alpha: float) -> Array:
+        """The estimates, [groups, labels, measures]."""
+        return self.limits(alpha)[0] + (0.0 if self.audited is None else self.audited.rate(alpha))
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ class _Pairs:
     upper: Array
     judged: NDArray[np.bool_]
     formed: NDArray[np.bool_]
+    parts: Parts | None
 
     def lower(self, level: float) -> Array:
         return _pair_limits(self.cells, self.first, self.second, level)[1]
@@ -163,35 +172,57 @@ def judge(
 
 def _pairs(cells: Cells, alpha: float) -> _Pairs:
     first, second = np.triu_indices(len(cells.groups), k=1)
-    estimate, _, upper = _pair_limits(cells, first, second, alpha)
+    parts = _parts(cells, first, second, alpha)
+    estimate, _, upper = absolute(*(_signed(cells, first, second, alpha) if parts is None else parts.total))
     rows = np.minimum(cells.n[first], cells.n[second])[:, :, None]
     units = np.minimum(cells.units[first], cells.units[second])[:, :, None]
     judged = np.broadcast_to(units >= cells.min_units, estimate.shape)
     within = judged & (upper <= cells.threshold)
-    if cells.successes is not None and within.any():
-        pair, label, measure = np.nonzero(within)
-        sides = [side[pair] for side in (first, second)]
-        x_1, x_2 = (cells.successes[side, label, measure] for side in sides)
-        n_1, n_2 = (cells.n[side, label] for side in sides)
-        upper[within] = confirmed(upper[within], (x_1, x_2), (n_1, n_2), threshold=cells.threshold, alpha=alpha)
+    at, label, measure = np.nonzero(within)
+    of = cells if cells.audited is None else cells.audited
+    if of.successes is not None and len(at):
+        one, other = first[at], second[at]
+        x = of.successes[one, label, measure], of.successes[other, label, measure]
+        n = of.n[one, label], of.n[other, label]
+        if parts is None:
+            upper[within] = confirmed(upper[within], x, n, threshold=cells.threshold, alpha=alpha)
+        else:
+            parts = parts.proven(x, n, within, alpha)
+            upper = absolute(*parts.total)[2]
     return _Pairs(
         cells=cells,
-        rate=cells.limits(alpha)[0],
+        rate=cells.rate(alpha),
         first=first,
         second=second,
         estimate=estimate,
         upper=upper,
         judged=judged,
         formed=np.broadcast_to(rows > 0, estimate.shape),
+        parts=parts,
     )
 
 
 def _pair_limits(
     cells: Cells, first: NDArray[np.intp], second: NDArray[np.intp], level: float
 ) -> tuple[Array, Array, Array]:
+    parts = _parts(cells, first, second, level)
+    return absolute(*(_signed(cells, first, second, level) if parts is None else parts.total))
+
+
+def _parts(cells: Cells, first: NDArray[np.intp], second: NDArray[np.intp], level: float) -> Parts | None:
+    """What joined differences are the sums of; None where they were measured at once."""
+    audited = cells.audited
+    if audited is None:
+        return None
+    return Parts.of(
+        lambda share: _signed(audited, first, second, share), lambda share: _signed(cells, first, second, share), level
+    )
+
+
+def _signed(cells: Cells, first: NDArray[np.intp], second: NDArray[np.intp], level: float) -> Limited:
     value, lower, upper = cells.limits(level)
     found = mover(value[first], lower[first], upper[first], value[second], lower[second], upper[second])
-    return absolute(*(found if cells.widening is None else widened(found, cells.widening[first, second])))
+    return found if cells.widening is None else widened(found, cells.widening[first, second])
 
 
 def _holm(parts: Sequence[_Pairs], lowers: Sequence[Array], alpha: float) -> list[NDArray[np.bool_]]:
@@ -246,6 +277,9 @@ def _comparison(
     n_a, n_b = int(cells.n[a, label]), int(cells.n[b, label])
     rates = [float(part.rate[group, label, measure]) if n else None for group, n in ((a, n_a), (b, n_b))]
     estimate = float(part.estimate[index])
+    joined = None
+    if part.parts is not None and cells.audited is not None:
+        joined = part.parts.at(index, int(cells.audited.n[a, label]), int(cells.audited.n[b, label]))
     result = OUTCOMES[int(outcome[index])]
     code, reason = _why(cells, (a, b), label, estimate, result)
     return Comparison(
@@ -265,13 +299,14 @@ def _comparison(
         code=code,
         reason=reason,
         rows_needed=rows_needed(
-            estimate if formed else 0.0,
+            (estimate if formed else 0.0) + (0.0 if joined is None else taken(joined)),
             float(cells.variance[a, label, measure] + cells.variance[b, label, measure]),
             cells.threshold,
-            alpha,
+            alpha if joined is None else OF_CHANGE * alpha,
             cells.min_units,
         ),
         waived=waived,
+        joined=joined if formed else None,
     )
 
 

@@ -68,6 +68,26 @@ def comparison_name(attribute: str, measure: str, group_a: str, group_b: str) ->
 
 
 @dataclass(frozen=True)
+class Joined:
+    """The parts of a difference that was not measured at once: of the reference as it was audited, and its change.
+
+    Attributes:
+        n_a, n_b: rows of the two cells in the audit of the reference.
+        reference, change: the differences a - b, which add to that of the comparison.
+        *_lower, *_upper: their limits, which share alpha (`decision.joined.OF_REFERENCE`).
+    """
+
+    n_a: int
+    n_b: int
+    reference: float
+    reference_lower: float
+    reference_upper: float
+    change: float
+    change_lower: float
+    change_upper: float
+
+
+@dataclass(frozen=True)
 class Comparison:
     """One pair of groups at one label and decision.
 
@@ -82,6 +102,7 @@ class Comparison:
         reason: which rows it lacks, in words; empty where the numbers say it all.
         waived: whether a waiver of the policy lets it through.
         rows_needed: rows per cell for an 80 % chance of PASS at the observed rates; None where no number would do.
+        joined: what it is the sum of, where an audit of the reference was joined.
     """
 
     attribute: str
@@ -101,6 +122,7 @@ class Comparison:
     reason: str
     rows_needed: int | None
     waived: bool = False
+    joined: Joined | None = None
 
     @property
     def name(self) -> str:

@@ -20,12 +20,26 @@ def clopper_pearson(x: ArrayLike, n: ArrayLike, level: float | Array) -> tuple[A
         n: trials, same shape.
         level: error probability of each limit, 0 < level < 1; one for all, or their own.
     """
+    return lower_limit(x, n, level), upper_limit(x, n, level)
+
+
+def lower_limit(x: ArrayLike, n: ArrayLike, level: float | Array) -> Array:
+    """The lower one of `clopper_pearson` alone."""
+    successes, failures = _outcomes(x, n)
+    some = successes > 0
+    return np.where(some, betaincinv(np.where(some, successes, 1), failures + 1, level), 0.0)
+
+
+def upper_limit(x: ArrayLike, n: ArrayLike, level: float | Array) -> Array:
+    """The upper one of `clopper_pearson` alone."""
+    successes, failures = _outcomes(x, n)
+    others = failures > 0
+    return np.where(others, betaincinv(successes + 1, np.where(others, failures, 1), 1.0 - level), 1.0)
+
+
+def _outcomes(x: ArrayLike, n: ArrayLike) -> tuple[Array, Array]:
     successes, trials = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(n, dtype=np.float64))
-    failures = trials - successes
-    some, others = successes > 0, failures > 0
-    lower = np.where(some, betaincinv(np.where(some, successes, 1), failures + 1, level), 0.0)
-    upper = np.where(others, betaincinv(successes + 1, np.where(others, failures, 1), 1.0 - level), 1.0)
-    return lower, upper
+    return successes, trials - successes
 
 
 def mover(

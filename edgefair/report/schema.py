@@ -27,7 +27,7 @@ ADDED: dict[str, dict[str, Any]] = {
 }
 # Keys that the first reports of this format lack.
 NEW = {
-    "Comparison": {"code"},
+    "Comparison": {"code", "joined"},
     "Gate": {"id", "direction"},
     "LatencySummary": {"effective_queries"},
     "TargetResult": {"looks"},

@@ -27,8 +27,10 @@ from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.repair import chosen
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
+from edgefair.workflow.measurement.reference_audit import asked_for
 from edgefair.workflow.models.convert import convert_model
 from edgefair.workflow.models.original import is_original
+from edgefair.workflow.models.reference import Reference
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.trained import trained_model
@@ -50,6 +52,8 @@ def export(
     counter: int | None = None,
     latency: bool = True,
     sequential: bool = False,
+    reference_audit: str | Path | None = None,
+    reference_audit_key: str | Path | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Export a run or a model, compress it, judge the file on every target, and write the bundle if the policy agrees.
@@ -70,6 +74,7 @@ def export(
         output: the bundle's folder; default: the project's.
         sign: PEM file of the private key that signs what ships.
         sequential: whether to take the audit rows in steps, and to stop on each target where its verdict is shown.
+        reference_audit, reference_audit_key: as in `verify`; the reference is the model before compression.
         counter: number of this release, which a device can demand to be no less than one that it has seen.
 
     More than eight parameters: they are what the command line and Python's users say of one release, each with a
@@ -85,8 +90,9 @@ def export(
     if int8 is not None:
         config = with_compress(config, int8=int8)
     name = None if model is not None else choose_run(config, run)
+    audits = asked_for(config, reference_audit, reference_audit_key)
     signer = None if sign is None else load_signing_key(sign)
-    check_plan(config, model, name, sequential=sequential)
+    check_plan(config, model, name, sequential=sequential, audited=reference_audit is not None)
     output = config.bundle_path if output is None else Path(output)
     destination, shown_as = output.absolute(), Path(shown(output, config.base))
     blocked = destination.with_name(f"{destination.name}.blocked.json")
@@ -103,12 +109,8 @@ def export(
         job = Job(config, data, progress)
         preflight(job)
         reading_s = time.perf_counter() - started
-        if name is not None:
-            reference = trained_model(config, name, folder / REFERENCE, progress)
-        else:
-            reference = convert_model(
-                config, data, str(model), weights=weights, to=folder / REFERENCE, progress=progress
-            )
+        reference = _reference(job, name, model, weights=weights, to=folder / REFERENCE)
+        audits.check_reference(sha256_file(reference.path), data.classes)
         seen = Seen.by_run(config, data, reference.spec, name)
         notes = notes_of(config, data, seen)
         candidates = Candidates(job, reference, name, work)
@@ -128,6 +130,7 @@ def export(
             own_reference=not changed and is_original(reference.path),
             settings=shown_in(settings, config.base),
             notes=notes if changed or not candidates.changes else (*notes, UNCHANGED),
+            audits=audits,
         )
         report = judge_file(job, file, command="export", latency=latency, reading_s=reading_s, sequential=sequential)
         text = json_text(report).encode()
@@ -147,6 +150,13 @@ def export(
     blocked.unlink(missing_ok=True)
     progress.stage("published")
     return report
+
+
+def _reference(job: Job, run: str | None, model: str | None, *, weights: Path | None, to: Path) -> Reference:
+    """The model before compression, of a run or of an existing model, at `to`."""
+    if run is not None:
+        return trained_model(job.config, run, to, job.progress)
+    return convert_model(job.config, job.data, str(model), weights=weights, to=to, progress=job.progress)
 
 
 def _add_descriptions(data: DataSet, spec: ModelSpec, seen: Seen, folder: Path) -> None:

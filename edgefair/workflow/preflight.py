@@ -16,13 +16,16 @@ from edgefair.workflow.sealing.rows import RowSet
 from edgefair.workflow.sealing.seal import check_judgeable, check_not_sealed
 
 
-def check_plan(config: Config, model: str | None, run: str | None, *, sequential: bool = False) -> None:
+def check_plan(
+    config: Config, model: str | None, run: str | None, *, sequential: bool = False, audited: bool = False
+) -> None:
     """Refuse what cannot work, whatever the rows are.
 
     Args:
         model: an existing model that shall be exported.
         run: the training run that shall be, instead.
         sequential: whether the verdict shall be taken in steps.
+        audited: whether an audit of the reference shall be joined.
 
     Raises:
         UsageError: an unknown method, recipe or target; steps that contradict; no limits over several looks.
@@ -33,7 +36,7 @@ def check_plan(config: Config, model: str | None, run: str | None, *, sequential
     check_recipes(config)
     load_fleet(config.targets)
     if sequential:
-        check_sequential(config)
+        check_sequential(config, audited=audited)
     if config.compress.trains:
         check_shrink(config, model, run)
 

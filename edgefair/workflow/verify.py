@@ -19,12 +19,16 @@ from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.judge import JudgedFile, check_record, judge_file
+from edgefair.workflow.measurement.reference_audit import asked_for
 from edgefair.workflow.measurement.sequential.looks import check_sequential
 from edgefair.workflow.models.convert import check_no_rows, convert_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.vocabulary import categories_in
 
+# An .onnx file as `export` takes it for its reference, with how it is fed in its metadata. Audits of references are
+# those of such files, and so one serves every command.
+AS_EXPORTED = "exported.onnx"
 DECLARED = "--uncompressed: that this model was never compressed is the user's claim and was not verified"
 
 
@@ -38,6 +42,9 @@ def verify(
     latency: bool = True,
     record: str | Path | None = None,
     sequential: bool = False,
+    reference_audit: str | Path | None = None,
+    reference_audit_key: str | Path | None = None,
+    write_reference_audit: str | Path | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Judge a bundle or a model file on every target of the config.
@@ -53,8 +60,14 @@ def verify(
         latency: whether to measure it.
         record: also write the raw measurements here, for `compare` and `judge_record`.
         sequential: whether to take the rows in steps, and to stop on each target where its verdict is shown.
+        reference_audit: a file of `write_reference_audit` about the reference: the gap is judged by it and by what
+            compression changed.
+        reference_audit_key: PEM file of the public key that must have signed it.
+        write_reference_audit: also write this model's counts here, as the audit of the reference of models that are
+            compressed from it. An .onnx file is judged as `export` would write it.
 
-    More than eight parameters: they are what the command line and Python's users say of one model, each with a default.
+    More than eight parameters: they are what the command line and Python's users say of one verdict, each with a
+    default.
 
     Raises:
         UsageError: `uncompressed` of a model that was compressed, or beside a reference; `sequential` beside a record
@@ -63,8 +76,9 @@ def verify(
         MeasurementError: a target gave no measurement that can be believed.
     """
     check_waivers(config.policy, today())
+    audits = asked_for(config, reference_audit, reference_audit_key, write_reference_audit)
     if sequential:
-        check_sequential(config, recorded=record is not None)
+        check_sequential(config, recorded=record is not None, audited=reference_audit is not None)
     started = time.perf_counter()
     path = config.bundle_path if path is None else Path(path)
     weights, reference, record = as_path(weights), as_path(reference), as_path(record)
@@ -80,13 +94,19 @@ def verify(
         categories=frozenset() if names_foreign_model(str(path)) else categories_in(path),
     )
     with work_folder() as folder:
-        judged = _judged(config, data, path, weights=weights, uncompressed=uncompressed, to=folder, progress=progress)
+        model = path
+        if audits.write_to is not None and path.is_file() and not names_foreign_model(str(path)):
+            model = convert_model(
+                config, data, str(path), weights=weights, to=folder / AS_EXPORTED, progress=progress
+            ).path
+        judged = _judged(config, data, model, weights=weights, uncompressed=uncompressed, to=folder, progress=progress)
         own = judged.own_reference and reference is None
         before, before_as = judged.compressed_from, None
         if reference is not None:
             before, before_as = reference, Path(shown(reference, config.base))
-            if names_foreign_model(str(reference)):
-                given = None if names_factory(str(path)) else weights
+            foreign = names_foreign_model(str(reference))
+            if foreign or audits.joined is not None:
+                given = weights if foreign and not names_factory(str(path)) else None
                 to = folder / "reference.onnx"
                 before = convert_model(config, data, str(reference), weights=given, to=to, progress=progress).path
         file = JudgedFile(
@@ -97,6 +117,7 @@ def verify(
             own_reference=own,
             settings=judged.settings,
             notes=(*notes_of(config, data, judged.seen), *((DECLARED,) if uncompressed else ())),
+            audits=audits,
         )
         reading_s = time.perf_counter() - started
         job = Job(config, data, progress)

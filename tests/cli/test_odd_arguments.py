@@ -67,6 +67,8 @@ def test_a_rate_that_cannot_be(project, option, number):
 def test_what_is_no_file_is_no_config_record_profile_or_key(project, path):
     refused("plan", "-c", path)
     refused("verify", "--from-record", path)
+    refused("verify", "--reference-audit", path)
+    refused("verify", "--from-record", "raw.npz", "--reference-audit", path)
     refused("compare", path, path)
     refused("sign", "folder", "--key", path)
     refused("target", "list", path if path.endswith(".yaml") else f"{path}.yaml")

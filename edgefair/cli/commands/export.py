@@ -12,7 +12,14 @@ import click
 from edgefair.cli.compress_options import compress_options
 from edgefair.cli.config_flags import KeyCommand
 from edgefair.cli.gate_options import gate_options
-from edgefair.cli.options import config_options, counter_option, overrides, result_options, weights_option
+from edgefair.cli.options import (
+    config_options,
+    counter_option,
+    overrides,
+    reference_audit_options,
+    result_options,
+    weights_option,
+)
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say_next
 
@@ -34,6 +41,7 @@ from edgefair.cli.say import say_next
     help="Sign what ships with this private key; see `edgefair sign --help`.",
 )
 @counter_option
+@reference_audit_options
 @compress_options
 @gate_options
 @result_options
@@ -48,6 +56,8 @@ def command(
     output: Path | None,
     sign: Path | None,
     counter: int | None,
+    reference_audit: Path | None,
+    reference_audit_key: Path | None,
     latency: bool,
     sequential: bool,
     formats: tuple[str, ...],
@@ -77,6 +87,7 @@ def command(
       edgefair export hf:models/my-vit --int8
       edgefair export my_package.net:build --weights model.safetensors --int8 static
       edgefair export --int8 --sign edgefair.key --counter 7
+      edgefair export fp32.onnx --int8 --reference-audit fp32.audit.json
     """
     if model is not None and run_name is not None:
         raise click.UsageError("pass MODEL or --run, not both")
@@ -97,6 +108,8 @@ def command(
             counter=counter,
             latency=latency,
             sequential=sequential,
+            reference_audit=reference_audit,
+            reference_audit_key=reference_audit_key,
             progress=progress,
         )
     write_result(report, outputs)

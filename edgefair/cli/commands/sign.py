@@ -11,7 +11,7 @@ from edgefair.cli.say import say
 
 
 @click.command("sign")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.option(
     "--key",
     required=True,
@@ -21,12 +21,13 @@ from edgefair.cli.say import say
     help="Private ed25519 or P-256 key (PEM). The passphrase of an encrypted one: EDGEFAIR_SIGNING_PASSPHRASE.",
 )
 @counter_option
-def command(bundle: Path, key: Path, counter: int | None) -> None:
-    """Sign a bundle whose files and verdict hold; an older signature is replaced.
+def command(path: Path, key: Path, counter: int | None) -> None:
+    """Sign a bundle whose files and verdict hold, or a reference audit; an older signature is replaced.
 
     Anyone with the public key can then verify that BUNDLE was released by you, file by file:
     `edgefair inspect --public-key`, and on the device `load(bundle, public_key=...)`. Beside the attestation lie the
     verdict as an in-toto test result and, with a P-256 key, model.sig as OpenSSF Model Signing has it.
+    BUNDLE may be the file of `verify --write-reference-audit`, for --reference-audit-key.
 
     \b
     Examples:
@@ -35,10 +36,17 @@ def command(bundle: Path, key: Path, counter: int | None) -> None:
       edgefair sign dist/people --key edgefair.key
       openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out p256.key
       edgefair sign dist/people --key edgefair.key --counter 7
+      edgefair sign fp32.audit.json --key edgefair.key
       edgefair inspect dist/people --public-key edgefair.pub
     """
+    from edgefair.bundle.reference_audit import sign_reference_audit
     from edgefair.bundle.signing import load_signing_key, sign_bundle
 
     signer = load_signing_key(key)
-    sign_bundle(bundle, signer, counter=counter)
-    say(f"signed {bundle} (key {signer.public_key.keyid[:16]})")
+    if path.is_file():
+        if counter is not None:
+            raise click.UsageError("--counter numbers releases, and this is a file: omit it")
+        sign_reference_audit(path, signer)
+    else:
+        sign_bundle(path, signer, counter=counter)
+    say(f"signed {path} (key {signer.public_key.keyid[:16]})")

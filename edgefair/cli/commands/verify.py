@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgefair.cli.gate_options import gate_options
-from edgefair.cli.options import config_options, overrides, result_options, weights_option
+from edgefair.cli.options import config_options, overrides, reference_audit_options, result_options, weights_option
 from edgefair.cli.progress import progress_bar
 
 
@@ -40,6 +40,14 @@ from edgefair.cli.progress import progress_bar
     default=None,
     help="Judge recorded measurements again by the current policy; no device, model or data is needed.",
 )
+@click.option(
+    "--write-reference-audit",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Also write this model's counts here: the audit of the reference of models that are compressed from it.",
+)
+@reference_audit_options
 @gate_options
 @result_options
 @config_options
@@ -54,6 +62,9 @@ def command(
     report_path: Path | None,
     record: Path | None,
     from_record: Path | None,
+    write_reference_audit: Path | None,
+    reference_audit: Path | None,
+    reference_audit_key: Path | None,
     latency: bool,
     sequential: bool,
     formats: tuple[str, ...],
@@ -75,16 +86,20 @@ def command(
       edgefair verify --target local --target qemu:haswell --record raw.npz
       edgefair verify --sequential
       edgefair verify --from-record raw.npz --max-eo-gap 0.03
+      edgefair verify fp32.onnx --uncompressed --write-reference-audit fp32.audit.json
+      edgefair sign fp32.audit.json --key edgefair.key
+      edgefair verify int8.onnx --reference fp32.onnx --reference-audit fp32.audit.json
     """
     from edgefair.config import load_config
     from edgefair.errors import UsageError
     from edgefair.report.output import outputs_of, write_result
     from edgefair.report.places import check_folders
     from edgefair.workflow.measurement.judge import judge_record
+    from edgefair.workflow.measurement.reference_audit import asked_for
     from edgefair.workflow.verify import verify
 
     config = load_config(config_path, overrides(settings, **gates))
-    check_folders(record)
+    check_folders(record, write_reference_audit)
     if report_path is not None:
         formats = (*formats, f"json={report_path}")
     outputs = outputs_of(formats, as_json=as_json)
@@ -96,7 +111,8 @@ def command(
         )
     with progress_bar() as progress:
         if from_record is not None:
-            report = judge_record(config, from_record, progress=progress)
+            audits = asked_for(config, reference_audit, reference_audit_key, write_reference_audit)
+            report = judge_record(config, from_record, audits=audits, progress=progress)
         else:
             report = verify(
                 config,
@@ -107,6 +123,9 @@ def command(
                 latency=latency,
                 record=record,
                 sequential=sequential,
+                reference_audit=reference_audit,
+                reference_audit_key=reference_audit_key,
+                write_reference_audit=write_reference_audit,
                 progress=progress,
             )
     write_result(report, outputs)

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from edgefair.decision.cells import metric_cells, rate_cells, shift_cells
+from edgefair.decision.cells import joined_cells, metric_cells, rate_cells, shift_cells
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.family import FamilyResult, judge
 from edgefair.decision.gates import without_pairs
 from edgefair.decision.policy import Policy
-from edgefair.decision.verdict import Comparison, Gate, Outcome
+from edgefair.decision.verdict import Comparison, Gate, Joined, Outcome
 from edgefair.probe.bundles.gates import PAIRED
 
 
 def absolute(evidence: Evidence, policy: Policy, claims: float = 1) -> FamilyResult:
-    """Every pair of groups of every declared attribute; comparisons that a waiver names do not count."""
-    cells = [rate_cells(evidence.counts, policy, name, evidence.design) for name in policy.attributes]
+    """Every pair of groups of every declared attribute; comparisons that a waiver names do not count.
+
+    With an audit of the reference they are judged by that and by what compression changed, and by nothing else: of two
+    limits at alpha the narrower one misses more often than that.
+    """
+    if evidence.audited is not None and evidence.paired is not None:
+        audited = evidence.audited
+        cells = [
+            joined_cells(
+                shift_cells(evidence.paired, policy, name, policy.threshold(name), evidence.design),
+                rate_cells(audited.counts, policy, name, audited.design),
+            )
+            for name in policy.attributes
+        ]
+    else:
+        cells = [rate_cells(evidence.counts, policy, name, evidence.design) for name in policy.attributes]
     waived = frozenset(item.wanted for item in policy.waivers)
     return judge(cells, alpha=policy.alpha, rule=policy.rule, claims=claims, waived=waived)
 
@@ -68,4 +82,11 @@ def _reason(item: Comparison) -> str:
 def _difference(item: Comparison) -> str:
     if item.difference is None or item.lower is None or item.upper is None:
         return "no difference can be formed"
-    return f"difference {abs(item.difference):.4f}, between {item.lower:.4f} and {item.upper:.4f}"
+    found = f"difference {abs(item.difference):.4f}, between {item.lower:.4f} and {item.upper:.4f}"
+    return found if item.joined is None else f"{found} ({_parts(item.joined)})"
+
+
+def _parts(item: Joined) -> str:
+    reference = f"{item.reference:.4f} [{item.reference_lower:.4f}, {item.reference_upper:.4f}]"
+    change = f"{item.change:.4f} [{item.change_lower:.4f}, {item.change_upper:.4f}]"
+    return f"the audited reference's {reference} of {min(item.n_a, item.n_b):,} rows, changed by {change}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import betaincinv, ndtr, ndtri
 
-from edgefair.measure.bounds import Array, clopper_pearson
+from edgefair.measure.bounds import Array, clopper_pearson, lower_limit, upper_limit
 from edgefair.measure.exact.supremum import at_least, largest
 
 Whole = NDArray[np.int64]
@@ -25,6 +25,8 @@ SPENT = 1e-3
 MOST_ROWS = 50_000
 # Corners of the staircase, and how far it goes beyond the limit at alpha, in normal scores.
 CORNERS, REACH = 40, 1.8
+# Staircases for so many ratios of standard errors from one to its double: any holds, the nearest is narrow.
+RATIOS = 4
 # Levels below that are not told apart, and what is not told apart of others, in normal scores.
 LEAST_LEVEL, NEAR = 1e-15, 1e-8
 # Halvings in the search for an upper limit that the threshold does not hold.
@@ -129,10 +131,17 @@ def staircase(x: tuple[Whole, Whole], n: tuple[Whole, Whole], alpha: float) -> A
     """
     if not len(n[0]):
         return np.empty(0)
-    first, second = corners(np.sqrt(n[0] / n[1]), alpha)
-    upper = clopper_pearson(x[0][:, None], n[0][:, None], first)[1]
-    lower = clopper_pearson(x[1][:, None], n[1][:, None], second)[0]
+    ratio = 2 ** (np.round(RATIOS * np.log2(n[0] / n[1]) / 2) / RATIOS)
+    distinct, kind = np.unique(ratio, return_inverse=True)
+    first, second = corners(distinct, alpha)
+    upper, lower = _once(upper_limit, x[0], n[0], kind, first), _once(lower_limit, x[1], n[1], kind, second)
     return np.asarray((upper - lower).max(axis=1))
+
+
+def _once(limit: Callable[[Whole, Whole, Array], Array], x: Whole, n: Whole, kind: Whole, levels: Array) -> Array:
+    """Limits at the levels of each pair's kind of corners, [pairs, corners], equal ones computed once."""
+    cells, pair = np.unique(np.stack([x, n, kind], axis=1), axis=0, return_inverse=True)
+    return limit(cells[:, :1], cells[:, 1:2], levels[cells[:, 2]])[pair.ravel()]
 
 
 def corners(ratio: Array, alpha: float) -> tuple[Array, Array]:

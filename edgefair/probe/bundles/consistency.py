@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -35,6 +35,8 @@ EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3}
 EXACT = frozenset([COLLAPSE, SIZE])
 JOIN = "*"
 _DIGEST = re.compile("[0-9a-f]{64}$")
+# Group -> [labels, decisions].
+Rates = Dict[Tuple[str, ...], np.ndarray]
 # Of a rate that was computed twice.
 TOLERANCE = 1e-9
 
@@ -122,7 +124,7 @@ def _check_target(
     _equal("the number of classes decided", int(table.sum(axis=(0, 1)).astype(bool).sum()), gates[COLLAPSE]["estimate"])
     if SIZE in gates:
         _equal("the size", gates[SIZE]["estimate"], report["model"]["bytes"])
-    _check_gap(gates[ABSOLUTE], counts, table, policy)
+    _check_gap(gates[ABSOLUTE], _judged_rates(counts, target["evidence"]), policy)
     if target["evidence"].get("own_reference") and report["reference"]["sha256"] != report["model"]["sha256"]:
         raise ContradictionError("it says that nothing was compressed, and its reference is another file")
 
@@ -201,11 +203,9 @@ def _check_gate(known: str, gate: Mapping[str, Any], rule: str) -> None:
         raise ContradictionError(f"'{gate['name']}' is {gate['outcome']}, with {near} beyond {judged['threshold']}")
 
 
-def _check_gap(
-    gate: Mapping[str, Any], counts: Mapping[str, Any], table: np.ndarray, policy: Mapping[str, Any]
-) -> None:
+def _check_gap(gate: Mapping[str, Any], rates: Callable[[str], Rates], policy: Mapping[str, Any]) -> None:
     """The gap of the counts is the gate's, and a PASS keeps the threshold of every attribute."""
-    gaps = {attribute: _gap(counts, table, attribute) for attribute in policy["attributes"]}
+    gaps = {attribute: _gap(rates(attribute)) for attribute in policy["attributes"]}
     name = gate["name"]
     known = [gap for gap in gaps.values() if gap is not None]
     found, said = max(known, default=None), gate["estimate"]
@@ -221,8 +221,43 @@ def _check_gap(
             raise ContradictionError(f"'{name}' is PASS, and {beyond}")
 
 
-def _gap(counts: Mapping[str, Any], table: np.ndarray, name: str) -> Optional[float]:
+def _gap(rates: Rates) -> Optional[float]:
     """Largest difference of P(decision | label) between two groups of an attribute that have such rows."""
+    rate = np.stack(list(rates.values()))
+    known = ~np.isnan(rate[:, :, 0])
+    gaps = [
+        float(np.ptp(rate[filled, label], axis=0).max()) for label, filled in enumerate(known.T) if filled.sum() > 1
+    ]
+    return max(gaps, default=None)
+
+
+def _judged_rates(counts: Mapping[str, Any], evidence: Mapping[str, Any]) -> Callable[[str], Rates]:
+    """The rates whose gap is judged, by attribute: those counted, or where the reference was audited on rows of its own
+    those that it had there and what compression changed on these.
+
+    Raises:
+        KeyError, TypeError, ValueError: no such evidence.
+    """
+    table, audited = _table(counts), evidence.get("reference_audit")
+    if audited is None:
+        return lambda name: _rates(counts, table, name)
+    paired = evidence["paired"]
+    if (paired["attributes"], paired["groups"]) != (counts["attributes"], counts["groups"]):
+        raise ContradictionError("its pairs of decisions are those of other groups")
+    own, before = audited["counts"], np.asarray(paired["table"]).sum(axis=3)
+    if before.shape != table.shape or (before.sum(axis=2) != table.sum(axis=2)).any():
+        raise ContradictionError("its pairs of decisions are those of other rows")
+    first = _table(own)
+
+    def joined(name: str) -> Rates:
+        reference, was, now = _rates(own, first, name), _rates(counts, before, name), _rates(counts, table, name)
+        return {group: reference[group] + now[group] - was[group] for group in now if group in reference}
+
+    return joined
+
+
+def _rates(counts: Mapping[str, Any], table: np.ndarray, name: str) -> Rates:
+    """P(decision | label) of the groups of an attribute, [labels, decisions that are compared]; NaN without rows."""
     attributes: List[str] = list(counts["attributes"])
     parts = [name] if name in attributes else name.split(JOIN)
     chosen = [attributes.index(part) for part in parts]
@@ -230,14 +265,10 @@ def _gap(counts: Mapping[str, Any], table: np.ndarray, name: str) -> Optional[fl
     position = {group: index for index, group in enumerate(sorted(set(joint)))}
     merged = np.zeros((len(position), *table.shape[1:]), dtype=np.int64)
     np.add.at(merged, [position[group] for group in joint], table)
-    rows = merged.sum(axis=2)
+    rows = merged.sum(axis=2)[:, :, None]
     decisions = merged[:, :, 1:2] if table.shape[2] == 2 else merged
-    gaps = [
-        float(np.ptp(decisions[filled, label] / rows[filled, label, None], axis=0).max())
-        for label, filled in enumerate((rows > 0).T)
-        if filled.sum() > 1
-    ]
-    return max(gaps, default=None)
+    rate = np.where(rows > 0, decisions / np.maximum(rows, 1), np.nan)
+    return {group: rate[index] for group, index in position.items()}
 
 
 def _table(counts: Mapping[str, Any]) -> np.ndarray:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from edgefair._version import __version__
+from edgefair.bundle.reference_audit import save_reference_audit
 from edgefair.config import Config
 from edgefair.decision.decide import check_waivers
 from edgefair.decision.policy import Policy, not_judged_note
 from edgefair.decision.spending import chance_of_pass
 from edgefair.decision.verdict import Outcome, worst
 from edgefair.errors import DataError, UsageError
-from edgefair.files import shown, shown_in
+from edgefair.files import sha256_file, shown, shown_in
 from edgefair.measure.disagreement import Disagreement, disagreements
 from edgefair.progress import Progress, silent
 from edgefair.report.results.verification import DataSection, ModelFile, Report, Seal, TargetResult
@@ -28,8 +29,9 @@ from edgefair.workflow.measurement.groups import check_groups
 from edgefair.workflow.measurement.ledger import LEDGER, remembered, spend
 from edgefair.workflow.measurement.measure import measure
 from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
+from edgefair.workflow.measurement.reference_audit import NO_AUDITS, ReferenceAudits, check_models, made_of, note_of
 from edgefair.workflow.measurement.result import Counted, notes_of_results
-from edgefair.workflow.measurement.sequential.looks import LookPlan, plan_looks
+from edgefair.workflow.measurement.sequential.looks import LookPlan, first_rows, plan_looks
 from edgefair.workflow.measurement.sequential.stopping import steps_of
 from edgefair.workflow.models.infer_spec import foreign_spec
 from edgefair.workflow.sealing.rows import RowSet
@@ -55,6 +57,7 @@ class JudgedFile:
         own_reference: whether nothing was compressed: the model stands as its own reference, and is measured once.
         settings: how it was made, as far as that is known.
         notes: what a reader of the verdict must know.
+        audits: the audit of the reference that the verdict rests on, and whether this model's own becomes a file.
     """
 
     path: Path
@@ -64,6 +67,7 @@ class JudgedFile:
     own_reference: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    audits: ReferenceAudits = NO_AUDITS
 
 
 def judge_file(
@@ -84,11 +88,18 @@ def judge_file(
         sequential: whether to take the rows in steps, and to stop on each target where its verdict is shown.
 
     Raises:
-        UsageError: an unknown target, or two with one name; what has no limits over several looks.
+        UsageError: an unknown target, or two with one name; what has no limits over several looks; the audit of a
+            reference, and nothing was compressed.
         PolicyError: rows of a group that the policy does not declare.
+        DataError: the audit is that of another model, or of a device of another class.
         ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
     """
     config, data = job.config, job.data
+    audit, attributes = file.audits.joined, config.policy.base_attributes
+    if audit is not None:
+        digest = sha256_file(file.path)
+        before = None if file.reference is None else sha256_file(file.reference)
+        check_models(audit, digest, digest if file.own_reference else before, data.classes)
     row_set = RowSet.of(data.audit)
     check_judgeable(config, row_set, command=command)
     if sequential:  # rows that would come after the last look too
@@ -104,6 +115,8 @@ def judge_file(
         started = time.perf_counter()
         with open_target(_timed(profile, config.policy)) as probe:
             ready = time.perf_counter()
+            if audit is not None:
+                audit.on(probe.device, profile.name, attributes)
             measured = measure(
                 probe,
                 file.path,
@@ -145,7 +158,7 @@ def judge_file(
     )
     if record is not None:
         save_record(record, made)
-    return _judge(config, made, row_set, command=command, progress=job.progress, plan=plan)
+    return _judge(config, made, row_set, file.audits, command=command, progress=job.progress, plan=plan)
 
 
 def _timed(profile: TargetProfile, policy: Policy) -> TargetProfile:
@@ -155,10 +168,16 @@ def _timed(profile: TargetProfile, policy: Policy) -> TargetProfile:
     return profile.model_copy(update={"latency": profile.latency.model_copy(update={"min_effective_queries": 0})})
 
 
-def judge_record(config: Config, path: str | Path, *, progress: Progress = silent) -> Report:
+def judge_record(
+    config: Config, path: str | Path, *, audits: ReferenceAudits = NO_AUDITS, progress: Progress = silent
+) -> Report:
     """Judge a record of `verify --record` by the config's policy: no device, model or data is needed.
 
+    Args:
+        audits: as in `JudgedFile`.
+
     Raises:
+        UsageError: the audit of a reference, and nothing was compressed.
         DataError: not a record, or one without an attribute that the policy judges.
         PolicyError: a waiver has run out.
         UsageError: the audit rows are sealed.
@@ -176,8 +195,12 @@ def judge_record(config: Config, path: str | Path, *, progress: Progress = silen
             )
     check_shown(config, record.rows.row_set, by="`edgefair verify --from-record`")
     note = f"judged from the record '{shown(path, config.base)}' of {record.created}: no new measurement was made"
-    record = dataclasses.replace(record, notes=(*record.notes, note))
-    return _judge(config, record, record.rows.row_set, command="verify", progress=progress)
+    if audits.joined is not None:
+        for target in record.targets:
+            before = None if target.reference is None else target.reference.sha256
+            check_models(audits.joined, target.model.sha256, before, record.rows.classes)
+    noted = dataclasses.replace(record, notes=(*record.notes, note))
+    return _judge(config, noted, noted.rows.row_set, audits, command="verify", progress=progress)
 
 
 def check_record(config: Config) -> None:
@@ -195,10 +218,17 @@ def check_record(config: Config) -> None:
 
 
 def _judge(
-    config: Config, record: Record, rows: RowSet, *, command: str, progress: Progress, plan: LookPlan | None = None
+    config: Config,
+    record: Record,
+    rows: RowSet,
+    audits: ReferenceAudits,
+    *,
+    command: str,
+    progress: Progress,
+    plan: LookPlan | None = None,
 ) -> Report:
     progress.stage(_judging(config))
-    counted = tuple(Counted.of(config, record.rows, target, plan) for target in record.targets)
+    counted = tuple(Counted.of(config, record.rows, target, plan, audits.joined) for target in record.targets)
     files = record.targets[0].model, record.targets[0].reference
     notes = [*_notes_of_rows(config, record.rows), *record.notes]
     seal = None
@@ -227,6 +257,10 @@ def _judge(
         command=command,
         head=None if seal is None else seal.head,
     )
+    if audits.joined is not None:
+        notes.insert(0, note_of(audits.joined, config.policy.alpha, record.rows.audit.rows))
+    if audits.write_to is not None:
+        save_reference_audit(audits.write_to, made_of(config, record))
     if ledger is None:
         notes.append(f"the ledger beside the config ('{LEDGER}') could not be written")
     elif seal is None and ledger.tries is not None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from edgefair.bundle.reference_audit import ReferenceAudit
 from edgefair.config import Config
 from edgefair.decision.decide import check_evidence
 from edgefair.decision.evidence import Evidence
@@ -44,7 +45,14 @@ class Counted:
     look: Look | None
 
     @classmethod
-    def of(cls, config: Config, rows: RecordedRows, target: TargetRecord, plan: LookPlan | None = None) -> Self:
+    def of(
+        cls,
+        config: Config,
+        rows: RecordedRows,
+        target: TargetRecord,
+        plan: LookPlan | None = None,
+        audit: ReferenceAudit | None = None,
+    ) -> Self:
         """Count decisions.
 
         Raises:
@@ -63,6 +71,8 @@ class Counted:
             not_timed=target.not_judged,
             own_reference=target.own_reference,
         )
+        if audit is not None:
+            evidence = replace(evidence, audited=audit.on(target.device, target.target, policy.base_attributes))
         check_evidence(evidence, policy, today())
         look = None if plan is None else plan.at(len(target.decision))
         return cls(target, evidence, latency, reference_latency, faster, time.perf_counter() - started, plan, look)

@@ -72,8 +72,17 @@ def first_rows(rows: RecordedRows, count: int) -> RecordedRows:
     )
 
 
-def check_sequential(config: Config, *, recorded: bool = False) -> None:
-    """Refuse what has no limits over several looks, and a record (UsageError)."""
+def check_sequential(config: Config, *, recorded: bool = False, audited: bool = False) -> None:
+    """Refuse what has no limits over several looks, and a record (UsageError).
+
+    Args:
+        audited: whether an audit of the reference shall be joined.
+    """
+    if audited:
+        raise UsageError(
+            "--sequential with --reference-audit",
+            expected="one of them: the rows of the audited reference come all at once, and looks share none of them",
+        )
     if recorded:
         raise UsageError(
             "--sequential with --record",
