@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from edgefair.compress.config import CompressConfig
 from edgefair.data.config import DataConfig
+from edgefair.decision.corrections import check_corrections
 from edgefair.decision.policy import FORMS, Policy
 from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean
 from edgefair.mistakes import MISSING, UNKNOWN, first_mistake
@@ -136,11 +137,13 @@ def parse_config(
 
     Raises:
         UsageError: a key or value that cannot be (PolicyError, DataError by section), the first one found.
+        PolicyError: error rates beside which nothing could pass.
     """
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise _explained(error, source, overridden) from error
+    check_corrections(config.policy)
     config._base = base
     return config
 

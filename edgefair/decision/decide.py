@@ -6,6 +6,7 @@ import datetime
 
 import numpy as np
 
+from edgefair.decision.corrections import assumptions, check_corrections
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import device, fairness, utility
 from edgefair.decision.gates.device import Limits
@@ -47,11 +48,13 @@ def decide(
 
     Raises:
         PolicyError: the policy names an attribute that was not counted, does not declare a group that has rows, holds
-            an expired waiver, or counts people where the evidence counts rows.
+            an expired waiver, counts people where the evidence counts rows, or declares error rates beside which
+            nothing could pass.
     """
     evidence = Evidence(counts=evidence) if isinstance(evidence, GroupCounts) else evidence
     _check_attributes(evidence.counts, policy)
     check_waivers(policy, today)
+    check_corrections(policy, evidence.counts.classes)
     _check_design(evidence, policy)
     _check_pairing(evidence)
     digest = policy.digest
@@ -83,6 +86,7 @@ def decide(
         accuracy=float(np.trace(counts.table.sum(axis=0)) / counts.n) if counts.n else None,
         policy_digest=digest,
         exceptions=_exceptions(policy),
+        assumptions=assumptions(policy),
     )
 
 

@@ -10,6 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.decision.misclassification import Correction
 from edgefair.decision.verdict import LISTED, TIE, Code, Comparison, Outcome, comparison_name, worst
 from edgefair.decision.waivers import Wanted, named
 from edgefair.measure.bounds import Array, absolute, mover
@@ -41,6 +42,7 @@ class Cells:
         min_units: units that a cell needs to be judged.
         widening: times how much wider limits of two groups' difference are for subjects in both, [groups, groups,
             labels, measures]; None where there are none.
+        correction: from differences of recorded cells to true ones; None where the records are taken as true.
     """
 
     attribute: str
@@ -55,6 +57,7 @@ class Cells:
     unit: str
     min_units: int
     widening: Array | None = None
+    correction: Correction | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,13 @@ class FamilyResult:
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
-    """Comparisons of one attribute as arrays, each [pairs, labels, measures]."""
+    """Comparisons of one attribute as arrays, each [pairs, labels, measures].
+
+    Attributes:
+        rate, estimate: as recorded.
+        upper: limit at alpha, as `lower`: of the true difference.
+        kept: what the recorded difference must keep for the true one to keep the threshold.
+    """
 
     cells: Cells
     rate: Array
@@ -93,9 +102,12 @@ class _Pairs:
     upper: Array
     judged: NDArray[np.bool_]
     formed: NDArray[np.bool_]
+    correction: Correction | None
+    kept: Array
 
     def lower(self, level: float) -> Array:
-        return _pair_limits(self.cells, self.first, self.second, level)[1]
+        found = _pair_limits(self.cells, self.first, self.second, level)[1]
+        return found if self.correction is None else self.correction.lower(found)
 
 
 def judge(
@@ -167,23 +179,44 @@ def _pairs(cells: Cells, alpha: float) -> _Pairs:
     rows = np.minimum(cells.n[first], cells.n[second])[:, :, None]
     units = np.minimum(cells.units[first], cells.units[second])[:, :, None]
     judged = np.broadcast_to(units >= cells.min_units, estimate.shape)
-    within = judged & (upper <= cells.threshold)
-    if cells.successes is not None and within.any():
-        pair, label, measure = np.nonzero(within)
-        sides = [side[pair] for side in (first, second)]
-        x_1, x_2 = (cells.successes[side, label, measure] for side in sides)
-        n_1, n_2 = (cells.n[side, label] for side in sides)
-        upper[within] = confirmed(upper[within], (x_1, x_2), (n_1, n_2), threshold=cells.threshold, alpha=alpha)
+    correction = None if cells.correction is None else cells.correction.at(first, second)
+    kept = cells.threshold if correction is None else correction.threshold(cells.threshold)
+    kept = np.broadcast_to(kept, estimate.shape)
+    if cells.successes is not None:
+        within = judged & (upper <= kept)
+        upper = _confirmed(cells.successes, cells.n, (first, second), upper, within, kept, alpha)
     return _Pairs(
         cells=cells,
         rate=cells.limits(alpha)[0],
         first=first,
         second=second,
         estimate=estimate,
-        upper=upper,
+        upper=upper if correction is None else correction.upper(upper),
         judged=judged,
         formed=np.broadcast_to(rows > 0, estimate.shape),
+        correction=correction,
+        kept=kept,
     )
+
+
+def _confirmed(
+    successes: NDArray[np.int64],
+    n: NDArray[np.int64],
+    sides: tuple[NDArray[np.intp], NDArray[np.intp]],
+    upper: Array,
+    within: NDArray[np.bool_],
+    kept: Array,
+    alpha: float,
+) -> Array:
+    """Upper limits of recorded differences, raised where those `within` what is to be kept fail the exact test."""
+    found = upper.copy()
+    for threshold in np.unique(kept[within]).tolist():
+        here = within & (kept == threshold)
+        pair, label, measure = np.nonzero(here)
+        x_1, x_2 = (successes[side[pair], label, measure] for side in sides)
+        n_1, n_2 = (n[side[pair], label] for side in sides)
+        found[here] = confirmed(upper[here], (x_1, x_2), (n_1, n_2), threshold=threshold, alpha=alpha)
+    return found
 
 
 def _pair_limits(
@@ -216,7 +249,7 @@ def _holm(parts: Sequence[_Pairs], lowers: Sequence[Array], alpha: float) -> lis
 
 def _outcomes(part: _Pairs, fails: NDArray[np.bool_], rule: str) -> NDArray[np.int8]:
     """Position in `OUTCOMES` of every comparison's outcome."""
-    within = part.upper <= part.cells.threshold if rule == "bound" else part.estimate <= part.cells.threshold + TIE
+    within = part.upper <= part.cells.threshold if rule == "bound" else part.estimate <= part.kept + TIE
     return np.where(fails, FAILS, np.where(part.judged & within, PASSES, UNSURE)).astype(np.int8)
 
 
@@ -247,7 +280,8 @@ def _comparison(
     rates = [float(part.rate[group, label, measure]) if n else None for group, n in ((a, n_a), (b, n_b))]
     estimate = float(part.estimate[index])
     result = OUTCOMES[int(outcome[index])]
-    code, reason = _why(cells, (a, b), label, estimate, result)
+    kept = float(part.kept[index])
+    code, reason = _why(cells, (a, b), label, result, near=estimate < kept)
     return Comparison(
         attribute=cells.attribute,
         measure=cells.measures[label][measure],
@@ -267,11 +301,12 @@ def _comparison(
         rows_needed=rows_needed(
             estimate if formed else 0.0,
             float(cells.variance[a, label, measure] + cells.variance[b, label, measure]),
-            cells.threshold,
+            kept,
             alpha,
             cells.min_units,
         ),
         waived=waived,
+        corrected_threshold=None if part.correction is None else kept,
     )
 
 
@@ -294,8 +329,12 @@ def _names(parts: Sequence[_Pairs]) -> Iterator[tuple[str, tuple[int, tuple[int,
             yield comparison_name(cells.attribute, cells.measures[label][measure], *groups), (at, index)
 
 
-def _why(cells: Cells, pair: tuple[int, int], label: int, estimate: float, outcome: Outcome) -> tuple[Code, str]:
-    """Why a comparison has its outcome, and which rows it lacks, in words."""
+def _why(cells: Cells, pair: tuple[int, int], label: int, outcome: Outcome, *, near: bool) -> tuple[Code, str]:
+    """Why a comparison has its outcome, and which rows it lacks, in words.
+
+    Args:
+        near: whether the estimate would pass if there were rows enough.
+    """
     if outcome is Outcome.FAIL:
         return Code.BEYOND, ""
     for group in pair:
@@ -307,7 +346,7 @@ def _why(cells: Cells, pair: tuple[int, int], label: int, estimate: float, outco
             lacking = f"{units} {cells.unit} with this label, {cells.min_units} are needed"
             return Code.TOO_FEW, f"group '{cells.groups[group]}' has {lacking}"
     if outcome is Outcome.INCONCLUSIVE:
-        return Code.TOO_UNCERTAIN if estimate < cells.threshold else Code.ESTIMATE_BEYOND, ""
+        return Code.TOO_UNCERTAIN if near else Code.ESTIMATE_BEYOND, ""
     return Code.WITHIN, ""
 
 

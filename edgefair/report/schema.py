@@ -26,7 +26,12 @@ ADDED: dict[str, dict[str, Any]] = {
     "Verdict": {"schema": {"enum": [EARLIER_SCHEMA, VERDICT_SCHEMA]}},
 }
 # Keys that the first reports of this format lack.
-NEW = {"Comparison": {"code"}, "Gate": {"id", "direction"}, "LatencySummary": {"effective_queries"}}
+NEW = {
+    "Comparison": {"code", "corrected_threshold"},
+    "Gate": {"id", "direction"},
+    "LatencySummary": {"effective_queries"},
+    "Verdict": {"assumptions"},
+}
 _ATTRIBUTES = re.compile(r"\n\nAttributes:\n(.*)", re.DOTALL)
 
 

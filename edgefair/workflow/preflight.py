@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgefair.config import Config
 from edgefair.decision.cells import declared_table
+from edgefair.decision.corrections import check_corrections
 from edgefair.decision.decide import check_waivers
 from edgefair.measure.counts import GroupCounts
 from edgefair.workflow.clock import today
@@ -37,10 +38,11 @@ def preflight(job: Job) -> None:
     """Refuse rows that cannot serve the plan. Calibration says itself what it lacks.
 
     Raises:
-        PolicyError: groups that the policy does not declare.
+        PolicyError: groups that the policy does not declare, or error rates of labels that the data does not have.
         DataError: a split is empty that a step needs.
     """
     config, data = job.config, job.data
+    check_corrections(config.policy, data.classes)
     for rows in (data.audit, data.validation):
         attributes = {name: rows.sensitive[name] for name in config.policy.base_attributes}
         counts = GroupCounts.from_rows(attributes, label=rows.label, decision=rows.label, classes=data.classes)

@@ -58,7 +58,13 @@ def _facts(report: Report) -> list[RenderableType]:
             f"confidence {confidence:.0%}"
         ),
         f"data    {data_line(report.data)}",
+        *(f"{'taken   ' if not number else '        '}{said}" for number, said in enumerate(_assumptions(report))),
     ]
+
+
+def _assumptions(report: Report) -> tuple[str, ...]:
+    """What the verdicts take as true; the same on every target."""
+    return report.targets[0].verdict.assumptions
 
 
 def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgefair._version import __version__
 from edgefair.config import Config
+from edgefair.decision.corrections import check_corrections
 from edgefair.decision.decide import check_waivers, decide
 from edgefair.decision.policy import not_judged_note
 from edgefair.decision.verdict import worst
@@ -75,9 +76,11 @@ def judge_file(
 
     Raises:
         UsageError: an unknown target, or two with one name.
+        PolicyError: error rates of labels that the data does not have.
         ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
     """
     config, data = job.config, job.data
+    check_corrections(config.policy, data.classes)
     before_as = file.shown_as if file.own_reference and file.reference_as is None else file.reference_as
 
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
