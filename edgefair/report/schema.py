@@ -30,6 +30,7 @@ NEW = {
     "Comparison": {"code", "corrected_threshold"},
     "Gate": {"id", "direction"},
     "LatencySummary": {"effective_queries"},
+    "TargetResult": {"information"},
     "Verdict": {"assumptions"},
 }
 _ATTRIBUTES = re.compile(r"\n\nAttributes:\n(.*)", re.DOTALL)

@@ -10,7 +10,8 @@ from rich.text import Text
 from edgefair.decision.verdict import AttributeSummary, CellRate, Gate, Outcome
 from edgefair.joint import group_name
 from edgefair.measure.flips import CellFlips
-from edgefair.report.results.verification import Report, TargetResult
+from edgefair.measure.scores import Interval
+from edgefair.report.results.verification import GroupScores, Report, TargetResult
 from edgefair.report.terminal.rows import data_line
 from edgefair.report.terminal.tables import plain_table
 from edgefair.report.terminal.timing import device_line, latency_lines
@@ -80,11 +81,27 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
     flipped = sum(cell.flipped for cell in target.flips)
     if flipped:
         parts.append(_flips(target.flips, flipped))
+    parts += [_scores(name, groups) for name, groups in target.information.scores.items()]
     if verdict.failing_total > 1:
         parts.append(f"{verdict.failing_total} comparisons are shown to exceed their threshold (Holm):")
         parts += [f"  {item.name}" for item in verdict.failing[:10]]
     parts += latency_lines(target)
     return parts
+
+
+def _scores(attribute: str, groups: tuple[GroupScores, ...]) -> Table:
+    """How well the scores serve each group, at any threshold."""
+    table = plain_table(f"{attribute}: scores of each group (information, no gate judges them)")
+    table.add_column("group", overflow="fold", min_width=10)
+    table.add_column("AUC [interval]", no_wrap=True)
+    table.add_column("mean score - rate [interval]", no_wrap=True)
+    for group in groups:
+        table.add_row(group.group, _interval(group.auc), _interval(group.calibration))
+    return table
+
+
+def _interval(found: Interval | None) -> str:
+    return "too few rows" if found is None else f"{found.value:.4f} [{found.lower:.4f}, {found.upper:.4f}]"
 
 
 def _fleet(report: Report) -> list[RenderableType]:

@@ -17,7 +17,6 @@ from edgefair.decision.policy import not_judged_note
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
 from edgefair.files import shown, shown_in
-from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.disagreement import disagreements
 from edgefair.measure.flips import cell_flips
 from edgefair.probe.device import slowed_down
@@ -27,6 +26,7 @@ from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.clock import now, today
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
+from edgefair.workflow.measurement.information import information_of
 from edgefair.workflow.measurement.ledger import LEDGER, spend
 from edgefair.workflow.measurement.measure import Decisions, evidence_of, latencies, measure
 from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
@@ -36,7 +36,7 @@ from edgefair.workflow.models.infer_spec import foreign_spec
 # Which of the two questions a verdict on rows of subjects answers.
 COUNTED = {
     "people": "people are judged (policy.subject_weights: people): in a cell every subject has one vote, however many "
-    "rows are of one; what no gate judges (accuracy, the bootstrap, other metrics) counts rows",
+    "rows are of one; what no gate judges (accuracy, other metrics) counts rows",
     "rows": "rows are judged (policy.subject_weights: rows): who has more rows weighs more",
 }
 SLOWER = 0.97
@@ -108,6 +108,7 @@ def judge_file(
             reference=None if base is None else _file(base, before_as or Path(shown(base.path, config.base))),
             decision=measured.decisions,
             reference_decision=measured.decisions if file.own_reference else measured.reference_decisions,
+            score=measured.score,
             times=measured.times,
             not_timed=measured.not_timed,
             notes=measured.notes,
@@ -215,10 +216,7 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord, targets: i
         counts=evidence.counts.to_json(),
         evidence=evidence.to_json(),
         flips=() if evidence.paired is None else cell_flips(evidence.paired),
-        bootstrap={
-            attribute: gap_bootstrap(evidence.counts.by(*policy.attributes_of(attribute)), seed=config.seed)
-            for attribute in policy.attributes
-        },
+        information=information_of(policy, rows, evidence, target.score),
         latency=latency,
         reference_latency=reference_latency,
         speed_up=faster,
