@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from edgefair.compress.config import CompressConfig
 from edgefair.data.config import DataConfig
 from edgefair.decision.corrections import check_corrections
+from edgefair.decision.error_rates import RATE_FORMS
 from edgefair.decision.policy import FORMS, Policy
 from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean
 from edgefair.mistakes import MISSING, UNKNOWN, first_mistake
@@ -187,7 +188,7 @@ def _put(raw: dict[str, Any], key: str, value: Any) -> None:
 
 def _explained(error: ValidationError, source: str, overridden: Collection[str] = ()) -> EdgefairError:
     first = first_mistake(error)
-    location = [part for part in first.place if part not in FORMS]
+    location = [part for part in first.place if part not in {*FORMS, *RATE_FORMS}]
     key = ".".join(location)
     if any(f"{key}.".startswith(f"{item}.") for item in overridden):
         source = "flag or --set"

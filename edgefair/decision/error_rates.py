@@ -6,13 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from edgefair.errors import did_you_mean
 from edgefair.measure.bounds import Array
 from edgefair.probe.features import plain_text, value_text
 
 Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+# Ways to write rates; part of where pydantic finds a mistake, and of no key.
+FOR_ALL, FOR_EACH = RATE_FORMS = ("for all", "for each")
+Rates = Annotated[
+    Annotated[Rate, Tag(FOR_ALL)] | Annotated[dict[str, Rate], Tag(FOR_EACH)],
+    Discriminator(lambda value: FOR_EACH if isinstance(value, dict) else FOR_ALL),
+]
 
 
 def _texts(rates: Any) -> Any:
@@ -27,12 +33,12 @@ class ErrorRates(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    labels: Rate | dict[str, Rate] | None = Field(
+    labels: Rates | None = Field(
         None,
         description="Largest share of the rows with a recorded label, in any group, whose true label is another: one "
         "number, or one for every label.",
     )
-    attributes: dict[str, Rate | dict[str, Rate]] = Field(
+    attributes: dict[str, Rates] = Field(
         default_factory=dict,
         description="Attribute -> largest share of the rows of a recorded group, at any label, whose true group is "
         "another: one number, or one for every group. An intersection that is not listed has the sum of its "

@@ -193,7 +193,10 @@ def test_an_intersection_is_wrong_where_a_part_of_it_is():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"errors": {"attributes": {"sex": 1.0}}}, "less than 1"),
+        ({"errors": {"attributes": {"sex": 1.0}}}, "policy.errors.attributes.sex: Input should be less than 1"),
+        ({"errors": {"attributes": {"sex": {"g0": -0.1}}}}, "policy.errors.attributes.sex.g0: Input should be greater"),
+        ({"errors": {"labels": float("nan")}}, "policy.errors.labels: Input should be"),
+        ({"errors": {"labels": "few"}}, "policy.errors.labels: Input should be a valid number"),
         ({"errors": {"attributes": {"sx": 0.1}}}, "did you mean 'sex'"),
         ({"errors": {"attributes": {"sex": {"g0": 0.1, "x": 0.1}}}}, "names the group 'x'"),
         ({"errors": {"attributes": {"sex": {"g0": 0.1}}}}, "no rate for the group 'g1'"),
