@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from edgefair.compress.config import CompressConfig
 from edgefair.data.config import DataConfig
+from edgefair.decision.corrections import check_corrections
+from edgefair.decision.error_rates import RATE_FORMS
 from edgefair.decision.policy import FORMS, Policy
 from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean
 from edgefair.mistakes import MISSING, UNKNOWN, first_mistake
@@ -146,11 +148,13 @@ def parse_config(
 
     Raises:
         UsageError: a key or value that cannot be (PolicyError, DataError by section), the first one found.
+        PolicyError: error rates beside which nothing could pass.
     """
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise _explained(error, source, overridden) from error
+    check_corrections(config.policy)
     config._base = base
     return config
 
@@ -194,7 +198,7 @@ def _put(raw: dict[str, Any], key: str, value: Any) -> None:
 
 def _explained(error: ValidationError, source: str, overridden: Collection[str] = ()) -> EdgefairError:
     first = first_mistake(error)
-    location = [part for part in first.place if part not in FORMS]
+    location = [part for part in first.place if part not in {*FORMS, *RATE_FORMS}]
     key = ".".join(location)
     if any(f"{key}.".startswith(f"{item}.") for item in overridden):
         source = "flag or --set"

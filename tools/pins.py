@@ -7,9 +7,8 @@ Parts: `help` (what `--help` of every command prints), `verdicts` (the JSON of `
 JSON of `verify` of fixed models), `models` (SHA-256 of the ONNX files that fixed recipes make; minutes). Default: all.
 
 Everything is driven from outside, by the command line and the names of `edgefair.__all__`, so that modules may move.
-`help` depends on click's version, `reports` on what numpy draws (their bootstrap), both and `verdicts` in the last
-digits on scipy and the processor. `models` holds for one kind of processor and one version of every package; the file
-names them.
+`help` depends on click's version, `reports` and `verdicts` in the last digits on scipy and the processor. `models`
+holds for one kind of processor and one version of every package; the file names them.
 """
 
 from __future__ import annotations

@@ -168,6 +168,12 @@ def _compare(name: str, said: Mapping[str, Any], decided: Verdict, digest: str) 
         expected = list(found[key]) if key == "exceptions" else found[key]
         if said[key] != expected:
             raise _contradiction(f"the {key} of target '{name}' is {said[key]}", f"{expected}")
+    # Reports of before do not say it.
+    if list(said.get("assumptions", found["assumptions"])) != list(found["assumptions"]):
+        raise _contradiction(
+            f"target '{name}' is said to assume '{'; '.join(said['assumptions'])}'",
+            f"'{'; '.join(found['assumptions'])}'",
+        )
     gates, again = ({gate_id(gate): gate for gate in part} for part in (said["gates"], found["gates"]))
     if list(gates) != list(again):
         judged, asked = (", ".join(map(name_of, part)) for part in (gates, again))

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.decision import corrections
 from edgefair.decision.family import ROWS, Cells, Limits
+from edgefair.decision.misclassification import Correction
 from edgefair.decision.policy import Policy
 from edgefair.errors import PolicyError, did_you_mean
 from edgefair.joint import group_name, join
@@ -72,6 +74,7 @@ def rate_cells(counts: GroupCounts, policy: Policy, name: str, design: Design | 
         variance=_variance(x, n[:, :, None], effective),
         threshold=policy.threshold(name),
         effective=effective,
+        correction=corrections.of_rates(policy, name, counts.classes),
     )
 
 
@@ -92,6 +95,7 @@ def metric_cells(
         variance=_variance(x[:, :, None], n[:, :, None], effective),
         threshold=threshold,
         effective=effective,
+        correction=corrections.of_metric(policy, name, metric, counts.classes),
     )
 
 
@@ -121,6 +125,7 @@ def shift_cells(paired: PairedCounts, policy: Policy, name: str, threshold: floa
         variance=(gained + lost + 1.0) / (n[:, :, None] + 2.0) / share,
         threshold=threshold,
         effective=None if flips is None else replace(flips.plus, pairs=_pairs_of(pairs, decisions)),
+        correction=corrections.of_changes(policy, name, paired.classes),
     )
 
 
@@ -144,6 +149,7 @@ def joined_cells(shift: Cells, audited: Cells) -> Cells:
         n=np.where(audited.n > 0, shift.n, 0),
         units=np.minimum(shift.units, audited.units),
         audited=audited,
+        correction=audited.correction,
     )
 
 
@@ -158,6 +164,7 @@ def _cells(
     variance: Array,
     threshold: float,
     effective: Effective | None,
+    correction: Correction | None,
 ) -> Cells:
     """More than eight parameters: each is a field of the cells."""
     return Cells(
@@ -173,6 +180,7 @@ def _cells(
         unit=ROWS if effective is None else UNITS[policy.subject_weights],
         min_units=policy.cell_rows(threshold),
         widening=None if effective is None else effective.pairs,
+        correction=correction,
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.decision.cells import compared, declared_table, limits_of, measures, shift_cells
+from edgefair.decision.corrections import of_changes
 from edgefair.decision.family import ROWS, Cells, FamilyResult, judge
 from edgefair.decision.policy import Policy
 from edgefair.errors import DataError
@@ -66,6 +67,7 @@ def _independent_cells(one: GroupCounts, other: GroupCounts, policy: Policy, nam
         units=fewest,
         unit=ROWS,
         min_units=policy.cell_rows(threshold),
+        correction=of_changes(policy, name, one.classes),
     )
 
 

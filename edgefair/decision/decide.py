@@ -7,6 +7,7 @@ import datetime
 import numpy as np
 
 from edgefair.decision.cells import declared_table
+from edgefair.decision.corrections import assumptions, check_corrections
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import device, fairness, utility
 from edgefair.decision.gates.device import Limits
@@ -88,6 +89,7 @@ def decide(
         accuracy=float(np.trace(counts.table.sum(axis=0)) / counts.n) if counts.n else None,
         policy_digest=digest,
         exceptions=_exceptions(policy),
+        assumptions=assumptions(policy),
     )
 
 
@@ -116,6 +118,7 @@ def check_evidence(evidence: Evidence, policy: Policy, today: datetime.date | No
         declared_table(evidence.counts, policy, name)
     check_waivers(policy, today)
     _check_design(evidence, policy)
+    check_corrections(policy, evidence.counts.classes)
     _check_pairing(evidence)
     if evidence.audited is not None:
         evidence.audited.check(evidence.paired, evidence.design, policy)

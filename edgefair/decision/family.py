@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.decision.joined import OF_CHANGE, Limited, Parts, taken
+from edgefair.decision.misclassification import Correction
 from edgefair.decision.verdict import LISTED, TIE, Code, Comparison, Outcome, comparison_name, worst
 from edgefair.decision.waivers import Wanted, named
 from edgefair.measure.bounds import Array, absolute, mover
@@ -44,6 +45,7 @@ class Cells:
             labels, measures]; None where there are none.
         audited: the rates of the reference, which these, changes by compression, are added to; None where these are
             rates themselves.
+        correction: from differences of recorded cells to true ones; None where the records are taken as true.
     """
 
     attribute: str
@@ -59,6 +61,7 @@ class Cells:
     min_units: int
     widening: Array | None = None
     audited: Cells | None = None
+    correction: Correction | None = None
 
     def rate(self, alpha: float) -> Array:
         """The estimates, [groups, labels, measures]."""
@@ -91,7 +94,13 @@ class FamilyResult:
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
-    """Comparisons of one attribute as arrays, each [pairs, labels, measures]."""
+    """Comparisons of one attribute as arrays, each [pairs, labels, measures].
+
+    Attributes:
+        rate, estimate: as recorded.
+        upper: limit at alpha, as `lower`: of the true difference.
+        kept: what the recorded difference must keep for the true one to keep the threshold.
+    """
 
     cells: Cells
     rate: Array
@@ -102,9 +111,12 @@ class _Pairs:
     judged: NDArray[np.bool_]
     formed: NDArray[np.bool_]
     parts: Parts | None
+    correction: Correction | None
+    kept: Array
 
     def lower(self, level: float) -> Array:
-        return _pair_limits(self.cells, self.first, self.second, level)[1]
+        found = _pair_limits(self.cells, self.first, self.second, level)[1]
+        return found if self.correction is None else self.correction.lower(found)
 
 
 def judge(
@@ -177,17 +189,19 @@ def _pairs(cells: Cells, alpha: float) -> _Pairs:
     rows = np.minimum(cells.n[first], cells.n[second])[:, :, None]
     units = np.minimum(cells.units[first], cells.units[second])[:, :, None]
     judged = np.broadcast_to(units >= cells.min_units, estimate.shape)
-    within = judged & (upper <= cells.threshold)
-    at, label, measure = np.nonzero(within)
+    correction = None if cells.correction is None else cells.correction.at(first, second)
+    kept = cells.threshold if correction is None else correction.threshold(cells.threshold)
+    kept = np.broadcast_to(kept, estimate.shape)
+    within = judged & (upper <= kept)
     of = cells if cells.audited is None else cells.audited
-    if of.successes is not None and len(at):
-        one, other = first[at], second[at]
-        x = of.successes[one, label, measure], of.successes[other, label, measure]
-        n = of.n[one, label], of.n[other, label]
+    if of.successes is not None and within.any():
         if parts is None:
-            upper[within] = confirmed(upper[within], x, n, threshold=cells.threshold, alpha=alpha)
+            upper = _confirmed(of.successes, of.n, (first, second), upper, within, kept, alpha)
         else:
-            parts = parts.proven(x, n, within, alpha)
+            at, label, measure = np.nonzero(within)
+            one, other = first[at], second[at]
+            x = of.successes[one, label, measure], of.successes[other, label, measure]
+            parts = parts.proven(x, (of.n[one, label], of.n[other, label]), within, alpha)
             upper = absolute(*parts.total)[2]
     return _Pairs(
         cells=cells,
@@ -195,11 +209,33 @@ def _pairs(cells: Cells, alpha: float) -> _Pairs:
         first=first,
         second=second,
         estimate=estimate,
-        upper=upper,
+        upper=upper if correction is None else correction.upper(upper),
         judged=judged,
         formed=np.broadcast_to(rows > 0, estimate.shape),
         parts=parts,
+        correction=correction,
+        kept=kept,
     )
+
+
+def _confirmed(
+    successes: NDArray[np.int64],
+    n: NDArray[np.int64],
+    sides: tuple[NDArray[np.intp], NDArray[np.intp]],
+    upper: Array,
+    within: NDArray[np.bool_],
+    kept: Array,
+    alpha: float,
+) -> Array:
+    """Upper limits of recorded differences, raised where those `within` what is to be kept fail the exact test."""
+    found = upper.copy()
+    for threshold in np.unique(kept[within]).tolist():
+        here = within & (kept == threshold)
+        pair, label, measure = np.nonzero(here)
+        x_1, x_2 = (successes[side[pair], label, measure] for side in sides)
+        n_1, n_2 = (n[side[pair], label] for side in sides)
+        found[here] = confirmed(upper[here], (x_1, x_2), (n_1, n_2), threshold=threshold, alpha=alpha)
+    return found
 
 
 def _pair_limits(
@@ -247,7 +283,7 @@ def _holm(parts: Sequence[_Pairs], lowers: Sequence[Array], alpha: float) -> lis
 
 def _outcomes(part: _Pairs, fails: NDArray[np.bool_], rule: str) -> NDArray[np.int8]:
     """Position in `OUTCOMES` of every comparison's outcome."""
-    within = part.upper <= part.cells.threshold if rule == "bound" else part.estimate <= part.cells.threshold + TIE
+    within = part.upper <= part.cells.threshold if rule == "bound" else part.estimate <= part.kept + TIE
     return np.where(fails, FAILS, np.where(part.judged & within, PASSES, UNSURE)).astype(np.int8)
 
 
@@ -281,7 +317,8 @@ def _comparison(
     if part.parts is not None and cells.audited is not None:
         joined = part.parts.at(index, int(cells.audited.n[a, label]), int(cells.audited.n[b, label]))
     result = OUTCOMES[int(outcome[index])]
-    code, reason = _why(cells, (a, b), label, estimate, result)
+    kept = float(part.kept[index])
+    code, reason = _why(cells, (a, b), label, result, near=estimate < kept)
     return Comparison(
         attribute=cells.attribute,
         measure=cells.measures[label][measure],
@@ -301,12 +338,13 @@ def _comparison(
         rows_needed=rows_needed(
             (estimate if formed else 0.0) + (0.0 if joined is None else taken(joined)),
             float(cells.variance[a, label, measure] + cells.variance[b, label, measure]),
-            cells.threshold,
+            kept,
             alpha if joined is None else OF_CHANGE * alpha,
             cells.min_units,
         ),
         waived=waived,
         joined=joined if formed else None,
+        corrected_threshold=None if part.correction is None else kept,
     )
 
 
@@ -329,8 +367,12 @@ def _names(parts: Sequence[_Pairs]) -> Iterator[tuple[str, tuple[int, tuple[int,
             yield comparison_name(cells.attribute, cells.measures[label][measure], *groups), (at, index)
 
 
-def _why(cells: Cells, pair: tuple[int, int], label: int, estimate: float, outcome: Outcome) -> tuple[Code, str]:
-    """Why a comparison has its outcome, and which rows it lacks, in words."""
+def _why(cells: Cells, pair: tuple[int, int], label: int, outcome: Outcome, *, near: bool) -> tuple[Code, str]:
+    """Why a comparison has its outcome, and which rows it lacks, in words.
+
+    Args:
+        near: whether the estimate would pass if there were rows enough.
+    """
     if outcome is Outcome.FAIL:
         return Code.BEYOND, ""
     for group in pair:
@@ -342,7 +384,7 @@ def _why(cells: Cells, pair: tuple[int, int], label: int, estimate: float, outco
             lacking = f"{units} {cells.unit} with this label, {cells.min_units} are needed"
             return Code.TOO_FEW, f"group '{cells.groups[group]}' has {lacking}"
     if outcome is Outcome.INCONCLUSIVE:
-        return Code.TOO_UNCERTAIN if estimate < cells.threshold else Code.ESTIMATE_BEYOND, ""
+        return Code.TOO_UNCERTAIN if near else Code.ESTIMATE_BEYOND, ""
     return Code.WITHIN, ""
 
 

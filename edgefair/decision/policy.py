@@ -21,9 +21,11 @@ from pydantic import (
     model_validator,
 )
 
+from edgefair.decision.error_rates import ErrorRates
 from edgefair.decision.intersections import declared_groups
 from edgefair.decision.spending import LEAST_LEVEL
 from edgefair.decision.verdict import comparison_name
+from edgefair.errors import did_you_mean
 from edgefair.files import sha256_json
 from edgefair.joint import Group, group_name, join, split
 from edgefair.probe.features import plain_text, value_text
@@ -194,6 +196,11 @@ class Policy(BaseModel):
     metrics: dict[MetricName, Annotated[float, Field(ge=0, le=1)]] = Field(
         default_factory=dict, description="Thresholds of other group differences, by the metric's name."
     )
+    errors: ErrorRates = Field(
+        default_factory=ErrorRates,
+        description="How often labels and groups of the audit rows are recorded wrongly, as far as that is known; "
+        "what is not declared is taken as true. Limits and thresholds are corrected for it.",
+    )
     waivers: tuple[Waiver, ...] = Field((), description="Comparisons that are let through until a date.")
     rule: Literal["bound", "point"] = Field(
         "bound", description="`point` compares estimates as other tools do; recorded as an exception."
@@ -240,6 +247,17 @@ class Policy(BaseModel):
             raise ValueError("audit: sealed and on_inconclusive: warn contradict: it tells INCONCLUSIVE from FAIL")
         if self.audit == "sealed" and self.rule == "point":
             raise ValueError("audit: sealed and rule: point contradict: estimates spend no error probability")
+        return self
+
+    @model_validator(mode="after")
+    def _errors_are_of_groups(self) -> Self:
+        for name in self.errors.attributes:
+            if name not in self.attributes:
+                raise ValueError(
+                    f"errors.attributes names '{name}', which policy.attributes does not judge"
+                    f"{did_you_mean(name, self.attributes)}"
+                )
+            self.errors.of_groups(name, self.group_names(name))
         return self
 
     def attributes_of(self, name: str) -> tuple[str, ...]:

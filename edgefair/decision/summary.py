@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision.cells import compared, declared_table, limits_of, measures
+from edgefair.decision.cells import compared, declared_table, limits_of, measures, rate_cells
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.family import judge
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import AttributeSummary, CellRate, GroupRates
 from edgefair.measure.bounds import Array
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design, Effective
+from edgefair.measure.scores import Interval
 
 
 def summarize(counts: GroupCounts, policy: Policy, name: str, design: Design | None) -> AttributeSummary:
@@ -28,6 +31,19 @@ def summarize(counts: GroupCounts, policy: Policy, name: str, design: Design | N
             for index, group in enumerate(groups)
         ),
     )
+
+
+def gap_interval(evidence: Evidence, policy: Policy, name: str) -> Interval | None:
+    """The equalized-odds gap of an attribute with two-sided limits at 1 - alpha; None where no pair can be formed.
+
+    The largest limits of all pairs of groups. The upper one misses only where that of the pair with the largest true
+    difference does, at alpha / 2; the lower one shares alpha / 2 among the pairs. So it covers a gap of 0 too.
+    """
+    cells = rate_cells(evidence.counts, policy, name, evidence.design)
+    found = judge([cells], alpha=policy.alpha / 2, rule="bound")
+    if found.estimate is None or found.lower is None or found.upper is None:
+        return None
+    return Interval(found.estimate, found.lower, found.upper)
 
 
 def _effective(design: Design | None, name: str, group: int) -> Effective | None:

@@ -101,6 +101,8 @@ class Comparison:
         code: why it has this outcome.
         reason: which rows it lacks, in words; empty where the numbers say it all.
         waived: whether a waiver of the policy lets it through.
+        corrected_threshold: what the recorded difference must keep for the true one to keep the threshold, where the
+            policy declares error rates; the limits are of the true one then. None where it declares none.
         rows_needed: rows per cell for an 80 % chance of PASS at the observed rates; None where no number would do.
         joined: what it is the sum of, where an audit of the reference was joined.
     """
@@ -123,6 +125,7 @@ class Comparison:
     rows_needed: int | None
     waived: bool = False
     joined: Joined | None = None
+    corrected_threshold: float | None = None
 
     @property
     def name(self) -> str:
@@ -224,6 +227,7 @@ class Verdict:
         comparisons: the comparisons of the absolute gate, worst first; at most `LISTED`.
         comparisons_total: how many there are.
         exceptions: departures from the strict rule that the policy asked for, in words.
+        assumptions: what is taken as true of labels and groups, in words.
     """
 
     outcome: Outcome
@@ -239,6 +243,7 @@ class Verdict:
     accuracy: float | None
     policy_digest: str
     exceptions: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
 
     @property
     def may_ship(self) -> bool:

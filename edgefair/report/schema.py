@@ -27,12 +27,13 @@ ADDED: dict[str, dict[str, Any]] = {
 }
 # Keys that the first reports of this format lack.
 NEW = {
-    "Comparison": {"code", "joined"},
+    "Comparison": {"code", "joined", "corrected_threshold"},
     "Gate": {"id", "direction"},
     "LatencySummary": {"effective_queries"},
-    "TargetResult": {"looks"},
+    "TargetResult": {"looks", "information"},
     "LedgerCount": {"tries", "chance"},
     "Report": {"seal"},
+    "Verdict": {"assumptions"},
 }
 _ATTRIBUTES = re.compile(r"\n\nAttributes:\n(.*)", re.DOTALL)
 

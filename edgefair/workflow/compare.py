@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
+from edgefair.decision.corrections import check_corrections
 from edgefair.errors import DataError, UsageError
 from edgefair.files import as_path, shown, write_atomic
 from edgefair.measure.counts import GroupCounts
@@ -79,6 +80,7 @@ def compare(
         lacking = [name for name in attributes if name not in record.rows.sensitive]
         if lacking:
             raise DataError(f"'{record.name}' has no attribute '{lacking[0]}'", fix="record it again")
+    check_corrections(config.policy, one.rows.classes)
     unjudged = config.policy.not_judged(dict.fromkeys([*one.rows.sensitive, *other.rows.sensitive]))
     names = {"before": str(before), "after": str(after)}
     why = _why_unpaired(one, other)

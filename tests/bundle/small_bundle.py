@@ -22,7 +22,7 @@ from edgefair.files import sha256_file
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.attestation import is_signature
 from edgefair.probe.device import fingerprint
-from edgefair.report.results.verification import AuditRows, DataSection, ModelFile, Report, TargetResult
+from edgefair.report.results.verification import AuditRows, DataSection, Information, ModelFile, Report, TargetResult
 from edgefair.targets import load_profile
 from tests.targets.onnx_models import SPEC, classifier
 
@@ -78,7 +78,7 @@ def report_on(counts, policy, *, sha256="0" * 64, size=1, devices=None):
             counts=counts.to_json(),
             evidence=evidence.to_json(),
             flips=(),
-            bootstrap={},
+            information=Information({}, {}, "no scores"),
             latency=None,
             reference_latency=None,
             speed_up=None,

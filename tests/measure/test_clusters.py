@@ -8,7 +8,6 @@ from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Outcome
-from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.bounds import clopper_pearson
 from edgefair.measure.clusters import votes
 from edgefair.measure.counts import GroupCounts
@@ -128,39 +127,7 @@ def test_a_cell_of_few_subjects_is_too_few_however_many_rows_it_has():
     assert "subjects with this label, 52 are needed" in gate.reason
 
 
-# The bootstrap, information beside the verdict ---------------------------------------------------------------------
-
-
-def table(groups, n):
-    return np.tile(
-        np.array([[round(0.9 * n), n - round(0.9 * n)], [round(0.2 * n), n - round(0.2 * n)]]), (groups, 1, 1)
-    )
-
-
-def counts_of(x):
-    return GroupCounts(("g",), tuple((str(i),) for i in range(len(x))), ("0", "1"), x.astype(np.int64))
-
-
-def test_the_bootstrap_follows_the_law_of_resampled_rows():
-    rng = np.random.default_rng(0)
-    counts = counts_of(rng.integers(20, 60, size=(3, 2, 2)))
-    entries = np.array(list(np.ndindex(3, 2, 2))).repeat(counts.table.ravel(), axis=0)
-    gaps = []
-    for _ in range(3000):
-        picked = entries[rng.integers(0, len(entries), len(entries))]
-        x = np.zeros((3, 2, 2))
-        np.add.at(x, tuple(picked.T), 1)
-        gaps.append(np.ptp(x / x.sum(axis=2, keepdims=True), axis=0).max())
-    found = gap_bootstrap(counts, seed=1)
-    assert (found.lower, found.upper) == pytest.approx(np.quantile(gaps, [0.025, 0.975]), abs=0.01)
-    assert found.bias_reduced < found.gap
-    assert gap_bootstrap(counts, seed=1) == found
-
-
-def test_a_table_with_an_empty_cell_has_no_bootstrap():
-    x = table(2, 100)
-    x[1, 1] = 0
-    assert gap_bootstrap(counts_of(x), seed=0).gap is None
+# Why no bootstrap of the gap is offered ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,9 @@ def _reason(item: Comparison) -> str:
     if item.outcome is Outcome.PASS:
         return f"{sentence}, shown to be at most {item.threshold:g}"
     if item.rows_needed is None:
+        if item.corrected_threshold is not None and abs(item.difference or 0.0) <= item.threshold:
+            left = f"{item.corrected_threshold:.4g}, what the declared errors leave of {item.threshold:g}"
+            return f"{sentence}: the recorded difference is beyond {left}, but the rows do not prove a true one"
         return f"{sentence}: the estimate is beyond {item.threshold:g}, but the rows do not prove it"
     return f"{sentence}: about {item.rows_needed:,} rows per cell would decide (now {min(item.n_a, item.n_b):,})"
 
@@ -82,7 +85,9 @@ def _reason(item: Comparison) -> str:
 def _difference(item: Comparison) -> str:
     if item.difference is None or item.lower is None or item.upper is None:
         return "no difference can be formed"
-    found = f"difference {abs(item.difference):.4f}, between {item.lower:.4f} and {item.upper:.4f}"
+    recorded = "" if item.corrected_threshold is None else "recorded "
+    true = "" if item.corrected_threshold is None else "the true one "
+    found = f"{recorded}difference {abs(item.difference):.4f}, {true}between {item.lower:.4f} and {item.upper:.4f}"
     return found if item.joined is None else f"{found} ({_parts(item.joined)})"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.decision.cells import declared_table, limits_of
+from edgefair.decision.corrections import of_number
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import judge_bounds, without_pairs
 from edgefair.decision.policy import Policy
@@ -105,15 +106,19 @@ def accuracy_drop(evidence: Evidence, policy: Policy, threshold: float, claims: 
     corrected, broken, n = (part.sum(keepdims=True) for part in _flips(evidence.paired.table))
     change = evidence.design.drop if evidence.design else None
 
+    correction = of_number(policy, ACCURACY_DROP)
+
     def limits(level: float) -> tuple[float, float, float]:
-        value, lower, upper = _loss(corrected, broken, n, level, change)
+        found = _loss(corrected, broken, n, level, change)
+        value, lower, upper = found if correction is None else correction.at_most(found)
         return float(value[0]), float(lower[0]), float(upper[0])
 
     estimate, _, upper = limits(policy.alpha)
     lower = limits(policy.alpha / claims)[1]
+    at_worst = estimate if correction is None else estimate + correction.shift
     return Gate(
         id=ACCURACY_DROP,
-        outcome=judge_bounds(policy, estimate, lower, upper, threshold),
+        outcome=judge_bounds(policy, at_worst, lower, upper, threshold),
         unit="accuracy",
         estimate=estimate,
         lower=lower,
@@ -206,15 +211,18 @@ def _worst_group(
 ) -> Gate:
     """Judge a number of every group: by the gate's direction at most the threshold, or at least it.
 
-    PASS claims that all groups hold it, with limits at alpha; FAIL that one does not, at alpha / (claims groups).
+    PASS claims that all groups hold it, with limits at alpha; FAIL that one does not, at alpha / (claims groups). Where
+    the policy declares error rates, the limits are of what the worst true group has.
     """
     sign = -1 if direction_of(gate) == AT_LEAST else 1
+    correction = of_number(policy, gate)
+    true = _as_recorded if correction is None else correction.at_most if sign > 0 else correction.at_least
     groups = [(attribute, group) for attribute in policy.attributes for group in policy.group_names(attribute)]
-    value, *bounds = limits(policy.alpha)
-    corrected = limits(policy.alpha / claims / len(groups))[1:]
+    value, *bounds = true(limits(policy.alpha))
+    corrected = true(limits(policy.alpha / claims / len(groups)))[1:]
     far, near = (bounds[1], corrected[0]) if sign > 0 else (bounds[0], corrected[1])
     if policy.rule == "point":
-        far = near = value
+        far, near = true((value, value, value))[2 if sign > 0 else 1], value
     tie = TIE if policy.rule == "point" else 0.0
     passed = filled & (sign * far <= sign * threshold + tie)
     failed = filled & (sign * near > sign * threshold + tie)
@@ -243,6 +251,10 @@ def _worst_group(
         threshold=threshold,
         reason=reason,
     )
+
+
+def _as_recorded(limits: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    return limits
 
 
 # Key of the policy that holds a threshold -> the gate that judges by it, in the order of a verdict.

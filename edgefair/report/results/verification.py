@@ -7,10 +7,10 @@ from typing import Any
 
 from edgefair.decision.verdict import Outcome, Verdict, worst
 from edgefair.files import sha256_json
-from edgefair.measure.bootstrap import GapBootstrap
 from edgefair.measure.disagreement import Disagreement
 from edgefair.measure.flips import CellFlips
 from edgefair.measure.latency import LatencySummary, SpeedUp
+from edgefair.measure.scores import Interval
 from edgefair.measure.sequential.looks import Looks
 from edgefair.probe.bundles.consistency import REPORT_SCHEMA
 
@@ -93,6 +93,38 @@ class Seal:
 
 
 @dataclass(frozen=True)
+class GroupScores:
+    """How well the model's scores serve one group, whatever its threshold; limits two-sided at 1 - alpha.
+
+    Attributes:
+        positives, negatives: its rows.
+        auc: P(a positive scores higher than a negative), equal ones half; None without rows of both.
+        calibration: mean P(class 1) minus the rate of class 1; None with fewer than two rows.
+    """
+
+    group: str
+    positives: int
+    negatives: int
+    auc: Interval | None
+    calibration: Interval | None
+
+
+@dataclass(frozen=True)
+class Information:
+    """What stands beside the verdict and is no part of it.
+
+    Attributes:
+        gaps: attribute -> the equalized-odds gap with two-sided limits at 1 - alpha; null where no pair has rows.
+        scores: attribute -> its groups; empty where there are none.
+        no_scores: why there are none; empty where there are.
+    """
+
+    gaps: dict[str, Interval | None]
+    scores: dict[str, tuple[GroupScores, ...]]
+    no_scores: str
+
+
+@dataclass(frozen=True)
 class TargetResult:
     """Verdict and measurement on one target.
 
@@ -102,7 +134,7 @@ class TargetResult:
         counts: decisions by group and label, as `GroupCounts.to_json`.
         evidence: what else the verdict rests on, as `Evidence.to_json`: with counts and policy it can be taken again.
         flips: decisions that compression changed, by group and label; empty without a reference.
-        bootstrap: attribute -> interval of the gap by resampling; information beside the verdict.
+        information: what a reader may want to know beside the verdict.
         timings_s: seconds of each phase.
         looks: how far a sequential measurement went; None where all rows were measured at once.
     """
@@ -114,7 +146,7 @@ class TargetResult:
     counts: dict[str, Any]
     evidence: dict[str, Any]
     flips: tuple[CellFlips, ...]
-    bootstrap: dict[str, GapBootstrap]
+    information: Information
     latency: LatencySummary | None
     reference_latency: LatencySummary | None
     speed_up: SpeedUp | None

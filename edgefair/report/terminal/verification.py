@@ -10,8 +10,9 @@ from rich.text import Text
 from edgefair.decision.verdict import AttributeSummary, CellRate, Gate, Outcome, Verdict
 from edgefair.joint import group_name
 from edgefair.measure.flips import CellFlips
+from edgefair.measure.scores import Interval
 from edgefair.measure.sequential.looks import Looks
-from edgefair.report.results.verification import LedgerCount, Report, Seal, TargetResult
+from edgefair.report.results.verification import GroupScores, LedgerCount, Report, Seal, TargetResult
 from edgefair.report.terminal.rows import data_line
 from edgefair.report.terminal.tables import plain_table
 from edgefair.report.terminal.timing import device_line, latency_lines
@@ -80,7 +81,13 @@ def _facts(report: Report) -> list[RenderableType]:
             f"{confidence}"
         ),
         f"data    {data_line(report.data)}",
+        *(f"{'taken   ' if not number else '        '}{said}" for number, said in enumerate(_assumptions(report))),
     ]
+
+
+def _assumptions(report: Report) -> tuple[str, ...]:
+    """What the verdicts take as true; the same on every target."""
+    return report.targets[0].verdict.assumptions if report.targets else ()
 
 
 def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
@@ -98,6 +105,7 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
     flipped = sum(cell.flipped for cell in target.flips)
     if flipped:
         parts.append(_flips(target.flips, flipped))
+    parts += [_scores(name, groups) for name, groups in target.information.scores.items()]
     if verdict.failing_total > 1:
         parts.append(f"{verdict.failing_total} comparisons are shown to exceed their threshold (Holm):")
         parts += [f"  {item.name}" for item in verdict.failing[:10]]
@@ -112,6 +120,21 @@ def _looks(looks: Looks, verdict: Verdict) -> str:
         f"{looks.rows_at_hand:,} rows ({whole}limits at a level of {verdict.alpha:.2g}, so that all looks together "
         "keep alpha)"
     )
+
+
+def _scores(attribute: str, groups: tuple[GroupScores, ...]) -> Table:
+    """How well the scores serve each group, at any threshold."""
+    table = plain_table(f"{attribute}: scores of each group (information, no gate judges them)")
+    table.add_column("group", overflow="fold", min_width=10)
+    table.add_column("AUC [interval]", no_wrap=True)
+    table.add_column("mean score - rate [interval]", no_wrap=True)
+    for group in groups:
+        table.add_row(group.group, _interval(group.auc), _interval(group.calibration))
+    return table
+
+
+def _interval(found: Interval | None) -> str:
+    return "too few rows" if found is None else f"{found.value:.4f} [{found.lower:.4f}, {found.upper:.4f}]"
 
 
 def _fleet(report: Report) -> list[RenderableType]:

@@ -27,11 +27,13 @@ class Decided:
 
     Attributes:
         decisions: int64 [rows].
+        score: P(class 1), float32 [rows], of a model with two classes that gives it; else None.
         encoding_s: seconds spent encoding, while the device was at work on the batch before.
         notes: what a reader of the verdict must know of how the rows were asked.
     """
 
     decisions: NDArray[np.int64]
+    score: NDArray[np.float32] | None
     encoding_s: float
     notes: tuple[str, ...] = ()
 
@@ -47,17 +49,17 @@ def decide_rows(probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSp
         MeasurementError: the device was lost, contradicts itself, or returns outputs that the model cannot have.
     """
     again = SecondAsking(probe, model, rows, spec, rows.batch_rows(spec, BATCH_ROWS))
-    decisions, seconds = _decisions(probe, model, rows, spec, progress, heard=again.note)
+    decisions, score, seconds = _decisions(probe, model, rows, spec, progress, heard=again.note)
     changed = again.changed()
     if not changed:
-        return Decided(decisions, seconds)
-    alone, more = _decisions(probe, model, rows, spec, progress, one_by_one=True)
+        return Decided(decisions, score, seconds)
+    alone, score, more = _decisions(probe, model, rows, spec, progress, one_by_one=True)
     again.confirm(alone)
     note = (
         f"target '{probe.profile.name}' decides {int(np.count_nonzero(alone != decisions)):,} of {len(rows):,} rows of "
         f"{model.name} differently alone than in a batch (they lie on the decision boundary): every row was run alone"
     )
-    return Decided(alone, seconds + more, (note,))
+    return Decided(alone, score, seconds + more, (note,))
 
 
 def _decisions(
@@ -69,8 +71,8 @@ def _decisions(
     *,
     one_by_one: bool = False,
     heard: Callable[[int, NDArray[np.int64], NDArray[np.float32] | None], None] | None = None,
-) -> tuple[NDArray[np.int64], float]:
-    """Decisions int64 [rows] and the seconds spent encoding.
+) -> tuple[NDArray[np.int64], NDArray[np.float32] | None, float]:
+    """Decisions int64 [rows], scores as in `Decided`, and the seconds spent encoding.
 
     Args:
         heard: gets the position of the first row of every batch, its decisions and its scores.
@@ -80,6 +82,7 @@ def _decisions(
     size = rows.batch_rows(spec, BATCH_ROWS)
     clock = _Clock(rows.inputs(spec, size))
     parts: list[NDArray[np.int64]] = []
+    scores: list[NDArray[np.float32]] = []
     done = 0
     for batch in probe.run(model, clock, outputs_of(spec), inputs=spec.inputs, one_by_one=one_by_one):
         try:
@@ -90,9 +93,11 @@ def _decisions(
         if heard is not None:
             heard(done, decision, score)
         parts.append(decision)
+        if score is not None and len(spec.classes) == 2:
+            scores.append(score[:, 1])
         done += len(decision)
         progress.step(done, len(rows), f"deciding ({model.name})")
-    return np.concatenate(parts), clock.seconds
+    return np.concatenate(parts), np.concatenate(scores) if scores else None, clock.seconds
 
 
 class _Clock:

@@ -12,6 +12,7 @@ from typing import Any
 from edgefair._version import __version__
 from edgefair.bundle.reference_audit import save_reference_audit
 from edgefair.config import Config
+from edgefair.decision.corrections import check_corrections
 from edgefair.decision.decide import check_waivers
 from edgefair.decision.policy import Policy, not_judged_note
 from edgefair.decision.spending import chance_of_pass
@@ -40,7 +41,7 @@ from edgefair.workflow.sealing.seal import Charge, Question, charge, check_judge
 # Which of the two questions a verdict on rows of subjects answers.
 COUNTED = {
     "people": "people are judged (policy.subject_weights: people): in a cell every subject has one vote, however many "
-    "rows are of one; what no gate judges (accuracy, the bootstrap, other metrics) counts rows",
+    "rows are of one; what no gate judges (accuracy, other metrics) counts rows",
     "rows": "rows are judged (policy.subject_weights: rows): who has more rows weighs more",
 }
 SECONDS_PER_PAIR = 4e-6
@@ -90,11 +91,13 @@ def judge_file(
     Raises:
         UsageError: an unknown target, or two with one name; what has no limits over several looks; the audit of a
             reference, and nothing was compressed.
-        PolicyError: rows of a group that the policy does not declare.
+        PolicyError: rows of a group that the policy does not declare; error rates of labels that the data does not
+            have.
         DataError: the audit is that of another model, or of a device of another class.
         ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
     """
     config, data = job.config, job.data
+    check_corrections(config.policy, data.classes)
     audit, attributes = file.audits.joined, config.policy.base_attributes
     if audit is not None:
         digest = sha256_file(file.path)
@@ -140,6 +143,7 @@ def judge_file(
             reference=None if base is None else _file(base, before_as or Path(shown(base.path, config.base))),
             decision=measured.decisions,
             reference_decision=measured.decisions if file.own_reference else measured.reference_decisions,
+            score=measured.score,
             times=measured.times,
             not_timed=measured.not_timed,
             notes=measured.notes,

@@ -42,6 +42,7 @@ class Measurement:
     Attributes:
         decisions: the candidate's, int64 [rows]: of as many rows, from the first on, as were decided.
         reference_decisions: the reference's, int64 [rows]; None without one.
+        score: the candidate's P(class 1), float32 [rows], where it has two classes and gives it; else None.
         times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
         not_timed: why they were not; empty where they were.
         timings_s: seconds of each phase.
@@ -52,6 +53,7 @@ class Measurement:
     reference: LoadedModel | None
     decisions: NDArray[np.int64]
     reference_decisions: NDArray[np.int64] | None
+    score: NDArray[np.float32] | None
     times: dict[str, NDArray[np.int64]]
     not_timed: str
     timings_s: dict[str, float]
@@ -101,6 +103,7 @@ def measure(
         reference=base,
         decisions=decisions.candidate,
         reference_decisions=decisions.reference,
+        score=deciding.score,
         times=times,
         not_timed=why,
         timings_s={

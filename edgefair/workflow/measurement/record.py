@@ -26,7 +26,7 @@ from edgefair.report.results.verification import AuditRows, DataSection, ModelFi
 from edgefair.targets.fingerprint import checked_fingerprint
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.targets.timing import check_times
-from edgefair.workflow.measurement.recorded import integers, record_facts, text_column
+from edgefair.workflow.measurement.recorded import integers, probabilities, record_facts, text_column
 from edgefair.workflow.sealing.rows import CONTENT, IDS, RowSet
 
 RECORD_SCHEMA = "edgefair.record/4"
@@ -41,6 +41,7 @@ class TargetRecord:
         budgets: what a model may cost there, as the target's profile said.
         rules: how long latency was to be measured, as the target's profile said.
         decision, reference_decision: int64 [rows].
+        score: the model's P(class 1), float32 [rows], where it has two classes and gives it; else None.
         times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
         not_timed: why they were not; empty where they were.
         notes: what a reader of the verdict must know of how the rows were fed.
@@ -59,6 +60,7 @@ class TargetRecord:
     not_timed: str
     notes: tuple[str, ...]
     timings_s: dict[str, float]
+    score: NDArray[np.float32] | None = None
 
     def facts(self) -> dict[str, Any]:
         """All but the arrays, as JSON types."""
@@ -106,6 +108,7 @@ class TargetRecord:
             not_timed=facts["not_timed"],
             notes=tuple(facts["notes"]),
             timings_s=facts["timings_s"],
+            score=probabilities(arrays, f"{prefix}score") if f"{prefix}score" in arrays else None,
         )
 
 
@@ -199,6 +202,8 @@ def save_record(path: Path, record: Record) -> None:
         arrays[f"{index}/decision"] = target.decision.astype(np.int32)
         if target.reference_decision is not None:
             arrays[f"{index}/reference"] = target.reference_decision.astype(np.int32)
+        if target.score is not None:
+            arrays[f"{index}/score"] = target.score
         arrays |= {f"{index}/times/{name}": times for name, times in target.times.items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
@@ -274,6 +279,7 @@ def _check(record: Record) -> None:
         *(column.codes for column in (record.rows.ids, record.rows.subject) if column is not None),
         *(target.decision for target in record.targets),
         *(target.reference_decision for target in record.targets),
+        *(target.score for target in record.targets),
     ]
     if any(column is not None and column.shape != (rows,) for column in columns):
         raise ValueError(f"not all of its columns have {rows} rows")

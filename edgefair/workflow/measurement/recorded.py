@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from edgefair.data.config import DataConfig
 from edgefair.data.files.table import Categories
 from edgefair.mistakes import first_mistake
+from edgefair.probe.onnx_files.reading import RANGE_TOLERANCE
 from edgefair.report.results.verification import AuditRows, DataSection, ModelFile
 from edgefair.targets.sections import Budgets, LatencyRules
 
@@ -74,6 +75,18 @@ def integers(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.int64]
     if arrays[name].dtype.kind != "i":
         raise ValueError(f"'{name}' is {arrays[name].dtype}, not whole numbers")
     return arrays[name].astype(np.int64)
+
+
+def probabilities(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
+    """An array of probabilities.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    found = arrays[name]
+    if found.dtype != np.float32 or not bool(((found >= -RANGE_TOLERANCE) & (found <= 1 + RANGE_TOLERANCE)).all()):
+        raise ValueError(f"'{name}' is {found.dtype}, not probabilities")
+    return found
 
 
 def text_column(arrays: Mapping[str, NDArray[Any]], name: str, *, least: int) -> Categories:

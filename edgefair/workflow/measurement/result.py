@@ -11,12 +11,12 @@ from edgefair.bundle.reference_audit import ReferenceAudit
 from edgefair.config import Config
 from edgefair.decision.decide import check_evidence
 from edgefair.decision.evidence import Evidence
-from edgefair.measure.bootstrap import gap_bootstrap
 from edgefair.measure.flips import cell_flips
 from edgefair.measure.latency import LatencySummary, SpeedUp
 from edgefair.probe.device import slowed_down
 from edgefair.report.results.verification import TargetResult
 from edgefair.workflow.clock import today
+from edgefair.workflow.measurement.information import information_of
 from edgefair.workflow.measurement.measure import evidence_of, latencies
 from edgefair.workflow.measurement.record import RecordedRows, TargetRecord
 from edgefair.workflow.measurement.sequential.looks import Look, LookPlan, first_rows
@@ -36,6 +36,7 @@ class Counted:
     """
 
     target: TargetRecord
+    rows: RecordedRows
     evidence: Evidence
     latency: LatencySummary | None
     reference_latency: LatencySummary | None
@@ -60,10 +61,11 @@ class Counted:
         """
         started = time.perf_counter()
         policy = config.policy
+        judged = first_rows(rows, len(target.decision))
         latency, reference_latency, faster = latencies(target.times, level=policy.alpha)
         evidence = evidence_of(
             policy,
-            first_rows(rows, len(target.decision)),
+            judged,
             rows.classes,
             Decisions(target.decision, None if target.own_reference else target.reference_decision),
             size_bytes=target.model.bytes,
@@ -75,7 +77,9 @@ class Counted:
             evidence = replace(evidence, audited=audit.on(target.device, target.target, policy.base_attributes))
         check_evidence(evidence, policy, today())
         look = None if plan is None else plan.at(len(target.decision))
-        return cls(target, evidence, latency, reference_latency, faster, time.perf_counter() - started, plan, look)
+        return cls(
+            target, judged, evidence, latency, reference_latency, faster, time.perf_counter() - started, plan, look
+        )
 
     def judged(self, config: Config, *, targets: int, level: float | None = None) -> TargetResult:
         """The verdict, and what stands beside it.
@@ -95,10 +99,7 @@ class Counted:
             counts=counts.to_json(),
             evidence=self.evidence.to_json(),
             flips=() if self.evidence.paired is None else cell_flips(self.evidence.paired),
-            bootstrap={
-                attribute: gap_bootstrap(counts.by(*policy.attributes_of(attribute)), seed=config.seed)
-                for attribute in policy.attributes
-            },
+            information=information_of(policy, self.rows, self.evidence, target.score),
             latency=self.latency,
             reference_latency=self.reference_latency,
             speed_up=self.speed_up,

@@ -61,6 +61,13 @@ class Deciding:
     encoding_s: float = 0.0
     notes: tuple[str, ...] = ()
     _parts: list[NDArray[np.int64]] = field(default_factory=list)
+    _scores: list[NDArray[np.float32] | None] = field(default_factory=list)
+
+    @property
+    def score(self) -> NDArray[np.float32] | None:
+        """P(class 1) of all rows so far, float32 [rows], where the model has two classes and gives it; else None."""
+        known = [part for part in self._scores if part is not None]
+        return np.concatenate(known) if known and len(known) == len(self._scores) else None
 
     def go_on(self, rows: TableRows, progress: Progress) -> NDArray[np.int64]:
         """Decide more rows; the decisions of all rows so far, int64 [rows].
@@ -74,6 +81,7 @@ class Deciding:
         self.encoding_s += decided.encoding_s
         self.notes += decided.notes
         self._parts.append(decided.decisions)
+        self._scores.append(decided.score)
         return np.concatenate(self._parts)
 
 

@@ -1,0 +1,190 @@
+"""What a policy's declared error rates make of its thresholds, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgefair.decision.misclassification import Correction, NumberCorrection
+from edgefair.decision.policy import Policy
+from edgefair.errors import PolicyError
+from edgefair.measure.bounds import Array
+from edgefair.probe.bundles.gates import (
+    ABSOLUTE,
+    ACCURACY_DROP,
+    AT_LEAST,
+    EXCESS_LOSS,
+    FLOOR,
+    GROUP_ACCURACY,
+    GROUP_DROP,
+    PAIRED,
+    direction_of,
+    name_of,
+)
+
+TAKEN_AS_TRUE = "labels and attributes are taken as true: policy.errors declares no error rates"
+# Metric -> the label whose rows it is a rate of; a selection rate is of all rows, and labels have no part in it.
+LABEL_OF = {"equal_opportunity_difference": 1, "false_positive_rate_difference": 0}
+ACCURACY, PRECISION = "accuracy_difference", "predictive_parity_difference"
+# Gate -> ends of its numbers. A label counts once in an accuracy, for both models in a loss, and twice in psi.
+ENDS = {FLOOR: 1.0, GROUP_ACCURACY: 1.0, ACCURACY_DROP: 1.0, GROUP_DROP: 1.0, EXCESS_LOSS: 2.0}
+SHIFTS = {FLOOR: 1, GROUP_ACCURACY: 1, ACCURACY_DROP: 2, GROUP_DROP: 2, EXCESS_LOSS: 4}
+KEYS = {
+    FLOOR: "min_balanced_accuracy",
+    GROUP_ACCURACY: "min_group_accuracy",
+    ACCURACY_DROP: "max_accuracy_drop",
+    GROUP_DROP: "max_group_accuracy_drop",
+    EXCESS_LOSS: "max_excess_loss",
+}
+
+
+def of_rates(policy: Policy, name: str, classes: Sequence[str]) -> Correction | None:
+    """Of the rates that equalized odds compares; None where nothing of them is declared to be wrong."""
+    return _by_label(policy, name, policy.errors.of_labels(classes), unbounded=bool(policy.waivers))
+
+
+def of_changes(policy: Policy, name: str, classes: Sequence[str]) -> Correction | None:
+    """Of the changes of these rates by compression, which lie between -1 and 1."""
+    return _by_label(policy, name, policy.errors.of_labels(classes), width=2.0)
+
+
+def of_metric(policy: Policy, name: str, metric: str, classes: Sequence[str]) -> Correction | None:
+    """Of the rates that a metric compares."""
+    if metric == ACCURACY:
+        groups, label = _groups(policy, name), policy.errors.label
+        return Correction.of_accuracy(groups, label) if groups.any() or label else None
+    if metric in LABEL_OF:
+        return _by_label(policy, name, policy.errors.of_labels(classes)[[LABEL_OF[metric]]])
+    return _by_label(policy, name, np.zeros(1))
+
+
+def of_number(policy: Policy, gate: str) -> NumberCorrection | None:
+    """Of a gate that judges a number of every group, of all attributes one after the other, or of everybody."""
+    each = [np.zeros(1)] if gate == ACCURACY_DROP else [_groups(policy, name) for name in policy.attributes]
+    groups, shift = np.concatenate(each), SHIFTS[gate] * policy.errors.label
+    low = 0.0 if direction_of(gate) == AT_LEAST else -ENDS[gate]
+    return NumberCorrection(groups, shift, low, ENDS[gate]) if groups.any() or shift else None
+
+
+def check_corrections(policy: Policy, classes: Sequence[str] | None = None) -> None:
+    """Refuse error rates beside which nothing could pass.
+
+    Args:
+        classes: of the data, once they are known.
+
+    Raises:
+        PolicyError: a corrected threshold that is 0 or less, a label without a rate or one that the data does not have,
+            or a metric whose error rates nobody can know.
+    """
+    try:
+        policy.errors.of_labels(_labels(policy) if classes is None else classes)
+    except ValueError as error:
+        raise PolicyError(f"policy.{error}") from error
+    for name in policy.attributes:
+        _check_pairs(ABSOLUTE, name, policy.threshold(name), of_rates(policy, name, _labels(policy)))
+        if policy.max_eo_increase is not None:
+            _check_pairs(PAIRED, name, policy.max_eo_increase, of_changes(policy, name, _labels(policy)))
+        for metric in policy.judged_metrics:
+            threshold = policy.metric_thresholds(metric).get(name)
+            if threshold is not None:
+                _check_metric(policy, name, metric, threshold, classes)
+    for gate, key in KEYS.items():
+        threshold, correction = getattr(policy, key), of_number(policy, gate)
+        at_least = direction_of(gate) == AT_LEAST
+        if threshold is not None and correction is not None and correction.room(threshold, at_least=at_least) <= 0:
+            raise _nothing_left(f"'{name_of(gate)}'", f"policy.{key}", threshold)
+
+
+def assumptions(policy: Policy) -> tuple[str, ...]:
+    """What a verdict takes as true of its labels and groups, in words."""
+    errors = policy.errors
+    if errors.labels is None and not errors.attributes:
+        return (TAKEN_AS_TRUE,)
+    if errors.labels is None:
+        found = ["labels are taken as true"]
+    elif isinstance(errors.labels, dict):
+        found = [f"{_rates(errors.of_labels(list(errors.labels)), list(errors.labels))} have another label (declared)"]
+    else:
+        found = [f"at most {errors.labels:.4g} of the rows with a label have another one (declared)"]
+    return (*found, *(_of_attribute(policy, name) for name in policy.attributes))
+
+
+def _of_attribute(policy: Policy, name: str) -> str:
+    groups, nominal = _groups(policy, name), policy.threshold(name)
+    names = policy.group_names(name)
+    said = f"{name}: groups are taken as true"
+    if groups.any():
+        uniform = bool((groups == groups[0]).all())
+        shares = f"at most {groups[0]:.4g} of the rows of a group" if uniform else _rates(groups, names)
+        said = f"{name}: {shares} are of another (declared)"
+    correction = of_rates(policy, name, _labels(policy))
+    if correction is None:
+        return said
+    kept = _off_diagonal(correction.threshold(nominal))
+    limits = f"{kept.min():.4g}" if kept.min() == kept.max() else f"{kept.min():.4g} to {kept.max():.4g}"
+    return f"{said}; recorded rates must be shown to differ by at most {limits}, so that true ones do by {nominal:g}"
+
+
+def _rates(rates: Array, names: Sequence[str]) -> str:
+    listed = ", ".join(f"{rate:.4g} of '{name}'" for rate, name in zip(rates, names, strict=True))
+    return f"at most {listed}"
+
+
+def _by_label(
+    policy: Policy, name: str, labels: Array, *, width: float = 1.0, unbounded: bool = False
+) -> Correction | None:
+    groups = _groups(policy, name)
+    if not groups.any() and not labels.any():
+        return None
+    return Correction.of(groups, labels, width=width, unbounded=unbounded and len(groups) > 2)
+
+
+def _groups(policy: Policy, name: str) -> Array:
+    """E of every group of an attribute, or of an intersection: a joint group is wrong where a part of it is."""
+    own = policy.errors.of_groups(name, policy.group_names(name))
+    if own is not None:
+        return own
+    total = np.zeros(len(policy.groups(name)))
+    for position, part in enumerate(policy.attributes_of(name)):
+        single = next(other for other in policy.attributes if policy.attributes_of(other) == (part,))
+        rates = policy.errors.of_groups(single, policy.group_names(single))
+        if rates is not None:
+            of = dict(zip(policy.groups(single), rates.tolist(), strict=True))
+            total += [of[(group[position],)] for group in policy.groups(name)]
+    return total
+
+
+def _labels(policy: Policy) -> Sequence[str]:
+    """Labels as far as a policy knows them."""
+    return list(policy.errors.labels) if isinstance(policy.errors.labels, dict) else [""]
+
+
+def _check_metric(policy: Policy, name: str, metric: str, threshold: float, classes: Sequence[str] | None) -> None:
+    if metric == PRECISION and (policy.errors.label or _groups(policy, name).any()):
+        raise PolicyError(
+            f"'{metric}' is judged of '{name}', and policy.errors declares errors",
+            expected="a rate by label: of the rows that are decided in one way, other shares are recorded wrongly",
+            fix="remove the threshold of this metric, or the error rates",
+        )
+    if metric not in LABEL_OF or classes is not None:
+        _check_pairs(metric, name, threshold, of_metric(policy, name, metric, classes or ()))
+
+
+def _check_pairs(gate: str, name: str, threshold: float, correction: Correction | None) -> None:
+    if correction is not None and _off_diagonal(correction.threshold(threshold)).min() <= 0:
+        raise _nothing_left(f"'{name_of(gate)}' of '{name}'", "the threshold", threshold)
+
+
+def _off_diagonal(values: Array) -> Array:
+    """Of pairs of different groups."""
+    return values[np.triu_indices(len(values), k=1)]
+
+
+def _nothing_left(what: str, key: str, threshold: float) -> PolicyError:
+    return PolicyError(
+        f"the error rates of policy.errors leave nothing of the threshold of {what}, {threshold:g}: no rows could "
+        "show that it is kept",
+        expected="error rates that are small beside the threshold",
+        fix=f"raise {key}, or have labels and groups verified so that smaller rates can be declared",
+    )
