@@ -118,6 +118,7 @@ def shift_cells(paired: PairedCounts, policy: Policy, name: str, threshold: floa
         variance=(gained + lost + 1.0) / (n[:, :, None] + 2.0) / share,
         threshold=threshold,
         effective=None if flips is None else replace(flips.plus, pairs=_pairs_of(pairs, decisions)),
+        rates=2,
     )
 
 
@@ -132,6 +133,7 @@ def _cells(
     variance: Array,
     threshold: float,
     effective: Effective | None,
+    rates: int = 1,
 ) -> Cells:
     """More than eight parameters: each is a field of the cells."""
     return Cells(
@@ -146,6 +148,7 @@ def _cells(
         units=n if effective is None else effective.subjects[:, :, 0],
         unit=ROWS if effective is None else UNITS[policy.subject_weights],
         min_units=policy.cell_rows(threshold),
+        rates=rates,
         widening=None if effective is None else effective.pairs,
     )
 

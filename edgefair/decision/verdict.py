@@ -81,7 +81,8 @@ class Comparison:
         code: why it has this outcome.
         reason: which rows it lacks, in words; empty where the numbers say it all.
         waived: whether a waiver of the policy lets it through.
-        rows_needed: rows per cell for an 80 % chance of PASS at the observed rates; None where no number would do.
+        rows_needed: rows in every cell with which all comparisons of its gate pass with a chance of 80 %, if the
+            observed rates are the true ones; None where no number would do.
     """
 
     attribute: str

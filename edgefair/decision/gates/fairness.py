@@ -6,8 +6,9 @@ from edgefair.decision.cells import metric_cells, rate_cells, shift_cells
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.family import FamilyResult, judge
 from edgefair.decision.gates import without_pairs
+from edgefair.decision.needed import POWER
 from edgefair.decision.policy import Policy
-from edgefair.decision.verdict import Comparison, Gate, Outcome
+from edgefair.decision.verdict import Code, Comparison, Gate, Outcome
 from edgefair.probe.bundles.gates import PAIRED
 
 
@@ -60,9 +61,12 @@ def _reason(item: Comparison) -> str:
         return f"{sentence}, shown to exceed {item.threshold:g}"
     if item.outcome is Outcome.PASS:
         return f"{sentence}, shown to be at most {item.threshold:g}"
-    if item.rows_needed is None:
+    if item.code is Code.ESTIMATE_BEYOND:
         return f"{sentence}: the estimate is beyond {item.threshold:g}, but the rows do not prove it"
-    return f"{sentence}: about {item.rows_needed:,} rows per cell would decide (now {min(item.n_a, item.n_b):,})"
+    if item.rows_needed is None:
+        return f"{sentence}: no number of rows would show all to be within while another estimate is not"
+    chance = f"at these rates, with a chance of {POWER:.0%}; here are {min(item.n_a, item.n_b):,}"
+    return f"{sentence}: about {item.rows_needed:,} rows in every cell would decide ({chance})"
 
 
 def _difference(item: Comparison) -> str:
