@@ -67,6 +67,7 @@ class FamilyResult:
         failing: those beyond their threshold, Holm-corrected, worst first; at most `LISTED` per attribute.
         failing_total: how many there are.
         listed: worst first, at most `LISTED`.
+        unshown: attributes with a comparison that is not shown to be within its threshold, and not waived.
     """
 
     outcome: Outcome
@@ -78,6 +79,7 @@ class FamilyResult:
     failing_total: int
     listed: tuple[Comparison, ...]
     total: int
+    unshown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +160,11 @@ def judge(
         ),
         listed=tuple(comparisons[:LISTED]),
         total=total,
+        unshown=tuple(
+            part.cells.attribute
+            for part, outcome, mask in zip(parts, outcomes, excused, strict=True)
+            if (outcome[~mask] != PASSES).any()
+        ),
     )
 
 
