@@ -6,11 +6,15 @@ import pytest
 from edgefair.config import load_config
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
+from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Outcome
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.planning import assumed_decisions, with_reference
 from edgefair.workflow import plan as planning
+from edgefair.workflow.chances import Chances
 from edgefair.workflow.measurement.design import design_of
 from edgefair.workflow.plan import plan
+from edgefair.workflow.simulated_audits import Assumed, EqualCells
 from tests.attacks.judged import CONFIG, people, write_project
 
 TWO = CONFIG.replace("[sex]", "[sex, race]").replace("  max_eo_gap: 0.1\n", "  max_eo_gap: 0.06\n")
@@ -163,6 +167,15 @@ def test_rows_of_subjects_are_promised_no_more_than_they_deliver(planned):
             yield Evidence(counts=counts, design=design)
 
     assert chance == pytest.approx(passed(config.policy, audits()), abs=CLOSE + 0.05)
+
+
+@pytest.mark.parametrize(("groups", "expected"), [(2, 1150), (4, 1710), pytest.param(8, 2210, marks=pytest.mark.long)])
+def test_rows_in_every_cell_are_those_that_the_docs_tell(groups, expected):
+    policy = Policy.model_validate({"attributes": {"sex": {"groups": [f"g{index}" for index in range(groups)]}}})
+    both = with_reference(assumed_decisions(0.8, 0.1, 2, 0.0), 0.0)
+    chances, model = Chances(policy, np.random.default_rng(0)), Assumed(("sex", ("g0",)), both)
+    size = chances.size(EqualCells(policy, ("0", "1")), model, guess=1500, least=52, most=1e6, trials=600)
+    assert size == pytest.approx(expected, rel=0.12)
 
 
 def test_equal_seeds_give_equal_plans(planned):
