@@ -69,7 +69,8 @@ def _power(plan: Plan) -> Table:
 def _notes(plan: Plan) -> Iterator[str]:
     error = max(item.standard_error for item in plan.power)
     attribute, group = plan.worse
-    yield f"the whole verdict, all gates of decisions; {plan.simulations} simulated audits, right to {200 * error:.0f} points"
+    audits = f"{plan.simulations} simulated audits, right to {200 * error:.0f} points"
+    yield f"the whole verdict, all gates of decisions; {audits}"
     yield f"a true gap: group '{group}' of '{attribute}' is decided worse"
 
 
