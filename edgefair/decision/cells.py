@@ -126,6 +126,7 @@ def shift_cells(paired: PairedCounts, policy: Policy, name: str, threshold: floa
         threshold=threshold,
         effective=None if flips is None else replace(flips.plus, pairs=_pairs_of(pairs, decisions)),
         correction=corrections.of_changes(policy, name, paired.classes),
+        rates=2,
     )
 
 
@@ -165,6 +166,7 @@ def _cells(
     threshold: float,
     effective: Effective | None,
     correction: Correction | None,
+    rates: int = 1,
 ) -> Cells:
     """More than eight parameters: each is a field of the cells."""
     return Cells(
@@ -179,6 +181,7 @@ def _cells(
         units=n if effective is None else effective.subjects[:, :, 0],
         unit=ROWS if effective is None else UNITS[policy.subject_weights],
         min_units=policy.cell_rows(threshold),
+        rates=rates,
         widening=None if effective is None else effective.pairs,
         correction=correction,
     )

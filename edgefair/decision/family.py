@@ -5,24 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision.joined import OF_CHANGE, Limited, Parts, taken
+from edgefair.decision.joined import OF_CHANGE, Limited, Parts
 from edgefair.decision.misclassification import Correction
+from edgefair.decision.needed import rows_needed
 from edgefair.decision.verdict import LISTED, TIE, Code, Comparison, Outcome, comparison_name, worst
 from edgefair.decision.waivers import Wanted, named
 from edgefair.measure.bounds import Array, absolute, mover
 from edgefair.measure.design import widened
 from edgefair.measure.exact import confirmed
 
-POWER = 0.8
 OUTCOMES = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
 FAILS, UNSURE, PASSES = range(3)
-# A distance from the threshold below which billions of rows per cell would be needed.
-SMALLEST_ROOM = 1e-5
 # Units that are independent by themselves.
 ROWS = "rows"
 # level -> (estimate, lower, upper), each float64 [groups, labels, measures]
@@ -41,6 +38,7 @@ class Cells:
         units: independent units in each cell, int64 [groups, labels]: rows, or subjects.
         unit: what a unit is called.
         min_units: units that a cell needs to be judged.
+        rates: how many rates a number of a cell is made of: two in a change, of rows gained and of rows lost.
         widening: times how much wider limits of two groups' difference are for subjects in both, [groups, groups,
             labels, measures]; None where there are none.
         audited: the rates of the reference, which these, changes by compression, are added to; None where these are
@@ -59,6 +57,7 @@ class Cells:
     units: NDArray[np.int64]
     unit: str
     min_units: int
+    rates: int = 1
     widening: Array | None = None
     audited: Cells | None = None
     correction: Correction | None = None
@@ -79,6 +78,7 @@ class FamilyResult:
         failing: those beyond their threshold, Holm-corrected, worst first; at most `LISTED` per attribute.
         failing_total: how many there are.
         listed: worst first, at most `LISTED`.
+        unshown: attributes with a comparison that is not shown to be within its threshold, and not waived.
     """
 
     outcome: Outcome
@@ -90,6 +90,7 @@ class FamilyResult:
     failing_total: int
     listed: tuple[Comparison, ...]
     total: int
+    unshown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +151,9 @@ def judge(
         failing = [part.judged & (part.estimate > part.cells.threshold + TIE) for part in parts]
     outcomes = [_outcomes(part, fails, rule) for part, fails in zip(parts, failing, strict=True)]
     excused = _locate(parts, waived)
+    needed = _needed(parts, excused, alpha, rule)
     comparisons = [
-        _comparison(part, index, lower, outcome, alpha, waived=bool(mask[index]))
+        _comparison(part, index, lower, outcome, needed, waived=bool(mask[index]))
         for part, lower, outcome, mask in zip(parts, lowers, outcomes, excused, strict=True)
         for index in _worst_first(part, outcome)
     ]
@@ -179,6 +181,11 @@ def judge(
         ),
         listed=tuple(comparisons[:LISTED]),
         total=total,
+        unshown=tuple(
+            part.cells.attribute
+            for part, outcome, mask in zip(parts, outcomes, excused, strict=True)
+            if (outcome[~mask] != PASSES).any()
+        ),
     )
 
 
@@ -304,7 +311,13 @@ def _badness(item: Comparison) -> tuple[bool, int, float]:
 
 
 def _comparison(
-    part: _Pairs, index: tuple[int, int, int], lower: Array, outcome: NDArray[np.int8], alpha: float, *, waived: bool
+    part: _Pairs,
+    index: tuple[int, int, int],
+    lower: Array,
+    outcome: NDArray[np.int8],
+    needed: int | None,
+    *,
+    waived: bool,
 ) -> Comparison:
     pair, label, measure = index
     cells = part.cells
@@ -335,13 +348,7 @@ def _comparison(
         outcome=result,
         code=code,
         reason=reason,
-        rows_needed=rows_needed(
-            (estimate if formed else 0.0) + (0.0 if joined is None else taken(joined)),
-            float(cells.variance[a, label, measure] + cells.variance[b, label, measure]),
-            kept,
-            alpha if joined is None else OF_CHANGE * alpha,
-            cells.min_units,
-        ),
+        rows_needed=needed,
         waived=waived,
         joined=joined if formed else None,
         corrected_threshold=None if part.correction is None else kept,
@@ -388,14 +395,20 @@ def _why(cells: Cells, pair: tuple[int, int], label: int, outcome: Outcome, *, n
     return Code.WITHIN, ""
 
 
-def rows_needed(difference: float, variance: float, threshold: float, alpha: float, least: int) -> int | None:
-    """Rows per cell for an 80 % chance that the upper limit stays within the threshold.
-
-    n = (z_{1-alpha} + z_{0.8})^2 [r_a (1 - r_a) + r_b (1 - r_b)] / (tau - |d|)^2, at least `least`; None where
-    |d| >= tau, where more rows would prove the opposite, and where no audit set is that large.
-    """
-    room = threshold - difference
-    if room <= SMALLEST_ROOM:
-        return None
-    z = NormalDist().inv_cdf(1 - alpha) + NormalDist().inv_cdf(POWER)
-    return max(least, math.ceil(z * z * variance / room**2))
+def _needed(parts: Sequence[_Pairs], excused: Sequence[NDArray[np.bool_]], alpha: float, rule: str) -> int | None:
+    """Rows per cell that would decide all comparisons but those that are waived."""
+    columns: list[tuple[Array, ...]] = []
+    least = 1
+    for part, mask in zip(parts, excused, strict=True):
+        cells, counts = part.cells, ~mask
+        variance = cells.variance[part.first] + cells.variance[part.second]
+        if cells.widening is not None:
+            variance = variance * cells.widening[part.first, part.second] ** 2
+        estimate = np.where(part.formed, part.estimate, 0.0) + (0.0 if part.parts is None else part.parts.taken)
+        rates = np.full_like(estimate, 2.0 * cells.rates)
+        columns.append(tuple(array[counts] for array in (estimate, variance, part.kept, rates)))
+        rows_of_a_unit = float((cells.n / np.maximum(cells.units, 1)).max())
+        least = max(least, math.ceil(cells.min_units * max(rows_of_a_unit, 1.0)))
+    estimate, variance, threshold, rates = (np.concatenate(arrays) for arrays in zip(*columns, strict=True))
+    level = alpha if all(part.parts is None for part in parts) else OF_CHANGE * alpha
+    return rows_needed(estimate, variance, threshold, rates, alpha=level, rule=rule, least=least)

@@ -50,6 +50,12 @@ class Parts:
         value, lower, upper = (one + other for one, other in zip(self.reference, self.change, strict=True))
         return value, np.maximum(lower, -1.0), np.minimum(upper, 1.0)
 
+    @property
+    def taken(self) -> Array:
+        """What the limits of the reference take of the room for those of the change, on the side further off."""
+        value, lower, upper = self.reference
+        return np.where(value + self.change[0] >= 0, upper - value, value - lower)
+
     def proven(self, x: tuple[Whole, Whole], n: tuple[Whole, Whole], chosen: NDArray[np.bool_], level: float) -> Self:
         """The chosen with limits of the reference that hold by proof, and are wider than MOVER's: little, of many rows.
 
@@ -67,10 +73,3 @@ class Parts:
         """One of them, beside the rows of its two cells in the audit of the reference."""
         numbers = [float(array[index]) for array in (*self.reference, *self.change)]
         return Joined(n_a, n_b, *numbers)
-
-
-def taken(joined: Joined) -> float:
-    """What the limits of the reference take of the room for those of the change, on the side that is further off."""
-    if joined.reference + joined.change >= 0:
-        return joined.reference_upper - joined.reference
-    return joined.reference - joined.reference_lower

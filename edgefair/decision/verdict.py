@@ -103,7 +103,8 @@ class Comparison:
         waived: whether a waiver of the policy lets it through.
         corrected_threshold: what the recorded difference must keep for the true one to keep the threshold, where the
             policy declares error rates; the limits are of the true one then. None where it declares none.
-        rows_needed: rows per cell for an 80 % chance of PASS at the observed rates; None where no number would do.
+        rows_needed: rows in every cell with which all comparisons of its gate pass with a chance of 80 %, if the
+            observed rates are the true ones; None where no number would do.
         joined: what it is the sum of, where an audit of the reference was joined.
     """
 

@@ -1,19 +1,127 @@
-"""What an audit set can decide, before anything is trained."""
+"""Audits that have not been made yet: their assumed decisions, and how many rows make them pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.measure.bounds import Array, change, clopper_pearson, mover
+from edgefair.measure.bounds import Array, absolute, clopper_pearson, mover
 
-SIMULATIONS = 4000
+Ints = NDArray[np.int64]
+# Rounds of a search for a number of rows, each nearer to it, and how far around it the rows of one round lie.
+ROUNDS, SPREAD = 6, 1.2
+# Most that a round may change the rows.
+LEAP = 8.0
+# What is known of a power curve before it is seen: logit(power) grows by about 3.5 with the logarithm of the rows
+# (of one comparison; of many a little more), and how surely; where it lies is not known.
+SLOPE, SLOPE_DEVIATION, PLACE_DEVIATION = 3.5, 1.5, 5.0
 
 
-def smallest_threshold(n: NDArray[np.int64], rates: Array, *, alpha: float) -> float:
-    """The least threshold that counts like these can pass, even where all groups have exactly equal rates.
+def assumed_decisions(tpr: float, fpr: float, classes: int, gap: float) -> Array:
+    """Probability of every decision given the label, for most people and for the worse group: [2, labels, decisions].
+
+    For two classes TPR and FPR of the worse group are lower by `gap` (higher, where a rate is below it). More classes:
+    every recall is `tpr`, errors are spread evenly over the other classes, and each recall of the worse group is
+    lower by `gap`.
+    """
+    chance = np.empty((2, classes, classes))
+    for group, shift in enumerate((0.0, gap)):
+        if classes == 2:
+            positive = np.array([rate - shift if rate >= shift else rate + shift for rate in (fpr, tpr)])
+            chance[group] = np.stack([1 - positive, positive], axis=1)
+        else:
+            recall = tpr - shift if tpr >= shift else tpr + shift
+            chance[group] = (1 - recall) / (classes - 1)
+            np.fill_diagonal(chance[group], recall)
+    return chance
+
+
+def with_reference(chance: Array, flip_rate: float) -> Array:
+    """Probability of the reference's and the candidate's decision: [..., decisions, decisions].
+
+    A share `flip_rate` of the rows of every cell flips, as often one way as the other, so no rate changes; at most as
+    many as if both decided independently, beyond which compression keeps nothing.
+    """
+    apart = chance[..., :, None] * chance[..., None, :]
+    own = np.arange(chance.shape[-1])
+    apart[..., own, own] = 0.0
+    total = apart.sum(axis=(-2, -1), keepdims=True)
+    apart = apart * np.minimum(np.divide(flip_rate, total, out=np.zeros_like(total), where=total > 0), 1.0)
+    apart[..., own, own] = np.maximum(chance - apart.sum(axis=-2), 0.0)
+    return np.asarray(apart)
+
+
+def draw_tables(n: Ints, worse: NDArray[np.bool_], chance: Array, rng: np.random.Generator) -> Ints:
+    """Counts of independent rows: int64 [groups, labels, reference decisions, candidate decisions].
+
+    Args:
+        n: rows, int64 [groups, labels].
+        worse: whether a group is the worse one, [groups].
+        chance: of `with_reference`, [2, labels, decisions, decisions].
+    """
+    labels, classes = chance.shape[1:3]
+    shares = chance.reshape(2, labels, -1)[worse.astype(np.int64)]
+    drawn = rng.multinomial(n, shares / shares.sum(axis=-1, keepdims=True))
+    return np.asarray(drawn.reshape(*n.shape, classes, classes), dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Subjects:
+    """Rows by the person they belong to.
+
+    Attributes:
+        order: positions of the rows, those of a subject one after the other.
+        start, size: where the rows of each subject begin in `order`, and how many there are.
+    """
+
+    order: Ints
+    start: Ints
+    size: Ints
+
+    @classmethod
+    def of(cls, codes: NDArray[np.integer]) -> Subjects:
+        """Of the index of every row's subject."""
+        _, size = np.unique(codes, return_counts=True)
+        return cls(np.argsort(codes, kind="stable"), np.cumsum(size) - size, size)
+
+    def resampled(self, times: float, rng: np.random.Generator) -> tuple[Ints, Ints]:
+        """So many times as many subjects, drawn with replacement, rows kept whole: (rows, their subject's index)."""
+        count = max(1, round(times * len(self.size)))
+        drawn = rng.integers(len(self.size), size=count)
+        size = self.size[drawn]
+        who = np.repeat(np.arange(count), size)
+        within = np.arange(len(who)) - np.repeat(np.cumsum(size) - size, size)
+        return self.order[np.repeat(self.start[drawn], size) + within], who
+
+
+def draw_decisions(
+    subject: Ints, label: Ints, worse: NDArray[np.bool_], chance: Array, *, icc: float, rng: np.random.Generator
+) -> tuple[Ints, Ints]:
+    """Decisions of the reference and the candidate on rows of subjects: int64 [rows] each.
+
+    A row does as its subject does with probability sqrt(icc), else as chance wants it, so two rows of a subject with
+    equal label and group are decided alike with a correlation of icc (and flip so).
+
+    Args:
+        subject: index of every row's subject.
+        worse: whether a row is of the worse group.
+        chance: of `with_reference`, [2, labels, decisions, decisions].
+    """
+    labels, classes = chance.shape[1:3]
+    alike = rng.random(len(subject)) < math.sqrt(icc)
+    own = rng.random(int(subject.max(initial=0)) + 1)
+    u = np.where(alike, own[subject], rng.random(len(subject)))
+    below = np.cumsum(chance.reshape(2, labels, -1), axis=-1)[worse.astype(np.int64), label]
+    both = np.minimum((u[:, None] >= below).sum(axis=1), classes**2 - 1)
+    return both // classes, both % classes
+
+
+def smallest_threshold(n: Ints, rates: Array, *, alpha: float) -> float:
+    """About the least threshold that counts like these can pass where all groups have exactly equal rates.
 
     It is the largest upper limit over all pairs of groups with the expected counts and no difference.
 
@@ -23,83 +131,74 @@ def smallest_threshold(n: NDArray[np.int64], rates: Array, *, alpha: float) -> f
         alpha: error probability.
     """
     x = np.rint(n * rates).astype(np.int64)
-    return float(_largest(*_rates(x[None], n, alpha))[0])
+    value, (lower, upper) = x / n, clopper_pearson(x, n, alpha)
+    first, second = np.triu_indices(len(n), k=1)
+    found = mover(*(part[index] for index in (first, second) for part in (value, lower, upper)))
+    return float(absolute(*found)[2].max())
 
 
-def power_absolute(
-    n: NDArray[np.int64], rates: Array, *, gap: float, threshold: float, alpha: float, seed: int
-) -> float:
-    """Probability that every comparison's upper limit is within the threshold, from `SIMULATIONS` simulated audits.
+@dataclass(frozen=True)
+class PowerCurve:
+    """logit(P(PASS)) = place + slope log(size / centre), as fitted between two sizes."""
 
-    All groups share one rate per label, but for the last one, whose rates are lower by `gap`.
+    place: float
+    slope: float
+    centre: float
+    least: float
+    most: float
 
-    Args:
-        n: rows, int64 [groups, labels].
-        rates: rate of the other groups at each label, float64 [labels].
-    """
-    p = np.tile(rates, (len(n), 1))
-    p[-1] = np.where(p[-1] >= gap, p[-1] - gap, p[-1] + gap)
-    x = np.random.default_rng(seed).binomial(n, p, size=(SIMULATIONS, *n.shape))
-    return float((_largest(*_rates(x, n, alpha)) <= threshold).mean())
-
-
-def power_paired(
-    n: NDArray[np.int64], flip_rate: float, *, increase: float, threshold: float, alpha: float, seed: int
-) -> float:
-    """Probability that a paired gate passes, where a share `flip_rate` of the rows of every cell flips.
-
-    Flips go both ways alike, but for the last group, whose rates shift by `increase`.
-
-    Args:
-        n: rows, int64 [groups, labels].
-    """
-    rng = np.random.default_rng(seed)
-    gain = np.full(n.shape, flip_rate / 2)
-    loss = gain.copy()
-    gain[-1] += increase / 2
-    loss[-1] = max(0.0, loss[-1, 0] - increase / 2)
-    gained = rng.binomial(n, gain, size=(SIMULATIONS, *n.shape))
-    lost = rng.binomial(n - gained, loss / (1 - gain))
-    shift = change(_rates(gained, n, alpha), _rates(lost, n, alpha))
-    return float((_largest(*shift) <= threshold).mean())
+    def size_at(self, power: float) -> float | None:
+        """The least size with so much power; None where the largest does not have it."""
+        size = self.centre * math.exp((math.log(power / (1 - power)) - self.place) / self.slope)
+        return None if size > self.most else max(size, self.least)
 
 
-def _rates(x: NDArray[np.int64], n: NDArray[np.int64], alpha: float) -> tuple[Array, Array, Array]:
-    """x / n with Clopper-Pearson limits, each [simulations, groups, labels], each cell's counts looked up once."""
-    lower, upper = np.empty(x.shape), np.empty(x.shape)
-    for cell in np.ndindex(n.shape):
-        column = x[(slice(None), *cell)]
-        first = int(column.min())
-        low, high = clopper_pearson(np.arange(first, int(column.max()) + 1), n[cell], alpha)
-        lower[(slice(None), *cell)], upper[(slice(None), *cell)] = low[column - first], high[column - first]
-    return x / n, lower, upper
+def power_curve(
+    passes: Callable[[float], bool], wanted: float, *, guess: float, least: float, most: float, trials: int
+) -> PowerCurve:
+    """The power of audits by their size, near the size at which it is `wanted`.
 
-
-def _largest(value: Array, lower: Array, upper: Array) -> Array:
-    """Largest upper limit of |difference| over all pairs of groups and labels: [simulations]."""
-    first, second = np.triu_indices(value.shape[1], k=1)
-    parts = [part[:, index] for index in (first, second) for part in (value, lower, upper)]
-    _, low, high = mover(*parts)
-    limit: Array = np.maximum(np.abs(low), np.abs(high)).max(axis=(1, 2))
-    return limit
-
-
-def rows_for_power(power: Callable[[int], float], wanted: float, *, most: int = 1 << 22) -> int | None:
-    """Least rows per cell at which a power function reaches `wanted`, to about 1 %; None where `most` do not.
+    Audits are made around the size that seems right so far, and a logistic curve is fitted to all of them, so none is
+    lost (Wu, JASA 1985).
 
     Args:
-        power: rows per cell -> probability; grows with the rows, up to simulation noise.
+        passes: makes an audit of a size and says whether it passes.
+        guess: where to begin.
+        least, most: no other sizes are of interest.
+        trials: audits in all.
     """
-    high = 64
-    while power(high) < wanted:
-        high *= 2
-        if high > most:
-            return None
-    low = high // 2
-    while high - low > max(1, high // 100):
-        middle = (low + high) // 2
-        if power(middle) < wanted:
-            low = middle
-        else:
-            high = middle
-    return high
+    tried: list[float] = []
+    passed: list[bool] = []
+    size = min(max(guess, least), most)
+    curve = PowerCurve(0.0, SLOPE, size, least, most)
+    for steps in _rounds(trials):
+        batch = [min(max(size * step, least), most) for step in steps]
+        passed += [passes(item) for item in batch]
+        tried += [math.log(item) for item in batch]
+        place, slope = _fit(np.array(tried) - math.log(size), np.array(passed, dtype=np.float64))
+        curve = PowerCurve(place, slope, size, least, most)
+        aim = curve.size_at(wanted) or most
+        size = min(max(aim, size / LEAP), size * LEAP)
+    return curve
+
+
+def _rounds(trials: int) -> Iterator[Array]:
+    """Sizes of every round's audits, times the size that seems right."""
+    for _ in range(ROUNDS):
+        yield np.geomspace(1 / SPREAD, SPREAD, max(1, trials // ROUNDS))
+
+
+def _fit(x: Array, y: Array) -> tuple[float, float]:
+    """a and b of logit(P(y)) = a + b x, the most likely with what is known of them: by Newton's method."""
+    found = np.array([0.0, SLOPE])
+    prior, weight = np.array([0.0, SLOPE]), np.array([PLACE_DEVIATION, SLOPE_DEVIATION]) ** -2.0
+    design = np.stack([np.ones_like(x), x], axis=1)
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
+        gradient = design.T @ (y - p) - weight * (found - prior)
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + np.diag(weight)
+        step = np.linalg.solve(curvature, gradient)
+        found = found + np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-6:
+            break
+    return float(found[0]), max(float(found[1]), 0.5)

@@ -9,7 +9,6 @@ import pytest
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.verdict import Outcome
-from edgefair.measure.planning import power_absolute
 from edgefair.probe.bundles.gates import ABSOLUTE, ACCURACY_DROP, PAIRED
 from tests.decision.helpers_decision import counts_of, paired_of, policy
 
@@ -138,20 +137,6 @@ def test_the_interval_of_each_comparison_covers_the_true_difference(repeats):
         tpr = next(item for item in decide(counts_of(table), policy()).comparisons if item.measure == "TPR")
         covered.append(tpr.upper >= 0.03)
     assert np.mean(covered) >= 0.95 - error(0.05, repeats)
-
-
-@pytest.mark.parametrize("repeats", SIZES)
-@pytest.mark.parametrize("groups", [2, 4])
-def test_the_power_of_the_gate_is_what_the_plan_promises(groups, repeats):
-    n = np.full((groups, 2), 1500)
-    rng = np.random.default_rng(7)
-    rules = policy(groups)
-    passed = [
-        decide(counts_of(np.stack([n - x, x], axis=2)), rules).gate(ABSOLUTE).outcome is Outcome.PASS
-        for x in rng.binomial(n, RATES, size=(repeats, *n.shape))
-    ]
-    promised = power_absolute(n, RATES, gap=0.0, threshold=0.05, alpha=0.05, seed=0)
-    assert np.mean(passed) == pytest.approx(promised, abs=0.05 + (error(promised, repeats) if repeats < 1000 else 0))
 
 
 @pytest.mark.parametrize("repeats", SIZES)

@@ -19,7 +19,20 @@ from edgefair.cli.progress import progress_bar
     type=Number(0, 1),
     default=0.01,
     show_default=True,
-    help="Decisions that compression changes.",
+    help="Decisions that compression changes, for gates that compare.",
+)
+@click.option(
+    "--icc",
+    type=Number(0, 1),
+    default=0.3,
+    show_default=True,
+    help="With data.subject: correlation of the decisions of one subject's rows.",
+)
+@click.option(
+    "--simulations",
+    type=click.IntRange(min=50),
+    default=None,
+    help="Audits behind every chance.  [default: 400; 120 of subjects]",
 )
 @result_options
 @config_options
@@ -31,19 +44,24 @@ def command(
     tpr: float,
     fpr: float,
     flip_rate: float,
+    icc: float,
+    simulations: int | None,
     formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
     settings: tuple[str, ...],
 ) -> None:
-    """Can this audit set decide at this threshold? Rows needed per cell.
+    """Can this audit set decide by this policy? Rows needed.
 
-    Nothing is trained or measured. Exit code 3: expect INCONCLUSIVE, whatever the model.
+    Audits like this one are simulated and judged by the whole policy: every group, attribute and gate, but for what
+    the device costs. Nothing is trained or measured. Exit code 3: even a fair model passes with a chance below 80 %.
 
     \b
     Examples:
       edgefair plan
       edgefair plan --max-eo-gap 0.02 --tpr 0.9
+      edgefair plan --flip-rate 0.03 --set policy.max_eo_increase=0.02
+      edgefair plan --icc 0.6                # several rows per person, decided much alike
     """
     from edgefair.config import load_config
     from edgefair.report.output import outputs_of, write_result
@@ -52,6 +70,8 @@ def command(
     outputs = outputs_of(formats, as_json=as_json)
     config = load_config(config_path, overrides(settings, policy__max_eo_gap=policy__max_eo_gap))
     with progress_bar() as progress:
-        result = plan(config, tpr=tpr, fpr=fpr, flip_rate=flip_rate, progress=progress)
+        result = plan(
+            config, tpr=tpr, fpr=fpr, flip_rate=flip_rate, icc=icc, simulations=simulations, progress=progress
+        )
     write_result(result, outputs)
     ctx.exit(result.exit_code)

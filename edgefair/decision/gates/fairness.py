@@ -6,8 +6,9 @@ from edgefair.decision.cells import joined_cells, metric_cells, rate_cells, shif
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.family import FamilyResult, judge
 from edgefair.decision.gates import without_pairs
+from edgefair.decision.needed import POWER
 from edgefair.decision.policy import Policy
-from edgefair.decision.verdict import Comparison, Gate, Joined, Outcome
+from edgefair.decision.verdict import Code, Comparison, Gate, Joined, Outcome
 from edgefair.probe.bundles.gates import PAIRED
 
 
@@ -74,12 +75,15 @@ def _reason(item: Comparison) -> str:
         return f"{sentence}, shown to exceed {item.threshold:g}"
     if item.outcome is Outcome.PASS:
         return f"{sentence}, shown to be at most {item.threshold:g}"
-    if item.rows_needed is None:
+    if item.code is Code.ESTIMATE_BEYOND:
         if item.corrected_threshold is not None and abs(item.difference or 0.0) <= item.threshold:
             left = f"{item.corrected_threshold:.4g}, what the declared errors leave of {item.threshold:g}"
             return f"{sentence}: the recorded difference is beyond {left}, but the rows do not prove a true one"
         return f"{sentence}: the estimate is beyond {item.threshold:g}, but the rows do not prove it"
-    return f"{sentence}: about {item.rows_needed:,} rows per cell would decide (now {min(item.n_a, item.n_b):,})"
+    if item.rows_needed is None:
+        return f"{sentence}: no number of rows would show all to be within while another estimate is not"
+    chance = f"at these rates, with a chance of {POWER:.0%}; here are {min(item.n_a, item.n_b):,}"
+    return f"{sentence}: about {item.rows_needed:,} rows in every cell would decide ({chance})"
 
 
 def _difference(item: Comparison) -> str:

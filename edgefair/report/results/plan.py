@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-PLAN_SCHEMA = "edgefair.plan/1"
+PLAN_SCHEMA = "edgefair.plan/2"
 WANTED_POWER = 0.8
 
 
@@ -18,32 +18,16 @@ class CellPlan:
 
 
 @dataclass(frozen=True)
-class PairedPlan:
-    """The paired gate, for a compression that flips a share of the rows of every cell and no group more than another.
-
-    Attributes:
-        power: probability of PASS with the rows at hand; None where a cell lacks rows.
-        rows_per_cell: rows per cell for an 80 % chance, balanced cells; None where no set is that large.
-    """
-
-    threshold: float
-    flip_rate: float
-    power: float | None
-    rows_per_cell: int | None
-
-
-@dataclass(frozen=True)
 class AttributePlan:
-    """What the audit set can show of one attribute.
+    """What the audit set holds of one attribute.
 
     Attributes:
         least_rows: rows below which a cell is not judged at all.
         lacking: cells below that, in words; with any of them the verdict can only be INCONCLUSIVE.
-        smallest_threshold: the least threshold that could pass if all groups had equal rates.
-        power: (true gap, probability of PASS) at this threshold.
-        power_by_rows: (multiple of these rows, probability of PASS of a perfectly fair model).
-        paired: what the paired gate can show.
-        rows_per_cell: (true gap, rows per (group, label) cell for an 80 % chance of PASS), balanced cells.
+        smallest_threshold: about the least threshold that could pass if all groups had equal rates; None where a cell
+            is empty, and where rows belong to subjects.
+        chance: probability that a fair model's gap is shown to be within the threshold, of this attribute alone; None
+            where a cell lacks rows.
     """
 
     attribute: str
@@ -52,24 +36,58 @@ class AttributePlan:
     cells: tuple[CellPlan, ...]
     lacking: tuple[str, ...]
     smallest_threshold: float | None
-    power: tuple[tuple[float, float], ...]
-    rows_per_cell: tuple[tuple[float, int | None], ...]
-    power_by_rows: tuple[tuple[float, float], ...]
-    paired: PairedPlan
+    chance: float | None
 
-    @property
-    def can_pass(self) -> bool:
-        """Whether a perfectly fair model has an 80 % chance of PASS."""
-        return bool(self.power) and self.power[0][1] >= WANTED_POWER
+
+@dataclass(frozen=True)
+class GatePlan:
+    """What a gate does in the verdicts on a fair model, with the rows at hand.
+
+    Attributes:
+        gate: its id.
+        chance: probability of PASS, before the exact test.
+        binding: what decides most often where it does not pass: the name of a comparison, or why; None where it
+            always passes.
+    """
+
+    gate: str
+    chance: float
+    binding: str | None
+
+
+@dataclass(frozen=True)
+class GapPlan:
+    """The whole verdict, for models of one true gap.
+
+    Attributes:
+        gap: between the worse group and all others.
+        chance: probability that the whole verdict is PASS, with the rows at hand.
+        standard_error: of the simulation of `chance`.
+        times_rows: how many times these rows, in their proportions, pass with a chance of 80 %; None where no multiple
+            that was tried does.
+        rows_per_cell: rows of the smallest cell for the same, joint groups of equal size; None likewise, and where
+            rows belong to subjects.
+    """
+
+    gap: float
+    chance: float
+    standard_error: float
+    times_rows: float | None
+    rows_per_cell: int | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan per attribute of the policy, for the assumed rates.
+    """A plan for the whole verdict, for the assumed rates.
 
     Attributes:
-        counted: what a cell's number counts: `rows`, or `subjects` where several rows belong to one. Rows of a subject
-            are not independent; in the worst case they are worth one.
+        counted: what a cell's number counts: `rows`, or `subjects` where several rows belong to one.
+        icc: assumed correlation of a subject's decisions; None where rows are independent.
+        worse: attribute and group whose rates are worse where the true gap is not 0.
+        attributes: what the set holds of each.
+        gates: those of decisions that the policy asks for; none where a cell lacks rows.
+        power: by true gap, 0 first.
+        simulations: audits behind every chance.
         not_judged: sensitive columns of the data that the policy does not judge.
     """
 
@@ -79,14 +97,25 @@ class Plan:
     labels: tuple[str, ...]
     assumed_tpr: float
     assumed_fpr: float
+    flip_rate: float
+    icc: float | None
     alpha: float
+    worse: tuple[str, str]
     attributes: tuple[AttributePlan, ...]
+    gates: tuple[GatePlan, ...]
+    power: tuple[GapPlan, ...]
+    simulations: int
     not_judged: tuple[str, ...] = ()
 
     @property
+    def can_pass(self) -> bool:
+        """Whether a perfectly fair model has an 80 % chance of PASS."""
+        return self.power[0].chance >= WANTED_POWER
+
+    @property
     def exit_code(self) -> int:
-        """0 where every attribute can pass, 3 where INCONCLUSIVE is what to expect."""
-        return 0 if all(item.can_pass for item in self.attributes) else 3
+        """0 where a fair model passes with a chance of 80 %, 3 where INCONCLUSIVE is what to expect."""
+        return 0 if self.can_pass else 3
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
