@@ -64,11 +64,18 @@ def _check_data(data: Mapping[str, Any]) -> None:
 def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Policy, day: datetime.date) -> Verdict:
     counts = GroupCounts.from_json(target["counts"])
     rows = report["audit"]["rows"]
-    if counts.n != rows:
-        raise _contradiction(
-            f"the counts of target '{target['target']}' hold {counts.n:,} rows", f"{rows:,} audit rows"
-        )
     evidence = Evidence.from_json(counts, target["evidence"])
+    designed = report["data"]["section"].get("label_design") is not None
+    if designed != (evidence.strata is not None):
+        raise _contradiction(
+            f"the evidence of target '{target['target']}' holds {'no ' * designed}strata of a label design",
+            f"{'some' if designed else 'none'}, as data.label_design of its data section says",
+        )
+    measured = counts.n if evidence.strata is None else evidence.strata.total
+    if measured != rows:
+        raise _contradiction(
+            f"the counts of target '{target['target']}' hold {measured:,} rows", f"{rows:,} audit rows"
+        )
     for name, said, rests_on in (
         ("size", report["model"]["bytes"], evidence.size_bytes),
         ("latency", target["latency"], target["evidence"]["latency"]),

@@ -207,6 +207,11 @@ class DataConfig(BaseModel):
         "(different people who share their answers), `once` (copies: one of each is judged), or `refuse` (an error "
         "where they are more than 5 % of a group and label).",
     )
+    label_design: str | None = Field(
+        None,
+        description="The file of `edgefair plan --label-budget` that chose which audit rows to label; the others may "
+        "have an empty label.",
+    )
     split: SplitConfig = Field(default_factory=SplitConfig, description="Which rows train and which decide.")
     validation: float = Field(
         0.1, gt=0, lt=1, description="About this share of the training rows is held out for validation."
@@ -266,6 +271,7 @@ class DataConfig(BaseModel):
             raise ValueError("a class is listed twice in `classes`")
         self._check_kind()
         self._check_audit()
+        self._check_design()
         if self.features is not None:
             if self.label in self.features:
                 raise ValueError(f"the label '{self.label}' is among the features")
@@ -283,6 +289,22 @@ class DataConfig(BaseModel):
             raise ValueError("`audit` is a second table beside a table of numbers or texts; else split by a column")
         if self.split.model_fields_set - {"seed"}:
             raise ValueError("`audit` names the file of the audit rows, and `split` says that rows of `source` audit")
+
+    def _check_design(self) -> None:
+        if self.label_design is None:
+            return
+        if self.subject is not None:
+            raise ValueError(
+                "`label_design` chose rows as independent people, and `subject` says that several are of one person: "
+                "keep one row of every person, or label all rows"
+            )
+        if self.id is None:
+            raise ValueError("`label_design` needs `id`, the column that brings labels back to their rows")
+        if self.equal_rows == "once":
+            raise ValueError(
+                "`label_design` counts the rows of every stratum, and `equal_rows: once` drops copies of which labels "
+                "decide: remove the copies from the file"
+            )
 
     def _check_kind(self) -> None:
         if self.picture is not None and self.text is not None:

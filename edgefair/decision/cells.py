@@ -21,6 +21,8 @@ from edgefair.measure.paired import PairedCounts
 Counts = NDArray[np.int64]
 # What the units of a cell are where rows belong to subjects.
 UNITS = {"people": "subjects", "rows": "subjects of equal weight"}
+# And where rows were chosen by a label design.
+LABELLED = "labelled rows"
 
 
 def declared_table(counts: GroupCounts | PairedCounts, policy: Policy, name: str) -> Counts:
@@ -144,10 +146,16 @@ def _cells(
         variance=variance,
         threshold=threshold,
         units=n if effective is None else effective.subjects[:, :, 0],
-        unit=ROWS if effective is None else UNITS[policy.subject_weights],
+        unit=_unit(policy, effective),
         min_units=policy.cell_rows(threshold),
         widening=None if effective is None else effective.pairs,
     )
+
+
+def _unit(policy: Policy, effective: Effective | None) -> str:
+    if effective is None:
+        return ROWS
+    return UNITS[policy.subject_weights] if effective.own is None else LABELLED
 
 
 def _pick(effective: Effective, decisions: list[int]) -> Effective:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +14,11 @@ from edgefair.decision.gates.device import Limits
 from edgefair.decision.policy import Policy
 from edgefair.decision.summary import summarize
 from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, worst
+from edgefair.decision.weighted import weighted_design
 from edgefair.errors import DataError, PolicyError, did_you_mean
+from edgefair.measure.count_table import CountTable
 from edgefair.measure.counts import GroupCounts
-from edgefair.measure.metrics import all_metrics
+from edgefair.measure.metrics import Estimated, all_metrics
 from edgefair.probe.bundles.gates import ABSOLUTE
 
 # Key of the policy that holds a threshold -> the gate that judges by it, in the order of a verdict.
@@ -48,20 +52,24 @@ def decide(
     Raises:
         PolicyError: the policy names an attribute that was not counted, does not declare a group that has rows, holds
             an expired waiver, or counts people where the evidence counts rows.
+        DataError: parts of the evidence that are of different rows.
     """
     evidence = Evidence(counts=evidence) if isinstance(evidence, GroupCounts) else evidence
     _check_attributes(evidence.counts, policy)
     check_waivers(policy, today)
     _check_design(evidence, policy)
     _check_pairing(evidence)
+    _check_strata(evidence)
     digest = policy.digest
     if level is not None:
         policy = policy.model_copy(update={"alpha": level})
+    if evidence.strata is not None:
+        evidence = replace(evidence, design=weighted_design(evidence.strata, policy))
     claims = _claims(policy) * targets
     absolute = fairness.absolute(evidence, policy, claims)
     gates = [
         fairness.family_gate(ABSOLUTE, absolute, absolute.binding.threshold),
-        utility.collapse(evidence.counts),
+        utility.collapse(evidence.counts if evidence.strata is None else evidence.strata.decided()),
         utility.balanced_accuracy_floor(evidence, policy, claims),
         *_optional_gates(evidence, policy, claims),
         *device.cost(evidence, policy, budget),
@@ -75,12 +83,12 @@ def decide(
         alpha=policy.alpha,
         gates=tuple(gates),
         attributes=tuple(summarize(counts, policy, name, evidence.design) for name in policy.attributes),
-        metrics={name: all_metrics(counts.by(*policy.attributes_of(name))) for name in policy.attributes},
+        metrics={name: _metrics(evidence, policy, name) for name in policy.attributes},
         failing=absolute.failing,
         failing_total=absolute.failing_total,
         comparisons=absolute.listed,
         comparisons_total=absolute.total,
-        accuracy=float(np.trace(counts.table.sum(axis=0)) / counts.n) if counts.n else None,
+        accuracy=_accuracy(counts.table if evidence.strata is None else evidence.strata.table),
         policy_digest=digest,
         exceptions=_exceptions(policy),
     )
@@ -96,6 +104,19 @@ def _optional_gates(evidence: Evidence, policy: Policy, claims: int) -> list[Gat
 def _claims(policy: Policy) -> int:
     """Gates of decisions whose FAIL may err: the gap, the floor, and those that the policy asks for."""
     return 2 + len(policy.judged_metrics) + sum(getattr(policy, key) is not None for key in ASKED)
+
+
+def _metrics(evidence: Evidence, policy: Policy, name: str) -> dict[str, float | None]:
+    """All metrics of an attribute, of estimated numbers of rows where a design chose which ones have labels."""
+    by = policy.attributes_of(name)
+    if evidence.strata is None:
+        return all_metrics(evidence.counts.by(*by))
+    return all_metrics(Estimated(evidence.counts.classes, evidence.strata.table_by(*by)))
+
+
+def _accuracy(table: np.ndarray[Any, np.dtype[Any]]) -> float | None:
+    rows = float(table.sum())
+    return float(np.trace(table.sum(axis=0)) / rows) if rows else None
 
 
 def _check_attributes(counts: GroupCounts, policy: Policy) -> None:
@@ -144,6 +165,33 @@ def _check_pairing(evidence: Evidence) -> None:
             f"the reference was measured on different rows: {paired.n:,} pairs beside {counts.n:,} decisions",
             expected="both models' decisions on the same rows",
         )
+
+
+def _check_strata(evidence: Evidence) -> None:
+    """The counts must be those of the labelled rows of the strata."""
+    if evidence.strata is None:
+        return
+    if evidence.design is not None:
+        raise DataError("rows of a label design cannot be rows of subjects", expected="strata or a design, not both")
+    for said, found in ((evidence.counts, evidence.strata.counts()), (evidence.paired, evidence.strata.paired())):
+        if not _same(said, found):
+            raise DataError(
+                "the strata of the label design hold other labelled rows than the counts",
+                expected="counts of the same labelled rows",
+            )
+
+
+def _same(one: CountTable | None, other: CountTable | None) -> bool:
+    """Whether two tables hold the same numbers, whatever groups without rows they list."""
+    if one is None or other is None:
+        return one is other
+    if (one.attributes, one.classes) != (other.attributes, other.classes):
+        return False
+    rows = [
+        {group: numbers.tolist() for group, numbers in zip(part.groups, part.table, strict=True) if numbers.any()}
+        for part in (one, other)
+    ]
+    return rows[0] == rows[1]
 
 
 def _exceptions(policy: Policy) -> tuple[str, ...]:

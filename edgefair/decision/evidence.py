@@ -10,6 +10,7 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design
 from edgefair.measure.latency import LatencySummary
 from edgefair.measure.paired import PairedCounts
+from edgefair.measure.strata import Strata
 from edgefair.probe.bundles.gates import id_of, name_of
 
 
@@ -27,6 +28,8 @@ class Evidence:
             nothing, whatever the rows are.
         not_measured: gate id -> why its evidence is lacking, in words; a gate of that id is not judged by what
             there is.
+        strata: where a label design chose which rows have labels: all rows by stratum and decision, of which the counts
+            are the labelled ones; None where every row has a label.
     """
 
     counts: GroupCounts
@@ -36,6 +39,7 @@ class Evidence:
     design: Design | None = None
     not_measured: tuple[tuple[str, str], ...] = ()
     own_reference: bool = False
+    strata: Strata | None = None
 
     def why_missing(self, gate: str, default: str) -> str:
         """Why the evidence of a gate is lacking."""
@@ -50,6 +54,7 @@ class Evidence:
             "design": None if self.design is None else self.design.to_json(),
             "not_measured": {name_of(gate): why for gate, why in self.not_measured},
             "own_reference": self.own_reference,
+            **({} if self.strata is None else {"strata": self.strata.to_json()}),
         }
 
     @classmethod
@@ -68,4 +73,5 @@ class Evidence:
             design=None if data["design"] is None else Design.from_json(data["design"]),
             not_measured=tuple((id_of(name), why) for name, why in dict(data["not_measured"]).items()),
             own_reference=bool(data.get("own_reference", False)),
+            strata=None if data.get("strata") is None else Strata.from_json(data["strata"]),
         )

@@ -24,7 +24,14 @@ def summarize(counts: GroupCounts, policy: Policy, name: str, design: Design | N
         gap=max(known) if len(known) == len(parts) else None,
         parts=parts,
         groups=tuple(
-            _group(group, table[index], counts.classes, policy.alpha, _effective(design, name, index))
+            _group(
+                group,
+                table[index],
+                counts.classes,
+                policy.alpha,
+                _effective(design, name, index),
+                _weighted_accuracy(design, name, index),
+            )
             for index, group in enumerate(groups)
         ),
     )
@@ -35,6 +42,14 @@ def _effective(design: Design | None, name: str, group: int) -> Effective | None
     if design is None:
         return None
     return design.rates[name].at(group)
+
+
+def _weighted_accuracy(design: Design | None, name: str, group: int) -> float | None:
+    """Accuracy of a group where rows are weighted over strata; that of subjects is counted by rows."""
+    found = None if design is None else design.accuracy.get(name)
+    if found is None or found.own is None or found.rate is None:
+        return None
+    return float(found.rate[group]) if found.subjects[group] else None
 
 
 def _parts(table: NDArray[np.int64], classes: tuple[str, ...], rate: Array | None) -> dict[str, float | None]:
@@ -53,8 +68,14 @@ def _balanced(x: NDArray[np.int64], n: NDArray[np.int64], effective: Effective |
 
 
 def _group(
-    group: str, x: NDArray[np.int64], classes: tuple[str, ...], alpha: float, effective: Effective | None
+    group: str,
+    x: NDArray[np.int64],
+    classes: tuple[str, ...],
+    alpha: float,
+    effective: Effective | None,
+    accuracy: float | None,
 ) -> GroupRates:
+    """`accuracy`: where it is not that of the counted rows."""
     n = x.sum(axis=1)
     decisions = (1, 1) if len(classes) == 2 else tuple(range(len(classes)))
     names = ("FPR", "TPR") if len(classes) == 2 else tuple(f"recall of {item}" for item in classes)
@@ -79,6 +100,6 @@ def _group(
         group=group,
         rows=rows,
         rates=rates,
-        accuracy=float(np.trace(x) / rows) if rows else None,
+        accuracy=accuracy if accuracy is not None or not rows else float(np.trace(x) / rows),
         balanced_accuracy=_balanced(x, n, effective) if (n > 0).all() else None,
     )

@@ -69,6 +69,7 @@ def compare(
             config.data, base=config.base, roles=["audit"], optional=("train", "validation"), categories=categories
         )
     one, other = (_side(config, path, data, progress) for path in (before, after))
+    _check_labelled(one, other)
     attributes = config.policy.base_attributes
     for record in (one, other):
         lacking = [name for name in attributes if name not in record.rows.sensitive]
@@ -131,6 +132,16 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) 
         decided = decide_rows(probe, loaded, data.audit, spec, progress)
     rows = RecordedRows.of(data.audit, spec.classes, source=shown(data.source, config.base))
     return Side(str(path), rows, decided.decisions)
+
+
+def _check_labelled(*sides: Side) -> None:
+    for side in sides:
+        if side.rows.stratum is not None:
+            raise UsageError(
+                f"'{side.name}' was measured on rows of a label design, which `compare` does not weigh",
+                expected="rows that all have a label",
+                fix="judge the candidate beside its reference: edgefair verify CANDIDATE --reference REFERENCE",
+            )
 
 
 def _why_unpaired(one: Side, other: Side) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgefair._version import __version__
 from edgefair.config import Config
 from edgefair.decision.decide import check_waivers, decide
@@ -38,6 +40,12 @@ COUNTED = {
     "rows are of one; what no gate judges (accuracy, the bootstrap, other metrics) counts rows",
     "rows": "rows are judged (policy.subject_weights: rows): who has more rows weighs more",
 }
+# What is resampled or tested row by row would take the labelled rows for a sample of all.
+DESIGNED = (
+    "rows were chosen by a label design: {labelled:,} of {rows:,} are labelled, and every rate is weighted by the sizes "
+    "of the {strata} strata; counts of rows are those of the labelled ones, and neither the bootstrap of the gap nor the "
+    "flips by label, which know no weights, are reported"
+)
 SLOWER = 0.97
 SECONDS_PER_PAIR = 4e-6
 
@@ -165,6 +173,7 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
     unjudged = config.policy.not_judged(record.rows.sensitive)
     notes = [not_judged_note(unjudged)] if unjudged else []
     notes += [] if record.rows.subject is None else [COUNTED[config.policy.subject_weights]]
+    notes += _design_notes(record.rows)
     notes += [*record.notes, *(note for target in record.targets for note in target.notes)]
     notes += [note for result in results for note in (*_speed_note(result), *_drift_note(result))]
     if not ledger:
@@ -189,6 +198,13 @@ def _judge(config: Config, record: Record, *, command: str, progress: Progress) 
     )
 
 
+def _design_notes(rows: RecordedRows) -> list[str]:
+    if rows.stratum is None:
+        return []
+    labelled, strata = int((rows.label >= 0).sum()), len(np.unique(rows.stratum))
+    return [DESIGNED.format(labelled=labelled, rows=len(rows.label), strata=strata)]
+
+
 def _result(config: Config, rows: RecordedRows, target: TargetRecord, targets: int) -> TargetResult:
     started = time.perf_counter()
     policy = config.policy
@@ -204,6 +220,7 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord, targets: i
         own_reference=target.own_reference,
     )
     verdict = decide(evidence, policy, budget=target.budgets, today=today(), targets=targets)
+    designed = evidence.strata is not None
     return TargetResult(
         target=target.target,
         device=target.device,
@@ -211,8 +228,10 @@ def _result(config: Config, rows: RecordedRows, target: TargetRecord, targets: i
         verdict=verdict,
         counts=evidence.counts.to_json(),
         evidence=evidence.to_json(),
-        flips=() if evidence.paired is None else cell_flips(evidence.paired),
-        bootstrap={
+        flips=() if evidence.paired is None or designed else cell_flips(evidence.paired),
+        bootstrap={}
+        if designed
+        else {
             attribute: gap_bootstrap(evidence.counts.by(*policy.attributes_of(attribute)), seed=config.seed)
             for attribute in policy.attributes
         },

@@ -114,10 +114,11 @@ class RecordedRows:
 
     Attributes:
         digest: sha256 of the rows in their order: equal digests mean that decisions can be paired.
-        label: int64 [rows].
+        label: int64 [rows]; -1 where a label design leaves a row without one.
         sensitive: attribute -> Categories [rows].
         ids, subject: declared identity of every row and its person, if any.
         sketch: a few hashes of the rows (`measure.sketch`): what other audit sets have in common with these.
+        stratum: of the label design, int64 [rows]; None where every row has a label.
     """
 
     digest: str
@@ -128,6 +129,7 @@ class RecordedRows:
     ids: Categories | None
     subject: Categories | None
     sketch: tuple[int, ...]
+    stratum: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, rows: TableRows, classes: tuple[str, ...], *, source: str) -> Self:
@@ -136,7 +138,9 @@ class RecordedRows:
         audit = AuditRows(source=source, rows=len(rows), fingerprint=rows.fingerprint)
         # An id stays what it is where other columns are left out or coded anew.
         sketch = sketch_of(rows.row_hashes if rows.ids is None else hash_categories(rows.ids))
-        return cls(digest, audit, classes, rows.label, dict(rows.sensitive), rows.ids, rows.subject, sketch)
+        return cls(
+            digest, audit, classes, rows.label, dict(rows.sensitive), rows.ids, rows.subject, sketch, rows.stratum
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +188,8 @@ def save_record(path: Path, record: Record) -> None:
         "label": rows.label.astype(np.int32),
         "sketch": np.array(rows.sketch, dtype=np.uint64),
     }
+    if rows.stratum is not None:
+        arrays["stratum"] = rows.stratum
     columns = {f"sensitive/{name}": column for name, column in rows.sensitive.items()}
     columns |= {name: column for name, column in (("ids", rows.ids), ("subject", rows.subject)) if column is not None}
     for name, column in columns.items():
@@ -250,6 +256,7 @@ def _rows(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Recor
         ids=optional.get("ids"),
         subject=optional.get("subject"),
         sketch=tuple(arrays["sketch"].tolist()),
+        stratum=integers(arrays, "stratum") if "stratum" in arrays else None,
     )
 
 
@@ -266,6 +273,7 @@ def _check(record: Record) -> None:
         record.rows.label,
         *(column.codes for column in record.rows.sensitive.values()),
         *(column.codes for column in (record.rows.ids, record.rows.subject) if column is not None),
+        record.rows.stratum,
         *(target.decision for target in record.targets),
         *(target.reference_decision for target in record.targets),
     ]
@@ -276,14 +284,32 @@ def _check(record: Record) -> None:
         raise ValueError("it holds no sketch of its rows")
     if len({target.target for target in record.targets}) < len(record.targets):
         raise ValueError("two of its targets have the same name")
+    least = 0 if record.rows.stratum is None else -1
+    if record.rows.label.min() < least or record.rows.label.max() >= classes:
+        raise ValueError(f"a label is none of {classes} classes")
+    _check_strata(record.rows)
     for target in record.targets:
-        decided = [record.rows.label, target.decision]
+        decided = [target.decision]
         decided += [] if target.reference_decision is None else [target.reference_decision]
         if any(column.min() < 0 or column.max() >= classes for column in decided):
-            raise ValueError(f"a label or a decision is none of {classes} classes")
+            raise ValueError(f"a decision is none of {classes} classes")
         if target.own_reference and not np.array_equal(target.decision, decided[-1]):
             raise ValueError(f"target '{target.target}' decided differently with the reference, which is the same file")
         _check_times(target)
+
+
+def _check_strata(rows: RecordedRows) -> None:
+    """Every stratum has a labelled row, and rows of subjects have no strata.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if rows.stratum is None:
+        return
+    if rows.subject is not None or rows.stratum.min() < 0:
+        raise ValueError("its rows are of a label design and of subjects, or of a negative stratum")
+    if np.setdiff1d(rows.stratum, rows.stratum[rows.label >= 0]).size:
+        raise ValueError("a stratum of its label design has no labelled row")
 
 
 def _check_times(target: TargetRecord) -> None:
