@@ -122,6 +122,8 @@ def load(
     labels = declared(table.columns[config.label], config.label)
     classes = classes_of(config, labels)
     label = label_index(labels, classes)
+    if unlabelled == "refused" or (unlabelled == "designed" and config.label_design is None):
+        check_labelled(config, label, designed=config.label_design is not None)
     sensitive = {name: sensitive_groups(name, table.columns[name]) for name in config.sensitive}
     table = finite(table, features, missing=config.missing)
     subject = _optional(table, source.subject)
@@ -184,12 +186,9 @@ def load(
 
 def _with_labels(config: DataConfig, audit: TableRows, base: Path, unlabelled: Unlabelled) -> TableRows:
     """The audit rows, with the strata of a label design where one says which of them have labels."""
-    if unlabelled == "planned":
+    if unlabelled != "designed" or config.label_design is None:
         return audit
-    if unlabelled == "designed" and config.label_design is not None:
-        return designed(audit, base / config.label_design, config.label)
-    check_labelled(config, audit.label, rows="audit rows", designed=config.label_design is not None)
-    return audit
+    return designed(audit, base / config.label_design, config.label)
 
 
 def _split_column(config: DataConfig, source: Source) -> Categories | None:

@@ -16,6 +16,7 @@ VIEWS: Mapping[str, str] = {
     "Explanation": "edgefair.report.terminal.explanation",
     "Diagnosis": "edgefair.report.terminal.diagnosis",
     "Plan": "edgefair.report.terminal.plan",
+    "LabelPlan": "edgefair.report.terminal.label_plan",
     "Summary": "edgefair.report.terminal.data",
 }
 

@@ -42,9 +42,9 @@ COUNTED = {
 }
 # What is resampled or tested row by row would take the labelled rows for a sample of all.
 DESIGNED = (
-    "rows were chosen by a label design: {labelled:,} of {rows:,} are labelled, and every rate is weighted by the sizes "
-    "of the {strata} strata; counts of rows are those of the labelled ones, and neither the bootstrap of the gap nor the "
-    "flips by label, which know no weights, are reported"
+    "rows were chosen by a label design: {labelled:,} of {rows:,} are labelled, and every rate is weighted by the "
+    "sizes of the {strata} strata; counts of rows are those of the labelled ones, and neither the bootstrap of the gap "
+    "nor the flips by label, which know no weights, are reported"
 )
 SLOWER = 0.97
 SECONDS_PER_PAIR = 4e-6
