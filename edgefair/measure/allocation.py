@@ -14,9 +14,9 @@ Whole = NDArray[np.int64]
 # Rows of a stratum that are labelled at least, if it has so many.
 LEAST = 8
 # Ranges of scores that the rows of a group and decision are parted into, at most.
-RANGES = 4
+RANGES = 6
 # What a score may be wrong by: share of it that is spread over all labels.
-DOUBT = 0.04
+DOUBT = 0.02
 # Probability of the decided label where a model gives no score.
 UNSCORED = 0.8
 ROUNDS, HALVINGS = 60, 50

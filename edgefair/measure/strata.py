@@ -33,20 +33,28 @@ EXACT = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Totals:
-    """Estimated numbers of rows, with the squared distances of their limits: float64, one shape.
+    """Estimated numbers of rows, with the distances of their limits: float64, one shape.
 
     Attributes:
         value: the estimates.
-        below, above: (value - lower)^2 and (upper - value)^2.
+        below, above: (value - lower)^2 and (upper - value)^2, of what labels are known by a random sample.
+        less, more: by which it may be smaller and larger for rows of which no label is known at all: no chance is in
+            that, so it adds up as it is.
     """
 
     value: Array
     below: Array
     above: Array
+    less: Array
+    more: Array
 
     def over(self, summed: Callable[[Array], Array]) -> Totals:
         """Sums of totals of different strata, which are independent: their squared distances add up."""
-        return Totals(summed(self.value), summed(self.below), summed(self.above))
+        return Totals(*(summed(part) for part in (self.value, self.below, self.above, self.less, self.more)))
+
+    def distances(self, below: Array, above: Array) -> tuple[Array, Array]:
+        """Of the limits, with further distances, of what is independent of the labels."""
+        return self.less + np.sqrt(self.below + below**2), self.more + np.sqrt(self.above + above**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +113,7 @@ class Strata:
     def share(self) -> Array:
         """Estimated share of every label among the rows of a cell, float64 [cells, labels].
 
-        Of a cell without a labelled row: that of its stratum, which no limit rests on.
+        Of a cell without a labelled row: that of its stratum; limits take it for unknown.
         """
         of_stratum = np.zeros((int(self.stratum.max(initial=0)) + 1, len(self.classes)))
         np.add.at(of_stratum, self.stratum, self.labelled)
@@ -152,7 +160,9 @@ class Strata:
         share, n = self.share, self.labelled.sum(axis=1, keepdims=True)
         lower, upper = clopper_pearson(self.labelled, n, level)
         rows = self.rows[:, None].astype(np.float64)
-        return Totals(rows * share, (rows * (share - lower)) ** 2, (rows * (upper - share)) ** 2)
+        below, above = rows * (share - lower), rows * (upper - share)
+        known = n > 0
+        return Totals(rows * share, known * below**2, known * above**2, ~known * below, ~known * above)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -209,8 +219,8 @@ def ratio(hits: Totals, others: Totals, spread: tuple[Array, Array], level: floa
     """
     parts = []
     for item, own in zip((hits, others), spread, strict=True):
-        below, above = _poisson(item.value, own, level)
-        parts.append((item.below + below**2, item.above + above**2))
+        below, above = item.distances(*_poisson(item.value, own, level))
+        parts.append((below**2, above**2))
     (under, above), (others_under, others_above) = parts
     total = hits.value + others.value
     rate = np.divide(hits.value, total, out=np.zeros_like(total), where=total > 0)
@@ -232,8 +242,8 @@ def proportion(hits: Totals, rows: Array, squares: Array, level: float) -> Limit
     seen = (simple > 0) & (varied > EXACT * simple)
     size = np.where(simple > 0, n * simple / np.where(seen, varied, EXACT * np.maximum(simple, EXACT)), n)
     lower, upper = clopper_pearson(rate * size, size, level)
-    below, above = np.hypot(np.sqrt(hits.below) / n, rate - lower), np.hypot(np.sqrt(hits.above) / n, upper - rate)
-    lower, upper = np.maximum(rate - below, 0.0), np.minimum(rate + above, 1.0)
+    below, above = hits.distances(n * (rate - lower), n * (upper - rate))
+    lower, upper = np.maximum(rate - below / n, 0.0), np.minimum(rate + above / n, 1.0)
     return rate, np.where(rows > 0, lower, 0.0), np.where(rows > 0, upper, 1.0)
 
 

@@ -26,6 +26,7 @@ from edgefair.probe.bundles.gates import (
     gate_id,
     name_of,
 )
+from edgefair.probe.bundles.strata import audited_rows, decided_classes, estimated_table, labelled_table
 
 REPORT_SCHEMA = "edgefair.report/2"
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
@@ -115,13 +116,27 @@ def _check_target(
     table = _table(counts)
     if classes is not None:
         _equal("the classes", list(counts["classes"]), list(classes))
-    _equal("the number of rows", int(table.sum()), report["audit"]["rows"])
-    _equal("the number of classes decided", int(table.sum(axis=(0, 1)).astype(bool).sum()), gates[COLLAPSE]["estimate"])
+    strata = _strata(target, report, table)
+    decided = int(table.sum(axis=(0, 1)).astype(bool).sum()) if strata is None else decided_classes(strata)
+    _equal("the number of rows", int(table.sum()) if strata is None else audited_rows(strata), report["audit"]["rows"])
+    _equal("the number of classes decided", decided, gates[COLLAPSE]["estimate"])
     if SIZE in gates:
         _equal("the size", gates[SIZE]["estimate"], report["model"]["bytes"])
-    _check_gap(gates[ABSOLUTE], counts, table, policy)
+    _check_gap(gates[ABSOLUTE], counts, table, policy, None if strata is None else estimated_table(strata))
     if target["evidence"].get("own_reference") and report["reference"]["sha256"] != report["model"]["sha256"]:
         raise ContradictionError("it says that nothing was compressed, and its reference is another file")
+
+
+def _strata(target: Mapping[str, Any], report: Mapping[str, Any], table: np.ndarray) -> Optional[Mapping[str, Any]]:
+    """The strata of a label design, whose labelled rows are those of the counts; None without a design."""
+    strata: Optional[Mapping[str, Any]] = target["evidence"].get("strata")
+    named = report["data"]["section"].get("label_design") is not None
+    _equal("that its rows were chosen by a label design", strata is not None, named)
+    if strata is not None:
+        same = all(list(strata[key]) == list(target["counts"][key]) for key in ("attributes", "groups", "classes"))
+        if not same or not np.array_equal(labelled_table(strata), table):
+            raise ContradictionError("the strata of its label design hold other labelled rows than its counts")
+    return strata
 
 
 def _thresholds(policy: Mapping[str, Any], budgets: Mapping[str, Any]) -> Dict[str, Optional[float]]:
@@ -159,10 +174,15 @@ def _check_gate(known: str, gate: Mapping[str, Any], rule: str) -> None:
 
 
 def _check_gap(
-    gate: Mapping[str, Any], counts: Mapping[str, Any], table: np.ndarray, policy: Mapping[str, Any]
+    gate: Mapping[str, Any],
+    counts: Mapping[str, Any],
+    table: np.ndarray,
+    policy: Mapping[str, Any],
+    estimated: Optional[np.ndarray],
 ) -> None:
-    """The gap of the counts is the gate's, and a PASS keeps the threshold of every attribute."""
-    gaps = {attribute: _gap(counts, table, attribute) for attribute in policy["attributes"]}
+    """The gap of the counts, or of what is estimated by them, is the gate's; a PASS keeps the threshold of every
+    attribute."""
+    gaps = {attribute: _gap(counts, table, attribute, estimated) for attribute in policy["attributes"]}
     name = gate["name"]
     known = [gap for gap in gaps.values() if gap is not None]
     found, said = max(known, default=None), gate["estimate"]
@@ -178,20 +198,22 @@ def _check_gap(
             raise ContradictionError(f"'{name}' is PASS, and {beyond}")
 
 
-def _gap(counts: Mapping[str, Any], table: np.ndarray, name: str) -> Optional[float]:
+def _gap(counts: Mapping[str, Any], table: np.ndarray, name: str, estimated: Optional[np.ndarray]) -> Optional[float]:
     """Largest difference of P(decision | label) between two groups of an attribute that have such rows."""
     attributes: List[str] = list(counts["attributes"])
     parts = [name] if name in attributes else name.split(JOIN)
     chosen = [attributes.index(part) for part in parts]
     joint = [tuple(group[index] for index in chosen) for group in counts["groups"]]
     position = {group: index for index, group in enumerate(sorted(set(joint)))}
-    merged = np.zeros((len(position), *table.shape[1:]), dtype=np.int64)
-    np.add.at(merged, [position[group] for group in joint], table)
+    places = [position[group] for group in joint]
+    counted, merged = (np.zeros((len(position), *table.shape[1:])) for _ in range(2))
+    np.add.at(counted, places, table)
+    np.add.at(merged, places, table if estimated is None else estimated)
     rows = merged.sum(axis=2)
     decisions = merged[:, :, 1:2] if table.shape[2] == 2 else merged
     gaps = [
         float(np.ptp(decisions[filled, label] / rows[filled, label, None], axis=0).max())
-        for label, filled in enumerate((rows > 0).T)
+        for label, filled in enumerate((counted.sum(axis=2) > 0).T)
         if filled.sum() > 1
     ]
     return max(gaps, default=None)
