@@ -19,9 +19,9 @@ from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Outcome
-from edgefair.measure.allocation import RANGES, Wanted, allocate, costs, doubted, stratify
 from edgefair.measure.bounds import absolute, clopper_pearson, mover
-from edgefair.measure.strata import Strata
+from edgefair.measure.labels.allocation import RANGES, Wanted, allocate, costs, doubted, stratify
+from edgefair.measure.labels.strata import Strata
 from edgefair.probe.bundles.gates import ABSOLUTE, PAIRED
 
 # A hair beyond the threshold.

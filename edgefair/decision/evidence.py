@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design
+from edgefair.measure.labels.strata import Strata
 from edgefair.measure.latency import LatencySummary
 from edgefair.measure.paired import PairedCounts
-from edgefair.measure.strata import Strata
 from edgefair.probe.bundles.gates import id_of, name_of
 
 

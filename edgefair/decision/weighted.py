@@ -13,8 +13,8 @@ from edgefair.decision.cells import declared_table
 from edgefair.decision.policy import Policy
 from edgefair.measure.bounds import Array, clopper_pearson
 from edgefair.measure.design import Change, Design, Effective, Excess, Limited
+from edgefair.measure.labels.strata import Strata, proportion, ratio
 from edgefair.measure.metrics import DIFFERENCES
-from edgefair.measure.strata import Strata, proportion, ratio
 
 Bools = NDArray[np.bool_]
 # Two numbers of one sample, however they depend on each other: sd(a - b) <= sd(a) + sd(b) <= sqrt(2 (var a + var b)).
@@ -138,10 +138,13 @@ class _Sums:
         Args:
             decided: bool [cells, ways of deciding].
         """
-        ways = [members[:, :, None] & part for part in (decided, ~decided)]
+        shape = (len(members), decided.shape[1], -1)
+        ways = [
+            (members[:, None, :] & part.T).reshape(-1, len(decided)).astype(np.float64) for part in (decided, ~decided)
+        ]
 
         def summed(at: int) -> Callable[[Array], Array]:
-            return lambda values: np.einsum("gkc,ky->gyc", ways[at], values, optimize=True)
+            return lambda values: (ways[at] @ values).reshape(shape).transpose(0, 2, 1)
 
         squares = self.strata.rows[:, None] * self.share**2
         spread = summed(0)(squares), summed(1)(squares)

@@ -29,7 +29,7 @@ class Effective:
         rate: the rates, where they are not counts by rows; None in reports of before.
         pairs: times how much wider differences between groups are for subjects in both, [groups, groups, ...]; None
             where there are none.
-        own: level -> (lower, upper), where the rates are weighted over strata (`measure.strata`): limits that no
+        own: level -> (lower, upper), where the rates are weighted over strata (`measure.labels.strata`): limits that no
             effective size gives, which then only tells how many rows would do. A report keeps the strata instead.
     """
 

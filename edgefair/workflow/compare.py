@@ -23,7 +23,8 @@ from edgefair.report.results.comparison import ComparisonReport, compare_paired,
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.measurement.decide_rows import decide_rows
 from edgefair.workflow.measurement.design import design_of
-from edgefair.workflow.measurement.record import RecordedRows, load_record
+from edgefair.workflow.measurement.record import load_record
+from edgefair.workflow.measurement.recorded_rows import RecordedRows
 from edgefair.workflow.models.convert import check_no_rows, spec_here
 from edgefair.workflow.models.infer_spec import foreign_spec
 from edgefair.workflow.models.seen import Seen, check_rows

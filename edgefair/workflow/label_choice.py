@@ -14,7 +14,8 @@ from edgefair.decision.cells import compared
 from edgefair.decision.policy import Policy
 from edgefair.errors import DataError
 from edgefair.joint import Group, group_name
-from edgefair.measure.allocation import (
+from edgefair.measure.bounds import Array
+from edgefair.measure.labels.allocation import (
     LEAST,
     RANGES,
     UNSCORED,
@@ -25,7 +26,6 @@ from edgefair.measure.allocation import (
     least_budget,
     stratify,
 )
-from edgefair.measure.bounds import Array
 
 Whole = NDArray[np.int64]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgefair.measure.allocation import LEAST, Wanted, allocate, costs, least_budget, stratify
+from edgefair.measure.labels.allocation import LEAST, Wanted, allocate, costs, least_budget, stratify
 
 
 def test_for_one_rate_labels_are_in_proportion_to_the_root_of_the_cost():

@@ -9,8 +9,8 @@ from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.decision.weighted import weighted_design
+from edgefair.measure.labels.strata import Strata
 from edgefair.measure.metrics import DIFFERENCES
-from edgefair.measure.strata import Strata
 
 POLICY = Policy.model_validate(
     {

@@ -30,7 +30,8 @@ from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.measurement.ledger import LEDGER, spend
 from edgefair.workflow.measurement.measure import Decisions, evidence_of, latencies, measure
-from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
+from edgefair.workflow.measurement.record import Record, TargetRecord, load_record, save_record
+from edgefair.workflow.measurement.recorded_rows import RecordedRows
 from edgefair.workflow.models.infer_spec import foreign_spec
 
 # Of the reference's speed: below it a report says that compression made the model slower.

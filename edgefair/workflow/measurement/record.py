@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -14,19 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.files.npz import read_npz
-from edgefair.data.files.table import MISSING, Categories
-from edgefair.data.hashing import hash_categories
 from edgefair.data.identity.ids import check_ids
-from edgefair.data.rows import TableRows
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
 from edgefair.measure.latency import rule_unmet
-from edgefair.measure.sketch import SKETCH_ROWS, sketch_of
-from edgefair.report.results.verification import AuditRows, DataSection, ModelFile
+from edgefair.measure.sketch import SKETCH_ROWS
+from edgefair.report.results.verification import DataSection, ModelFile
 from edgefair.targets.fingerprint import checked_fingerprint
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.targets.timing import check_times
-from edgefair.workflow.measurement.recorded import integers, record_facts, text_column
+from edgefair.workflow.measurement.recorded import integers, record_facts
+from edgefair.workflow.measurement.recorded_rows import RecordedRows
 
 RECORD_SCHEMA = "edgefair.record/4"
 
@@ -105,41 +102,6 @@ class TargetRecord:
             not_timed=facts["not_timed"],
             notes=tuple(facts["notes"]),
             timings_s=facts["timings_s"],
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class RecordedRows:
-    """The rows of a measurement, without their features.
-
-    Attributes:
-        digest: sha256 of the rows in their order: equal digests mean that decisions can be paired.
-        label: int64 [rows]; -1 where a label design leaves a row without one.
-        sensitive: attribute -> Categories [rows].
-        ids, subject: declared identity of every row and its person, if any.
-        sketch: a few hashes of the rows (`measure.sketch`): what other audit sets have in common with these.
-        stratum: of the label design, int64 [rows]; None where every row has a label.
-    """
-
-    digest: str
-    audit: AuditRows
-    classes: tuple[str, ...]
-    label: NDArray[np.int64]
-    sensitive: dict[str, Categories]
-    ids: Categories | None
-    subject: Categories | None
-    sketch: tuple[int, ...]
-    stratum: NDArray[np.int64] | None = None
-
-    @classmethod
-    def of(cls, rows: TableRows, classes: tuple[str, ...], *, source: str) -> Self:
-        """What a record keeps of the rows."""
-        digest = hashlib.sha256(rows.row_hashes.astype("<u8").tobytes()).hexdigest()
-        audit = AuditRows(source=source, rows=len(rows), fingerprint=rows.fingerprint)
-        # An id stays what it is where other columns are left out or coded anew.
-        sketch = sketch_of(rows.row_hashes if rows.ids is None else hash_categories(rows.ids))
-        return cls(
-            digest, audit, classes, rows.label, dict(rows.sensitive), rows.ids, rows.subject, sketch, rows.stratum
         )
 
 
@@ -225,7 +187,7 @@ def load_record(path: Path) -> Record:
         record = Record(
             name=str(path),
             created=facts["created"],
-            rows=_rows(facts, arrays),
+            rows=RecordedRows.from_facts(facts, arrays),
             data=facts["data"],
             targets=targets,
             settings=facts["settings"],
@@ -241,23 +203,6 @@ def load_record(path: Path) -> Record:
             fix="measure again with this version of edgefair",
         ) from error
     return record
-
-
-def _rows(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> RecordedRows:
-    optional = {
-        name: text_column(arrays, name, least=MISSING) for name in ("ids", "subject") if f"codes/{name}" in arrays
-    }
-    return RecordedRows(
-        digest=facts["rows_digest"],
-        audit=facts["audit"],
-        classes=tuple(facts["classes"]),
-        label=integers(arrays, "label"),
-        sensitive={name: text_column(arrays, f"sensitive/{name}", least=0) for name in facts["attributes"]},
-        ids=optional.get("ids"),
-        subject=optional.get("subject"),
-        sketch=tuple(arrays["sketch"].tolist()),
-        stratum=integers(arrays, "stratum") if "stratum" in arrays else None,
-    )
 
 
 def _check(record: Record) -> None:
@@ -284,10 +229,7 @@ def _check(record: Record) -> None:
         raise ValueError("it holds no sketch of its rows")
     if len({target.target for target in record.targets}) < len(record.targets):
         raise ValueError("two of its targets have the same name")
-    least = 0 if record.rows.stratum is None else -1
-    if record.rows.label.min() < least or record.rows.label.max() >= classes:
-        raise ValueError(f"a label is none of {classes} classes")
-    _check_strata(record.rows)
+    record.rows.check_labels()
     for target in record.targets:
         decided = [target.decision]
         decided += [] if target.reference_decision is None else [target.reference_decision]
@@ -296,20 +238,6 @@ def _check(record: Record) -> None:
         if target.own_reference and not np.array_equal(target.decision, decided[-1]):
             raise ValueError(f"target '{target.target}' decided differently with the reference, which is the same file")
         _check_times(target)
-
-
-def _check_strata(rows: RecordedRows) -> None:
-    """Every stratum has a labelled row, and rows of subjects have no strata.
-
-    Raises:
-        ValueError: they do not.
-    """
-    if rows.stratum is None:
-        return
-    if rows.subject is not None or rows.stratum.min() < 0:
-        raise ValueError("its rows are of a label design and of subjects, or of a negative stratum")
-    if np.setdiff1d(rows.stratum, rows.stratum[rows.label >= 0]).size:
-        raise ValueError("a stratum of its label design has no labelled row")
 
 
 def _check_times(target: TargetRecord) -> None:

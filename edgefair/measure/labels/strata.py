@@ -94,14 +94,15 @@ class Strata:
         label: Whole,
     ) -> Self:
         """Count rows; the last five are int64 [rows], `label` negative where there is none."""
-        keys = np.stack([stratum, group, candidate, candidate if reference is None else reference])
-        cells, inverse = np.unique(keys, axis=1, return_inverse=True)
-        inverse = inverse.ravel()
-        labelled = np.zeros((cells.shape[1], len(classes)), dtype=np.int64)
+        shape = (int(stratum.max(initial=0)) + 1, len(groups), len(classes), len(classes))
+        keys = np.ravel_multi_index((stratum, group, candidate, candidate if reference is None else reference), shape)
+        found, inverse = np.unique(keys, return_inverse=True)
+        cells = [part.astype(np.int64) for part in np.unravel_index(found, shape)]
+        labelled = np.zeros((len(found), len(classes)), dtype=np.int64)
         known = label >= 0
         np.add.at(labelled, (inverse[known], label[known]), 1)
         before = None if reference is None else cells[3]
-        rows = np.bincount(inverse, minlength=cells.shape[1]).astype(np.int64)
+        rows = np.bincount(inverse, minlength=len(found)).astype(np.int64)
         return cls(attributes, groups, classes, cells[0], cells[1], cells[2], before, rows, labelled)
 
     @property
