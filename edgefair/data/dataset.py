@@ -120,10 +120,10 @@ def load(
     table = as_declared(table, {*config.categorical, *categories})
     features = _features(config, table)
     labels = declared(table.columns[config.label], config.label)
+    if unlabelled == "refused" or (unlabelled == "designed" and config.label_design is None):
+        check_labelled(config, labels.codes, designed=config.label_design is not None)
     classes = classes_of(config, labels)
     label = label_index(labels, classes)
-    if unlabelled == "refused" or (unlabelled == "designed" and config.label_design is None):
-        check_labelled(config, label, designed=config.label_design is not None)
     sensitive = {name: sensitive_groups(name, table.columns[name]) for name in config.sensitive}
     table = finite(table, features, missing=config.missing)
     subject = _optional(table, source.subject)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,11 +56,13 @@ def classes_of(config: DataConfig, labels: Categories) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda value: value == config.positive))
 
 
-def check_labelled(config: DataConfig, label: NDArray[np.int64], *, rows: str = "rows", designed: bool = False) -> None:
+def check_labelled(
+    config: DataConfig, label: NDArray[np.signedinteger[Any]], *, rows: str = "rows", designed: bool = False
+) -> None:
     """Refuse rows without a label.
 
     Args:
-        label: -1 where there is none, int64 [rows].
+        label: negative where there is none, whole numbers [rows].
         rows: which rows they are, for the message.
         designed: whether a label design says of other rows why they have none.
 
