@@ -24,6 +24,8 @@ from edgefair.measure.labels.allocation import RANGES, Wanted, allocate, costs, 
 from edgefair.measure.labels.strata import Strata
 from edgefair.probe.bundles.gates import ABSOLUTE, PAIRED
 
+# The gate that an unfair rate alone decides: beside it the gap would seldom pass.
+ONE_RATE = {"FPR": "false_positive_rate_difference", "TPR": "equal_opportunity_difference"}
 # A hair beyond the threshold.
 BEYOND = 1e-9
 POWER = 0.8
@@ -71,7 +73,9 @@ class Design:
         groups = [str(index) for index in range(self.groups)]
         # Cells are not kept from judging by few rows: the limits alone have to hold.
         keys = {"max_eo_gap": self.threshold, "max_eo_increase": self.threshold, "min_cell_rows": 1}
-        return Policy.model_validate({"alpha": self.alpha, "attributes": {"g": {"groups": groups}}, **keys})
+        metrics = dict.fromkeys(ONE_RATE.values(), self.threshold)
+        attributes = {"g": {"groups": groups}}
+        return Policy.model_validate({"alpha": self.alpha, "attributes": attributes, "metrics": metrics, **keys})
 
     def evidence(self, rng: np.random.Generator) -> Evidence:
         """One audit: rows are drawn, scored, chosen and labelled."""
@@ -180,12 +184,12 @@ def scenarios(quick: bool) -> Iterator[Scenario]:
     for fpr, base in shapes[: 2 if quick else None]:
         for groups in (2, 4):
             for labels in (400, 1500):
-                for what in ("fpr", "tpr"):
+                for what, gate in ONE_RATE.items():
                     gap = 0.05 + BEYOND
-                    unfair = {"more_fpr": gap} if what == "fpr" else {"less_tpr": gap}
+                    unfair = {"more_fpr": gap} if what == "FPR" else {"less_tpr": gap}
                     design = Design(base, fpr, 0.8, 0.05, labels, groups, **unfair)
                     name = f"stratified, FPR {fpr}, base {base}, {groups} groups, {labels} labels, {what}"
-                    yield Scenario(name, design.alpha, None, runs, lambda rng, d=design: d.passes(rng, ABSOLUTE))
+                    yield Scenario(name, design.alpha, None, runs, lambda rng, d=design, g=gate: d.passes(rng, g))
     for labels, flips in ((400, 0.005), (1500, 0.005), (1500, 0.05)):
         design = Design(0.2, 0.02, 0.8, 0.05, labels, flips=flips, spoiled=0.05 + BEYOND)
         name = f"stratified, paired, {flips:.1%} flips, {labels} labels"

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from benchmarks.false_pass.stratified import BEYOND, Design
+from benchmarks.false_pass.stratified import BEYOND, ONE_RATE, Design
 from edgefair.probe.bundles.gates import ABSOLUTE, PAIRED
 
-RUNS = 60
+RUNS = 150
 
 
 @pytest.mark.parametrize(
     ("design", "gate"),
     [
-        (Design(0.2, 0.02, 0.8, 0.1, 800, pool=2000, more_fpr=0.1 + BEYOND), ABSOLUTE),
-        (Design(0.2, 0.1, 0.8, 0.1, 800, pool=2000, less_tpr=0.1 + BEYOND), ABSOLUTE),
+        (Design(0.2, 0.02, 0.8, 0.1, 800, pool=2000, more_fpr=0.1 + BEYOND), ONE_RATE["FPR"]),
+        (Design(0.2, 0.1, 0.8, 0.1, 800, pool=2000, less_tpr=0.1 + BEYOND), ONE_RATE["TPR"]),
         (Design(0.2, 0.02, 0.8, 0.1, 800, pool=2000, flips=0.005, spoiled=0.1 + BEYOND), PAIRED),
     ],
 )
