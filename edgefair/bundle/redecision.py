@@ -77,11 +77,18 @@ def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Polic
     counts = GroupCounts.from_json(target["counts"])
     looks = None if target.get("looks") is None else Looks.from_json(target["looks"])
     rows = report["audit"]["rows"] if looks is None else looks.rows
-    if counts.n != rows:
-        raise _contradiction(
-            f"the counts of target '{target['target']}' hold {counts.n:,} rows", f"{rows:,} audit rows"
-        )
     evidence = Evidence.from_json(counts, target["evidence"])
+    designed = report["data"]["section"].get("label_design") is not None
+    if designed != (evidence.strata is not None):
+        raise _contradiction(
+            f"the evidence of target '{target['target']}' holds {'no ' * designed}strata of a label design",
+            f"{'some' if designed else 'none'}, as data.label_design of its data section says",
+        )
+    measured = counts.n if evidence.strata is None else evidence.strata.total
+    if measured != rows:
+        raise _contradiction(
+            f"the counts of target '{target['target']}' hold {measured:,} rows", f"{rows:,} audit rows"
+        )
     if looks is not None:
         _check_looks(looks, report, target, policy, evidence)
     for name, said, rests_on in (
@@ -146,7 +153,8 @@ def _check_looks(
     if looks.rows_at_hand != rows:
         raise _contradiction(f"target '{name}' had {looks.rows_at_hand:,} rows at hand", f"{rows:,} audit rows")
     by_rows = design is not None and policy.subject_weights == "rows"
-    if policy.rule == "point" or by_rows or policy.audit == "sealed" or report.get("seal") is not None:
+    chosen = evidence.strata is not None or evidence.audited is not None
+    if chosen or policy.rule == "point" or by_rows or policy.audit == "sealed" or report.get("seal") is not None:
         raise _contradiction(f"target '{name}' was judged sequentially", "limits that hold over several looks")
 
 

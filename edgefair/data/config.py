@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgefair.data.files.csv_table import CsvConfig
-from edgefair.data.images.glyphs import SHAPES, GlyphConfig
-from edgefair.data.layouts import LAYOUTS, PICTURE
+from edgefair.data.images.glyphs import GlyphConfig
+from edgefair.data.layouts import LAYOUTS
+from edgefair.data.presets import BUILT_IN, preset_of
 from edgefair.errors import did_you_mean
 from edgefair.probe.features import plain_text, value_text
 
@@ -19,38 +19,6 @@ MissingRule = Literal["refuse", "mean", "median"]
 
 # What equal rows are: nobody has said, different people who share their answers, or copies of one.
 EqualRowsRule = Literal["refuse", "people", "once"]
-
-# What a built-in set fills in where the user says nothing.
-BUILT_IN: Mapping[str, Mapping[str, Any]] = {
-    "census-income": {
-        "label": "income",
-        "positive": "50000+",
-        "sensitive": ["sex", "race"],
-        "exclude": ["instance_weight"],
-        "categorical": [
-            "detailed_industry_recode",
-            "detailed_occupation_recode",
-            "own_business_or_self_employed",
-            "veterans_benefits",
-            "year",
-        ],
-        "split": {"column": "split", "train": ["train"], "audit": ["test"]},
-        # Every record is another person of the survey.
-        "equal_rows": "people",
-    },
-    "emoji-people": {
-        "label": "presentation",
-        "sensitive": ["skin_tone"],
-        "picture": "image",
-        "subject": "code",
-    },
-    "glyphs": {
-        "label": "shape",
-        "sensitive": ["group"],
-        "picture": "picture",
-        "split": {"column": "split", "train": ["train"], "audit": ["audit"]},
-    },
-}
 
 
 def _name(value: Any) -> Any:
@@ -82,20 +50,6 @@ def _value_lists(value: Any) -> Any:
 def _merged_values(value: Any) -> Any:
     """New value -> one old value or several -> the texts."""
     return {_text(k): _as_list(_texts(v)) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def _preset(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What the source or its layout fills in."""
-    layout = value.get("layout")
-    if isinstance(layout, str) and layout in LAYOUTS:
-        split = LAYOUTS[layout].split
-        return {"picture": PICTURE, **({"split": dict(split)} if split else {})}
-    preset = BUILT_IN.get(value["source"])
-    if value["source"] != "glyphs":
-        return preset
-    glyphs = value.get("glyphs")
-    classes = glyphs.get("classes", 2) if isinstance(glyphs, dict) else getattr(glyphs, "classes", 2)
-    return {**BUILT_IN["glyphs"], **({"positive": SHAPES[1]} if classes == 2 else {})}
 
 
 class SplitConfig(BaseModel):
@@ -207,6 +161,11 @@ class DataConfig(BaseModel):
         "(different people who share their answers), `once` (copies: one of each is judged), or `refuse` (an error "
         "where they are more than 5 % of a group and label).",
     )
+    label_design: str | None = Field(
+        None,
+        description="The file of `edgefair plan --label-budget` that chose which audit rows to label; the others may "
+        "have an empty label.",
+    )
     split: SplitConfig = Field(default_factory=SplitConfig, description="Which rows train and which decide.")
     validation: float = Field(
         0.1, gt=0, lt=1, description="About this share of the training rows is held out for validation."
@@ -217,7 +176,7 @@ class DataConfig(BaseModel):
     def _fill_in_built_in(cls, value: Any) -> Any:
         if not isinstance(value, dict) or not isinstance(value.get("source"), str):
             return value
-        preset = _preset(value)
+        preset = preset_of(value)
         if preset is None:
             return value
         filled = {**preset, **value}
@@ -266,6 +225,7 @@ class DataConfig(BaseModel):
             raise ValueError("a class is listed twice in `classes`")
         self._check_kind()
         self._check_audit()
+        self._check_design()
         if self.features is not None:
             if self.label in self.features:
                 raise ValueError(f"the label '{self.label}' is among the features")
@@ -283,6 +243,22 @@ class DataConfig(BaseModel):
             raise ValueError("`audit` is a second table beside a table of numbers or texts; else split by a column")
         if self.split.model_fields_set - {"seed"}:
             raise ValueError("`audit` names the file of the audit rows, and `split` says that rows of `source` audit")
+
+    def _check_design(self) -> None:
+        if self.label_design is None:
+            return
+        if self.subject is not None:
+            raise ValueError(
+                "`label_design` chose rows as independent people, and `subject` says that several are of one person: "
+                "keep one row of every person, or label all rows"
+            )
+        if self.id is None:
+            raise ValueError("`label_design` needs `id`, the column that brings labels back to their rows")
+        if self.equal_rows == "once":
+            raise ValueError(
+                "`label_design` counts the rows of every stratum, and `equal_rows: once` drops copies of which labels "
+                "decide: remove the copies from the file"
+            )
 
     def _check_kind(self) -> None:
         if self.picture is not None and self.text is not None:

@@ -16,7 +16,8 @@ from edgefair.data.finite import finite
 from edgefair.data.identity.equal_rows import check_equal_rows, one_of_each
 from edgefair.data.identity.ids import check_ids
 from edgefair.data.identity.split import split_rows
-from edgefair.data.labels import check_learnable, classes_of, label_index, sensitive_groups
+from edgefair.data.label_design import designed
+from edgefair.data.labels import check_labelled, check_learnable, classes_of, label_index, sensitive_groups
 from edgefair.data.rows import TableRows
 from edgefair.data.sources import Source, named_columns, open_source
 from edgefair.data.survey.suspects import suspects
@@ -25,6 +26,9 @@ from edgefair.data.values import as_categories, declared
 from edgefair.errors import DataError
 
 Role = Literal["train", "validation", "audit"]
+# What audit rows without a label are: an error, those that the label design of the config did not choose, or (before
+# there is a design) rows of which some are to be chosen.
+Unlabelled = Literal["refused", "designed", "planned"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +99,7 @@ def load(
     roles: Collection[Role],
     optional: Collection[Role] = (),
     categories: Collection[str] = (),
+    unlabelled: Unlabelled = "refused",
 ) -> DataSet:
     """Read the rows of the given roles.
 
@@ -103,6 +108,7 @@ def load(
         roles: each must have rows.
         optional: roles that are read too, and may have none: see `DataSet.rows_for`.
         categories: columns that a model takes as categories, which are read as those of `data.categorical` are.
+        unlabelled: what audit rows without a label are.
 
     Raises:
         DataError: a column, label, group, number, picture or text that is not as the config says; an id of two rows;
@@ -114,6 +120,8 @@ def load(
     table = as_declared(table, {*config.categorical, *categories})
     features = _features(config, table)
     labels = declared(table.columns[config.label], config.label)
+    if unlabelled == "refused" or (unlabelled == "designed" and config.label_design is None):
+        check_labelled(config, labels.codes, designed=config.label_design is not None)
     classes = classes_of(config, labels)
     label = label_index(labels, classes)
     sensitive = {name: sensitive_groups(name, table.columns[name]) for name in config.sensitive}
@@ -142,7 +150,10 @@ def load(
     if config.thin:
         positions["train"] = thinned(config, table, positions["train"], everything.row_hashes)
     check_learnable(config, label[positions["train"]], label[positions["audit"]], classes)
+    for role in ("train", "validation"):
+        check_labelled(config, label[positions[role]], rows=f"{role} rows")
     audit = everything.take(positions["audit"])
+    audit = _with_labels(config, audit, base, unlabelled)
     if config.equal_rows == "once":
         audit = audit.take(one_of_each(audit))
     check_equal_rows(
@@ -171,6 +182,13 @@ def load(
         },
         missing=config.missing,
     )
+
+
+def _with_labels(config: DataConfig, audit: TableRows, base: Path, unlabelled: Unlabelled) -> TableRows:
+    """The audit rows, with the strata of a label design where one says which of them have labels."""
+    if unlabelled != "designed" or config.label_design is None:
+        return audit
+    return designed(audit, base / config.label_design, config.label)
 
 
 def _split_column(config: DataConfig, source: Source) -> Categories | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,16 +18,12 @@ def classes_of(config: DataConfig, labels: Categories) -> tuple[str, ...]:
     """The labels in the order of the model's classes.
 
     Raises:
-        DataError: a row without a label, one label only, or others than the config says.
+        DataError: one label only, or others than the config says.
     """
     found = labels.present
-    if labels.missing():
-        raise DataError(
-            f"column '{config.label}' has no label in {labels.missing()} rows",
-            expected="a label in every row",
-            fix="remove those rows before the audit, and document it",
-        )
-    if len(found) < 2:
+    if not found and config.classes is None:
+        raise DataError(f"column '{config.label}' has no label in any row", fix="list the labels under data.classes")
+    if len(found) < 2 and not (config.classes and labels.missing()):
         raise DataError(
             f"label '{config.label}' has only one value: {', '.join(found)}",
             expected="at least two; equalized odds compares rates within each label",
@@ -58,6 +56,30 @@ def classes_of(config: DataConfig, labels: Categories) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda value: value == config.positive))
 
 
+def check_labelled(
+    config: DataConfig, label: NDArray[np.signedinteger[Any]], *, rows: str = "rows", designed: bool = False
+) -> None:
+    """Refuse rows without a label.
+
+    Args:
+        label: negative where there is none, whole numbers [rows].
+        rows: which rows they are, for the message.
+        designed: whether a label design says of other rows why they have none.
+
+    Raises:
+        DataError: says how many there are.
+    """
+    missing = int((label < 0).sum())
+    if missing:
+        raise DataError(
+            f"column '{config.label}' has no label in {missing} {rows}",
+            expected="a label in every row"
+            + (": data.label_design lets audit rows lack one, for `verify` and `export`" if designed else ""),
+            fix="remove those rows before the audit, and document it; or choose which audit rows to label with "
+            "`edgefair plan --label-budget`, so that the others may stay without one",
+        )
+
+
 def check_learnable(
     config: DataConfig, train: NDArray[np.int64], audit: NDArray[np.int64], classes: tuple[str, ...]
 ) -> None:
@@ -67,7 +89,7 @@ def check_learnable(
     """
     if not len(train):
         return
-    for index in np.setdiff1d(audit, train).tolist():
+    for index in np.setdiff1d(audit[audit >= 0], train).tolist():
         raise DataError(
             f"label '{config.label}' is '{classes[index]}' in {int((audit == index).sum())} audit rows and in no "
             "training row",
@@ -77,9 +99,10 @@ def check_learnable(
 
 
 def label_index(labels: Categories, classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """The class of every row, int64 [rows]."""
+    """The class of every row, int64 [rows]; -1 where it has no label."""
     position = {value: index for index, value in enumerate(classes)}
-    return np.array([position.get(value, -1) for value in labels.values], dtype=np.int64)[labels.codes]
+    # A missing value has code -1, which picks the last entry.
+    return np.array([*(position.get(value, -1) for value in labels.values), -1], dtype=np.int64)[labels.codes]
 
 
 def sensitive_groups(name: str, column: Column) -> Categories:

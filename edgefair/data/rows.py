@@ -95,11 +95,12 @@ class TableRows:
 
     Attributes:
         features: columns that a model may see.
-        label: int64 [rows].
+        label: int64 [rows]; -1 where a label design leaves a row without one.
         sensitive: attribute -> Categories [rows].
         ids: declared identity of every row, if any.
         subject: the person that every row belongs to, if declared.
         content: names of the columns that make up a row's content (features, label, sensitive).
+        stratum: of the label design, int64 [rows]; None where every row has a label.
     """
 
     table: Table
@@ -109,6 +110,7 @@ class TableRows:
     ids: Categories | None
     subject: Categories | None
     content: tuple[str, ...]
+    stratum: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.label)
@@ -123,6 +125,7 @@ class TableRows:
             ids=None if self.ids is None else self.ids.take(rows),
             subject=None if self.subject is None else self.subject.take(rows),
             content=self.content,
+            stratum=None if self.stratum is None else self.stratum[rows],
         )
 
     def inputs(self, spec: ModelSpec, batch_rows: int) -> Iterator[dict[str, NDArray[Any]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.config import BUILT_IN, DataConfig
+from edgefair.data.config import DataConfig
 from edgefair.data.files.blobs import Blobs, FileBlobs
 from edgefair.data.files.readers import READERS, read_blobs, read_table
 from edgefair.data.files.skipped import Skipped
@@ -19,6 +19,7 @@ from edgefair.data.images.glyph_set import glyph_table
 from edgefair.data.images.glyphs import GlyphConfig
 from edgefair.data.images.pictures import check_paths, count_skipped, not_in_table, stored_pictures
 from edgefair.data.layouts import LAYOUTS, read_layout
+from edgefair.data.presets import BUILT_IN
 from edgefair.data.texts import Texts, open_tokenizer
 from edgefair.data.values import as_categories, declared, merged, rows_where
 from edgefair.errors import DataError, did_you_mean

@@ -26,6 +26,8 @@ Counts = NDArray[np.int64]
 MOST_CHANGE = 0.5
 # What the units of a cell are where rows belong to subjects.
 UNITS = {"people": "subjects", "rows": "subjects of equal weight"}
+# And where rows were chosen by a label design.
+LABELLED = "labelled rows"
 
 
 def declared_table(counts: GroupCounts | PairedCounts, policy: Policy, name: str) -> Counts:
@@ -179,12 +181,18 @@ def _cells(
         variance=variance,
         threshold=threshold,
         units=n if effective is None else effective.subjects[:, :, 0],
-        unit=ROWS if effective is None else UNITS[policy.subject_weights],
+        unit=_unit(policy, effective),
         min_units=policy.cell_rows(threshold),
         rates=rates,
         widening=None if effective is None else effective.pairs,
         correction=correction,
     )
+
+
+def _unit(policy: Policy, effective: Effective | None) -> str:
+    if effective is None:
+        return ROWS
+    return UNITS[policy.subject_weights] if effective.own is None else LABELLED
 
 
 def _pick(effective: Effective, decisions: list[int]) -> Effective:

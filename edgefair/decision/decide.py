@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +16,11 @@ from edgefair.decision.gates.device import Limits
 from edgefair.decision.policy import Policy
 from edgefair.decision.summary import summarize
 from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, worst
+from edgefair.decision.weighted import weighted_design
 from edgefair.errors import DataError, PolicyError, did_you_mean
+from edgefair.measure.count_table import CountTable
 from edgefair.measure.counts import GroupCounts
-from edgefair.measure.metrics import all_metrics
+from edgefair.measure.metrics import Estimated, all_metrics
 from edgefair.probe.bundles.gates import ABSOLUTE
 
 # Key of the policy that holds a threshold -> the gate that judges by it, in the order of a verdict.
@@ -63,11 +67,13 @@ def decide(
     digest = policy.digest
     if level is not None:
         policy = policy.model_copy(update={"alpha": level})
+    if evidence.strata is not None:
+        evidence = replace(evidence, design=weighted_design(evidence.strata, policy))
     claims = _claims(policy) * targets * (1.0 if fail_level is None else policy.alpha / fail_level)
     absolute = fairness.absolute(evidence, policy, claims)
     gates = [
         fairness.family_gate(ABSOLUTE, absolute, absolute.binding.threshold),
-        utility.collapse(evidence.counts),
+        utility.collapse(evidence.counts if evidence.strata is None else evidence.strata.decided()),
         utility.balanced_accuracy_floor(evidence, policy, claims),
         *_optional_gates(evidence, policy, claims),
         *device.cost(evidence, policy, budget),
@@ -81,12 +87,12 @@ def decide(
         alpha=policy.alpha,
         gates=tuple(gates),
         attributes=tuple(summarize(counts, policy, name, evidence.design) for name in policy.attributes),
-        metrics={name: all_metrics(counts.by(*policy.attributes_of(name))) for name in policy.attributes},
+        metrics={name: _metrics(evidence, policy, name) for name in policy.attributes},
         failing=absolute.failing,
         failing_total=absolute.failing_total,
         comparisons=absolute.listed,
         comparisons_total=absolute.total,
-        accuracy=float(np.trace(counts.table.sum(axis=0)) / counts.n) if counts.n else None,
+        accuracy=_accuracy(counts.table if evidence.strata is None else evidence.strata.table),
         policy_digest=digest,
         exceptions=_exceptions(policy),
         assumptions=assumptions(policy),
@@ -120,8 +126,22 @@ def check_evidence(evidence: Evidence, policy: Policy, today: datetime.date | No
     _check_design(evidence, policy)
     check_corrections(policy, evidence.counts.classes)
     _check_pairing(evidence)
+    _check_strata(evidence)
     if evidence.audited is not None:
         evidence.audited.check(evidence.paired, evidence.design, policy)
+
+
+def _metrics(evidence: Evidence, policy: Policy, name: str) -> dict[str, float | None]:
+    """All metrics of an attribute, of estimated numbers of rows where a design chose which ones have labels."""
+    by = policy.attributes_of(name)
+    if evidence.strata is None:
+        return all_metrics(evidence.counts.by(*by))
+    return all_metrics(Estimated(evidence.counts.classes, evidence.strata.table_by(*by)))
+
+
+def _accuracy(table: np.ndarray[Any, np.dtype[Any]]) -> float | None:
+    rows = float(table.sum())
+    return float(np.trace(table.sum(axis=0)) / rows) if rows else None
 
 
 def _check_attributes(counts: GroupCounts, policy: Policy) -> None:
@@ -170,6 +190,33 @@ def _check_pairing(evidence: Evidence) -> None:
             f"the reference was measured on different rows: {paired.n:,} pairs beside {counts.n:,} decisions",
             expected="both models' decisions on the same rows",
         )
+
+
+def _check_strata(evidence: Evidence) -> None:
+    """The counts must be those of the labelled rows of the strata."""
+    if evidence.strata is None:
+        return
+    if evidence.design is not None:
+        raise DataError("rows of a label design cannot be rows of subjects", expected="strata or a design, not both")
+    for said, found in ((evidence.counts, evidence.strata.counts()), (evidence.paired, evidence.strata.paired())):
+        if not _same(said, found):
+            raise DataError(
+                "the strata of the label design hold other labelled rows than the counts",
+                expected="counts of the same labelled rows",
+            )
+
+
+def _same(one: CountTable | None, other: CountTable | None) -> bool:
+    """Whether two tables hold the same numbers, whatever groups without rows they list."""
+    if one is None or other is None:
+        return one is other
+    if (one.attributes, one.classes) != (other.attributes, other.classes):
+        return False
+    rows = [
+        {group: numbers.tolist() for group, numbers in zip(part.groups, part.table, strict=True) if numbers.any()}
+        for part in (one, other)
+    ]
+    return rows[0] == rows[1]
 
 
 def _exceptions(policy: Policy) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from edgefair.decision.audited import AuditedReference
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design
+from edgefair.measure.labels.strata import Strata
 from edgefair.measure.latency import LatencySummary
 from edgefair.measure.paired import PairedCounts
 from edgefair.probe.bundles.gates import id_of, name_of
@@ -29,6 +30,8 @@ class Evidence:
         not_measured: gate id -> why its evidence is lacking, in words; a gate of that id is not judged by what
             there is.
         audited: the audit of the reference on rows of its own, joined with `paired` in the gate of the gap.
+        strata: where a label design chose which rows have labels: all rows by stratum and decision, of which the counts
+            are the labelled ones; None where every row has a label.
     """
 
     counts: GroupCounts
@@ -39,6 +42,7 @@ class Evidence:
     not_measured: tuple[tuple[str, str], ...] = ()
     own_reference: bool = False
     audited: AuditedReference | None = None
+    strata: Strata | None = None
 
     def why_missing(self, gate: str, default: str) -> str:
         """Why the evidence of a gate is lacking."""
@@ -54,6 +58,7 @@ class Evidence:
             "not_measured": {name_of(gate): why for gate, why in self.not_measured},
             "own_reference": self.own_reference,
             **({} if self.audited is None else {"reference_audit": self.audited.to_json()}),
+            **({} if self.strata is None else {"strata": self.strata.to_json()}),
         }
 
     @classmethod
@@ -73,4 +78,5 @@ class Evidence:
             not_measured=tuple((id_of(name), why) for name, why in dict(data["not_measured"]).items()),
             own_reference=bool(data.get("own_reference", False)),
             audited=AuditedReference.from_json(data["reference_audit"]) if "reference_audit" in data else None,
+            strata=None if data.get("strata") is None else Strata.from_json(data["strata"]),
         )

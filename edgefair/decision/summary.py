@@ -10,6 +10,7 @@ from edgefair.decision.evidence import Evidence
 from edgefair.decision.family import judge
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import AttributeSummary, CellRate, GroupRates
+from edgefair.decision.weighted import weighted_design
 from edgefair.measure.bounds import Array
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design, Effective
@@ -27,7 +28,14 @@ def summarize(counts: GroupCounts, policy: Policy, name: str, design: Design | N
         gap=max(known) if len(known) == len(parts) else None,
         parts=parts,
         groups=tuple(
-            _group(group, table[index], counts.classes, policy.alpha, _effective(design, name, index))
+            _group(
+                group,
+                table[index],
+                counts.classes,
+                policy.alpha,
+                _effective(design, name, index),
+                _weighted_accuracy(design, name, index),
+            )
             for index, group in enumerate(groups)
         ),
     )
@@ -39,7 +47,8 @@ def gap_interval(evidence: Evidence, policy: Policy, name: str) -> Interval | No
     The largest limits of all pairs of groups. The upper one misses only where that of the pair with the largest true
     difference does, at alpha / 2; the lower one shares alpha / 2 among the pairs. So it covers a gap of 0 too.
     """
-    cells = rate_cells(evidence.counts, policy, name, evidence.design)
+    design = evidence.design if evidence.strata is None else weighted_design(evidence.strata, policy)
+    cells = rate_cells(evidence.counts, policy, name, design)
     found = judge([cells], alpha=policy.alpha / 2, rule="bound")
     if found.estimate is None or found.lower is None or found.upper is None:
         return None
@@ -51,6 +60,14 @@ def _effective(design: Design | None, name: str, group: int) -> Effective | None
     if design is None:
         return None
     return design.rates[name].at(group)
+
+
+def _weighted_accuracy(design: Design | None, name: str, group: int) -> float | None:
+    """Accuracy of a group where rows are weighted over strata; that of subjects is counted by rows."""
+    found = None if design is None else design.accuracy.get(name)
+    if found is None or found.own is None or found.rate is None:
+        return None
+    return float(found.rate[group]) if found.subjects[group] else None
 
 
 def _parts(table: NDArray[np.int64], classes: tuple[str, ...], rate: Array | None) -> dict[str, float | None]:
@@ -69,8 +86,14 @@ def _balanced(x: NDArray[np.int64], n: NDArray[np.int64], effective: Effective |
 
 
 def _group(
-    group: str, x: NDArray[np.int64], classes: tuple[str, ...], alpha: float, effective: Effective | None
+    group: str,
+    x: NDArray[np.int64],
+    classes: tuple[str, ...],
+    alpha: float,
+    effective: Effective | None,
+    accuracy: float | None,
 ) -> GroupRates:
+    """`accuracy`: where it is not that of the counted rows."""
     n = x.sum(axis=1)
     decisions = (1, 1) if len(classes) == 2 else tuple(range(len(classes)))
     names = ("FPR", "TPR") if len(classes) == 2 else tuple(f"recall of {item}" for item in classes)
@@ -95,6 +118,6 @@ def _group(
         group=group,
         rows=rows,
         rates=rates,
-        accuracy=float(np.trace(x) / rows) if rows else None,
+        accuracy=accuracy if accuracy is not None or not rows else float(np.trace(x) / rows),
         balanced_accuracy=_balanced(x, n, effective) if (n > 0).all() else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,6 +15,8 @@ from edgefair.measure.clusters import Votes
 
 # level -> (estimate, lower, upper)
 Limited = tuple[Array, Array, Array]
+# level -> (lower, upper)
+Own = Callable[[float], tuple[Array, Array]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +29,15 @@ class Effective:
         rate: the rates, where they are not counts by rows; None in reports of before.
         pairs: times how much wider differences between groups are for subjects in both, [groups, groups, ...]; None
             where there are none.
+        own: level -> (lower, upper), where the rates are weighted over strata (`measure.labels.strata`): limits that no
+            effective size gives, which then only tells how many rows would do. A report keeps the strata instead.
     """
 
     share: Array
     subjects: NDArray[np.int64]
     rate: Array | None = None
     pairs: Array | None = None
+    own: Own | None = None
 
     @classmethod
     def of(cls, votes: Votes, shape: tuple[int, ...], *, pairs: Array | None = None) -> Self:
@@ -56,13 +61,22 @@ class Effective:
     def limits(self, x: NDArray[np.int64], n: NDArray[np.int64], level: float) -> Limited:
         """The rate with Clopper-Pearson limits of effective numbers; x / n where the rates are those of rows."""
         rate = x / np.maximum(n, 1) if self.rate is None else self.rate
+        if self.own is not None:
+            return rate, *self.own(level)
         size = n * self.scale(level)
         return rate, *clopper_pearson(rate * size, size, level)
 
     def at(self, *index: Any) -> Effective:
         """The effective sizes at some positions."""
-        rate = None if self.rate is None else self.rate[index]
-        return Effective(self.share[index], self.subjects[index], rate)
+        return self._each(lambda array: array[index])
+
+    def reshaped(self, *shape: int) -> Effective:
+        """The same in another shape, without those of pairs."""
+        return self._each(lambda array: array.reshape(shape))
+
+    def _each(self, change: Callable[[Any], Any]) -> Effective:
+        rate = None if self.rate is None else change(self.rate)
+        return Effective(change(self.share), change(self.subjects), rate, own=_changed(self.own, change))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -248,7 +262,30 @@ def concatenated(parts: Sequence[Effective]) -> Effective:
         np.concatenate([item.share for item in parts]),
         np.concatenate([item.subjects for item in parts]),
         np.concatenate(rates) if len(rates) == len(parts) else None,
+        own=_joined([item.own for item in parts if item.own is not None]),
     )
+
+
+def _changed(own: Own | None, change: Callable[[Any], Any]) -> Own | None:
+    if own is None:
+        return None
+
+    def limits(level: float) -> tuple[Array, Array]:
+        lower, upper = own(level)
+        return change(lower), change(upper)
+
+    return limits
+
+
+def _joined(parts: Sequence[Own]) -> Own | None:
+    if not parts:
+        return None
+
+    def limits(level: float) -> tuple[Array, Array]:
+        lower, upper = zip(*(part(level) for part in parts), strict=True)
+        return np.concatenate(lower), np.concatenate(upper)
+
+    return limits
 
 
 def widened(limits: Limited, factor: Array) -> Limited:

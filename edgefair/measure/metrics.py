@@ -7,16 +7,18 @@ that needs a rate without trials is None: no rows, no number.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import DataError
 from edgefair.measure.bounds import Array
-from edgefair.measure.counts import GroupCounts
 
-Counts = NDArray[np.int64]
-# table [groups, labels, decisions] -> (successes, trials), each int64 [groups]; class 1 is the positive one
+# Numbers of rows: whole, or estimated.
+Counts = NDArray[Any]
+# table [groups, labels, decisions] -> (successes, trials), each [groups]; class 1 is the positive one
 Rate = Callable[[Counts], tuple[Counts, Counts]]
 
 
@@ -57,8 +59,25 @@ DIFFERENCES: Mapping[str, str] = {
 }
 
 
-def rates(counts: GroupCounts, name: str) -> tuple[Counts, Counts]:
-    """Successes and trials of a rate of `RATES`, int64 [groups] each.
+class Tabled(Protocol):
+    """Counts, or what is estimated of them: `table` [groups, labels, decisions]."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def table(self) -> Counts: ...  # noqa: D102
+
+
+@dataclass(frozen=True, eq=False)
+class Estimated:
+    """Estimated numbers of rows, float64 [groups, labels, decisions]."""
+
+    classes: tuple[str, ...]
+    table: Array
+
+
+def rates(counts: Tabled, name: str) -> tuple[Counts, Counts]:
+    """Successes and trials of a rate of `RATES`, [groups] each.
 
     Raises:
         DataError: a rate of the positive class, and more than two classes.
@@ -68,19 +87,19 @@ def rates(counts: GroupCounts, name: str) -> tuple[Counts, Counts]:
     return RATES[name](counts.table)
 
 
-def difference(counts: GroupCounts, metric: str) -> float | None:
+def difference(counts: Tabled, metric: str) -> float | None:
     """max_g r_g - min_g r_g of a metric of `DIFFERENCES`; 0 where all groups are equal."""
     value = _values(*rates(counts, DIFFERENCES[metric]))
     return None if value is None else float(np.ptp(value))
 
 
-def ratio(counts: GroupCounts, rate: str) -> float | None:
+def ratio(counts: Tabled, rate: str) -> float | None:
     """min_g r_g / max_g r_g; 1 where all groups are equal. None also where every rate is 0."""
     value = _values(*rates(counts, rate))
     return None if value is None or value.max() == 0 else float(value.min() / value.max())
 
 
-def equalized_odds_difference(counts: GroupCounts) -> float | None:
+def equalized_odds_difference(counts: Tabled) -> float | None:
     """max over labels y, decisions c and pairs of groups of |r[a,y,c] - r[b,y,c]| (two classes: of TPR and FPR)."""
     found = largest_differences(counts.table)
     return None if np.isnan(found).any() else float(found.max())
@@ -94,14 +113,14 @@ def largest_differences(table: Counts) -> Array:
     return np.where((n > 0).all(axis=0), np.ptp(table / np.maximum(n, 1), axis=0), np.nan)
 
 
-def equalized_odds_ratio(counts: GroupCounts) -> float | None:
+def equalized_odds_ratio(counts: Tabled) -> float | None:
     """min of the TPR ratio and the FPR ratio."""
     found = [ratio(counts, name) for name in ("TPR", "FPR")]
     known = [value for value in found if value is not None]
     return min(known) if len(known) == len(found) else None
 
 
-def equalized_odds_to_overall(counts: GroupCounts) -> float | None:
+def equalized_odds_to_overall(counts: Tabled) -> float | None:
     """max over labels, decisions and groups of |r[g,y,c] - r[y,c]|, against the rate of all rows together."""
     value = _conditional(counts)
     total = counts.table.sum(axis=0)
@@ -110,25 +129,25 @@ def equalized_odds_to_overall(counts: GroupCounts) -> float | None:
     return float(np.abs(value - total / total.sum(axis=1, keepdims=True)).max())
 
 
-def average_odds_absolute(counts: GroupCounts) -> float | None:
+def average_odds_absolute(counts: Tabled) -> float | None:
     """Mean over labels of the largest difference between groups: (|dTPR| + |dFPR|) / 2; signs cannot cancel."""
     value = _conditional(counts)
     return None if value is None else float(np.ptp(value, axis=0).max(axis=1).mean())
 
 
-def worst_group_accuracy(counts: GroupCounts) -> float | None:
+def worst_group_accuracy(counts: Tabled) -> float | None:
     """min_g of the accuracy."""
     value = _values(*rates(counts, "accuracy"))
     return None if value is None else float(value.min())
 
 
-def worst_group_balanced_accuracy(counts: GroupCounts) -> float | None:
+def worst_group_balanced_accuracy(counts: Tabled) -> float | None:
     """min_g of the mean recall over the labels."""
     value = _conditional(counts)
     return None if value is None else float(np.diagonal(value, axis1=1, axis2=2).mean(axis=1).min())
 
 
-def total_variation(counts: GroupCounts) -> float | None:
+def total_variation(counts: Tabled) -> float | None:
     """max over labels and pairs of groups of half the L1 distance between their distributions of decisions."""
     value = _conditional(counts)
     if value is None:
@@ -136,7 +155,7 @@ def total_variation(counts: GroupCounts) -> float | None:
     return float(0.5 * np.abs(value[:, None] - value[None]).sum(axis=3).max())
 
 
-def all_metrics(counts: GroupCounts) -> dict[str, float | None]:
+def all_metrics(counts: Tabled) -> dict[str, float | None]:
     """Every metric that these classes have, by name."""
     found: dict[str, float | None] = {
         "equalized_odds_difference": equalized_odds_difference(counts),
@@ -158,7 +177,7 @@ def _values(successes: Counts, trials: Counts) -> Array | None:
     return successes / trials if len(trials) and (trials > 0).all() else None
 
 
-def _conditional(counts: GroupCounts) -> Array | None:
+def _conditional(counts: Tabled) -> Array | None:
     """r[g, y, c], or None where a cell has no rows."""
     n = counts.table.sum(axis=2, keepdims=True)
     return counts.table / n if len(n) and (n > 0).all() else None

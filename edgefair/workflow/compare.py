@@ -24,7 +24,8 @@ from edgefair.report.results.comparison import ComparisonReport, compare_paired,
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.measurement.decide_rows import decide_rows
 from edgefair.workflow.measurement.design import design_of
-from edgefair.workflow.measurement.record import RecordedRows, load_record
+from edgefair.workflow.measurement.record import load_record
+from edgefair.workflow.measurement.recorded_rows import RecordedRows
 from edgefair.workflow.models.convert import check_no_rows, spec_here
 from edgefair.workflow.models.infer_spec import foreign_spec
 from edgefair.workflow.models.seen import Seen, check_rows
@@ -75,6 +76,7 @@ def compare(
         )
         check_shown(config, RowSet.of(data.audit), by=COMPARE)
     one, other = (_side(config, path, data, progress) for path in (before, after))
+    _check_labelled(one, other)
     attributes = config.policy.base_attributes
     for record in (one, other):
         lacking = [name for name in attributes if name not in record.rows.sensitive]
@@ -139,6 +141,16 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) 
         decided = decide_rows(probe, loaded, data.audit, spec, progress)
     rows = RecordedRows.of(data.audit, spec.classes, source=shown(data.source, config.base))
     return Side(str(path), rows, decided.decisions)
+
+
+def _check_labelled(*sides: Side) -> None:
+    for side in sides:
+        if side.rows.stratum is not None:
+            raise UsageError(
+                f"'{side.name}' was measured on rows of a label design, which `compare` does not weigh",
+                expected="rows that all have a label",
+                fix="judge the candidate beside its reference: edgefair verify CANDIDATE --reference REFERENCE",
+            )
 
 
 def _why_unpaired(one: Side, other: Side) -> str:

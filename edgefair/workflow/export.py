@@ -104,6 +104,7 @@ def export(
             base=config.base,
             roles=["audit"],
             optional=("train", "validation"),
+            unlabelled="designed",
             categories=categories_in(Path(str(model))) if name is None else categories_of_run(config, name),
         )
         job = Job(config, data, progress)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from edgefair.config import Config, parse_config
-from edgefair.data.config import BUILT_IN, DataConfig
+from edgefair.data.config import DataConfig
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.data.images.glyphs import GlyphConfig
+from edgefair.data.presets import BUILT_IN
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
 from edgefair.joint import group_name, join

@@ -91,6 +91,7 @@ def verify(
         base=config.base,
         roles=["audit"],
         optional=("train", "validation"),
+        unlabelled="designed",
         categories=frozenset() if names_foreign_model(str(path)) else categories_in(path),
     )
     with work_folder() as folder:

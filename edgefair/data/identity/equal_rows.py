@@ -88,7 +88,7 @@ def repeated_rows(
 
 
 def _worst_cell(rows: TableRows, hashes: Hashes, attributes: Collection[str], classes: tuple[str, ...]) -> str | None:
-    counted = np.arange(len(rows))
+    counted = np.flatnonzero(rows.label >= 0)
     if rows.subject is not None:
         counted = np.unique(joint(hashes, hash_categories(rows.subject)), return_index=True)[1]
     extra = np.ones(len(counted), dtype=bool)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -27,16 +27,15 @@ from edgefair.probe.bundles.gates import (
     gate_id,
     name_of,
 )
+from edgefair.probe.bundles.judged_rates import judged_rates, table_of
+from edgefair.probe.bundles.strata import audited_rows, decided_classes, labelled_table
 
 REPORT_SCHEMA = "edgefair.report/2"
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3}
 # Gates of numbers that are known without limits.
 EXACT = frozenset([COLLAPSE, SIZE])
-JOIN = "*"
 _DIGEST = re.compile("[0-9a-f]{64}$")
-# Group -> [labels, decisions].
-Rates = Dict[Tuple[str, ...], np.ndarray]
 # Of a rate that was computed twice.
 TOLERANCE = 1e-9
 
@@ -117,14 +116,16 @@ def _check_target(
             _equal(f"the threshold of '{name_of(asked)}'", gates[asked]["threshold"], threshold)
     for known, gate in gates.items():
         _check_gate(known, gate, policy["rule"])
-    table = _table(counts)
+    table = table_of(counts)
     if classes is not None:
         _equal("the classes", list(counts["classes"]), list(classes))
-    _equal("the number of rows", int(table.sum()), rows)
-    _equal("the number of classes decided", int(table.sum(axis=(0, 1)).astype(bool).sum()), gates[COLLAPSE]["estimate"])
+    strata = _strata(target, report, table)
+    decided = int(table.sum(axis=(0, 1)).astype(bool).sum()) if strata is None else decided_classes(strata)
+    _equal("the number of rows", int(table.sum()) if strata is None else audited_rows(strata), rows)
+    _equal("the number of classes decided", decided, gates[COLLAPSE]["estimate"])
     if SIZE in gates:
         _equal("the size", gates[SIZE]["estimate"], report["model"]["bytes"])
-    _check_gap(gates[ABSOLUTE], _judged_rates(counts, target["evidence"]), policy)
+    _check_gap(gates[ABSOLUTE], judged_rates(counts, table, target["evidence"]), policy)
     if target["evidence"].get("own_reference") and report["reference"]["sha256"] != report["model"]["sha256"]:
         raise ContradictionError("it says that nothing was compressed, and its reference is another file")
 
@@ -169,6 +170,18 @@ def _share(target: Mapping[str, Any], report: Mapping[str, Any], policy: Mapping
     return level, looks["rows"]
 
 
+def _strata(target: Mapping[str, Any], report: Mapping[str, Any], table: np.ndarray) -> Optional[Mapping[str, Any]]:
+    """The strata of a label design, whose labelled rows are those of the counts; None without a design."""
+    strata: Optional[Mapping[str, Any]] = target["evidence"].get("strata")
+    named = report["data"]["section"].get("label_design") is not None
+    _equal("that its rows were chosen by a label design", strata is not None, named)
+    if strata is not None:
+        same = all(list(strata[key]) == list(target["counts"][key]) for key in ("attributes", "groups", "classes"))
+        if not same or not np.array_equal(labelled_table(strata), table):
+            raise ContradictionError("the strata of its label design hold other labelled rows than its counts")
+    return strata
+
+
 def _thresholds(policy: Mapping[str, Any], budgets: Mapping[str, Any]) -> Dict[str, Optional[float]]:
     """Gates that must be there, and their thresholds where one key says them."""
     found: Dict[str, Optional[float]] = dict.fromkeys(ALWAYS)
@@ -203,7 +216,7 @@ def _check_gate(known: str, gate: Mapping[str, Any], rule: str) -> None:
         raise ContradictionError(f"'{gate['name']}' is {gate['outcome']}, with {near} beyond {judged['threshold']}")
 
 
-def _check_gap(gate: Mapping[str, Any], rates: Callable[[str], Rates], policy: Mapping[str, Any]) -> None:
+def _check_gap(gate: Mapping[str, Any], rates: Callable[[str], np.ndarray], policy: Mapping[str, Any]) -> None:
     """The gap of the counts is the gate's, and a PASS keeps the threshold of every attribute."""
     gaps = {attribute: _gap(rates(attribute)) for attribute in policy["attributes"]}
     name = gate["name"]
@@ -221,66 +234,13 @@ def _check_gap(gate: Mapping[str, Any], rates: Callable[[str], Rates], policy: M
             raise ContradictionError(f"'{name}' is PASS, and {beyond}")
 
 
-def _gap(rates: Rates) -> Optional[float]:
+def _gap(rate: np.ndarray) -> Optional[float]:
     """Largest difference of P(decision | label) between two groups of an attribute that have such rows."""
-    rate = np.stack(list(rates.values()))
     known = ~np.isnan(rate[:, :, 0])
     gaps = [
         float(np.ptp(rate[filled, label], axis=0).max()) for label, filled in enumerate(known.T) if filled.sum() > 1
     ]
     return max(gaps, default=None)
-
-
-def _judged_rates(counts: Mapping[str, Any], evidence: Mapping[str, Any]) -> Callable[[str], Rates]:
-    """The rates whose gap is judged, by attribute: those counted, or where the reference was audited on rows of its own
-    those that it had there and what compression changed on these.
-
-    Raises:
-        KeyError, TypeError, ValueError: no such evidence.
-    """
-    table, audited = _table(counts), evidence.get("reference_audit")
-    if audited is None:
-        return lambda name: _rates(counts, table, name)
-    paired = evidence["paired"]
-    if (paired["attributes"], paired["groups"]) != (counts["attributes"], counts["groups"]):
-        raise ContradictionError("its pairs of decisions are those of other groups")
-    own, before = audited["counts"], np.asarray(paired["table"]).sum(axis=3)
-    if before.shape != table.shape or (before.sum(axis=2) != table.sum(axis=2)).any():
-        raise ContradictionError("its pairs of decisions are those of other rows")
-    first = _table(own)
-
-    def joined(name: str) -> Rates:
-        reference, was, now = _rates(own, first, name), _rates(counts, before, name), _rates(counts, table, name)
-        return {group: reference[group] + now[group] - was[group] for group in now if group in reference}
-
-    return joined
-
-
-def _rates(counts: Mapping[str, Any], table: np.ndarray, name: str) -> Rates:
-    """P(decision | label) of the groups of an attribute, [labels, decisions that are compared]; NaN without rows."""
-    attributes: List[str] = list(counts["attributes"])
-    parts = [name] if name in attributes else name.split(JOIN)
-    chosen = [attributes.index(part) for part in parts]
-    joint = [tuple(group[index] for index in chosen) for group in counts["groups"]]
-    position = {group: index for index, group in enumerate(sorted(set(joint)))}
-    merged = np.zeros((len(position), *table.shape[1:]), dtype=np.int64)
-    np.add.at(merged, [position[group] for group in joint], table)
-    rows = merged.sum(axis=2)[:, :, None]
-    decisions = merged[:, :, 1:2] if table.shape[2] == 2 else merged
-    rate = np.where(rows > 0, decisions / np.maximum(rows, 1), np.nan)
-    return {group: rate[index] for group, index in position.items()}
-
-
-def _table(counts: Mapping[str, Any]) -> np.ndarray:
-    """Counts int64 [groups, labels, decisions].
-
-    Raises:
-        ValueError: they are none.
-    """
-    table, classes = np.asarray(counts["table"]), len(counts["classes"])
-    if table.shape != (len(counts["groups"]), classes, classes) or table.dtype.kind not in "iu" or (table < 0).any():
-        raise ValueError(f"counts of shape {table.shape}")
-    return table.astype(np.int64)
 
 
 def _magnitude(value: Any) -> Any:

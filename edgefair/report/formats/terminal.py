@@ -17,6 +17,7 @@ VIEWS: Mapping[str, str] = {
     "Diagnosis": "edgefair.report.terminal.diagnosis",
     "Plan": "edgefair.report.terminal.plan",
     "AuditStatus": "edgefair.report.terminal.audit",
+    "LabelPlan": "edgefair.report.terminal.label_plan",
     "Summary": "edgefair.report.terminal.data",
 }
 

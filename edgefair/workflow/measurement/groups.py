@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgefair.data.rows import TableRows
 from edgefair.decision.cells import declared_table
 from edgefair.decision.policy import Policy
@@ -11,6 +13,8 @@ from edgefair.measure.counts import GroupCounts
 def check_groups(policy: Policy, rows: TableRows, classes: tuple[str, ...]) -> None:
     """Refuse rows of a group that the policy does not declare, before any of them is decided (PolicyError)."""
     attributes = {name: rows.sensitive[name] for name in policy.base_attributes}
-    counts = GroupCounts.from_rows(attributes, label=rows.label, decision=rows.label, classes=classes)
+    # Whatever the labels, which rows of a label design may lack.
+    first = np.zeros(len(rows), dtype=np.int64)
+    counts = GroupCounts.from_rows(attributes, label=first, decision=first, classes=classes)
     for name in policy.attributes:
         declared_table(counts, policy, name)

@@ -16,6 +16,7 @@ from edgefair.report.results.verification import GroupScores, Information
 from edgefair.workflow.measurement.measure import JudgedRows
 
 NO_SCORES = "the model returns decisions, or more classes than two: no score of class 1 was measured"
+DESIGNED = "a label design chose which rows have labels (data.label_design), and scores know no weights"
 SUBJECTS = "rows belong to subjects (data.subject), and limits of scores are of independent rows"
 
 
@@ -29,6 +30,7 @@ def information_of(
     """
     gaps = {name: gap_interval(evidence, policy, name) for name in policy.attributes}
     why = NO_SCORES if score is None else SUBJECTS if rows.subject is not None else ""
+    why = why or (DESIGNED if evidence.strata is not None else "")
     if score is None or why:
         return Information(gaps, {}, why)
     return Information(gaps, {name: tuple(_groups(policy, rows, name, score)) for name in policy.attributes}, "")

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgefair._version import __version__
 from edgefair.bundle.reference_audit import save_reference_audit
 from edgefair.config import Config
@@ -29,7 +31,8 @@ from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.measurement.groups import check_groups
 from edgefair.workflow.measurement.ledger import LEDGER, remembered, spend
 from edgefair.workflow.measurement.measure import measure
-from edgefair.workflow.measurement.record import Record, RecordedRows, TargetRecord, load_record, save_record
+from edgefair.workflow.measurement.record import Record, TargetRecord, load_record, save_record
+from edgefair.workflow.measurement.recorded_rows import RecordedRows
 from edgefair.workflow.measurement.reference_audit import NO_AUDITS, ReferenceAudits, check_models, made_of, note_of
 from edgefair.workflow.measurement.result import Counted, notes_of_results
 from edgefair.workflow.measurement.sequential.looks import LookPlan, first_rows, plan_looks
@@ -44,6 +47,12 @@ COUNTED = {
     "rows are of one; what no gate judges (accuracy, other metrics) counts rows",
     "rows": "rows are judged (policy.subject_weights: rows): who has more rows weighs more",
 }
+# What is tested row by row would take the labelled rows for a sample of all.
+DESIGNED = (
+    "rows were chosen by a label design: {labelled:,} of {rows:,} are labelled, and every rate is weighted by the "
+    "sizes of the {strata} strata; counts of rows are those of the labelled ones, and flips by label and scores of "
+    "groups, which know no weights, are not reported"
+)
 SECONDS_PER_PAIR = 4e-6
 
 
@@ -314,7 +323,11 @@ def _not_pass(seal: Seal) -> str:
 def _notes_of_rows(config: Config, rows: RecordedRows) -> list[str]:
     unjudged = config.policy.not_judged(rows.sensitive)
     notes = [not_judged_note(unjudged)] if unjudged else []
-    return notes if rows.subject is None else [*notes, COUNTED[config.policy.subject_weights]]
+    notes += [] if rows.subject is None else [COUNTED[config.policy.subject_weights]]
+    if rows.stratum is not None:
+        labelled, strata = int((rows.label >= 0).sum()), len(np.unique(rows.stratum))
+        notes.append(DESIGNED.format(labelled=labelled, rows=len(rows.label), strata=strata))
+    return notes
 
 
 def _disagreements(config: Config, record: Record) -> tuple[Disagreement, ...]:

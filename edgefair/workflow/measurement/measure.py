@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.table import Categories
 from edgefair.data.gaps import missing_notes
+from edgefair.data.groups import joint_groups
 from edgefair.data.rows import TableRows
 from edgefair.data.survey.unseen import unseen_notes
 from edgefair.data.texts import Texts
@@ -20,6 +21,7 @@ from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.labels.strata import Strata
 from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
 from edgefair.measure.paired import PairedCounts
 from edgefair.probe.bundles.gates import LATENCY
@@ -134,7 +136,10 @@ def _reference(probe: Probe, path: Path, candidate: LoadedModel) -> LoadedModel:
 
 
 class JudgedRows(Protocol):
-    """Rows as counting needs them: `label` int64 [rows], sensitive attributes and subject, coded, [rows]."""
+    """Rows as counting needs them: `label` int64 [rows], sensitive attributes and subject, coded, [rows].
+
+    Where `stratum`, of a label design, is given, int64 [rows], rows without a label have -1.
+    """
 
     @property
     def label(self) -> NDArray[np.int64]: ...  # noqa: D102
@@ -142,6 +147,8 @@ class JudgedRows(Protocol):
     def sensitive(self) -> Mapping[str, Categories]: ...  # noqa: D102
     @property
     def subject(self) -> Categories | None: ...  # noqa: D102
+    @property
+    def stratum(self) -> NDArray[np.int64] | None: ...  # noqa: D102
 
 
 def evidence_of(
@@ -162,6 +169,17 @@ def evidence_of(
         own_reference: whether nothing was compressed, and so there is no other model to compare with.
     """
     attributes = {name: rows.sensitive[name] for name in policy.base_attributes}
+    if rows.stratum is not None:
+        strata = _strata(rows, tuple(attributes), classes, decisions)
+        return Evidence(
+            counts=strata.counts(),
+            paired=strata.paired(),
+            latency=latency,
+            size_bytes=size_bytes,
+            not_measured=((LATENCY, not_timed),) if not_timed else (),
+            own_reference=own_reference,
+            strata=strata,
+        )
     paired = None
     if decisions.reference is not None:
         paired = PairedCounts.from_rows(
@@ -187,6 +205,21 @@ def evidence_of(
         ),
         not_measured=((LATENCY, not_timed),) if not_timed else (),
         own_reference=own_reference,
+    )
+
+
+def _strata(rows: JudgedRows, attributes: tuple[str, ...], classes: tuple[str, ...], decisions: Decisions) -> Strata:
+    """All rows by stratum of the label design and by decision."""
+    group, groups = joint_groups(rows.sensitive, attributes)
+    return Strata.of(
+        attributes=attributes,
+        groups=groups,
+        classes=classes,
+        stratum=np.zeros_like(group) if rows.stratum is None else rows.stratum,
+        group=group,
+        candidate=decisions.candidate,
+        reference=decisions.reference,
+        label=rows.label,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -14,20 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.files.npz import read_npz
-from edgefair.data.files.table import MISSING, Categories
-from edgefair.data.hashing import hash_categories
 from edgefair.data.identity.ids import check_ids
-from edgefair.data.rows import TableRows
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
 from edgefair.measure.latency import rule_unmet
-from edgefair.measure.sketch import SKETCH_ROWS, sketch_of
-from edgefair.report.results.verification import AuditRows, DataSection, ModelFile
+from edgefair.measure.sketch import SKETCH_ROWS
+from edgefair.report.results.verification import DataSection, ModelFile
 from edgefair.targets.fingerprint import checked_fingerprint
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.targets.timing import check_times
-from edgefair.workflow.measurement.recorded import integers, probabilities, record_facts, text_column
-from edgefair.workflow.sealing.rows import CONTENT, IDS, RowSet
+from edgefair.workflow.measurement.recorded import integers, probabilities, record_facts
+from edgefair.workflow.measurement.recorded_rows import RecordedRows
 
 RECORD_SCHEMA = "edgefair.record/4"
 
@@ -113,42 +109,6 @@ class TargetRecord:
 
 
 @dataclass(frozen=True, eq=False)
-class RecordedRows:
-    """The rows of a measurement, without their features.
-
-    Attributes:
-        digest: sha256 of the rows in their order: equal digests mean that decisions can be paired.
-        label: int64 [rows].
-        sensitive: attribute -> Categories [rows].
-        ids, subject: declared identity of every row and its person, if any.
-        sketch: a few hashes of the rows (`measure.sketch`): what other audit sets have in common with these.
-    """
-
-    digest: str
-    audit: AuditRows
-    classes: tuple[str, ...]
-    label: NDArray[np.int64]
-    sensitive: dict[str, Categories]
-    ids: Categories | None
-    subject: Categories | None
-    sketch: tuple[int, ...]
-
-    @classmethod
-    def of(cls, rows: TableRows, classes: tuple[str, ...], *, source: str) -> Self:
-        """What a record keeps of the rows."""
-        digest = hashlib.sha256(rows.row_hashes.astype("<u8").tobytes()).hexdigest()
-        audit = AuditRows(source=source, rows=len(rows), fingerprint=rows.fingerprint)
-        # An id stays what it is where other columns are left out or coded anew.
-        sketch = sketch_of(rows.row_hashes if rows.ids is None else hash_categories(rows.ids))
-        return cls(digest, audit, classes, rows.label, dict(rows.sensitive), rows.ids, rows.subject, sketch)
-
-    @property
-    def row_set(self) -> RowSet:
-        """What these rows are known by in the account of sealed sets."""
-        return RowSet(self.audit.fingerprint, {CONTENT if self.ids is None else IDS: self.sketch})
-
-
-@dataclass(frozen=True, eq=False)
 class Record:
     """One model on some rows, measured on one target or more.
 
@@ -193,6 +153,8 @@ def save_record(path: Path, record: Record) -> None:
         "label": rows.label.astype(np.int32),
         "sketch": np.array(rows.sketch, dtype=np.uint64),
     }
+    if rows.stratum is not None:
+        arrays["stratum"] = rows.stratum
     columns = {f"sensitive/{name}": column for name, column in rows.sensitive.items()}
     columns |= {name: column for name, column in (("ids", rows.ids), ("subject", rows.subject)) if column is not None}
     for name, column in columns.items():
@@ -230,7 +192,7 @@ def load_record(path: Path) -> Record:
         record = Record(
             name=str(path),
             created=facts["created"],
-            rows=_rows(facts, arrays),
+            rows=RecordedRows.from_facts(facts, arrays),
             data=facts["data"],
             targets=targets,
             settings=facts["settings"],
@@ -248,22 +210,6 @@ def load_record(path: Path) -> Record:
     return record
 
 
-def _rows(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> RecordedRows:
-    optional = {
-        name: text_column(arrays, name, least=MISSING) for name in ("ids", "subject") if f"codes/{name}" in arrays
-    }
-    return RecordedRows(
-        digest=facts["rows_digest"],
-        audit=facts["audit"],
-        classes=tuple(facts["classes"]),
-        label=integers(arrays, "label"),
-        sensitive={name: text_column(arrays, f"sensitive/{name}", least=0) for name in facts["attributes"]},
-        ids=optional.get("ids"),
-        subject=optional.get("subject"),
-        sketch=tuple(arrays["sketch"].tolist()),
-    )
-
-
 def _check(record: Record) -> None:
     """Every array has the length that the record says, decisions and labels are classes, and times are times.
 
@@ -277,6 +223,7 @@ def _check(record: Record) -> None:
         record.rows.label,
         *(column.codes for column in record.rows.sensitive.values()),
         *(column.codes for column in (record.rows.ids, record.rows.subject) if column is not None),
+        record.rows.stratum,
         *(target.decision for target in record.targets),
         *(target.reference_decision for target in record.targets),
         *(target.score for target in record.targets),
@@ -288,11 +235,12 @@ def _check(record: Record) -> None:
         raise ValueError("it holds no sketch of its rows")
     if len({target.target for target in record.targets}) < len(record.targets):
         raise ValueError("two of its targets have the same name")
+    record.rows.check_labels()
     for target in record.targets:
-        decided = [record.rows.label, target.decision]
+        decided = [target.decision]
         decided += [] if target.reference_decision is None else [target.reference_decision]
         if any(column.min() < 0 or column.max() >= classes for column in decided):
-            raise ValueError(f"a label or a decision is none of {classes} classes")
+            raise ValueError(f"a decision is none of {classes} classes")
         if target.own_reference and not np.array_equal(target.decision, decided[-1]):
             raise ValueError(f"target '{target.target}' decided differently with the reference, which is the same file")
         _check_times(target)

@@ -60,6 +60,11 @@ def asked_for(
             "the audit of a reference holds the counts of its rows, and policy.audit is sealed",
             expected="rows of its own, that are judged with policy.audit: open",
         )
+    if config.data.label_design is not None and (path is not None or write_to is not None):
+        raise UsageError(
+            "the audit of a reference with data.label_design",
+            expected="one of them: the counts of a reference are of rows that all have labels",
+        )
     if path is None:
         if public_key is not None:
             raise UsageError("--reference-audit-key without --reference-audit", fix="pass the file that it signed")

@@ -18,7 +18,8 @@ from edgefair.report.results.verification import TargetResult
 from edgefair.workflow.clock import today
 from edgefair.workflow.measurement.information import information_of
 from edgefair.workflow.measurement.measure import evidence_of, latencies
-from edgefair.workflow.measurement.record import RecordedRows, TargetRecord
+from edgefair.workflow.measurement.record import TargetRecord
+from edgefair.workflow.measurement.recorded_rows import RecordedRows
 from edgefair.workflow.measurement.sequential.looks import Look, LookPlan, first_rows
 from edgefair.workflow.measurement.sequential.stopping import decided_at
 from edgefair.workflow.measurement.steps import Decisions
@@ -89,7 +90,7 @@ class Counted:
             level: error probability that the verdict may spend; default: the policy's.
         """
         started = time.perf_counter()
-        policy, target, counts = config.policy, self.target, self.evidence.counts
+        policy, target, counts, paired = config.policy, self.target, self.evidence.counts, self.evidence.paired
         verdict = decided_at(self.look, config, self.evidence, target.budgets, targets, level=level)
         result = TargetResult(
             target=target.target,
@@ -98,7 +99,7 @@ class Counted:
             verdict=verdict,
             counts=counts.to_json(),
             evidence=self.evidence.to_json(),
-            flips=() if self.evidence.paired is None else cell_flips(self.evidence.paired),
+            flips=() if paired is None or self.evidence.strata is not None else cell_flips(paired),
             information=information_of(policy, self.rows, self.evidence, target.score),
             latency=self.latency,
             reference_latency=self.reference_latency,

@@ -15,7 +15,7 @@ from edgefair.data.rows import TableRows
 from edgefair.errors import UsageError
 from edgefair.measure.sequential.levels import FRACTIONS, LOOKS, Level, levels
 from edgefair.measure.sequential.looks import Looks, units_at
-from edgefair.workflow.measurement.record import RecordedRows
+from edgefair.workflow.measurement.recorded_rows import RecordedRows
 
 Ints = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -78,6 +78,11 @@ def check_sequential(config: Config, *, recorded: bool = False, audited: bool = 
     Args:
         audited: whether an audit of the reference shall be joined.
     """
+    if config.data.label_design is not None:
+        raise UsageError(
+            "--sequential with data.label_design",
+            expected="one of them: decisions cost nothing where labels are few, and rows are weighted by whole strata",
+        )
     if audited:
         raise UsageError(
             "--sequential with --reference-audit",
