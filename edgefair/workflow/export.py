@@ -87,7 +87,7 @@ def export(
     check_plan(config, model, name)
     output = config.bundle_path if output is None else Path(output)
     destination, shown_as = output.absolute(), Path(shown(output, config.base))
-    blocked = destination.with_name(f"{destination.name}.blocked.json")
+    blocked = _blocked(destination)
     with staging(destination) as folder, work_folder() as work:
         started = time.perf_counter()
         progress.stage("reading")
@@ -145,6 +145,15 @@ def export(
     blocked.unlink(missing_ok=True)
     progress.stage("published")
     return report
+
+
+def report_file(destination: Path, report: Report) -> Path:
+    """Where `export` has put its report: in the bundle, or beside where it would be."""
+    return destination / REPORT if report.exit_code == 0 else _blocked(destination)
+
+
+def _blocked(destination: Path) -> Path:
+    return destination.with_name(f"{destination.name}.blocked.json")
 
 
 def _add_descriptions(data: DataSet, spec: ModelSpec, seen: Seen, folder: Path) -> None:

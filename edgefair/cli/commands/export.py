@@ -12,7 +12,7 @@ import click
 from edgefair.cli.compress_options import compress_options
 from edgefair.cli.config_flags import KeyCommand
 from edgefair.cli.gate_options import gate_options
-from edgefair.cli.options import config_options, counter_option, overrides, result_options, weights_option
+from edgefair.cli.options import config_options, counter_option, overrides, verdict_options, weights_option
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say_next
 
@@ -36,7 +36,7 @@ from edgefair.cli.say import say_next
 @counter_option
 @compress_options
 @gate_options
-@result_options
+@verdict_options
 @config_options
 @click.pass_context
 def command(
@@ -51,6 +51,7 @@ def command(
     latency: bool,
     formats: tuple[str, ...],
     as_json: bool,
+    no_ci: bool,
     config_path: Path,
     settings: tuple[str, ...],
     **flags: Any,
@@ -79,11 +80,13 @@ def command(
     """
     if model is not None and run_name is not None:
         raise click.UsageError("pass MODEL or --run, not both")
+    from edgefair.cli.in_ci import tell_ci
     from edgefair.config import load_config
+    from edgefair.probe.bundles.consistency import REPORT_SCHEMA
     from edgefair.report.output import outputs_of, write_result
-    from edgefair.workflow.export import export
+    from edgefair.workflow.export import export, report_file
 
-    outputs = outputs_of(formats, as_json=as_json)
+    outputs = outputs_of(formats, as_json=as_json, schemas=[REPORT_SCHEMA])
     config = load_config(config_path, overrides(settings, **flags))
     with progress_bar() as progress:
         report = export(
@@ -97,8 +100,10 @@ def command(
             latency=latency,
             progress=progress,
         )
-    write_result(report, outputs)
+    write_result(report, outputs, config=config_path)
+    bundle = output or Path(os.path.relpath(config.bundle_path))
+    if not no_ci:
+        tell_ci(report, outputs, config_path, saved=report_file(bundle, report))
     if report.exit_code == 0:
-        bundle = output or Path(os.path.relpath(config.bundle_path))
         say_next(config_path, f"verify {shlex.quote(str(bundle))}")
     ctx.exit(report.exit_code)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgefair.cli.gate_options import gate_options
-from edgefair.cli.options import config_options, overrides, result_options, weights_option
+from edgefair.cli.options import config_options, overrides, verdict_options, weights_option
 from edgefair.cli.progress import progress_bar
 
 
@@ -41,7 +41,7 @@ from edgefair.cli.progress import progress_bar
     help="Judge recorded measurements again by the current policy; no device, model or data is needed.",
 )
 @gate_options
-@result_options
+@verdict_options
 @config_options
 @click.pass_context
 def command(
@@ -57,6 +57,7 @@ def command(
     latency: bool,
     formats: tuple[str, ...],
     as_json: bool,
+    no_ci: bool,
     config_path: Path,
     settings: tuple[str, ...],
     **gates: object,
@@ -74,8 +75,10 @@ def command(
       edgefair verify --target local --target qemu:haswell --record raw.npz
       edgefair verify --from-record raw.npz --max-eo-gap 0.03
     """
+    from edgefair.cli.in_ci import tell_ci
     from edgefair.config import load_config
     from edgefair.errors import UsageError
+    from edgefair.probe.bundles.consistency import REPORT_SCHEMA
     from edgefair.report.output import outputs_of, write_result
     from edgefair.report.places import check_folders
     from edgefair.workflow.measurement.judge import judge_record
@@ -85,7 +88,7 @@ def command(
     check_folders(record)
     if report_path is not None:
         formats = (*formats, f"json={report_path}")
-    outputs = outputs_of(formats, as_json=as_json)
+    outputs = outputs_of(formats, as_json=as_json, schemas=[REPORT_SCHEMA])
     beside = any(item is not None for item in (path, weights, reference, record)) or uncompressed
     if from_record is not None and beside:
         raise UsageError(
@@ -105,5 +108,7 @@ def command(
                 record=record,
                 progress=progress,
             )
-    write_result(report, outputs)
+    write_result(report, outputs, config=config_path)
+    if not no_ci:
+        tell_ci(report, outputs, config_path)
     ctx.exit(report.exit_code)

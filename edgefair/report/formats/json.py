@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from typing import TextIO
 
+from edgefair.report.formats.base import Item
 from edgefair.report.results.base import Result
+
+_COMMAND = re.compile(r"#(?=#[a-z]*\[)", re.IGNORECASE)
 
 
 def json_text(result: Result) -> str:
-    """The result as JSON text, without a line break at its end."""
-    return json.dumps(result.to_json(), indent=1, allow_nan=False)
+    """The result as JSON text, without a line break at its end.
+
+    Printed in a log it is no command to a CI system: `##[` is found anywhere in a line, and no line begins with `::`.
+    """
+    return _COMMAND.sub(r"\\u0023", json.dumps(result.to_json(), indent=1, allow_nan=False))
 
 
 class Json:
-    """One JSON object."""
+    """One JSON object; of several results a list of them."""
 
-    def write(self, result: Result, stream: TextIO) -> None:
-        """Write the object."""
-        stream.write(json_text(result) + "\n")
+    def write(self, items: Sequence[Item], stream: TextIO) -> None:
+        """Write the object or the list."""
+        texts = [json_text(item.result) for item in items]
+        stream.write((texts[0] if len(texts) == 1 else "[" + ",\n".join(texts) + "]") + "\n")

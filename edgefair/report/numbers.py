@@ -1,0 +1,15 @@
+"""Numbers as people are shown them, and as programs read them in formats that hold text."""
+
+from __future__ import annotations
+
+
+def shown(value: float | None) -> str:
+    """Four decimals for a rate, whole numbers whole, `?` for what was not measured."""
+    if value is None:
+        return "?"
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4f}"
+
+
+def plain(value: float) -> str:
+    """Six digits, and whole numbers whole."""
+    return f"{value:.0f}" if value == int(value) else f"{value:.6g}"
