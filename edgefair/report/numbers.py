@@ -13,3 +13,8 @@ def shown(value: float | None) -> str:
 def plain(value: float) -> str:
     """Six digits, and whole numbers whole."""
     return f"{value:.0f}" if value == int(value) else f"{value:.6g}"
+
+
+def between(lower: float | None, upper: float | None) -> str:
+    """Limits; empty where there are none."""
+    return "" if lower is None and upper is None else f"{shown(lower)} to {shown(upper)}"

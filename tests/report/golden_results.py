@@ -35,9 +35,11 @@ GOLDEN = Path(__file__).parent / "golden"
 TODAY = datetime.date(2026, 11, 1)
 LINES = PolicyLines("edgefair.yaml", {"": 20, "max_eo_gap": 21, "max_latency_p90_ms": 22, "metrics": 23})
 SUFFIX = {"json": "json", "gitlab-codequality": "json", "sarif": "sarif", "cyclonedx": "json", "badge": "json",
-          "markdown": "md", "card": "md", "junit": "xml"}  # fmt: skip
+          "markdown": "md", "html": "html", "card": "md", "junit": "xml"}  # fmt: skip
 # JSON of a verdict is what other formats are made of: `test_reading` reads every one back.
 LEFT_OUT = {("json", name) for name in ("pass", "fail", "inconclusive", "waiver", "one-class", "targets", "groups")}
+# Pages are long, and looked at in tests/browser.
+LEFT_OUT |= {("html", name) for name in ("pass", "waiver", "one-class", "targets", "groups", "classes", "fail")}
 LEFT_OUT |= {("json", "classes"), ("cyclonedx", "groups"), ("cyclonedx", "classes"), ("cyclonedx", "targets")}
 
 

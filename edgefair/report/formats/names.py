@@ -33,6 +33,7 @@ _AT = "edgefair.report.formats"
 FORMATS: Mapping[str, Known] = {
     "terminal": Known(f"{_AT}.terminal:Terminal"),
     "json": Known(f"{_AT}.json:Json"),
+    "html": Known(f"{_AT}.html:Html"),
     "markdown": Known(f"{_AT}.markdown:Markdown", ENDINGS),
     "junit": Known(f"{_AT}.junit:JUnit", ENDINGS),
     "github": Known(f"{_AT}.github:GitHub", ENDINGS),
