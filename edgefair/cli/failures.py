@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgefair.cli.say import say
-from edgefair.errors import EdgefairError
+from edgefair.errors import EXIT_USAGE, EdgefairError
 
 if TYPE_CHECKING:
     from edgefair.report.results.failure import Failure
@@ -64,7 +64,7 @@ def _failure(error: Exception, exit_code: int) -> Failure:
     if isinstance(error, EdgefairError):
         return Failure.of(error)
     said = error.format_message() if isinstance(error, click.ClickException) else str(error)
-    return Failure(type(error).__name__, said, None, None, exit_code)
+    return Failure("UsageError" if exit_code == EXIT_USAGE else "InternalError", said, None, None, exit_code)
 
 
 def _formats(arguments: Sequence[str]) -> Iterator[str]:
