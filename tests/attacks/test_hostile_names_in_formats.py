@@ -9,9 +9,11 @@ import pytest
 import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from hypothesis import given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from edgefair.report.escape import one_line
+from edgefair.report.escape import json_in_a_log, one_line
 from edgefair.report.formats import FORMATS
 from edgefair.report.formats.base import Item
 from edgefair.report.results.failure import Failure
@@ -152,6 +154,13 @@ def test_metrics_are_samples_of_one_line(name, items):
         assert line.startswith("# ") or re.fullmatch(r'\w+(\{(\w+="([^"\\\n]|\\["\\n])*",?)+\})? -?[0-9.e+-]+', line), (
             line
         )
+
+
+@given(st.text('#[]a\\"b:\u00e9', max_size=30))
+def test_json_for_a_log_means_what_it_meant(text):
+    said = json_in_a_log(json.dumps({text: text}, indent=1))
+    assert json.loads(said) == {text: text}
+    assert not re.search(r"##[a-z]*\[", said)
 
 
 def test_errors_say_the_name(name):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from edgefair.report.escape import json_in_a_log
+
 
 @click.command("inspect")
 @click.argument("bundle", type=click.Path(path_type=Path))
@@ -45,4 +47,4 @@ def command(
         demands = Demands(project, policy, not_before, counter)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    sys.stdout.write(open_release(bundle, public_key, demands).manifest.to_json() + "\n")
+    sys.stdout.write(json_in_a_log(open_release(bundle, public_key, demands).manifest.to_json()) + "\n")
