@@ -13,6 +13,7 @@ _COMMAND = re.compile(
     r"|#(?=#[a-z]*\[)",
     re.IGNORECASE,
 )
+_HASHES = re.compile(r"#(?=#[a-z]*\[)", re.IGNORECASE)
 # What begins a formula or moves to another cell (https://owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA = re.compile(r"\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -49,6 +50,11 @@ _MARKDOWN = re.compile(r"[&<>|`*_~\[\]#!\\@$^{}]|:(?=[^ ])|(?<=www)\.|^[-+=]|(?<
 def markdown(text: str) -> str:
     """The text for Markdown: entities of what would be obeyed, which no reader of it takes for markup."""
     return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", one_line(text).strip())
+
+
+def json_in_a_log(text: str) -> str:
+    """JSON that means the same, and in a log is no command to a CI system: no line of JSON begins with `::`."""
+    return _HASHES.sub(r"\\u0023", text)
 
 
 def csv_cell(text: str) -> str:

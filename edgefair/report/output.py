@@ -50,8 +50,9 @@ def outputs_of(named: Sequence[str], *, as_json: bool = False, schemas: Sequence
     if all(output.path is not None for output in outputs):
         outputs.insert(0, Output("terminal"))
     places = [output.path for output in outputs]
-    twice = next((place for place in places if places.count(place) > 1), places[0])
-    if places.count(twice) > 1:
+    files = [None if place is None else place.resolve() for place in places]
+    if len(set(files)) < len(files):
+        twice = next(place for place, file in zip(places, files, strict=True) if files.count(file) > 1)
         where = "stdout" if twice is None else f"'{twice}'"
         raise UsageError(f"several formats would be written to {where}", fix="give each a file: --format NAME=FILE")
     check_folders(*places)

@@ -1,6 +1,7 @@
 """Saved results are read back as they were, and what is none is refused with what to do."""
 
 import copy
+import importlib
 import json
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from edgefair.cli import main
 from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
 from edgefair.measure.paired import PairedCounts
+from edgefair.report.formats.base import Item
 from edgefair.report.formats.json import json_text
 from edgefair.report.results.comparison import compare_paired
 from edgefair.report.results.diagnosis import AttributeExposure, Diagnosis, Exposure
 from edgefair.report.results.explanation import Cell, Explanation, Layer, Moved
 from edgefair.report.results.plan import AttributePlan, CellPlan, PairedPlan, Plan
 from edgefair.report.saved import READERS, read_saved
-from tests.report.golden_results import ONE_CLASS, report_of, results
+from tests.report.golden_results import ONE_CLASS, document, report_of, results
 
 SAMPLE = Path(__file__).parent.parent / "samples/0.1.0/bundle"
 MOVED = Moved(0.5, None, (0.5, None), (0.1, None), (0.1, None), (0.0, None))
@@ -182,3 +184,31 @@ def test_a_report_that_is_read_shows_that_one_class_for_everybody_is_not_green(t
     shown = CliRunner().invoke(main, ["report", str(tmp_path / "result.json")])
     assert "VACUOUS      equalized-odds gap" in shown.stdout
     assert not [line for line in shown.stdout.splitlines() if line.startswith("PASS")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.json", "./a.json"], "'a.json' is named twice"),
+        (["a.json", "--format", "junit=./a.json"], "'a.json' would be overwritten"),
+        (
+            ["a.json", "--format", "junit=b", "--format", "markdown=../here/b"],
+            "several formats would be written to 'b'",
+        ),
+        (["a.json", "--schema"], "FILES or --schema"),
+    ],
+)
+def test_no_file_is_named_for_two_things(arguments, message, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("a.json").write_text(json_text(KNOWN["pass"]))
+    refused = CliRunner().invoke(main, ["report", *arguments])
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert message in refused.stderr
+    assert Path("a.json").read_text() == json_text(KNOWN["pass"])
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_kind_of_result_is_shown_in_a_terminal_by_its_view(name):
+    assert callable(importlib.import_module(type(KNOWN[name]).view).render)
+    assert document("terminal", Item(KNOWN[name])).strip()

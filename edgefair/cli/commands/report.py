@@ -39,6 +39,7 @@ def command(files: tuple[Path, ...], schema: bool, config_path: Path, formats: t
       edgefair report report.json --format card=README.md --format cyclonedx=model.cdx.json
       edgefair report --schema > report.schema.json
     """
+    from edgefair.errors import UsageError
     from edgefair.report.ci import repository
     from edgefair.report.formats.base import Item
     from edgefair.report.output import outputs_of, write_items
@@ -53,8 +54,15 @@ def command(files: tuple[Path, ...], schema: bool, config_path: Path, formats: t
         return
     if not files:
         raise click.UsageError("nothing to print: pass FILES, or --schema for the JSON Schema of reports")
+    read = [path.resolve() for path in files]
+    if len(set(read)) < len(read):
+        twice = next(path for path, file in zip(files, read, strict=True) if read.count(file) > 1)
+        raise UsageError(f"'{twice}' is named twice", fix="name every result once")
     results = [read_saved(path) for path in files]
     outputs = outputs_of(formats, as_json=as_json, schemas=[result.schema for result in results])
+    over = next((path for item in outputs if (path := item.path) is not None and path.resolve() in read), None)
+    if over is not None:
+        raise UsageError(f"'{over}' would be overwritten by what it is shown as", fix="write to another file")
     lines = policy_lines(config_path, repository())
     names = [str(path) for path in files] if len(files) > 1 else [None]
     write_items([Item(result, name, lines) for result, name in zip(results, names, strict=True)], outputs)

@@ -28,11 +28,11 @@ def _issues(item: Item) -> Iterator[dict[str, Any]]:
     for found in all_judged(item.report):
         if found.status is Status.PASS:
             continue
-        place = [item.file, item.policy.file, found.target.target, found.gate.id]
+        place = [one_line(part) for part in (item.named(found.target.target), item.policy.file, found.gate.id)]
         yield {
             "description": one_line(item.named(f"{found.status} on {found.target.target}: {found.sentence}")),
             "check_name": one_line(f"edgefair/{found.gate.id}"),
             "fingerprint": sha256_json(place),
             "severity": ("critical" if found.status is Status.INCONCLUSIVE else "blocker") if found.blocks else "minor",
-            "location": {"path": item.policy.file, "lines": {"begin": item.policy.of(found.gate.id)}},
+            "location": {"path": one_line(item.policy.file), "lines": {"begin": item.policy.of(found.gate.id)}},
         }

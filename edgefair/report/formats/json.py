@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import TextIO
 
+from edgefair.report.escape import json_in_a_log
 from edgefair.report.formats.base import Item
 from edgefair.report.results.base import Result
 
-_COMMAND = re.compile(r"#(?=#[a-z]*\[)", re.IGNORECASE)
-
 
 def json_text(result: Result) -> str:
-    """The result as JSON text, without a line break at its end.
-
-    Printed in a log it is no command to a CI system: `##[` is found anywhere in a line, and no line begins with `::`.
-    """
-    return _COMMAND.sub(r"\\u0023", json.dumps(result.to_json(), indent=1, allow_nan=False))
+    """The result as JSON text, without a line break at its end."""
+    return json_in_a_log(json.dumps(result.to_json(), indent=1, allow_nan=False))
 
 
 class Json:

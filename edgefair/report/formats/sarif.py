@@ -37,7 +37,7 @@ def _run(item: Item, number: int) -> dict[str, Any]:
         "automationDetails": {"id": f"edgefair/{number}/"},
         "invocations": [{"executionSuccessful": True, "exitCode": report.exit_code}],
         "results": [_result(item, gate) for gate in found if gate.status is not Status.PASS],
-        "properties": {"outcome": report.outcome, "model": report.model.path, "sha256": report.model.sha256},
+        "properties": {"outcome": report.outcome, "model": one_line(report.model.path), "sha256": report.model.sha256},
     }
 
 
@@ -57,7 +57,7 @@ def _result(item: Item, gate: Judged) -> dict[str, Any]:
         "level": "error" if gate.blocks else "warning",
         "message": {"text": _message(item.named(f"{gate.status} on {gate.target.target}: {gate.sentence}"))},
         "locations": [{"physicalLocation": place}],
-        "partialFingerprints": {"edgefairGate/v1": sha256_json([gate.gate.id, gate.target.target])},
+        "partialFingerprints": {"edgefairGate/v1": sha256_json([gate.gate.id, one_line(gate.target.target)])},
         "properties": {
             "status": gate.status,
             **{name: round(value, DIGITS) for name, value in numbers.items() if value is not None},

@@ -17,7 +17,7 @@ class Failure:
     """An error that ended a command. Never a verdict.
 
     Attributes:
-        kind: the error's class, as `MeasurementError`.
+        kind: the error's class, as `MeasurementError`; `InternalError` for what is none of `edgefair.errors`.
         found, expected, fix: in words; None where the error does not say.
         exit_code: 2 usage, data, policy or model; 4 the measurement.
     """

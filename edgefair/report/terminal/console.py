@@ -17,7 +17,7 @@ from edgefair.report.escape import one_line, shown_letters
 WIDTH_WITHOUT_TERMINAL = 120
 # Below that tables are columns of single letters.
 NARROWEST = 40
-WIDEST = 1000
+WIDEST, HEIGHT = 1000, 25
 # Of the lines that a long text goes on in: none of them can pass for a line of its own.
 INDENT = 2
 
@@ -77,7 +77,10 @@ def _folded(text: Text, console: Console, options: ConsoleOptions) -> Iterable[S
 
 def console_on(stream: TextIO) -> PlainConsole:
     """A console on a stream: as wide as the terminal; in files, logs and pipes as `COLUMNS` says, or a fixed width."""
-    return PlainConsole(file=stream, width=None if stream.isatty() else _columns())
+    if stream.isatty():
+        return PlainConsole(file=stream)
+    # Without a height rich asks the environment for both.
+    return PlainConsole(file=stream, width=_columns(), height=HEIGHT)
 
 
 def _columns() -> int:

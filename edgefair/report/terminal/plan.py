@@ -10,7 +10,9 @@ from rich.text import Text
 
 from edgefair.decision.policy import not_judged_note
 from edgefair.report.results.plan import AttributePlan, Plan
+from edgefair.report.terminal.cells import cell_table
 from edgefair.report.terminal.tables import plain_table
+from edgefair.report.worst_groups import ROWS
 
 BAR = 30
 
@@ -24,27 +26,28 @@ def render(plan: Plan) -> RenderableType:
     if plan.not_judged:
         parts.append(Text(not_judged_note(plan.not_judged), style="bold yellow"))
     for item in plan.attributes:
-        parts += ["", _cells(item, plan.labels, plan.counted), *_verdict(item, plan.counted)]
+        parts += ["", *_cells(item, plan.labels, plan.counted), *_verdict(item, plan.counted)]
         if item.power:
             parts += [_power(item), _power_by_rows(item)]
         parts.append(_paired(item))
     return Group(*parts)
 
 
-def _cells(item: AttributePlan, labels: tuple[str, ...], counted: str) -> Table:
-    table = plain_table(f"{item.attribute}: {counted} per cell")
-    table.add_column("group", overflow="fold", min_width=10)
-    for label in labels:
-        table.add_column(f"label {label}", justify="right")
-    for cell in item.cells:
-        table.add_row(cell.group, *(f"{n:,}" for n in cell.rows))
-    return table
+def _cells(item: AttributePlan, labels: tuple[str, ...], counted: str) -> list[RenderableType]:
+    """The cells of every group; of many groups those with the smallest ones."""
+    smallest = sorted(item.cells, key=lambda cell: min(cell.rows))[:ROWS]
+    shown = [(cell.group, cell.rows) for cell in item.cells if cell in smallest]
+    table = cell_table("group", labels, shown, title=f"{item.attribute}: {counted} per cell")
+    left = len(item.cells) - len(shown)
+    return [table, *([f"  and {left:,} groups without smaller cells; --json has all of them"] if left else [])]
 
 
 def _verdict(item: AttributePlan, counted: str) -> Iterator[RenderableType]:
     if item.lacking:
         yield Text(f"can only be INCONCLUSIVE: a cell needs {item.least_rows} {counted}", style="bold yellow")
-        yield from (f"  {text}" for text in item.lacking)
+        yield from (f"  {text}" for text in item.lacking[:ROWS])
+        if len(item.lacking) > ROWS:
+            yield f"  and {len(item.lacking) - ROWS:,} more cells"
     elif item.can_pass:
         yield Text(f"can PASS at {item.threshold:g}", style="bold green")
     else:
