@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 import edgefair
+from edgefair.cli.failures import tell_failure
 from edgefair.cli.say import say
 from edgefair.cli.streams import open_streams, settle
 from edgefair.errors import EXIT_MEASUREMENT, EXIT_USAGE, EdgefairError, did_you_mean
@@ -31,7 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "verify": "Measure a bundle or an .onnx file on the target and judge it.",
     "compare": "What changes from one model to another, and for whom.",
     "audit": "The seal of the audit rows: what is spent of it, and opening it.",
-    "report": "The format of reports (`report --schema`).",
+    "report": "Show saved results again, in any format; several as one document.",
     "target": "Devices that a model can be measured on: list, prepare, probe.",
     "policy": "Sign what models will be judged by, before they are (`policy sign`).",
     "sign": "Sign a bundle, so that devices can refuse what is not yours.",
@@ -84,6 +85,8 @@ class EdgefairGroup(click.Group):
             if "--debug" in arguments:
                 say(*(f"  {line}" for line in traceback.format_exc().splitlines()))
             code = _explain(error)
+            if code in {EXIT_USAGE, EXIT_MEASUREMENT} and not isinstance(error, BrokenPipeError):
+                tell_failure(error, code, arguments)
         except KeyboardInterrupt:
             code = _stop(EXIT_INTERRUPTED, "interrupted")
         except SystemExit:

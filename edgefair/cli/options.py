@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from edgefair.errors import UsageError
+from edgefair.report.formats import FORMATS
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -66,15 +67,31 @@ def json_option(command: Decorated) -> Decorated:
     )
 
 
-def result_options(command: Decorated) -> Decorated:
-    """`--format NAME[=FILE]` and `--json`."""
+def result_options(command: Decorated, *, names: str = "terminal or json") -> Decorated:
+    """`--format NAME[=FILE]` and `--json`.
+
+    Args:
+        names: of the formats that can hold the command's result.
+    """
     return click.option(
         "--format",
         "formats",
         multiple=True,
         metavar="NAME[=FILE]",
-        help="Write the result as terminal or json, on stdout or to FILE. Repeatable.  [default: terminal]",
+        help=f"Write the result as {names}, on stdout or to FILE. Repeatable.  [default: terminal]",
     )(json_option(command))
+
+
+def verdict_options(command: Decorated) -> Decorated:
+    """`--format` with all formats that hold a verdict, `--json`, and `--no-ci`."""
+    in_ci = click.option(
+        "--no-ci",
+        is_flag=True,
+        envvar="EDGEFAIR_NO_CI",
+        show_envvar=True,
+        help="In GitHub Actions and GitLab, do not write what they show (docs/outputs.md).",
+    )
+    return result_options(in_ci(command), names=", ".join(FORMATS))
 
 
 def weights_option(command: Decorated) -> Decorated:

@@ -95,7 +95,7 @@ def export(
     check_plan(config, model, name, sequential=sequential, audited=reference_audit is not None)
     output = config.bundle_path if output is None else Path(output)
     destination, shown_as = output.absolute(), Path(shown(output, config.base))
-    blocked = destination.with_name(f"{destination.name}.blocked.json")
+    blocked = _blocked(destination)
     with staging(destination) as folder, work_folder() as work:
         started = time.perf_counter()
         progress.stage("reading")
@@ -158,6 +158,15 @@ def _reference(job: Job, run: str | None, model: str | None, *, weights: Path | 
     if run is not None:
         return trained_model(job.config, run, to, job.progress)
     return convert_model(job.config, job.data, str(model), weights=weights, to=to, progress=job.progress)
+
+
+def report_file(destination: Path, report: Report) -> Path:
+    """Where `export` has put its report: in the bundle, or beside where it would be."""
+    return destination / REPORT if report.exit_code == 0 else _blocked(destination)
+
+
+def _blocked(destination: Path) -> Path:
+    return destination.with_name(f"{destination.name}.blocked.json")
 
 
 def _add_descriptions(data: DataSet, spec: ModelSpec, seen: Seen, folder: Path) -> None:

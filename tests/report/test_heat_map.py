@@ -5,12 +5,21 @@ import pytest
 from PIL import Image
 
 from edgefair.errors import UsageError
-from edgefair.report.charts.heat_map import BETTER, NOTHING, WHITE, WORSE, Panel, heat_map, shade
+from edgefair.report.charts.drawing import PAINTS
+from edgefair.report.charts.heat_map import BETTER, WHITE, WORSE, Panel, shade
+from edgefair.report.charts.heat_map import heat_map as drawn
+from edgefair.report.charts.pixels import picture
 from edgefair.report.charts.png import save_png
 
+NOTHING = tuple(bytes.fromhex(PAINTS["nothing"][1:]))
 
-def has(picture, colour):
-    return (np.asarray(picture) == colour).all(axis=2).any()
+
+def heat_map(*arguments):
+    return picture(drawn(*arguments))
+
+
+def has(image, colour):
+    return (np.asarray(image) == colour).all(axis=2).any()
 
 
 def test_zero_is_white_and_the_largest_magnitude_has_the_full_colour():
@@ -43,10 +52,10 @@ def test_more_rows_and_columns_than_fit_are_counted():
 
 def test_long_names_keep_their_ends_and_a_folder_that_is_missing_is_said(tmp_path):
     names = ["network." * 40 + end for end in ("first", "second")]
-    picture = heat_map("t", names, ["ä" * 200], [Panel("p", [[1.0], [-1.0]], "+.1f")])
-    labels = np.asarray(picture)[-50:-10, :300]
+    image = heat_map("t", names, ["ä" * 200], [Panel("p", [[1.0], [-1.0]], "+.1f")])
+    labels = np.asarray(image)[-50:-10, :300]
     assert not np.array_equal(labels[:20], labels[20:])
-    save_png(tmp_path / "h.png", picture, "heat map")
-    assert Image.open(tmp_path / "h.png").size == picture.size
+    save_png(tmp_path / "h.png", image, "heat map")
+    assert Image.open(tmp_path / "h.png").size == image.size
     with pytest.raises(UsageError, match="heat map cannot be written"):
-        save_png(tmp_path / "none" / "h.png", picture, "heat map")
+        save_png(tmp_path / "none" / "h.png", image, "heat map")

@@ -73,9 +73,10 @@ def command(
     if model is not None and run_name is not None:
         raise click.UsageError("pass MODEL or --run, not both")
     from edgefair.config import load_config
+    from edgefair.report.charts.layers import layer_map
+    from edgefair.report.charts.pixels import picture
     from edgefair.report.charts.png import check_png, save_png
     from edgefair.report.output import outputs_of, write_result
-    from edgefair.report.terminal.explanation import plot
     from edgefair.workflow.explain import explain
 
     flags = overrides(settings, compress__int8=compress__int8, compress__fp16=compress__fp16)
@@ -87,6 +88,6 @@ def command(
             config, model=model, run=run_name, weights=weights, rows=rows, prune_share=prune_share, progress=progress
         )
     if plot_path is not None:
-        save_png(plot_path, plot(report), "heat map")
+        save_png(plot_path, picture(layer_map(report)), "heat map")
     write_result(report, outputs)
     ctx.exit(0)

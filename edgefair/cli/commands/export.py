@@ -17,7 +17,7 @@ from edgefair.cli.options import (
     counter_option,
     overrides,
     reference_audit_options,
-    result_options,
+    verdict_options,
     weights_option,
 )
 from edgefair.cli.progress import progress_bar
@@ -44,7 +44,7 @@ from edgefair.cli.say import say_next
 @reference_audit_options
 @compress_options
 @gate_options
-@result_options
+@verdict_options
 @config_options
 @click.pass_context
 def command(
@@ -62,6 +62,7 @@ def command(
     sequential: bool,
     formats: tuple[str, ...],
     as_json: bool,
+    no_ci: bool,
     config_path: Path,
     settings: tuple[str, ...],
     **flags: Any,
@@ -91,11 +92,13 @@ def command(
     """
     if model is not None and run_name is not None:
         raise click.UsageError("pass MODEL or --run, not both")
+    from edgefair.cli.in_ci import tell_ci
     from edgefair.config import load_config
+    from edgefair.probe.bundles.consistency import REPORT_SCHEMA
     from edgefair.report.output import outputs_of, write_result
-    from edgefair.workflow.export import export
+    from edgefair.workflow.export import export, report_file
 
-    outputs = outputs_of(formats, as_json=as_json)
+    outputs = outputs_of(formats, as_json=as_json, schemas=[REPORT_SCHEMA])
     config = load_config(config_path, overrides(settings, **flags))
     with progress_bar() as progress:
         report = export(
@@ -112,8 +115,10 @@ def command(
             reference_audit_key=reference_audit_key,
             progress=progress,
         )
-    write_result(report, outputs)
+    write_result(report, outputs, config=config_path)
+    bundle = output or Path(os.path.relpath(config.bundle_path))
+    if not no_ci:
+        tell_ci(report, outputs, config_path, saved=report_file(bundle, report))
     if report.exit_code == 0:
-        bundle = output or Path(os.path.relpath(config.bundle_path))
         say_next(config_path, f"verify {shlex.quote(str(bundle))}")
     ctx.exit(report.exit_code)

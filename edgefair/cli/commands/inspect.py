@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from edgefair.report.escape import json_in_a_log
+
 
 @click.command("inspect")
 @click.argument("bundle", type=click.Path(path_type=Path))
@@ -60,4 +62,4 @@ def command(
     opened = open_release(bundle, public_key, demands)
     if signed_policy is not None and public_key is not None:
         check_pledged(opened, signed_policy, public_key)
-    sys.stdout.write(opened.manifest.to_json() + "\n")
+    sys.stdout.write(json_in_a_log(opened.manifest.to_json()) + "\n")

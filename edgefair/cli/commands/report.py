@@ -4,21 +4,65 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
+from pathlib import Path
 
 import click
 
+from edgefair.cli.options import result_options
+from edgefair.report.formats import FORMATS
+
 
 @click.command("report")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of reports.")
-def command(schema: bool) -> None:
-    """What `export` and `verify` write as a report.
+@click.option(
+    "-c",
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    default=Path("edgefair.yaml"),
+    show_default=True,
+    help="The config whose lines annotations point at. It need not be there.",
+)
+@partial(result_options, names=", ".join(FORMATS))
+def command(files: tuple[Path, ...], schema: bool, config_path: Path, formats: tuple[str, ...], as_json: bool) -> None:
+    """Show saved results again, in any format; several as one document.
+
+    FILES are results that --format json=FILE or --report wrote, OUT.blocked.json of a blocked export, or bundles. They
+    are shown, not judged again. The exit code is 0 where they could be shown, whatever their verdicts.
 
     \b
     Examples:
+      edgefair report dist/census
+      edgefair report local.json board.json --format junit=gate.xml --format markdown=gate.md
+      edgefair report report.json --format card=README.md --format cyclonedx=model.cdx.json
       edgefair report --schema > report.schema.json
     """
+    from edgefair.errors import UsageError
+    from edgefair.report.ci import repository
+    from edgefair.report.formats.base import Item
+    from edgefair.report.output import outputs_of, write_items
+    from edgefair.report.policy_lines import policy_lines
+    from edgefair.report.saved import read_saved
     from edgefair.report.schema import report_schema
 
-    if not schema:
-        raise click.UsageError("nothing to print; --schema prints the JSON Schema of reports")
-    sys.stdout.write(json.dumps(report_schema(), indent=1) + "\n")
+    if schema and files:
+        raise click.UsageError("pass FILES or --schema, not both")
+    if schema:
+        sys.stdout.write(json.dumps(report_schema(), indent=1) + "\n")
+        return
+    if not files:
+        raise click.UsageError("nothing to print: pass FILES, or --schema for the JSON Schema of reports")
+    read = [path.resolve() for path in files]
+    if len(set(read)) < len(read):
+        twice = next(path for path, file in zip(files, read, strict=True) if read.count(file) > 1)
+        raise UsageError(f"'{twice}' is named twice", fix="name every result once")
+    results = [read_saved(path) for path in files]
+    outputs = outputs_of(formats, as_json=as_json, schemas=[result.schema for result in results])
+    over = next((path for item in outputs if (path := item.path) is not None and path.resolve() in read), None)
+    if over is not None:
+        raise UsageError(f"'{over}' would be overwritten by what it is shown as", fix="write to another file")
+    lines = policy_lines(config_path, repository())
+    names = [str(path) for path in files] if len(files) > 1 else [None]
+    write_items([Item(result, name, lines) for result, name in zip(results, names, strict=True)], outputs)

@@ -30,6 +30,7 @@ def list_command(targets: tuple[str, ...], as_json: bool) -> None:
       edgefair target list
       edgefair target list my-board.yaml ssh://pi@192.168.0.7
     """
+    from edgefair.report.escape import json_in_a_log
     from edgefair.report.terminal.console import stdout_console
     from edgefair.report.terminal.targets import render_targets
     from edgefair.workflow.targets import known_targets
@@ -37,7 +38,7 @@ def list_command(targets: tuple[str, ...], as_json: bool) -> None:
     known = known_targets(targets)
     if as_json:
         items = [{**item.profile.model_dump(mode="json"), "lacks": item.lacks} for item in known]
-        sys.stdout.write(json.dumps(items, indent=1) + "\n")
+        sys.stdout.write(json_in_a_log(json.dumps(items, indent=1)) + "\n")
     else:
         stdout_console().print(render_targets([(item.profile, item.lacks) for item in known]))
 
@@ -89,10 +90,11 @@ def loader_command(output: Path) -> None:
 
 
 def _print(device: dict[str, Any], *, as_json: bool) -> None:
+    from edgefair.report.escape import json_in_a_log
     from edgefair.report.terminal.console import stdout_console
     from edgefair.report.terminal.targets import render_device
 
     if as_json:
-        sys.stdout.write(json.dumps(device, indent=1) + "\n")
+        sys.stdout.write(json_in_a_log(json.dumps(device, indent=1)) + "\n")
     else:
         stdout_console().print(render_device(device))

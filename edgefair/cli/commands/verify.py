@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgefair.cli.gate_options import gate_options
-from edgefair.cli.options import config_options, overrides, reference_audit_options, result_options, weights_option
+from edgefair.cli.options import config_options, overrides, reference_audit_options, verdict_options, weights_option
 from edgefair.cli.progress import progress_bar
 
 
@@ -49,7 +49,7 @@ from edgefair.cli.progress import progress_bar
 )
 @reference_audit_options
 @gate_options
-@result_options
+@verdict_options
 @config_options
 @click.pass_context
 def command(
@@ -69,6 +69,7 @@ def command(
     sequential: bool,
     formats: tuple[str, ...],
     as_json: bool,
+    no_ci: bool,
     config_path: Path,
     settings: tuple[str, ...],
     **gates: object,
@@ -90,8 +91,10 @@ def command(
       edgefair sign fp32.audit.json --key edgefair.key
       edgefair verify int8.onnx --reference fp32.onnx --reference-audit fp32.audit.json
     """
+    from edgefair.cli.in_ci import tell_ci
     from edgefair.config import load_config
     from edgefair.errors import UsageError
+    from edgefair.probe.bundles.consistency import REPORT_SCHEMA
     from edgefair.report.output import outputs_of, write_result
     from edgefair.report.places import check_folders
     from edgefair.workflow.measurement.judge import judge_record
@@ -102,7 +105,7 @@ def command(
     check_folders(record, write_reference_audit)
     if report_path is not None:
         formats = (*formats, f"json={report_path}")
-    outputs = outputs_of(formats, as_json=as_json)
+    outputs = outputs_of(formats, as_json=as_json, schemas=[REPORT_SCHEMA])
     beside = any(item is not None for item in (path, weights, reference, record)) or uncompressed or sequential
     if from_record is not None and beside:
         raise UsageError(
@@ -128,5 +131,7 @@ def command(
                 write_reference_audit=write_reference_audit,
                 progress=progress,
             )
-    write_result(report, outputs)
+    write_result(report, outputs, config=config_path)
+    if not no_ci:
+        tell_ci(report, outputs, config_path)
     ctx.exit(report.exit_code)

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TextIO
 
-from edgefair.report.results.base import Result
+from edgefair.report.formats.base import Item
 from edgefair.report.terminal.console import console_on
-
-# Type of a result -> the module that renders it.
-VIEWS: Mapping[str, str] = {
-    "Report": "edgefair.report.terminal.verification",
-    "ComparisonReport": "edgefair.report.terminal.comparison",
-    "Explanation": "edgefair.report.terminal.explanation",
-    "Diagnosis": "edgefair.report.terminal.diagnosis",
-    "Plan": "edgefair.report.terminal.plan",
-    "AuditStatus": "edgefair.report.terminal.audit",
-    "LabelPlan": "edgefair.report.terminal.label_plan",
-    "Summary": "edgefair.report.terminal.data",
-}
 
 
 class Terminal:
     """Text as wide as the terminal, or of a fixed width elsewhere."""
 
-    def write(self, result: Result, stream: TextIO) -> None:
-        """Print the result."""
-        view = importlib.import_module(VIEWS[type(result).__name__])
-        console_on(stream).print(view.render(result))
+    def write(self, items: Sequence[Item], stream: TextIO) -> None:
+        """Print the results, each under the name of its file where there are several."""
+        console = console_on(stream)
+        for number, item in enumerate(items):
+            if len(items) > 1:
+                console.print(*([""] if number else []), item.named(""), sep="\n")
+            console.print(importlib.import_module(item.result.view).render(item.result))

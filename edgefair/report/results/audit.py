@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 AUDIT_SCHEMA = "edgefair.audit/1"
 
@@ -24,6 +24,9 @@ class AuditStatus:
         next_level: error probability of the next one; None where it is spent, or the seal was opened.
         opened: how the seal was opened, in words; None where it was not.
     """
+
+    schema: ClassVar[str] = AUDIT_SCHEMA
+    view: ClassVar[str] = "edgefair.report.terminal.audit"
 
     account: str
     head: str

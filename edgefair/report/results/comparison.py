@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from edgefair.decision.compare import excess_losses, judge_paired, judge_unpaired
 from edgefair.decision.family import FamilyResult
@@ -14,6 +15,8 @@ from edgefair.measure.design import Design
 from edgefair.measure.flips import CellFlips, cell_flips
 from edgefair.measure.metrics import equalized_odds_difference
 from edgefair.measure.paired import PairedCounts
+from edgefair.report.results.base import read_fields
+from edgefair.report.results.earlier import comparison_fields
 
 COMPARE_SCHEMA = "edgefair.compare/1"
 
@@ -43,6 +46,9 @@ class ComparisonReport:
         not_judged: sensitive columns of the rows that the policy says nothing of.
     """
 
+    schema: ClassVar[str] = COMPARE_SCHEMA
+    view: ClassVar[str] = "edgefair.report.terminal.comparison"
+
     before: str
     after: str
     paired: bool
@@ -68,6 +74,15 @@ class ComparisonReport:
         """Plain JSON types."""
         comparisons = [item.to_json() for item in self.comparisons]
         return {"schema": COMPARE_SCHEMA, "exit_code": self.exit_code, **asdict(self), "comparisons": comparisons}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: not such a result.
+        """
+        return read_fields(cls, {**data, "comparisons": [comparison_fields(item) for item in data["comparisons"]]})
 
 
 def compare_paired(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,9 @@ class Summary:
         cells: split -> the cells of every sensitive attribute.
         skipped: rows and files that were left out.
     """
+
+    schema: ClassVar[str] = DATA_SCHEMA
+    view: ClassVar[str] = "edgefair.report.terminal.data"
 
     source: str
     features: tuple[ColumnFacts, ...]

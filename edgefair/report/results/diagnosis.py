@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
+
+from edgefair.report.results.base import read_fields
 
 DIAGNOSIS_SCHEMA = "edgefair.diagnosis/1"
 # A number that rests on fewer rows than this is remarked on.
@@ -81,6 +83,9 @@ class Diagnosis:
         notes: what to know beside the numbers.
     """
 
+    schema: ClassVar[str] = DIAGNOSIS_SCHEMA
+    view: ClassVar[str] = "edgefair.report.terminal.diagnosis"
+
     run: str
     source: str
     rows: int
@@ -95,6 +100,15 @@ class Diagnosis:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, no NaN; null for a number that was not measured."""
         return {"schema": DIAGNOSIS_SCHEMA, "hint": NO_VERDICT, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            ValueError: not such a result.
+        """
+        return read_fields(cls, data)
 
 
 def who_loses_first(items: Sequence[Exposure]) -> tuple[Exposure, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
+
+from edgefair.report.results.base import read_fields
 
 EXPLANATION_SCHEMA = "edgefair.explanation/1"
 # Saturating sums and clipped values below this share are not worth a line; --json has them.
@@ -109,6 +111,9 @@ class Explanation:
         notes: what to know beside the numbers.
     """
 
+    schema: ClassVar[str] = EXPLANATION_SCHEMA
+    view: ClassVar[str] = "edgefair.report.terminal.explanation"
+
     model: str
     int8: Literal["static", "dynamic"] | None
     target: str
@@ -130,6 +135,15 @@ class Explanation:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, no NaN; null for a number that was not measured."""
         return {"schema": EXPLANATION_SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            ValueError: not such a result.
+        """
+        return read_fields(cls, data)
 
     def noticed(self, values: Literal["saturation", "clipping", "overflow"]) -> tuple[Layer, ...]:
         """Layers where these are not negligible in some cell, the worst one first."""

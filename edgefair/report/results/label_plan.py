@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 LABEL_PLAN_SCHEMA = "edgefair.label-plan/1"
 
@@ -36,6 +36,9 @@ class LabelPlan:
         to_label, design: files that were written.
         lacking: cells that will probably have fewer labelled rows than the policy needs, in words.
     """
+
+    schema: ClassVar[str] = LABEL_PLAN_SCHEMA
+    view: ClassVar[str] = "edgefair.report.terminal.label_plan"
 
     source: str
     rows: int

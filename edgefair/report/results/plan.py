@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
+
+from edgefair.report.results.base import read_fields
 
 PLAN_SCHEMA = "edgefair.plan/2"
 WANTED_POWER = 0.8
@@ -91,6 +94,9 @@ class Plan:
         not_judged: sensitive columns of the data that the policy does not judge.
     """
 
+    schema: ClassVar[str] = PLAN_SCHEMA
+    view: ClassVar[str] = "edgefair.report.terminal.plan"
+
     source: str
     rows: int
     counted: str
@@ -120,3 +126,12 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {"schema": PLAN_SCHEMA, "exit_code": self.exit_code, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            ValueError: not such a result.
+        """
+        return read_fields(cls, data)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
-from edgefair.decision.verdict import Outcome, Verdict, worst
+from edgefair.decision.verdict import EXIT_CODES, Outcome, Verdict, worst
 from edgefair.files import sha256_json
 from edgefair.measure.disagreement import Disagreement
 from edgefair.measure.flips import CellFlips
@@ -13,6 +14,8 @@ from edgefair.measure.latency import LatencySummary, SpeedUp
 from edgefair.measure.scores import Interval
 from edgefair.measure.sequential.looks import Looks
 from edgefair.probe.bundles.consistency import REPORT_SCHEMA
+from edgefair.report.results.base import read_fields
+from edgefair.report.results.earlier import in_todays_words
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,9 @@ class Report:
             INCONCLUSIVE are not told apart, and both are INCONCLUSIVE (3) here.
     """
 
+    schema: ClassVar[str] = REPORT_SCHEMA
+    view: ClassVar[str] = "edgefair.report.terminal.verification"
+
     command: str
     version: str
     created: str
@@ -207,3 +213,26 @@ class Report:
         ]
         body["data"]["sha256"] = self.data.digest
         return {"schema": REPORT_SCHEMA, "outcome": self.outcome, "exit_code": self.exit_code, **body}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote, now or in an earlier version.
+
+        It is shown, not judged again (`bundle.redecision` does that); but what its head says is what its gates say.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: not a report, or one that contradicts itself.
+        """
+        report = read_fields(cls, in_todays_words(data))
+        for item in report.targets:
+            verdict = item.verdict
+            found = worst(gate.outcome for gate in verdict.gates)
+            through = found is Outcome.INCONCLUSIVE and report.policy.get("on_inconclusive") == "warn"
+            code = 0 if through else EXIT_CODES[found]
+            if (verdict.outcome, verdict.exit_code) != (found, code):
+                said = f"target '{item.target}' is {verdict.outcome} (exit code {verdict.exit_code})"
+                raise ValueError(f"{said}, and {found} ({code}) by its gates")
+        if (data["outcome"], data["exit_code"]) != (report.outcome, report.exit_code):
+            said = f"it is {data['outcome']} (exit code {data['exit_code']})"
+            raise ValueError(f"{said}, and {report.outcome} ({report.exit_code}) by its targets")
+        return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -43,11 +43,17 @@ def render(report: ComparisonReport) -> RenderableType:
     if report.flips:
         parts += ["", _flips(report)]
     for attribute, losses in report.excess_loss.items():
-        shown = ", ".join(f"{group} {_number(value)}" for group, value in losses.items())
-        parts.append(f"loss of accuracy beyond the average (psi), {attribute}: {shown}")
+        parts.append(f"loss of accuracy beyond the average (psi), {attribute}: {_losses(losses)}")
     if report.not_judged:
         parts.append(Text(not_judged_note(report.not_judged), style="bold yellow"))
     return Group(*parts)
+
+
+def _losses(losses: Mapping[str, float | None]) -> str:
+    """Of many groups those that lose most."""
+    worst = sorted(losses, key=lambda group: -(losses[group] or 0.0))[:SHOWN]
+    said = ", ".join(f"{group} {_number(value)}" for group, value in losses.items() if group in worst)
+    return said if len(losses) <= SHOWN else f"{said} and {len(losses) - SHOWN:,} groups that lose less"
 
 
 def _telling(comparisons: tuple[Comparison, ...]) -> list[Comparison]:

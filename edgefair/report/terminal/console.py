@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -11,9 +12,12 @@ from rich.protocol import rich_cast
 from rich.segment import Segment
 from rich.text import Span, Text
 
-from edgefair.report.escape import one_line
+from edgefair.report.escape import one_line, shown_letters
 
 WIDTH_WITHOUT_TERMINAL = 120
+# Below that tables are columns of single letters.
+NARROWEST = 40
+WIDEST, HEIGHT = 1000, 25
 # Of the lines that a long text goes on in: none of them can pass for a line of its own.
 INDENT = 2
 
@@ -48,7 +52,7 @@ def _visible(text: Text) -> Text:
     plain = text.plain
     if one_line(plain) == plain:
         return text
-    letters = [one_line(letter) for letter in plain]
+    letters = shown_letters(plain)
     start = [0]
     for letter in letters:
         start.append(start[-1] + len(letter))
@@ -72,8 +76,18 @@ def _folded(text: Text, console: Console, options: ConsoleOptions) -> Iterable[S
 
 
 def console_on(stream: TextIO) -> PlainConsole:
-    """A console on a stream: as wide as the terminal, or a fixed width for files, logs and pipes."""
-    return PlainConsole(file=stream, width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL)
+    """A console on a stream: as wide as the terminal; in files, logs and pipes as `COLUMNS` says, or a fixed width."""
+    if stream.isatty():
+        return PlainConsole(file=stream)
+    # Without a height rich asks the environment for both.
+    return PlainConsole(file=stream, width=_columns(), height=HEIGHT)
+
+
+def _columns() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if not (columns.isascii() and columns.isdigit() and int(columns)):
+        return WIDTH_WITHOUT_TERMINAL
+    return min(max(int(columns), NARROWEST), WIDEST)
 
 
 def stdout_console() -> PlainConsole:

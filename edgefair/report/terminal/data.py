@@ -8,6 +8,7 @@ from rich.text import Text
 
 from edgefair.joint import join
 from edgefair.report.results.data import Cells, Summary
+from edgefair.report.terminal.cells import cell_table
 from edgefair.report.terminal.tables import plain_table
 
 SHOWN = 60
@@ -41,12 +42,5 @@ def _features(summary: Summary) -> Table:
 
 
 def _table(cells: Cells) -> Table:
-    table = plain_table()
-    table.add_column(join(cells.attributes), overflow="fold", min_width=10)
-    for label in cells.classes:
-        table.add_column(f"label {label}", justify="right")
-        table.add_column("share", justify="right")
-    for group, counts, rates in zip(cells.groups, cells.counts, cells.base_rates, strict=True):
-        entries = [text for n, rate in zip(counts, rates, strict=True) for text in (f"{n:,}", f"{rate:.2%}")]
-        table.add_row(group, *entries)
-    return table
+    groups = zip(cells.groups, cells.counts.tolist(), strict=True)
+    return cell_table(join(cells.attributes), cells.classes, groups, shares=True)

@@ -8,13 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgefair.joint import join
-from edgefair.report.charts.heat_map import Panel, heat_map, shade
+from edgefair.report.charts.heat_map import shade
+from edgefair.report.charts.layers import shortened
 from edgefair.report.results.explanation import Cells, Explanation, largest
 from edgefair.report.terminal.tables import plain_table
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
 SHOWN, MOST_CELLS = 40, 10
 
@@ -56,35 +56,6 @@ def render(report: Explanation) -> RenderableType:
     return Group(*parts)
 
 
-def plot(report: Explanation) -> Image:
-    """A heat map of layers by cells: low precision, pruning, and what saturates, is cut off or overflows."""
-    layers, low = report.layers, report.precision
-    absent: Cells = (None,) * len(report.cells)
-    panels = [
-        Panel(f"loss by {low} here, others {low}", [item.within.loss for item in layers], "+.3f"),
-        Panel(f"loss by {low} here alone", [item.alone.loss for item in layers], "+.3f"),
-        Panel(
-            f"loss without the weakest {report.prune_share:.0%} of channels",
-            [absent if item.pruned is None else item.pruned.loss for item in layers],
-            "+.2f",
-        ),
-    ]
-    if report.noticed("saturation"):
-        saturation = [item.saturation or absent for item in layers]
-        panels.append(Panel("sums beyond 16 bits (x86 without VNNI)", saturation, ".2%"))
-    if report.noticed("clipping"):
-        panels.append(Panel("inputs cut off", [item.clipping or absent for item in layers], ".2%"))
-    if report.noticed("overflow"):
-        panels.append(Panel("outputs beyond 65504", [item.overflow or absent for item in layers], ".2%"))
-    return heat_map(
-        f"{report.model}: what each layer does to the {join(report.attributes)} cells "
-        "(red: worse, blue: better, grey: not measured)",
-        [f"{item.node}  {_shortened(item.weight)}" for item in layers],
-        [cell.name for cell in report.cells],
-        panels,
-    )
-
-
 def _layers(report: Explanation) -> Table:
     table = plain_table(f"layers, most harm by {report.precision} first")
     table.add_column("layer", overflow="fold", min_width=14)
@@ -104,7 +75,7 @@ def _layers(report: Explanation) -> Table:
             _signed(item.within.worst_loss),
             _signed(item.within.gap),
             _signed(pruned),
-            Text(_shortened(item.weight), style="dim"),
+            Text(shortened(item.weight), style="dim"),
         )
     return table
 
@@ -188,9 +159,3 @@ def _signed(value: float | None) -> Text:
 
 def _percent(value: float | None, digits: int = 1) -> Text:
     return Text("?" if value is None else f"{value:.{digits}%}")
-
-
-def _shortened(weight: str, most: int = 28) -> str:
-    """A parameter's name without what they all end with, and without its beginning where it is too long."""
-    name = weight.removesuffix(".weight")
-    return name if len(name) <= most else f"…{name[1 - most :]}"

@@ -10,8 +10,10 @@ from rich.text import Text
 
 from edgefair.decision.policy import not_judged_note
 from edgefair.report.results.plan import WANTED_POWER, AttributePlan, Plan
+from edgefair.report.terminal.cells import cell_table
 from edgefair.report.terminal.tables import plain_table
 from edgefair.report.titles import title_of
+from edgefair.report.worst_groups import ROWS
 
 BAR = 20
 
@@ -25,7 +27,7 @@ def render(plan: Plan) -> RenderableType:
     if plan.gates:
         parts += ["", _gates(plan)]
     for item in plan.attributes:
-        parts += ["", _cells(item, plan.labels, plan.counted), *_attribute(item, plan.counted)]
+        parts += ["", *_cells(item, plan.labels, plan.counted), *_attribute(item, plan.counted)]
     return Group(*parts)
 
 
@@ -84,20 +86,21 @@ def _gates(plan: Plan) -> Table:
     return table
 
 
-def _cells(item: AttributePlan, labels: tuple[str, ...], counted: str) -> Table:
-    table = plain_table(f"{item.attribute}: {counted} per cell")
-    table.add_column("group", overflow="fold", min_width=10)
-    for label in labels:
-        table.add_column(f"label {label}", justify="right")
-    for cell in item.cells:
-        table.add_row(cell.group, *(f"{n:,}" for n in cell.rows))
-    return table
+def _cells(item: AttributePlan, labels: tuple[str, ...], counted: str) -> list[RenderableType]:
+    """The cells of every group; of many groups those with the smallest ones."""
+    smallest = sorted(item.cells, key=lambda cell: min(cell.rows))[:ROWS]
+    shown = [(cell.group, cell.rows) for cell in item.cells if cell in smallest]
+    table = cell_table("group", labels, shown, title=f"{item.attribute}: {counted} per cell")
+    left = len(item.cells) - len(shown)
+    return [table, *([f"  and {left:,} groups without smaller cells; --json has all of them"] if left else [])]
 
 
 def _attribute(item: AttributePlan, counted: str) -> Iterator[RenderableType]:
     if item.lacking:
         yield Text(f"can only be INCONCLUSIVE: a cell needs {item.least_rows} {counted}", style="bold yellow")
-        yield from (f"  {text}" for text in item.lacking)
+        yield from (f"  {text}" for text in item.lacking[:ROWS])
+        if len(item.lacking) > ROWS:
+            yield f"  and {len(item.lacking) - ROWS:,} more cells"
     if item.chance is not None:
         yield f"by itself shown to be within {item.threshold:g} with a chance of {item.chance:.0%}"
     if item.smallest_threshold is not None:

@@ -21,6 +21,8 @@ ROLES = {
 def data_line(data: DataSection) -> str:
     """Label, split, and whatever else decides which rows are judged under which names; sizes of all parts."""
     section = data.section
+    if not section:
+        return "how its rows were chosen is not recorded"
     positive = "" if section["positive"] is None else f" (positive: {section['positive']})"
     audit = section.get("audit")
     parts = [f"label {section['label']}{positive}"]

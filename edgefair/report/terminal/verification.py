@@ -12,15 +12,19 @@ from edgefair.joint import group_name
 from edgefair.measure.flips import CellFlips
 from edgefair.measure.scores import Interval
 from edgefair.measure.sequential.looks import Looks
+from edgefair.report.judged import VACUOUS, Status, status_of
+from edgefair.report.numbers import shown
 from edgefair.report.results.verification import GroupScores, LedgerCount, Report, Seal, TargetResult
 from edgefair.report.terminal.rows import data_line
 from edgefair.report.terminal.tables import plain_table
 from edgefair.report.terminal.timing import device_line, latency_lines
 from edgefair.report.titles import title_of
+from edgefair.report.worst_groups import WIDE, WorstGroups, worst_groups
 
-# Rates of a group that fit beside each other, and those that are shown below each other.
-WIDE, LONG = 2, 10
+# Comparisons beyond their threshold that are named.
+FAILING = 5
 COLOUR = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "bold yellow"}
+COLOUR_OF = {Status.VACUOUS: "bold yellow"}
 
 
 def render(report: Report) -> RenderableType:
@@ -98,7 +102,7 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
     parts: list[RenderableType] = [title]
     if target.looks is not None:
         parts.append(_looks(target.looks, verdict))
-    parts += [item for summary in verdict.attributes for item in _groups(summary)]
+    parts += [item for summary in verdict.attributes for item in _groups(verdict, summary)]
     parts += ["", *_gates(verdict.gates)]
     if verdict.accuracy is not None:
         parts.append(f"accuracy {verdict.accuracy:.4f} over {'all' if target.looks is None else 'these'} rows")
@@ -108,7 +112,7 @@ def _target(target: TargetResult, *, several: bool) -> list[RenderableType]:
     parts += [_scores(name, groups) for name, groups in target.information.scores.items()]
     if verdict.failing_total > 1:
         parts.append(f"{verdict.failing_total} comparisons are shown to exceed their threshold (Holm):")
-        parts += [f"  {item.name}" for item in verdict.failing[:10]]
+        parts += [f"  {item.name}" for item in verdict.failing[:FAILING]]
     parts += latency_lines(target)
     return parts
 
@@ -161,13 +165,13 @@ def _fleet(report: Report) -> list[RenderableType]:
     return [table]
 
 
-def _groups(summary: AttributeSummary) -> list[RenderableType]:
-    """An attribute's gap and its groups; of more classes than two, the rates in which the groups differ most."""
+def _groups(verdict: Verdict, summary: AttributeSummary) -> list[RenderableType]:
+    """An attribute's gap and its groups; of many the worst ones, and the rates in which they differ most."""
     gap = "no gap: a cell has no rows" if summary.gap is None else f"equalized-odds gap {summary.gap:.4f}"
     title = f"{summary.attribute}: {gap} ({_parts(summary.parts)})"
-    if len(summary.groups[0].rates) <= WIDE:
-        return [_wide(summary, title)]
-    return [_long(summary, title)]
+    worst = worst_groups(verdict, summary)
+    table = _wide(worst, title) if len(summary.groups[0].rates) <= WIDE else _long(worst, title)
+    return [table, *([f"  and {worst.left}; --json has all of them"] if worst.left else [])]
 
 
 def _parts(parts: dict[str, float | None]) -> str:
@@ -177,37 +181,28 @@ def _parts(parts: dict[str, float | None]) -> str:
     return said if len(ordered) <= WIDE else f"{said} and {len(ordered) - WIDE:,} smaller differences"
 
 
-def _wide(summary: AttributeSummary, title: str) -> Table:
+def _wide(worst: WorstGroups, title: str) -> Table:
     table = plain_table(title)
     table.add_column("group", overflow="fold", min_width=10)
-    for rate in summary.groups[0].rates:
+    for rate in worst.groups[0][1]:
         table.add_column(f"{rate.measure} [interval] of rows", no_wrap=True)
     table.add_column("balanced acc.", justify="right", no_wrap=True)
-    for group in summary.groups:
-        table.add_row(group.group, *(_rate(rate) for rate in group.rates), _optional(group.balanced_accuracy))
+    for group, rates in worst.groups:
+        table.add_row(group.group, *map(_rate, rates), _optional(group.balanced_accuracy))
     return table
 
 
-def _long(summary: AttributeSummary, title: str) -> Table:
-    """A row for every group and rate, of at most `LONG` rates."""
+def _long(worst: WorstGroups, title: str) -> Table:
+    """A row for every group and rate."""
     table = plain_table(title)
     table.add_column("group", overflow="fold", min_width=10)
     table.add_column("balanced acc.", justify="right", no_wrap=True)
     table.add_column("rate", overflow="fold", min_width=10)
     table.add_column("[interval] of rows", no_wrap=True)
-
-    def spread(index: int) -> float:
-        known = [rate for group in summary.groups if (rate := group.rates[index].rate) is not None]
-        return max(known, default=0.0) - min(known, default=0.0)
-
-    every = range(len(summary.groups[0].rates))
-    chosen = sorted(sorted(every, key=spread, reverse=True)[:LONG])
-    for group in summary.groups:
-        for number, index in enumerate(chosen):
+    for group, rates in worst.groups:
+        for number, rate in enumerate(rates):
             first = (group.group, _optional(group.balanced_accuracy)) if number == 0 else ("", "")
-            table.add_row(*first, group.rates[index].measure, _rate(group.rates[index]))
-    if len(every) > LONG:
-        table.add_row("", "", f"and {len(every) - LONG:,} rates in which groups differ less", "")
+            table.add_row(*first, rate.measure, _rate(rate))
     return table
 
 
@@ -224,15 +219,17 @@ def _rate(rate: CellRate) -> str:
 def _gates(gates: tuple[Gate, ...]) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for gate in gates:
-        limits = "" if gate.lower is None and gate.upper is None else f" [{_number(gate.lower)}, {_number(gate.upper)}]"
+        limits = "" if gate.lower is None and gate.upper is None else f" [{shown(gate.lower)}, {shown(gate.upper)}]"
+        status = status_of(gate, gates)
         lines.append(
             Text.assemble(
-                (f"{gate.outcome:<13}", COLOUR[gate.outcome]),
+                (f"{status:<13}", COLOUR_OF.get(status, COLOUR[gate.outcome])),
                 (title_of(gate.id), "bold"),
-                f" {_number(gate.estimate)}{limits}, threshold {_number(gate.threshold)} ({gate.unit})",
+                f" {shown(gate.estimate)}{limits}, threshold {shown(gate.threshold)} ({gate.unit})",
             )
         )
-        lines.append(Padding(gate.reason, (0, 0, 0, 13)))
+        reason = f"{VACUOUS}. {gate.reason}" if status is Status.VACUOUS else gate.reason
+        lines.append(Padding(reason, (0, 0, 0, 13)))
     return lines
 
 
@@ -245,9 +242,3 @@ def _flips(cells: tuple[CellFlips, ...], flipped: int) -> str:
         f"{most.spoiled:,} broken, "
         f"McNemar p {most.p_holm:.2g} after Holm)"
     )
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "?"
-    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4f}"

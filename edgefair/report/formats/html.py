@@ -1,0 +1,19 @@
+"""Results as one HTML file for people: no script, nothing that is loaded, light and dark, on paper too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TextIO
+
+from edgefair.report.formats.base import Item
+from edgefair.report.page import others, verdict
+from edgefair.report.page.document import document
+from edgefair.report.results.verification import Report
+
+
+class Html:
+    """A page with a sheet for every result."""
+
+    def write(self, items: Sequence[Item], stream: TextIO) -> None:
+        """Write the page."""
+        stream.write(document([(verdict if isinstance(item.result, Report) else others).sheet(item) for item in items]))

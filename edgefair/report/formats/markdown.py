@@ -1,0 +1,96 @@
+"""Verdicts as Markdown: the step summary of GitHub, a comment, a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from edgefair.decision.verdict import AttributeSummary
+from edgefair.report.escape import markdown
+from edgefair.report.formats.base import Item
+from edgefair.report.judged import exceptions, headline, judged
+from edgefair.report.numbers import shown
+from edgefair.report.results.failure import Failure
+from edgefair.report.results.verification import TargetResult
+from edgefair.report.worst_groups import worst_groups
+
+# Of a step summary (https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions).
+MOST_BYTES = 1 << 20
+CUT = "\n\n(cut: more than fits here; `--format json` has all of it)\n"
+
+
+class Markdown:
+    """A heading for every result, below it its gates and the groups that decide, as tables."""
+
+    def write(self, items: Sequence[Item], stream: TextIO) -> None:
+        """Write at most `MOST_BYTES`."""
+        stream.write(within("\n".join(line for item in items for line in _lines(item)) + "\n", MOST_BYTES))
+
+
+def within(text: str, most: int) -> str:
+    """The text, cut at the end of a line where it has more bytes than that; empty where not even the remark fits."""
+    if len(text.encode()) <= most:
+        return text
+    room = most - len(CUT.encode())
+    kept = text.encode()[: max(room, 0)].decode(errors="ignore").rpartition("\n")[0]
+    return kept + CUT if kept else ""
+
+
+def _lines(item: Item) -> Iterator[str]:
+    if isinstance(item.result, Failure):
+        yield f"## edgefair: no verdict{_of(item)}"
+        yield ""
+        yield from (f"{markdown(line)}  " for line in item.result.lines)
+        yield ""
+        return
+    report = item.report
+    yield f"## edgefair: {headline(report)}{_of(item)}"
+    yield ""
+    yield (
+        f"{markdown(report.model.path)} (sha256 {markdown(report.model.sha256[:16])}, {report.model.bytes:,} bytes), "
+        f"judged on {report.audit.rows:,} rows of {markdown(report.audit.source)} with confidence "
+        f"{1 - report.policy['alpha']:.4g}"
+    )
+    yield ""
+    for target in report.targets:
+        yield from _target(target, several=len(report.targets) > 1)
+    yield from (f"- **EXCEPTION** {markdown(said)}" for said in exceptions(report))
+    yield from (f"- {markdown(note)}" for note in report.notes)
+    yield ""
+
+
+def _of(item: Item) -> str:
+    return "" if item.file is None else f" ({markdown(item.file)})"
+
+
+def _target(target: TargetResult, *, several: bool) -> Iterator[str]:
+    yield f"### {markdown(target.target)}" + (f": {target.verdict.outcome}" if several else "")
+    yield ""
+    yield from table(("verdict", "gate", "measured", "why"), [
+        (found.status, found.title, found.measured, found.reason) for found in judged(target)
+    ])  # fmt: skip
+    for summary in target.verdict.attributes:
+        yield from _groups(target, summary)
+
+
+def _groups(target: TargetResult, summary: AttributeSummary) -> Iterator[str]:
+    worst = worst_groups(target.verdict, summary)
+    rows = [
+        (group.group, f"{rate.n:,}", rate.measure, shown(rate.rate), f"{shown(rate.lower)} to {shown(rate.upper)}")
+        for group, rates in worst.groups
+        for rate in rates
+    ]
+    yield f"{markdown(summary.attribute)}: equalized-odds gap {shown(summary.gap)}"
+    yield ""
+    yield from table(("group", "rows", "rate of", "estimate", "limits"), rows)
+    if worst.left:
+        yield f"and {worst.left}; `--format json` has all of them"
+        yield ""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table, whatever is in its cells, and the line that ends it."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    yield from (f"| {' | '.join(map(markdown, row))} |" for row in rows)
+    yield ""

@@ -1,0 +1,53 @@
+"""Sheets as one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from edgefair._version import __version__
+from edgefair.report.charts.drawing import PAINTS, Drawing
+from edgefair.report.charts.svg import svg
+from edgefair.report.escape import one_line
+from edgefair.report.page.parts import Mark, Sheet
+
+
+def document(sheets: Sequence[Sheet]) -> str:
+    """The page: no script, nothing that is loaded, a policy that forbids both.
+
+    Args:
+        sheets: one or more; with several the page begins with links to each.
+    """
+    styles = _styles()
+    digest = base64.b64encode(hashlib.sha256(styles.encode()).digest()).decode()
+    page = _environment().get_template("page.html")
+    title = sheets[0].title if len(sheets) == 1 else f"edgefair: {len(sheets)} results"
+    return page.render(sheets=sheets, styles=Markup(styles), digest=digest, title=title, version=__version__) + "\n"  # noqa: S704
+
+
+@functools.cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("edgefair.report.page"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    made.filters |= {"drawn": _drawn, "line": one_line, "is_mark": lambda cell: isinstance(cell, Mark)}
+    return made
+
+
+def _drawn(drawing: Drawing) -> Markup:
+    return Markup(svg(drawing))  # noqa: S704 - svg escapes every text
+
+
+@functools.cache
+def _styles() -> str:
+    """The style sheet, with a class for every paint of a drawing."""
+    paints = "".join(f".fill-{name}{{fill:var(--{name})}}.stroke-{name}{{stroke:var(--{name})}}" for name in PAINTS)
+    colours = ":root{" + "".join(f"--{name}:{colour};" for name, colour in PAINTS.items()) + "}\n"
+    return colours + resources.files("edgefair.report.page").joinpath("templates/style.css").read_text() + paints

@@ -1,0 +1,53 @@
+"""Results that are no verdicts as sheets: what a terminal shows, and the charts that there are."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+
+from rich.console import Console
+
+from edgefair.report.charts.layers import layer_map
+from edgefair.report.formats.base import Item
+from edgefair.report.page.parts import Block, Chart, More, Section, Sheet, Verbatim
+from edgefair.report.results.base import Result
+from edgefair.report.results.explanation import Explanation
+
+WIDTH = 110
+SENTENCES = {
+    "edgefair.explanation": "Which layer hurts whom: red cells lose by what happens in the layer of their row.",
+    "edgefair.comparison": "What changes from one model to another on the same rows, and for whom.",
+    "edgefair.plan": "What this audit set can decide, and how many rows would decide more.",
+    "edgefair.diagnosis": "Who stands to lose from compression, before anything is compressed.",
+    "edgefair.error": "Nothing was judged. This is not a verdict.",
+}
+
+
+def sheet(item: Item) -> Sheet:
+    """The result as its terminal's text, with a drawing where it has one, and its JSON."""
+    result = item.result
+    kind = result.schema.partition("/")[0]
+    blocks: list[Block] = []
+    if isinstance(result, Explanation):
+        drawing = layer_map(result)
+        blocks.append(Chart(drawing, drawing.title))
+    blocks.append(Verbatim(_text(result), "The result as text"))
+    blocks.append(More("The result as JSON", [Verbatim(json.dumps(result.to_json(), indent=1), "The result as JSON")]))
+    name = kind.removeprefix("edgefair.")
+    return Sheet(
+        title=item.named(f"edgefair {name}"),
+        outcome="",
+        headline=name.capitalize(),
+        lead=SENTENCES.get(kind, ""),
+        steps=(),
+        facts=(),
+        sections=[Section("Result", "As the command prints it in a terminal.", blocks)],
+    )
+
+
+def _text(result: Result) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False)
+    console.print(importlib.import_module(result.view).render(result))
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())

@@ -1,0 +1,97 @@
+"""What a page can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from edgefair.report.charts.drawing import Drawing
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An outcome in a cell of a table, in its colour and in its word."""
+
+    word: str
+
+
+Cell = str | Mark
+
+
+@dataclass(frozen=True)
+class Table:
+    """Attributes: caption: what the rows are. numbers: positions of columns of numbers."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    numbers: frozenset[int] = frozenset()
+    kind: str = field(default="table", init=False)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing, and the sentence below it."""
+
+    drawing: Drawing
+    caption: str
+    kind: str = field(default="chart", init=False)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Sentences, one below the other."""
+
+    items: Sequence[str]
+    kind: str = field(default="listing", init=False)
+
+
+@dataclass(frozen=True)
+class Verbatim:
+    """Text whose lines and spaces matter."""
+
+    text: str
+    label: str
+    kind: str = field(default="verbatim", init=False)
+
+
+@dataclass(frozen=True)
+class More:
+    """What is shown to whoever opens it."""
+
+    summary: str
+    blocks: Sequence[Block]
+    kind: str = field(default="more", init=False)
+
+
+Block = Table | Chart | Listing | Verbatim | More
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page. sentence: what it shows, and what to do."""
+
+    heading: str
+    sentence: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One result.
+
+    Attributes:
+        outcome: PASS, FAIL, INCONCLUSIVE; empty for a result that is no verdict.
+        headline: the verdict, or what this is.
+        lead: what decided, in words.
+        steps: what to do next.
+        facts: name -> value.
+    """
+
+    title: str
+    outcome: str
+    headline: str
+    lead: str
+    steps: Sequence[str]
+    facts: Sequence[tuple[str, str]]
+    sections: Sequence[Section]

@@ -1,0 +1,187 @@
+"""What was measured on one target: differences, rates, changed decisions, latency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from edgefair.decision.policy import Policy
+from edgefair.decision.verdict import AttributeSummary, Comparison, Outcome, Verdict
+from edgefair.joint import group_name
+from edgefair.measure.latency import LatencySummary
+from edgefair.measure.scores import Interval
+from edgefair.probe.bundles.gates import LATENCY
+from edgefair.report.charts.bars import Bar, bars
+from edgefair.report.charts.forest import Row, forest
+from edgefair.report.numbers import between, shown
+from edgefair.report.page import sentences
+from edgefair.report.page.parts import Block, Cell, Chart, Listing, Mark, More, Section, Table
+from edgefair.report.results.verification import Report, TargetResult
+from edgefair.report.terminal.timing import device_line
+from edgefair.report.worst_groups import worst_groups
+
+PAINT = {Outcome.PASS: "pass", Outcome.FAIL: "fail", Outcome.INCONCLUSIVE: "unsure"}
+MOST_DRAWN, MOST_ROWS = 20, 400
+
+
+def target_sections(target: TargetResult, report: Report, where: str) -> Iterator[Section]:
+    """What was measured on one target.
+
+    Args:
+        where: behind the headings, where there are several targets.
+    """
+    verdict = target.verdict
+    policy = Policy.model_validate(report.policy)
+    blocks = [*_looks(target), *_differences(verdict.comparisons, verdict.comparisons_total)]
+    yield Section(f"Differences between groups{where}", sentences.DIFFERENCES, blocks)
+    blocks = [block for summary in verdict.attributes for block in _groups(verdict, summary, policy)]
+    yield Section(f"Rates and rows by group{where}", sentences.RATES, blocks)
+    if target.flips:
+        yield Section(f"Decisions that compression changed{where}", sentences.FLIPS, list(_flips(target)))
+    if target.information.scores:
+        yield Section(f"Scores by group{where}", sentences.SCORES, list(_scores(target)))
+    yield Section(f"Latency{where}", sentences.SPEED, list(_latency(target)))
+
+
+def _looks(target: TargetResult) -> Iterator[Block]:
+    """How far a sequential measurement went."""
+    looks = target.looks
+    if looks is not None:
+        rows = f"{looks.rows:,} of {looks.rows_at_hand:,} rows"
+        yield Listing([f"measured in steps: decided at look {looks.taken} of {len(looks.fractions)}, with {rows}"])
+
+
+def _scores(target: TargetResult) -> Iterator[Block]:
+    """How well the scores serve each group, at any threshold."""
+    for attribute, groups in target.information.scores.items():
+        rows = [_score(group.group, group.auc) for group in groups]
+        caption = f"{attribute}: area under the ROC curve (AUC) of each group"
+        yield Chart(forest(caption, rows[:MOST_DRAWN], high=1.0), caption)
+        table = [[group.group, *_interval(group.auc), *_interval(group.calibration)] for group in groups[:MOST_ROWS]]
+        head = ["group", "AUC", "interval", "mean score minus rate", "interval"]
+        yield More(f"{attribute}: all numbers", [Table(f"{attribute}, scores", head, table, frozenset(range(1, 5)))])
+
+
+def _score(group: str, found: Interval | None) -> Row:
+    if found is None:
+        return Row(group, None, None, None, "candidate", "too few rows")
+    return Row(group, found.value, found.lower, found.upper, "candidate", shown(found.value))
+
+
+def _interval(found: Interval | None) -> tuple[str, str]:
+    return ("?", "") if found is None else (shown(found.value), between(found.lower, found.upper))
+
+
+def _differences(comparisons: Sequence[Comparison], total: int) -> Iterator[Block]:
+    if not comparisons:
+        return
+    drawn = [item for item in comparisons if item.difference is not None][:MOST_DRAWN]
+    by_threshold = dict.fromkeys(item.threshold for item in drawn)
+    for threshold in by_threshold:
+        rows = [
+            Row(item.name, abs(item.difference or 0.0), item.lower, item.upper, PAINT[item.outcome], item.outcome)
+            for item in drawn
+            if item.threshold == threshold
+        ]
+        caption = f"The {len(rows)} worst of {total:,} differences; threshold {threshold:g}"
+        yield Chart(forest(caption, rows, threshold=threshold), caption)
+    rows_of: list[list[Cell]] = [
+        [
+            item.name, Mark(item.outcome), shown(item.rate_a), shown(item.rate_b), f"{item.n_a:,} and {item.n_b:,}",
+            between(item.lower, item.upper), item.reason or item.code,
+        ]
+        for item in comparisons
+    ]  # fmt: skip
+    head = ["comparison", "verdict", "first rate", "second rate", "rows", "limits of the difference", "why"]
+    yield More(
+        f"The numbers of {len(comparisons):,} comparisons" + (f", of {total:,}" if total > len(comparisons) else ""),
+        [Table("Comparisons, worst first", head, rows_of, frozenset([2, 3, 4, 5]))],
+    )
+
+
+def _groups(verdict: Verdict, summary: AttributeSummary, policy: Policy) -> Iterator[Block]:
+    least = policy.cell_rows(policy.threshold(summary.attribute))
+    cells = [(group, rate) for group in summary.groups for rate in group.rates]
+    worst = worst_groups(verdict, summary)
+    chosen = [(group, rate) for group, rates in worst.groups for rate in rates]
+    left = f", without {worst.left}" if worst.left else ""
+    caption = f"{summary.attribute}: rates of {len(chosen)} of {len(cells):,} cells{left}"
+    rates = [
+        Row(f"{group.group}: {rate.measure}", rate.rate, rate.lower, rate.upper, "candidate", shown(rate.rate))
+        for group, rate in chosen
+    ]
+    yield Chart(forest(caption, rates, high=1.0), caption)
+    counted = f"{summary.attribute}: audit rows by cell; at least {least:,} are needed (dashed)"
+    yield Chart(
+        bars(
+            counted,
+            [
+                Bar(f"{group.group}: {rate.measure}", rate.n, "candidate" if rate.n >= least else "fail", f"{rate.n:,}")
+                for group, rate in chosen
+            ],
+            least=least,
+        ),
+        counted,
+    )
+    rows = [
+        [
+            group.group, rate.measure, f"{rate.n:,}", shown(rate.rate), between(rate.lower, rate.upper),
+            shown(group.balanced_accuracy),
+        ]
+        for group, rate in cells[:MOST_ROWS]
+    ]  # fmt: skip
+    head = ["group", "rate of", "rows", "estimate", "interval", "balanced accuracy of the group"]
+    said = f"{summary.attribute}: all numbers" if len(cells) <= MOST_ROWS else f"{summary.attribute}: {MOST_ROWS} cells"
+    yield More(said, [Table(f"{summary.attribute}, rates by group", head, rows, frozenset([2, 3, 4, 5]))])
+
+
+def _flips(target: TargetResult) -> Iterator[Block]:
+    cells = [cell for cell in target.flips if cell.flipped]
+    if not cells:
+        yield Listing(["compression changed no decision"])
+        return
+    named = [(f"{group_name(cell.group)}, label {cell.label}", cell) for cell in cells]
+    worst = sorted(named, key=lambda item: item[1].mended - item[1].spoiled)[:MOST_DRAWN]
+    caption = f"Changed decisions, {len(worst)} of {len(cells)} cells: broken to the left, corrected to the right"
+    yield Chart(
+        bars(
+            caption,
+            [
+                Bar(name, cell.mended, "pass", f"{cell.spoiled:,} broken, {cell.mended:,} corrected", cell.spoiled)
+                for name, cell in worst
+            ],
+        ),
+        caption,
+    )
+    head = ["group and label", "rows", "changed", "corrected", "broken", "times its share", "p (McNemar, Holm)"]
+    rows = [
+        [
+            name, f"{cell.rows:,}", f"{cell.flipped:,}", f"{cell.mended:,}", f"{cell.spoiled:,}",
+            "?" if cell.over_representation is None else f"{cell.over_representation:.1f}", f"{cell.p_holm:.2g}",
+        ]
+        for name, cell in named
+    ]  # fmt: skip
+    yield More("All numbers", [Table("Changed decisions by cell", head, rows, frozenset(range(1, 7)))])
+
+
+def _latency(target: TargetResult) -> Iterator[Block]:
+    if target.latency is None:
+        yield Listing([f"not measured on {device_line(target.device)}"])
+        return
+    models = [
+        ("compressed", "candidate", target.latency),
+        ("before compression", "reference", target.reference_latency),
+    ]
+    rows = [_row(name, paint, summary) for name, paint, summary in models if summary is not None]
+    asked = next((gate.threshold for gate in target.verdict.gates if gate.id == LATENCY), None)
+    caption = f"Latency on {device_line(target.device)}: median (dot) to 99th percentile"
+    yield Chart(forest(caption, rows, threshold=asked, unit=" ms"), caption)
+    speed = target.speed_up
+    if speed is not None:
+        said = f"{speed.ratio:.2f} times as fast as before compression"
+        yield Listing([f"{said} ({speed.lower:.2f} to {speed.upper:.2f})"])
+
+
+def _row(name: str, paint: str, latency: LatencySummary) -> Row:
+    parts = (("p50", latency.p50_ms), ("p90", latency.p90_ms), ("p99", latency.p99_ms))
+    said = ", ".join(f"{name} {'?' if value is None else f'{value:.4g}'}" for name, value in parts)
+    return Row(name, latency.p50_ms, latency.p50_ms, latency.p99_ms or latency.p90_ms, paint, said)

@@ -1,0 +1,152 @@
+"""A verification as a sheet: the verdict with what decided, and below it everything that it rests on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from edgefair.decision.verdict import Outcome
+from edgefair.report.formats.base import Item
+from edgefair.report.judged import exceptions, headline, judged
+from edgefair.report.next_steps import next_steps
+from edgefair.report.numbers import between, shown
+from edgefair.report.page import sentences
+from edgefair.report.page.parts import Block, Cell, Listing, Mark, More, Section, Sheet, Table, Verbatim
+from edgefair.report.page.target import target_sections
+from edgefair.report.results.verification import Report
+from edgefair.report.terminal.rows import data_line
+from edgefair.report.terminal.timing import device_line
+
+
+def sheet(item: Item) -> Sheet:
+    """The whole of a verification."""
+    report = item.report
+    several = len(report.targets) > 1
+    sections = [Section("Gates", sentences.GATES, [_gates(report)])] if report.targets else []
+    for target in report.targets:
+        sections += target_sections(target, report, f" on {target.target}" if several else "")
+    if report.targets:
+        sections += [*_repair(report), *_devices(report)]
+    sections += [*_use(report), *_about(report)]
+    return Sheet(
+        title=item.named(report.model.path),
+        outcome=str(report.outcome),
+        headline=headline(report),
+        lead=_lead(report),
+        steps=next_steps(report),
+        facts=_facts(report),
+        sections=sections,
+    )
+
+
+def _lead(report: Report) -> str:
+    """What decided, in words: the worst gate's reason."""
+    ranked = [found for target in report.targets for found in judged(target)]
+    if not ranked:
+        return sentences.SEALED
+    worst = min(ranked, key=lambda found: (not found.blocks, found.gate.outcome is not Outcome.FAIL))
+    return f"{worst.title}: {worst.reason}"
+
+
+def _facts(report: Report) -> list[tuple[str, str]]:
+    facts = [
+        ("model", f"{report.model.path}, {report.model.bytes:,} bytes, sha256 {report.model.sha256[:16]}"),
+        ("audit rows", f"{report.audit.rows:,} of {report.audit.source}"),
+        ("confidence", f"{1 - report.policy['alpha']:.4g}"),
+        ("judged", f"{report.created}, edgefair {report.version}"),
+    ]
+    if report.reference is not None and report.reference.sha256 != report.model.sha256:
+        times = report.reference.bytes / report.model.bytes
+        facts.insert(1, ("before compression", f"{report.reference.path}, {times:.2f} times the size"))
+    return facts
+
+
+def _gates(report: Report) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            *([target.target] if len(report.targets) > 1 else []),
+            found.title, Mark(found.status), shown(found.gate.estimate),
+            between(found.gate.lower, found.gate.upper), shown(found.gate.threshold), found.gate.unit,
+            found.reason,
+        ]
+        for target in report.targets
+        for found in judged(target)
+    ]  # fmt: skip
+    head = ["gate", "verdict", "estimate", "limits", "threshold", "unit", "why"]
+    first = 0 if len(report.targets) == 1 else 1
+    numbers = frozenset(first + at for at in (2, 4))
+    return Table("Gates", [*(["target"] if first else []), *head], rows, numbers)
+
+
+def _repair(report: Report) -> Iterator[Section]:
+    repair = report.settings.get("repair")
+    if not repair:
+        return
+    rows = [
+        [
+            str(number), "kept" if trial["kept"] else "not kept", f"{trial['cost']:.3f}", f"{trial['shortfall']:.3f}",
+            json.dumps({key: value for key, value in trial["choice"].items() if value}),
+        ]
+        for number, trial in enumerate(repair["trials"], 1)
+    ]  # fmt: skip
+    head = ["trial", "gates on validation rows", "cost", "shortfall", "choice"]
+    yield Section(
+        "Repair",
+        sentences.TRIALS.format(repair["ended"]),
+        [Table("Trials in their order", head, rows, frozenset([2, 3]))],
+    )
+
+
+def _devices(report: Report) -> Iterator[Section]:
+    rows: list[list[Cell]] = [
+        [target.target, Mark(target.verdict.outcome), device_line(target.device)] for target in report.targets
+    ]
+    blocks: list[Block] = [Table("Targets", ["target", "verdict", "device"], rows)]
+    if report.disagreements:
+        pairs = [
+            [
+                f"{pair.first} and {pair.second}", f"{pair.differing:,} of {pair.rows:,}",
+                ", ".join(
+                    f"{group.attribute} = {group.group}: {group.differing:,} of {group.rows:,}"
+                    for group in sorted(pair.groups, key=lambda group: -group.share)[:3]
+                    if group.differing
+                ),
+            ]
+            for pair in report.disagreements
+        ]  # fmt: skip
+        head = ["devices", "rows decided differently", "most in"]
+        blocks.append(Table("Where devices disagree on the same file", head, pairs, frozenset([1])))
+    yield Section("Devices", sentences.DEVICES, blocks)
+
+
+def _use(report: Report) -> Iterator[Section]:
+    said = [data_line(report.data)]
+    if report.ledger is not None:
+        used = report.ledger
+        said.append(f"verdict {used.verdicts} on these rows; models tried on them so far: {used.models}")
+    if report.seal is not None:
+        said.append(f"sealed rows: verdict {report.seal.verdict} on them, at level {shown(report.seal.level)}")
+    said += [f"taken: {item}" for target in report.targets[:1] for item in target.verdict.assumptions]
+    said += [f"exception: {item}" for item in exceptions(report)] + list(report.notes)
+    yield Section(
+        "What to know beside the numbers",
+        sentences.BESIDE,
+        [Listing(said)],
+    )
+
+
+def _about(report: Report) -> Iterator[Section]:
+    digests = [
+        ("model", report.model.sha256), ("policy", report.targets[0].verdict.policy_digest if report.targets else "?"),
+        ("data section", report.data.digest), ("audit rows", report.audit.fingerprint),
+    ]  # fmt: skip
+    yield Section(
+        "How to read this, and what it rests on",
+        sentences.BASIS,
+        [
+            More("How to read this page", [Listing(sentences.HOW_TO_READ)]),
+            More("Policy", [Verbatim(json.dumps(report.policy, indent=1), "The policy as JSON")]),
+            More("Digests", [Table("SHA-256", ["of", "digest"], digests)]),
+            More("The report as JSON", [Verbatim(json.dumps(report.to_json(), indent=1), "The report as JSON")]),
+        ],
+    )

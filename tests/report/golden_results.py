@@ -1,0 +1,161 @@
+"""One fixed result of every kind of ending, decided from fixed counts, and the documents that formats made of them.
+
+`python -m tests.report.golden_results` writes `tests/report/golden/` anew: look at what changed before it is committed.
+"""
+
+import datetime
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edgefair._version import __version__
+from edgefair.data.config import DataConfig
+from edgefair.decision.decide import decide
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.policy import Policy
+from edgefair.errors import MeasurementError
+from edgefair.measure.counts import GroupCounts
+from edgefair.measure.latency import LatencySummary
+from edgefair.report.formats import FORMATS, open_format
+from edgefair.report.formats.base import Item
+from edgefair.report.policy_lines import PolicyLines
+from edgefair.report.results.failure import Failure
+from edgefair.report.results.verification import (
+    AuditRows,
+    DataSection,
+    LedgerCount,
+    ModelFile,
+    Report,
+    TargetResult,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+TODAY = datetime.date(2026, 11, 1)
+LINES = PolicyLines("edgefair.yaml", {"": 20, "max_eo_gap": 21, "max_latency_p90_ms": 22, "metrics": 23})
+SUFFIX = {"json": "json", "gitlab-codequality": "json", "sarif": "sarif", "cyclonedx": "json", "badge": "json",
+          "markdown": "md", "html": "html", "card": "md", "junit": "xml"}  # fmt: skip
+# JSON of a verdict is what other formats are made of: `test_reading` reads every one back.
+LEFT_OUT = {("json", name) for name in ("pass", "fail", "inconclusive", "waiver", "one-class", "targets", "groups")}
+# Pages are long, and looked at in tests/browser.
+LEFT_OUT |= {("html", name) for name in ("pass", "waiver", "one-class", "targets", "groups", "classes", "fail")}
+LEFT_OUT |= {("json", "classes"), ("cyclonedx", "groups"), ("cyclonedx", "classes"), ("cyclonedx", "targets")}
+
+
+def tables(*groups):
+    """Counts [groups][labels][decisions] from (true positives, positives, false positives, negatives)."""
+    return np.array([[[n0 - fp, fp], [n1 - tp, tp]] for tp, n1, fp, n0 in groups], dtype=np.int64)
+
+
+def report_of(table, *, groups=("Female", "Male"), attribute="sex", classes=("no", "yes"), targets=("local",),
+              tables_of=(), model="dist/people", source="people.csv", notes=(), **policy):  # fmt: skip
+    """The report of a model whose decisions are counted in the table; on later targets in those of `tables_of`."""
+    judged = Policy.model_validate({"attributes": {attribute: {"groups": list(groups)}}} | policy)
+    results = []
+    for name, counted in zip(targets, (table, *tables_of), strict=True):
+        counts = GroupCounts((attribute,), tuple((group,) for group in groups), tuple(classes), np.asarray(counted))
+        latency = LatencySummary(2048, 1.5, 1.75, 2.0, 1.7, 1.8, 0.01, 1500)
+        evidence = Evidence(counts, size_bytes=3149, latency=latency)
+        results.append(
+            TargetResult(
+                target=name,
+                device={"cpu": "a processor", "onnxruntime": "1.32.0"},
+                budgets={},
+                verdict=decide(evidence, judged, today=TODAY, targets=len(targets)),
+                counts=counts.to_json(),
+                evidence=evidence.to_json(),
+                flips=(),
+                bootstrap={},
+                latency=latency,
+                reference_latency=None,
+                speed_up=None,
+                timings_s={"first row to verdict": 0.5},
+            )
+        )
+    data = DataConfig(source=source, label="hired", positive=classes[1], sensitive=(attribute,))
+    rows = int(np.asarray(table).sum())
+    return Report(
+        command="verify",
+        version="0.1.0",
+        created="2026-11-01T12:00:00+00:00",
+        model=ModelFile(model, "ab" * 32, 3149),
+        reference=None,
+        audit=AuditRows(source, rows, "cd" * 32),
+        data=DataSection(data.model_dump(mode="json"), {"audit": rows}),
+        policy=judged.model_dump(mode="json"),
+        targets=tuple(results),
+        disagreements=(),
+        settings={},
+        ledger=LedgerCount(2, 1),
+        notes=tuple(notes),
+    )
+
+
+FAIR = tables((3200, 4000, 400, 4000), (3210, 4000, 404, 4000))
+UNFAIR = tables((3200, 4000, 400, 4000), (2400, 4000, 404, 4000))
+FEW = tables((80, 100, 10, 100), (75, 100, 10, 100))
+ONE_CLASS = tables((0, 4000, 0, 4000), (0, 4000, 0, 4000))
+WAIVER = {"comparison": "sex: TPR, Female / Male", "reason": "mended by May", "owner": "A. Person",
+          "expires": "2999-01-01"}  # fmt: skip
+
+
+def many_groups():
+    """Of 40 groups the last one is decided worse."""
+    return tables(*[(1600 + index, 2000, 200, 2000) for index in range(39)], (1000, 2000, 200, 2000))
+
+
+def many_classes():
+    """Of 10 classes the last one is missed more often in the last group."""
+    table = np.stack([np.eye(10, dtype=np.int64) * 900 + 10] * 2)
+    table[-1, -1, -1] -= 500
+    table[-1, -1, 0] += 500
+    return table
+
+
+def results():
+    """Name -> result."""
+    lost = MeasurementError("the device was lost", expected="a connection that holds", fix="look at its log")
+    return {
+        "pass": report_of(FAIR, max_latency_p90_ms=5, notes=["a note"]),
+        "fail": report_of(UNFAIR, metrics={"accuracy_difference": 0.05}),
+        "inconclusive": report_of(FEW),
+        "error": Failure.of(lost),
+        "waiver": report_of(UNFAIR, waivers=[WAIVER]),
+        "one-class": report_of(ONE_CLASS),
+        "targets": report_of(FAIR, targets=("local", "pi-4", "qemu:haswell"), tables_of=(UNFAIR, FEW)),
+        "groups": report_of(many_groups(), groups=[f"group {index}" for index in range(40)]),
+        "classes": report_of(many_classes(), classes=[f"class {index}" for index in range(10)]),
+    }
+
+
+def document(form, *items):
+    """The document that a format makes, without the version of edgefair and digests of policies."""
+    stream = io.StringIO()
+    open_format(form).write([replace(item, policy=LINES) for item in items], stream)
+    text = stream.getvalue().replace(f'"{__version__}"', '"VERSION"')
+    # A new key of the policy changes every policy's digest.
+    for report in (item.result for item in items if isinstance(item.result, Report)):
+        text = text.replace(report.targets[0].verdict.policy_digest, "DIGEST")
+    return text
+
+
+def documents():
+    """(file, format, result) of every document that there is."""
+    for name, result in results().items():
+        for form, known in FORMATS.items():
+            if known.can_hold(result.schema) and (form, name) not in LEFT_OUT:
+                yield GOLDEN / f"{name}.{form}.{SUFFIX.get(form, 'txt')}", form, result
+
+
+def main():
+    """Write all of them."""
+    GOLDEN.mkdir(exist_ok=True)
+    for path in GOLDEN.iterdir():
+        path.unlink()
+    for path, form, result in documents():
+        path.write_text(document(form, Item(result)))
+
+
+if __name__ == "__main__":
+    main()
