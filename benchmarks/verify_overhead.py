@@ -36,8 +36,8 @@ from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import LoadedModel, Probe, load_profile, open_target
 from edgefair.training.run import load_run
-from edgefair.workflow.init import write_config
 from edgefair.workflow.measurement.decide_rows import BATCH_ROWS
+from edgefair.workflow.project.init import write_config
 
 GOAL = 1.15
 WHOLE_COMMAND_GOAL_S = 5.0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edgefair.workflow.diagnose import diagnose
     from edgefair.workflow.explain import explain
     from edgefair.workflow.export import export
-    from edgefair.workflow.plan import plan
+    from edgefair.workflow.planning.plan import plan
     from edgefair.workflow.train import train
     from edgefair.workflow.tune import tune
     from edgefair.workflow.verify import verify
@@ -56,7 +56,7 @@ _HOME = {
     "export": "edgefair.workflow.export",
     "load_config": "edgefair.config",
     "open_audit": "edgefair.workflow.audit",
-    "plan": "edgefair.workflow.plan",
+    "plan": "edgefair.workflow.planning.plan",
     "train": "edgefair.workflow.train",
     "tune": "edgefair.workflow.tune",
     "verify": "edgefair.workflow.verify",

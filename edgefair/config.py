@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from edgefair.compress.config import CompressConfig
 from edgefair.data.config import DataConfig
-from edgefair.decision.corrections import check_corrections
 from edgefair.decision.error_rates import RATE_FORMS
 from edgefair.decision.policy import FORMS, Policy
+from edgefair.decision.recording.corrections import check_corrections
 from edgefair.errors import DataError, EdgefairError, PolicyError, UsageError, did_you_mean
 from edgefair.mistakes import MISSING, UNKNOWN, first_mistake
 from edgefair.probe.regular import read_regular

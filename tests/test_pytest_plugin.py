@@ -28,7 +28,7 @@ def test_nothing_of_ours():
 def suite(folder, case, *arguments):
     project(folder, np.array(CASES[case][:2], dtype=np.int64))
     (folder / "test_model.py").write_text(SUITE)
-    plugin = [] if "-p" in arguments else ["-p", "edgefair.pytest_plugin"]
+    plugin = [] if "-p" in arguments else ["-p", "edgefair.workflow.pytest_plugin"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, *arguments],
         cwd=folder, capture_output=True, text=True, check=False, timeout=300,
@@ -46,7 +46,7 @@ def test_a_fair_model_passes_and_the_summary_says_what_was_judged(tmp_path):
 
 @pytest.mark.parametrize(("case", "outcome"), [("unfair", "FAIL"), ("small", "INCONCLUSIVE")])
 def test_what_is_not_shown_to_be_fair_fails_with_the_reason_also_from_another_process(tmp_path, case, outcome):
-    result = suite(tmp_path, case, "-p", "edgefair.pytest_plugin", "-p", "xdist", "-n", "1")
+    result = suite(tmp_path, case, "-p", "edgefair.workflow.pytest_plugin", "-p", "xdist", "-n", "1")
     assert result.returncode == 1
     assert f"target 'local': {outcome}" in result.stdout
     assert f"{outcome} eo_gap: g: " in result.stdout
@@ -54,9 +54,10 @@ def test_what_is_not_shown_to_be_fair_fails_with_the_reason_also_from_another_pr
 
 
 def test_the_plugin_imports_nothing_of_edgefair_before_a_test_asks_for_it():
-    code = "import sys, edgefair.pytest_plugin; print([n for n in sys.modules if n.startswith(('edgefair.', 'numpy'))])"
+    loaded = "[n for n in sys.modules if n.startswith(('edgefair.', 'numpy'))]"
+    code = f"import sys, edgefair.workflow.pytest_plugin; print({loaded})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "['edgefair._version', 'edgefair.pytest_plugin']"
+    assert result.stdout.strip() == "['edgefair._version', 'edgefair.workflow', 'edgefair.workflow.pytest_plugin']"
 
 
 def test_a_report_brings_its_policy_and_counts_need_one():

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.false_pass.scenario import Scenario
-from edgefair.decision.audited import AuditedReference
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates.fairness import absolute
 from edgefair.decision.policy import Policy
+from edgefair.decision.reference.audited import AuditedReference
 from edgefair.decision.verdict import Outcome
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts

@@ -21,8 +21,8 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
 from edgefair.measure.planning import assumed_decisions, with_reference
 from edgefair.probe.bundles.gates import ABSOLUTE
-from edgefair.workflow.chances import Chances
-from edgefair.workflow.simulated_audits import Assumed, EqualCells, OwnRows
+from edgefair.workflow.planning.chances import Chances
+from edgefair.workflow.planning.simulated_audits import Assumed, EqualCells, OwnRows
 
 FPR, TPR, FLIPS = 0.1, 0.8, 0.01
 PROMISED, WITHIN = 0.8, 0.05

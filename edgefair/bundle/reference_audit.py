@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgefair.decision.audited import AUDIT_AGAIN, AuditedReference
+from edgefair.decision.reference.audited import AUDIT_AGAIN, AuditedReference
 from edgefair.errors import DataError, EdgefairError, UsageError
 from edgefair.files import sha256_json, write_atomic
 from edgefair.measure.counts import GroupCounts

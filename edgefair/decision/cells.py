@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision import corrections
 from edgefair.decision.family import ROWS, Cells, Limits
-from edgefair.decision.misclassification import Correction
 from edgefair.decision.policy import Policy
+from edgefair.decision.recording import corrections
+from edgefair.decision.recording.misclassification import Correction
 from edgefair.errors import PolicyError, did_you_mean
 from edgefair.joint import group_name, join
 from edgefair.measure.bounds import Array, change, clopper_pearson

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.decision.cells import compared, declared_table, limits_of, measures, shift_cells
-from edgefair.decision.corrections import of_changes
 from edgefair.decision.family import ROWS, Cells, FamilyResult, judge
 from edgefair.decision.policy import Policy
+from edgefair.decision.recording.corrections import of_changes
 from edgefair.errors import DataError
 from edgefair.measure.bounds import mover
 from edgefair.measure.counts import GroupCounts

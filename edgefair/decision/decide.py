@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from edgefair.decision.cells import declared_table
-from edgefair.decision.corrections import assumptions, check_corrections
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import device, fairness, utility
 from edgefair.decision.gates.device import Limits
 from edgefair.decision.policy import Policy
+from edgefair.decision.recording.corrections import assumptions, check_corrections
 from edgefair.decision.summary import summarize
 from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, worst
 from edgefair.decision.weighted import weighted_design

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from edgefair.decision.audited import AuditedReference
+from edgefair.decision.reference.audited import AuditedReference
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design
 from edgefair.measure.labels.strata import Strata

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.decision.joined import OF_CHANGE, Limited, Parts
-from edgefair.decision.misclassification import Correction
-from edgefair.decision.needed import rows_needed
+from edgefair.decision.recording.misclassification import Correction
+from edgefair.decision.reference.joined import OF_CHANGE, Limited, Parts
 from edgefair.decision.verdict import LISTED, TIE, Code, Comparison, Outcome, comparison_name, worst
 from edgefair.decision.waivers import Wanted, named
 from edgefair.measure.bounds import Array, absolute, mover
 from edgefair.measure.design import widened
 from edgefair.measure.exact import confirmed
+from edgefair.measure.planning import rows_needed
 
 OUTCOMES = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
 FAILS, UNSURE, PASSES = range(3)

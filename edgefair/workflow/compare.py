@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
-from edgefair.decision.corrections import check_corrections
+from edgefair.decision.recording.corrections import check_corrections
 from edgefair.errors import DataError, UsageError
 from edgefair.files import as_path, shown, write_atomic
 from edgefair.measure.counts import GroupCounts
@@ -24,8 +24,8 @@ from edgefair.report.results.comparison import ComparisonReport, compare_paired,
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.measurement.decide_rows import decide_rows
 from edgefair.workflow.measurement.design import design_of
-from edgefair.workflow.measurement.record import load_record
-from edgefair.workflow.measurement.recorded_rows import RecordedRows
+from edgefair.workflow.measurement.records.record import load_record
+from edgefair.workflow.measurement.records.rows import RecordedRows
 from edgefair.workflow.models.convert import check_no_rows, spec_here
 from edgefair.workflow.models.infer_spec import foreign_spec
 from edgefair.workflow.models.seen import Seen, check_rows

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgefair.config import Config
-from edgefair.decision.corrections import check_corrections
 from edgefair.decision.decide import check_waivers
+from edgefair.decision.recording.corrections import check_corrections
 from edgefair.workflow.clock import today
 from edgefair.workflow.compression.post import check_post
 from edgefair.workflow.compression.recipes import check_recipes

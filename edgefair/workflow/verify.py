@@ -18,9 +18,10 @@ from edgefair.report.results.verification import Report
 from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
 from edgefair.workflow.job import Job
-from edgefair.workflow.measurement.judge import JudgedFile, check_record, judge_file
+from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.measurement.reference_audit import asked_for
 from edgefair.workflow.measurement.sequential.looks import check_sequential
+from edgefair.workflow.measurement.under_seal import check_record
 from edgefair.workflow.models.convert import check_no_rows, convert_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.seen import Seen, notes_of

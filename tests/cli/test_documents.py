@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from edgefair.cli import main
 from edgefair.config import load_config
-from edgefair.workflow.init import config_schema
+from edgefair.workflow.project.init import config_schema
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -33,7 +33,7 @@ def test_a_report_command_with_nothing_to_print_is_refused():
 
 
 def test_a_config_of_init_fits_the_schema(tmp_path):
-    from edgefair.workflow.init import write_config
+    from edgefair.workflow.project.init import write_config
 
     write_config(tmp_path / "edgefair.yaml", source="census-income", given={})
     config = yaml.safe_load((tmp_path / "edgefair.yaml").read_text())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgefair.config import load_config
 from edgefair.errors import PolicyError, UsageError
-from edgefair.workflow.init import _flow
+from edgefair.workflow.project.init import _flow
 from edgefair.yaml_text import MAX_BYTES, YamlTextError, parse_yaml
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)

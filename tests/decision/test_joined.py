@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from benchmarks.false_pass.combined import scenarios
-from edgefair.decision.audited import AuditedReference
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.joined import OF_CHANGE, OF_REFERENCE
+from edgefair.decision.reference.audited import AuditedReference
+from edgefair.decision.reference.joined import OF_CHANGE, OF_REFERENCE
 from edgefair.decision.verdict import Code, Outcome
 from edgefair.errors import DataError, PolicyError
 from edgefair.measure.bounds import change, clopper_pearson, mover

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from edgefair.config import parse_config
-from edgefair.decision.corrections import TAKEN_AS_TRUE, check_corrections, of_rates
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.misclassification import Correction, NumberCorrection
 from edgefair.decision.policy import Policy
+from edgefair.decision.recording.corrections import TAKEN_AS_TRUE, check_corrections, of_rates
+from edgefair.decision.recording.misclassification import Correction, NumberCorrection
 from edgefair.decision.verdict import Outcome
 from edgefair.errors import PolicyError
 from edgefair.probe.bundles.gates import ABSOLUTE, ACCURACY_DROP, FLOOR, PAIRED

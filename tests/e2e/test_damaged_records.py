@@ -10,8 +10,8 @@ from edgefair.data.files.table import Categories
 from edgefair.errors import DataError
 from edgefair.report.results.verification import AuditRows, DataSection, ModelFile
 from edgefair.targets.sections import Budgets, LatencyRules
-from edgefair.workflow.measurement.record import Record, TargetRecord, load_record, save_record
-from edgefair.workflow.measurement.recorded_rows import RecordedRows
+from edgefair.workflow.measurement.records.record import Record, TargetRecord, load_record, save_record
+from edgefair.workflow.measurement.records.rows import RecordedRows
 
 ROWS = 40
 DATA = DataConfig(source="people.csv", label="hired", positive="yes", sensitive=("sex",)).model_dump(mode="json")

@@ -13,7 +13,7 @@ import yaml
 from edgefair.probe.bundles.runtime import load
 from edgefair.probe.device import fingerprint, saturates_int8
 from edgefair.targets import load_profile, transport_of
-from edgefair.workflow.measurement.record import load_record
+from edgefair.workflow.measurement.records.record import load_record
 from tests.e2e.commands import run
 from tests.targets.onnx_models import saturating
 from tests.targets.openssh import Server, lacking

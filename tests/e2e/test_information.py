@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from edgefair.errors import DataError
 from edgefair.measure.scores import auc_by_group
-from edgefair.workflow.measurement.record import load_record
+from edgefair.workflow.measurement.records.record import load_record
 from tests.attacks.judged import CONFIG, linear, people, report, run, write_project
 
 

@@ -18,6 +18,7 @@ from edgefair.decision.policy import Policy
 from edgefair.errors import MeasurementError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import LatencySummary
+from edgefair.measure.scores import Interval
 from edgefair.report.formats import FORMATS, open_format
 from edgefair.report.formats.base import Item
 from edgefair.report.policy_lines import PolicyLines
@@ -25,6 +26,8 @@ from edgefair.report.results.failure import Failure
 from edgefair.report.results.verification import (
     AuditRows,
     DataSection,
+    GroupScores,
+    Information,
     LedgerCount,
     ModelFile,
     Report,
@@ -32,6 +35,11 @@ from edgefair.report.results.verification import (
 )
 
 GOLDEN = Path(__file__).parent / "golden"
+SCORES = Information(
+    {"sex": Interval(0.01, 0.0, 0.03)},
+    {"sex": (GroupScores("Female", 4000, 4000, Interval(0.9, 0.89, 0.91), Interval(0.01, -0.01, 0.03)),)},
+    "",
+)
 TODAY = datetime.date(2026, 11, 1)
 LINES = PolicyLines("edgefair.yaml", {"": 20, "max_eo_gap": 21, "max_latency_p90_ms": 22, "metrics": 23})
 SUFFIX = {"json": "json", "gitlab-codequality": "json", "sarif": "sarif", "cyclonedx": "json", "badge": "json",
@@ -66,7 +74,7 @@ def report_of(table, *, groups=("Female", "Male"), attribute="sex", classes=("no
                 counts=counts.to_json(),
                 evidence=evidence.to_json(),
                 flips=(),
-                bootstrap={},
+                information=SCORES,
                 latency=latency,
                 reference_latency=None,
                 speed_up=None,

@@ -7,7 +7,7 @@ import pytest
 
 from edgefair.report.formats.base import Item
 from edgefair.report.results.data import Cells
-from edgefair.report.results.plan import AttributePlan, CellPlan, PairedPlan, Plan
+from edgefair.report.results.plan import AttributePlan, CellPlan, GapPlan, Plan
 from edgefair.report.terminal.console import console_on
 from edgefair.report.terminal.data import _table
 from tests.report.golden_results import document, report_of, results, tables
@@ -58,14 +58,20 @@ def test_a_pipe_is_as_wide_as_columns_says(columns, width, monkeypatch):
 def test_a_plan_of_many_groups_and_labels_shows_the_smallest_cells():
     cells = tuple(CellPlan(group, tuple(range(100 + index, 110 + index))) for index, group in enumerate(GROUPS))
     lacking = tuple(f"cell {index} has too few" for index in range(400))
-    plan = AttributePlan("sex", 0.05, 52, cells, lacking, None, (), (), (), PairedPlan(0.02, 0.01, None, None))
+    plan = AttributePlan("sex", 0.05, 52, cells, lacking, None, None)
     labels = tuple(f"label {index}" for index in range(10))
-    text = document("terminal", Item(Plan("people.csv", 9, "rows", labels, 0.8, 0.1, 0.05, (plan,))))
+    text = document("terminal", Item(planned(labels, plan)))
     assert len(text.splitlines()) <= SCREEN
     assert "group 0 " in text
     assert "label 0: 100, label 1: 101, label 2: 102" in text
     assert "and 28 groups without smaller cells" in text
     assert "and 388 more cells" in text
+
+
+def planned(labels, attribute):
+    power = (GapPlan(0.0, 0.0, 0.01, None, None),)
+    worse = ("sex", "group 0")
+    return Plan("people.csv", 9, "rows", labels, 0.8, 0.1, 0.01, None, 0.05, worse, (attribute,), (), power, 400)
 
 
 def test_a_table_of_many_labels_keeps_the_names_of_groups():

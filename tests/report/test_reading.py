@@ -18,7 +18,7 @@ from edgefair.report.formats.json import json_text
 from edgefair.report.results.comparison import compare_paired
 from edgefair.report.results.diagnosis import AttributeExposure, Diagnosis, Exposure
 from edgefair.report.results.explanation import Cell, Explanation, Layer, Moved
-from edgefair.report.results.plan import AttributePlan, CellPlan, PairedPlan, Plan
+from edgefair.report.results.plan import AttributePlan, CellPlan, GapPlan, GatePlan, Plan
 from edgefair.report.saved import READERS, read_saved
 from tests.report.golden_results import ONE_CLASS, document, report_of, results
 
@@ -32,17 +32,17 @@ def others():
     paired = PairedCounts(("sex",), (("F",), ("M",)), ("no", "yes"), np.array(table))
     policy = Policy.model_validate({"attributes": {"sex": {"groups": ["F", "M"]}}, "max_eo_increase": 0.1})
     exposure = Exposure("F", "yes", 10, 0.5, 10, 0, loss=0.25, notes=("few rows",))
-    plan = AttributePlan(
-        "sex", 0.05, 52, (CellPlan("F", (10, 20)),), ("F has 10",), None, ((0.0, 0.5),), ((0.0, None),), ((2.0, 0.9),),
-        PairedPlan(0.02, 0.01, None, 100),
-    )  # fmt: skip
+    plan = AttributePlan("sex", 0.05, 52, (CellPlan("F", (10, 20)),), ("F has 10",), None, None)
+    power = (GapPlan(0.0, 0.5, 0.02, 2.0, None), GapPlan(0.01, 0.25, 0.02, None, 400))
+    gates = (GatePlan("eo_gap", 0.5, "sex: TPR, F / M"), GatePlan("decisions_vary", 1.0, None))
     layer = Layer("n", "Conv", "w", MOVED, MOVED, None, (0.1, None), None, None, None)
     cells = (Cell("F", "yes", 10, 20), Cell("M", "yes", 0, 0))
     return {
         "compare": compare_paired(paired, policy, before="a", after="b"),
         "diagnosis": Diagnosis("fair", "people.csv", 20, 10, 0.05, 1.0, ("sex",), (exposure,),
                                (AttributeExposure("sex", (exposure,)),)),
-        "plan": Plan("people.csv", 30, "rows", ("no", "yes"), 0.8, 0.1, 0.05, (plan,), ("race",)),
+        "plan": Plan("people.csv", 30, "rows", ("no", "yes"), 0.8, 0.1, 0.01, None, 0.05, ("sex", "F"), (plan,), gates,
+                     power, 400, ("race",)),
         "explanation": Explanation("m.onnx", "static", "local", "people.csv", 64, 0.5, ("sex",), None, None, cells,
                                    (layer,)),
     }  # fmt: skip

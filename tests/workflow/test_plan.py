@@ -11,10 +11,10 @@ from edgefair.decision.verdict import Outcome
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.planning import assumed_decisions, with_reference
 from edgefair.workflow import plan as planning
-from edgefair.workflow.chances import Chances
 from edgefair.workflow.measurement.design import design_of
-from edgefair.workflow.plan import plan
-from edgefair.workflow.simulated_audits import Assumed, EqualCells
+from edgefair.workflow.planning.chances import Chances
+from edgefair.workflow.planning.plan import plan
+from edgefair.workflow.planning.simulated_audits import Assumed, EqualCells
 from tests.attacks.judged import CONFIG, people, write_project
 
 TWO = CONFIG.replace("[sex]", "[sex, race]").replace("  max_eo_gap: 0.1\n", "  max_eo_gap: 0.06\n")

@@ -30,7 +30,7 @@ def command(ctx: click.Context, files: tuple[Path, ...], public_key: Path | None
       edgefair check edgefair.yaml
       edgefair check edgefair.yaml dist/people --public-key edgefair.pub
     """
-    from edgefair.workflow.check import check_file
+    from edgefair.workflow.project.check import check_file
 
     failed = 0
     for path in files:

@@ -107,13 +107,13 @@ def command(
         --sensitive gender
       edgefair init --ci github
     """
-    from edgefair.workflow.init import config_schema, write_config
+    from edgefair.workflow.project.init import config_schema, write_config
 
     if schema:
         sys.stdout.write(json.dumps(config_schema(), indent=1) + "\n")
         return
     if ci is not None:
-        from edgefair.workflow.ci import write_workflow
+        from edgefair.workflow.project.ci import write_workflow
 
         written = write_workflow(ci, output, force=force)
         click.echo(one_line(f"wrote {written.path}"))

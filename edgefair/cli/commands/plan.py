@@ -96,8 +96,8 @@ def command(
     from edgefair.errors import UsageError
     from edgefair.report.output import outputs_of, write_result
     from edgefair.report.places import check_folders
-    from edgefair.workflow.label_plan import plan_labels
-    from edgefair.workflow.plan import plan
+    from edgefair.workflow.planning.label_plan import plan_labels
+    from edgefair.workflow.planning.plan import plan
 
     outputs = outputs_of(formats, as_json=as_json)
     config = load_config(config_path, overrides(settings, policy__max_eo_gap=policy__max_eo_gap))

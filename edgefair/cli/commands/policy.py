@@ -42,7 +42,7 @@ def sign_command(key: Path, output: Path, config_path: Path, settings: tuple[str
       edgefair policy sign --key edgefair.key -o releases/2026-q4.dsse.json
     """
     from edgefair.config import load_config
-    from edgefair.workflow.pledge import pledge_policy
+    from edgefair.workflow.sealing.pledge import pledge_policy
 
     config = load_config(config_path, overrides(settings))
     with progress_bar() as progress:
@@ -64,7 +64,7 @@ def check_command(signed: Path, public_key: Path, config_path: Path, settings: t
       edgefair policy check policy.dsse.json --public-key edgefair.pub && edgefair export --int8
     """
     from edgefair.config import load_config
-    from edgefair.workflow.pledge import check_pledge
+    from edgefair.workflow.sealing.pledge import check_pledge
 
     config = load_config(config_path, overrides(settings))
     with progress_bar() as progress:

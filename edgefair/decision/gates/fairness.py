@@ -6,9 +6,9 @@ from edgefair.decision.cells import joined_cells, metric_cells, rate_cells, shif
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.family import FamilyResult, judge
 from edgefair.decision.gates import without_pairs
-from edgefair.decision.needed import POWER
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Code, Comparison, Gate, Joined, Outcome
+from edgefair.measure.planning import POWER
 from edgefair.probe.bundles.gates import PAIRED
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.decision.cells import declared_table, limits_of
-from edgefair.decision.corrections import of_number
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import judge_bounds, without_pairs
 from edgefair.decision.policy import Policy
+from edgefair.decision.recording.corrections import of_number
 from edgefair.decision.verdict import TIE, Gate, Outcome
 from edgefair.measure import bounds
 from edgefair.measure.bounds import Array, mover

@@ -9,7 +9,8 @@ from edgefair.report.charts.drawing import PAINTS, Dot, Drawing, Label, Line, Re
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-DASH = 4
+# Letters of Pillow: left, middle or right, on the baseline.
+ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
 
 
 def picture(drawing: Drawing) -> Image:
@@ -39,7 +40,7 @@ def picture(drawing: Drawing) -> Image:
                 )
             case Label():
                 pen.text(
-                    (shape.x, shape.y), shape.text, fill=fill, font=_font(shape.size), anchor=f"{shape.anchor[0]}s"
+                    (shape.x, shape.y), shape.text, fill=fill, font=_font(shape.size), anchor=ANCHORS[shape.anchor]
                 )
     return made
 

@@ -8,6 +8,7 @@ from typing import TextIO
 from edgefair.report.formats.base import Item
 from edgefair.report.page import others, verdict
 from edgefair.report.page.document import document
+from edgefair.report.page.parts import Sheet
 from edgefair.report.results.verification import Report
 
 
@@ -16,4 +17,10 @@ class Html:
 
     def write(self, items: Sequence[Item], stream: TextIO) -> None:
         """Write the page."""
-        stream.write(document([(verdict if isinstance(item.result, Report) else others).sheet(item) for item in items]))
+        stream.write(document([_sheet(item) for item in items]))
+
+
+def _sheet(item: Item) -> Sheet:
+    if isinstance(item.result, Report):
+        return verdict.sheet(item.result, item.named(item.result.model.path))
+    return others.sheet(item.result, item.named(item.result.schema.partition("/")[0].replace(".", " ")))

@@ -9,7 +9,6 @@ import json
 from rich.console import Console
 
 from edgefair.report.charts.layers import layer_map
-from edgefair.report.formats.base import Item
 from edgefair.report.page.parts import Block, Chart, More, Section, Sheet, Verbatim
 from edgefair.report.results.base import Result
 from edgefair.report.results.explanation import Explanation
@@ -24,9 +23,8 @@ SENTENCES = {
 }
 
 
-def sheet(item: Item) -> Sheet:
+def sheet(result: Result, title: str) -> Sheet:
     """The result as its terminal's text, with a drawing where it has one, and its JSON."""
-    result = item.result
     kind = result.schema.partition("/")[0]
     blocks: list[Block] = []
     if isinstance(result, Explanation):
@@ -36,7 +34,7 @@ def sheet(item: Item) -> Sheet:
     blocks.append(More("The result as JSON", [Verbatim(json.dumps(result.to_json(), indent=1), "The result as JSON")]))
     name = kind.removeprefix("edgefair.")
     return Sheet(
-        title=item.named(f"edgefair {name}"),
+        title=title,
         outcome="",
         headline=name.capitalize(),
         lead=SENTENCES.get(kind, ""),

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 
 from edgefair.decision.verdict import Outcome
-from edgefair.report.formats.base import Item
 from edgefair.report.judged import exceptions, headline, judged
 from edgefair.report.next_steps import next_steps
 from edgefair.report.numbers import between, shown
@@ -18,9 +17,8 @@ from edgefair.report.terminal.rows import data_line
 from edgefair.report.terminal.timing import device_line
 
 
-def sheet(item: Item) -> Sheet:
+def sheet(report: Report, title: str) -> Sheet:
     """The whole of a verification."""
-    report = item.report
     several = len(report.targets) > 1
     sections = [Section("Gates", sentences.GATES, [_gates(report)])] if report.targets else []
     for target in report.targets:
@@ -29,7 +27,7 @@ def sheet(item: Item) -> Sheet:
         sections += [*_repair(report), *_devices(report)]
     sections += [*_use(report), *_about(report)]
     return Sheet(
-        title=item.named(report.model.path),
+        title=title,
         outcome=str(report.outcome),
         headline=headline(report),
         lead=_lead(report),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,16 @@ import numpy as np
 from edgefair._version import __version__
 from edgefair.bundle.reference_audit import save_reference_audit
 from edgefair.config import Config
-from edgefair.decision.corrections import check_corrections
 from edgefair.decision.decide import check_waivers
 from edgefair.decision.policy import Policy, not_judged_note
+from edgefair.decision.recording.corrections import check_corrections
 from edgefair.decision.spending import chance_of_pass
-from edgefair.decision.verdict import Outcome, worst
-from edgefair.errors import DataError, UsageError
+from edgefair.decision.verdict import worst
+from edgefair.errors import DataError
 from edgefair.files import sha256_file, shown, shown_in
 from edgefair.measure.disagreement import Disagreement, disagreements
 from edgefair.progress import Progress, silent
-from edgefair.report.results.verification import DataSection, ModelFile, Report, Seal, TargetResult
+from edgefair.report.results.verification import DataSection, ModelFile, Report
 from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.clock import now, today
 from edgefair.workflow.job import Job
@@ -31,15 +31,16 @@ from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.measurement.groups import check_groups
 from edgefair.workflow.measurement.ledger import LEDGER, remembered, spend
 from edgefair.workflow.measurement.measure import measure
-from edgefair.workflow.measurement.record import Record, TargetRecord, load_record, save_record
-from edgefair.workflow.measurement.recorded_rows import RecordedRows
+from edgefair.workflow.measurement.records.record import Record, TargetRecord, load_record, save_record
+from edgefair.workflow.measurement.records.rows import RecordedRows
 from edgefair.workflow.measurement.reference_audit import NO_AUDITS, ReferenceAudits, check_models, made_of, note_of
 from edgefair.workflow.measurement.result import Counted, notes_of_results
 from edgefair.workflow.measurement.sequential.looks import LookPlan, first_rows, plan_looks
 from edgefair.workflow.measurement.sequential.stopping import steps_of
+from edgefair.workflow.measurement.under_seal import check_record, not_pass, results_under_seal
 from edgefair.workflow.models.infer_spec import foreign_spec
 from edgefair.workflow.sealing.rows import RowSet
-from edgefair.workflow.sealing.seal import Charge, Question, charge, check_judgeable, check_shown, enter_pass
+from edgefair.workflow.sealing.seal import Question, charge, check_judgeable, check_shown, enter_pass
 
 # Which of the two questions a verdict on rows of subjects answers.
 COUNTED = {
@@ -216,20 +217,6 @@ def judge_record(
     return _judge(config, noted, noted.rows.row_set, audits, command="verify", progress=progress)
 
 
-def check_record(config: Config) -> None:
-    """Refuse to write or to judge a record of sealed rows, which holds every decision and label.
-
-    Raises:
-        UsageError: policy.audit is sealed.
-    """
-    if config.policy.audit == "sealed":
-        raise UsageError(
-            "a record holds what a model decides of every audit row, and policy.audit is sealed",
-            expected="a verdict that is measured and judged in one go",
-            fix="leave the record out, or judge with policy.audit: open once the seal is opened",
-        )
-
-
 def _judge(
     config: Config,
     record: Record,
@@ -249,11 +236,11 @@ def _judge(
         question = Question(files[0].sha256, config.policy.digest, tuple(item.target for item in record.targets))
         known = remembered(config.base)
         charged = charge(config, rows, question, command=command, remembered=known, progress=progress)
-        results = _sealed(config, counted, charged)
+        results = results_under_seal(config, counted, charged)
         seal = charged.seal
         if results and not charged.again:
             seal = enter_pass(config, rows, question, charged, progress=progress)
-        notes += [] if results else [_not_pass(seal)]
+        notes += [] if results else [not_pass(seal)]
     else:
         results = tuple(item.judged(config, targets=len(counted)) for item in counted)
     if results:
@@ -293,30 +280,6 @@ def _judge(
         ledger=ledger,
         notes=tuple(dict.fromkeys(notes)),
         seal=seal,
-    )
-
-
-def _sealed(config: Config, counted: Sequence[Counted], charged: Charge) -> tuple[TargetResult, ...]:
-    """The results where all targets PASS at the level that was paid for; none where one does not, or it is spent."""
-    level = charged.seal.level
-    if level is None:
-        return ()
-    results = tuple(item.judged(config, targets=len(counted), level=level) for item in counted)
-    passed = all(item.verdict.outcome is Outcome.PASS for item in results)
-    return results if passed or charged.again else ()
-
-
-def _not_pass(seal: Seal) -> str:
-    """All that sealed rows say, and what to do: the same words whatever was found."""
-    if seal.level is None:
-        return (
-            f"sealed: the error probability of these audit rows is spent (verdict {seal.verdict}), so nothing was "
-            "judged: judge on audit rows that no verdict has seen"
-        )
-    return (
-        f"sealed: verdict {seal.verdict} on these audit rows, at level {seal.level:.3g}, is not PASS, and they tell no "
-        "more: look at validation rows (`edgefair explain`, the repair), or open the seal with `edgefair audit open`, "
-        "which retires these rows"
     )
 
 

@@ -10,14 +10,14 @@ from typing import Any
 from edgefair._version import __version__
 from edgefair.bundle.reference_audit import POPULATION, AuditOnDevice, ReferenceAudit, load_reference_audit
 from edgefair.config import Config
-from edgefair.decision.audited import ALONE, AUDIT_AGAIN
-from edgefair.decision.joined import OF_REFERENCE
+from edgefair.decision.reference.audited import ALONE, AUDIT_AGAIN
+from edgefair.decision.reference.joined import OF_REFERENCE
 from edgefair.errors import DataError, PolicyError, UsageError
 from edgefair.files import as_path, shown_in
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design
 from edgefair.workflow.measurement.design import design_of
-from edgefair.workflow.measurement.record import Record, TargetRecord
+from edgefair.workflow.measurement.records.record import Record, TargetRecord
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from edgefair.report.results.verification import TargetResult
 from edgefair.workflow.clock import today
 from edgefair.workflow.measurement.information import information_of
 from edgefair.workflow.measurement.measure import evidence_of, latencies
-from edgefair.workflow.measurement.record import TargetRecord
-from edgefair.workflow.measurement.recorded_rows import RecordedRows
+from edgefair.workflow.measurement.records.record import TargetRecord
+from edgefair.workflow.measurement.records.rows import RecordedRows
 from edgefair.workflow.measurement.sequential.looks import Look, LookPlan, first_rows
 from edgefair.workflow.measurement.sequential.stopping import decided_at
 from edgefair.workflow.measurement.steps import Decisions

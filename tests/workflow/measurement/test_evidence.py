@@ -9,7 +9,7 @@ from edgefair.errors import UsageError
 from edgefair.progress import silent
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.measurement.measure import Decisions, evidence_of, latencies, measure
-from edgefair.workflow.measurement.recorded_rows import RecordedRows
+from edgefair.workflow.measurement.records.rows import RecordedRows
 from tests.targets.onnx_models import SPEC, classifier
 from tests.workflow.small_project import columns_of, project
 

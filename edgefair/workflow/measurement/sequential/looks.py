@@ -15,7 +15,7 @@ from edgefair.data.rows import TableRows
 from edgefair.errors import UsageError
 from edgefair.measure.sequential.levels import FRACTIONS, LOOKS, Level, levels
 from edgefair.measure.sequential.looks import Looks, units_at
-from edgefair.workflow.measurement.recorded_rows import RecordedRows
+from edgefair.workflow.measurement.records.rows import RecordedRows
 
 Ints = NDArray[np.int64]
 Hashes = NDArray[np.uint64]

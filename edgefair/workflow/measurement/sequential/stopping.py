@@ -11,7 +11,7 @@ from edgefair.targets import LoadedModel
 from edgefair.targets.sections import Budgets
 from edgefair.workflow.clock import today
 from edgefair.workflow.measurement.measure import ALL_AT_ONCE, evidence_of
-from edgefair.workflow.measurement.recorded_rows import RecordedRows
+from edgefair.workflow.measurement.records.rows import RecordedRows
 from edgefair.workflow.measurement.sequential.looks import Look, LookPlan, first_rows
 from edgefair.workflow.measurement.steps import Decisions, Steps
 

@@ -16,7 +16,7 @@ from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.planning import power_curve
 from edgefair.report.results.plan import WANTED_POWER, GatePlan
 from edgefair.workflow.clock import today
-from edgefair.workflow.simulated_audits import Assumed, Audits
+from edgefair.workflow.planning.simulated_audits import Assumed, Audits
 
 # Audits that pass by their own limits and are judged with the exact test too, and those drawn to find them.
 CONFIRMED, CONFIRMED_ONCE, DRAWN = 40, 80, 160

@@ -22,8 +22,8 @@ from edgefair.report.results.verification import DataSection, ModelFile
 from edgefair.targets.fingerprint import checked_fingerprint
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.targets.timing import check_times
-from edgefair.workflow.measurement.recorded import integers, probabilities, record_facts
-from edgefair.workflow.measurement.recorded_rows import RecordedRows
+from edgefair.workflow.measurement.records.columns import integers, probabilities, record_facts
+from edgefair.workflow.measurement.records.rows import RecordedRows
 
 RECORD_SCHEMA = "edgefair.record/4"
 

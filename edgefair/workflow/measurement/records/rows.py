@@ -15,7 +15,7 @@ from edgefair.data.hashing import hash_categories
 from edgefair.data.rows import TableRows
 from edgefair.measure.sketch import sketch_of
 from edgefair.report.results.verification import AuditRows
-from edgefair.workflow.measurement.recorded import integers, text_column
+from edgefair.workflow.measurement.records.columns import integers, text_column
 from edgefair.workflow.sealing.rows import CONTENT, IDS, RowSet
 
 

@@ -9,14 +9,13 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.decision.cells import declared_table
-from edgefair.decision.needed import rows_needed
 from edgefair.decision.policy import Policy
 from edgefair.measure.counts import GroupCounts
-from edgefair.measure.planning import assumed_decisions, smallest_threshold, with_reference
+from edgefair.measure.planning import assumed_decisions, rows_needed, smallest_threshold, with_reference
 from edgefair.progress import Progress, silent
 from edgefair.report.results.plan import AttributePlan, CellPlan, GapPlan, Plan
-from edgefair.workflow.chances import NONE, Chance, Chances
-from edgefair.workflow.simulated_audits import Assumed, Audits, EqualCells, OwnRows, OwnSubjects
+from edgefair.workflow.planning.chances import NONE, Chance, Chances
+from edgefair.workflow.planning.simulated_audits import Assumed, Audits, EqualCells, OwnRows, OwnSubjects
 
 Ints = NDArray[np.int64]
 # True gaps, as shares of the threshold, for which power is told; fewer of subjects, whose rows are drawn one by one.

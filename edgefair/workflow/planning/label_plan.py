@@ -24,12 +24,12 @@ from edgefair.progress import Progress, silent
 from edgefair.report.escape import csv_cell
 from edgefair.report.results.label_plan import LabelPlan, PlannedStratum
 from edgefair.targets import load_profile, open_target
-from edgefair.workflow.label_choice import Scored, choose
 from edgefair.workflow.measurement.consistency import HERE, outputs_of, unreadable
 from edgefair.workflow.models.convert import check_no_rows
 from edgefair.workflow.models.infer_spec import foreign_spec
 from edgefair.workflow.models.spec import spec_of
 from edgefair.workflow.models.vocabulary import categories_in
+from edgefair.workflow.planning.label_choice import Scored, choose
 
 BATCH_ROWS = 4096
 

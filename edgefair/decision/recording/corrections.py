@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgefair.decision.misclassification import Correction, NumberCorrection
 from edgefair.decision.policy import Policy
+from edgefair.decision.recording.misclassification import Correction, NumberCorrection
 from edgefair.errors import PolicyError
 from edgefair.measure.bounds import Array
 from edgefair.probe.bundles.gates import (
