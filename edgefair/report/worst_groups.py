@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from edgefair.decision.verdict import AttributeSummary, CellRate, GroupRates, Verdict
 
 # Lines that the groups of one target take on a screen, and those that each attribute gets at least.
-ROWS, LEAST = 8, 4
+ROWS, LEAST = 12, 6
 # Rates of a group that fit beside each other.
 WIDE = 2
 

@@ -9,8 +9,7 @@ DOCUMENTS = {path.name: (path, form, result) for path, form, result in documents
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_document_is_the_one_that_was_looked_at(name, monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
+def test_a_document_is_the_one_that_was_looked_at(name):
     path, form, result = DOCUMENTS[name]
     assert document(form, Item(result)) == path.read_text()
 

@@ -12,7 +12,7 @@ from edgefair.report.terminal.console import console_on
 from edgefair.report.terminal.data import _table
 from tests.report.golden_results import document, report_of, results, tables
 
-SCREEN = 40
+SCREEN = 44
 GROUPS = [f"group {index}" for index in range(40)]
 
 

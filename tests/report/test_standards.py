@@ -203,4 +203,4 @@ def test_every_format_is_tried_here_or_is_for_people():
         "github",
         "markdown",
     }
-    assert tried | {"json", "terminal"} == FORMATS.keys()
+    assert tried | {"json", "terminal", "html"} == FORMATS.keys()

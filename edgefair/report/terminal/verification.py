@@ -19,7 +19,7 @@ from edgefair.report.terminal.rows import data_line
 from edgefair.report.terminal.tables import plain_table
 from edgefair.report.terminal.timing import device_line, latency_lines
 from edgefair.report.titles import title_of
-from edgefair.report.worst_groups import WIDE, WorstGroups, worst_groups
+from edgefair.report.worst_groups import LEAST, WIDE, WorstGroups, worst_groups
 
 # Comparisons beyond their threshold that are named.
 FAILING = 5
@@ -132,8 +132,10 @@ def _scores(attribute: str, groups: tuple[GroupScores, ...]) -> Table:
     table.add_column("group", overflow="fold", min_width=10)
     table.add_column("AUC [interval]", no_wrap=True)
     table.add_column("mean score - rate [interval]", no_wrap=True)
-    for group in groups:
+    for group in sorted(groups, key=lambda item: -1.0 if item.auc is None else item.auc.value)[:LEAST]:
         table.add_row(group.group, _interval(group.auc), _interval(group.calibration))
+    if len(groups) > LEAST:
+        table.add_row(f"and {len(groups) - LEAST:,} groups that are ranked better", "", "")
     return table
 
 
