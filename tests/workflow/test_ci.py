@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from edgefair import __version__
 from edgefair.cli import main
+from edgefair.resources import shipped_path
 
 CONFIG = """\
 project: people
@@ -157,3 +158,28 @@ def test_what_is_there_is_kept_and_names_that_need_quoting_are_refused(project):
     odd = run("init", "--ci", "github", "--force", "-o", project / "a $(b)" / "edgefair.yaml")
     assert (odd.exit_code, "would need quoting" in odd.stderr) == (2, True)
     assert run("init", "--ci", "github", "-o", project / "absent.yaml").exit_code == 2
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_the_shared_job_judges_what_it_is_told_and_leaves_its_files(project, service):
+    people(project, unfair=True)
+    (project / "edgefair.yaml").write_text(CONFIG % 0.05)
+    assert played(project, "edgefair train").returncode == 0
+    command = "export --int8 --no-latency"
+    given = {"COMMAND": command, "CONFIG": "edgefair.yaml", "REPORT": "gate"}
+    result = played(project, shared_script(service), **given)
+    assert result.returncode == 1, result.stderr[-2000:]
+    for ending in ("html", "junit.xml", "json"):
+        assert (project / f"gate.{ending}").stat().st_size > 0
+
+
+def shared_script(service):
+    """The step of the action, or the line of the component, that runs edgefair."""
+    folder = shipped_path("deploy", "ci")
+    if service == "github":
+        steps = yaml.safe_load((folder / "github/action.yml").read_text())["runs"]["steps"]
+        return next(item["run"] for item in steps if item.get("id") == "gate")
+    _, job = yaml.safe_load_all(
+        re.sub(r"\$\[\[ inputs\.(\w+) \]\]", r"\1", (folder / "gitlab/component.yml").read_text())
+    )
+    return job["edgefair"]["script"][-1]
