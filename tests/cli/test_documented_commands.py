@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from benchmarks.false_pass.played import modules, scenarios_of
 from edgefair.cli import main
+from edgefair.decision.policy import Policy
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -83,3 +85,12 @@ def test_modules_that_the_statisticians_page_names_exist():
     named = re.findall(r"`((?:measure|decision|workflow|bundle|probe)/[\w/.]*)`", text)
     assert len(named) > 20
     assert not [name for name in named if not (ROOT / "edgefair" / name).exists()]
+
+
+@EACH
+def test_a_documented_policy_is_one(document):
+    judged = {"sex": {"groups": ["Female", "Male"]}}
+    for block in re.findall(r"^```yaml\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
+        keys = yaml.safe_load(block)
+        if isinstance(keys, dict) and "policy" in keys:
+            Policy.model_validate({"attributes": judged} | keys["policy"])
