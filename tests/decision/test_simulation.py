@@ -1,4 +1,4 @@
-"""The figures of docs/verdict.md by simulation, with fixed seeds: a short form always, a long one with `-m long`.
+"""The figures of docs/verdict-statistics.md, simulated with fixed seeds: short always, long with `-m long`.
 
 Tolerances are three standard errors of the simulation.
 """

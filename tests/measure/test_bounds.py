@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from edgefair.measure.bounds import change, clopper_pearson, mover
+from edgefair.measure.bounds import absolute, change, clopper_pearson, mover
 
 level = st.floats(0.001, 0.2)
 sample = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -102,3 +102,19 @@ def test_by_enumeration_the_upper_limit_misses_at_most_about_alpha(n_a, n_b, rat
     true = rates[0] - rates[1]
     assert probability[upper < true].sum() <= 0.055
     assert probability[lower > true].sum() <= 0.055
+
+
+@pytest.mark.parametrize(("n_a", "n_b"), [(60, 60), (10, 315), (42, 190)])
+@pytest.mark.parametrize("threshold", [0.02, 0.1, 0.3])
+@pytest.mark.parametrize("level", [0.00625, 0.025])
+def test_by_enumeration_a_pair_at_the_threshold_is_condemned_with_hardly_more_than_the_level(
+    n_a, n_b, threshold, level
+):
+    a, b = np.meshgrid(np.arange(n_a + 1), np.arange(n_b + 1), indexing="ij")
+    beyond = absolute(*difference_of((a, n_a), (b, n_b), level))[1] > threshold
+    low = np.linspace(0, 1 - threshold, 101)
+    high = np.minimum(low + threshold, 1)
+    for rate_a, rate_b in ((high, low), (low, high)):
+        first = stats.binom.pmf(np.arange(n_a + 1)[:, None], n_a, rate_a)
+        second = stats.binom.pmf(np.arange(n_b + 1)[:, None], n_b, rate_b)
+        assert ((beyond @ second) * first).sum(axis=0).max() <= 1.02 * level

@@ -1,0 +1,96 @@
+"""What the documentation tells to type, to run or to open is there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from benchmarks.false_pass.played import modules, scenarios_of
+from edgefair.cli import main
+from edgefair.decision.policy import Policy
+
+ROOT = Path(__file__).parent.parent.parent
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+EACH = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+FENCED = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\]\(([^)\s:]+)\)")
+
+
+def anchors(path):
+    """Names that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@EACH
+def test_a_link_leads_to_a_file_and_to_a_heading_of_it(document):
+    for link in LINK.findall(document.read_text()):
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@EACH
+def test_a_command_in_a_block_has_the_options_that_it_is_told_to_have(document):
+    context = click.Context(main)
+    lines = [line for block in FENCED.findall(document.read_text()) for line in block.split("\n")]
+    for line in lines:
+        words = shlex.split(line, comments=True) if line.startswith("edgefair ") else []
+        command = main
+        for word in words[1:]:
+            if not isinstance(command, click.Group) or word.startswith("-"):
+                break
+            command = command.get_command(context, word)
+            assert command is not None, line
+        known = {option for item in command.params for option in (*item.opts, *item.secondary_opts)}
+        used = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert used <= known | {"--help", "--version"}, line
+
+
+@EACH
+def test_what_stands_as_a_file_of_the_sources_or_tests_exists(document):
+    for code in CODE.findall(document.read_text()):
+        for word in code.split():
+            if re.fullmatch(r"(edgefair|tests|benchmarks|tools|examples)/[\w/.]+", word):
+                assert (ROOT / word).exists(), code
+
+
+@EACH
+def test_a_documented_choice_of_tests_chooses_some(document):
+    for code in CODE.findall(document.read_text()):
+        chosen = re.search(r'-k ("[^"]+"|\w+)', code) if code.startswith("pytest ") else None
+        texts = [(ROOT / word).read_text() for word in code.split() if word.startswith("tests/")] if chosen else []
+        for word in chosen[1].strip('"').split(" or ") if chosen else ():
+            assert any(re.search(rf"def test_\w*{word}\w*\(", text) for text in texts), code
+
+
+def test_documented_scenarios_are_played():
+    text = "".join(path.read_text() for path in DOCUMENTS)
+    named = {name.strip('"') for name in re.findall(r'--only ("[^"]+"|\w+)', text)} | set(
+        re.findall(r"`F (\w+)`", text)
+    )
+    assert len(named) > 8
+    known = {name for module in modules() for name in scenarios_of(module, False)}
+    for name in named - {"NAME"}:
+        assert name in modules() or any(name in scenario for scenario in known), name
+
+
+def test_modules_that_the_statisticians_page_names_exist():
+    text = (ROOT / "docs/verdict-statistics.md").read_text()
+    named = re.findall(r"`((?:measure|decision|workflow|bundle|probe)/[\w/.]*)`", text)
+    assert len(named) > 20
+    assert not [name for name in named if not (ROOT / "edgefair" / name).exists()]
+
+
+@EACH
+def test_a_documented_policy_is_one(document):
+    judged = {"sex": {"groups": ["Female", "Male"]}}
+    for block in re.findall(r"^```yaml\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
+        keys = yaml.safe_load(block)
+        if isinstance(keys, dict) and "policy" in keys:
+            Policy.model_validate({"attributes": judged} | keys["policy"])
