@@ -12,6 +12,7 @@ from edgefair.workflow.compression.run_steps import check_shrink
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet
 from edgefair.workflow.measurement.groups import check_groups
+from edgefair.workflow.measurement.ledger import check_never_open
 from edgefair.workflow.measurement.sequential.looks import check_sequential
 from edgefair.workflow.sealing.rows import RowSet
 from edgefair.workflow.sealing.seal import check_judgeable, check_not_sealed
@@ -52,7 +53,10 @@ def preflight(job: Job) -> None:
     """
     config, data = job.config, job.data
     check_not_sealed(config, data)
-    check_judgeable(config, RowSet.of(data.audit), command="export")
+    row_set = RowSet.of(data.audit)
+    check_judgeable(config, row_set, command="export")
+    if config.policy.audit == "sealed":
+        check_never_open(config.base, row_set)
     check_corrections(config.policy, data.classes)
     for rows in (data.audit, data.validation):
         check_groups(config.policy, rows, data.classes)

@@ -122,6 +122,13 @@ def test_sealed_rows_under_the_name_of_validation_rows_are_refused(tmp_path):
     assert "validation rows are audit rows" in refused(tmp_path, "export", tmp_path / "m.onnx", "--int8", *swapped)
 
 
+def test_rows_whose_numbers_were_shown_are_not_sealed_afterwards(project):
+    assert report("verify", project, project / "unfair.onnx", "--no-latency", *OPEN)[0] == 1
+    message = refused(project, "verify", project / "unfair.onnx", "--no-latency")
+    assert "were judged in the open before: 1 times" in message
+    assert events(project) == []
+
+
 def test_an_opened_set_shows_its_numbers_and_carries_no_sealed_verdict(project):
     verify(project, "unfair.onnx")
     status = json.loads(audit(project, "status", "--json").stdout)

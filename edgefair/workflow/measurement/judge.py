@@ -29,7 +29,7 @@ from edgefair.workflow.clock import now, today
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.measurement.groups import check_groups
-from edgefair.workflow.measurement.ledger import LEDGER, remembered, spend
+from edgefair.workflow.measurement.ledger import LEDGER, check_never_open, remembered, spend
 from edgefair.workflow.measurement.measure import measure
 from edgefair.workflow.measurement.records.record import Record, TargetRecord, load_record, save_record
 from edgefair.workflow.measurement.records.rows import RecordedRows
@@ -115,6 +115,8 @@ def judge_file(
         check_models(audit, digest, digest if file.own_reference else before, data.classes)
     row_set = RowSet.of(data.audit)
     check_judgeable(config, row_set, command=command)
+    if config.policy.audit == "sealed":
+        check_never_open(config.base, row_set)
     if sequential:  # rows that would come after the last look too
         check_groups(config.policy, data.audit, data.classes)
     plan = plan_looks(data.audit, config) if sequential else None

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from edgefair import jsonl
+from edgefair.errors import UsageError
 from edgefair.measure.sketch import SAME_ROWS, read_sketch, shared, sketch_text
 from edgefair.probe.regular import read_regular
 from edgefair.report.results.verification import LedgerCount
+from edgefair.workflow.sealing.rows import RowSet
 
 LEDGER = "edgefair.ledger.jsonl"
 # Some 200,000 verdicts; what is larger is not a ledger.
@@ -71,12 +73,45 @@ def spend(
 
 def remembered(folder: Path) -> tuple[str, ...]:
     """Digests of lines of the account that this ledger knows of: a second memory, beside the account's own."""
-    try:
-        content = read_regular(folder / LEDGER, most=MOST_BYTES, follow=False)
-    except OSError:
-        return ()
-    heads = (item.get("account") for item in jsonl.entries(content))
+    heads = (item.get("account") for item in _lines(folder))
     return tuple(dict.fromkeys(head for head in heads if isinstance(head, str)))
+
+
+def check_never_open(folder: Path, rows: RowSet) -> None:
+    """Refuse to seal rows whose numbers this ledger knows to have been shown: what was learnt of them was not paid for.
+
+    Raises:
+        UsageError: a verdict was taken on some of these rows in the open.
+    """
+    known = _lines(folder)
+    sketches = _sketches(known)
+    used = {
+        name
+        for name, sketch in sketches.items()
+        if any(shared(sketch, own) > SAME_ROWS for own in rows.sketches.values())
+    }
+    shown = [item for item in known if item["audit"] in used | {rows.fingerprint} and "account" not in item]
+    if shown:
+        raise UsageError(
+            f"these audit rows were judged in the open before: {len(shown)} times by the ledger '{LEDGER}', last on "
+            f"{shown[-1].get('created', '?')}",
+            expected="rows that are sealed from the first verdict on: a seal is worth nothing once numbers were shown",
+            fix="seal fresh audit rows, or go on with policy.audit: open",
+        )
+
+
+def _lines(folder: Path) -> list[dict[str, Any]]:
+    """The verdicts of a ledger that nobody holds; none where it cannot be read."""
+    try:
+        return _verdicts(read_regular(folder / LEDGER, most=MOST_BYTES, follow=False))
+    except OSError:
+        return []
+
+
+def _verdicts(content: bytes) -> list[dict[str, Any]]:
+    return [
+        item for item in jsonl.entries(content) if all(isinstance(item.get(key), str) for key in ("audit", "model"))
+    ]
 
 
 def _read(descriptor: int) -> list[dict[str, Any]]:
@@ -91,9 +126,7 @@ def _read(descriptor: int) -> list[dict[str, Any]]:
     _lock(descriptor)
     with os.fdopen(os.dup(descriptor), "rb") as stream:
         content = stream.read(MOST_BYTES)
-    return [
-        item for item in jsonl.entries(content) if all(isinstance(item.get(key), str) for key in ("audit", "model"))
-    ]
+    return _verdicts(content)
 
 
 def _lock(descriptor: int) -> None:
