@@ -20,6 +20,8 @@ LEAST_FOR_P99 = 662
 DRIFT = 0.1
 # Share of the phase that its queries must fill: between them the probe reads its clock and keeps the time, no more.
 FILLED = 0.5
+# Keys of a summary that reports of before lack.
+ADDED = frozenset({"effective_queries", "ladder"})
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class LatencySummary:
         return -np.inf if lower is None else lower, np.inf if upper is None else upper
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
+        """Plain JSON types; what was not told is absent."""
+        return {key: value for key, value in asdict(self).items() if key not in ADDED or value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -92,3 +92,12 @@ def test_limits_of_a_smaller_level_are_those_of_the_next_step_down_and_never_nar
     assert found.limits(0.03) == found.limits(0.025)
     assert found.limits(LEAST_LEVEL / 4) == (-np.inf, np.inf)
     assert LatencySummary.from_json(found.to_json()) == found
+
+
+def test_queries_too_alike_for_limits_say_the_same_in_a_report_and_in_its_evidence():
+    alike = np.repeat(np.random.default_rng(0).integers(900_000, 10**6, 30), 100)
+    found = summarize(alike, level=0.05)
+    assert found.ladder is None
+    assert latency_gate(found, 50.0).outcome is Outcome.INCONCLUSIVE
+    assert "ladder" not in found.to_json()
+    assert LatencySummary.from_json(found.to_json()) == found
