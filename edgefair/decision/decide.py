@@ -41,7 +41,7 @@ def decide(
 
     PASS needs no correction over gates and targets: it errs only where the one requirement that is not met is missed.
     FAIL claims that some requirement is broken somewhere, so all gates with limits of every target share its error
-    (Bonferroni); latency, whose limits are taken when it is measured, has its own.
+    (Bonferroni).
 
     Args:
         evidence: what was measured; counts alone where nothing else was.
@@ -69,14 +69,15 @@ def decide(
         policy = policy.model_copy(update={"alpha": level})
     if evidence.strata is not None:
         evidence = replace(evidence, design=weighted_design(evidence.strata, policy))
-    claims = _claims(policy) * targets * (1.0 if fail_level is None else policy.alpha / fail_level)
+    judged = _claims(policy) + device.claims(evidence, policy, budget)
+    claims = judged * targets * (1.0 if fail_level is None else policy.alpha / fail_level)
     absolute = fairness.absolute(evidence, policy, claims)
     gates = [
         fairness.family_gate(ABSOLUTE, absolute, absolute.binding.threshold),
         utility.collapse(evidence.counts if evidence.strata is None else evidence.strata.decided()),
         utility.balanced_accuracy_floor(evidence, policy, claims),
         *_optional_gates(evidence, policy, claims),
-        *device.cost(evidence, policy, budget),
+        *device.cost(evidence, policy, budget, claims),
     ]
     outcome = worst(gate.outcome for gate in gates)
     through = outcome is Outcome.INCONCLUSIVE and policy.on_inconclusive == "warn"

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from edgefair.errors import did_you_mean
-from edgefair.measure.bounds import Array
 from edgefair.probe.features import plain_text, value_text
 
 Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -60,7 +60,7 @@ class ErrorRates(BaseModel):
         """H of the label that is wrong most often."""
         return max(self.labels.values(), default=0.0) if isinstance(self.labels, dict) else self.labels or 0.0
 
-    def of_labels(self, classes: Sequence[str]) -> Array:
+    def of_labels(self, classes: Sequence[str]) -> NDArray[np.float64]:
         """H of every label, [labels].
 
         Raises:
@@ -70,7 +70,7 @@ class ErrorRates(BaseModel):
             return np.full(len(classes), self.label)
         return _listed("labels", "label", self.labels, classes)
 
-    def of_groups(self, attribute: str, groups: Sequence[str]) -> Array | None:
+    def of_groups(self, attribute: str, groups: Sequence[str]) -> NDArray[np.float64] | None:
         """E of every group of an attribute, [groups]; None where the attribute is not listed.
 
         Raises:
@@ -82,7 +82,7 @@ class ErrorRates(BaseModel):
         return None if rates is None else np.full(len(groups), rates)
 
 
-def _listed(where: str, what: str, rates: Mapping[str, float], names: Sequence[str]) -> Array:
+def _listed(where: str, what: str, rates: Mapping[str, float], names: Sequence[str]) -> NDArray[np.float64]:
     unknown, lacking = ([name for name in one if name not in other] for one, other in ((rates, names), (names, rates)))
     if unknown:
         raise ValueError(

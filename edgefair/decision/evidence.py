@@ -72,7 +72,7 @@ class Evidence:
         return cls(
             counts=counts,
             paired=None if data["paired"] is None else PairedCounts.from_json(data["paired"]),
-            latency=None if data["latency"] is None else LatencySummary(**data["latency"]),
+            latency=None if data["latency"] is None else LatencySummary.from_json(data["latency"]),
             size_bytes=data["size_bytes"],
             design=None if data["design"] is None else Design.from_json(data["design"]),
             not_measured=tuple((id_of(name), why) for name, why in dict(data["not_measured"]).items()),

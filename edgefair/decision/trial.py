@@ -28,7 +28,7 @@ def limit_stretch(alpha: float, trials: int) -> float:
     return normal.inv_cdf(1 - alpha / trials) / normal.inv_cdf(1 - alpha)
 
 
-def is_kept(gate: Gate, reference: Gate, *, aim: float, stretch: float = 1.0) -> bool:
+def is_kept(gate: Gate, reference: Gate, *, aim: float, stretch: float = 1.0, recorded: float | None = None) -> bool:
     """Whether a gate of a trial is taken as kept: it passes, or these rows cannot tell and the estimate is good.
 
     estimate + stretch (upper - estimate) <= threshold, or estimate <= share * threshold. The share is `aim`, as few
@@ -41,6 +41,8 @@ def is_kept(gate: Gate, reference: Gate, *, aim: float, stretch: float = 1.0) ->
         reference: the same gate of the model before compression.
         aim: share of a threshold that an estimate shall keep.
         stretch: see `limit_stretch`; 1 for the recipe, whose gate is kept where it passes by the policy's own rule.
+        recorded: the threshold of estimates, where the policy declares error rates (`corrections.recorded_threshold`);
+            default: the gate's own.
     """
     if gate.outcome is Outcome.FAIL:
         return False
@@ -48,10 +50,11 @@ def is_kept(gate: Gate, reference: Gate, *, aim: float, stretch: float = 1.0) ->
         return True
     if gate.estimate is None or gate.threshold is None:
         return True
+    threshold = gate.threshold if recorded is None else recorded
     if gate.direction == AT_LEAST:
-        return gate.estimate >= gate.threshold
+        return gate.estimate >= threshold
     share = 1.0 if reference.outcome is Outcome.INCONCLUSIVE else aim
-    return gate.estimate <= share * gate.threshold
+    return gate.estimate <= share * threshold
 
 
 def shortfall(gate: Gate, *, stretch: float = 1.0) -> float:

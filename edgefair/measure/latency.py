@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, ndtri, stdtrit
+from scipy.special import stdtrit
 
+from edgefair.measure.ladder import Ladder
 from edgefair.probe.clock.effective import BATCHES, batched, effective_queries, mean_variance
 
 # LoadGen's early stopping at confidence 0.99: queries from which a percentile may be stated at all. To be judged by, it
@@ -19,6 +20,8 @@ LEAST_FOR_P99 = 662
 DRIFT = 0.1
 # Share of the phase that its queries must fill: between them the probe reads its clock and keeps the time, no more.
 FILLED = 0.5
+# Keys of a summary that reports of before lack.
+ADDED = frozenset({"effective_queries", "ladder"})
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class LatencySummary:
             too few independent queries for them.
         drift: median of the last third of the queries over that of the first third, minus 1.
         effective_queries: independent queries that would tell as much of the p90; None in reports of before.
+        ladder: the limits at smaller levels too, by which a verdict judges; None where there are none, and in reports
+            of before.
     """
 
     queries: int
@@ -41,6 +46,7 @@ class LatencySummary:
     p90_upper_ms: float | None
     drift: float
     effective_queries: int | None = None
+    ladder: Ladder | None = None
 
     @property
     def too_few(self) -> bool:
@@ -52,9 +58,29 @@ class LatencySummary:
         """Whether the device became slower or faster while it was measured (thermal throttling, other load)."""
         return abs(self.drift) > DRIFT
 
+    def limits(self, level: float) -> tuple[float, float]:
+        """Limits of the p90 that miss with probability `level` at most; those that there are in reports of before."""
+        if self.ladder is not None:
+            return self.ladder.at(level)
+        lower, upper = self.p90_lower_ms, self.p90_upper_ms
+        return -np.inf if lower is None else lower, np.inf if upper is None else upper
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; what was not told is absent."""
-        return {key: value for key, value in asdict(self).items() if key != "effective_queries" or value is not None}
+        return {key: value for key, value in asdict(self).items() if key not in ADDED or value is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: not such an object, or limits that contradict each other.
+        """
+        ladder = None if data.get("ladder") is None else Ladder.from_json(data["ladder"])
+        found = cls(**{**data, "ladder": ladder})
+        if ladder is not None and (ladder.lower_ms[0], ladder.upper_ms[0]) != (found.p90_lower_ms, found.p90_upper_ms):
+            raise ValueError("the limits of the p90 are not those of its first level")
+        return found
 
 
 @dataclass(frozen=True)
@@ -69,10 +95,7 @@ class SpeedUp:
 def summarize(nanoseconds: NDArray[np.int64], *, level: float) -> LatencySummary:
     """Percentiles of query times int64 [queries] in the order in which they were taken.
 
-    The limits of the p90 are the order statistics X_(k) with P(X_(k) > q) <= level (lower) and P(X_(k) < q) <= level
-    (upper): distribution-free (Hahn & Meeker, Statistical Intervals, 1991, section 5.2). Ranks are those of n_eff
-    (z / t)^2 queries, stretched to the n that there are: queries of one device are alike (`effective_queries`), and how
-    alike is an estimate from batches, with batches - 1 degrees of freedom.
+    The limits of the p90 are order statistics at `level` and less (`Ladder`).
     """
     ordered = np.sort(nanoseconds) / 1e6
     queries = len(ordered)
@@ -80,18 +103,17 @@ def summarize(nanoseconds: NDArray[np.int64], *, level: float) -> LatencySummary
     drift = float(np.median(nanoseconds[-third:]) / np.median(nanoseconds[:third]) - 1)
     enough = queries >= LEAST_FOR_P90
     independent = effective_queries(nanoseconds)
-    told = int(independent * (ndtri(1 - level) / stdtrit(BATCHES - 1, 1 - level)) ** 2)
-    lower, upper = _quantile_ranks(told, 0.9, level)
-    judged = enough and independent >= LEAST_FOR_P90
+    ladder = Ladder.of(ordered, independent, level) if enough and independent >= LEAST_FOR_P90 else None
     return LatencySummary(
         queries=queries,
         p50_ms=float(np.quantile(ordered, 0.5)),
         p90_ms=float(np.quantile(ordered, 0.9)) if enough else None,
         p99_ms=float(np.quantile(ordered, 0.99)) if queries >= LEAST_FOR_P99 else None,
-        p90_lower_ms=float(ordered[lower * queries // told - 1]) if judged and lower >= 1 else None,
-        p90_upper_ms=float(ordered[-(-upper * queries // told) - 1]) if judged and upper <= told else None,
+        p90_lower_ms=None if ladder is None else ladder.lower_ms[0],
+        p90_upper_ms=None if ladder is None else ladder.upper_ms[0],
         drift=drift,
         effective_queries=int(independent),
+        ladder=ladder,
     )
 
 
@@ -134,12 +156,3 @@ def rule_unmet(
     return (
         f"{queries:,} queries that took {seconds:.3g} s, and the profile requires {min_queries:,} and {min_seconds:g} s"
     )
-
-
-def _quantile_ranks(n: int, q: float, level: float) -> tuple[int, int]:
-    """Ranks (1-based) of the lower and upper limit of a quantile; 0 or n + 1 where there is none."""
-    counts = np.arange(n + 1)
-    below = bdtr(counts, n, q)
-    lower = int(np.searchsorted(below, level, side="right"))
-    upper = int(np.searchsorted(below, 1 - level, side="left")) + 1
-    return lower, upper

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.decision.policy import Policy
+from edgefair.decision.recording.corrections import of_number, recorded_gap
 from edgefair.measure.counts import GroupCounts
+from edgefair.probe.bundles.gates import FLOOR
 
 # A rate of a small cell is drawn towards that of its label as if this many rows had been added.
 PRIOR_ROWS = 5.0
@@ -60,7 +62,7 @@ class Standing:
 
 
 def standing(counts: GroupCounts, policy: Policy, *, aim: float) -> Standing:
-    """Judge decisions on validation rows.
+    """Judge decisions on validation rows, by what recorded rows must keep where the policy declares error rates.
 
     Args:
         aim: share of the policy's threshold that the gap shall keep. An estimate at the threshold itself is above it
@@ -72,10 +74,12 @@ def standing(counts: GroupCounts, policy: Policy, *, aim: float) -> Standing:
         rates = shrunk_rates(counts.by(*policy.attributes_of(name)).table)
         own = float(np.ptp(rates, axis=0).max())
         gap = max(gap, own)
-        excess = max(excess, own - aim * policy.threshold(name))
+        excess = max(excess, own - aim * recorded_gap(policy, name, counts.classes))
         worst = min(worst, float(np.diagonal(rates, axis1=1, axis2=2).mean(axis=1).min()))
     floor = policy.min_balanced_accuracy
-    chance = 1.0 / len(counts.classes)
+    least = 1.0 / len(counts.classes) if floor is None else floor
+    correction = of_number(policy, FLOOR)
+    least = least if correction is None else correction.recorded(least, at_least=True)
     recall = np.diagonal(total)[total.sum(axis=1) > 0] / total.sum(axis=1)[total.sum(axis=1) > 0]
     return Standing(
         accuracy=float(total.trace() / total.sum()),
@@ -83,7 +87,7 @@ def standing(counts: GroupCounts, policy: Policy, *, aim: float) -> Standing:
         worst_group=worst,
         gap=gap,
         excess=float(excess),
-        floor_kept=worst > chance if floor is None else worst >= floor,
+        floor_kept=worst > least if floor is None else worst >= least,
     )
 
 

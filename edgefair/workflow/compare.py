@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
+from edgefair.decision.policy import Policy
 from edgefair.decision.recording.corrections import check_corrections
 from edgefair.errors import DataError, UsageError
 from edgefair.files import as_path, shown, write_atomic
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.design import Design
 from edgefair.measure.paired import PairedCounts
 from edgefair.progress import Progress, silent
 from edgefair.report.escape import csv_cell
@@ -109,19 +111,29 @@ def compare(
         candidate=other.decision,
         classes=one.rows.classes,
     )
-    design = design_of(
-        config.policy,
-        subject=one.rows.subject,
-        sensitive=one.rows.sensitive,
-        label=one.rows.label,
-        decision=other.decision,
-        reference=one.decision,
-        classes=len(one.rows.classes),
-    )
-    report = replace(compare_paired(paired, config.policy, design=design, **names), not_judged=unjudged)
+    designs = _designs(config.policy, one, other)
+    report = replace(compare_paired(paired, config.policy, designs=designs, **names), not_judged=unjudged)
     if exemplars is not None:
         _write_exemplars(exemplars, one, other)
     return report
+
+
+def _designs(policy: Policy, one: Side, other: Side) -> tuple[Design, Design] | None:
+    """Of the decisions before, and of those after beside them; None where rows are independent."""
+
+    def of(decision: NDArray[np.int64], reference: NDArray[np.int64] | None) -> Design | None:
+        return design_of(
+            policy,
+            subject=one.rows.subject,
+            sensitive=one.rows.sensitive,
+            label=one.rows.label,
+            decision=decision,
+            reference=reference,
+            classes=len(one.rows.classes),
+        )
+
+    before, after = of(one.decision, None), of(other.decision, one.decision)
+    return None if before is None or after is None else (before, after)
 
 
 def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) -> Side:

@@ -97,6 +97,19 @@ def slower_than_said(report, _):
     report["targets"][0]["latency"]["p90_upper_ms"] *= 100
 
 
+def limits_that_narrow(report, _):
+    """FAIL judges latency by limits at smaller levels, which no smaller error probability makes narrower."""
+    target = report["targets"][0]
+    for latency in (target["latency"], target["evidence"]["latency"]):
+        latency["ladder"]["lower_ms"][3] = 2 * latency["ladder"]["lower_ms"][0]
+
+
+def limits_of_another_level(report, _):
+    target = report["targets"][0]
+    for latency in (target["latency"], target["evidence"]["latency"]):
+        latency["ladder"]["upper_ms"][0] = latency["p90_ms"]
+
+
 def larger_than_said(report, _):
     report["model"]["bytes"] *= 100
 
@@ -127,8 +140,9 @@ def own_reference_of_another_file(report, manifest):
     "edit",
     [
         gates_fail, target_fails, fails_with_exit_code_0, unfair_counts, counts_of_other_rows, swapped_groups,
-        lax_policy, another_alpha, a_gate_left_out, limits_moved, slower_than_said, larger_than_said,
-        an_exception_hidden, other_data, compressed_and_not_said, own_reference_of_another_file,
+        lax_policy, another_alpha, a_gate_left_out, limits_moved, slower_than_said, limits_that_narrow,
+        limits_of_another_level, larger_than_said, an_exception_hidden, other_data, compressed_and_not_said,
+        own_reference_of_another_file,
     ],
 )  # fmt: skip
 def test_a_verdict_that_its_own_report_contradicts_is_not_signed(shipped, tmp_path, edit):

@@ -1,11 +1,17 @@
 """When a gate counts as kept on validation rows, of which there are few and which many trials look at."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from edgefair.decision.decide import decide
+from edgefair.decision.evidence import Evidence
+from edgefair.decision.recording.corrections import recorded_gap, recorded_threshold
 from edgefair.decision.trial import is_kept, limit_stretch, shortfall
 from edgefair.decision.verdict import Gate, Outcome
-from edgefair.probe.bundles.gates import FLOOR, LATENCY, PAIRED
+from edgefair.probe.bundles.gates import ABSOLUTE, COLLAPSE, FLOOR, GROUP_ACCURACY, GROUP_DROP, LATENCY, PAIRED
+from tests.decision.helpers_decision import paired_of, policy
 
 
 def gate(outcome, estimate, upper, *, name=PAIRED, threshold=0.05, lower=None):
@@ -86,3 +92,42 @@ def test_of_two_trials_that_pass_with_the_policys_limits_only_one_is_nearer():
     near, far = gate(Outcome.PASS, 0.03, 0.045), gate(Outcome.PASS, 0.033, 0.048)
     assert not is_kept(near, DENSE, aim=0.5, stretch=1.8)
     assert 0 < shortfall(near, stretch=1.8) < shortfall(far, stretch=1.8)
+
+
+PAIRS = np.full((2, 2, 2, 2), 5)
+PAIRS[:, 0, 0, 0], PAIRS[:, 1, 1, 1] = 9000, 9000
+EVIDENCE = Evidence(paired_of(PAIRS).candidate, paired=paired_of(PAIRS))
+ASKED = {"max_eo_gap": 0.1, "max_eo_increase": 0.1, "min_group_accuracy": 0.7, "max_group_accuracy_drop": 0.1}
+ASKED |= {"metrics": {"false_positive_rate_difference": 0.1}}
+CLASSES = ("0", "1")
+
+
+def test_where_errors_are_declared_an_estimate_aims_at_what_the_recorded_number_must_keep():
+    errors = {"labels": {"0": 0.005, "1": 0.01}, "attributes": {"sex": {"g0": 0.02, "g1": 0.01}}}
+    told = policy(**ASKED, errors=errors)
+    gates = decide(EVIDENCE, told).gates
+    kept = {gate.id: recorded_threshold(told, gate, CLASSES) for gate in gates}
+    assert kept == pytest.approx(
+        {
+            ABSOLUTE: 0.1 * (1 - 0.03 - 0.01) - 0.01,
+            PAIRED: 0.1 * (1 - 0.03 - 0.01) - 0.02,
+            "false_positive_rate_difference": 0.1 * (1 - 0.03 - 0.005) - 0.005,
+            COLLAPSE: 2,
+            FLOOR: 0.98 * 0.5 + 0.02 + 0.01,
+            GROUP_ACCURACY: 0.98 * 0.7 + 0.02 + 0.01,
+            GROUP_DROP: 0.98 * 0.1 - 0.02 - 0.02,
+        }
+    )
+    assert kept[ABSOLUTE] == recorded_gap(told, "sex", CLASSES)
+    for found in gates:
+        if found.id in {ABSOLUTE, GROUP_DROP, GROUP_ACCURACY}:
+            worse = -1e-4 if found.direction == "at_least" else 1e-4
+            beside = replace(found, outcome=Outcome.INCONCLUSIVE, estimate=kept[found.id] + worse)
+            within = replace(beside, estimate=kept[found.id] - worse)
+            assert is_kept(within, within, aim=1.0, recorded=kept[found.id])
+            assert not is_kept(beside, beside, aim=1.0, recorded=kept[found.id])
+
+
+def test_without_declared_errors_the_recorded_number_must_keep_the_threshold_itself():
+    plain = policy(**ASKED)
+    assert all(recorded_threshold(plain, gate, CLASSES) == gate.threshold for gate in decide(EVIDENCE, plain).gates)

@@ -124,6 +124,22 @@ def test_rows_of_subjects_have_wider_limits_and_the_report_says_what_was_counted
     assert any(note.startswith(f"{counted} are judged") for note in report["notes"])
 
 
+@pytest.mark.parametrize("counted", ["people", "rows"])
+def test_gaps_of_rows_of_subjects_are_compared_as_verify_counts_them(project, bundle, counted):
+    half = np.arange(ROWS) % 2
+    change(project, who=(np.arange(ROWS) // 16) * 2 + half)
+    edit(project, data__subject="who", policy__subject_weights=counted)
+    models = bundle / "reference/model.onnx", bundle
+    _, found = compared(project, *models)
+    (gap,) = found["gaps"]
+    for model, side in zip(models, ("before", "after"), strict=True):
+        verdict = json.loads(verify(project, model, "--json").stdout)["targets"][0]["verdict"]
+        assert gap[side] == pytest.approx(verdict["attributes"][0]["gap"]), side
+    assert found["counted"] == counted
+    text = run("compare", "-c", project / "edgefair.yaml", *models).stdout
+    assert f"gaps and their change count {counted}" in text
+
+
 def test_a_waiver_ships_what_would_fail_and_is_printed_until_it_expires(project, trained):
     shutil.copytree(trained / "unfair", project / "unfair")
     path = project / "unfair/edgefair.yaml"

@@ -1,6 +1,7 @@
 """`--sequential`: the device is asked for no more rows than the verdict needs."""
 
 import json
+import math
 import os
 import signal
 from collections import Counter
@@ -8,10 +9,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from edgefair.bundle.redecision import check_decision
 from edgefair.measure.sequential.levels import levels
 from edgefair.measure.sequential.looks import units_at
 from edgefair.targets import Probe
 from edgefair.targets.transports.local import LocalTransport
+from edgefair.workflow.clock import today
 from tests.attacks.judged import CONFIG, linear, people, report, run, write_project
 
 ROWS = 12_000
@@ -109,6 +112,22 @@ def test_latency_is_measured_once_after_the_last_look_and_can_still_block(projec
     assert (code, gates.pop("latency_p90")) == (1, "FAIL")
     assert set(gates.values()) == {"PASS"}
     assert looked(judged)["rows"] < ROWS
+    check_decision(judged, today=today())
+
+
+@pytest.mark.parametrize("weights", [FAIR, UNFAIR])
+def test_latency_beside_decisions_is_judged_by_what_the_look_may_err_by(project, tmp_path, weights):
+    model = linear(tmp_path / "m.onnx", weights)
+    short = tmp_path / "short.yaml"
+    short.write_text("name: short\ntransport: local\nlatency: {min_seconds: 0.2, max_seconds: 1, min_queries: 400}\n")
+    code, judged = report("verify", project, model, "--sequential", "--target", short, "--max-latency-p90", "1000")
+    assert (code, looked(judged)["rows"] < ROWS) == (0 if weights == FAIR else 1, True)
+    (target,) = judged["targets"]
+    latency = next(gate for gate in target["verdict"]["gates"] if gate["id"] == "latency_p90")
+    steps = target["latency"]["ladder"]["upper_ms"]
+    assert latency["outcome"] == "PASS"
+    assert latency["upper"] == steps[math.ceil(math.log2(0.05 / target["verdict"]["alpha"]))]
+    check_decision(judged, today=today())
 
 
 def test_a_device_that_is_lost_between_looks_gives_no_verdict(project, tmp_path, monkeypatch):

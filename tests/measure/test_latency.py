@@ -4,13 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal, stats
 
-from edgefair.measure.latency import LEAST_FOR_P90, _quantile_ranks, speed_up, summarize
+from edgefair.measure.ladder import quantile_ranks
+from edgefair.measure.latency import LEAST_FOR_P90, speed_up, summarize
 from edgefair.probe.clock.effective import effective_queries
 
 
 @given(st.integers(64, 3000), st.sampled_from([0.01, 0.05, 0.1]))
 def test_the_order_statistics_miss_the_p90_with_at_most_the_stated_probability(n, level):
-    lower, upper = _quantile_ranks(n, 0.9, level)
+    lower, upper = quantile_ranks(n, 0.9, level)
     assert lower == 0 or stats.binom.cdf(lower - 1, n, 0.9) <= level
     assert stats.binom.cdf(lower, n, 0.9) > level, "no larger rank would do"
     assert upper == n + 1 or stats.binom.sf(upper - 1, n, 0.9) <= level

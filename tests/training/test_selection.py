@@ -56,3 +56,16 @@ def test_a_cell_of_one_row_does_not_decide_and_an_empty_one_is_no_nan():
     missing = shrunk_rates(np.array([[[5, 5], [0, 0]], [[5, 5], [0, 0]]]))
     assert missing.shape == (2, 1, 2), "a label without rows has no rate"
     assert np.isfinite(standing(counts((9, 1, 0, 0), (9, 1, 0, 0)), POLICY, aim=0.5).rank[1])
+
+
+def test_where_errors_are_declared_gap_and_floor_aim_at_what_recorded_rows_must_keep():
+    """A gap of 0.05 and a worst group of 0.875 by what is recorded; the true ones may break the policy."""
+    found = counts((9000, 1000, 1000, 9000), (8500, 1500, 1000, 9000))
+    told = POLICY.model_validate(
+        POLICY.model_dump() | {"min_balanced_accuracy": 0.87, "errors": {"attributes": {"s": 0.04}, "labels": 0.01}}
+    )
+    blind = told.model_validate(told.model_dump() | {"errors": {}})
+    assert standing(found, blind, aim=0.6).feasible
+    assert standing(found, told, aim=1.0).excess == pytest.approx(0.05 - (0.1 * (1 - 0.08 - 0.01) - 0.01), abs=1e-3)
+    assert standing(found, told, aim=0.6).excess > 0
+    assert not standing(found, told, aim=1.0).floor_kept, "at worst 0.96 x 0.87 + 0.04 + 0.01 is needed"

@@ -8,13 +8,18 @@ from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Outcome
+from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.planning import assumed_decisions, with_reference
+from edgefair.progress import silent
+from edgefair.report.terminal.plan import _audit
 from edgefair.workflow.measurement.design import design_of
 from edgefair.workflow.planning import plan as planning
 from edgefair.workflow.planning.chances import Chances
 from edgefair.workflow.planning.plan import plan
 from edgefair.workflow.planning.simulated_audits import Assumed, EqualCells
+from edgefair.workflow.sealing.rows import RowSet
+from edgefair.workflow.sealing.seal import Question, charge, open_seal
 from tests.attacks.judged import CONFIG, people, write_project
 
 TWO = CONFIG.replace("[sex]", "[sex, race]").replace("  max_eo_gap: 0.1\n", "  max_eo_gap: 0.06\n")
@@ -180,3 +185,35 @@ def test_rows_in_every_cell_are_those_that_the_docs_tell(groups, expected):
 
 def test_equal_seeds_give_equal_plans(planned):
     assert planned(CONFIG, people(3000))[1] == planned(CONFIG, people(3000))[1]
+
+
+def test_declared_errors_are_planned_for_by_the_gap_that_recorded_rows_must_keep(planned, monkeypatch):
+    monkeypatch.setattr(planning, "GAPS", (0.0, 0.2))
+    rows = people(6000)
+    config, plain = planned(CONFIG, rows)
+    _, told = planned(CONFIG, rows, errors={"labels": 0.01, "attributes": {"sex": 0.1}})
+    (attribute,) = told.attributes
+    kept = config.policy.max_eo_gap * (1 - 0.2 - 0.01) - 0.01
+    assert attribute.corrected_threshold == pytest.approx(kept)
+    assert [item.gap for item in told.power] == pytest.approx([0, 0.2 * kept], abs=1e-6)
+    assert attribute.smallest_threshold > plain.attributes[0].smallest_threshold
+    assert attribute.smallest_threshold == pytest.approx(
+        (plain.attributes[0].smallest_threshold + 0.01) / (1 - 0.2 - 0.01)
+    )
+    assert (plain.attributes[0].corrected_threshold, plain.sealed_verdict) == (None, None)
+
+
+def test_under_a_seal_the_next_verdict_on_these_rows_is_planned(planned):
+    config, first = planned(CONFIG, people(6000), audit="sealed")
+    assert (first.sealed_verdict, first.alpha) == (1, 0.05 / 2)
+    rows = RowSet.of(audit_rows(config))
+    for number in range(1, 10):
+        question = Question(f"{number:064}", config.policy.digest, ("local",))
+        charge(config, rows, question, command="verify", remembered=[])
+    later = plan(config, simulations=AUDITS)
+    assert (later.sealed_verdict, later.alpha) == (10, pytest.approx(0.05 / 110))
+    assert later.power[0].times_rows > 1.3 * first.power[0].times_rows
+    assert "(sealed: verdict 10 on these rows)" in _audit(later)
+    open_seal(config, rows, reason="", remembered=[], progress=silent)
+    with pytest.raises(UsageError, match="seal of these audit rows was opened"):
+        plan(config, simulations=AUDITS)

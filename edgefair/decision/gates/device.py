@@ -31,14 +31,29 @@ class Limits(Protocol):
         ...
 
 
-def cost(evidence: Evidence, policy: Policy, budget: Limits | None) -> list[Gate]:
+def claims(evidence: Evidence, policy: Policy, budget: Limits | None) -> int:
+    """How many of these gates may FAIL by chance: latency where it is asked for, unless it can't be judged.
+
+    A look counts it too, as latency is measured after the last one. A summary with limits at one level, as reports of
+    before hold, takes no part: its FAIL has an error of its own.
+    """
+    asked = {policy.max_latency_p90_ms, None if budget is None else budget.max_latency_p90_ms} != {None}
+    found = evidence.latency
+    apart = found is not None and found.ladder is None
+    return int(asked and not apart and LATENCY not in dict(evidence.not_measured))
+
+
+def cost(evidence: Evidence, policy: Policy, budget: Limits | None, claims: float) -> list[Gate]:
     """The gates of latency and size that the policy or the target's budget asks for, in a fixed order.
 
     Where both name one, the stricter holds: a budget never loosens the policy, and no flag lifts a budget.
+
+    Args:
+        claims: how many share the error of FAIL.
     """
     latency_budget, size_budget = (None, None) if budget is None else (budget.max_latency_p90_ms, budget.max_size_bytes)
     gates = [
-        _stricter(policy.max_latency_p90_ms, latency_budget, partial(latency_p90, evidence, policy)),
+        _stricter(policy.max_latency_p90_ms, latency_budget, partial(latency_p90, evidence, policy, claims)),
         _stricter(policy.max_size_bytes, size_budget, partial(file_size, evidence)),
     ]
     return [gate for gate in gates if gate is not None]
@@ -60,30 +75,29 @@ def _stricter(own: float | None, budget: float | None, judge: Callable[[float], 
     return replace(gate, reason=f"{gate.reason}; {source}")
 
 
-def latency_p90(evidence: Evidence, policy: Policy, threshold: float) -> Gate:
+def latency_p90(evidence: Evidence, policy: Policy, claims: float, threshold: float) -> Gate:
     """The 90th percentile of single-query latency.
 
-    Its limits were taken when it was summarized, from the ranks of the query times, at the policy's alpha; the summary
-    does not keep the times, so neither a level of this verdict's own nor a share of the release's error of FAIL can be
-    taken here. A release of T targets that is at all its thresholds FAILs with (1 + T) alpha at most where each judges
-    latency: alpha for all gates of decisions, and alpha for the latency of each target.
+    PASS with the upper limit at alpha, FAIL with the lower one at alpha / claims, as every gate. The summary does not
+    keep the query times, but limits at the levels alpha / 2^k: the next one down is taken.
     """
     latency = evidence.latency
     if LATENCY in dict(evidence.not_measured) or latency is None or latency.p90_ms is None:
         default = "latency was not measured" if latency is None else f"{latency.queries} queries are too few for a p90"
         return unmeasured(LATENCY, "ms", threshold, evidence.why_missing(LATENCY, default))
-    lower, upper = latency.p90_lower_ms, latency.p90_upper_ms
-    low, high = -np.inf if lower is None else lower, np.inf if upper is None else upper
+    lower, upper = latency.limits(policy.alpha / claims)[0], latency.limits(policy.alpha)[1]
     told = "" if latency.effective_queries is None else f" (as many as {latency.effective_queries:,} independent)"
     lacking = f": too few, {LEAST_FOR_P90} independent ones are needed" if latency.too_few else ""
     drift = f"; it drifted by {latency.drift:+.0%} while it was measured" if latency.drifted else ""
     return Gate(
         id=LATENCY,
-        outcome=Outcome.INCONCLUSIVE if latency.too_few else judge_bounds(policy, latency.p90_ms, low, high, threshold),
+        outcome=Outcome.INCONCLUSIVE
+        if latency.too_few
+        else judge_bounds(policy, latency.p90_ms, lower, upper, threshold),
         unit="ms",
         estimate=latency.p90_ms,
-        lower=lower,
-        upper=upper,
+        lower=lower if np.isfinite(lower) else None,
+        upper=upper if np.isfinite(upper) else None,
         threshold=threshold,
         reason=f"{latency.queries:,} queries{told}, batch 1{drift}{lacking}",
     )

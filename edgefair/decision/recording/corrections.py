@@ -8,6 +8,7 @@ import numpy as np
 
 from edgefair.decision.policy import Policy
 from edgefair.decision.recording.misclassification import Correction, NumberCorrection
+from edgefair.decision.verdict import Gate
 from edgefair.errors import PolicyError
 from edgefair.measure.bounds import Array
 from edgefair.probe.bundles.gates import (
@@ -65,6 +66,33 @@ def of_number(policy: Policy, gate: str) -> NumberCorrection | None:
     groups, shift = np.concatenate(each), SHIFTS[gate] * policy.errors.label
     low = 0.0 if direction_of(gate) == AT_LEAST else -ENDS[gate]
     return NumberCorrection(groups, shift, low, ENDS[gate]) if groups.any() or shift else None
+
+
+def recorded_gap(policy: Policy, name: str, classes: Sequence[str]) -> float:
+    """What all recorded differences of an attribute must keep for the true ones to keep its threshold.
+
+    By which a model is chosen or planned for, before a verdict takes every pair's own.
+    """
+    return _least(of_rates(policy, name, classes), policy.threshold(name))
+
+
+def recorded_threshold(policy: Policy, gate: Gate, classes: Sequence[str]) -> float | None:
+    """What the estimate of a gate, as recorded, must keep for the true number to keep its threshold.
+
+    Of a gate of comparisons: of the attribute that binds.
+    """
+    if gate.threshold is None:
+        return None
+    if gate.binding is None:
+        correction = of_number(policy, gate.id) if gate.id in KEYS else None
+        at_least = gate.direction == AT_LEAST
+        return gate.threshold if correction is None else correction.recorded(gate.threshold, at_least=at_least)
+    name = gate.binding.attribute
+    if gate.id == ABSOLUTE:
+        return recorded_gap(policy, name, classes)
+    if gate.id == PAIRED:
+        return _least(of_changes(policy, name, classes), gate.threshold)
+    return _least(of_metric(policy, name, gate.id, classes), gate.threshold)
 
 
 def check_corrections(policy: Policy, classes: Sequence[str] | None = None) -> None:
@@ -172,8 +200,12 @@ def _check_metric(policy: Policy, name: str, metric: str, threshold: float, clas
 
 
 def _check_pairs(gate: str, name: str, threshold: float, correction: Correction | None) -> None:
-    if correction is not None and _off_diagonal(correction.threshold(threshold)).min() <= 0:
+    if correction is not None and _least(correction, threshold) <= 0:
         raise _nothing_left(f"'{name_of(gate)}' of '{name}'", "the threshold", threshold)
+
+
+def _least(correction: Correction | None, threshold: float) -> float:
+    return threshold if correction is None else float(_off_diagonal(correction.threshold(threshold)).min())
 
 
 def _off_diagonal(values: Array) -> Array:

@@ -117,12 +117,17 @@ class NumberCorrection:
         value, lower, upper = limits
         return value, self._inside(lower - self.shift), self._inside(self._worst(upper + self.shift, self.low))
 
-    def room(self, threshold: float, *, at_least: bool) -> float:
-        """How far the corrected threshold is from what no group can keep; 0 or less where nothing shows a PASS."""
+    def recorded(self, threshold: float, *, at_least: bool) -> float:
+        """What the number of every recorded group must keep for the worst true one to keep `threshold`."""
         mixed = (1 - self.groups) * threshold
         if at_least:
-            return float((self.high - mixed - self.groups * self.high - self.shift).min())
+            return float((mixed + self.groups * self.high + self.shift).max())
         return float((mixed + self.groups * self.low - self.shift).min())
+
+    def room(self, threshold: float, *, at_least: bool) -> float:
+        """How far the corrected threshold is from what no group can keep; 0 or less where nothing shows a PASS."""
+        found = self.recorded(threshold, at_least=at_least)
+        return self.high - found if at_least else found
 
     def _worst(self, limit: Array, others: float) -> Array:
         return np.asarray((limit - self.groups * others) / (1 - self.groups))

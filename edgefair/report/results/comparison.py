@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 from edgefair.decision.compare import excess_losses, judge_paired, judge_unpaired
 from edgefair.decision.family import FamilyResult
 from edgefair.decision.policy import Policy
+from edgefair.decision.summary import summarize
 from edgefair.decision.verdict import Comparison, Outcome
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design
 from edgefair.measure.flips import CellFlips, cell_flips
-from edgefair.measure.metrics import equalized_odds_difference
 from edgefair.measure.paired import PairedCounts
 from edgefair.report.results.base import read_fields
 from edgefair.report.results.earlier import comparison_fields
@@ -44,6 +44,8 @@ class ComparisonReport:
         flips: by group and label; empty where unpaired.
         excess_loss: attribute -> group -> loss of accuracy beyond the average loss (psi_g); empty where unpaired.
         not_judged: sensitive columns of the rows that the policy says nothing of.
+        counted: `people` or `rows`, which gaps and the increase count where rows belong to subjects; flips and losses
+            count rows. None where rows are independent.
     """
 
     schema: ClassVar[str] = COMPARE_SCHEMA
@@ -64,6 +66,7 @@ class ComparisonReport:
     flips: tuple[CellFlips, ...]
     excess_loss: dict[str, dict[str, float | None]]
     not_judged: tuple[str, ...] = ()
+    counted: str | None = None
 
     @property
     def exit_code(self) -> int:
@@ -86,11 +89,18 @@ class ComparisonReport:
 
 
 def compare_paired(
-    paired: PairedCounts, policy: Policy, *, before: str, after: str, design: Design | None = None
+    paired: PairedCounts, policy: Policy, *, before: str, after: str, designs: tuple[Design, Design] | None = None
 ) -> ComparisonReport:
-    """Compare two models that decided the same rows; `design` where rows belong to subjects."""
-    result, excess = judge_paired(paired, policy, design), excess_losses(paired, policy)
-    return _report(policy, paired.reference, paired.candidate, result, (before, after), "", cell_flips(paired), excess)
+    """Compare two models that decided the same rows.
+
+    Args:
+        designs: of the decisions before, and of those after beside them, where rows belong to subjects.
+    """
+    change = None if designs is None else designs[1]
+    result, excess = judge_paired(paired, policy, change), excess_losses(paired, policy)
+    sides = paired.reference, paired.candidate
+    found = _report(policy, sides, result, (before, after), "", cell_flips(paired), excess, designs or (None, None))
+    return replace(found, counted=None if designs is None else policy.subject_weights)
 
 
 def compare_unpaired(
@@ -101,30 +111,30 @@ def compare_unpaired(
     Raises:
         DataError: models of different classes.
     """
-    return _report(policy, one, other, judge_unpaired(one, other, policy), (before, after), why, (), {})
+    result = judge_unpaired(one, other, policy)
+    return _report(policy, (one, other), result, (before, after), why, (), {}, (None, None))
 
 
 def _report(
     policy: Policy,
-    before: GroupCounts,
-    after: GroupCounts,
+    sides: tuple[GroupCounts, GroupCounts],
     result: FamilyResult,
     names: tuple[str, str],
     why_unpaired: str,
     flips: tuple[CellFlips, ...],
     excess_loss: dict[str, dict[str, float | None]],
+    designs: tuple[Design | None, Design | None],
 ) -> ComparisonReport:
-    gaps = tuple(
-        GapChange(name, *(equalized_odds_difference(item.by(*policy.attributes_of(name))) for item in (before, after)))
-        for name in policy.attributes
-    )
+    def gap(side: int, name: str) -> float | None:
+        return summarize(sides[side], policy, name, designs[side]).gap
+
     return ComparisonReport(
         before=names[0],
         after=names[1],
         paired=not why_unpaired,
         why_unpaired=why_unpaired,
         alpha=policy.alpha,
-        gaps=gaps,
+        gaps=tuple(GapChange(name, gap(0, name), gap(1, name)) for name in policy.attributes),
         increase=result.estimate,
         lower=result.lower,
         upper=result.upper,

@@ -31,6 +31,8 @@ class AttributePlan:
             is empty, and where rows belong to subjects.
         chance: probability that a fair model's gap is shown to be within the threshold, of this attribute alone; None
             where a cell lacks rows.
+        corrected_threshold: what recorded gaps must keep for true ones to keep the threshold; None where the policy
+            declares no error rates of them.
     """
 
     attribute: str
@@ -40,6 +42,7 @@ class AttributePlan:
     lacking: tuple[str, ...]
     smallest_threshold: float | None
     chance: float | None
+    corrected_threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class GapPlan:
     """The whole verdict, for models of one true gap.
 
     Attributes:
-        gap: between the worse group and all others.
+        gap: between the worse group and all others, as recorded.
         chance: probability that the whole verdict is PASS, with the rows at hand.
         standard_error: of the simulation of `chance`.
         times_rows: how many times these rows, in their proportions, pass with a chance of 80 %; None where no multiple
@@ -91,7 +94,9 @@ class Plan:
         gates: those of decisions that the policy asks for; none where a cell lacks rows.
         power: by true gap, 0 first.
         simulations: audits behind every chance.
+        alpha: what the planned verdict may err by: the policy's, or its share under a seal.
         not_judged: sensitive columns of the data that the policy does not judge.
+        sealed_verdict: number of the planned verdict among those on these rows; None where they are not sealed.
     """
 
     schema: ClassVar[str] = PLAN_SCHEMA
@@ -112,6 +117,7 @@ class Plan:
     power: tuple[GapPlan, ...]
     simulations: int
     not_judged: tuple[str, ...] = ()
+    sealed_verdict: int | None = None
 
     @property
     def can_pass(self) -> bool:

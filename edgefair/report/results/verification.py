@@ -208,7 +208,12 @@ class Report:
         """Plain JSON types, no NaN."""
         body = asdict(self)
         body["targets"] = [
-            {**entry, "verdict": item.verdict.to_json()}
+            {
+                **entry,
+                "verdict": item.verdict.to_json(),
+                "latency": _latency(item.latency),
+                "reference_latency": _latency(item.reference_latency),
+            }
             for entry, item in zip(body["targets"], self.targets, strict=True)
         ]
         body["data"]["sha256"] = self.data.digest
@@ -236,3 +241,7 @@ class Report:
             said = f"it is {data['outcome']} (exit code {data['exit_code']})"
             raise ValueError(f"{said}, and {report.outcome} ({report.exit_code}) by its targets")
         return report
+
+
+def _latency(found: LatencySummary | None) -> dict[str, Any] | None:
+    return None if found is None else found.to_json()

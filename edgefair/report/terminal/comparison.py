@@ -23,6 +23,10 @@ def render(report: ComparisonReport) -> RenderableType:
     parts: list[RenderableType] = [f"before  {report.before}", f"after   {report.after}"]
     how = "paired: the same rows" if report.paired else f"UNPAIRED: {report.why_unpaired}"
     parts.append(Text(how, style="" if report.paired else "bold yellow"))
+    if report.counted is not None:
+        parts.append(
+            f"gaps and their change count {report.counted} (policy.subject_weights); flips and losses count rows"
+        )
     parts += [
         f"  {gap.attribute}: equalized-odds gap {_number(gap.before)} -> {_number(gap.after)}" for gap in report.gaps
     ]

@@ -34,7 +34,9 @@ def render(plan: Plan) -> RenderableType:
 def _audit(plan: Plan) -> str:
     flips = f", {plan.flip_rate:.1%} of decisions flipped"
     alike = "" if plan.icc is None else f", decisions of one subject correlated by {plan.icc:g}"
-    rates = f"TPR {plan.assumed_tpr:g}, FPR {plan.assumed_fpr:g}{flips}{alike}, confidence {100 * (1 - plan.alpha):g}%"
+    sealed = "" if plan.sealed_verdict is None else f" (sealed: verdict {plan.sealed_verdict} on these rows)"
+    confidence = f"confidence {100 * (1 - plan.alpha):.6g}%{sealed}"
+    rates = f"TPR {plan.assumed_tpr:g}, FPR {plan.assumed_fpr:g}{flips}{alike}, {confidence}"
     return f"audit   {plan.source}: {plan.rows:,} rows; planned for {rates}"
 
 
@@ -101,6 +103,8 @@ def _attribute(item: AttributePlan, counted: str) -> Iterator[RenderableType]:
         yield from (f"  {text}" for text in item.lacking[:ROWS])
         if len(item.lacking) > ROWS:
             yield f"  and {len(item.lacking) - ROWS:,} more cells"
+    if item.corrected_threshold is not None:
+        yield f"recorded gaps must be within {item.corrected_threshold:.4g} for true ones within {item.threshold:g}"
     if item.chance is not None:
         yield f"by itself shown to be within {item.threshold:g} with a chance of {item.chance:.0%}"
     if item.smallest_threshold is not None:

@@ -18,8 +18,9 @@ from edgefair.compress.search.float_nodes import Ranked
 from edgefair.compress.search.search import Choice, Trial
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
+from edgefair.decision.recording.corrections import recorded_threshold
 from edgefair.decision.trial import is_kept, limit_stretch, shortfall
-from edgefair.decision.verdict import Verdict
+from edgefair.decision.verdict import Gate, Verdict
 from edgefair.files import sha256_json
 from edgefair.measure.latency import rule_unmet, summarize
 from edgefair.probe.bundles.gates import LATENCY, SIZE, id_of
@@ -113,7 +114,7 @@ class ValidationBench:
         """Whether the model before compression keeps every gate of decisions, on every target."""
         aim = self._job.config.train.aim
         gates = [gate for item in self._devices.values() for gate in item.verdict.gates if gate.id not in OF_DEVICE]
-        return all(is_kept(gate, gate, aim=aim) for gate in gates)
+        return all(is_kept(gate, gate, aim=aim, recorded=self._recorded(gate)) for gate in gates)
 
     def judge(self, choice: Choice) -> Trial:
         """See `compress.search.search.Bench`."""
@@ -125,7 +126,7 @@ class ValidationBench:
         verdicts = self._on_each(lambda probe, told: self._verdict(probe, made.path, made.spec, told))
         aim, stretch = self._job.config.train.aim, self._stretch(choice)
         judged = [
-            (gate, is_kept(gate, self._devices[name].verdict.gate(gate.id), aim=aim, stretch=stretch))
+            (gate, self._is_kept(gate, name, aim=aim, stretch=stretch))
             for name, verdict in verdicts.items()
             for gate in verdict.gates
         ]
@@ -139,6 +140,14 @@ class ValidationBench:
         )
         self._write(key, trial)
         return trial
+
+    def _is_kept(self, gate: Gate, name: str, *, aim: float, stretch: float) -> bool:
+        """Whether a gate of a trial is taken as kept on the target of this name."""
+        before = self._devices[name].verdict.gate(gate.id)
+        return is_kept(gate, before, aim=aim, stretch=stretch, recorded=self._recorded(gate))
+
+    def _recorded(self, gate: Gate) -> float | None:
+        return recorded_threshold(self._job.config.policy, gate, self._job.data.classes)
 
     def _stretch(self, choice: Choice) -> float:
         """Of the limits: none for the recipe, which was not picked among others."""

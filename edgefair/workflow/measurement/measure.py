@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -226,13 +226,16 @@ def _strata(rows: JudgedRows, attributes: tuple[str, ...], classes: tuple[str, .
 def latencies(
     times: Mapping[str, NDArray[np.int64]], *, level: float
 ) -> tuple[LatencySummary | None, LatencySummary | None, SpeedUp | None]:
-    """Latency of the candidate, of the reference, and their ratio, as far as there are times enough."""
+    """Latency of the candidate, of the reference, and their ratio, as far as there are times enough.
+
+    The reference is judged by nothing, so its limits are those at `level` alone.
+    """
     if not times:
         return None, None, None
     candidate = summarize(times["candidate"], level=level)
     if "reference" not in times:
         return candidate, None, None
-    reference = summarize(times["reference"], level=level)
+    reference = replace(summarize(times["reference"], level=level), ladder=None)
     if reference.queries < BATCHES:
         return candidate, reference, None
     return candidate, reference, speed_up(times["reference"], times["candidate"], level=level)

@@ -10,12 +10,15 @@ from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.decision.cells import declared_table
 from edgefair.decision.policy import Policy
+from edgefair.decision.recording.corrections import of_rates, recorded_gap
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.planning import assumed_decisions, rows_needed, smallest_threshold, with_reference
 from edgefair.progress import Progress, silent
 from edgefair.report.results.plan import AttributePlan, CellPlan, GapPlan, Plan
 from edgefair.workflow.planning.chances import NONE, Chance, Chances
 from edgefair.workflow.planning.simulated_audits import Assumed, Audits, EqualCells, OwnRows, OwnSubjects
+from edgefair.workflow.sealing.rows import RowSet
+from edgefair.workflow.sealing.seal import NextVerdict, next_verdict
 
 Ints = NDArray[np.int64]
 # True gaps, as shares of the threshold, for which power is told; fewer of subjects, whose rows are drawn one by one.
@@ -41,7 +44,8 @@ def plan(
     """Chance that the whole verdict is PASS, by simulated audits, and the rows for a chance of 80 %.
 
     An audit is drawn with the joint groups and labels of the rows at hand, so attributes are as dependent as there;
-    rows of subjects by drawing the subjects. It is judged by the whole policy, but for what the device costs.
+    rows of subjects by drawing the subjects. It is judged by the whole policy, but for what the device costs; under a
+    seal at what the next verdict on these rows may spend.
 
     Args:
         tpr: true-positive rate to plan for (more than two classes: recall of every class).
@@ -52,29 +56,41 @@ def plan(
 
     Raises:
         DataError, PolicyError: see the message.
+        UsageError: the policy is sealed, and no verdict on these rows is left.
     """
     progress.stage("reading")
     data = load(config.data, base=config.base, roles=["audit"])
-    policy = config.policy.model_copy(update={"max_latency_p90_ms": None, "max_size_bytes": None})
+    sealed = next_verdict(config, RowSet.of(data.audit)) if config.policy.audit == "sealed" else None
+    policy = _planned(config.policy, sealed)
     subject, classes = data.audit.subject, data.classes
     cells = {name: _cell_counts(policy, data, name) for name in policy.attributes}
     lacking = {name: _lacking(policy, data, name, table) for name, table in cells.items()}
     rates = np.array([fpr, tpr] if len(classes) == 2 else [tpr] * len(classes))
-    hardest = max(cells, key=lambda name: _hardness(cells[name], rates, policy, name))
+    kept = {name: recorded_gap(policy, name, classes) for name in cells}
+    smallest = {name: _smallest(table, rates, policy, name, classes) for name, table in cells.items()}
+    hardest = max(cells, key=lambda name: _hardness(smallest[name], policy.threshold(name)))
     trials = simulations or (SIMULATIONS if subject is None else SIMULATIONS_OF_SUBJECTS)
     own: Audits = OwnRows(policy, _joint(policy, data))
     equal = EqualCells(policy, classes)
     if subject is not None:
         own = OwnSubjects(policy, data.audit, subject, classes, icc)
     chances = Chances(policy, np.random.default_rng(config.seed))
-    search = _Search(chances, policy, rates, cells, hardest, trials, MOST_TIMES_OF_SUBJECTS if subject else MOST_TIMES)
+    search = _Search(
+        chances,
+        policy,
+        rates,
+        cells,
+        (hardest, kept[hardest]),
+        trials,
+        MOST_TIMES_OF_SUBJECTS if subject else MOST_TIMES,
+    )
     power: list[GapPlan] = []
     fair = NONE
     progress.stage("simulating audits")
     shares = GAPS if subject is None else GAPS_OF_SUBJECTS
     for index, share in enumerate(shares):
         progress.step(index, len(shares), "simulating audits")
-        gap = round(share * policy.threshold(hardest), 6)
+        gap = round(share * kept[hardest], 6)
         model = Assumed(
             (hardest, policy.groups(hardest)[-1]),
             with_reference(assumed_decisions(tpr, fpr, len(classes), gap), flip_rate),
@@ -100,8 +116,9 @@ def plan(
                 least_rows=policy.cell_rows(policy.threshold(name)),
                 cells=_cells(policy, name, table),
                 lacking=lacking[name],
-                smallest_threshold=_smallest(table, rates, policy) if subject is None else None,
+                smallest_threshold=smallest[name] if subject is None else None,
                 chance=fair.of_attribute(name),
+                corrected_threshold=None if of_rates(policy, name, classes) is None else kept[name],
             )
             for name, table in cells.items()
         ),
@@ -109,7 +126,14 @@ def plan(
         power=tuple(power),
         simulations=trials,
         not_judged=policy.not_judged(config.data.sensitive),
+        sealed_verdict=None if sealed is None else sealed.number,
     )
+
+
+def _planned(policy: Policy, sealed: NextVerdict | None) -> Policy:
+    """The policy but for what the device costs, at the level that the verdict may spend."""
+    open_at = {} if sealed is None else {"alpha": sealed.level, "audit": "open"}
+    return policy.model_copy(update={"max_latency_p90_ms": None, "max_size_bytes": None, **open_at})
 
 
 class _Search:
@@ -121,16 +145,16 @@ class _Search:
         policy: Policy,
         rates: NDArray[np.float64],
         cells: dict[str, Ints],
-        hardest: str,
+        hardest: tuple[str, float],
         trials: int,
         most_times: float,
     ) -> None:
         self._chances, self._trials, self._most_times = chances, trials, most_times
         self._smallest = min(int(table.min()) for table in cells.values())
         self._least = max(policy.cell_rows(policy.threshold(name)) for name in cells)
-        self._threshold = policy.threshold(hardest)
+        name, self._threshold = hardest
         self._alpha, self._rule = policy.alpha, policy.rule
-        self._variance = np.tile(2 * rates * (1 - rates) + 1e-3, len(cells[hardest]))
+        self._variance = np.tile(2 * rates * (1 - rates) + 1e-3, len(cells[name]))
 
     def gap_plan(self, gap: float, found: Chance, own: Audits, equal: Audits | None, model: Assumed) -> GapPlan:
         """Power at one true gap."""
@@ -209,11 +233,18 @@ def _cells(policy: Policy, name: str, table: Ints) -> tuple[CellPlan, ...]:
     return tuple(CellPlan(group, tuple(int(n) for n in row)) for group, row in rows)
 
 
-def _smallest(table: Ints, rates: NDArray[np.float64], policy: Policy) -> float | None:
-    return smallest_threshold(table, rates, alpha=policy.alpha) if table.all() else None
+def _smallest(
+    table: Ints, rates: NDArray[np.float64], policy: Policy, name: str, classes: tuple[str, ...]
+) -> float | None:
+    if not table.all():
+        return None
+    recorded = smallest_threshold(table, rates, alpha=policy.alpha)
+    correction = of_rates(policy, name, classes)
+    if correction is None:
+        return recorded
+    return float(correction.upper(np.asarray(recorded))[np.triu_indices(len(table), k=1)].max())
 
 
-def _hardness(table: Ints, rates: NDArray[np.float64], policy: Policy, name: str) -> float:
+def _hardness(smallest: float | None, threshold: float) -> float:
     """How large a threshold the rows can decide, next to that of the policy."""
-    found = _smallest(table, rates, policy)
-    return (1.0 if found is None else found) / max(policy.threshold(name), 1e-9)
+    return (1.0 if smallest is None else smallest) / max(threshold, 1e-9)

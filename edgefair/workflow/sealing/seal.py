@@ -55,6 +55,14 @@ class Charge:
     again: bool
 
 
+@dataclass(frozen=True)
+class NextVerdict:
+    """The next verdict on sealed rows: its number among those on them, and the error probability that it may spend."""
+
+    number: int
+    level: float
+
+
 def read_account(config: Config) -> Account:
     """The account of the project as it is now.
 
@@ -83,6 +91,24 @@ def check_shown(config: Config, rows: RowSet, *, by: str) -> None:
             "or not PASS",
             fix="open the seal with `edgefair audit open`, which retires these rows, or use other rows",
         )
+
+
+def next_verdict(config: Config, rows: RowSet) -> NextVerdict:
+    """What a sealed verdict on these rows would be now.
+
+    Raises:
+        UsageError: the seal was opened, the error probability is spent, or the account cannot be believed.
+    """
+    account = read_account(config)
+    _check_closed(account, rows)
+    number = account.asked(rows) + 1
+    level = sealed_level(config.policy.alpha, number)
+    if level is None:
+        raise UsageError(
+            f"the error probability of these audit rows is spent: {number - 1} sealed verdicts were asked of them",
+            fix=FRESH,
+        )
+    return NextVerdict(number, level)
 
 
 def check_not_sealed(config: Config, data: DataSet) -> None:
