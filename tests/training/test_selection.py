@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from edgefair.decision.policy import Policy
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import equalized_odds_difference
-from edgefair.training.selection import Standing, shrunk_rates, standing
+from edgefair.training.selection import Standing, aims, shrunk_rates, standing
 
 POLICY = Policy(max_eo_gap=0.1, min_balanced_accuracy=0.6, attributes={"s": {"groups": ["a", "b"]}})
 
@@ -56,3 +56,20 @@ def test_a_cell_of_one_row_does_not_decide_and_an_empty_one_is_no_nan():
     missing = shrunk_rates(np.array([[[5, 5], [0, 0]], [[5, 5], [0, 0]]]))
     assert missing.shape == (2, 1, 2), "a label without rows has no rate"
     assert np.isfinite(standing(counts((9, 1, 0, 0), (9, 1, 0, 0)), POLICY, aim=0.5).rank[1])
+
+
+def test_the_aims_of_the_attributes_together_are_the_standing():
+    found = GroupCounts(("s", "t"), (("a", "x"), ("b", "y")), ("no", "yes"),
+                        np.array([[[950, 50], [50, 950]], [[700, 300], [500, 500]]]))  # fmt: skip
+    policy = Policy(
+        min_balanced_accuracy=0.7,
+        attributes={"s": {"groups": ["a", "b"], "max_eo_gap": 0.9}, "t": {"groups": ["x", "y"], "max_eo_gap": 0.1}},
+    )
+    one, other = aims(found, policy, aim=0.5)
+    assert (one.attribute, one.excess < 0, one.floor_kept) == ("s", True, False)
+    whole = standing(found, policy, aim=0.5)
+    assert (whole.gap, whole.worst_group) == (one.gap, other.worst_group)
+    assert whole.excess == other.excess > one.excess
+    assert not whole.floor_kept
+    free = aims(found, policy.model_copy(update={"min_balanced_accuracy": None}), aim=0.5)
+    assert all(item.floor_kept for item in free), "better than chance"
