@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from edgefair.errors import did_you_mean
-from edgefair.measure.bounds import Array
 from edgefair.probe.features import plain_text, value_text
+
+if TYPE_CHECKING:
+    from edgefair.measure.bounds import Array
 
 Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 # Ways to write rates; part of where pydantic finds a mistake, and of no key.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib
 import io
-import json
-
-from rich.console import Console
 
 from edgefair.report.charts.layers import layer_map
-from edgefair.report.page.parts import Block, Chart, More, Section, Sheet, Verbatim
+from edgefair.report.page.parts import Block, Chart, Section, Sheet, Verbatim, as_json
 from edgefair.report.results.base import Result
 from edgefair.report.results.explanation import Explanation
+from edgefair.report.terminal.console import PlainConsole
 
 WIDTH = 110
 SENTENCES = {
@@ -31,7 +29,7 @@ def sheet(result: Result, title: str) -> Sheet:
         drawing = layer_map(result)
         blocks.append(Chart(drawing, drawing.title))
     blocks.append(Verbatim(_text(result), "The result as text"))
-    blocks.append(More("The result as JSON", [Verbatim(json.dumps(result.to_json(), indent=1), "The result as JSON")]))
+    blocks.append(as_json("The result as JSON", result.to_json()))
     name = kind.removeprefix("edgefair.")
     return Sheet(
         title=title,
@@ -46,6 +44,6 @@ def sheet(result: Result, title: str) -> Sheet:
 
 def _text(result: Result) -> str:
     stream = io.StringIO()
-    console = Console(file=stream, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False)
+    console = PlainConsole(file=stream, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False)
     console.print(importlib.import_module(result.view).render(result))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
