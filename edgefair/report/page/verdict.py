@@ -80,7 +80,7 @@ def _gates(report: Report) -> Table:
     ]  # fmt: skip
     head = ["gate", "verdict", "estimate", "limits", "threshold", "unit", "why"]
     first = 0 if len(report.targets) == 1 else 1
-    numbers = frozenset(first + at for at in (2, 4))
+    numbers = frozenset(first + at for at in (2, 3, 4))
     return Table("Gates", [*(["target"] if first else []), *head], rows, numbers)
 
 
