@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help dev demo test test-targets test-browser test-long fuzz fuzz-graphs lint bench false-pass schema clean
+.PHONY: help dev demo test test-targets test-browser pictures test-long fuzz fuzz-graphs lint bench false-pass schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,10 @@ test-long: $(VENV)/.ready ## Run the tests and the long simulations
 test-browser: $(VENV)/.ready ## Look at the HTML report in chromium, with axe-core; needs node and chromium
 	npm ci --silent --prefix tests/browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser
+
+pictures: ## Photograph the report of `make demo` for the README; needs node and chromium
+	npm ci --silent --prefix tests/browser
+	node tests/browser/picture.mjs examples/census/demo/report.html docs/pictures/report.png
 
 fuzz: $(VENV)/.ready ## Give 20,000 damaged inputs to every place that reads something; findings go to fuzz-findings/
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.fuzz_harness --inputs 20000

@@ -9,7 +9,7 @@ Listener = Callable[[int, int, str], None]
 
 
 class Progress:
-    """Stages, of which a log has a line each, and their steps, which move a bar.
+    """Stages and epochs, of which a log has a line each, and their steps, which move a bar.
 
     Args:
         listener: is told; whatever it raises ends the work.
@@ -19,7 +19,7 @@ class Progress:
         self._listener = listener
 
     def stage(self, what: str) -> None:
-        """A stage begins."""
+        """A stage begins, or an epoch of it has ended: a log keeps it."""
         self.step(0, 0, what)
 
     def step(self, done: int, total: int, what: str) -> None:

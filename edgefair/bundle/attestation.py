@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def open_release(path: Path, public_key: PublicKey | None, demands: Demands) -> 
         ) from error
     except DemandError as error:
         raise ModelError(f"bundle '{path}' does not meet the requirements: {error}") from error
-    return bundle
+    return replace(bundle, signed=signed)
 
 
 def _check_reference(report: dict[str, Any], manifest: Manifest) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from edgefair.data.identity.seen import SEEN
 from edgefair.errors import ModelError
 from edgefair.files import sha256_file
-from edgefair.probe.bundles.attestation import MANIFEST, is_signature
+from edgefair.probe.bundles.attestation import MANIFEST, Attested, is_signature
 from edgefair.probe.bundles.demands import Release
 from edgefair.probe.bundles.files import MOST_MANIFEST, entries
 from edgefair.probe.files import files_below, read_json
@@ -93,10 +93,15 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are what its manifest says."""
+    """A bundle whose files are what its manifest says.
+
+    Attributes:
+        signed: what the signature covers that was checked; None where none was asked for.
+    """
 
     path: Path
     manifest: Manifest
+    signed: Attested | None = None
 
     @property
     def model(self) -> Path:

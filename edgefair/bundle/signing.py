@@ -64,6 +64,15 @@ def load_signing_key(path: Path) -> CryptoSigner:
     return CryptoSigner(key)
 
 
+def key_id(public_key: Path) -> str:
+    """The id of a public key in PEM that signatures were checked with, as `edgefair sign` tells it."""
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from securesystemslib.signer import SSlibKey
+
+    key: Any = load_pem_public_key(read_regular(public_key, most=MAX_KEY_BYTES))
+    return str(SSlibKey.from_crypto(key).keyid)
+
+
 def sign_bundle(path: Path, signer: CryptoSigner, *, counter: int | None = None) -> None:
     """Check a bundle and write what is signed of it, instead of what was before; of each file a kill leaves the old one
     or the new.

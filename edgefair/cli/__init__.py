@@ -155,5 +155,5 @@ def main(debug: bool) -> None:
       edgefair verify --max-eo-gap 0.05      judge the shipped file again
 
     Results go to stdout. What a long command is doing goes to stderr: a bar on a terminal, in a log a line for every
-    stage.
+    stage and epoch.
     """

@@ -67,7 +67,7 @@ def json_option(command: Decorated) -> Decorated:
     )
 
 
-def result_options(command: Decorated, *, names: str = "terminal or json") -> Decorated:
+def result_options(command: Decorated, *, names: str = "terminal, json or html") -> Decorated:
     """`--format NAME[=FILE]` and `--json`.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a long command is doing, on stderr: a progress bar for people, a line for every stage in pipes and CI logs."""
+"""What a long command is doing, on stderr: a bar for people, lines of stages and epochs in pipes and CI logs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def progress_bar() -> Iterator[Progress]:
 
 
 class _Lines:
-    """One plain line when a stage begins (`progress.Progress`), by the first process of a launcher's."""
+    """One plain line for a stage or an epoch (`progress.Progress.stage`), by the first process of a launcher's."""
 
     def __init__(self) -> None:
         self._last = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_val
 
 from edgefair.errors import did_you_mean
 from edgefair.probe.features import plain_text, value_text
+
+if TYPE_CHECKING:
+    pass
 
 Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 # Ways to write rates; part of where pydantic finds a mistake, and of no key.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 def shown(value: float | None) -> str:
-    """Four decimals for a rate, whole numbers whole, `?` for what was not measured."""
+    """Four decimals for a rate (zero has no sign), whole numbers whole, `?` for what was not measured."""
     if value is None:
         return "?"
-    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:z.4f}"
 
 
 def plain(value: float) -> str:

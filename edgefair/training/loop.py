@@ -27,6 +27,8 @@ Validate = Callable[[], Standing]
 
 # An epoch whose loss is this many times that of knowing nothing, ln(classes), has diverged.
 DIVERGED = 3.0
+# Lines of one training in a log.
+TOLD = 10
 
 
 class DivergedError(DataError):
@@ -103,6 +105,8 @@ def train(
     schedule = _Schedule.of(rows, methods, plan, engine)
     epochs = _Epochs(classifier, rows, methods, plan, optimizer, schedule, seed, engine, progress, teacher)
     notes = [_few_rows(name, count, methods) for name, count in rows.cells.few() if methods]
+    if progressed.losses:
+        progress.stage(f"going on after epoch {len(progressed.losses)}/{plan.epochs}")
     while (epoch := len(progressed.losses)) < plan.epochs and not _out_of_patience(progressed, plan):
         mean = epochs.run(epoch)
         if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not _finite(classifier):
@@ -119,13 +123,28 @@ def train(
             break
         progressed.losses.append(mean)
         engine.agree(classifier)
-        progressed.judge(classifier, None if validate is None else validate())
+        found = None if validate is None else validate()
+        progressed.judge(classifier, found)
+        if _is_told(epoch + 1, plan.epochs):
+            progress.stage(f"epoch {epoch + 1}/{plan.epochs}: loss {mean:.4g}{_judged(found)}")
         if engine.main:
             checkpoint.save(progressed, classifier, optimizer, methods)
     engine.wait()
     if progressed.best is not None:
         classifier.load_state_dict(progressed.best)
     return Trained(progressed.losses, progressed.standings, progressed.kept, tuple(notes))
+
+
+def _is_told(epoch: int, epochs: int) -> bool:
+    """Whether a log has a line of the epoch: of many epochs the last one of every tenth."""
+    return epochs <= TOLD or epoch * TOLD // epochs > (epoch - 1) * TOLD // epochs
+
+
+def _judged(found: Standing | None) -> str:
+    if found is None:
+        return ""
+    aim = "aim kept" if found.feasible else "aim not kept"
+    return f", on validation rows balanced accuracy {found.balanced_accuracy:.4f}, gap {found.gap:.4f}, {aim}"
 
 
 def _out_of_patience(progressed: Progressed, config: TrainPlan) -> bool:

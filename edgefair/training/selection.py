@@ -61,33 +61,81 @@ class Standing:
         return {**asdict(self), "feasible": self.feasible, "rank": 10 * stage + value}
 
 
-def standing(counts: GroupCounts, policy: Policy, *, aim: float) -> Standing:
-    """Judge decisions on validation rows, by what recorded rows must keep where the policy declares error rates.
+@dataclass(frozen=True)
+class Aim:
+    """What training aims at for one attribute, and where a model is on the validation rows.
+
+    Attributes:
+        gap: equalized-odds difference, rates of small cells shrunk.
+        threshold: of the policy for the gap: what recorded rows must keep, where it declares error rates.
+        share: of the threshold that the gap shall keep.
+        worst_group: smallest mean recall of a group, rates of small cells shrunk.
+        floor: that it must reach; None where it must be better than chance.
+        chance: that it must be better than: mean recall of a model that guesses, likewise.
+    """
+
+    attribute: str
+    gap: float
+    threshold: float
+    share: float
+    worst_group: float
+    floor: float | None
+    chance: float
+
+    @property
+    def excess(self) -> float:
+        """By how much the gap is wider than it shall be; negative where it is kept."""
+        return self.gap - self.share * self.threshold
+
+    @property
+    def floor_kept(self) -> bool:
+        """Whether the worst group is served well enough."""
+        return self.worst_group > self.chance if self.floor is None else self.worst_group >= self.floor
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**asdict(self), "gap_kept": self.excess <= 0, "floor_kept": self.floor_kept}
+
+
+def aims(counts: GroupCounts, policy: Policy, *, aim: float) -> tuple[Aim, ...]:
+    """What training aims at, attribute by attribute, and where these decisions on validation rows are.
 
     Args:
         aim: share of the policy's threshold that the gap shall keep. An estimate at the threshold itself is above it
             on other rows half of the time.
     """
-    total = counts.table.sum(axis=0)
-    worst, gap, excess = 1.0, 0.0, -np.inf
+    floor, correction = policy.min_balanced_accuracy, of_number(policy, FLOOR)
+    least = 1.0 / len(counts.classes) if floor is None else floor
+    least = least if correction is None else correction.recorded(least, at_least=True)
+    found = []
     for name in policy.attributes:
         rates = shrunk_rates(counts.by(*policy.attributes_of(name)).table)
-        own = float(np.ptp(rates, axis=0).max())
-        gap = max(gap, own)
-        excess = max(excess, own - aim * recorded_gap(policy, name, counts.classes))
-        worst = min(worst, float(np.diagonal(rates, axis1=1, axis2=2).mean(axis=1).min()))
-    floor = policy.min_balanced_accuracy
-    least = 1.0 / len(counts.classes) if floor is None else floor
-    correction = of_number(policy, FLOOR)
-    least = least if correction is None else correction.recorded(least, at_least=True)
+        found.append(
+            Aim(
+                attribute=name,
+                gap=float(np.ptp(rates, axis=0).max()),
+                threshold=recorded_gap(policy, name, counts.classes),
+                share=aim,
+                worst_group=float(np.diagonal(rates, axis1=1, axis2=2).mean(axis=1).min()),
+                floor=None if floor is None else least,
+                chance=least,
+            )
+        )
+    return tuple(found)
+
+
+def standing(counts: GroupCounts, policy: Policy, *, aim: float) -> Standing:
+    """Judge decisions on validation rows by what training aims at for all attributes (`aims`)."""
+    total = counts.table.sum(axis=0)
+    found = aims(counts, policy, aim=aim)
     recall = np.diagonal(total)[total.sum(axis=1) > 0] / total.sum(axis=1)[total.sum(axis=1) > 0]
     return Standing(
         accuracy=float(total.trace() / total.sum()),
         balanced_accuracy=float(recall.mean()),
-        worst_group=worst,
-        gap=gap,
-        excess=float(excess),
-        floor_kept=worst > least if floor is None else worst >= least,
+        worst_group=min(item.worst_group for item in found),
+        gap=max(item.gap for item in found),
+        excess=max(item.excess for item in found),
+        floor_kept=all(item.floor_kept for item in found),
     )
 
 

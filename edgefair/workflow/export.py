@@ -16,7 +16,9 @@ from edgefair.data.identity.seen import seen_bytes
 from edgefair.data.texts import TOKENIZER, Texts
 from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
 from edgefair.probe.bundles.attestation import MANIFEST
+from edgefair.probe.bundles.files import MOST_MANIFEST
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.probe.regular import read_regular
 from edgefair.progress import Progress, silent
 from edgefair.report.formats.json import json_text
 from edgefair.report.results.verification import Report
@@ -163,6 +165,14 @@ def _reference(job: Job, run: str | None, model: str | None, *, weights: Path | 
 def report_file(destination: Path, report: Report) -> Path:
     """Where `export` has put its report: in the bundle, or beside where it would be."""
     return destination / REPORT if report.exit_code == 0 else _blocked(destination)
+
+
+def older_bundle(destination: Path) -> Manifest | None:
+    """What a blocked export has left where its bundle would be; None where that is no bundle, or nothing."""
+    try:
+        return Manifest.from_json(read_regular(destination / MANIFEST, most=MOST_MANIFEST, follow=False))
+    except (OSError, ValueError):
+        return None
 
 
 def _blocked(destination: Path) -> Path:

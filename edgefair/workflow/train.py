@@ -65,6 +65,7 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
         if engine.main:
             engine.wait()
         if finished is not None:
+            progress.stage(f"{name} is trained with these settings already")
             return finished
         progress.stage(f"training {name}")
         return _train_into(folder, Job(config, data, progress), methods, settings, engine)

@@ -24,7 +24,7 @@ printf '\n== 1. Plain training: 95 %% accurate, and it overlooks well-paid women
 expect 0 edgefair train --debias none --name plain
 expect 1 edgefair export --int8 --run plain -o dist/plain
 [ ! -e dist/plain ] || { echo "demo: a blocked export left something at dist/plain" >&2; exit 1; }
-echo "exit 1: BLOCKED. Nothing at dist/plain; the report that says why: $PWD/dist/plain.blocked.json"
+echo "exit 1: BLOCKED."
 
 printf '\n== 2. Debiased training: the same network, the same rows ==\n'
 expect 0 edgefair train --debias reweigh --debias eo-penalty --name fair
@@ -34,3 +34,8 @@ echo "exit 0: PASS. The bundle: $PWD/dist/fair; its report: $PWD/dist/fair/repor
 printf '\n== 3. The gate, as a CI job runs it on the shipped bundle ==\n'
 expect 0 edgefair verify --max-eo-gap 0.05 dist/fair
 echo "exit 0: this file may ship."
+
+printf '\n== 4. Both verdicts for people: one HTML file ==\n'
+say "edgefair report dist/plain.blocked.json dist/fair --format html > report.html"
+edgefair report dist/plain.blocked.json dist/fair --format html > report.html
+echo "Open it in a browser: $PWD/report.html"

@@ -14,8 +14,8 @@ from edgefair.probe.bundles.gates import ABSOLUTE, FLOOR
 from edgefair.report.results.comparison import compare_paired
 from edgefair.report.terminal.comparison import render
 from edgefair.report.terminal.console import PlainConsole
-from edgefair.report.terminal.training import _why_kept
-from edgefair.training.selection import standing
+from edgefair.report.terminal.training import _why_kept, aim_lines
+from edgefair.training.selection import aims, standing
 
 GROUPS = ("g0", "g1", "g2")
 
@@ -82,3 +82,22 @@ def test_the_reason_of_a_gate_is_a_sentence_without_the_code_that_programs_read(
 def test_a_kept_epoch_is_the_best_only_where_it_keeps_gap_and_floor(groups, said):
     judged = Policy(attributes={"sex": {"groups": GROUPS[:2]}}, min_balanced_accuracy=0.7)
     assert _why_kept(standing(counts(*groups), judged, aim=0.5).to_json(), 0.5).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (((80, 100, 10, 100), (80, 100, 10, 100)), ("aim met", ": kept", ": kept")),
+        (((90, 100, 10, 100), (80, 100, 10, 100)), ("aim MISSED", ": 0.0702 too wide", ": kept")),
+        (((80, 100, 10, 100), (80, 100, 70, 100)), ("aim MISSED", ": 0.5464 too wide", ": 0.1429 too low")),
+    ],
+)
+def test_a_training_says_which_of_its_aims_were_met_and_by_how_much_not(groups, said):
+    judged = Policy(attributes={"sex": {"groups": GROUPS[:2]}}, min_balanced_accuracy=0.7)
+    head, gap, floor = aim_lines([item.to_json() for item in aims(counts(*groups), judged, aim=0.5)])
+    assert head.startswith(said[0])
+    assert "aim 0.025 (0.5 of the threshold 0.05)" in gap
+    assert gap.endswith(said[1])
+    assert "floor 0.7" in floor
+    assert floor.endswith(said[2])
+    assert not list(aim_lines([]))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from edgefair.decision.policy import Policy
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import equalized_odds_difference
-from edgefair.training.selection import Standing, shrunk_rates, standing
+from edgefair.training.selection import Standing, aims, shrunk_rates, standing
 
 POLICY = Policy(max_eo_gap=0.1, min_balanced_accuracy=0.6, attributes={"s": {"groups": ["a", "b"]}})
 
@@ -69,3 +69,20 @@ def test_where_errors_are_declared_gap_and_floor_aim_at_what_recorded_rows_must_
     assert standing(found, told, aim=1.0).excess == pytest.approx(0.05 - (0.1 * (1 - 0.08 - 0.01) - 0.01), abs=1e-3)
     assert standing(found, told, aim=0.6).excess > 0
     assert not standing(found, told, aim=1.0).floor_kept, "at worst 0.96 x 0.87 + 0.04 + 0.01 is needed"
+
+
+def test_the_aims_of_the_attributes_together_are_the_standing():
+    found = GroupCounts(("s", "t"), (("a", "x"), ("b", "y")), ("no", "yes"),
+                        np.array([[[950, 50], [50, 950]], [[700, 300], [500, 500]]]))  # fmt: skip
+    policy = Policy(
+        min_balanced_accuracy=0.7,
+        attributes={"s": {"groups": ["a", "b"], "max_eo_gap": 0.9}, "t": {"groups": ["x", "y"], "max_eo_gap": 0.1}},
+    )
+    one, other = aims(found, policy, aim=0.5)
+    assert (one.attribute, one.excess < 0, one.floor_kept) == ("s", True, False)
+    whole = standing(found, policy, aim=0.5)
+    assert (whole.gap, whole.worst_group) == (one.gap, other.worst_group)
+    assert whole.excess == other.excess > one.excess
+    assert not whole.floor_kept
+    free = aims(found, policy.model_copy(update={"min_balanced_accuracy": None}), aim=0.5)
+    assert all(item.floor_kept for item in free), "better than chance"

@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 import torch
 
@@ -290,3 +292,31 @@ def test_debias_accepts_names_and_none():
         "reweigh",
         "eo-penalty",
     ]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "told"), [(3, [1, 2, 3]), (10, [*range(1, 11)]), (25, [3, 5, 8, 10, 13, 15, 18, 20, 23, 25])]
+)
+def test_a_log_has_a_line_an_epoch_and_of_many_epochs_ten(tmp_path, epochs, told):
+    rows, lines = make_rows(100), []
+    log = Progress(lambda done, total, what: None if done or total else lines.append(what))
+    config = TrainConfig(epochs=epochs, batch_rows=64)
+    trained = train(
+        fresh(rows), rows, TrainingRecipe(config), seed=0, checkpoint=Checkpoint(tmp_path / "c", "x"), progress=log,
+        validate=preferring(2),
+    )  # fmt: skip
+    assert [line.partition(":")[0] for line in lines] == [f"epoch {number}/{epochs}" for number in told]
+    last = f"loss {trained.losses[-1]:.4g}, on validation rows balanced accuracy 0.6000, gap 0.0000, aim kept"
+    assert lines[-1].partition(": ")[2] == last
+
+
+def test_a_log_says_after_which_epoch_training_goes_on(tmp_path):
+    rows, lines = make_rows(), []
+    log = Progress(lambda done, total, what: None if done or total else lines.append(what))
+    for progress in (stop_after(10), log):
+        with contextlib.suppress(StopError):
+            train(
+                fresh(rows), rows, TrainingRecipe(CONFIG), seed=0, checkpoint=Checkpoint(tmp_path / "c", "x"),
+                progress=progress,
+            )  # fmt: skip
+    assert [line.partition(":")[0] for line in lines] == ["going on after epoch 1/3", "epoch 2/3", "epoch 3/3"]

@@ -32,5 +32,8 @@ def test_init_and_train_without_a_setting_learn_from_1797_rows_and_too_few_steps
     assert trained["standing"]["balanced_accuracy"] > 0.85
     assert trained["settings"]["train"]["batch_rows"] == 64
     assert trained["settings"]["train"]["epochs"] * 1100 / 64 > 500
+    assert [item["attribute"] for item in trained["aims"]] == ["sex"]
     short = run("train", "--name", "short", "--epochs", "4", "--set", "train.batch_rows=1024")
     assert "note: UNDERFITTED? it took 8 steps (4 epochs of" in short.stdout
+    assert "epoch 4/4: loss " in short.stderr
+    assert "aim MISSED on the validation rows" in short.stdout

@@ -21,7 +21,7 @@ from edgefair.cli.options import (
     weights_option,
 )
 from edgefair.cli.progress import progress_bar
-from edgefair.cli.say import say_next
+from edgefair.cli.say import say, say_next
 
 
 @click.command("export", cls=KeyCommand)
@@ -76,7 +76,7 @@ def command(
     validation rows, the repair searches for the smallest concession that passes every gate.
 
     Blocked: no model file appears at the destination, OUTPUT.blocked.json says why, and the exit code is 1 (FAIL) or
-    3 (INCONCLUSIVE).
+    3 (INCONCLUSIVE). An older bundle stays where it is.
 
     \b
     Examples:
@@ -121,4 +121,18 @@ def command(
         tell_ci(report, outputs, config_path, saved=report_file(bundle, report))
     if report.exit_code == 0:
         say_next(config_path, f"verify {shlex.quote(str(bundle))}")
+    else:
+        say(f"blocked; why: {report_file(bundle, report)}", _what_is_there(bundle))
     ctx.exit(report.exit_code)
+
+
+def _what_is_there(bundle: Path) -> str:
+    """What the blocked export has left where its bundle would be."""
+    from edgefair.bundle.manifest import MODEL
+    from edgefair.workflow.export import older_bundle
+
+    older = older_bundle(bundle)
+    if older is None:
+        return f"'{bundle}' is no bundle, and stays as it was" if bundle.exists() else f"nothing is at '{bundle}'"
+    digest = older.files[MODEL].sha256[:16] if MODEL in older.files else "?"
+    return f"the older bundle at '{bundle}' stays as it was: {older.outcome}, judged {older.created}, sha256 {digest}"

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from edgefair.cli.say import say
 from edgefair.report.escape import json_in_a_log
+
+if TYPE_CHECKING:
+    from edgefair.bundle.manifest import Bundle
 
 
 @click.command("inspect")
@@ -40,7 +45,7 @@ def command(
 ) -> None:
     """Check a bundle's digests, its signature, and which release it is, and print its manifest as JSON.
 
-    With --public-key only what was signed is accepted as evidence.
+    With --public-key only what was signed is accepted as evidence, and who signed which files is said on stderr.
 
     \b
     Examples:
@@ -63,3 +68,24 @@ def command(
     if signed_policy is not None and public_key is not None:
         check_pledged(opened, signed_policy, public_key)
     sys.stdout.write(json_in_a_log(opened.manifest.to_json()) + "\n")
+    sys.stdout.flush()
+    say(*_signature(opened, public_key))
+
+
+def _signature(opened: Bundle, public_key: Path | None) -> list[str]:
+    """Who signed what."""
+    signed = opened.signed
+    if signed is None or public_key is None:
+        return ["the files are what the manifest says; whose they are was not checked (--public-key)"]
+    from edgefair.bundle.signing import key_id
+
+    release = signed.release
+    which = "" if release.counter is None else f", release {release.counter}"
+    here = [name for name in signed.files if (opened.path / name).is_file()]
+    left = [name for name in signed.files if name not in here]
+    return [
+        f"signed by the owner of {public_key} (key {key_id(public_key)[:16]}): {signed.outcome} of project "
+        f"'{release.project}'{which}, judged {release.created}",
+        f"the signature covers {len(here)} files here: {', '.join(here)}",
+        *([f"it covers {len(left)} more, which were left behind: {', '.join(left)}"] if left else []),
+    ]

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import importlib
 import io
-import json
-
-from rich.console import Console
 
 from edgefair.report.charts.layers import layer_map
-from edgefair.report.page.parts import Block, Chart, More, Section, Sheet, Verbatim
+from edgefair.report.page import sentences
+from edgefair.report.page.parts import Block, Chart, Section, Sheet, Verbatim, as_json
+from edgefair.report.page.target import changed_decisions
 from edgefair.report.results.base import Result
+from edgefair.report.results.comparison import ComparisonReport
 from edgefair.report.results.explanation import Explanation
+from edgefair.report.terminal.console import PlainConsole
 
 WIDTH = 110
 SENTENCES = {
     "edgefair.explanation": "Which layer hurts whom: red cells lose by what happens in the layer of their row.",
-    "edgefair.comparison": "What changes from one model to another on the same rows, and for whom.",
+    "edgefair.compare": "What changes from one model to another on the same rows, and for whom.",
     "edgefair.plan": "What this audit set can decide, and how many rows would decide more.",
     "edgefair.diagnosis": "Who stands to lose from compression, before anything is compressed.",
+    "edgefair.label-plan": "Which audit rows to label, and what they will decide.",
+    "edgefair.audit": "The seal of the audit rows: how often they were asked, and what is left of it.",
+    "edgefair.data": "Who is in the data: features, and groups and labels of every split.",
     "edgefair.error": "Nothing was judged. This is not a verdict.",
 }
 
@@ -27,25 +31,29 @@ def sheet(result: Result, title: str) -> Sheet:
     """The result as its terminal's text, with a drawing where it has one, and its JSON."""
     kind = result.schema.partition("/")[0]
     blocks: list[Block] = []
+    sections: list[Section] = []
+    if isinstance(result, ComparisonReport) and result.flips:
+        changed = list(changed_decisions(result.flips))
+        sections.append(Section("Decisions that changed", sentences.FLIPS, changed))
     if isinstance(result, Explanation):
         drawing = layer_map(result)
         blocks.append(Chart(drawing, drawing.title))
     blocks.append(Verbatim(_text(result), "The result as text"))
-    blocks.append(More("The result as JSON", [Verbatim(json.dumps(result.to_json(), indent=1), "The result as JSON")]))
+    blocks.append(as_json("The result as JSON", result.to_json()))
     name = kind.removeprefix("edgefair.")
     return Sheet(
         title=title,
         outcome="",
-        headline=name.capitalize(),
-        lead=SENTENCES.get(kind, ""),
+        headline=name.replace("-", " ").capitalize(),
+        lead=SENTENCES[kind],
         steps=(),
         facts=(),
-        sections=[Section("Result", "As the command prints it in a terminal.", blocks)],
+        sections=[*sections, Section("Result", "As the command prints it in a terminal.", blocks)],
     )
 
 
 def _text(result: Result) -> str:
     stream = io.StringIO()
-    console = Console(file=stream, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False)
+    console = PlainConsole(file=stream, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False)
     console.print(importlib.import_module(result.view).render(result))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edgefair.report.charts.drawing import Drawing
+from edgefair.report.escape import json_in_a_log
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class More:
 
 
 Block = Table | Chart | Listing | Verbatim | More
+
+
+def as_json(summary: str, content: object) -> More:
+    """JSON for whoever opens it; a log that shows the page obeys nothing in it."""
+    return More(summary, [Verbatim(json_in_a_log(json.dumps(content, indent=1)), summary)])
 
 
 @dataclass(frozen=True)

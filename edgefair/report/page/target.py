@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import AttributeSummary, Comparison, Outcome, Verdict
 from edgefair.joint import group_name
+from edgefair.measure.flips import CellFlips
 from edgefair.measure.latency import LatencySummary
 from edgefair.measure.scores import Interval
 from edgefair.probe.bundles.gates import LATENCY
@@ -36,7 +37,9 @@ def target_sections(target: TargetResult, report: Report, where: str) -> Iterato
     blocks = [block for summary in verdict.attributes for block in _groups(verdict, summary, policy)]
     yield Section(f"Rates and rows by group{where}", sentences.RATES, blocks)
     if target.flips:
-        yield Section(f"Decisions that compression changed{where}", sentences.FLIPS, list(_flips(target)))
+        yield Section(
+            f"Decisions that compression changed{where}", sentences.FLIPS, list(changed_decisions(target.flips))
+        )
     if target.information.scores:
         yield Section(f"Scores by group{where}", sentences.SCORES, list(_scores(target)))
     yield Section(f"Latency{where}", sentences.SPEED, list(_latency(target)))
@@ -134,10 +137,11 @@ def _groups(verdict: Verdict, summary: AttributeSummary, policy: Policy) -> Iter
     yield More(said, [Table(f"{summary.attribute}, rates by group", head, rows, frozenset([2, 3, 4, 5]))])
 
 
-def _flips(target: TargetResult) -> Iterator[Block]:
-    cells = [cell for cell in target.flips if cell.flipped]
+def changed_decisions(flips: Sequence[CellFlips]) -> Iterator[Block]:
+    """Whose decisions became right and whose wrong."""
+    cells = [cell for cell in flips if cell.flipped]
     if not cells:
-        yield Listing(["compression changed no decision"])
+        yield Listing(["no decision was changed"])
         return
     named = [(f"{group_name(cell.group)}, label {cell.label}", cell) for cell in cells]
     worst = sorted(named, key=lambda item: item[1].mended - item[1].spoiled)[:MOST_DRAWN]

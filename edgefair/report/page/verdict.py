@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator
 
 from edgefair.decision.verdict import Outcome
-from edgefair.report.judged import exceptions, headline, judged
+from edgefair.probe.bundles.gates import ABSOLUTE
+from edgefair.report.judged import Status, exceptions, headline, judged
 from edgefair.report.next_steps import next_steps
 from edgefair.report.numbers import between, shown
 from edgefair.report.page import sentences
-from edgefair.report.page.parts import Block, Cell, Listing, Mark, More, Section, Sheet, Table, Verbatim
+from edgefair.report.page.parts import Block, Cell, Listing, Mark, More, Section, Sheet, Table, as_json
 from edgefair.report.page.target import target_sections
+from edgefair.report.page.words import in_words
 from edgefair.report.results.verification import Report
 from edgefair.report.terminal.rows import data_line
 from edgefair.report.terminal.timing import device_line
@@ -38,12 +40,18 @@ def sheet(report: Report, title: str) -> Sheet:
 
 
 def _lead(report: Report) -> str:
-    """What decided, in words: the worst gate's reason."""
+    """What decided, in words: the worst gate's comparison, or else its reason."""
     ranked = [found for target in report.targets for found in judged(target)]
     if not ranked:
         return sentences.SEALED
     worst = min(ranked, key=lambda found: (not found.blocks, found.gate.outcome is not Outcome.FAIL))
-    return f"{worst.title}: {worst.reason}"
+    where = f"On {worst.target.target}: " if len(report.targets) > 1 else ""
+    binding = worst.gate.binding
+    if binding is not None and worst.gate.id == ABSOLUTE and worst.status is not Status.VACUOUS:
+        said = in_words(binding, worst.target.counts["classes"])
+        if said:
+            return where + said
+    return f"{where}{worst.title}: {worst.reason}"
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
@@ -72,7 +80,7 @@ def _gates(report: Report) -> Table:
     ]  # fmt: skip
     head = ["gate", "verdict", "estimate", "limits", "threshold", "unit", "why"]
     first = 0 if len(report.targets) == 1 else 1
-    numbers = frozenset(first + at for at in (2, 4))
+    numbers = frozenset(first + at for at in (2, 3, 4))
     return Table("Gates", [*(["target"] if first else []), *head], rows, numbers)
 
 
@@ -143,8 +151,8 @@ def _about(report: Report) -> Iterator[Section]:
         sentences.BASIS,
         [
             More("How to read this page", [Listing(sentences.HOW_TO_READ)]),
-            More("Policy", [Verbatim(json.dumps(report.policy, indent=1), "The policy as JSON")]),
+            as_json("Policy", report.policy),
             More("Digests", [Table("SHA-256", ["of", "digest"], digests)]),
-            More("The report as JSON", [Verbatim(json.dumps(report.to_json(), indent=1), "The report as JSON")]),
+            as_json("The report as JSON", report.to_json()),
         ],
     )

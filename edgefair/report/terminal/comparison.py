@@ -97,4 +97,4 @@ def _flips(report: ComparisonReport) -> Table:
 
 
 def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:.4f}"
+    return "?" if value is None else f"{value:z.4f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgefair.joint import group_name
@@ -46,11 +46,32 @@ def print_run(run: Run, *, as_json: bool) -> None:
         f"accuracy {standing['accuracy']:.4f}, balanced {standing['balanced_accuracy']:.4f}; "
         f"equalized-odds gap {standing['gap']:.4f}"
     )
+    for line in aim_lines(run.metrics.get("aims", ())):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
     if run.metrics["epochs"]:
         why = _why_kept(standing, run.settings["train"]["aim"])
         console.print(f"kept epoch {run.metrics['kept_epoch']} of {len(run.metrics['loss'])}: {why}", soft_wrap=True)
     if "trials" in run.metrics:
         _print_trials(run)
+
+
+def aim_lines(aims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Whether training has met what it aims at, and for which attribute by how much (`training.selection.Aim`)."""
+    if not aims:
+        return
+    met = all(item["gap_kept"] and item["floor_kept"] for item in aims)
+    yield f"aim {'met' if met else 'MISSED'} on the validation rows (estimates):"
+    for item in aims:
+        aim = item["share"] * item["threshold"]
+        beyond = "kept" if item["gap_kept"] else f"{item['gap'] - aim:.4f} too wide"
+        yield (
+            f"  {item['attribute']}: gap {item['gap']:.4f}, aim {aim:.4g} ({item['share']:g} of the threshold "
+            f"{item['threshold']:g}): {beyond}"
+        )
+        floor = f"better than chance, {item['chance']:.4g}" if item["floor"] is None else f"floor {item['floor']:g}"
+        least = item["chance"] if item["floor"] is None else item["floor"]
+        below = "kept" if item["floor_kept"] else f"{least - item['worst_group']:.4f} too low"
+        yield f"  {item['attribute']}: balanced accuracy of the worst group {item['worst_group']:.4f}, {floor}: {below}"
 
 
 def _why_kept(standing: Mapping[str, Any], aim: float) -> str:

@@ -44,7 +44,7 @@ def fit(
     import torch
 
     from edgefair.training.loop import train
-    from edgefair.training.selection import standing
+    from edgefair.training.selection import aims, standing
 
     policy, validation, settings = job.config.policy, job.data.validation, recipe.config
 
@@ -72,6 +72,7 @@ def fit(
         "notes": list(trained.notes),
         "threads": torch.get_num_threads(),
         "standing": standing(counts, policy, aim=settings.aim).to_json(),
+        "aims": [item.to_json() for item in aims(counts, policy, aim=settings.aim)],
         "validation": counts.to_json(),
     }
 
