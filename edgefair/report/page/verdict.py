@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from edgefair.decision.verdict import Outcome
-from edgefair.report.judged import exceptions, headline, judged
+from edgefair.report.judged import SEALED, exceptions, headline, judged
 from edgefair.report.next_steps import next_steps
 from edgefair.report.numbers import between, shown
 from edgefair.report.page import sentences
@@ -41,7 +41,7 @@ def _lead(report: Report) -> str:
     """What decided, in words: the worst gate's reason."""
     ranked = [found for target in report.targets for found in judged(target)]
     if not ranked:
-        return sentences.SEALED
+        return SEALED
     worst = min(ranked, key=lambda found: (not found.blocks, found.gate.outcome is not Outcome.FAIL))
     return f"{worst.title}: {worst.reason}"
 

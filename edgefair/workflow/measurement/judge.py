@@ -14,9 +14,8 @@ import numpy as np
 from edgefair._version import __version__
 from edgefair.bundle.reference_audit import save_reference_audit
 from edgefair.config import Config
-from edgefair.decision.decide import check_waivers
+from edgefair.decision.decide import check_classes, check_waivers
 from edgefair.decision.policy import Policy, not_judged_note
-from edgefair.decision.recording.corrections import check_corrections
 from edgefair.decision.spending import chance_of_pass
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
@@ -107,7 +106,7 @@ def judge_file(
         ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
     """
     config, data = job.config, job.data
-    check_corrections(config.policy, data.classes)
+    check_classes(config.policy, data.classes)
     audit, attributes = file.audits.joined, config.policy.base_attributes
     if audit is not None:
         digest = sha256_file(file.path)
@@ -115,8 +114,7 @@ def judge_file(
         check_models(audit, digest, digest if file.own_reference else before, data.classes)
     row_set = RowSet.of(data.audit)
     check_judgeable(config, row_set, command=command)
-    if sequential:  # rows that would come after the last look too
-        check_groups(config.policy, data.audit, data.classes)
+    check_groups(config.policy, data.audit, data.classes)
     plan = plan_looks(data.audit, config) if sequential else None
     rows = data.audit if plan is None else data.audit.take(plan.order)
     recorded = RecordedRows.of(rows, data.classes, source=shown(data.source, config.base))
@@ -243,6 +241,9 @@ def _judge(
         notes += [] if results else [not_pass(seal)]
     else:
         results = tuple(item.judged(config, targets=len(counted)) for item in counted)
+    if results and audits.joined is not None:
+        level = config.policy.alpha if seal is None or seal.level is None else seal.level
+        notes.insert(0, note_of(audits.joined, level, record.rows.audit.rows))
     if results:
         notes += [note for target in record.targets for note in target.notes]
         notes += notes_of_results(results)
@@ -257,8 +258,6 @@ def _judge(
         command=command,
         head=None if seal is None else seal.head,
     )
-    if audits.joined is not None:
-        notes.insert(0, note_of(audits.joined, config.policy.alpha, record.rows.audit.rows))
     if audits.write_to is not None:
         save_reference_audit(audits.write_to, made_of(config, record))
     if ledger is None:

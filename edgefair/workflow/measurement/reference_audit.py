@@ -165,13 +165,17 @@ def made_of(config: Config, record: Record) -> ReferenceAudit:
     )
 
 
-def note_of(audit: ReferenceAudit, alpha: float, rows: int) -> str:
-    """What a reader of the verdict must know."""
+def note_of(audit: ReferenceAudit, level: float, rows: int) -> str:
+    """What a reader of the verdict must know.
+
+    Args:
+        level: error probability that the verdict may spend.
+    """
     signed = f"signed by key {audit.key[:16]}" if audit.key else "its signature was not asked for"
     return (
         f"the equalized-odds gap is that of the reference as it was audited ({audit.rows['rows']:,} rows of "
         f"'{audit.rows['source']}', {audit.created[:10]}, sha256 {audit.digest[:16]}, {signed}) with what compression "
-        f"changed on these {rows:,} rows; of alpha {alpha:g} the limits of the former may spend {OF_REFERENCE:.0%}"
+        f"changed on these {rows:,} rows; of alpha {level:g} the limits of the former may spend {OF_REFERENCE:.0%}"
     )
 
 
