@@ -20,7 +20,7 @@ from edgefair.decision.summary import summarize
 from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, comparison_name, worst
 from edgefair.decision.waivers import named
 from edgefair.decision.weighted import weighted_design
-from edgefair.errors import DataError, PolicyError, did_you_mean
+from edgefair.errors import DataError, PolicyError, UsageError, did_you_mean
 from edgefair.measure.count_table import CountTable
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import ACCURACY, DIFFERENCES, Estimated, all_metrics
@@ -58,7 +58,9 @@ def decide(
 
     Raises:
         PolicyError, DataError: see `check_evidence`; or the policy's audit is sealed, and no level is given.
+        UsageError: a level that is 0 or less, or more than what it is a part of.
     """
+    _check_levels(policy.alpha, level, fail_level)
     evidence = Evidence(counts=evidence) if isinstance(evidence, GroupCounts) else evidence
     check_evidence(evidence, policy, today)
     if level is None and policy.audit == "sealed":
@@ -100,6 +102,12 @@ def decide(
         exceptions=_exceptions(policy),
         assumptions=assumptions(policy),
     )
+
+
+def _check_levels(alpha: float, level: float | None, fail_level: float | None) -> None:
+    for name, of, most in (("level", level, alpha), ("fail_level", fail_level, alpha if level is None else level)):
+        if of is not None and not 0 < of <= most:
+            raise UsageError(f"{name}={of:g}: a verdict cannot err by that", expected=f"above 0, at most {most:g}")
 
 
 def _optional_gates(evidence: Evidence, policy: Policy, claims: float) -> list[Gate]:
