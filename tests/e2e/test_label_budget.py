@@ -108,7 +108,7 @@ def test_rows_are_chosen_labelled_and_weighed(labelled):
     (note,) = (note for note in report["notes"] if "label design" in note)
     assert "1,800 of 8,000 are labelled" in note
     (target,) = report["targets"]
-    assert target["bootstrap"] == {}
+    assert target["information"]["scores"] == {}
     assert target["flips"] == []
     write_people(labelled, {f"p{index}" for index in range(ROWS)})
     everything = json.loads(verified(labelled, "--set", "data.label_design=null").stdout)
