@@ -32,7 +32,14 @@ from edgefair.workflow.measurement.ledger import LEDGER, remembered, spend
 from edgefair.workflow.measurement.measure import measure
 from edgefair.workflow.measurement.records.record import Record, TargetRecord, load_record, save_record
 from edgefair.workflow.measurement.records.rows import RecordedRows
-from edgefair.workflow.measurement.reference_audit import NO_AUDITS, ReferenceAudits, check_models, made_of, note_of
+from edgefair.workflow.measurement.reference_audit import (
+    NO_AUDITS,
+    ReferenceAudits,
+    check_models,
+    check_recorded,
+    made_of,
+    note_of,
+)
 from edgefair.workflow.measurement.result import Counted, notes_of_results
 from edgefair.workflow.measurement.sequential.looks import LookPlan, first_rows, plan_looks
 from edgefair.workflow.measurement.sequential.stopping import steps_of
@@ -208,9 +215,7 @@ def judge_record(
     check_shown(config, record.rows.row_set, by="`edgefair verify --from-record`")
     note = f"judged from the record '{shown(path, config.base)}' of {record.created}: no new measurement was made"
     if audits.joined is not None:
-        for target in record.targets:
-            before = None if target.reference is None else target.reference.sha256
-            check_models(audits.joined, target.model.sha256, before, record.rows.classes)
+        check_recorded(audits.joined, record)
     noted = dataclasses.replace(record, notes=(*record.notes, note))
     return _judge(config, noted, noted.rows.row_set, audits, command="verify", progress=progress)
 
@@ -242,8 +247,7 @@ def _judge(
     else:
         results = tuple(item.judged(config, targets=len(counted)) for item in counted)
     if results and audits.joined is not None:
-        level = config.policy.alpha if seal is None or seal.level is None else seal.level
-        notes.insert(0, note_of(audits.joined, level, record.rows.audit.rows))
+        notes.insert(0, note_of(audits.joined, results[0].verdict.alpha, record.rows.audit.rows))
     if results:
         notes += [note for target in record.targets for note in target.notes]
         notes += notes_of_results(results)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -81,14 +81,7 @@ def check_config(audit: ReferenceAudit, config: Config) -> None:
         DataError: the data section says another population, or what label and groups are.
         PolicyError: groups that are declared otherwise, or people counted where rows are.
     """
-    data = shown_in(config.data.model_dump(mode="json"), config.base)
-    for key in POPULATION:
-        if audit.data.get(key) != data[key]:
-            raise DataError(
-                f"the reference audit was made with data.{key}: {audit.data.get(key)}",
-                expected=f"data.{key}: {data[key]}",
-                fix=AUDIT_AGAIN,
-            )
+    check_population(audit, shown_in(config.data.model_dump(mode="json"), config.base))
     policy = config.policy
     for name in policy.attributes:
         found, groups = audit.groups.get(name), list(policy.group_names(name))
@@ -103,6 +96,17 @@ def check_config(audit: ReferenceAudit, config: Config) -> None:
             expected=f"{policy.subject_weights} (policy.subject_weights)",
             fix=AUDIT_AGAIN,
         )
+
+
+def check_population(audit: ReferenceAudit, section: Mapping[str, Any]) -> None:
+    """Refuse an audit of another population, or with other labels, than a `data:` section says (DataError)."""
+    for key in POPULATION:
+        if audit.data.get(key) != section.get(key):
+            raise DataError(
+                f"the reference audit was made with data.{key}: {audit.data.get(key)}",
+                expected=f"data.{key}: {section.get(key)}",
+                fix=AUDIT_AGAIN,
+            )
 
 
 def check_models(audit: ReferenceAudit, model: str, reference: str | None, classes: Sequence[str]) -> None:
@@ -148,6 +152,18 @@ def check_reference(audit: ReferenceAudit, reference: str, classes: Sequence[str
         raise DataError(
             f"the reference audit has the classes {', '.join(found)}", expected=", ".join(classes), fix=AUDIT_AGAIN
         )
+
+
+def check_recorded(audit: ReferenceAudit, record: Record) -> None:
+    """Refuse an audit that does not fit a record, whatever the config says by now.
+
+    Raises:
+        DataError, UsageError: see `check_population` and `check_models`.
+    """
+    check_population(audit, record.data.section)
+    for target in record.targets:
+        before = None if target.reference is None else target.reference.sha256
+        check_models(audit, target.model.sha256, before, record.rows.classes)
 
 
 def made_of(config: Config, record: Record) -> ReferenceAudit:
