@@ -234,6 +234,8 @@ def _check_strata(evidence: Evidence) -> None:
     """The counts must be those of the labelled rows of the strata."""
     if evidence.strata is None:
         return
+    if evidence.audited is not None:
+        raise DataError("rows of a label design with the audit of a reference", expected="one of them")
     if evidence.design is not None:
         raise DataError("rows of a label design cannot be rows of subjects", expected="strata or a design, not both")
     for said, found in ((evidence.counts, evidence.strata.counts()), (evidence.paired, evidence.strata.paired())):

@@ -232,6 +232,22 @@ def judge(labelled):
     return refused(labelled, "verify", labelled / "int8.onnx", "--no-latency")
 
 
+@pytest.mark.parametrize("what", ["--write-reference-audit", "--reference-audit"])
+def test_a_record_of_chosen_rows_is_no_audit_of_a_reference_nor_joined_with_one(labelled, what):
+    model, config = labelled / "fp32.onnx", ("-c", labelled / "edgefair.yaml")
+    write_people(labelled, {f"p{index}" for index in range(ROWS)})
+    everybody = ("--set", "data.label_design=null")
+    made = ("--uncompressed", "--no-latency", "--write-reference-audit", labelled / "all.json")
+    assert run("verify", model, *made, *everybody, *config).exit_code == 0
+    write_people(labelled, set(ids_in(labelled / "todo.csv")))
+    assert verified(labelled, "--record", labelled / "rows.npz").exit_code == 0
+    ledger = (labelled / "edgefair.ledger.jsonl").read_text()
+    file = labelled / ("all.json" if what == "--reference-audit" else "new.json")
+    done = run("verify", "--from-record", labelled / "rows.npz", what, file, *everybody, *config)
+    assert (done.exit_code, "rows that all have labels" in " ".join(done.stderr.split())) == (2, True), done.output
+    assert (labelled / "edgefair.ledger.jsonl").read_text() == ledger
+
+
 def test_a_chosen_row_without_a_label_is_named(labelled):
     chosen = ids_in(labelled / "todo.csv")
     write_people(labelled, set(chosen[1:]))

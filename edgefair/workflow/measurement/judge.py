@@ -214,8 +214,7 @@ def judge_record(
             )
     check_shown(config, record.rows.row_set, by="`edgefair verify --from-record`")
     note = f"judged from the record '{shown(path, config.base)}' of {record.created}: no new measurement was made"
-    if audits.joined is not None:
-        check_recorded(audits.joined, record)
+    check_recorded(audits, record)
     noted = dataclasses.replace(record, notes=(*record.notes, note))
     return _judge(config, noted, noted.rows.row_set, audits, command="verify", progress=progress)
 

@@ -61,10 +61,7 @@ def asked_for(
             expected="rows of its own, that are judged with policy.audit: open",
         )
     if config.data.label_design is not None and (path is not None or write_to is not None):
-        raise UsageError(
-            "the audit of a reference with data.label_design",
-            expected="one of them: the counts of a reference are of rows that all have labels",
-        )
+        raise _designed()
     if path is None:
         if public_key is not None:
             raise UsageError("--reference-audit-key without --reference-audit", fix="pass the file that it signed")
@@ -72,6 +69,13 @@ def asked_for(
     audit = load_reference_audit(path, public_key)
     check_config(audit, config)
     return ReferenceAudits(audit, write_to)
+
+
+def _designed() -> UsageError:
+    return UsageError(
+        "the audit of a reference with data.label_design",
+        expected="one of them: the counts of a reference are of rows that all have labels",
+    )
 
 
 def check_config(audit: ReferenceAudit, config: Config) -> None:
@@ -154,12 +158,18 @@ def check_reference(audit: ReferenceAudit, reference: str, classes: Sequence[str
         )
 
 
-def check_recorded(audit: ReferenceAudit, record: Record) -> None:
-    """Refuse an audit that does not fit a record, whatever the config says by now.
+def check_recorded(audits: ReferenceAudits, record: Record) -> None:
+    """Refuse audits that do not fit a record, whatever the config says by now.
 
     Raises:
+        UsageError: its rows were chosen by a label design.
         DataError, UsageError: see `check_population` and `check_models`.
     """
+    audit = audits.joined
+    if record.rows.stratum is not None and audits != NO_AUDITS:
+        raise _designed()
+    if audit is None:
+        return
     check_population(audit, record.data.section)
     for target in record.targets:
         before = None if target.reference is None else target.reference.sha256
