@@ -10,8 +10,8 @@ from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Outcome
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.planning import assumed_decisions, with_reference
+from edgefair.workflow import plan as planning
 from edgefair.workflow.measurement.design import design_of
-from edgefair.workflow.planning import plan as planning
 from edgefair.workflow.planning.chances import Chances
 from edgefair.workflow.planning.plan import plan
 from edgefair.workflow.planning.simulated_audits import Assumed, EqualCells

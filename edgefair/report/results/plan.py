@@ -86,14 +86,12 @@ class Plan:
     Attributes:
         counted: what a cell's number counts: `rows`, or `subjects` where several rows belong to one.
         icc: assumed correlation of a subject's decisions; None where rows are independent.
-        alpha: what the verdict may err by: the policy's, or under a seal what is left for the next one.
         worse: attribute and group whose rates are worse where the true gap is not 0.
         attributes: what the set holds of each.
         gates: those of decisions that the policy asks for; none where a cell lacks rows.
         power: by true gap, 0 first.
         simulations: audits behind every chance.
         not_judged: sensitive columns of the data that the policy does not judge.
-        verdict: number of the next verdict on these rows, which is planned; None where they are not sealed.
     """
 
     schema: ClassVar[str] = PLAN_SCHEMA
@@ -114,7 +112,6 @@ class Plan:
     power: tuple[GapPlan, ...]
     simulations: int
     not_judged: tuple[str, ...] = ()
-    verdict: int | None = None
 
     @property
     def can_pass(self) -> bool:

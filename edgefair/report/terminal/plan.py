@@ -35,8 +35,7 @@ def _audit(plan: Plan) -> str:
     flips = f", {plan.flip_rate:.1%} of decisions flipped"
     alike = "" if plan.icc is None else f", decisions of one subject correlated by {plan.icc:g}"
     rates = f"TPR {plan.assumed_tpr:g}, FPR {plan.assumed_fpr:g}{flips}{alike}, confidence {100 * (1 - plan.alpha):g}%"
-    of = "" if plan.verdict is None else f"verdict {plan.verdict} on these sealed rows at level {plan.alpha:.3g}, "
-    return f"audit   {plan.source}: {plan.rows:,} rows; planned for {of}{rates}"
+    return f"audit   {plan.source}: {plan.rows:,} rows; planned for {rates}"
 
 
 def _answer(plan: Plan) -> Text:

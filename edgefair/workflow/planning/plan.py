@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,18 +9,13 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
 from edgefair.decision.cells import declared_table
-from edgefair.decision.decide import check_classes, check_waivers
 from edgefair.decision.policy import Policy
-from edgefair.decision.recording.corrections import of_rates
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.planning import assumed_decisions, rows_needed, smallest_threshold, with_reference
 from edgefair.progress import Progress, silent
 from edgefair.report.results.plan import AttributePlan, CellPlan, GapPlan, Plan
-from edgefair.workflow.clock import today
 from edgefair.workflow.planning.chances import NONE, Chance, Chances
 from edgefair.workflow.planning.simulated_audits import Assumed, Audits, EqualCells, OwnRows, OwnSubjects
-from edgefair.workflow.sealing.rows import RowSet
-from edgefair.workflow.sealing.seal import next_verdict
 
 Ints = NDArray[np.int64]
 # True gaps, as shares of the threshold, for which power is told; fewer of subjects, whose rows are drawn one by one.
@@ -59,18 +52,15 @@ def plan(
 
     Raises:
         DataError, PolicyError: see the message.
-        UsageError: sealed rows on which no verdict is left.
     """
     progress.stage("reading")
     data = load(config.data, base=config.base, roles=["audit"])
-    check_waivers(config.policy, today())
-    check_classes(config.policy, data.classes)
-    policy, verdict = _planned(config, data)
+    policy = config.policy.model_copy(update={"max_latency_p90_ms": None, "max_size_bytes": None})
     subject, classes = data.audit.subject, data.classes
     cells = {name: _cell_counts(policy, data, name) for name in policy.attributes}
     lacking = {name: _lacking(policy, data, name, table) for name, table in cells.items()}
     rates = np.array([fpr, tpr] if len(classes) == 2 else [tpr] * len(classes))
-    hardest = max(cells, key=lambda name: _hardness(cells[name], rates, policy, name, classes))
+    hardest = max(cells, key=lambda name: _hardness(cells[name], rates, policy, name))
     trials = simulations or (SIMULATIONS if subject is None else SIMULATIONS_OF_SUBJECTS)
     own: Audits = OwnRows(policy, _joint(policy, data))
     equal = EqualCells(policy, classes)
@@ -110,7 +100,7 @@ def plan(
                 least_rows=policy.cell_rows(policy.threshold(name)),
                 cells=_cells(policy, name, table),
                 lacking=lacking[name],
-                smallest_threshold=_smallest(table, rates, policy, name, classes) if subject is None else None,
+                smallest_threshold=_smallest(table, rates, policy) if subject is None else None,
                 chance=fair.of_attribute(name),
             )
             for name, table in cells.items()
@@ -119,17 +109,7 @@ def plan(
         power=tuple(power),
         simulations=trials,
         not_judged=policy.not_judged(config.data.sensitive),
-        verdict=verdict,
     )
-
-
-def _planned(config: Config, data: DataSet) -> tuple[Policy, int | None]:
-    """The policy without what the device costs; of sealed rows at the next verdict's level, and the number of that."""
-    policy = config.policy.model_copy(update={"max_latency_p90_ms": None, "max_size_bytes": None})
-    if policy.audit == "open":
-        return policy, None
-    number, level = next_verdict(config, RowSet.of(data.audit))
-    return policy.model_copy(update={"audit": "open", "alpha": level}), number
 
 
 class _Search:
@@ -229,19 +209,11 @@ def _cells(policy: Policy, name: str, table: Ints) -> tuple[CellPlan, ...]:
     return tuple(CellPlan(group, tuple(int(n) for n in row)) for group, row in rows)
 
 
-def _smallest(
-    table: Ints, rates: NDArray[np.float64], policy: Policy, name: str, classes: Sequence[str]
-) -> float | None:
-    """The smallest threshold that the rows can decide: of true differences, where recorded ones may be wrong."""
-    found = smallest_threshold(table, rates, alpha=policy.alpha) if table.all() else None
-    correction = None if found is None else of_rates(policy, name, classes)
-    if found is None or correction is None:
-        return found
-    true = correction.upper(np.array(found))[np.triu_indices(len(table), k=1)]
-    return float(true.max()) if true.max() < 1 else None
+def _smallest(table: Ints, rates: NDArray[np.float64], policy: Policy) -> float | None:
+    return smallest_threshold(table, rates, alpha=policy.alpha) if table.all() else None
 
 
-def _hardness(table: Ints, rates: NDArray[np.float64], policy: Policy, name: str, classes: Sequence[str]) -> float:
+def _hardness(table: Ints, rates: NDArray[np.float64], policy: Policy, name: str) -> float:
     """How large a threshold the rows can decide, next to that of the policy."""
-    found = _smallest(table, rates, policy, name, classes)
+    found = _smallest(table, rates, policy)
     return (1.0 if found is None else found) / max(policy.threshold(name), 1e-9)

@@ -179,22 +179,6 @@ def enter_pass(config: Config, rows: RowSet, question: Question, charged: Charge
         return _seal(account, config, paid.verdict, head)
 
 
-def next_verdict(config: Config, rows: RowSet) -> tuple[int, float]:
-    """Number and level of the next verdict on sealed rows; asking costs nothing.
-
-    Raises:
-        UsageError: there is none, as the seal was opened or the error probability is spent; or the account cannot be
-            believed.
-    """
-    account = read_account(config)
-    _check_closed(account, rows)
-    number = account.asked(rows) + 1
-    level = sealed_level(config.policy.alpha, number)
-    if level is None:
-        raise UsageError(f"the error probability of these audit rows is spent after {number - 1:,} verdicts", fix=FRESH)
-    return number, level
-
-
 def open_seal(config: Config, rows: RowSet, *, reason: str, remembered: Sequence[str], progress: Progress) -> Account:
     """Open the seal of these rows: their numbers may be shown from now on, and no sealed verdict rests on them.
 
