@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import datetime
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from edgefair.decision.cells import declared_table
+from edgefair.decision.cells import declared_table, measures
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import device, fairness, utility
 from edgefair.decision.gates.device import Limits
 from edgefair.decision.policy import Policy
 from edgefair.decision.recording.corrections import assumptions, check_corrections
 from edgefair.decision.summary import summarize
-from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, worst
+from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, comparison_name, worst
+from edgefair.decision.waivers import named
 from edgefair.decision.weighted import weighted_design
-from edgefair.errors import DataError, PolicyError, did_you_mean
+from edgefair.errors import DataError, PolicyError, UsageError, did_you_mean
 from edgefair.measure.count_table import CountTable
 from edgefair.measure.counts import GroupCounts
-from edgefair.measure.metrics import Estimated, all_metrics
+from edgefair.measure.metrics import ACCURACY, DIFFERENCES, Estimated, all_metrics
 from edgefair.probe.bundles.gates import ABSOLUTE
 
 # Key of the policy that holds a threshold -> the gate that judges by it, in the order of a verdict.
@@ -55,7 +58,9 @@ def decide(
 
     Raises:
         PolicyError, DataError: see `check_evidence`; or the policy's audit is sealed, and no level is given.
+        UsageError: a level that is 0 or less, or more than what it is a part of.
     """
+    _check_levels(policy.alpha, level, fail_level)
     evidence = Evidence(counts=evidence) if isinstance(evidence, GroupCounts) else evidence
     check_evidence(evidence, policy, today)
     if level is None and policy.audit == "sealed":
@@ -100,6 +105,12 @@ def decide(
     )
 
 
+def _check_levels(alpha: float, level: float | None, fail_level: float | None) -> None:
+    for name, of, most in (("level", level, alpha), ("fail_level", fail_level, alpha if level is None else level)):
+        if of is not None and not 0 < of <= most:
+            raise UsageError(f"{name}={of:g}: a verdict cannot err by that", expected=f"above 0, at most {most:g}")
+
+
 def _optional_gates(evidence: Evidence, policy: Policy, claims: float) -> list[Gate]:
     """The gates of decisions that the policy asks for, in a fixed order."""
     found = [fairness.metric(evidence, policy, name, claims) for name in policy.judged_metrics]
@@ -117,15 +128,16 @@ def check_evidence(evidence: Evidence, policy: Policy, today: datetime.date | No
 
     Raises:
         PolicyError: the policy names an attribute that was not counted, does not declare a group that has rows, holds
-            an expired waiver, or counts people where the evidence counts rows.
+            an expired waiver, asks for what these classes do not have, or counts people where the evidence counts rows.
         DataError: the reference was measured on other rows.
     """
     _check_attributes(evidence.counts, policy)
+    rows = evidence.counts if evidence.strata is None else evidence.strata.decided()
     for name in policy.attributes:
-        declared_table(evidence.counts, policy, name)
+        declared_table(rows, policy, name)
     check_waivers(policy, today)
     _check_design(evidence, policy)
-    check_corrections(policy, evidence.counts.classes)
+    check_classes(policy, evidence.counts.classes)
     _check_pairing(evidence)
     _check_strata(evidence)
     if evidence.audited is not None:
@@ -171,6 +183,32 @@ def check_waivers(policy: Policy, today: datetime.date | None) -> None:
             )
 
 
+def check_classes(policy: Policy, classes: Sequence[str]) -> None:
+    """Refuse a policy that asks for what data of these classes does not have. `decide` does; it costs nothing before.
+
+    Raises:
+        PolicyError: a rate of the positive class, and more than two classes; a waiver that names no comparison, or may
+            name several; error rates of other labels.
+    """
+    for metric in policy.judged_metrics:
+        if len(classes) != 2 and DIFFERENCES[metric] != ACCURACY:
+            raise PolicyError(
+                f"'{metric}' has a threshold, and there are {len(classes)} classes",
+                expected=f"two classes: it compares the {DIFFERENCES[metric]}, a rate of the positive one",
+                fix="remove the threshold: equalized odds compares the rates of all classes",
+            )
+    named(frozenset(item.wanted for item in policy.waivers), _comparisons(policy, classes))
+    check_corrections(policy, classes)
+
+
+def _comparisons(policy: Policy, classes: Sequence[str]) -> Iterator[tuple[str, None]]:
+    """The names of the comparisons that a waiver may let through."""
+    for name in policy.attributes if policy.waivers else ():
+        pairs = itertools.combinations(policy.group_names(name), 2)
+        for label, pair in itertools.product(measures(classes), pairs):
+            yield from ((comparison_name(name, measure, *pair), None) for measure in label)
+
+
 def _check_design(evidence: Evidence, policy: Policy) -> None:
     design = evidence.design
     if design is not None and design.counted not in {None, policy.subject_weights}:
@@ -197,6 +235,8 @@ def _check_strata(evidence: Evidence) -> None:
     """The counts must be those of the labelled rows of the strata."""
     if evidence.strata is None:
         return
+    if evidence.audited is not None:
+        raise DataError("rows of a label design with the audit of a reference", expected="one of them")
     if evidence.design is not None:
         raise DataError("rows of a label design cannot be rows of subjects", expected="strata or a design, not both")
     for said, found in ((evidence.counts, evidence.strata.counts()), (evidence.paired, evidence.strata.paired())):

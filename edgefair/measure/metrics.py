@@ -42,12 +42,14 @@ def _accuracy(x: Counts) -> tuple[Counts, Counts]:
     return np.trace(x, axis1=1, axis2=2), x.sum(axis=(1, 2))
 
 
+# The only rate that more than two classes have.
+ACCURACY = "accuracy"
 RATES: Mapping[str, Rate] = {
     "TPR": _true_positive,
     "FPR": _false_positive,
     "selection rate": _selection,
     "precision": _precision,
-    "accuracy": _accuracy,
+    ACCURACY: _accuracy,
 }
 # Differences of one rate between groups: each can be given a threshold of its own in the policy.
 DIFFERENCES: Mapping[str, str] = {
@@ -55,7 +57,7 @@ DIFFERENCES: Mapping[str, str] = {
     "false_positive_rate_difference": "FPR",
     "demographic_parity_difference": "selection rate",
     "predictive_parity_difference": "precision",
-    "accuracy_difference": "accuracy",
+    "accuracy_difference": ACCURACY,
 }
 
 
@@ -82,7 +84,7 @@ def rates(counts: Tabled, name: str) -> tuple[Counts, Counts]:
     Raises:
         DataError: a rate of the positive class, and more than two classes.
     """
-    if len(counts.classes) != 2 and name != "accuracy":
+    if len(counts.classes) != 2 and name != ACCURACY:
         raise DataError(f"'{name}' is a rate of the positive class", expected="two classes")
     return RATES[name](counts.table)
 

@@ -15,6 +15,9 @@ from edgefair.report.titles import title_of
 
 # Gates whose number is small for any model that decides one class for everybody.
 OF_DIFFERENCES = frozenset([ABSOLUTE, PAIRED, *DIFFERENCES])
+# Of a report without targets, which shows no gate and is red all the same.
+SEALED = "the audit rows are sealed: until PASS they answer one bit, and this is not PASS"
+NOT_SHOWN = "verdict"
 VACUOUS = "it passes only because the model decides one class for everybody"
 
 

@@ -11,6 +11,7 @@ from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Outcome, Verdict
 from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
+from edgefair.report.judged import SEALED
 from edgefair.report.results.verification import Report
 
 
@@ -41,7 +42,8 @@ def assert_fair(
             raise UsageError("a report was judged by its own policy", fix="assert_fair(report)")
         if judged.exit_code != 0:
             named = [(item.target, item.verdict) for item in judged.targets]
-            raise AssertionError("\n".join(line for name, verdict in named for line in _lines(verdict, name)))
+            lines = [line for name, verdict in named for line in _lines(verdict, name)]
+            raise AssertionError("\n".join(lines or [f"{judged.outcome} (exit code {judged.exit_code})", SEALED]))
         return judged
     if policy is None:
         raise UsageError("a measurement is judged by a policy", fix="assert_fair(counts, policy)")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from edgefair.config import Config
-from edgefair.decision.decide import check_waivers
-from edgefair.decision.recording.corrections import check_corrections
+from edgefair.decision.decide import check_classes, check_waivers
 from edgefair.workflow.clock import today
 from edgefair.workflow.compression.post import check_post
 from edgefair.workflow.compression.recipes import check_recipes
@@ -47,7 +46,7 @@ def preflight(job: Job) -> None:
     """Refuse rows that cannot serve the plan. Calibration says itself what it lacks.
 
     Raises:
-        PolicyError: groups that the policy does not declare, or error rates of labels that the data does not have.
+        PolicyError: groups that the policy does not declare, or what the data's classes do not have.
         DataError: a split is empty that a step needs.
         UsageError: the audit rows are sealed and may not be shown, or their seal was opened.
     """
@@ -57,7 +56,7 @@ def preflight(job: Job) -> None:
     check_judgeable(config, row_set, command="export")
     if config.policy.audit == "sealed":
         check_never_open(config.base, row_set)
-    check_corrections(config.policy, data.classes)
+    check_classes(config.policy, data.classes)
     for rows in (data.audit, data.validation):
         check_groups(config.policy, rows, data.classes)
     if config.compress.trains:

@@ -79,7 +79,12 @@ def verify(
     check_waivers(config.policy, today())
     audits = asked_for(config, reference_audit, reference_audit_key, write_reference_audit)
     if sequential:
-        check_sequential(config, recorded=record is not None, audited=reference_audit is not None)
+        check_sequential(
+            config,
+            recorded=record is not None,
+            audited=audits.joined is not None,
+            auditing=audits.write_to is not None,
+        )
     started = time.perf_counter()
     path = config.bundle_path if path is None else Path(path)
     weights, reference, record = as_path(weights), as_path(reference), as_path(record)

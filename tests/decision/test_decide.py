@@ -10,7 +10,7 @@ from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Code, Outcome, Verdict
-from edgefair.errors import PolicyError
+from edgefair.errors import PolicyError, UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.latency import summarize
 from edgefair.probe.bundles.gates import ABSOLUTE, ACCURACY_DROP, COLLAPSE, FLOOR, LATENCY, PAIRED, SIZE
@@ -414,3 +414,28 @@ def test_a_level_below_alpha_is_the_one_that_limits_and_verdict_are_taken_at():
     assert (few.alpha, few.policy_digest) == (0.005, judged.digest)
     assert few.gates == decide(counts, policy(alpha=0.005)).gates
     assert few.gate(ABSOLUTE).upper > decide(counts, judged).gate(ABSOLUTE).upper
+
+
+TELLING = binary((800, 1000, 100, 1000), (755, 1000, 100, 1000))
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        {"level": 0.0},
+        {"level": 0.06},
+        {"level": float("nan")},
+        {"fail_level": 0.0},
+        {"level": 0.01, "fail_level": 0.02},
+    ],
+)
+def test_a_verdict_spends_more_than_nothing_and_no_more_than_there_is(levels):
+    with pytest.raises(UsageError, match="a verdict cannot err by that"):
+        decide(TELLING, policy(), **levels)
+
+
+@pytest.mark.parametrize(("threshold", "said"), [(0.04, "the estimate is beyond 0.04"), (0.05, "is at most 0.05")])
+def test_an_estimate_alone_is_not_said_to_show_anything(threshold, said):
+    reason = decide(TELLING, policy(rule="point", max_eo_gap=threshold)).gates[0].reason
+    assert said in reason
+    assert "shown" not in reason

@@ -108,7 +108,7 @@ def test_rows_are_chosen_labelled_and_weighed(labelled):
     (note,) = (note for note in report["notes"] if "label design" in note)
     assert "1,800 of 8,000 are labelled" in note
     (target,) = report["targets"]
-    assert target["bootstrap"] == {}
+    assert target["information"]["scores"] == {}
     assert target["flips"] == []
     write_people(labelled, {f"p{index}" for index in range(ROWS)})
     everything = json.loads(verified(labelled, "--set", "data.label_design=null").stdout)
@@ -230,6 +230,22 @@ def test_what_does_not_weigh_rows_says_so(labelled, command):
 
 def judge(labelled):
     return refused(labelled, "verify", labelled / "int8.onnx", "--no-latency")
+
+
+@pytest.mark.parametrize("what", ["--write-reference-audit", "--reference-audit"])
+def test_a_record_of_chosen_rows_is_no_audit_of_a_reference_nor_joined_with_one(labelled, what):
+    model, config = labelled / "fp32.onnx", ("-c", labelled / "edgefair.yaml")
+    write_people(labelled, {f"p{index}" for index in range(ROWS)})
+    everybody = ("--set", "data.label_design=null")
+    made = ("--uncompressed", "--no-latency", "--write-reference-audit", labelled / "all.json")
+    assert run("verify", model, *made, *everybody, *config).exit_code == 0
+    write_people(labelled, set(ids_in(labelled / "todo.csv")))
+    assert verified(labelled, "--record", labelled / "rows.npz").exit_code == 0
+    ledger = (labelled / "edgefair.ledger.jsonl").read_text()
+    file = labelled / ("all.json" if what == "--reference-audit" else "new.json")
+    done = run("verify", "--from-record", labelled / "rows.npz", what, file, *everybody, *config)
+    assert (done.exit_code, "rows that all have labels" in " ".join(done.stderr.split())) == (2, True), done.output
+    assert (labelled / "edgefair.ledger.jsonl").read_text() == ledger
 
 
 def test_a_chosen_row_without_a_label_is_named(labelled):

@@ -101,6 +101,15 @@ def test_a_record_is_judged_with_the_audit_as_the_measurement_was(audited, tmp_p
     assert (code, gate(first, "equalized-odds gap")) == (again[0], gate(again[1], "equalized-odds gap"))
 
 
+def test_a_record_of_other_people_than_the_audit_is_refused(audited, tmp_path):
+    raw, audit = tmp_path / "raw.npz", ("--reference-audit", audited / AUDIT)
+    model, reference = audited / "dist/people/model.onnx", audited / "fp32.onnx"
+    few = ("--set", "data.where={sex: [f, m]}", "--record", raw)
+    report("verify", audited, model, "--reference", reference, "--no-latency", *few)
+    done = run("verify", audited, "--from-record", raw, *audit)
+    assert (done.exit_code, "made with data.where" in done.stderr) == (2, True), done.output
+
+
 def test_the_verdict_is_taken_again_from_the_report_and_a_forged_audit_is_not(audited):
     shipped = json.loads((audited / "dist/people/report.json").read_text())
     check_decision(shipped, today=today())

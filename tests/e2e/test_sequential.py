@@ -144,7 +144,7 @@ def test_a_device_that_is_lost_between_looks_gives_no_verdict(project, tmp_path,
     monkeypatch.setattr(LocalTransport, "start", remembered)
     monkeypatch.setattr("edgefair.workflow.measurement.sequential.stopping.may_stop", lost)
     done = run("verify", project, linear(tmp_path / "m.onnx", FAIR), *QUICK, "--sequential", "--json")
-    assert (done.exit_code, done.stdout) == (4, "")
+    assert (done.exit_code, json.loads(done.stdout)["schema"]) == (4, "edgefair.error/1")
     assert "the probe was lost (killed by SIGKILL)" in done.stderr
 
 

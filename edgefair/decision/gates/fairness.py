@@ -71,8 +71,12 @@ def _reason(item: Comparison) -> str:
     if item.code.lacks_rows:
         return f"{item.name}: {item.reason}"
     sentence = f"{item.name}: {_difference(item)}"
+    if item.outcome is Outcome.FAIL and (item.lower is None or item.lower <= item.threshold):
+        return f"{sentence}: the estimate is beyond {item.threshold:g} (rule: point)"
     if item.outcome is Outcome.FAIL:
         return f"{sentence}, shown to exceed {item.threshold:g}"
+    if item.outcome is Outcome.PASS and (item.upper is None or item.upper > item.threshold):
+        return f"{sentence}: the estimate is at most {item.threshold:g} (rule: point)"
     if item.outcome is Outcome.PASS:
         return f"{sentence}, shown to be at most {item.threshold:g}"
     if item.code is Code.ESTIMATE_BEYOND:

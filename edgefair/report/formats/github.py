@@ -11,7 +11,7 @@ from typing import TextIO
 
 from edgefair.report.escape import one_line
 from edgefair.report.formats.base import Item
-from edgefair.report.judged import Status, all_judged
+from edgefair.report.judged import NOT_SHOWN, SEALED, Status, all_judged
 from edgefair.report.results.failure import Failure
 
 MOST = 10
@@ -34,6 +34,10 @@ def _lines(item: Item) -> Iterator[str]:
     if isinstance(item.result, Failure):
         yield command(ERROR, " - ".join(item.result.lines), title="edgefair: no verdict")
         return
+    if not item.report.targets:
+        line = str(item.policy.of(NOT_SHOWN))
+        title = f"edgefair: {item.report.outcome}"
+        yield command(ERROR, item.named(SEALED), file=item.policy.file, line=line, title=title)
     for found in all_judged(item.report):
         if found.status is not Status.PASS:
             yield command(

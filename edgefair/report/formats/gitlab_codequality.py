@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from edgefair.files import sha256_json
 from edgefair.report.escape import one_line
 from edgefair.report.formats.base import Item
-from edgefair.report.judged import Status, all_judged
+from edgefair.report.judged import NOT_SHOWN, SEALED, Status, all_judged
 
 
 class CodeQuality:
@@ -25,14 +25,21 @@ class CodeQuality:
 
 
 def _issues(item: Item) -> Iterator[dict[str, Any]]:
+    if not item.report.targets:
+        yield _issue(item, NOT_SHOWN, SEALED, severity="critical", of=item.named(NOT_SHOWN))
     for found in all_judged(item.report):
         if found.status is Status.PASS:
             continue
-        place = [one_line(part) for part in (item.named(found.target.target), item.policy.file, found.gate.id)]
-        yield {
-            "description": one_line(item.named(f"{found.status} on {found.target.target}: {found.sentence}")),
-            "check_name": one_line(f"edgefair/{found.gate.id}"),
-            "fingerprint": sha256_json(place),
-            "severity": ("critical" if found.status is Status.INCONCLUSIVE else "blocker") if found.blocks else "minor",
-            "location": {"path": one_line(item.policy.file), "lines": {"begin": item.policy.of(found.gate.id)}},
-        }
+        severity = ("critical" if found.status is Status.INCONCLUSIVE else "blocker") if found.blocks else "minor"
+        said, of = f"{found.status} on {found.target.target}: {found.sentence}", item.named(found.target.target)
+        yield _issue(item, found.gate.id, said, severity=severity, of=of)
+
+
+def _issue(item: Item, gate: str, said: str, *, severity: str, of: str) -> dict[str, Any]:
+    return {
+        "description": one_line(item.named(said)),
+        "check_name": one_line(f"edgefair/{gate}"),
+        "fingerprint": sha256_json([one_line(part) for part in (of, item.policy.file, gate)]),
+        "severity": severity,
+        "location": {"path": one_line(item.policy.file), "lines": {"begin": item.policy.of(gate)}},
+    }

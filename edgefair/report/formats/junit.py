@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from edgefair.report.escape import one_line
 from edgefair.report.formats.base import Item
-from edgefair.report.judged import Judged, Status, exceptions, judged
+from edgefair.report.judged import NOT_SHOWN, SEALED, Judged, Status, exceptions, judged
 from edgefair.report.numbers import plain
 from edgefair.report.results.failure import Failure
 from edgefair.report.results.verification import Report, TargetResult
@@ -39,6 +39,8 @@ def _suites(item: Item) -> Iterator[ElementTree.Element]:
     if isinstance(item.result, Failure):
         yield _failed(item, item.result)
         return
+    if not item.report.targets:
+        yield _sealed(item, item.report)
     for target in item.report.targets:
         yield _suite(item, item.report, target)
 
@@ -63,6 +65,16 @@ def _case(suite: str, gate: Judged) -> ElementTree.Element:
         message = one_line(f"{gate.title} {gate.measured}")
         ElementTree.SubElement(case, "failure", type=gate.status.lower(), message=message).text = one_line(gate.reason)
     return case
+
+
+def _sealed(item: Item, report: Report) -> ElementTree.Element:
+    name = one_line(item.named(NOT_SHOWN))
+    case = ElementTree.Element("testcase", classname=SUITE, name=NOT_SHOWN)
+    failure = ElementTree.SubElement(case, "failure", type=report.outcome.lower(), message=SEALED)
+    failure.text = "\n".join(map(one_line, report.notes))
+    suite = ElementTree.Element("testsuite", {"name": name, **_counted([case]), "timestamp": one_line(report.created)})
+    suite.append(case)
+    return suite
 
 
 def _failed(item: Item, failure: Failure) -> ElementTree.Element:

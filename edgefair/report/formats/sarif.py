@@ -14,7 +14,7 @@ from edgefair._version import __version__
 from edgefair.files import sha256_json
 from edgefair.report.escape import one_line
 from edgefair.report.formats.base import Item
-from edgefair.report.judged import Judged, Status, all_judged
+from edgefair.report.judged import NOT_SHOWN, SEALED, Judged, Status, all_judged
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 DIGITS = 6
@@ -31,38 +31,49 @@ class Sarif:
 
 def _run(item: Item, number: int) -> dict[str, Any]:
     report, found = item.report, all_judged(item.report)
-    rules = list({gate.gate.id: gate for gate in found}.values())
+    rules = {gate.gate.id: gate.title for gate in found} if report.targets else {NOT_SHOWN: NOT_SHOWN}
+    said = [{"id": rule, "shortDescription": {"text": _message(title)}} for rule, title in rules.items()]
+    results = [_result(item, gate) for gate in found if gate.status is not Status.PASS]
     return {
-        "tool": {"driver": {"name": "edgefair", "version": __version__, "rules": [_rule(gate) for gate in rules]}},
+        "tool": {"driver": {"name": "edgefair", "version": __version__, "rules": said}},
         "automationDetails": {"id": f"edgefair/{number}/"},
         "invocations": [{"executionSuccessful": True, "exitCode": report.exit_code}],
-        "results": [_result(item, gate) for gate in found if gate.status is not Status.PASS],
+        "results": results if report.targets else [_sealed(item)],
         "properties": {"outcome": report.outcome, "model": one_line(report.model.path), "sha256": report.model.sha256},
     }
-
-
-def _rule(gate: Judged) -> dict[str, Any]:
-    return {"id": gate.gate.id, "shortDescription": {"text": _message(gate.title)}}
 
 
 def _result(item: Item, gate: Judged) -> dict[str, Any]:
     of = gate.gate
     numbers = {"estimate": of.estimate, "lower": of.lower, "upper": of.upper, "threshold": of.threshold}
-    place = {
-        "artifactLocation": {"uri": quote(item.policy.file.encode(errors="surrogateescape"))},
-        "region": {"startLine": item.policy.of(gate.gate.id)},
-    }
     return {
         "ruleId": gate.gate.id,
         "level": "error" if gate.blocks else "warning",
         "message": {"text": _message(item.named(f"{gate.status} on {gate.target.target}: {gate.sentence}"))},
-        "locations": [{"physicalLocation": place}],
+        "locations": [_place(item, of.id)],
         "partialFingerprints": {"edgefairGate/v1": sha256_json([gate.gate.id, one_line(gate.target.target)])},
         "properties": {
             "status": gate.status,
             **{name: round(value, DIGITS) for name, value in numbers.items() if value is not None},
         },
     }
+
+
+def _sealed(item: Item) -> dict[str, Any]:
+    return {
+        "ruleId": NOT_SHOWN,
+        "level": "error",
+        "message": {"text": _message(item.named(SEALED))},
+        "locations": [_place(item, NOT_SHOWN)],
+        "partialFingerprints": {"edgefairGate/v1": sha256_json([NOT_SHOWN])},
+        "properties": {"status": item.report.outcome},
+    }
+
+
+def _place(item: Item, gate: str) -> dict[str, Any]:
+    file = quote(item.policy.file.encode(errors="surrogateescape"))
+    region = {"startLine": item.policy.of(gate)}
+    return {"physicalLocation": {"artifactLocation": {"uri": file}, "region": region}}
 
 
 def _message(text: str) -> str:

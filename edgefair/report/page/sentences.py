@@ -6,7 +6,6 @@ GATES = (
     "Every requirement of the policy, on every target. The release is as good as its worst gate: FAIL was shown, PASS"
     " was shown, INCONCLUSIVE means that these rows show neither."
 )
-SEALED = "the audit rows are sealed: until PASS they answer one bit, and this is not PASS"
 DIFFERENCES = (
     "How far the groups' rates lie apart, worst first. The bar reaches from the lower to the upper limit, the dashed "
     "line is the threshold: a bar left of it is shown to be within, a bar right of it beyond, and a bar across it "

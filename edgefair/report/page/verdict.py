@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from edgefair.decision.verdict import Outcome
 from edgefair.probe.bundles.gates import ABSOLUTE
-from edgefair.report.judged import Status, exceptions, headline, judged
+from edgefair.report.judged import SEALED, Status, exceptions, headline, judged
 from edgefair.report.next_steps import next_steps
 from edgefair.report.numbers import between, shown
 from edgefair.report.page import sentences
@@ -43,7 +43,7 @@ def _lead(report: Report) -> str:
     """What decided, in words: the worst gate's comparison, or else its reason."""
     ranked = [found for target in report.targets for found in judged(target)]
     if not ranked:
-        return sentences.SEALED
+        return SEALED
     worst = min(ranked, key=lambda found: (not found.blocks, found.gate.outcome is not Outcome.FAIL))
     where = f"On {worst.target.target}: " if len(report.targets) > 1 else ""
     binding = worst.gate.binding

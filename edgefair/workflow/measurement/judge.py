@@ -14,9 +14,8 @@ import numpy as np
 from edgefair._version import __version__
 from edgefair.bundle.reference_audit import save_reference_audit
 from edgefair.config import Config
-from edgefair.decision.decide import check_waivers
+from edgefair.decision.decide import check_classes, check_waivers
 from edgefair.decision.policy import Policy, not_judged_note
-from edgefair.decision.recording.corrections import check_corrections
 from edgefair.decision.spending import chance_of_pass
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
@@ -33,7 +32,14 @@ from edgefair.workflow.measurement.ledger import LEDGER, check_never_open, remem
 from edgefair.workflow.measurement.measure import measure
 from edgefair.workflow.measurement.records.record import Record, TargetRecord, load_record, save_record
 from edgefair.workflow.measurement.records.rows import RecordedRows
-from edgefair.workflow.measurement.reference_audit import NO_AUDITS, ReferenceAudits, check_models, made_of, note_of
+from edgefair.workflow.measurement.reference_audit import (
+    NO_AUDITS,
+    ReferenceAudits,
+    check_models,
+    check_recorded,
+    made_of,
+    note_of,
+)
 from edgefair.workflow.measurement.result import Counted, notes_of_results
 from edgefair.workflow.measurement.sequential.looks import LookPlan, first_rows, plan_looks
 from edgefair.workflow.measurement.sequential.stopping import steps_of
@@ -107,7 +113,7 @@ def judge_file(
         ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
     """
     config, data = job.config, job.data
-    check_corrections(config.policy, data.classes)
+    check_classes(config.policy, data.classes)
     audit, attributes = file.audits.joined, config.policy.base_attributes
     if audit is not None:
         digest = sha256_file(file.path)
@@ -117,8 +123,7 @@ def judge_file(
     check_judgeable(config, row_set, command=command)
     if config.policy.audit == "sealed":
         check_never_open(config.base, row_set)
-    if sequential:  # rows that would come after the last look too
-        check_groups(config.policy, data.audit, data.classes)
+    check_groups(config.policy, data.audit, data.classes)
     plan = plan_looks(data.audit, config) if sequential else None
     rows = data.audit if plan is None else data.audit.take(plan.order)
     recorded = RecordedRows.of(rows, data.classes, source=shown(data.source, config.base))
@@ -211,10 +216,7 @@ def judge_record(
             )
     check_shown(config, record.rows.row_set, by="`edgefair verify --from-record`")
     note = f"judged from the record '{shown(path, config.base)}' of {record.created}: no new measurement was made"
-    if audits.joined is not None:
-        for target in record.targets:
-            before = None if target.reference is None else target.reference.sha256
-            check_models(audits.joined, target.model.sha256, before, record.rows.classes)
+    check_recorded(audits, record)
     noted = dataclasses.replace(record, notes=(*record.notes, note))
     return _judge(config, noted, noted.rows.row_set, audits, command="verify", progress=progress)
 
@@ -245,6 +247,8 @@ def _judge(
         notes += [] if results else [not_pass(seal)]
     else:
         results = tuple(item.judged(config, targets=len(counted)) for item in counted)
+    if results and audits.joined is not None:
+        notes.insert(0, note_of(audits.joined, results[0].verdict.alpha, record.rows.audit.rows))
     if results:
         notes += [note for target in record.targets for note in target.notes]
         notes += notes_of_results(results)
@@ -259,8 +263,6 @@ def _judge(
         command=command,
         head=None if seal is None else seal.head,
     )
-    if audits.joined is not None:
-        notes.insert(0, note_of(audits.joined, config.policy.alpha, record.rows.audit.rows))
     if audits.write_to is not None:
         save_reference_audit(audits.write_to, made_of(config, record))
     if ledger is None:

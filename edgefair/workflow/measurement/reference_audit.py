@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,7 @@ def asked_for(
             expected="rows of its own, that are judged with policy.audit: open",
         )
     if config.data.label_design is not None and (path is not None or write_to is not None):
-        raise UsageError(
-            "the audit of a reference with data.label_design",
-            expected="one of them: the counts of a reference are of rows that all have labels",
-        )
+        raise _designed()
     if path is None:
         if public_key is not None:
             raise UsageError("--reference-audit-key without --reference-audit", fix="pass the file that it signed")
@@ -74,6 +71,13 @@ def asked_for(
     return ReferenceAudits(audit, write_to)
 
 
+def _designed() -> UsageError:
+    return UsageError(
+        "the audit of a reference with data.label_design",
+        expected="one of them: the counts of a reference are of rows that all have labels",
+    )
+
+
 def check_config(audit: ReferenceAudit, config: Config) -> None:
     """Refuse an audit of another population, other labels, or other groups than this config judges.
 
@@ -81,14 +85,7 @@ def check_config(audit: ReferenceAudit, config: Config) -> None:
         DataError: the data section says another population, or what label and groups are.
         PolicyError: groups that are declared otherwise, or people counted where rows are.
     """
-    data = shown_in(config.data.model_dump(mode="json"), config.base)
-    for key in POPULATION:
-        if audit.data.get(key) != data[key]:
-            raise DataError(
-                f"the reference audit was made with data.{key}: {audit.data.get(key)}",
-                expected=f"data.{key}: {data[key]}",
-                fix=AUDIT_AGAIN,
-            )
+    check_population(audit, shown_in(config.data.model_dump(mode="json"), config.base))
     policy = config.policy
     for name in policy.attributes:
         found, groups = audit.groups.get(name), list(policy.group_names(name))
@@ -103,6 +100,17 @@ def check_config(audit: ReferenceAudit, config: Config) -> None:
             expected=f"{policy.subject_weights} (policy.subject_weights)",
             fix=AUDIT_AGAIN,
         )
+
+
+def check_population(audit: ReferenceAudit, section: Mapping[str, Any]) -> None:
+    """Refuse an audit of another population, or with other labels, than a `data:` section says (DataError)."""
+    for key in POPULATION:
+        if audit.data.get(key) != section.get(key):
+            raise DataError(
+                f"the reference audit was made with data.{key}: {audit.data.get(key)}",
+                expected=f"data.{key}: {section.get(key)}",
+                fix=AUDIT_AGAIN,
+            )
 
 
 def check_models(audit: ReferenceAudit, model: str, reference: str | None, classes: Sequence[str]) -> None:
@@ -150,6 +158,24 @@ def check_reference(audit: ReferenceAudit, reference: str, classes: Sequence[str
         )
 
 
+def check_recorded(audits: ReferenceAudits, record: Record) -> None:
+    """Refuse audits that do not fit a record, whatever the config says by now.
+
+    Raises:
+        UsageError: its rows were chosen by a label design.
+        DataError, UsageError: see `check_population` and `check_models`.
+    """
+    audit = audits.joined
+    if record.rows.stratum is not None and audits != NO_AUDITS:
+        raise _designed()
+    if audit is None:
+        return
+    check_population(audit, record.data.section)
+    for target in record.targets:
+        before = None if target.reference is None else target.reference.sha256
+        check_models(audit, target.model.sha256, before, record.rows.classes)
+
+
 def made_of(config: Config, record: Record) -> ReferenceAudit:
     """The audit of the model that a record is about."""
     policy, rows = config.policy, record.rows
@@ -165,13 +191,17 @@ def made_of(config: Config, record: Record) -> ReferenceAudit:
     )
 
 
-def note_of(audit: ReferenceAudit, alpha: float, rows: int) -> str:
-    """What a reader of the verdict must know."""
+def note_of(audit: ReferenceAudit, level: float, rows: int) -> str:
+    """What a reader of the verdict must know.
+
+    Args:
+        level: error probability that the verdict may spend.
+    """
     signed = f"signed by key {audit.key[:16]}" if audit.key else "its signature was not asked for"
     return (
         f"the equalized-odds gap is that of the reference as it was audited ({audit.rows['rows']:,} rows of "
         f"'{audit.rows['source']}', {audit.created[:10]}, sha256 {audit.digest[:16]}, {signed}) with what compression "
-        f"changed on these {rows:,} rows; of alpha {alpha:g} the limits of the former may spend {OF_REFERENCE:.0%}"
+        f"changed on these {rows:,} rows; of alpha {level:g} the limits of the former may spend {OF_REFERENCE:.0%}"
     )
 
 

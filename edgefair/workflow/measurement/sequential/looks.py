@@ -72,11 +72,13 @@ def first_rows(rows: RecordedRows, count: int) -> RecordedRows:
     )
 
 
-def check_sequential(config: Config, *, recorded: bool = False, audited: bool = False) -> None:
-    """Refuse what has no limits over several looks, and a record (UsageError).
+def check_sequential(config: Config, *, recorded: bool = False, audited: bool = False, auditing: bool = False) -> None:
+    """Refuse what has no limits over several looks, and files of all rows (UsageError).
 
     Args:
+        recorded: whether the measurements shall become a record.
         audited: whether an audit of the reference shall be joined.
+        auditing: whether the counts shall become the audit of a reference.
     """
     if config.data.label_design is not None:
         raise UsageError(
@@ -93,6 +95,11 @@ def check_sequential(config: Config, *, recorded: bool = False, audited: bool = 
             "--sequential with --record",
             expected="one of them: a record is judged by any policy as if its rows had been measured at once, and what "
             "ended a sequential measurement were the decisions themselves",
+        )
+    if auditing:
+        raise UsageError(
+            "--sequential with --write-reference-audit",
+            expected="one of them: the audit of a reference is of rows that no decision of its own has picked",
         )
     if config.policy.audit == "sealed":
         raise UsageError(
