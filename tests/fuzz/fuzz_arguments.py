@@ -8,6 +8,9 @@ from edgefair.cli import COMMANDS, main
 from tests.fuzz.fuzz_case import FAIR, NOT_IN_ARGUMENTS, RECORD, command
 from tests.fuzz.fuzz_mutations import NUMBERS, TEXTS, change_text, change_value, is_deep, odd_value, to_json
 
+# As few simulations as it takes: an input has seconds.
+PLAN = ("plan", "--simulations", "50")
+
 
 def config(rng, base, here):
     text = (base / "edgefair.yaml").read_text()
@@ -16,7 +19,7 @@ def config(rng, base, here):
     else:
         content = to_json(change_value(rng, yaml.safe_load(text.replace("2099-01-31", "'2099-01-31'"))))
     (here / "edgefair.yaml").write_bytes(content)
-    commands = (RECORD, RECORD, ("data", "describe", "--json"), ("plan", "--simulations", "20"), FAIR)
+    commands = (RECORD, RECORD, ("data", "describe", "--json"), PLAN, FAIR)
     return command(*rng.choice(commands))
 
 
@@ -41,7 +44,7 @@ def settings(rng, base, here):
         )
         text = str(value).translate(NOT_IN_ARGUMENTS) if rng.random() < 0.8 else json.dumps(odd_flat(rng))
         arguments += ["--set", f"{rng.choice(KEYS)}{rng.choice(('=',) * 9 + ('',))}{text}"]
-    return command(*rng.choice((RECORD, ("data", "describe", "--json"), ("plan", "--simulations", "20"))), *arguments)
+    return command(*rng.choice((RECORD, ("data", "describe", "--json"), PLAN)), *arguments)
 
 
 def odd_flat(rng):
@@ -99,7 +102,7 @@ WRITTEN = frozenset({"output", "report_path", "record", "sheet", "exemplars", "p
 FIRST = {
     "verify": [RECORD, FAIR, ("verify",)], "export": [("export", "fair.onnx", "--no-latency", "--no-repair")],
     "sign": [("sign", "dist/signed", "--key", "key.pem")], "inspect": [("inspect", "dist/signed")],
-    "compare": [("compare", "raw.npz", "raw.npz")], "data": [("data", "describe", "--json")], "plan": [("plan", "--simulations", "20")],
+    "compare": [("compare", "raw.npz", "raw.npz")], "data": [("data", "describe", "--json")], "plan": [PLAN],
     "init": [("init", "--data", "small.csv", "--label", "label", "--positive", "yes", "--sensitive", "sex", "--force")],
     "target": [("target", "list"), ("target", "list", "board.yaml")], "report": [("report",), ("report", "--schema")],
     "audit": [("audit", "status", "--json"), ("audit", "open")],
