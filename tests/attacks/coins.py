@@ -63,4 +63,4 @@ def run(project, *arguments):
 def judged(project, *arguments):
     """A judging command's exit status and report."""
     code, output = run(project, *arguments, "--no-latency", "--json")
-    return code, json.loads(output[output.index("{") :])
+    return code, json.JSONDecoder().raw_decode(output[output.index("{") :])[0]

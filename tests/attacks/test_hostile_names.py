@@ -17,6 +17,7 @@ from rich.text import Text
 import edgefair.targets.transports.zipapp
 from edgefair.report.charts.contact_sheet import SheetCell, contact_sheet
 from edgefair.report.charts.heat_map import Panel, heat_map
+from edgefair.report.charts.pixels import picture
 from edgefair.report.escape import csv_cell, one_line
 from edgefair.report.terminal.console import INDENT, PlainConsole
 from edgefair.report.terminal.tables import plain_table
@@ -264,5 +265,5 @@ def test_a_long_line_goes_on_indented():
 @pytest.mark.parametrize("name", [*(group for names in HOSTILE.values() for group in names["groups"]), "\ud800", "\0"])
 def test_pictures_can_hold_any_name(name):
     sheet = contact_sheet([SheetCell(name, name, 1, ())], title=name)
-    drawn = heat_map(name, [name], [name], [Panel("loss", [[0.5]], "+.2f")])
+    drawn = picture(heat_map(name, [name], [name], [Panel("loss", [[0.5]], "+.2f")]))
     assert min(*sheet.size, *drawn.size) > 0

@@ -1,6 +1,7 @@
 """Asking a sealed audit set until an unfair model passes: every ask is spent, and the set tells one bit."""
 
 import json
+import os
 import re
 
 import jsonschema
@@ -46,7 +47,11 @@ def told(folder, weights):
     for command in ("verify", "export"):
         for form in ((), ("--json",)):
             done = run(command, folder, folder / "m.onnx", "--no-latency", *form)
-            said += [done.exit_code, done.stdout, done.stderr.replace(str(folder), "")]
+            said += [
+                done.exit_code,
+                done.stdout,
+                done.stderr.replace(str(folder), "").replace(os.path.relpath(folder), ""),
+            ]
     said += [path.read_text() for path in sorted(folder.rglob("*.json*"))]
     assert len(said) == 12 + 3, "a blocked report, the ledger and the account"
     return [of_any_model(item) if isinstance(item, str) else item for item in said]

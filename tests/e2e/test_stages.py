@@ -21,7 +21,8 @@ def said(project):
 
 def test_a_training_says_what_it_does_and_on_how_many_threads_it_did_it(said, project):
     *lines, advice = said("train", "--epochs", 2, "--name", "fair")
-    assert lines == ["reading", "training fair", "validating"]
+    assert [line for line in lines if not line.startswith("epoch ")] == ["reading", "training fair", "validating"]
+    assert [line.partition(":")[0] for line in lines if line.startswith("epoch ")] == ["epoch 1/2", "epoch 2/2"]
     assert advice.startswith("next: edgefair export --int8 --run fair")
     metrics = json.loads((project / "runs/fair/run.json").read_text())["metrics"]
     assert metrics["threads"] == torch.get_num_threads()
@@ -29,6 +30,7 @@ def test_a_training_says_what_it_does_and_on_how_many_threads_it_did_it(said, pr
 
 def test_an_export_says_what_it_does(said):
     lines = said("export", "--low-rank", 0.3, "--int8", "static", "--no-latency", "--no-repair")
+    lines = [line for line in lines if not line.startswith("epoch ")]
     rows = next(line for line in lines if line.startswith("deciding"))
     assert lines[:9] == [
         "reading",
@@ -42,7 +44,7 @@ def test_an_export_says_what_it_does(said):
         rows,
     ]
     assert rows.split(" on ")[1] == "local (candidate)"
-    assert not [line for line in lines if "epoch" in line or "rank of" in line]
+    assert not [line for line in lines if "rank of" in line]
 
 
 def test_a_finished_step_is_not_said_to_be_done_again(said):
