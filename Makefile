@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help dev demo test test-targets test-browser pictures test-long fuzz fuzz-graphs lint bench false-pass schema clean
+.PHONY: help dev demo test test-targets test-runtimes test-browser pictures test-long fuzz fuzz-graphs lint bench false-pass schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,13 @@ test: $(VENV)/.ready ## Run the tests
 
 test-targets: $(VENV)/.ready ## Run the tests that need QEMU, an OpenSSH server or a container engine
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'target and not long and not gpu'
+
+$(VENV)/.runtimes: $(VENV)/.ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,runtimes]'
+	@touch $@
+
+test-runtimes: $(VENV)/.runtimes ## Install the other runtimes that fit beside ours, and run the tests that need one
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'runtimes and not long and not gpu'
 
 test-long: $(VENV)/.ready ## Run the tests and the long simulations
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'not gpu'
