@@ -120,9 +120,9 @@ def summarize(nanoseconds: NDArray[np.int64], *, level: float) -> LatencySummary
 def speed_up(reference: NDArray[np.int64], candidate: NDArray[np.int64], *, level: float) -> SpeedUp:
     """Median of the reference's times over that of the candidate's in 20 consecutive batches, their geometric mean.
 
-    Its interval at 1 - level is exp(mean log ratio +- t_{b-1, 1-level/2} s), s^2 the variance of the mean of the log
-    ratios of the b batches (`mean_variance`). The two were interleaved, so batch i of one was taken together with
-    batch i of the other.
+    Its interval at 1 - level is exp(mean log ratio +- t_{19, 1-level/2} s), s^2 the variance of the mean of the log
+    ratios of batches (`mean_variance`). The two were interleaved, so batch i of one was taken together with batch i of
+    the other.
 
     Raises:
         ValueError: fewer rounds than batches.
@@ -130,10 +130,14 @@ def speed_up(reference: NDArray[np.int64], candidate: NDArray[np.int64], *, leve
     rounds = min(len(reference), len(candidate))
     if rounds < BATCHES:
         raise ValueError(f"{rounds} rounds make no {BATCHES} batches")
-    before, after = (np.median(batched(times[:rounds]), axis=1) for times in (reference, candidate))
-    parts = np.log(before / after)
-    reach = float(np.exp(stdtrit(BATCHES - 1, 1 - level / 2) * np.sqrt(mean_variance(parts))))
-    ratio = float(np.exp(parts.mean()))
+
+    def log_ratios(batches: int) -> NDArray[np.float64]:
+        before, after = (np.median(batched(times[:rounds], batches), axis=1) for times in (reference, candidate))
+        parts: NDArray[np.float64] = np.log(before / after)
+        return parts
+
+    reach = float(np.exp(stdtrit(BATCHES - 1, 1 - level / 2) * np.sqrt(mean_variance(log_ratios))))
+    ratio = float(np.exp(log_ratios(BATCHES).mean()))
     return SpeedUp(ratio, ratio / reach, ratio * reach)
 
 

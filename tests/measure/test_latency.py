@@ -6,7 +6,7 @@ from scipy import signal, stats
 
 from edgefair.measure.ladder import quantile_ranks
 from edgefair.measure.latency import LEAST_FOR_P90, speed_up, summarize
-from edgefair.probe.clock.effective import effective_queries
+from edgefair.probe.clock.effective import BATCHES, SCALES, effective_queries
 
 
 @given(st.integers(64, 3000), st.sampled_from([0.01, 0.05, 0.1]))
@@ -104,8 +104,22 @@ def test_the_number_of_effective_queries_falls_as_they_become_alike():
     rng = np.random.default_rng(0)
     found = [np.median([effective_queries(alike(rng, 4096, rho)[0]) for _ in range(50)]) for rho in (0, 0.5, 0.9, 0.98)]
     assert found == sorted(found, reverse=True)
-    assert found[0] > 3000
-    assert found[-1] < 200
+    assert found[0] > 1000
+    assert found[-1] < 100
+
+
+def test_a_load_that_wanders_slowly_leaves_few_effective_queries():
+    """Short batches are alike within each half of the measurement; long ones see that the halves are not."""
+    rng = np.random.default_rng(3)
+    times = 1e6 * np.exp(0.1 * rng.standard_normal(4000))
+    times[2000:] *= 1.05
+    found = effective_queries(times.astype(np.int64))
+    assert found < LEAST_FOR_P90 < effective_queries(rng.permutation(times).astype(np.int64))
+
+
+def test_what_fewer_batches_show_is_widened_as_students_t_says():
+    for batches, factor in SCALES.items():
+        assert factor == pytest.approx(stats.t.ppf(0.975, batches - 1) / stats.t.ppf(0.975, BATCHES - 1), abs=1e-4)
 
 
 def test_queries_too_alike_have_a_percentile_and_no_limits():
