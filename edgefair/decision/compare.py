@@ -73,7 +73,7 @@ def _independent_cells(one: GroupCounts, other: GroupCounts, policy: Policy, nam
 
 def _excess_loss(table: NDArray[np.int64], groups: tuple[str, ...]) -> dict[str, float | None]:
     """psi_g = loss of accuracy of the group - loss of accuracy of all."""
-    mended, spoiled = one_sided(table)
-    lost, n = (spoiled - mended).sum(axis=1), table.sum(axis=(1, 2, 3))
+    corrected, broken = one_sided(table)
+    lost, n = (broken - corrected).sum(axis=1), table.sum(axis=(1, 2, 3))
     average = lost.sum() / max(int(n.sum()), 1)
     return {group: float(lost[g] / n[g] - average) if n[g] else None for g, group in enumerate(groups)}

@@ -110,11 +110,11 @@ class _Sums:
         return found.reshaped(len(members), 1, 1)
 
     def losses(self, members: Bools) -> Change:
-        """Of the rows that compression spoils minus those that it mends."""
+        """Of the rows that compression breaks minus those that it corrects."""
         before = self._before()
         flipped = (before != self.candidate).any(axis=1, keepdims=True)
-        spoiled, mended = (self._of_all(members, item & flipped) for item in (before, self.candidate))
-        return Change(spoiled, mended, np.full(len(members), DEPENDENT))
+        broken, corrected = (self._of_all(members, item & flipped) for item in (before, self.candidate))
+        return Change(broken, corrected, np.full(len(members), DEPENDENT))
 
     def excess(self, members: Bools) -> Excess:
         """Of what a group loses beyond all others, whose rows lie in other cells."""

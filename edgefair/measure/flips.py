@@ -17,8 +17,8 @@ class CellFlips:
     """Flips in one (group, label) cell.
 
     Attributes:
-        mended: corrected rows: only the candidate decides them correctly.
-        spoiled: broken rows: only the reference decides them correctly.
+        corrected: rows that only the candidate decides correctly.
+        broken: rows that only the reference decides correctly.
         flipped: rows whose decision changed at all.
         p: exact McNemar test of corrected against broken rows, two-sided; 1 without either.
         p_holm: p after Holm's correction over all cells.
@@ -28,8 +28,8 @@ class CellFlips:
     group: Group
     label: str
     rows: int
-    mended: int
-    spoiled: int
+    corrected: int
+    broken: int
     flipped: int
     p: float
     p_holm: float
@@ -50,9 +50,9 @@ def cell_flips(paired: PairedCounts) -> tuple[CellFlips, ...]:
     table = paired.table
     rows = table.sum(axis=(2, 3))
     stay = np.trace(table, axis1=2, axis2=3)
-    mended, spoiled = one_sided(table)
+    corrected, broken = one_sided(table)
     flipped = rows - stay
-    p = mcnemar(mended, spoiled)
+    p = mcnemar(corrected, broken)
     adjusted = holm(p.ravel()).reshape(p.shape)
     total, all_flipped = int(rows.sum()), int(flipped.sum())
     return tuple(
@@ -60,8 +60,8 @@ def cell_flips(paired: PairedCounts) -> tuple[CellFlips, ...]:
             group=group,
             label=name,
             rows=int(rows[g, y]),
-            mended=int(mended[g, y]),
-            spoiled=int(spoiled[g, y]),
+            corrected=int(corrected[g, y]),
+            broken=int(broken[g, y]),
             flipped=int(flipped[g, y]),
             p=float(p[g, y]),
             p_holm=float(adjusted[g, y]),

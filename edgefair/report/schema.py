@@ -11,10 +11,15 @@ from edgefair.decision.verdict import EARLIER_SCHEMA, VERDICT_SCHEMA, Outcome
 from edgefair.measure.metrics import DIFFERENCES
 from edgefair.probe.bundles.consistency import REPORT_SCHEMA
 from edgefair.probe.bundles.gates import AT_LEAST, AT_MOST, NAMES
+from edgefair.report.results.earlier import FLIPS_OF_BEFORE
 from edgefair.report.results.verification import Report
 
 # What `to_json` adds to the fields of a type, by the type.
 ADDED: dict[str, dict[str, Any]] = {
+    "CellFlips": {
+        name: {"type": "integer", "description": f"`{now}` in the first reports of this format."}
+        for name, now in FLIPS_OF_BEFORE.items()
+    },
     "DataSection": {"sha256": {"type": "string", "description": "digest of the section."}},
     "Gate": {
         "name": {"type": "string", "description": "what this format called it before gates had ids."},
@@ -25,8 +30,9 @@ ADDED: dict[str, dict[str, Any]] = {
     },
     "Verdict": {"schema": {"enum": [EARLIER_SCHEMA, VERDICT_SCHEMA]}},
 }
-# Keys that the first reports of this format lack.
+# Keys that the first reports of this format lack, or that they alone have.
 NEW = {
+    "CellFlips": {*FLIPS_OF_BEFORE, *FLIPS_OF_BEFORE.values()},
     "Comparison": {"code", "joined", "corrected_threshold"},
     "Gate": {"id", "direction"},
     "LatencySummary": {"effective_queries", "ladder"},

@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
 from edgefair.progress import Progress, silent
+from edgefair.report.results.targets import Device, KnownTarget, Targets
 from edgefair.resources import shipped_names
-from edgefair.targets import TargetProfile, load_profile, open_target, transport_of
+from edgefair.targets import load_profile, open_target, transport_of
 from edgefair.targets.transports.zipapp import build_runtime
 
 
-@dataclass(frozen=True)
-class KnownTarget:
-    """A profile.
-
-    Attributes:
-        lacks: what is known to be missing before it can be used, without asking the machine; None if nothing is.
-    """
-
-    profile: TargetProfile
-    lacks: str | None
-
-
-def known_targets(names: Sequence[str] = ()) -> list[KnownTarget]:
+def known_targets(names: Sequence[str] = ()) -> Targets:
     """The profiles of these targets, or every shipped one, by name.
 
     Raises:
         UsageError: no such target.
     """
     profiles = [load_profile(name) for name in names or shipped_names("deploy/targets")]
-    return [KnownTarget(profile, transport_of(profile).lacks()) for profile in profiles]
+    return Targets(tuple(KnownTarget(profile, transport_of(profile).lacks()) for profile in profiles))
 
 
-def prepare_target(name: str, progress: Progress = silent) -> dict[str, Any]:
-    """Make what a target needs, start it once, and return the fingerprint of the device.
+def prepare_target(name: str, progress: Progress = silent) -> Device:
+    """Make what a target needs, start it once, and return the device.
 
     Raises:
         UsageError: no such target.
@@ -48,8 +35,8 @@ def prepare_target(name: str, progress: Progress = silent) -> dict[str, Any]:
     return probe_target(name, progress)
 
 
-def probe_target(name: str, progress: Progress = silent) -> dict[str, Any]:
-    """The fingerprint of a target's device.
+def probe_target(name: str, progress: Progress = silent) -> Device:
+    """What a target's device is.
 
     Raises:
         UsageError: no such target.
@@ -57,7 +44,7 @@ def probe_target(name: str, progress: Progress = silent) -> dict[str, Any]:
     """
     progress.stage(f"starting {name}")
     with open_target(load_profile(name)) as probe:
-        return probe.device
+        return Device(probe.device)
 
 
 def write_loader(path: Path) -> None:

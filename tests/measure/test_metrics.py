@@ -131,8 +131,8 @@ def test_flips_are_what_a_loop_finds(seed):
     for cell in cell_flips(paired):
         mine = (g == int(cell.group[0])) & (y == int(cell.label))
         assert cell.rows == mine.sum()
-        assert cell.mended == (mine & (after == y) & (before != y)).sum()
-        assert cell.spoiled == (mine & (before == y) & (after != y)).sum()
+        assert cell.corrected == (mine & (after == y) & (before != y)).sum()
+        assert cell.broken == (mine & (before == y) & (after != y)).sum()
         assert cell.flipped == (mine & (before != after)).sum()
 
 

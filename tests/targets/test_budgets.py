@@ -211,7 +211,7 @@ def test_the_list_of_targets_shows_the_budgets(project):
     text = CliRunner().invoke(main, ["target", "list", str(path)]).stdout
     assert "board" in text
     assert "p90 20.0 ms, 5,000,000 bytes" in " ".join(text.split())
-    (item,) = json.loads(CliRunner().invoke(main, ["target", "list", str(path), "--json"]).stdout)
+    (item,) = json.loads(CliRunner().invoke(main, ["target", "list", str(path), "--json"]).stdout)["targets"]
     assert item["budgets"] == {"max_latency_p90_ms": 20.0, "max_size_bytes": 5000000}
     assert CliRunner().invoke(main, ["target", "list", "nowhere"]).exit_code == 2
 

@@ -11,8 +11,12 @@ def run(*arguments):
     return CliRunner().invoke(main, ["target", *arguments])
 
 
+def listed_as_json():
+    return json.loads(run("list", "--json").stdout)["targets"]
+
+
 def test_every_shipped_target_is_listed_once_with_what_it_is_for():
-    listed = json.loads(run("list", "--json").stdout)
+    listed = listed_as_json()
     names = [item["name"] for item in listed]
     assert len(set(names)) == len(names) == len(shipped_names("deploy/targets"))
     assert all(item["about"] for item in listed)
@@ -21,7 +25,7 @@ def test_every_shipped_target_is_listed_once_with_what_it_is_for():
 
 
 def test_a_targets_name_finds_its_profile_again():
-    for item in json.loads(run("list", "--json").stdout):
+    for item in listed_as_json():
         assert load_profile(item["name"]).name == item["name"]
 
 
@@ -37,7 +41,7 @@ def test_what_this_machine_lacks_to_be_a_target_is_listed(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     device = {"machine": "x86_64", "flags": ["avx2"]}
     monkeypatch.setattr("edgefair.targets.transports.local.fingerprint", lambda: device)
-    lacks = {item["name"]: item["lacks"] for item in json.loads(run("list", "--json").stdout)}
+    lacks = {item["name"]: item["lacks"] for item in listed_as_json()}
     assert lacks["local"] is None
     assert lacks["x86-avx2"] is None
     assert lacks["x86-vnni"].startswith("the device has no VNNI")
@@ -48,7 +52,7 @@ def test_what_this_machine_lacks_to_be_a_target_is_listed(monkeypatch):
 def test_tensorrt_without_a_gpu_is_no_target(monkeypatch):
     monkeypatch.setattr("edgefair.probe.runtimes.cuda.LIBRARY", "libcuda-that-is-nowhere.so.1")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    lacks = {item["name"]: item["lacks"] for item in json.loads(run("list", "--json").stdout)}
+    lacks = {item["name"]: item["lacks"] for item in listed_as_json()}
     assert "no CUDA driver" in lacks["tensorrt"]
 
 
@@ -58,6 +62,6 @@ def test_an_unknown_target_is_a_usage_error_and_a_missing_one_a_failed_measureme
     result = run("prepare", "qemu:haswell")
     assert result.exit_code == 4
     assert "is not installed" in result.stderr
-    lacks = {item["name"]: item["lacks"] for item in json.loads(run("list", "--json").stdout)}
+    lacks = {item["name"]: item["lacks"] for item in listed_as_json()}
     assert "is not installed" in lacks["qemu:haswell"]
     assert lacks["local"] is None

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from edgefair.cli.options import json_option
+from edgefair.cli.options import result_options
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say
 
@@ -21,8 +18,8 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("targets", nargs=-1)
-@json_option
-def list_command(targets: tuple[str, ...], as_json: bool) -> None:
+@result_options
+def list_command(targets: tuple[str, ...], formats: tuple[str, ...], as_json: bool) -> None:
     """TARGETS, or all that are known by name: their budgets, and what each still needs on this machine.
 
     \b
@@ -30,23 +27,17 @@ def list_command(targets: tuple[str, ...], as_json: bool) -> None:
       edgefair target list
       edgefair target list my-board.yaml ssh://pi@192.168.0.7
     """
-    from edgefair.report.escape import json_in_a_log
-    from edgefair.report.terminal.console import stdout_console
-    from edgefair.report.terminal.targets import render_targets
+    from edgefair.report.output import outputs_of, write_result
     from edgefair.workflow.targets import known_targets
 
-    known = known_targets(targets)
-    if as_json:
-        items = [{**item.profile.model_dump(mode="json"), "lacks": item.lacks} for item in known]
-        sys.stdout.write(json_in_a_log(json.dumps(items, indent=1)) + "\n")
-    else:
-        stdout_console().print(render_targets([(item.profile, item.lacks) for item in known]))
+    outputs = outputs_of(formats, as_json=as_json)
+    write_result(known_targets(targets), outputs)
 
 
 @command.command("prepare")
 @click.argument("target")
-@json_option
-def prepare_command(target: str, as_json: bool) -> None:
+@result_options
+def prepare_command(target: str, formats: tuple[str, ...], as_json: bool) -> None:
     """Download or install what TARGET needs, start it once, and say what it is.
 
     \b
@@ -54,23 +45,27 @@ def prepare_command(target: str, as_json: bool) -> None:
       edgefair target prepare qemu:cortex-a76
       edgefair target prepare my-board.yaml
     """
+    from edgefair.report.output import outputs_of, write_result
     from edgefair.workflow.targets import prepare_target
 
+    outputs = outputs_of(formats, as_json=as_json)
     with progress_bar() as progress:
         device = prepare_target(target, progress)
-    _print(device, as_json=as_json)
+    write_result(device, outputs)
 
 
 @command.command("probe")
 @click.argument("target")
-@json_option
-def probe_command(target: str, as_json: bool) -> None:
+@result_options
+def probe_command(target: str, formats: tuple[str, ...], as_json: bool) -> None:
     """Ask TARGET what it is: processor, instruction sets, runtime, temperature."""
+    from edgefair.report.output import outputs_of, write_result
     from edgefair.workflow.targets import probe_target
 
+    outputs = outputs_of(formats, as_json=as_json)
     with progress_bar() as progress:
         device = probe_target(target, progress)
-    _print(device, as_json=as_json)
+    write_result(device, outputs)
 
 
 @command.command("loader")
@@ -87,14 +82,3 @@ def loader_command(output: Path) -> None:
 
     write_loader(output)
     say(f"wrote {output}")
-
-
-def _print(device: dict[str, Any], *, as_json: bool) -> None:
-    from edgefair.report.escape import json_in_a_log
-    from edgefair.report.terminal.console import stdout_console
-    from edgefair.report.terminal.targets import render_device
-
-    if as_json:
-        sys.stdout.write(json_in_a_log(json.dumps(device, indent=1)) + "\n")
-    else:
-        stdout_console().print(render_device(device))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import config_options, json_option, overrides
+from edgefair.cli.options import config_options, overrides, result_options
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say_next
 from edgefair.debias import METHODS
@@ -43,7 +43,7 @@ from edgefair.errors import EdgefairError
     "--processes", type=click.IntRange(min=2), default=None, help="For --launcher.  [default: one per GPU, else 2]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing run of that name with other settings.")
-@json_option
+@result_options
 @config_options
 @click.pass_context
 def command(
@@ -57,6 +57,7 @@ def command(
     launcher: str | None,
     processes: int | None,
     overwrite: bool,
+    formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
     settings: tuple[str, ...],
@@ -78,11 +79,13 @@ def command(
     if tune is not None and launcher is not None:
         raise click.UsageError("--tune and --launcher cannot be combined: tune in one process, then train in several")
     from edgefair.config import load_config
-    from edgefair.report.terminal.training import print_run
+    from edgefair.report.output import outputs_of, write_result
+    from edgefair.report.results.training import TRAINED_SCHEMA, Trained
     from edgefair.workflow.train import train
     from edgefair.workflow.training.launch import is_first_process, launch
     from edgefair.workflow.tune import tune as search
 
+    outputs = outputs_of(formats, as_json=as_json, schemas=[TRAINED_SCHEMA])
     flags = overrides(settings, debias__train=list(debias) or None, seed=seed, train__epochs=epochs)
     config = load_config(config_path, flags)
     if launcher is not None and "RANK" not in os.environ:
@@ -99,6 +102,6 @@ def command(
             raise
         ctx.exit(error.exit_code)
     if is_first_process():
-        print_run(run, as_json=as_json)
+        write_result(Trained.of(run), outputs)
         say_next(config_path, f"export --int8 --run {shlex.quote(run_name)}")
     ctx.exit(0)

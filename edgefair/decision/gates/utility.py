@@ -179,9 +179,9 @@ def excess_loss(evidence: Evidence, policy: Policy, threshold: float, claims: fl
 
 
 def _flips(table: Counts) -> tuple[Counts, Counts, Counts]:
-    """Rows mended, rows spoiled, and rows of each group, from [groups, labels, reference, candidate]."""
-    mended, spoiled = (part.sum(axis=1) for part in one_sided(table))
-    return mended, spoiled, table.sum(axis=(1, 2, 3))
+    """Rows corrected, rows broken, and rows of each group, from [groups, labels, reference, candidate]."""
+    corrected, broken = (part.sum(axis=1) for part in one_sided(table))
+    return corrected, broken, table.sum(axis=(1, 2, 3))
 
 
 def _loss(

@@ -144,13 +144,13 @@ def changed_decisions(flips: Sequence[CellFlips]) -> Iterator[Block]:
         yield Listing(["no decision was changed"])
         return
     named = [(f"{group_name(cell.group)}, label {cell.label}", cell) for cell in cells]
-    worst = sorted(named, key=lambda item: item[1].mended - item[1].spoiled)[:MOST_DRAWN]
+    worst = sorted(named, key=lambda item: item[1].corrected - item[1].broken)[:MOST_DRAWN]
     caption = f"Changed decisions, {len(worst)} of {len(cells)} cells: broken to the left, corrected to the right"
     yield Chart(
         bars(
             caption,
             [
-                Bar(name, cell.mended, "pass", f"{cell.spoiled:,} broken, {cell.mended:,} corrected", cell.spoiled)
+                Bar(name, cell.corrected, "pass", f"{cell.broken:,} broken, {cell.corrected:,} corrected", cell.broken)
                 for name, cell in worst
             ],
         ),
@@ -159,7 +159,7 @@ def changed_decisions(flips: Sequence[CellFlips]) -> Iterator[Block]:
     head = ["group and label", "rows", "changed", "corrected", "broken", "times its share", "p (McNemar, Holm)"]
     rows = [
         [
-            name, f"{cell.rows:,}", f"{cell.flipped:,}", f"{cell.mended:,}", f"{cell.spoiled:,}",
+            name, f"{cell.rows:,}", f"{cell.flipped:,}", f"{cell.corrected:,}", f"{cell.broken:,}",
             "?" if cell.over_representation is None else f"{cell.over_representation:.1f}", f"{cell.p_holm:.2g}",
         ]
         for name, cell in named

@@ -16,7 +16,7 @@ from edgefair.measure.design import Design
 from edgefair.measure.flips import CellFlips, cell_flips
 from edgefair.measure.paired import PairedCounts
 from edgefair.report.results.base import read_fields
-from edgefair.report.results.earlier import comparison_fields
+from edgefair.report.results.earlier import comparison_fields, flip_fields
 
 COMPARE_SCHEMA = "edgefair.compare/1"
 
@@ -85,7 +85,8 @@ class ComparisonReport:
         Raises:
             KeyError, TypeError, ValueError, AttributeError: not such a result.
         """
-        return read_fields(cls, {**data, "comparisons": [comparison_fields(item) for item in data["comparisons"]]})
+        comparisons = [comparison_fields(item) for item in data["comparisons"]]
+        return read_fields(cls, {**data, "comparisons": comparisons, "flips": flip_fields(data["flips"])})
 
 
 def compare_paired(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgefair.probe.bundles.gates import comparison_code, gate_id
@@ -11,6 +11,7 @@ from edgefair.probe.bundles.gates import comparison_code, gate_id
 UNTOLD: Mapping[str, Any] = {"section": {}, "rows": {}}
 # They held an interval of the gap by resampling instead, which never covered a gap of 0.
 NO_INFORMATION: Mapping[str, Any] = {"gaps": {}, "scores": {}, "no_scores": "reports of before held none"}
+FLIPS_OF_BEFORE = {"mended": "corrected", "spoiled": "broken"}
 
 
 def in_todays_words(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,7 +23,11 @@ def in_todays_words(report: Mapping[str, Any]) -> dict[str, Any]:
         KeyError, TypeError, ValueError, AttributeError: not a report.
     """
     targets = [
-        {"evidence": {}, "information": NO_INFORMATION, **target, "verdict": _verdict(target["verdict"])}
+        {
+            **{"evidence": {}, "information": NO_INFORMATION, **target},
+            "verdict": _verdict(target["verdict"]),
+            "flips": flip_fields(target["flips"]),
+        }
         for target in report["targets"]
     ]
     return {"data": UNTOLD, **report, "targets": targets}
@@ -33,6 +38,11 @@ def comparison_fields(comparison: Mapping[str, Any]) -> dict[str, Any]:
     code = comparison_code(comparison)
     reason = str(comparison["reason"]).removeprefix(code).removeprefix(": ")
     return {**comparison, "code": code, "reason": reason}
+
+
+def flip_fields(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Changed decisions of any result: corrected and broken ones had other names."""
+    return [{FLIPS_OF_BEFORE.get(key, key): value for key, value in cell.items()} for cell in cells]
 
 
 def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,8 +88,8 @@ def _flips(report: ComparisonReport) -> Table:
             cell.label,
             f"{cell.rows:,}",
             rate,
-            f"{cell.mended:,}",
-            f"{cell.spoiled:,}",
+            f"{cell.corrected:,}",
+            f"{cell.broken:,}",
             f"{cell.p_holm:.2g}",
             over,
         )

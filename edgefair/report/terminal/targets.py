@@ -1,27 +1,34 @@
-"""Targets and devices as a person reads them."""
+"""Targets, and the device of one, as a person reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
 
+from edgefair.report.results.targets import Device, Targets
 from edgefair.report.terminal.tables import plain_table
-from edgefair.targets import TargetProfile, transport_of
+from edgefair.targets import transport_of
 from edgefair.targets.sections import Budgets
 from edgefair.targets.transports.base import HERE
 
 
-def render_targets(targets: Sequence[tuple[TargetProfile, str | None]]) -> Table:
+def render(result: Targets | Device) -> Table:
+    """A line per target, or per fact of a device."""
+    return _device(result) if isinstance(result, Device) else _targets(result)
+
+
+def _targets(known: Targets) -> Table:
     """One line per profile, with its budgets, and what it lacks on this machine, if anything."""
     table = plain_table()
     for column in ("target", "about", "budgets", "on this machine"):
         table.add_column(column, overflow="fold")
-    for profile, lacks in targets:
+    for item in known.targets:
+        profile = item.profile
         here = transport_of(profile).machine_key == HERE
         ready = "ready" if here else "not asked: `edgefair target probe` does"
-        cells = (profile.name, profile.about, _budgets(profile.budgets), ready if lacks is None else lacks)
+        cells = (profile.name, profile.about, _budgets(profile.budgets), ready if item.lacks is None else item.lacks)
         table.add_row(*cells)
     return table
 
@@ -35,10 +42,10 @@ def _budgets(budgets: Budgets) -> str:
     return ", ".join(part for part in parts if part) or "none"
 
 
-def render_device(device: Mapping[str, Any]) -> Table:
+def _device(device: Device) -> Table:
     """The fingerprint, one fact a line."""
     table = plain_table(show_header=False)
-    for name, value in device.items():
+    for name, value in device.fingerprint.items():
         table.add_row(name, _fact(value))
     return table
 

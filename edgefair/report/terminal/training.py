@@ -1,31 +1,44 @@
-"""What a training run gave, for people and as JSON."""
+"""What a training run gave, as a person reads it."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
+from edgefair.report.results.training import Trained
+from edgefair.report.terminal.tables import plain_table
 
 SHOWN_TRIALS = 5
 
-if TYPE_CHECKING:
-    from edgefair.training.run import Run
 
-
-def print_run(run: Run, *, as_json: bool) -> None:
+def render(run: Trained) -> RenderableType:
     """Rates per group on the validation rows; no verdict, because those rows chose the model."""
-    if as_json:
-        content = {"schema": "edgefair.run/1", "folder": str(run.folder), "settings": run.settings, **run.metrics}
-        sys.stdout.write(json.dumps(content, indent=1) + "\n")
-        return
-    from edgefair.report.terminal.console import stdout_console
-    from edgefair.report.terminal.tables import plain_table
+    metrics = run.metrics
+    standing = metrics["standing"]
+    lines = [
+        *(f"note: {note}" for note in metrics.get("notes", ())),
+        f"accuracy {standing['accuracy']:.4f}, balanced {standing['balanced_accuracy']:.4f}; "
+        f"equalized-odds gap {standing['gap']:.4f}",
+        *aim_lines(metrics.get("aims", ())),
+    ]
+    if metrics["epochs"]:
+        why = _why_kept(standing, run.settings["train"]["aim"])
+        lines.append(f"kept epoch {metrics['kept_epoch']} of {len(metrics['loss'])}: {why}")
+    return Group(
+        Text(f"trained {run.folder}; on its validation rows (estimates, not a verdict):"),
+        _rates(GroupCounts.from_json(metrics["validation"])),
+        *map(Text, lines),
+        *([_trials(metrics["trials"])] if "trials" in metrics else []),
+    )
 
-    counts = GroupCounts.from_json(run.metrics["validation"])
+
+def _rates(counts: GroupCounts) -> Table:
     table = plain_table()
     table.add_column("group", overflow="fold")
     table.add_column("rows", justify="right")
@@ -36,23 +49,7 @@ def print_run(run: Run, *, as_json: bool) -> None:
         hits = x[:, 1] if len(counts.classes) == 2 else x.diagonal()
         rates = [f"{hit / n:.4f}" if n else "no rows" for hit, n in zip(hits, x.sum(axis=1), strict=True)]
         table.add_row(group_name(group), f"{int(x.sum()):,}", *rates)
-    console = stdout_console()
-    console.print(f"trained {run.folder}; on its validation rows (estimates, not a verdict):", soft_wrap=True)
-    console.print(table)
-    for note in run.metrics.get("notes", ()):
-        console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
-    standing = run.metrics["standing"]
-    console.print(
-        f"accuracy {standing['accuracy']:.4f}, balanced {standing['balanced_accuracy']:.4f}; "
-        f"equalized-odds gap {standing['gap']:.4f}"
-    )
-    for line in aim_lines(run.metrics.get("aims", ())):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
-    if run.metrics["epochs"]:
-        why = _why_kept(standing, run.settings["train"]["aim"])
-        console.print(f"kept epoch {run.metrics['kept_epoch']} of {len(run.metrics['loss'])}: {why}", soft_wrap=True)
-    if "trials" in run.metrics:
-        _print_trials(run)
+    return table
 
 
 def aim_lines(aims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -86,12 +83,9 @@ def _why_kept(standing: Mapping[str, Any], aim: float) -> str:
     return "NO epoch met the floor of the worst group on these rows; this epoch comes closest"
 
 
-def _print_trials(run: Run) -> None:
+def _trials(found: Sequence[Mapping[str, Any]]) -> Table:
     """The best trials of a search, with what they were set to."""
-    from edgefair.report.terminal.console import stdout_console
-    from edgefair.report.terminal.tables import plain_table
-
-    trials = sorted(run.metrics["trials"], key=lambda trial: -trial["value"])
+    trials = sorted(found, key=lambda trial: -trial["value"])
     table = plain_table(f"best of {len(trials)} trials")
     table.add_column("balanced acc.", justify="right")
     table.add_column("gap and floor")
@@ -101,4 +95,4 @@ def _print_trials(run: Run) -> None:
         settings = ", ".join(f"{name} {value:.3g}" for name, value in trial["settings"].items())
         kept = {2: "kept", 1: "gap too wide", 0: "floor broken"}.get(int(stage), "diverged")
         table.add_row(f"{value:.4f}" if stage == 2 else "", kept, settings)
-    stdout_console().print(table)
+    return table

@@ -240,7 +240,7 @@ def _flips(cells: tuple[CellFlips, ...], flipped: int) -> str:
     most = max(cells, key=lambda cell: cell.over_representation or 0.0)
     return (
         f"compression changed {flipped:,} decisions; most over-represented: {group_name(most.group)} with label "
-        f"'{most.label}', {most.over_representation:.1f}x its share ({most.mended:,} corrected, "
-        f"{most.spoiled:,} broken, "
+        f"'{most.label}', {most.over_representation:.1f}x its share ({most.corrected:,} corrected, "
+        f"{most.broken:,} broken, "
         f"McNemar p {most.p_holm:.2g} after Holm)"
     )

@@ -157,8 +157,8 @@ class _Rows:
 
 
 def _change(lost: tuple[Votes, Votes], groups: int) -> Change:
-    spoiled, mended = (Effective.of(item, (groups,)) for item in lost)
-    return Change(spoiled, mended, _apart(lost, groups))
+    broken, corrected = (Effective.of(item, (groups,)) for item in lost)
+    return Change(broken, corrected, _apart(lost, groups))
 
 
 def _apart(parts: tuple[Votes, Votes], cells: int) -> NDArray[np.float64]:
