@@ -35,6 +35,7 @@ NEW = {
     "CellFlips": {*FLIPS_OF_BEFORE, *FLIPS_OF_BEFORE.values()},
     "Comparison": {"code", "joined", "corrected_threshold"},
     "Gate": {"id", "direction"},
+    "GroupDisagreement": {"p_holm"},
     "LatencySummary": {"effective_queries", "ladder"},
     "TargetResult": {"looks", "information"},
     "LedgerCount": {"tries", "chance"},

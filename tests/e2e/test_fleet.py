@@ -78,7 +78,8 @@ def gap(report, target):
 
 
 @pytest.mark.skipif(saturates_int8(fingerprint()), reason="this processor saturates as well")
-def test_the_same_bytes_pass_here_and_fail_without_vnni_and_the_table_of_devices_says_for_whom(tones):
+def test_the_same_bytes_pass_here_and_fail_without_vnni_and_the_table_of_devices_says_for_whom(tones, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
     targets = ready("local", "qemu:haswell", "qemu:cortex-a76")
     options = ["--no-latency", "--set", "policy.max_latency_p90_ms=null", "--report", tones / "report.json"]
     result = run("verify", "-c", tones / "edgefair.yaml", tones / "full.onnx", *targets, *options)

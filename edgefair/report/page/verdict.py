@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from edgefair.decision.verdict import Outcome
 from edgefair.probe.bundles.gates import ABSOLUTE
+from edgefair.report.hit import chance_of_hit, group_hit
 from edgefair.report.judged import SEALED, Status, exceptions, headline, judged
 from edgefair.report.next_steps import next_steps
 from edgefair.report.numbers import between, shown
@@ -112,15 +113,11 @@ def _devices(report: Report) -> Iterator[Section]:
         pairs = [
             [
                 f"{pair.first} and {pair.second}", f"{pair.differing:,} of {pair.rows:,}",
-                ", ".join(
-                    f"{group.attribute} = {group.group}: {group.differing:,} of {group.rows:,}"
-                    for group in sorted(pair.groups, key=lambda group: -group.share)[:3]
-                    if group.differing
-                ),
+                group_hit(pair), chance_of_hit(pair),
             ]
             for pair in report.disagreements
         ]  # fmt: skip
-        head = ["devices", "rows decided differently", "most in"]
+        head = ["devices", "rows decided differently", "most in group", "p (Fisher, Holm)"]
         blocks.append(Table("Where devices disagree on the same file", head, pairs, frozenset([1])))
     yield Section("Devices", sentences.DEVICES, blocks)
 

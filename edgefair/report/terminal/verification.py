@@ -12,6 +12,7 @@ from edgefair.joint import group_name
 from edgefair.measure.flips import CellFlips
 from edgefair.measure.scores import Interval
 from edgefair.measure.sequential.looks import Looks
+from edgefair.report.hit import chance_of_hit, group_hit
 from edgefair.report.judged import VACUOUS, Status, status_of
 from edgefair.report.numbers import shown
 from edgefair.report.results.verification import GroupScores, LedgerCount, Report, Seal, TargetResult
@@ -146,22 +147,17 @@ def _interval(found: Interval | None) -> str:
 def _fleet(report: Report) -> list[RenderableType]:
     """Where devices differ on the same bytes: rows and the group most concerned, per pair, and their verdicts."""
     table = plain_table("devices")
-    for column in ("devices", "decide differently", "most in group", "verdicts"):
+    for column in ("devices", "decide differently", "most in group", "p", "verdicts"):
         table.add_column(column, overflow="fold")
     outcomes = {target.target: target.verdict.outcome for target in report.targets}
     for pair in report.disagreements:
-        most = max(pair.groups, key=lambda group: group.share, default=None)
-        concerned = (
-            ""
-            if most is None or not most.differing
-            else f"{most.attribute} = {most.group}: {most.differing:,} of {most.rows:,} ({most.share:.2%})"
-        )
         one, other = outcomes[pair.first], outcomes[pair.second]
         verdicts = f"both {one}" if one == other else Text(f"{one} and {other}: THEY DISAGREE", style="bold red")
         table.add_row(
             f"{pair.first} and {pair.second}",
             f"{pair.differing:,} of {pair.rows:,} rows",
-            concerned,
+            group_hit(pair),
+            chance_of_hit(pair),
             verdicts,
         )
     return [table]

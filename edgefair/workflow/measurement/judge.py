@@ -303,6 +303,7 @@ def _disagreements(config: Config, record: Record) -> tuple[Disagreement, ...]:
     return disagreements(
         {target.target: target.decision[: len(shared.label)] for target in record.targets},
         {name: shared.sensitive[name] for name in config.policy.base_attributes},
+        tested=shared.subject is None,
     )
 
 
