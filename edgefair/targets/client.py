@@ -171,7 +171,7 @@ class Probe:
             raise self._connection.failed(str(error), expected=error.expected) from error
         except ValueError as error:
             raise unloadable(path, str(error)) from error
-        self._refuse(runtime.elsewhere(model, profile.providers))
+        self._refuse(runtime.elsewhere(model, profile.provider_names))
         if model.engine:
             # Of the first model of a session, which is the one that is judged; others are measured beside it.
             self.device = {"engine": model.engine, **self.device}
