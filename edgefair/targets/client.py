@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.errors import ModelError, UsageError
+from edgefair.errors import EdgefairError, ModelError, UsageError
 from edgefair.probe.inputs.prepare import needs_preparation
 from edgefair.probe.onnx_files.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
@@ -161,7 +161,7 @@ class Probe:
             request,
             refusals={
                 "invalid_graph": lambda why: runtime.unloadable(path, why, target=profile.name, device=self.device),
-                "no_runtime": self._connection.failed,
+                "no_runtime": self._no_runtime,
             },
             extra_s=self._build_s,
         )
@@ -176,6 +176,11 @@ class Probe:
             # Of the first model of a session, which is the one that is judged; others are measured beside it.
             self.device = {"engine": model.engine, **self.device}
         return model
+
+    def _no_runtime(self, why: str) -> EdgefairError:
+        """The error for what the device lacks, with what its libraries said: a provider hides the reason there."""
+        words = self._connection.last_words()
+        return self._connection.failed(why + (f"; it said: {words}" if words else ""))
 
     def _refuse(self, fault: Fault | None) -> None:
         if fault is not None:
