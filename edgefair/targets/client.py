@@ -124,6 +124,7 @@ class Probe:
                         f"'{model.path}' changed while it was being measured: its sha256 is {model.sha256}",
                         expected=self._models[name].sha256,
                     )
+                self._refuse(self._runtime.rebuilt(self._models[name].engine, model.engine))
             self._refuse(self._runtime.changed(self.device, device))
             return
         raise error

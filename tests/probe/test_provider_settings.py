@@ -147,6 +147,14 @@ def test_a_library_that_does_not_load_is_a_failed_measurement(tmp_path, name, me
     assert caught.value.exit_code == 4
 
 
+def test_a_runtime_that_cannot_tell_where_nodes_ran_takes_no_plugin(tmp_path, monkeypatch):
+    monkeypatch.delattr("onnxruntime.InferenceSession.get_provider_graph_assignment_info")
+    content = classifier(tmp_path / "m.onnx").read_bytes()
+    options = profile(providers=[{"name": "MineExecutionProvider", "library": "/x.so"}]).facts["session"]
+    with pytest.raises(ProbeError, match=r"on the device is older than 1\.24"):
+        open_model(content, options)
+
+
 @pytest.mark.parametrize(
     ("nodes", "providers", "fault"),
     [

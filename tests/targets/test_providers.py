@@ -4,6 +4,7 @@ import importlib
 import json
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -108,6 +109,28 @@ def test_sizes_that_are_not_fixed_run_nowhere_but_on_the_cpu_and_that_is_found_o
     profile = SIMULATOR.model_copy(update={"batch": None})
     with open_target(profile) as probe, pytest.raises(MeasurementError, match=r"took none of .*want `batch: 1`"):
         probe.load(path, name="m")
+
+
+@pytest.fixture
+def with_an_operator_that_the_npu_lacks(path, tmp_path):
+    model = onnx.load_model(path)
+    model.graph.node[0].input[0] = "erf"
+    model.graph.node.insert(0, onnx.helper.make_node("Erf", ["x"], ["erf"]))
+    onnx.save_model(model, tmp_path / "erf.onnx")
+    return tmp_path / "erf.onnx"
+
+
+def test_how_much_of_a_graph_the_provider_took_is_said(with_an_operator_that_the_npu_lacks, qnn):
+    _, loaded, device = measured(SIMULATOR, with_an_operator_that_the_npu_lacks)
+    assert loaded.engine["nodes"] == {QNN: 3, CPU: 1}
+    assert "3 of 4 nodes on QNNExecutionProvider" in device_line(device)
+
+
+def test_the_cpu_takes_no_node_where_the_profile_does_not_name_it(with_an_operator_that_the_npu_lacks, qnn):
+    alone = SIMULATOR.model_copy(update={"providers": SIMULATOR.providers[:1]})
+    message = f"1 of 4 nodes ran on {CPU}, which `providers` does not name: add {CPU}"
+    with open_target(alone) as probe, pytest.raises(MeasurementError, match=message):
+        probe.load(with_an_operator_that_the_npu_lacks, name="m")
 
 
 # Bundles ------------------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ from typing import Any, Dict, List, Mapping, Set, Tuple
 from edgefair.probe.errors import ProbeError, error_kind, first_line
 from edgefair.probe.onnx_files.onnx_file import batch_names
 from edgefair.probe.runtimes.cuda import driver_facts
+from edgefair.probe.runtimes.providers.advice import advice
 from edgefair.probe.runtimes.providers.placement import RECORD, check_placement, nodes_by_provider
 from edgefair.probe.runtimes.providers.plugins import add_plugin
-from edgefair.probe.runtimes.providers.settings import CPU, PACKAGES, Provider, providers_of
+from edgefair.probe.runtimes.providers.settings import CPU, Provider, providers_of
 
 # Session entries that change how a graph is computed and where its threads run, and that read, write and load no file.
 # https://github.com/microsoft/onnxruntime/blob/main/include/onnxruntime/core/session/onnxruntime_session_options_config_keys.h
@@ -38,22 +39,6 @@ WALLS = {
     "session.model_external_initializers_file_folder_path": "/dev/null",
     "session.load_model_format": "ONNX",
 }
-# The package whose build of onnxruntime has a provider, from https://onnxruntime.ai/docs/execution-providers/
-BUILDS = {
-    "CUDAExecutionProvider": "onnxruntime-gpu",
-    "TensorrtExecutionProvider": "onnxruntime-gpu",
-    "DmlExecutionProvider": "onnxruntime-directml",
-    "MIGraphXExecutionProvider": "onnxruntime-migraphx",
-    "ROCMExecutionProvider": "onnxruntime-rocm",
-}
-# The package that brings a provider as a plugin for any onnxruntime, by the name to import.
-PLUGINS = {
-    "QNNExecutionProvider": "onnxruntime_qnn",
-    "OpenVINOExecutionProvider": "onnxruntime_ep_openvino",
-    "WebGpuExecutionProvider": "onnxruntime_ep_webgpu",
-    "NvTensorRTRTXExecutionProvider": "onnxruntime_ep_nv_tensorrt_rtx",
-    "MLXExecutionProvider": "onnxruntime_ep_mlx",
-}
 # Providers that run on the driver of NVIDIA's.
 ON_CUDA = ("CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
 LEVELS = {"disable": "DISABLE_ALL", "basic": "ENABLE_BASIC", "extended": "ENABLE_EXTENDED", "all": "ENABLE_ALL"}
@@ -72,17 +57,6 @@ def check_entries(config: Mapping[str, str]) -> None:
             "settings: "
             f"known are {', '.join(sorted(ENTRIES))}"
         )
-
-
-def advice(provider: str) -> str:
-    """What to install for a provider, as far as a package is known to have it."""
-    if provider == "CoreMLExecutionProvider":
-        return "install onnxruntime on macOS, whose package has it"
-    if provider in PLUGINS:
-        module = PLUGINS[provider]
-        return f"pip install {PACKAGES[module]}, and name it: `{{name: {provider}, package: {module}}}`"
-    package = BUILDS.get(provider)
-    return "install a build that has it" + ("" if package is None else f" ({package})")
 
 
 class OnnxRuntime:
@@ -142,8 +116,6 @@ class OnnxRuntime:
         if not others:
             return session, {}
         nodes = nodes_by_provider(session)
-        if nodes is None:
-            return session, {"providers": about, "nodes": {}}
         check_placement(nodes, [provider.name for provider in providers])
         return session, {"providers": about, "nodes": nodes}
 

@@ -64,6 +64,14 @@ class HostRuntime(ABC):
                 return Fault(found, expected=str(before.get(key)))
         return None
 
+    def rebuilt(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> Fault | None:
+        """How what the device built or found to run a model is another than before."""
+        for key in self.engine_identity:
+            if now.get(key) != before.get(key):
+                found = f"the model is run by something else after the connection broke: {key} is {now.get(key)}"
+                return Fault(found, expected=str(before.get(key)))
+        return None
+
     @abstractmethod
     def kernels(self, providers: Sequence[str]) -> Kernels:
         """Whose kernels compute a graph under these execution providers."""

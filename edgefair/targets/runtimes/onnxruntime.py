@@ -12,7 +12,8 @@ from typing import Any
 
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.probe.runtimes.cuda import CudaError, first_device
-from edgefair.probe.runtimes.onnxruntime import ON_CUDA, advice, check_entries
+from edgefair.probe.runtimes.onnxruntime import ON_CUDA, check_entries
+from edgefair.probe.runtimes.providers.advice import advice
 from edgefair.probe.runtimes.providers.placement import misplaced
 from edgefair.probe.runtimes.providers.settings import CPU, PACKAGES, providers_of
 from edgefair.targets.fault import Fault

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any, Dict, List, Optional
+import collections
+from typing import Any, Counter, Dict, List, Optional
 
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.runtimes.providers.settings import CPU
@@ -12,11 +12,18 @@ from edgefair.probe.runtimes.providers.settings import CPU
 RECORD = ("session.record_ep_graph_assignment_info", "1")
 
 
-def nodes_by_provider(session: Any) -> Optional[Dict[str, int]]:
-    """How many nodes of the graph each provider took; None where onnxruntime is too old to tell."""
-    if not hasattr(session, "get_provider_graph_assignment_info"):
-        return None
-    taken: Dict[str, int] = Counter()
+def tells_nodes() -> bool:
+    """Whether this onnxruntime can tell where nodes ran."""
+    import onnxruntime
+
+    return hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info")
+
+
+def nodes_by_provider(session: Any) -> Dict[str, int]:
+    """How many nodes of the graph each provider took; empty where onnxruntime is too old to tell."""
+    if not tells_nodes():
+        return {}
+    taken: Counter[str] = collections.Counter()
     for part in session.get_provider_graph_assignment_info():
         taken[str(part.ep_name)] += len(part.get_nodes())
     return dict(taken)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
 from edgefair.probe.errors import ProbeError, first_line
+from edgefair.probe.runtimes.providers.placement import tells_nodes
 from edgefair.probe.runtimes.providers.settings import PACKAGES, Provider
 
-# What an installation needs for plugins at all: `SessionOptions.add_provider_for_devices`.
-SINCE = "1.23"
+# Since when onnxruntime's Python takes plugins and tells which nodes they took.
+SINCE = "1.24"
 # Parts of the names of those facts that a provider says of itself and its device on which its answers depend.
 TELLING = ("version", "driver", "device_name", "architecture")
 CHUNK_BYTES = 1 << 20
@@ -35,10 +36,8 @@ def add_plugin(settings: Any, provider: Provider) -> Dict[str, str]:
     import onnxruntime
 
     name, wanted = provider.name, dict(provider.settings.device)
-    if not hasattr(settings, "add_provider_for_devices"):
-        raise ProbeError(
-            "no_runtime", f"onnxruntime {onnxruntime.__version__} has no plugins: install {SINCE} or newer"
-        )
+    if not tells_nodes():
+        raise ProbeError("no_runtime", f"onnxruntime {onnxruntime.__version__} on the device is older than {SINCE}")
     path = library_of(provider)
     digest = _register(name, path)
     found = [device for device in onnxruntime.get_ep_devices() if device.ep_name == name]
