@@ -1,5 +1,6 @@
 """What a profile may say of a provider: nothing that brings in other bytes, and nothing that would be ignored."""
 
+import onnxruntime
 import pytest
 from pydantic import ValidationError
 
@@ -148,7 +149,8 @@ def test_a_library_that_does_not_load_is_a_failed_measurement(tmp_path, name, me
 
 
 def test_a_runtime_that_cannot_tell_where_nodes_ran_takes_no_plugin(tmp_path, monkeypatch):
-    monkeypatch.delattr("onnxruntime.InferenceSession.get_provider_graph_assignment_info")
+    session = onnxruntime.InferenceSession.__mro__[1]
+    monkeypatch.delattr(session, "get_provider_graph_assignment_info")
     content = classifier(tmp_path / "m.onnx").read_bytes()
     options = profile(providers=[{"name": "MineExecutionProvider", "library": "/x.so"}]).facts["session"]
     with pytest.raises(ProbeError, match=r"on the device is older than 1\.24"):

@@ -14,6 +14,7 @@ from edgefair.probe.bundles.settings import device_class
 from edgefair.probe.runtimes.providers.settings import PACKAGES
 from edgefair.report.terminal.timing import device_line
 from edgefair.targets import TargetProfile, load_profile, open_target
+from edgefair.targets.sections import ProviderSection
 from tests.bundle.small_bundle import RAW, write_bundle
 from tests.targets.onnx_models import batches, classifier
 from tests.targets.people import CONFIG, report, write_project
@@ -103,6 +104,16 @@ def test_a_provider_that_cannot_do_it_is_a_failed_measurement(path, qnn, changes
     with open_target(with_provider(**changes)) as probe, pytest.raises(MeasurementError, match=message) as caught:
         probe.load(path, name="m")
     assert caught.value.exit_code == 4
+
+
+def test_what_openvino_does_not_take_is_a_failed_measurement_with_its_words(path):
+    pytest.importorskip("onnxruntime_ep_openvino")
+    profile = load_profile("openvino-ep")
+    said = profile.providers[0].model_dump()
+    said["options"] = {"load_config": '{"CPU": {"INFERENCE_PRECISION_HINT": "f99"}}'}
+    other = profile.model_copy(update={"providers": (ProviderSection.model_validate(said),)})
+    with open_target(other) as probe, pytest.raises(MeasurementError, match=r"refuses its options: .*Wrong value f99"):
+        probe.load(path, name="m")
 
 
 def test_sizes_that_are_not_fixed_run_nowhere_but_on_the_cpu_and_that_is_found_out(path, qnn):

@@ -100,10 +100,13 @@ def first_device() -> Tuple[Any, ctypes.c_int]:
     return library, device
 
 
-def driver_facts() -> Dict[str, str]:
-    """`device`, `compute_capability` and `cuda_driver` of the first device; empty without one. Takes nothing of it."""
+def driver_facts(number: int = 0) -> Dict[str, str]:
+    """`device`, `compute_capability` and `cuda_driver` of a device; empty without one. Takes nothing of it."""
+    device = ctypes.c_int()
     try:
-        return _facts(*first_device())
+        library, _ = first_device()
+        _call(library, "cuDeviceGet", ctypes.byref(device), number)
+        return _facts(library, device)
     except CudaError:
         return {}
 

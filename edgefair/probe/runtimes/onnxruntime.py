@@ -141,8 +141,12 @@ def _about(settings: Any, provider: Provider) -> Dict[str, str]:
     """What a provider is, on which its answers depend; a plugin is added to the session's options by the way."""
     import onnxruntime
 
-    own = {"onnxruntime": str(onnxruntime.__version__), **(driver_facts() if provider.name in ON_CUDA else {})}
-    return {**own, **(add_plugin(settings, provider) if provider.settings.is_plugin else {})}
+    about = {"onnxruntime": str(onnxruntime.__version__)}
+    if provider.name in ON_CUDA:
+        about.update(driver_facts(int(dict(provider.settings.options).get("device_id", "0"))))
+    if provider.settings.is_plugin:
+        about.update(add_plugin(settings, provider))
+    return about
 
 
 def _session(content: bytes, settings: Any, providers: List[Provider]) -> Any:
