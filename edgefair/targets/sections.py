@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from edgefair.probe.device import saturates_int8
@@ -92,7 +92,12 @@ class ProviderSection(BaseModel):
         Raises:
             ValueError: see `settings_of`.
         """
-        return settings_of(self.name, self.model_dump(exclude={"name"}))
+        return settings_of(self.name, {key: getattr(self, key) for key in ("package", "library", "options", "device")})
+
+    @model_serializer
+    def _as_written(self) -> str | dict[str, Any]:
+        said = self.settings.to_json()
+        return {"name": self.name, **said} if said else self.name
 
 
 class DeviceClass(BaseModel):

@@ -82,7 +82,10 @@ def profile(**settings):
 def test_a_provider_is_a_name_or_a_name_with_settings():
     assert profile(providers=[CPU]).facts == profile(providers=[{"name": CPU}]).facts == load_profile("local").facts
     options = {"htp_arch": "73", "backend_type": "htp"}
-    said = profile(providers=[{"name": QNN, "package": "onnxruntime_qnn", "options": options}, CPU], batch=1)
+    named = [{"name": QNN, "package": "onnxruntime_qnn", "options": options}, CPU]
+    said = profile(providers=named, batch=1)
+    assert said.model_dump(mode="json")["providers"] == named, "as it was written"
+    assert TargetProfile.model_validate(said.model_dump()) == said
     assert said.facts["session"] == {
         "runtime": "onnxruntime",
         "providers": [QNN, CPU],
