@@ -49,96 +49,77 @@ def _table(*rows: Tuple[Check, str]) -> Dict[str, Check]:
     return {name: check for check, names in rows for name in names.split()}
 
 
-_NVIDIA = _table((NUMBER, "device_id"), (FLAG, "do_copy_in_default_stream enable_cuda_graph"))
+_SHAPES = _matching(r"[A-Za-z0-9_:x,./-]{1,2000}")
+_QNN_MODES = (
+    "default|burst|balanced|high_performance|sustained_high_performance|high_power_saver|low_balanced|low_power_saver|"
+    "power_saver|extreme_power_saver"
+)
 OPTIONS: Dict[str, Dict[str, Check]] = {
     "CPUExecutionProvider": {},
-    "CUDAExecutionProvider": {
-        **_NVIDIA,
-        **_table(
-            (NUMBER, "gpu_mem_limit sdpa_kernel"),
-            (FLAG, "use_tf32 prefer_nhwc cudnn_conv_use_max_workspace cudnn_conv1d_pad_to_nc1d fuse_conv_bias"),
-            (FLAG, "enable_skip_layer_norm_strict_mode use_ep_level_unified_stream"),
-            (_matching("EXHAUSTIVE|HEURISTIC|DEFAULT"), "cudnn_conv_algo_search"),
-            (_matching("kNextPowerOfTwo|kSameAsRequested"), "arena_extend_strategy"),
-        ),
-    },
-    "TensorrtExecutionProvider": {
-        **_table(
-            (NUMBER, "device_id trt_max_workspace_size trt_min_subgraph_size trt_max_partition_iterations"),
-            (NUMBER, "trt_builder_optimization_level trt_auxiliary_streams trt_dla_core"),
-            (FLAG, "trt_fp16_enable trt_bf16_enable trt_int8_enable trt_dla_enable trt_cuda_graph_enable"),
-            (FLAG, "trt_layer_norm_fp32_fallback trt_sparsity_enable trt_context_memory_sharing_enable"),
-            (FLAG, "trt_force_sequential_engine_build trt_build_heuristics_enable"),
-        ),
-    },
-    "NvTensorRTRTXExecutionProvider": {
-        **_table(
-            (NUMBER, "device_id nv_max_workspace_size nv_max_shared_mem_size"),
-            (FLAG, "enable_cuda_graph"),
-            (_matching(r"[A-Za-z0-9_:x,./-]{1,2000}"), "nv_profile_min_shapes nv_profile_opt_shapes"),
-            (_matching(r"[A-Za-z0-9_:x,./-]{1,2000}"), "nv_profile_max_shapes"),
-        ),
-    },
+    "CUDAExecutionProvider": _table(
+        (NUMBER, "device_id gpu_mem_limit sdpa_kernel"),
+        (FLAG, "use_tf32 prefer_nhwc cudnn_conv_use_max_workspace cudnn_conv1d_pad_to_nc1d fuse_conv_bias"),
+        (FLAG, "enable_skip_layer_norm_strict_mode use_ep_level_unified_stream"),
+        (FLAG, "do_copy_in_default_stream enable_cuda_graph"),
+        (_matching("EXHAUSTIVE|HEURISTIC|DEFAULT"), "cudnn_conv_algo_search"),
+        (_matching("kNextPowerOfTwo|kSameAsRequested"), "arena_extend_strategy"),
+    ),
+    "TensorrtExecutionProvider": _table(
+        (NUMBER, "device_id trt_max_workspace_size trt_min_subgraph_size trt_max_partition_iterations"),
+        (NUMBER, "trt_builder_optimization_level trt_auxiliary_streams trt_dla_core"),
+        (FLAG, "trt_fp16_enable trt_bf16_enable trt_int8_enable trt_dla_enable trt_cuda_graph_enable"),
+        (FLAG, "trt_layer_norm_fp32_fallback trt_sparsity_enable trt_context_memory_sharing_enable"),
+        (FLAG, "trt_force_sequential_engine_build trt_build_heuristics_enable"),
+    ),
+    "NvTensorRTRTXExecutionProvider": _table(
+        (NUMBER, "device_id nv_max_workspace_size nv_max_shared_mem_size"),
+        (FLAG, "enable_cuda_graph"),
+        (_SHAPES, "nv_profile_min_shapes nv_profile_opt_shapes nv_profile_max_shapes"),
+    ),
     # Of its backends not `saver` and `ir`, which write files and compute nothing: `saver` answers zeros.
-    "QNNExecutionProvider": {
-        **_table(
-            (_matching("htp|cpu|gpu"), "backend_type"),
-            (_matching(r"libQnn(Htp|Cpu|Gpu)\.so|Qnn(Htp|Cpu|Gpu)\.dll"), "backend_path"),
-            (NUMBER, "htp_arch soc_model device_id vtcm_mb rpc_control_latency"),
-            (_matching("[0-3]"), "htp_graph_finalization_optimization_mode"),
-            (_matching("low|normal|normal_high|high"), "qnn_context_priority"),
-            (
-                _matching(
-                    "default|burst|balanced|high_performance|sustained_high_performance|high_power_saver|low_balanced|"
-                    "low_power_saver|power_saver|extreme_power_saver"
-                ),
-                "htp_performance_mode",
-            ),
-            (FLAG, "enable_htp_fp16_precision enable_htp_fp16_clamp_overflow htp_bf16_enable"),
-            (FLAG, "offload_graph_io_quantization enable_htp_shared_memory_allocator enable_htp_spill_fill_buffer"),
-            (FLAG, "enable_vtcm_backup_buffer_sharing enable_htp_monolithic_lstm enable_htp_graph_splitting"),
-        ),
-    },
-    "OpenVINOExecutionProvider": {
-        **_table(
-            (_properties, "load_config"),
-            (_matching("(CPU|GPU|NPU)([.][0-9]{1,2})?"), "device_type"),
-            (_matching("FP32|FP16|ACCURACY"), "precision"),
-            (NUMBER, "num_of_threads num_streams"),
-            (FLAG, "enable_opencl_throttling enable_qdq_optimizer disable_dynamic_shapes"),
-            (_matching("LOW|MEDIUM|HIGH|DEFAULT"), "model_priority"),
-        ),
-    },
-    "WebGpuExecutionProvider": {
-        **_table(
-            (_matching("NCHW|NHWC"), "preferredLayout"),
-            (FLAG, "enableGraphCapture enableInt64 enableRobustness preserveDevice"),
-            (_matching("D3D12|Vulkan|Metal"), "dawnBackendType"),
-            (_matching("high-performance|low-power"), "powerPreference"),
-            (_matching("disabled|wgpuOnly|basic|full"), "validationMode"),
-            (_matching("disabled|lazyRelease|simple|bucket"), "storageBufferCacheMode uniformBufferCacheMode"),
-        ),
-    },
-    "CoreMLExecutionProvider": {
-        **_table(
-            (_matching("ALL|CPUOnly|CPUAndGPU|CPUAndNeuralEngine"), "MLComputeUnits"),
-            (_matching("MLProgram|NeuralNetwork"), "ModelFormat"),
-            (FLAG, "RequireStaticInputShapes EnableOnSubgraphs AllowLowPrecisionAccumulationOnGPU"),
-            (_matching("Default|FastPrediction"), "SpecializationStrategy"),
-        ),
-    },
-    "XnnpackExecutionProvider": {**_table((NUMBER, "intra_op_num_threads"))},
-    "DmlExecutionProvider": {
-        **_table(
-            (NUMBER, "device_id"),
-            (_matching("default|high_performance|minimum_power"), "performance_preference"),
-            (_matching("gpu|npu|any"), "device_filter"),
-        ),
-    },
-    "ROCMExecutionProvider": {**_table((NUMBER, "device_id gpu_mem_limit"), (FLAG, "tunable_op_enable"))},
-    "MIGraphXExecutionProvider": {
-        **_table((NUMBER, "device_id"), (FLAG, "migraphx_fp16_enable migraphx_int8_enable migraphx_exhaustive_tune"))
-    },
+    "QNNExecutionProvider": _table(
+        (_matching("htp|cpu|gpu"), "backend_type"),
+        (_matching("libQnn(Htp|Cpu|Gpu)[.]so|Qnn(Htp|Cpu|Gpu)[.]dll"), "backend_path"),
+        (NUMBER, "htp_arch soc_model device_id vtcm_mb rpc_control_latency"),
+        (_matching("[0-3]"), "htp_graph_finalization_optimization_mode"),
+        (_matching("low|normal|normal_high|high"), "qnn_context_priority"),
+        (_matching(_QNN_MODES), "htp_performance_mode"),
+        (FLAG, "enable_htp_fp16_precision enable_htp_fp16_clamp_overflow htp_bf16_enable"),
+        (FLAG, "offload_graph_io_quantization enable_htp_shared_memory_allocator enable_htp_spill_fill_buffer"),
+        (FLAG, "enable_vtcm_backup_buffer_sharing enable_htp_monolithic_lstm enable_htp_graph_splitting"),
+    ),
+    "OpenVINOExecutionProvider": _table(
+        (_properties, "load_config"),
+        (_matching("(CPU|GPU|NPU)([.][0-9]{1,2})?"), "device_type"),
+        (_matching("FP32|FP16|ACCURACY"), "precision"),
+        (NUMBER, "num_of_threads num_streams"),
+        (FLAG, "enable_opencl_throttling enable_qdq_optimizer disable_dynamic_shapes"),
+        (_matching("LOW|MEDIUM|HIGH|DEFAULT"), "model_priority"),
+    ),
+    "WebGpuExecutionProvider": _table(
+        (_matching("NCHW|NHWC"), "preferredLayout"),
+        (FLAG, "enableGraphCapture enableInt64 enableRobustness preserveDevice"),
+        (_matching("D3D12|Vulkan|Metal"), "dawnBackendType"),
+        (_matching("high-performance|low-power"), "powerPreference"),
+        (_matching("disabled|wgpuOnly|basic|full"), "validationMode"),
+        (_matching("disabled|lazyRelease|simple|bucket"), "storageBufferCacheMode uniformBufferCacheMode"),
+    ),
+    "CoreMLExecutionProvider": _table(
+        (_matching("ALL|CPUOnly|CPUAndGPU|CPUAndNeuralEngine"), "MLComputeUnits"),
+        (_matching("MLProgram|NeuralNetwork"), "ModelFormat"),
+        (FLAG, "RequireStaticInputShapes EnableOnSubgraphs AllowLowPrecisionAccumulationOnGPU"),
+        (_matching("Default|FastPrediction"), "SpecializationStrategy"),
+    ),
+    "XnnpackExecutionProvider": _table((NUMBER, "intra_op_num_threads")),
+    "DmlExecutionProvider": _table(
+        (NUMBER, "device_id"),
+        (_matching("default|high_performance|minimum_power"), "performance_preference"),
+        (_matching("gpu|npu|any"), "device_filter"),
+    ),
+    "ROCMExecutionProvider": _table((NUMBER, "device_id gpu_mem_limit"), (FLAG, "tunable_op_enable")),
+    "MIGraphXExecutionProvider": _table(
+        (NUMBER, "device_id"), (FLAG, "migraphx_fp16_enable migraphx_int8_enable migraphx_exhaustive_tune")
+    ),
 }
 # Where a plugin takes less than the provider of the same name that is built in: it warns that it ignores the rest.
 OF_PLUGINS: Dict[str, Dict[str, Check]] = {
