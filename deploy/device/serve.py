@@ -138,6 +138,9 @@ def main():
     parser.add_argument("--policy", metavar="SHA256", help="serve only what this policy judged")
     parser.add_argument("--not-before", metavar="DATE", help="serve only what was not judged before")
     parser.add_argument("--counter", type=int, help="serve only this release or later ones")
+    parser.add_argument(
+        "--library", metavar="PROVIDER=PATH", action="append", default=[], help="of a provider that is judged by one"
+    )
     options = parser.parse_args()
     try:
         model = load(
@@ -148,6 +151,7 @@ def main():
             not_before=options.not_before,
             counter=options.counter,
             threads=options.threads,
+            libraries=dict(item.split("=", 1) for item in options.library),
         )
     except (BundleError, ValueError) as error:
         sys.exit(f"error: {error}")

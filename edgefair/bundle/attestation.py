@@ -144,6 +144,7 @@ def _groups(target: dict[str, Any]) -> dict[str, dict[str, int]]:
 def _target(target: dict[str, Any]) -> dict[str, Any]:
     device = target["device"]
     own, session = device_class(device), Session.of(device)
+    settings = {name: said.to_json() for name, said in own.provider_settings}
     return {
         "name": target["target"],
         "deviceClass": {
@@ -154,6 +155,9 @@ def _target(target: dict[str, Any]) -> dict[str, Any]:
             "providers": list(own.providers),
             "optimization": own.optimization,
             "config": dict(own.config),
+            **({"providerSettings": settings} if settings else {}),
+            **({} if own.batch is None else {"batch": own.batch}),
+            **({"boundTo": dict(own.bound_to)} if own.bound_to else {}),
         },
         "threads": session.threads,
     }

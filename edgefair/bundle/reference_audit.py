@@ -166,7 +166,8 @@ def _words(device: Mapping[str, Any]) -> str:
     """The class of a device as a person reads it."""
     own = device_class(device)
     config = "".join(f", {key}={value}" for key, value in own.config)
-    return f"{described(device)} with {own.runtime} on {', '.join(own.providers)}, {own.optimization}{config}"
+    versions = "".join(f", {key}={value}" for key, value in own.bound_to)
+    return f"{described(device)} with {own.runtime} on {', '.join(own.providers)}, {own.optimization}{config}{versions}"
 
 
 def _read(said: Mapping[str, Any], key: str | None) -> ReferenceAudit:

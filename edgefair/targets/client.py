@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.errors import ModelError, UsageError
+from edgefair.errors import EdgefairError, ModelError, UsageError
 from edgefair.probe.inputs.prepare import needs_preparation
 from edgefair.probe.onnx_files.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
@@ -124,6 +124,7 @@ class Probe:
                         f"'{model.path}' changed while it was being measured: its sha256 is {model.sha256}",
                         expected=self._models[name].sha256,
                     )
+                self._refuse(self._runtime.rebuilt(self._models[name].engine, model.engine))
             self._refuse(self._runtime.changed(self.device, device))
             return
         raise error
@@ -161,7 +162,7 @@ class Probe:
             request,
             refusals={
                 "invalid_graph": lambda why: runtime.unloadable(path, why, target=profile.name, device=self.device),
-                "no_runtime": self._connection.failed,
+                "no_runtime": self._no_runtime,
             },
             extra_s=self._build_s,
         )
@@ -171,11 +172,16 @@ class Probe:
             raise self._connection.failed(str(error), expected=error.expected) from error
         except ValueError as error:
             raise unloadable(path, str(error)) from error
-        self._refuse(runtime.elsewhere(model, profile.providers))
+        self._refuse(runtime.elsewhere(model, profile.provider_names))
         if model.engine:
             # Of the first model of a session, which is the one that is judged; others are measured beside it.
             self.device = {"engine": model.engine, **self.device}
         return model
+
+    def _no_runtime(self, why: str) -> EdgefairError:
+        """The error for what the device lacks, with what its libraries said: a provider hides the reason there."""
+        words = self._connection.last_words()
+        return self._connection.failed(why + (f"; it said: {words}" if words else ""))
 
     def _refuse(self, fault: Fault | None) -> None:
         if fault is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import subprocess
 import threading
 from collections import deque
@@ -20,6 +21,9 @@ Arrays = dict[str, NDArray[Any]]
 # Makes the error for an answer of one kind from its message.
 Refusals = Mapping[str, Callable[[str], EdgefairError]]
 STDERR_LINES = 5
+# Of what libraries said, in a message; and how they colour it.
+MOST_WORDS = 600
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # How long a probe whose stream ended may take to end itself, so that the error can say how it did.
 ENDING_S = 5.0
 
@@ -149,6 +153,13 @@ class Connection:
         ending = self._ended(code, b"".join(self._said).decode(errors="replace").strip())
         kind = DroppedError if ending.dropped else MeasurementError
         return kind(f"target '{self.target}': {ending.found}", fix=ending.fix)
+
+    def last_words(self) -> str:
+        """End the probe, which is of no use any more; what its libraries said last."""
+        self.give_up("the probe was ended")
+        self._listener.join(timeout=ENDING_S)
+        said = COLOUR.sub("", b"".join(self._said).decode(errors="replace"))
+        return " ".join(said.split())[-MOST_WORDS:]
 
     @property
     def idle(self) -> bool:

@@ -39,12 +39,23 @@ class Container(_Said):
     memory: str = ""
 
 
+class ProviderSettings(_Said):
+    """As `probe.runtimes.providers.settings` makes it."""
+
+    package: str = ""
+    library: str = ""
+    options: dict[str, str] = {}
+    device: dict[str, str] = {}
+
+
 class Session(_Said):
     """As `TargetProfile.facts` makes it."""
 
     runtime: str
     providers: list[str]
+    provider_settings: dict[str, ProviderSettings] = {}
     optimization: str
+    batch: int = 0
     config: dict[str, str]
     threads: int
 

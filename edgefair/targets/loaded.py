@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ NUMPY_TYPES = {
 
 # `bytes` is a field of a loaded model.
 Content = bytes
-NOTHING_BUILT: Mapping[str, type] = {}
+NOTHING_BUILT: Mapping[str, Callable[[Any], Any]] = {}
 
 
 class UnlikeFileError(Exception):
@@ -57,7 +57,7 @@ class LoadedModel:
             the file leaves open.
         metadata: the model's own metadata.
         providers: execution providers that are really active.
-        engine: what the device built and what that is bound to; empty for a runtime that builds nothing.
+        engine: what the device built or found to run it, and what that is bound to; empty where there is neither.
     """
 
     name: str
@@ -78,7 +78,7 @@ class LoadedModel:
         *,
         name: str,
         path: Path,
-        engine_facts: Mapping[str, type] = NOTHING_BUILT,
+        engine_facts: Mapping[str, Callable[[Any], Any]] = NOTHING_BUILT,
     ) -> LoadedModel:
         """The model whose file holds `content`, where the device's description of it says the same.
 
@@ -213,7 +213,7 @@ def shape_text(shape: Sequence[int | None]) -> str:
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
 
 
-def _engine(said: Any, facts: Mapping[str, type]) -> dict[str, Any]:
+def _engine(said: Any, facts: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
     """What a device says that it built, if anything."""
     if said is None:
         return {}

@@ -13,9 +13,10 @@ from edgefair.errors import UsageError, did_you_mean
 from edgefair.mistakes import UNKNOWN, first_mistake
 from edgefair.probe.regular import read_regular
 from edgefair.probe.runtimes import NAMES as RUNTIMES
+from edgefair.probe.runtimes.providers.settings import CPU
 from edgefair.resources import named_file
 from edgefair.targets.runtimes import DEFAULT, HostRuntime, Kernels, host_runtime
-from edgefair.targets.sections import Budgets, DeviceClass, LatencyRules, one_of
+from edgefair.targets.sections import Budgets, DeviceClass, LatencyRules, ProviderSection, one_of
 from edgefair.targets.transports import NAMES as TRANSPORTS
 from edgefair.targets.transports import transport_named
 from edgefair.targets.transports.emulation import emulated_cpu
@@ -50,7 +51,12 @@ class TargetProfile(_Reached, _Target):
 
     runtime: Annotated[str, one_of(RUNTIMES)] = Field(DEFAULT, description="What runs the model there.")
     threads: int = Field(1, ge=1, description="Threads of one inference.")
-    providers: tuple[str, ...] = Field(("CPUExecutionProvider",), description="Execution providers, in order.")
+    providers: tuple[ProviderSection, ...] = Field(
+        (ProviderSection(name=CPU),), description="Execution providers, in order: names, or names with settings."
+    )
+    batch: Literal[1] | None = Field(
+        None, description="Rows that the runtime compiles the model for, where it wants to know: one."
+    )
     optimization: Literal["disable", "basic", "extended", "all"] = Field("all", description="Graph optimization.")
     config: dict[str, str] = Field(default_factory=dict, description="onnxruntime session entries that read no file.")
     device: DeviceClass = Field(default_factory=DeviceClass, description="What the device must be.")
@@ -64,6 +70,7 @@ class TargetProfile(_Reached, _Target):
             if own is not None and (self.transport == name) != (getattr(self, own.key) is not None):
                 raise ValueError(f"`{own.key}` belongs to transport {name}, and transport {name} needs it")
         self.host_runtime.check_config(self.config)
+        self.host_runtime.check_session(self.facts["session"])
         if self.emulated is not None and self.latency.measured:
             raise ValueError("an emulator's clock does not measure latency: set `latency: {measured: false}`")
         return self
@@ -76,7 +83,12 @@ class TargetProfile(_Reached, _Target):
     @property
     def kernels(self) -> Kernels:
         """Whose kernels compute the model in the end."""
-        return self.host_runtime.kernels(self.providers)
+        return self.host_runtime.kernels(self.provider_names)
+
+    @property
+    def provider_names(self) -> tuple[str, ...]:
+        """Of the execution providers, in order."""
+        return tuple(item.name for item in self.providers)
 
     @property
     def settings(self) -> Any:
@@ -92,13 +104,17 @@ class TargetProfile(_Reached, _Target):
     @property
     def facts(self) -> dict[str, Any]:
         """What a fingerprint holds of how models run there, whatever the device says."""
+        settings = {item.name: item.settings.to_json() for item in self.providers}
+        settings = {name: said for name, said in settings.items() if said}
         return {
-            "runs_on": self.host_runtime.runs_on(self.providers),
+            "runs_on": self.host_runtime.runs_on(self.provider_names),
             "threads": self.threads,
             "session": {
                 "runtime": self.runtime,
-                "providers": list(self.providers),
+                "providers": list(self.provider_names),
+                **({"provider_settings": settings} if settings else {}),
                 "optimization": self.optimization,
+                **({} if self.batch is None else {"batch": self.batch}),
                 "config": dict(self.config),
                 "threads": self.threads,
             },
@@ -172,6 +188,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "latency": LatencyRules,
     "budgets": Budgets,
     "device": DeviceClass,
+    "providers": ProviderSection,
     **{own.key: own.type for own in OWN.values() if own is not None},
 }
 

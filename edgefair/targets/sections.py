@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from edgefair.probe.device import saturates_int8
+from edgefair.probe.runtimes.providers.settings import PACKAGES, ProviderSettings, settings_of
 from edgefair.targets.fault import Fault
 
 
@@ -59,6 +60,44 @@ class Budgets(BaseModel):
         None, gt=0, allow_inf_nan=False, description="Largest 90th percentile of latency, batch 1."
     )
     max_size_bytes: int | None = Field(None, ge=1, description="Largest model file.")
+
+
+class ProviderSection(BaseModel):
+    """An execution provider of onnxruntime's: its name alone where it is built in and set as usual."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, description="Its name, as onnxruntime says it.")
+    package: str | None = Field(
+        None, description=f"The Python package on the device that brings it as a plugin: {', '.join(PACKAGES)}."
+    )
+    library: str | None = Field(None, description="Or the path of its library on the device.")
+    options: dict[str, str] = Field(
+        default_factory=dict, description="Its options, as text; those that read or write files are refused."
+    )
+    device: dict[str, str] = Field(
+        default_factory=dict,
+        description="Which of its devices, if it finds several: type (cpu, gpu, npu), vendor, or what it says of them.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, said: Any) -> Any:
+        return {"name": said} if isinstance(said, str) else said
+
+    @property
+    def settings(self) -> ProviderSettings:
+        """As the probe takes them.
+
+        Raises:
+            ValueError: see `settings_of`.
+        """
+        return settings_of(self.name, {key: getattr(self, key) for key in ("package", "library", "options", "device")})
+
+    @model_serializer
+    def _as_written(self) -> str | dict[str, Any]:
+        said = self.settings.to_json()
+        return {"name": self.name, **said} if said else self.name
 
 
 class DeviceClass(BaseModel):

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.probe.bundles.runtime import BundleError, load
-from edgefair.probe.bundles.settings import Session, device_class
+from edgefair.probe.bundles.settings import Judged, Session, device_class
 from edgefair.probe.device import fingerprint
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
 from tests.bundle.small_bundle import RAW, judged, write_bundle
@@ -96,7 +96,7 @@ def test_threads_choose_among_the_judged_and_no_other_number_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ("session", "message"),
     [
-        ({"providers": ("CUDAExecutionProvider", "CPUExecutionProvider")}, "onnxruntime on CUDAExecutionProvider, CPU"),
+        ({"providers": ("CUDAExecutionProvider",)}, "CUDAExecutionProvider of a version that its report does not say"),
         ({"runtime": "tensorrt", "providers": ()}, "tensorrt on no provider"),
         ({"config": {"ep.context_file_path": "x"}}, "is not known to be limited to the model file"),
         ({"optimization": "most"}, "optimization 'most', which is none of disable"),
@@ -105,6 +105,60 @@ def test_threads_choose_among_the_judged_and_no_other_number_is_taken(tmp_path):
 def test_settings_that_a_device_cannot_have_are_refused_by_name(tmp_path, session, message):
     with pytest.raises(BundleError, match=message):
         load(with_session(tmp_path / "b", session))
+
+
+NPU = {"providers": {"X": {"package": "x 1", "library": "0" * 64}}, "nodes": {"X": 3}}
+
+
+def on_a_provider(**engine):
+    return {**judged(providers=("X", "CPUExecutionProvider")), "engine": {**NPU, **engine}}
+
+
+def test_devices_of_one_class_have_one_version_of_what_ran_the_model_whatever_the_model_was():
+    same = on_a_provider(nodes={"X": 5, "CPUExecutionProvider": 1})
+    assert device_class(on_a_provider()) == device_class(same)
+    others = [{"X": {"package": "x 2", "library": "0" * 64}}, {"X": {"package": "x 1"}}, {}]
+    assert len({device_class(on_a_provider(providers=other)) for other in (*others, NPU["providers"])}) == 4
+
+
+def test_what_this_device_found_to_run_the_model_must_be_what_was_judged():
+    found = Judged(Session.of(on_a_provider()), NPU)
+    assert found.unlike(NPU) is None
+    newer = {**NPU, "providers": {"X": {"package": "x 2", "library": "0" * 64}}}
+    assert found.unlike(newer) == "providers.X.package is x 2 here, and the model was judged with x 1"
+    assert found.unlike({}).startswith("providers.X.library is None here")
+    assert found.unlike({**NPU, "nodes": {"CPUExecutionProvider": 3}}).startswith("its nodes run on {'CPU")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"X": {"library": "/opt/evil.so"}}, r"X of a library that lay at '/opt/evil.so': name it here, libraries="),
+        ({"X": {"package": "antigravity"}}, "package 'antigravity' of X is none of onnxruntime_qnn"),
+        ({"X": {"options": {"a": "b"}}}, "no option of X is known to be limited to the model file"),
+        ({"Y": {}}, "with wrong types"),
+        ({"X": 3}, "has settings that are no object"),
+        ([], "with wrong types"),
+    ],
+)
+def test_a_bundle_names_no_library_package_or_option_of_its_own(tmp_path, settings, message):
+    device = on_a_provider()
+    device["session"]["provider_settings"] = settings
+    with pytest.raises(BundleError, match=message):
+        load(write_bundle(tmp_path / "b", devices=[device]))
+
+
+def test_a_provider_that_is_not_here_is_refused_and_the_cpu_does_not_stand_in_for_it(tmp_path):
+    with pytest.raises(BundleError, match=r"on the device has no X, only .*CPUExecutionProvider"):
+        load(write_bundle(tmp_path / "b", devices=[on_a_provider()]))
+    both = write_bundle(tmp_path / "b", devices=[on_a_provider(), judged(threads=2)])
+    assert load(both)._loaded.session.get_session_options().intra_op_num_threads == 2, "which was judged too"
+
+
+def test_a_model_that_was_judged_row_by_row_is_compiled_for_one_row(tmp_path):
+    model = load(with_session(tmp_path / "b", {"batch": 1}))
+    assert model._loaded.session.get_inputs()[0].shape == [1, 2]
+    assert model.predict(RAW).decision == ["no", "yes"]
 
 
 def test_a_target_that_can_be_had_is_taken_where_another_cannot(tmp_path):
@@ -145,7 +199,7 @@ def test_devices_of_one_class_have_equal_settings_but_for_threads_and_the_order_
     assert of() == of(threads=4)
     a, b = {"session.x64quantprecision": "1"}, {"session.set_denormal_as_zero": "1"}
     assert of(config={**a, **b}) == of(config={**b, **a})
-    others = [of(optimization="basic"), of(config=a), of(providers=("X",)), of(runtime="tensorrt")]
-    assert len({of(), *others, device_class(judged({"machine": "sparc64"}))}) == 6
+    others = [of(optimization="basic"), of(config=a), of(providers=("X",)), of(runtime="tensorrt"), of(batch=1)]
+    assert len({of(), *others, device_class(judged({"machine": "sparc64"}))}) == 7
     assert Session.of(judged(threads=3)).threads == 3
     assert json.loads(json.dumps(judged({**fingerprint()})))["session"]["threads"] == 1

@@ -24,6 +24,7 @@ from edgefair.probe.bundles.attestation import is_signature
 from edgefair.probe.device import fingerprint
 from edgefair.report.results.verification import AuditRows, DataSection, Information, ModelFile, Report, TargetResult
 from edgefair.targets import load_profile
+from edgefair.targets.sections import ProviderSection
 from tests.targets.onnx_models import SPEC, classifier
 
 RAW = {"a": [1.0, -1.0], "b": [0.0, 0.0]}
@@ -56,7 +57,8 @@ def write_key(path, key=None, *, passphrase=None, mode=0o600):
 
 def judged(device=None, **settings):
     """The fingerprint of a device, this one if no other is named, that ran a model with the settings of a profile."""
-    profile = load_profile("local").model_copy(update=settings)
+    named = tuple(ProviderSection.model_validate(item) for item in settings.pop("providers", ("CPUExecutionProvider",)))
+    profile = load_profile("local").model_copy(update={"providers": named, **settings})
     return {**(device or fingerprint()), **profile.facts}
 
 

@@ -9,7 +9,9 @@ from edgefair.probe.runtimes.onnxruntime import RUNTIME
 @pytest.mark.parametrize(
     ("provider", "advice", "other"),
     [
-        ("OpenVINOExecutionProvider", "onnxruntime-openvino", "onnxruntime-gpu"),
+        ("OpenVINOExecutionProvider", "package: onnxruntime_ep_openvino", "onnxruntime-gpu"),
+        ("QNNExecutionProvider", "onnxruntime-qnn, and name it: `{name: QNNExecutionProvider, package:", "gpu"),
+        ("WebGpuExecutionProvider", "onnxruntime-ep-webgpu", "onnxruntime-gpu"),
         ("DmlExecutionProvider", "onnxruntime-directml", "onnxruntime-gpu"),
         ("CoreMLExecutionProvider", "macOS", "onnxruntime-gpu"),
         ("CUDAExecutionProvider", "onnxruntime-gpu", "openvino"),

@@ -15,10 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 from edgefair.probe.clock import latency
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, Reading, TokenSpec
-from edgefair.probe.runtimes.cuda import CudaError, Device
+from edgefair.probe.runtimes.cuda import CudaError, Device, driver_facts
 from edgefair.probe.runtimes.models import load
 from tests.probe.small_networks import PRECISIONS, small_network
-from tests.probe.tensorrt_double import STREAM, Driver, tensorrt
+from tests.probe.tensorrt_double import INVALID_VALUE, STREAM, Driver, tensorrt
 from tests.targets.onnx_models import classifier, save, value
 
 OUTPUTS = ["decision", "score"]
@@ -358,6 +358,15 @@ def test_the_driver_is_asked_by_names_that_libcuda_has(gpu):
         device.upload(address + ctypes.sizeof(ctypes.c_int64), sent)
     device.free(address)
     assert not driver.memory
+
+
+def test_what_a_device_is_can_be_told_without_taking_anything_of_it(gpu, monkeypatch):
+    driver = gpu().driver
+    assert driver_facts(3) == {"device": "Double", "compute_capability": "8.7", "cuda_driver": "12.6"}
+    assert not driver.streams
+    monkeypatch.setattr(driver, "cuDeviceGet", lambda device, number: INVALID_VALUE if number else 0)
+    assert driver_facts(3) == {}
+    assert driver_facts()["device"] == "Double"
 
 
 def test_a_model_that_is_dropped_gives_its_memory_and_its_stream_back(model, gpu):

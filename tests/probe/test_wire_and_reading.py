@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import edgefair.probe
-from edgefair.probe.onnx_files.reading import read_decisions
+from edgefair.probe.onnx_files.reading import read_decisions, sum_tolerance
 from edgefair.probe.onnx_files.spec import UNSEEN, Column, InputSpec, ModelSpec, Reading, encode
 from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.probe.wire import DTYPES, TruncatedError, WireError, encode_frame, read_frame, write_frame
@@ -131,6 +131,33 @@ def test_a_score_beside_a_label_must_hold_probabilities():
     outputs = {"y": np.array([1]), "p": np.array([[3.0, -3.0]])}
     with pytest.raises(ValueError, match="output 'p' holds -3 to 3"):
         read_decisions(outputs, Reading("y", "label", score="p"), 2)
+
+
+@given(st.integers(2, 1000), st.integers(0, 2**32 - 1), st.sampled_from([0.1, 1.0, 10.0]))
+@settings(max_examples=40, deadline=None)
+def test_a_softmax_of_half_precision_is_a_probability_and_nothing_wider_is(classes, seed, spread):
+    """Computed in float16 throughout, its exponentials added in a tree, as a vector unit does."""
+    logits = np.random.default_rng(seed).normal(scale=spread, size=(20, classes)).astype(np.float16)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    total = powers
+    while total.shape[1] > 1:
+        total = np.pad(total, ((0, 0), (0, total.shape[1] % 2)))
+        total = total[:, ::2] + total[:, 1::2]
+    half = powers * (np.float16(1) / total)
+    assert half.dtype == np.float16
+    for softmax in (half, half.astype(np.float32)):
+        assert read(softmax, classes, kind="probabilities")[1].max() <= 1
+    beyond = (
+        half.astype(np.float64) / half.sum(axis=1, keepdims=True, dtype=np.float64) * (1 + 2 * sum_tolerance(classes))
+    )
+    with pytest.raises(ValueError, match=r"do not sum to 1|perhaps logits"):
+        read(beyond, classes, kind="probabilities")
+
+
+def test_what_half_precision_of_two_classes_may_be_off_is_known():
+    assert sum_tolerance(2) == 4 * 2**-11
+    assert read([[0.64648443, 0.3520508]], kind="probabilities")[0] == [0], "as Qualcomm's NPU sums, 0.0015 below 1"
+    assert read([[1.0009766, 0.0]], kind="probabilities")[1].tolist() == [[1.0, 0.0]]
 
 
 @given(hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.just(3)), elements=st.floats(-1e3, 1e3)))

@@ -13,7 +13,7 @@ from edgefair.errors import MeasurementError, ModelError, UsageError
 from edgefair.probe.clock.effective import effective_queries
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.probe.onnx_files.spec_check import spec_from_json
-from edgefair.targets import load_profile, open_target
+from edgefair.targets import TargetProfile, load_profile, open_target
 from edgefair.targets.binding import check_binding
 from edgefair.targets.sections import LatencyRules
 from edgefair.targets.sending import AHEAD
@@ -248,7 +248,7 @@ def test_an_output_that_is_absent_or_holds_text_is_a_model_error(probe, tmp_path
 
 
 def test_a_provider_that_the_runtime_lacks_is_no_measurement_on_another_one(tmp_path):
-    profile = load_profile("local").model_copy(update={"providers": ("CUDAExecutionProvider",)})
+    profile = TargetProfile(name="t", transport="local", providers=("CUDAExecutionProvider",))
     with open_target(profile, timeout_s=60) as probe, pytest.raises(MeasurementError, match="has no CUDA"):
         probe.load(classifier(tmp_path / "m.onnx"), name="m")
 

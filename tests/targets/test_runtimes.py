@@ -48,3 +48,15 @@ def test_a_runtime_that_is_not_there_is_refused_on_both_sides(tmp_path):
     for name in ("abacus", 3, None, ["tensorrt"]):
         with pytest.raises(ValidationError, match="Input should be 'onnxruntime' or 'tensorrt'"):
             TargetProfile(name="t", transport="local", runtime=name)
+
+
+def test_another_version_of_a_provider_is_another_device_to_a_trial_and_after_a_lost_connection():
+    runtime = host_runtime("onnxruntime")
+    before = {"providers": {"QNNExecutionProvider": {"package": "onnxruntime-qnn 2.7.0"}}, "nodes": {"X": 3}}
+    newer = {**before, "providers": {"QNNExecutionProvider": {"package": "onnxruntime-qnn 2.8.0"}}}
+    device = {"machine": "aarch64", "onnxruntime": "1.32.0"}
+    of = runtime.identity_of
+    assert of({**device, "engine": before}) == of({**device, "engine": {**before, "nodes": {"X": 4}}})
+    assert of({**device, "engine": before}) != of({**device, "engine": newer})
+    assert runtime.rebuilt(before, {**before, "nodes": {}}) is None
+    assert "onnxruntime-qnn 2.8.0" in runtime.rebuilt(before, newer).found

@@ -47,6 +47,11 @@ def test_what_this_machine_lacks_to_be_a_target_is_listed(monkeypatch):
     assert lacks["x86-vnni"].startswith("the device has no VNNI")
     assert "no TensorrtExecutionProvider, CUDAExecutionProvider" in lacks["onnxruntime-tensorrt"]
     assert "TensorRT is not installed" in lacks["tensorrt"]
+    assert "no CUDAExecutionProvider: install a build that has it (onnxruntime-gpu)" in lacks["cuda"]
+    assert lacks["qnn-htp"] == "the device is x86_64; it must be aarch64"
+    packages = {"qnn-simulator": "qnn", "openvino-ep": "ep-openvino", "webgpu": "ep-webgpu"}
+    for name, package in {**packages, "tensorrt-rtx": "ep-nv-tensorrt-rtx"}.items():
+        assert lacks[name] == f"onnxruntime-{package} is not installed: pip install onnxruntime-{package}"
 
 
 def test_tensorrt_without_a_gpu_is_no_target(monkeypatch):

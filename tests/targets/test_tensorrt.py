@@ -7,7 +7,7 @@ import pytest
 
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.probe.runtimes.cuda import CudaError, Device
-from edgefair.targets import load_profile, open_target
+from edgefair.targets import TargetProfile, load_profile, open_target
 from edgefair.targets.runtimes import host_runtime
 from tests.targets.onnx_models import classifier
 
@@ -35,7 +35,8 @@ def test_an_absent_provider_is_named_and_the_cpu_does_not_stand_in_for_it(tmp_pa
 
 
 def test_a_misspelt_provider_is_named(tmp_path):
-    profile = load_profile("local").model_copy(update={"providers": ("CpuExecutionProvider", "CPUExecutionProvider")})
+    providers = ("CpuExecutionProvider", "CPUExecutionProvider")
+    profile = TargetProfile(name="t", transport="local", providers=providers)
     assert "has no CpuExecutionProvider, only" in str(refusal(profile, tmp_path / "m.onnx"))
 
 

@@ -33,7 +33,7 @@ from edgefair.probe.bundles.files import (
     check_files,
     open_manifest,
 )
-from edgefair.probe.bundles.settings import session_for
+from edgefair.probe.bundles.settings import Judged, judged_alike
 from edgefair.probe.device import fingerprint
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.features import column, same_length
@@ -125,6 +125,7 @@ def load(
     not_before: Optional[str] = None,
     counter: Optional[int] = None,
     threads: Optional[int] = None,
+    libraries: Optional[Mapping[str, str]] = None,
 ) -> Model:
     """Check a bundle's signature, its digests, its verdict and this device, and load its model as it was judged.
 
@@ -133,6 +134,8 @@ def load(
     project, policy (sha256), not_before (a date or moment, ISO 8601), counter (the least): which release is demanded;
     with a public key only what was signed counts.
     threads: of one inference; None for as many as it was judged with, and it must have been judged with any other.
+    libraries: paths of execution providers' libraries on this device, by provider, for a model that was judged on one
+    of a library; those of known packages are found.
 
     Raises:
         BundleError: with a public key, no signature by it over exactly these files; a file is missing, was changed or
@@ -151,16 +154,36 @@ def load(
     try:
         demands.check(manifest.release(policy_digest(report["policy"])))
         judged = [dict(target["device"]) for target in report["targets"]]
-        options = session_for(fingerprint(), judged, threads).options
+        alike = judged_alike(fingerprint(), judged, threads, libraries or {})
     except DemandError as error:
         raise BundleError(f"bundle '{folder}' does not meet the requirements: {error}") from error
     except (ValueError, TypeError) as error:
         raise BundleError(f"bundle '{folder}' cannot be loaded: {error}") from error
     try:
-        loaded = open_model(model, options)
+        loaded = _opened(model, alike, libraries or {})
     except ProbeError as error:
         raise BundleError(f"the model of '{folder}' cannot be loaded here: {error}") from error
     return Model(loaded, spec, report, _cutter(manifest, spec))
+
+
+def _opened(model: bytes, alike: Sequence[Judged], libraries: Mapping[str, str]) -> Loaded:
+    """The model, as it was run on the first of the judged devices that this one can be.
+
+    Raises:
+        ProbeError: why it cannot be the first.
+    """
+    failed: List[ProbeError] = []
+    for judged in alike:
+        try:
+            loaded = open_model(model, judged.session.options(libraries))
+        except ProbeError as error:
+            failed.append(error)
+            continue
+        other = judged.unlike(loaded.engine)
+        if other is None:
+            return loaded
+        failed.append(ProbeError("no_runtime", other))
+    raise failed[0]
 
 
 def _spec(manifest: Manifest, model: bytes) -> ModelSpec:

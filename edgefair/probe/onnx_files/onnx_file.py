@@ -57,6 +57,24 @@ def read_onnx(content: bytes) -> OnnxFile:
     return OnnxFile(metadata, *_signatures(graph))
 
 
+def batch_names(content: bytes) -> Dict[str, str]:
+    """The name of the first size of each input that leaves it open; empty where the size has none.
+
+    Raises:
+        ValueError: as `read_onnx`.
+    """
+    leaving_open = {item["name"] for item in read_onnx(content).inputs if item["shape"] and item["shape"][0] is None}
+    graph = next(_bytes(value) for number, value in fields("Model", memoryview(content)) if number == MODEL_GRAPH)
+    found: Dict[str, str] = {}
+    for number, value in fields("Graph", graph):
+        info = dict(fields("ValueInfo", _bytes(value))) if number == GRAPH_INPUT else {}
+        if info and _text(info.get(1)) in leaving_open:
+            tensor = dict(fields("TensorType", _bytes(dict(fields("Type", _bytes(info[2])))[TENSOR])))
+            _, first = next(iter(fields("Shape", _bytes(tensor[2]))))
+            found[_text(info.get(1))] = _text(dict(fields("Dimension", _bytes(first))).get(2))
+    return found
+
+
 def _signatures(graph: memoryview) -> Tuple[Tuple[Dict[str, Any], ...], Tuple[Dict[str, Any], ...]]:
     """Inputs that have no default, and outputs."""
     defaults: Set[str] = set()

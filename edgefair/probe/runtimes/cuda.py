@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from typing import Any, Set, Tuple
+from typing import Any, Dict, Set, Tuple
 
 import numpy as np
 
@@ -33,18 +33,10 @@ class Device:
 
     def __init__(self) -> None:
         self._library, device = first_device()
-        name = ctypes.create_string_buffer(NAME_BYTES)
-        self._call("cuDeviceGetName", name, NAME_BYTES, device)
-        numbers = []
-        for attribute in COMPUTE_CAPABILITY:
-            value = ctypes.c_int()
-            self._call("cuDeviceGetAttribute", ctypes.byref(value), attribute, device)
-            numbers.append(value.value)
-        version = ctypes.c_int()
-        self._call("cuDriverGetVersion", ctypes.byref(version))
-        self.name = name.value.decode(errors="replace")
-        self.compute_capability = "{}.{}".format(*numbers)
-        self.driver = f"{version.value // 1000}.{version.value % 1000 // 10}"
+        facts = _facts(self._library, device)
+        self.name = facts["device"]
+        self.compute_capability = facts["compute_capability"]
+        self.driver = facts["cuda_driver"]
         context, stream = ctypes.c_void_p(), ctypes.c_void_p()
         self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
         self._call("cuCtxSetCurrent", context)
@@ -106,6 +98,35 @@ def first_device() -> Tuple[Any, ctypes.c_int]:
     device = ctypes.c_int()
     _call(library, "cuDeviceGet", ctypes.byref(device), 0)
     return library, device
+
+
+def driver_facts(number: int = 0) -> Dict[str, str]:
+    """`device`, `compute_capability` and `cuda_driver` of a device; empty without one. Takes nothing of it."""
+    device = ctypes.c_int()
+    try:
+        library, _ = first_device()
+        _call(library, "cuDeviceGet", ctypes.byref(device), number)
+        return _facts(library, device)
+    except CudaError:
+        return {}
+
+
+def _facts(library: Any, device: ctypes.c_int) -> Dict[str, str]:
+    """As the driver says: name, compute capability (`8.7`) and the CUDA version that it supports (`12.6`)."""
+    name = ctypes.create_string_buffer(NAME_BYTES)
+    _call(library, "cuDeviceGetName", name, NAME_BYTES, device)
+    numbers = []
+    for attribute in COMPUTE_CAPABILITY:
+        value = ctypes.c_int()
+        _call(library, "cuDeviceGetAttribute", ctypes.byref(value), attribute, device)
+        numbers.append(value.value)
+    version = ctypes.c_int()
+    _call(library, "cuDriverGetVersion", ctypes.byref(version))
+    return {
+        "device": name.value.decode(errors="replace"),
+        "compute_capability": "{}.{}".format(*numbers),
+        "cuda_driver": f"{version.value // 1000}.{version.value % 1000 // 10}",
+    }
 
 
 def _call(library: Any, function: str, *arguments: Any) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Set, Tuple
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
+from edgefair.probe.onnx_files.onnx_file import batch_names
+from edgefair.probe.runtimes.cuda import driver_facts
+from edgefair.probe.runtimes.providers.advice import advice
+from edgefair.probe.runtimes.providers.placement import RECORD, check_placement, nodes_by_provider
+from edgefair.probe.runtimes.providers.plugins import add_plugin
+from edgefair.probe.runtimes.providers.settings import CPU, Provider, providers_of
 
 # Session entries that change how a graph is computed and where its threads run, and that read, write and load no file.
 # https://github.com/microsoft/onnxruntime/blob/main/include/onnxruntime/core/session/onnxruntime_session_options_config_keys.h
@@ -33,16 +39,8 @@ WALLS = {
     "session.model_external_initializers_file_folder_path": "/dev/null",
     "session.load_model_format": "ONNX",
 }
-# The package whose build of onnxruntime has a provider, from https://onnxruntime.ai/docs/execution-providers/
-BUILDS = {
-    "CUDAExecutionProvider": "onnxruntime-gpu",
-    "TensorrtExecutionProvider": "onnxruntime-gpu",
-    "DmlExecutionProvider": "onnxruntime-directml",
-    "MIGraphXExecutionProvider": "onnxruntime-migraphx",
-    "OpenVINOExecutionProvider": "onnxruntime-openvino",
-    "QNNExecutionProvider": "onnxruntime-qnn",
-    "ROCMExecutionProvider": "onnxruntime-rocm",
-}
+# Providers that run on the driver of NVIDIA's.
+ON_CUDA = ("CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
 LEVELS = {"disable": "DISABLE_ALL", "basic": "ENABLE_BASIC", "extended": "ENABLE_EXTENDED", "all": "ENABLE_ALL"}
 
 
@@ -61,14 +59,6 @@ def check_entries(config: Mapping[str, str]) -> None:
         )
 
 
-def _build_with(provider: str) -> str:
-    """What to install for a provider: a package where one is known to have it."""
-    if provider == "CoreMLExecutionProvider":
-        return "onnxruntime on macOS, whose package has it"
-    package = BUILDS.get(provider)
-    return "a build that has it" + ("" if package is None else f" ({package})")
-
-
 class OnnxRuntime:
     """onnxruntime with the execution providers of a profile. See `probe.runtimes.base.Runtime`."""
 
@@ -81,25 +71,24 @@ class OnnxRuntime:
         return {"onnxruntime": onnxruntime.__version__, "providers": onnxruntime.get_available_providers()}
 
     def open(self, content: bytes, options: Mapping[str, Any]) -> Tuple[Any, Dict[str, Any]]:
-        """A session on exactly the providers that were asked for: onnxruntime only warns about absent ones.
+        """A session on exactly the providers that were asked for: onnxruntime only warns about others.
+
+        Beside the usual options: provider_settings (see `providers_of`), and batch (1 where the first size of every
+        input is to be fixed, for providers that compile sizes). Of providers other than the CPU's it says
+        `providers` (version, library and device of each) and `nodes` (how many each took).
 
         Raises:
-            ProbeError: an entry that is not allowed, a provider that is not there, or a model that cannot be loaded.
+            ProbeError: an entry or an option that is not allowed, a provider that is not there or does not start, a
+                graph that ran elsewhere, or a model that cannot be loaded.
         """
         import onnxruntime
 
         try:
             check_entries(options["config"])
+            providers = providers_of(options)
         except ValueError as error:
             raise ProbeError("bad_request", str(error)) from error
-        providers, available = list(options["providers"]), onnxruntime.get_available_providers()
-        absent = [name for name in providers if name not in available]
-        if absent:
-            raise ProbeError(
-                "no_runtime",
-                f"onnxruntime {onnxruntime.__version__} on the device has no {', '.join(absent)}, only "
-                f"{', '.join(available)}: install {_build_with(absent[0])}, or change `providers` in the profile",
-            )
+        _check_built_in(providers)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = int(options["threads"])
         settings.inter_op_num_threads = 1
@@ -108,11 +97,15 @@ class OnnxRuntime:
         settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
         for key, value in {**options["config"], **WALLS}.items():
             settings.add_session_config_entry(key, value)
-        try:
-            session = onnxruntime.InferenceSession(content, settings, providers=providers)
-        except Exception as error:
-            raise ProbeError(error_kind(error, "invalid_graph"), first_line(error)) from error
-        dropped = [name for name in providers if name not in session.get_providers()]
+        if options.get("batch") is not None:
+            for axis in _batch_axes(content):
+                settings.add_free_dimension_override_by_name(axis, int(options["batch"]))
+        others = [provider for provider in providers if provider.name != CPU]
+        if others:
+            settings.add_session_config_entry(*RECORD)
+        about = {provider.name: _about(settings, provider) for provider in others}
+        session = _session(content, settings, providers)
+        dropped = [provider.name for provider in others if provider.name not in session.get_providers()]
         if dropped:
             raise ProbeError(
                 "no_runtime",
@@ -120,7 +113,100 @@ class OnnxRuntime:
                 f"{', '.join(session.get_providers())}: its libraries (CUDA, cuDNN, TensorRT) are missing or of "
                 "another version than this build of onnxruntime needs",
             )
-        return session, {}
+        if not others:
+            return session, {}
+        nodes = nodes_by_provider(session)
+        check_placement(nodes, [provider.name for provider in providers])
+        return session, {"providers": about, "nodes": nodes}
 
 
 RUNTIME = OnnxRuntime()
+
+
+def _check_built_in(providers: List[Provider]) -> None:
+    """onnxruntime only warns about providers that it has not."""
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    absent = [item.name for item in providers if not item.settings.is_plugin and item.name not in available]
+    if absent:
+        raise ProbeError(
+            "no_runtime",
+            f"onnxruntime {onnxruntime.__version__} on the device has no {', '.join(absent)}, only "
+            f"{', '.join(available)}: {advice(absent[0])}, or change `providers` in the profile",
+        )
+
+
+def _about(settings: Any, provider: Provider) -> Dict[str, str]:
+    """What a provider is, on which its answers depend; a plugin is added to the session's options by the way."""
+    import onnxruntime
+
+    about = {"onnxruntime": str(onnxruntime.__version__)}
+    if provider.name in ON_CUDA:
+        about.update(driver_facts(int(dict(provider.settings.options).get("device_id", "0"))))
+    if provider.settings.is_plugin:
+        about.update(add_plugin(settings, provider))
+    return about
+
+
+def _session(content: bytes, settings: Any, providers: List[Provider]) -> Any:
+    """A session, or who is to blame that there is none: the model, where the CPU alone cannot load it either."""
+    import onnxruntime
+
+    named = [(item.name, dict(item.settings.options)) for item in providers]
+    if any(item.settings.is_plugin for item in providers):
+        # The options of the session hold the plugins; a list beside them would take their place.
+        for item in providers:
+            if not item.settings.is_plugin and item.name != CPU:
+                settings.add_provider(item.name, dict(item.settings.options))
+        named = []
+    try:
+        return onnxruntime.InferenceSession(content, settings, providers=named)
+    except Exception as error:
+        kind = error_kind(error, "invalid_graph")
+        if kind == "invalid_graph" and any(item.name != CPU for item in providers) and _loads_here(content):
+            names = ", ".join(item.name for item in providers)
+            raise ProbeError(
+                "no_runtime", f"{names} cannot run the model, or refuses its options: {_said(error)}"
+            ) from error
+        raise ProbeError(kind, first_line(error)) from error
+
+
+def _loads_here(content: bytes) -> bool:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    for key, value in WALLS.items():
+        settings.add_session_config_entry(key, value)
+    try:
+        onnxruntime.InferenceSession(content, settings, providers=[CPU])
+    except Exception:
+        return False
+    return True
+
+
+def _said(error: Exception) -> str:
+    """What a provider said, which tells the reason in its last line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(dict.fromkeys([lines[0], lines[-1]])) if lines else type(error).__name__
+
+
+def _batch_axes(content: bytes) -> Set[str]:
+    """Names of the sizes that the file leaves open in front of its inputs.
+
+    Raises:
+        ProbeError: one has no name to fix it by.
+    """
+    try:
+        axes = batch_names(content)
+    except (ValueError, KeyError, StopIteration) as error:
+        raise ProbeError("invalid_graph", f"its inputs cannot be read: {error}") from error
+    nameless = [name for name, axis in axes.items() if not axis]
+    if nameless:
+        raise ProbeError(
+            "invalid_graph",
+            f"the first size of input '{nameless[0]}' has no name, and this target fixes it by its name: export the "
+            "model with a named dynamic axis, or for one row",
+        )
+    return set(axes.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,14 @@ class HostRuntime(ABC):
     Attributes:
         name: as profiles name it, and under which a fingerprint holds its version.
         identity: facts of a fingerprint on which its outputs depend, beside the processor.
-        engine_facts: what a device says of what it built out of a model, and the types of it; empty where a runtime
-            builds nothing.
+        engine_facts: what a device says of what it built out of a model or found to run it, and the types of it;
+            empty where a runtime builds nothing.
         engine_identity: as `identity`, of `engine_facts`.
     """
 
     name: str
     identity: tuple[str, ...]
-    engine_facts: Mapping[str, type] = field(default_factory=dict)
+    engine_facts: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     engine_identity: tuple[str, ...] = ()
 
     def identity_of(self, device: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,6 +61,14 @@ class HostRuntime(ABC):
         for key in (*OF_PROCESSOR, *self.identity):
             if now.get(key) != before.get(key):
                 found = f"another device answered after the connection broke: {key} is {now.get(key)}"
+                return Fault(found, expected=str(before.get(key)))
+        return None
+
+    def rebuilt(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> Fault | None:
+        """How what the device built or found to run a model is another than before."""
+        for key in self.engine_identity:
+            if now.get(key) != before.get(key):
+                found = f"the model is run by something else after the connection broke: {key} is {now.get(key)}"
                 return Fault(found, expected=str(before.get(key)))
         return None
 
@@ -79,13 +87,25 @@ class HostRuntime(ABC):
             ValueError: one of them.
         """
 
+    def check_session(self, session: Mapping[str, Any]) -> None:
+        """Refuse settings of a session that the runtime has not: here those of providers, and a fixed batch.
+
+        Raises:
+            ValueError: one of them.
+        """
+        for key in ("provider_settings", "batch"):
+            if key in session:
+                raise ValueError(f"runtime {self.name} has no {key.replace('_', ' ')}")
+
     def config(self, given: Mapping[str, str], *, threads: int) -> dict[str, str]:
         """The settings that a device is sent: those of a profile, and what must hold between two models."""
         return dict(given)
 
     @abstractmethod
-    def lacks(self, providers: Sequence[str]) -> str | None:
-        """What is known to be missing on this machine, without starting anything; None if nothing is."""
+    def lacks(self, session: Mapping[str, Any]) -> str | None:
+        """What is known to be missing on this machine for such a session, without starting anything; None if nothing
+        is.
+        """
 
     def missing(self, device: Mapping[str, Any]) -> Fault | None:
         """What a device that has just described itself must have and has not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,17 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from edgefair.errors import EdgefairError, MeasurementError
-from edgefair.probe.runtimes.onnxruntime import check_entries
+from edgefair.probe.runtimes.cuda import CudaError, first_device
+from edgefair.probe.runtimes.onnxruntime import ON_CUDA, check_entries
+from edgefair.probe.runtimes.providers.advice import advice
+from edgefair.probe.runtimes.providers.placement import misplaced
+from edgefair.probe.runtimes.providers.settings import CPU, PACKAGES, providers_of
 from edgefair.targets.fault import Fault
 from edgefair.targets.loaded import LoadedModel
 from edgefair.targets.runtimes.base import HostRuntime, Kernels
 from edgefair.targets.runtimes.tensorrt import TENSORRT
 
 OWN = Kernels("onnxruntime")
+# Compiles the graph when it loads it; a batch is run row by row, on a simulator in half a second each.
+QNN = Kernels("QNN", dynamic_int8=False, build_s=3600.0)
+OPENVINO = Kernels("OpenVINO", build_s=600.0)
 # Execution providers that hand the graph to somebody else's kernels, for whom the file must be made.
-OTHERS = {"TensorrtExecutionProvider": TENSORRT, "NvTensorRTRTXExecutionProvider": TENSORRT}
-# Always at hand for operators that no provider of the profile takes.
-FALLBACK = "CPUExecutionProvider"
+OTHERS = {
+    "TensorrtExecutionProvider": TENSORRT,
+    "NvTensorRTRTXExecutionProvider": TENSORRT,
+    "QNNExecutionProvider": QNN,
+    "OpenVINOExecutionProvider": OPENVINO,
+}
 # Threads of a model that has its answer stop spinning: the next model needs their cores.
 SLEEP_BETWEEN_RUNS = {"session.force_spinning_stop": "1"}
 
@@ -41,16 +52,35 @@ class OnnxRuntime(HostRuntime):
         """Session entries that could bring in bytes which the model's digest does not cover are refused."""
         check_entries(config)
 
+    def check_session(self, session: Mapping[str, Any]) -> None:
+        """Options of providers that could bring in bytes which the model's digest does not cover are refused."""
+        providers_of(session)
+
     def config(self, given: Mapping[str, str], *, threads: int) -> dict[str, str]:
         """Session entries."""
         return {**(SLEEP_BETWEEN_RUNS if threads > 1 else {}), **given}
 
-    def lacks(self, providers: Sequence[str]) -> str | None:
-        """Execution providers."""
+    def lacks(self, session: Mapping[str, Any]) -> str | None:
+        """Execution providers, the packages of plugins, and the driver that they need."""
         import onnxruntime
 
-        missing = [name for name in providers if name not in onnxruntime.get_available_providers()]
-        return f"the installed onnxruntime has no {', '.join(missing)}" if missing else None
+        providers = providers_of(session)
+        for item in providers:
+            package = item.settings.package
+            if package is not None and importlib.util.find_spec(package) is None:
+                return f"{PACKAGES[package]} is not installed: pip install {PACKAGES[package]}"
+            if item.settings.library is not None and not Path(item.settings.library).is_file():
+                return f"there is no library '{item.settings.library}'"
+        available = onnxruntime.get_available_providers()
+        missing = [item.name for item in providers if not item.settings.is_plugin and item.name not in available]
+        if missing:
+            return f"the installed onnxruntime has no {', '.join(missing)}: {advice(missing[0])}"
+        if any(item.name in ON_CUDA for item in providers):
+            try:
+                first_device()
+            except CudaError as error:
+                return str(error)
+        return None
 
     def missing(self, device: Mapping[str, Any]) -> Fault | None:
         """onnxruntime itself."""
@@ -62,11 +92,12 @@ class OnnxRuntime(HostRuntime):
         )
 
     def elsewhere(self, model: LoadedModel, providers: Sequence[str]) -> Fault | None:
-        """On other providers."""
+        """On other providers, or with nodes of the graph on others."""
         absent = [name for name in providers if name not in model.providers]
-        others = [name for name in model.providers if name not in {*providers, FALLBACK}]
+        others = [name for name in model.providers if name not in {*providers, CPU}]
         if not absent and not others:
-            return None
+            fault = misplaced(model.engine.get("nodes", {}), list(providers))
+            return None if fault is None else Fault(fault)
         return Fault(
             f"the runtime runs '{model.path}' on {', '.join(model.providers) or 'nothing'}",
             expected=f"{', '.join(providers)}, as the profile requires",
@@ -85,7 +116,20 @@ class OnnxRuntime(HostRuntime):
         )
 
 
-RUNTIME = OnnxRuntime("onnxruntime", identity=("onnxruntime",))
+def _texts(said: Any) -> dict[str, dict[str, str]]:
+    return {str(name): {str(key): str(text) for key, text in own.items()} for name, own in dict(said).items()}
+
+
+def _counts(said: Any) -> dict[str, int]:
+    return {str(name): int(count) for name, count in dict(said).items()}
+
+
+RUNTIME = OnnxRuntime(
+    "onnxruntime",
+    identity=("onnxruntime",),
+    engine_facts={"providers": _texts, "nodes": _counts},
+    engine_identity=("providers",),
+)
 
 
 def _release(text: str) -> tuple[int, ...]:

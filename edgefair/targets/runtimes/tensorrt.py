@@ -31,7 +31,7 @@ class TensorRt(HostRuntime):
         """Its own."""
         return TENSORRT
 
-    def lacks(self, providers: Sequence[str]) -> str | None:
+    def lacks(self, session: Mapping[str, Any]) -> str | None:
         """Its package, or a GPU with its driver."""
         if importlib.util.find_spec("tensorrt") is None:
             return "TensorRT is not installed: see docs/tensorrt.md"

@@ -33,7 +33,7 @@ class LocalTransport(Transport):
         mismatch = self.profile.device.mismatch(fingerprint())
         if mismatch is not None:
             return f"{mismatch.found}; it must be {mismatch.expected}"
-        return self.profile.host_runtime.lacks(self.profile.providers)
+        return self.profile.host_runtime.lacks(self.profile.facts["session"])
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the probe in a process group of its own, so that Ctrl-C reaches the host alone."""

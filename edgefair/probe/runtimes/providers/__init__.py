@@ -1,0 +1,1 @@
+"""onnxruntime's execution providers: how one is found, which options it may be given, and where nodes really ran."""
