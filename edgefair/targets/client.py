@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import ModelError, UsageError
+from edgefair.measure.footprint import Footprint
 from edgefair.probe.inputs.prepare import needs_preparation
 from edgefair.probe.onnx_files.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
@@ -25,7 +26,7 @@ from edgefair.targets.loaded import LoadedModel, UnlikeFileError, read_model, un
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.runtimes.base import HostRuntime
 from edgefair.targets.sending import Sender, send_file
-from edgefair.targets.timing import check_times, circumstances, timing_request
+from edgefair.targets.timing import check_times, circumstances, footprint_of, footprint_request, timing_request
 from edgefair.targets.transports.base import Transport
 
 # Starts after a connection that broke, in one session; the wait before each is twice the one before.
@@ -149,16 +150,9 @@ class Probe:
 
     def _load(self, path: Path, name: str) -> LoadedModel:
         content = read_model(path)
-        if self._transport.shares_files:
-            place = str(path.resolve())
-        else:
-            place = send_file(self._connection, path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
         profile, runtime = self.profile, self._runtime
-        config = runtime.config(profile.config, threads=profile.threads)
-        options = {**profile.facts["session"], "config": config}
-        request = {"do": "load", "name": name, "path": place, "options": options}
         reply, _ = self._connection.ask(
-            request,
+            self._load_request(path, name, content),
             refusals={
                 "invalid_graph": lambda why: runtime.unloadable(path, why, target=profile.name, device=self.device),
                 "no_runtime": self._connection.failed,
@@ -176,6 +170,16 @@ class Probe:
             # Of the first model of a session, which is the one that is judged; others are measured beside it.
             self.device = {"engine": model.engine, **self.device}
         return model
+
+    def _load_request(self, path: Path, name: str, content: bytes) -> dict[str, Any]:
+        """The request to load a file, which the device has then."""
+        if self._transport.shares_files:
+            place = str(path.resolve())
+        else:
+            place = send_file(self._connection, path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+        config = self._runtime.config(self.profile.config, threads=self.profile.threads)
+        options = {**self.profile.facts["session"], "config": config}
+        return {"do": "load", "name": name, "path": place, "options": options}
 
     def _refuse(self, fault: Fault | None) -> None:
         if fault is not None:
@@ -252,6 +256,22 @@ class Probe:
         if sender.failure is not None:
             raise sender.failure
 
+    def footprint(
+        self, model: LoadedModel, row: Arrays, outputs: Sequence[str], *, inputs: Sequence[InputSpec] = ()
+    ) -> Footprint:
+        """Time to load a model and the memory that it takes; to be asked before another model is loaded.
+
+        Raises:
+            MeasurementError: the device was lost, or says what cannot be.
+        """
+        request = self._load_request(model.path, model.name, read_model(model.path))
+        request |= footprint_request(self.profile, outputs) | {"prepare": _preparation(inputs)}
+        reply, _ = self._timed(request, row, 0)
+        try:
+            return footprint_of(reply)
+        except ValueError as error:
+            raise self._connection.failed(str(error)) from error
+
     def latency(
         self,
         outputs: Mapping[str, Sequence[str]],
@@ -273,18 +293,21 @@ class Probe:
         """
         request, extra_s = timing_request(self.profile, outputs, energy=energy)
         request |= {"prepare": _preparation(inputs)}
-        while True:
-            try:
-                reply, arrays = self._connection.ask(request, pool, extra_s=extra_s + self._build_s)
-                break
-            except DroppedError as error:
-                self._reconnect(error)
+        reply, arrays = self._timed(request, pool, extra_s)
         try:
             check_times(arrays, outputs)
             self.device |= circumstances(reply, set(outputs))
         except ValueError as error:
             raise self._connection.failed(str(error)) from error
         return arrays
+
+    def _timed(self, request: dict[str, Any], rows: Arrays, extra_s: float) -> tuple[dict[str, Any], Arrays]:
+        """The answer to a request that starts anew where the connection breaks."""
+        while True:
+            try:
+                return self._connection.ask(request, rows, extra_s=extra_s + self._build_s)
+            except DroppedError as error:
+                self._reconnect(error)
 
 
 def _preparation(inputs: Sequence[InputSpec]) -> list[dict[str, Any]]:
