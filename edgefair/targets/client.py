@@ -14,8 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.errors import ModelError, UsageError
-from edgefair.measure.footprint import Footprint
+from edgefair.errors import MeasurementError, ModelError, UsageError
 from edgefair.probe.inputs.prepare import needs_preparation
 from edgefair.probe.onnx_files.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
@@ -26,7 +25,7 @@ from edgefair.targets.loaded import LoadedModel, UnlikeFileError, read_model, un
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.runtimes.base import HostRuntime
 from edgefair.targets.sending import Sender, send_file
-from edgefair.targets.timing import check_times, circumstances, footprint_of, footprint_request, timing_request
+from edgefair.targets.timing import check_times, circumstances, timing_request
 from edgefair.targets.transports.base import Transport
 
 # Starts after a connection that broke, in one session; the wait before each is twice the one before.
@@ -256,21 +255,21 @@ class Probe:
         if sender.failure is not None:
             raise sender.failure
 
-    def footprint(
-        self, model: LoadedModel, row: Arrays, outputs: Sequence[str], *, inputs: Sequence[InputSpec] = ()
-    ) -> Footprint:
-        """Time to load a model and the memory that it takes; to be asked before another model is loaded.
+    def ask_about(
+        self, model: LoadedModel, request: Mapping[str, Any], row: Arrays, inputs: Sequence[InputSpec]
+    ) -> dict[str, Any]:
+        """The answer to a request for which the device loads the file of a model anew (`targets.costs`).
 
         Raises:
-            MeasurementError: the device was lost, or says what cannot be.
+            MeasurementError: the device was lost.
         """
-        request = self._load_request(model.path, model.name, read_model(model.path))
-        request |= footprint_request(self.profile, outputs) | {"prepare": _preparation(inputs)}
-        reply, _ = self._timed(request, row, 0)
-        try:
-            return footprint_of(reply)
-        except ValueError as error:
-            raise self._connection.failed(str(error)) from error
+        whole = {**self._load_request(model.path, model.name, read_model(model.path)), **request}
+        reply, _ = self._timed({**whole, "prepare": _preparation(inputs), "threads": self.profile.threads}, row, 0)
+        return reply
+
+    def failed(self, found: str) -> MeasurementError:
+        """What to raise where the device said what cannot be."""
+        return self._connection.failed(found)
 
     def latency(
         self,

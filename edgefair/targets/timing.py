@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import MeasurementError
-from edgefair.measure.footprint import Footprint
 from edgefair.probe.clock.energy import BLOCK_S, BLOCKS, SETTLING_S
 from edgefair.targets.profile import TargetProfile
 
@@ -43,23 +42,6 @@ def timing_request(
     # As long for warming up as for the queries that count.
     seconds = 2 * profile.latency.max_seconds + (BLOCKS * (SETTLING_S + BLOCK_S) if energy else 0.0)
     return request, seconds * len(outputs)
-
-
-def footprint_request(profile: TargetProfile, outputs: Sequence[str]) -> dict[str, Any]:
-    """What turns a request to load a file into one for what that takes."""
-    return {"do": "footprint", "outputs": list(outputs), "threads": profile.threads}
-
-
-def footprint_of(reply: Mapping[str, Any]) -> Footprint:
-    """What a device says that loading a model takes.
-
-    Raises:
-        ValueError: what cannot be.
-    """
-    try:
-        return Footprint.from_json({**reply, "load_ms": [value / 1e6 for value in reply["load_ns"]]})
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"the device's footprint of the model is invalid: {error}") from error
 
 
 def check_times(times: Mapping[str, NDArray[Any]], models: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.targets import load_profile, open_target
 from edgefair.targets.binding import check_binding
+from edgefair.targets.costs import footprint, node_times
 from edgefair.targets.sections import LatencyRules
 from edgefair.targets.sending import AHEAD
 from edgefair.targets.transports.zipapp import build_zipapp
@@ -63,11 +64,18 @@ def test_a_model_that_is_larger_takes_more_memory_and_longer_to_load(tmp_path):
         )
         with open_target(load_profile("local"), timeout_s=60) as running:
             model = running.load(path, name="m")
-            found[name] = running.footprint(model, {"x": np.zeros((1, width), np.float32)}, ["y"])
+            found[name] = footprint(running, model, {"x": np.zeros((1, width), np.float32)}, ["y"])
     small, large = found["small"], found["large"]
     assert large.peak_bytes >= large.load_bytes >= 3000 * 3000 * 4 > small.peak_bytes
     assert large.median_load_ms > small.median_load_ms
     assert len(small.load_ms) == LOADS
+
+
+def test_the_runtime_tells_the_time_of_every_node(probe, tmp_path):
+    model = probe.load(classifier(tmp_path / "m.onnx"), name="m")
+    found = node_times(probe, model, {"x": np.zeros((1, 2), np.float32)}, OUTPUTS)
+    assert len(found) == 3
+    assert all(value >= 0 for value in found.values())
 
 
 def test_latency_is_measured_interleaved_for_as_long_as_the_rules_say(tmp_path):

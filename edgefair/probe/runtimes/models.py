@@ -113,7 +113,8 @@ def open_model(content: bytes, options: Mapping[str, Any]) -> Loaded:
     """A session of a model's bytes, and of nothing else.
 
     options: runtime (one of `probe.runtimes.NAMES`; onnxruntime, if absent), threads (int), providers (list of names),
-    optimization (disable | basic | extended | all), config (the runtime's own settings).
+    optimization (disable | basic | extended | all), config (the runtime's own settings),
+    profile (the beginning of the files that onnxruntime writes the times of nodes to, where they are asked for).
 
     Raises:
         ProbeError: a runtime or provider that is not there, or not a model that this runtime can load.

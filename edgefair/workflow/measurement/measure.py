@@ -29,6 +29,7 @@ from edgefair.probe.clock.effective import BATCHES
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
 from edgefair.targets import LoadedModel, Probe
+from edgefair.targets.costs import footprint
 from edgefair.workflow.measurement.design import design_of
 from edgefair.workflow.measurement.steps import Deciding, Decisions, Steps, decide_in_steps
 from edgefair.workflow.models.spec import Fallback, spec_of
@@ -94,7 +95,7 @@ def measure(
     candidate = probe.load(model, name="candidate")
     spec = spec_of(candidate, fallback_spec, classes)
     unseen = (*unseen_notes(rows, spec), *missing_notes(rows, spec))
-    footprint = _footprint(probe, candidate, rows, spec) if with_latency else None
+    taken = _footprint(probe, candidate, rows, spec) if with_latency else None
     base = None if reference is None else _reference(probe, reference, candidate)
     loaded = time.perf_counter()
     deciding = Deciding(probe, candidate, spec)
@@ -109,7 +110,7 @@ def measure(
         decisions=decisions.candidate,
         reference_decisions=decisions.reference,
         score=deciding.score,
-        footprint=footprint,
+        footprint=taken,
         times=times,
         not_timed=why,
         timings_s={
@@ -130,7 +131,7 @@ def _footprint(probe: Probe, candidate: LoadedModel, rows: TableRows, spec: Mode
     """
     if candidate.engine or not probe.profile.latency.measured:
         return None
-    return probe.footprint(candidate, next(rows.inputs(spec, 1)), [spec.reading.output], inputs=spec.inputs)
+    return footprint(probe, candidate, next(rows.inputs(spec, 1)), [spec.reading.output], inputs=spec.inputs)
 
 
 def _reference(probe: Probe, path: Path, candidate: LoadedModel) -> LoadedModel:
@@ -173,7 +174,7 @@ def evidence_of(
     *,
     size_bytes: int,
     latency: LatencySummary | None = None,
-    footprint: Footprint | None = None,
+    loading: Footprint | None = None,
     not_measured: tuple[tuple[str, str], ...] = (),
     own_reference: bool = False,
 ) -> Evidence:
@@ -192,7 +193,7 @@ def evidence_of(
             counts=strata.counts(),
             paired=strata.paired(),
             latency=latency,
-            footprint=footprint,
+            footprint=loading,
             size_bytes=size_bytes,
             not_measured=not_measured,
             own_reference=own_reference,
@@ -211,7 +212,7 @@ def evidence_of(
         counts=GroupCounts.from_rows(attributes, label=rows.label, decision=decisions.candidate, classes=classes),
         paired=paired,
         latency=latency,
-        footprint=footprint,
+        footprint=loading,
         size_bytes=size_bytes,
         design=design_of(
             policy,

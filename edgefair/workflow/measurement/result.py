@@ -71,7 +71,7 @@ class Counted:
             Decisions(target.decision, None if target.own_reference else target.reference_decision),
             size_bytes=target.model.bytes,
             latency=latency,
-            footprint=target.footprint,
+            loading=target.footprint,
             not_measured=target.not_measured,
             own_reference=target.own_reference,
         )
