@@ -16,6 +16,8 @@ GATES = (
     "min_balanced_accuracy",
     "max_latency_p90_ms",
     "max_size_bytes",
+    "max_load_ms",
+    "max_peak_memory_mb",
     "alpha",
     "rule",
     "on_inconclusive",

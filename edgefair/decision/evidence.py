@@ -9,6 +9,7 @@ from typing import Any, Self
 from edgefair.decision.reference.audited import AuditedReference
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design
+from edgefair.measure.footprint import Footprint
 from edgefair.measure.labels.strata import Strata
 from edgefair.measure.latency import LatencySummary
 from edgefair.measure.paired import PairedCounts
@@ -32,6 +33,7 @@ class Evidence:
         audited: the audit of the reference on rows of its own, joined with `paired` in the gate of the gap.
         strata: where a label design chose which rows have labels: all rows by stratum and decision, of which the counts
             are the labelled ones; None where every row has a label.
+        footprint: time to load the candidate and its memory; None where they were not measured.
     """
 
     counts: GroupCounts
@@ -43,6 +45,7 @@ class Evidence:
     own_reference: bool = False
     audited: AuditedReference | None = None
     strata: Strata | None = None
+    footprint: Footprint | None = None
 
     def why_missing(self, gate: str, default: str) -> str:
         """Why the evidence of a gate is lacking."""
@@ -59,6 +62,7 @@ class Evidence:
             "own_reference": self.own_reference,
             **({} if self.audited is None else {"reference_audit": self.audited.to_json()}),
             **({} if self.strata is None else {"strata": self.strata.to_json()}),
+            **({} if self.footprint is None else {"footprint": self.footprint.to_json()}),
         }
 
     @classmethod
@@ -79,4 +83,5 @@ class Evidence:
             own_reference=bool(data.get("own_reference", False)),
             audited=AuditedReference.from_json(data["reference_audit"]) if "reference_audit" in data else None,
             strata=None if data.get("strata") is None else Strata.from_json(data["strata"]),
+            footprint=None if data.get("footprint") is None else Footprint.from_json(data["footprint"]),
         )

@@ -1,8 +1,8 @@
 """The probe: answers requests on stdin with frames on stdout until stdin ends.
 
-Requests (header keys `do` and `id`): hello, store, tidy, load, run, latency. Every answer repeats the `id` and has
-`ok`; one that is not ok has `kind` and `message`. A folder on the command line is where `store` keeps files. stdout
-belongs to the frames alone: file descriptor 1 is pointed at stderr before any library is loaded.
+Requests (header keys `do` and `id`): hello, store, tidy, load, run, footprint, nodes, latency. Every answer repeats the
+`id` and has `ok`; one that is not ok has `kind` and `message`. A folder on the command line is where `store` keeps
+files. stdout belongs to the frames alone: file descriptor 1 is pointed at stderr before any library is loaded.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import numpy as np  # noqa: E402
 
 from edgefair.probe.clock import latency  # noqa: E402
 from edgefair.probe.clock.energy import find_meter, per_query  # noqa: E402
+from edgefair.probe.clock.footprint import footprint  # noqa: E402
+from edgefair.probe.clock.nodes import node_times  # noqa: E402
 from edgefair.probe.clock.pinning import pinned  # noqa: E402
 from edgefair.probe.device import conditions, fingerprint  # noqa: E402
 from edgefair.probe.errors import ProbeError  # noqa: E402
@@ -57,9 +59,27 @@ class Server:
             digest = digest_arrays(arrays)
             model, rows = self.models[request["name"]], _prepared(request, arrays)
             return {"inputs": digest}, model.run(rows, request["outputs"], one_by_one=request.get("one_by_one", False))
+        if do == "footprint":
+            return self._footprint(request, _prepared(request, arrays)), {}
+        if do == "nodes":
+            return {"nodes": self._nodes(request, _prepared(request, arrays))}, {}
         if do == "latency":
             return self._latency(request, _prepared(request, arrays))
         raise ProbeError("bad_request", f"unknown request {do!r}")
+
+    def _nodes(self, request: Dict[str, Any], row: Arrays) -> Dict[str, float]:
+        with pinned(request["threads"]):
+            return node_times(
+                lambda prefix: load(request["path"], {**request["options"], "profile": prefix}), row, request["outputs"]
+            )
+
+    def _footprint(self, request: Dict[str, Any], row: Arrays) -> Dict[str, Any]:
+        """What it takes to load a model, on as many cores as its queries are timed on, and to ask it."""
+        name = request["name"]
+        with pinned(request["threads"]):
+            return footprint(
+                self.models[name], lambda: load(request["path"], request["options"]), row, request["outputs"]
+            )
 
     def _latency(self, request: Dict[str, Any], pool: Arrays) -> Tuple[Dict[str, Any], Arrays]:
         """Query times, where and under which conditions they were taken, and what energy the queries took."""

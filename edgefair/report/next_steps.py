@@ -14,6 +14,8 @@ from edgefair.probe.bundles.gates import (
     GROUP_ACCURACY,
     GROUP_DROP,
     LATENCY,
+    LOAD,
+    MEMORY,
     PAIRED,
     SIZE,
 )
@@ -52,6 +54,8 @@ FAILED = {
     EXCESS_LOSS: EXPLAIN,
     LATENCY: SLOW,
     SIZE: LARGE,
+    LOAD: LARGE,
+    MEMORY: LARGE,
 }
 
 

@@ -11,6 +11,8 @@ from edgefair.probe.bundles.gates import (
     GROUP_ACCURACY,
     GROUP_DROP,
     LATENCY,
+    LOAD,
+    MEMORY,
     PAIRED,
     SIZE,
 )
@@ -26,6 +28,8 @@ TITLES = {
     EXCESS_LOSS: "worst-group excess loss",
     LATENCY: "latency p90",
     SIZE: "size",
+    LOAD: "load time",
+    MEMORY: "peak memory",
 }
 
 

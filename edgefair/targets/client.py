@@ -14,14 +14,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.errors import EdgefairError, ModelError, UsageError
+from edgefair.errors import EdgefairError, MeasurementError, ModelError
 from edgefair.probe.inputs.prepare import needs_preparation
 from edgefair.probe.onnx_files.spec import InputSpec, input_json
 from edgefair.probe.wire import PROTOCOL
 from edgefair.targets.connection import Arrays, Connection, DroppedError
 from edgefair.targets.fault import Fault
 from edgefair.targets.fingerprint import checked_machine
-from edgefair.targets.loaded import LoadedModel, UnlikeFileError, read_model, unloadable, untrustworthy
+from edgefair.targets.loaded import LoadedModel, UnlikeFileError, read_model, refused, unloadable, untrustworthy
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.runtimes.base import HostRuntime
 from edgefair.targets.sending import Sender, send_file
@@ -150,16 +150,9 @@ class Probe:
 
     def _load(self, path: Path, name: str) -> LoadedModel:
         content = read_model(path)
-        if self._transport.shares_files:
-            place = str(path.resolve())
-        else:
-            place = send_file(self._connection, path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
         profile, runtime = self.profile, self._runtime
-        config = runtime.config(profile.config, threads=profile.threads)
-        options = {**profile.facts["session"], "config": config}
-        request = {"do": "load", "name": name, "path": place, "options": options}
         reply, _ = self._connection.ask(
-            request,
+            self._load_request(path, name, content),
             refusals={
                 "invalid_graph": lambda why: runtime.unloadable(path, why, target=profile.name, device=self.device),
                 "no_runtime": self._no_runtime,
@@ -182,6 +175,16 @@ class Probe:
         """The error for what the device lacks, with what its libraries said: a provider hides the reason there."""
         words = self._connection.last_words()
         return self._connection.failed(why + (f"; it said: {words}" if words else ""))
+
+    def _load_request(self, path: Path, name: str, content: bytes) -> dict[str, Any]:
+        """The request to load a file, which the device has then."""
+        if self._transport.shares_files:
+            place = str(path.resolve())
+        else:
+            place = send_file(self._connection, path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+        config = self._runtime.config(self.profile.config, threads=self.profile.threads)
+        options = {**self.profile.facts["session"], "config": config}
+        return {"do": "load", "name": name, "path": place, "options": options}
 
     def _refuse(self, fault: Fault | None) -> None:
         if fault is not None:
@@ -232,7 +235,7 @@ class Probe:
         }
         stream = iter(batches)
         sender = Sender(self._connection, header, stream)
-        refusals = {"bad_input": lambda why: _refused(model, why)}
+        refusals = {"bad_input": lambda why: refused(model, why)}
         finished = False
         try:
             while (item := sender.sent.get()) is not None:
@@ -258,6 +261,22 @@ class Probe:
         if sender.failure is not None:
             raise sender.failure
 
+    def ask_about(
+        self, model: LoadedModel, request: Mapping[str, Any], row: Arrays, inputs: Sequence[InputSpec]
+    ) -> dict[str, Any]:
+        """The answer to a request for which the device loads the file of a model anew (`targets.costs`).
+
+        Raises:
+            MeasurementError: the device was lost.
+        """
+        whole = {**self._load_request(model.path, model.name, read_model(model.path)), **request}
+        reply, _ = self._timed({**whole, "prepare": _preparation(inputs), "threads": self.profile.threads}, row, 0)
+        return reply
+
+    def failed(self, found: str) -> MeasurementError:
+        """What to raise where the device said what cannot be."""
+        return self._connection.failed(found)
+
     def latency(
         self,
         outputs: Mapping[str, Sequence[str]],
@@ -279,12 +298,7 @@ class Probe:
         """
         request, extra_s = timing_request(self.profile, outputs, energy=energy)
         request |= {"prepare": _preparation(inputs)}
-        while True:
-            try:
-                reply, arrays = self._connection.ask(request, pool, extra_s=extra_s + self._build_s)
-                break
-            except DroppedError as error:
-                self._reconnect(error)
+        reply, arrays = self._timed(request, pool, extra_s)
         try:
             check_times(arrays, outputs)
             self.device |= circumstances(reply, set(outputs))
@@ -292,12 +306,14 @@ class Probe:
             raise self._connection.failed(str(error)) from error
         return arrays
 
+    def _timed(self, request: dict[str, Any], rows: Arrays, extra_s: float) -> tuple[dict[str, Any], Arrays]:
+        """The answer to a request that starts anew where the connection breaks."""
+        while True:
+            try:
+                return self._connection.ask(request, rows, extra_s=extra_s + self._build_s)
+            except DroppedError as error:
+                self._reconnect(error)
+
 
 def _preparation(inputs: Sequence[InputSpec]) -> list[dict[str, Any]]:
     return [input_json(item) for item in inputs if needs_preparation(item)]
-
-
-def _refused(model: LoadedModel, why: str) -> UsageError:
-    return UsageError(
-        f"'{model.path}' refuses its inputs: {why}", expected="inputs that match the model's spec or config"
-    )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.errors import ModelError
+from edgefair.errors import ModelError, UsageError
 from edgefair.probe.onnx_files.onnx_file import read_onnx
 from edgefair.probe.regular import read_regular
 from edgefair.probe.runtimes.models import check_whole
@@ -168,6 +168,13 @@ def read_model(path: Path) -> Content:
     except ValueError as error:
         raise unloadable(path, str(error)) from error
     return content
+
+
+def refused(model: LoadedModel, why: str) -> UsageError:
+    """What to raise where the runtime refuses the inputs of a model."""
+    return UsageError(
+        f"'{model.path}' refuses its inputs: {why}", expected="inputs that match the model's spec or config"
+    )
 
 
 def unloadable(path: Path, why: str) -> ModelError:

@@ -60,6 +60,15 @@ class Budgets(BaseModel):
         None, gt=0, allow_inf_nan=False, description="Largest 90th percentile of latency, batch 1."
     )
     max_size_bytes: int | None = Field(None, ge=1, description="Largest model file.")
+    max_load_ms: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Longest time to load the model, from the file to a session."
+    )
+    max_peak_memory_mb: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most memory (10^6 bytes) that loading the model and querying it adds to a process.",
+    )
 
 
 class ProviderSection(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -11,6 +12,7 @@ import onnx
 from edgefair.compress.analysis.sensitivity import Comparison, Effect
 from edgefair.compress.low_precision.base import ActivationHarm
 from edgefair.compress.quantization.prepare import weight_name
+from edgefair.compress.quantization.static import Precision
 from edgefair.config import Config, with_compress
 from edgefair.data.dataset import load
 from edgefair.data.groups import joint_groups
@@ -27,6 +29,7 @@ from edgefair.targets import load_profile
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.recipes import recipe_of
 from edgefair.workflow.explanation.activations import activation_harm
+from edgefair.workflow.explanation.cost import layer_times
 from edgefair.workflow.explanation.layers import Effects, layer_effects
 from edgefair.workflow.explanation.subject import Subject, subject_of
 from edgefair.workflow.job import Job
@@ -89,6 +92,11 @@ def explain(
         with TargetAnswers(load_profile(config.targets[0]), held.rows, subject.reference.spec) as answers:
             sample = sample_of(held, config)
             comparison, effects = layer_effects(low, answers, subject.reference.spec, sample, prune_share, progress)
+            progress.stage("timing layers")
+            before, after = (
+                layer_times(graph.graph, answers.node_times(graph), low.nodes)
+                for graph in (low.prepared, low.convert(Precision()))
+            )
     by_name = {node.name: node for node in low.prepared.graph.node}
     weights_of = {item.name for item in low.prepared.graph.initializer}
     return Explanation(
@@ -105,7 +113,14 @@ def explain(
             Cell(group_name(group), label, int(held.counts[index]), int(seen.counts[index]))
             for index, (group, label) in enumerate(cells)
         ),
-        layers=tuple(_layer(item, by_name[item.node], weights_of, harm) for item in effects),
+        layers=tuple(
+            replace(
+                _layer(item, by_name[item.node], weights_of, harm),
+                reference_us=before.get(item.node),
+                low_us=after.get(item.node),
+            )
+            for item in effects
+        ),
         notes=_notes(subject, (*harm.notes, *low.notes), cells, held),
     )
 

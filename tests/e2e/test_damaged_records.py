@@ -8,6 +8,7 @@ import pytest
 from edgefair.data.config import DataConfig
 from edgefair.data.files.table import Categories
 from edgefair.errors import DataError
+from edgefair.measure.footprint import Footprint
 from edgefair.report.results.verification import AuditRows, DataSection, ModelFile
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.workflow.measurement.records.record import Record, TargetRecord, load_record, save_record
@@ -33,6 +34,7 @@ def saved(folder):
         not_timed="",
         notes=("n",),
         timings_s={"loading": 0.1},
+        footprint=Footprint((1.0, 2.0), 300, None),
     )
     rows = RecordedRows(
         digest="d",
@@ -56,6 +58,7 @@ def test_what_was_saved_is_loaded(tmp_path):
     assert record.targets[0].device == FINGERPRINT
     assert record.rows.ids.text()[3] == "r3"
     assert record.targets[0].times["candidate"].tolist() == [5000] * 100
+    assert record.targets[0].footprint == Footprint((1.0, 2.0), 300, None)
 
 
 def put(facts, key, value):

@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,10 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.errors import MeasurementError, ModelError, UsageError
 from edgefair.probe.clock.effective import effective_queries
+from edgefair.probe.clock.footprint import LOADS
+from edgefair.probe.memory import PEAK_RESET
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.targets import TargetProfile, load_profile, open_target
 from edgefair.targets.binding import check_binding
+from edgefair.targets.costs import footprint, node_times
 from edgefair.targets.sections import LatencyRules
 from edgefair.targets.sending import AHEAD
 from edgefair.targets.transports.zipapp import build_zipapp
@@ -44,6 +48,34 @@ def test_the_device_says_what_it_is_and_which_bytes_it_loaded(probe, tmp_path):
     assert spec_from_json(loaded.metadata["edgefair.spec"]) == SPEC
     assert "CPUExecutionProvider" in loaded.providers
     check_binding(loaded, SPEC)
+
+
+@pytest.mark.skipif(not Path(PEAK_RESET).exists(), reason="this system does not tell the peak of a process's memory")
+def test_a_model_that_is_larger_takes_more_memory_and_longer_to_load(tmp_path):
+    found = {}
+    for name, width in (("small", 64), ("large", 3000)):
+        weight = np.random.default_rng(0).normal(size=(width, width)).astype(np.float32)
+        path = save(
+            tmp_path / f"{name}.onnx",
+            [helper.make_node("MatMul", ["x", "w"], ["y"])],
+            [value("x", TensorProto.FLOAT, ["n", width])],
+            [value("y", TensorProto.FLOAT, ["n", width])],
+            [numpy_helper.from_array(weight, "w")],
+        )
+        with open_target(load_profile("local"), timeout_s=60) as running:
+            model = running.load(path, name="m")
+            found[name] = footprint(running, model, {"x": np.zeros((1, width), np.float32)}, ["y"])
+    small, large = found["small"], found["large"]
+    assert large.peak_bytes >= large.load_bytes >= 3000 * 3000 * 4 > small.peak_bytes
+    assert large.median_load_ms > small.median_load_ms
+    assert len(small.load_ms) == LOADS
+
+
+def test_the_runtime_tells_the_time_of_every_node(probe, tmp_path):
+    model = probe.load(classifier(tmp_path / "m.onnx"), name="m")
+    found = node_times(probe, model, {"x": np.zeros((1, 2), np.float32)}, OUTPUTS)
+    assert len(found) == 3
+    assert all(value >= 0 for value in found.values())
 
 
 def test_latency_is_measured_interleaved_for_as_long_as_the_rules_say(tmp_path):

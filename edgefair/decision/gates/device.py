@@ -14,7 +14,9 @@ from edgefair.decision.gates import judge_bounds, unmeasured
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.latency import LEAST_FOR_P90
-from edgefair.probe.bundles.gates import LATENCY, SIZE
+from edgefair.probe.bundles.gates import LATENCY, LOAD, MEMORY, SIZE
+
+MB = 1e6
 
 
 class Limits(Protocol):
@@ -30,33 +32,55 @@ class Limits(Protocol):
         """Largest model file."""
         ...
 
+    @property
+    def max_load_ms(self) -> float | None:
+        """Longest time to load the model."""
+        ...
+
+    @property
+    def max_peak_memory_mb(self) -> float | None:
+        """Most memory that the model adds to a process."""
+        ...
+
 
 def claims(evidence: Evidence, policy: Policy, budget: Limits | None) -> int:
-    """How many of these gates may FAIL by chance: latency where it is asked for, unless it can't be judged.
+    """How many of these gates may FAIL by chance: latency and loading where they are asked for, unless they can't be.
 
     A look counts it too, as latency is measured after the last one. A summary with limits at one level, as reports of
     before hold, takes no part: its FAIL has an error of its own.
     """
-    asked = {policy.max_latency_p90_ms, None if budget is None else budget.max_latency_p90_ms} != {None}
-    found = evidence.latency
+    found, lacking = evidence.latency, dict(evidence.not_measured)
     apart = found is not None and found.ladder is None
-    return int(asked and not apart and LATENCY not in dict(evidence.not_measured))
+    timed = _asked("max_latency_p90_ms", policy, budget) and not apart and LATENCY not in lacking
+    loaded = _asked("max_load_ms", policy, budget) and LOAD not in lacking
+    return int(timed) + int(loaded)
 
 
 def cost(evidence: Evidence, policy: Policy, budget: Limits | None, claims: float) -> list[Gate]:
-    """The gates of latency and size that the policy or the target's budget asks for, in a fixed order.
+    """The gates of latency, size, loading and memory that the policy or the target's budget asks for, in a fixed order.
 
     Where both name one, the stricter holds: a budget never loosens the policy, and no flag lifts a budget.
 
     Args:
         claims: how many share the error of FAIL.
     """
-    latency_budget, size_budget = (None, None) if budget is None else (budget.max_latency_p90_ms, budget.max_size_bytes)
-    gates = [
-        _stricter(policy.max_latency_p90_ms, latency_budget, partial(latency_p90, evidence, policy, claims)),
-        _stricter(policy.max_size_bytes, size_budget, partial(file_size, evidence)),
-    ]
+    judges: dict[str, Callable[[float], Gate]] = {
+        "max_latency_p90_ms": partial(latency_p90, evidence, policy, claims),
+        "max_size_bytes": partial(file_size, evidence),
+        "max_load_ms": partial(load_time, evidence, policy, claims),
+        "max_peak_memory_mb": partial(peak_memory, evidence),
+    }
+    gates = [_stricter(*_thresholds(key, policy, budget), judge) for key, judge in judges.items()]
     return [gate for gate in gates if gate is not None]
+
+
+def _thresholds(key: str, policy: Policy, budget: Limits | None) -> tuple[float | None, float | None]:
+    """The policy's and the budget's."""
+    return getattr(policy, key), None if budget is None else getattr(budget, key)
+
+
+def _asked(key: str, policy: Policy, budget: Limits | None) -> bool:
+    return _thresholds(key, policy, budget) != (None, None)
 
 
 def _stricter(own: float | None, budget: float | None, judge: Callable[[float], Gate]) -> Gate | None:
@@ -117,4 +141,40 @@ def file_size(evidence: Evidence, threshold: float) -> Gate:
         upper=None,
         threshold=float(threshold),
         reason=f"{found:,} bytes of {threshold:,.0f}",
+    )
+
+
+def load_time(evidence: Evidence, policy: Policy, claims: float, threshold: float) -> Gate:
+    """The median time to load the model: PASS with the upper limit at alpha, FAIL with the lower at alpha / claims."""
+    found = evidence.footprint
+    if found is None:
+        return unmeasured(LOAD, "ms", threshold, evidence.why_missing(LOAD, "loading was not timed"))
+    lower, upper = found.load_limits(policy.alpha / claims)[0], found.load_limits(policy.alpha)[1]
+    return Gate(
+        id=LOAD,
+        outcome=judge_bounds(policy, found.median_load_ms, lower, upper, threshold),
+        unit="ms",
+        estimate=found.median_load_ms,
+        lower=lower if np.isfinite(lower) else None,
+        upper=upper if np.isfinite(upper) else None,
+        threshold=threshold,
+        reason=f"median of {len(found.load_ms)} loads",
+    )
+
+
+def peak_memory(evidence: Evidence, threshold: float) -> Gate:
+    """Memory that loading and querying the model adds to a process, at its peak, in 10^6 bytes."""
+    found = None if evidence.footprint is None else evidence.footprint.peak_bytes
+    if found is None:
+        default = "memory was not measured" if evidence.footprint is None else "the device does not tell its memory"
+        return unmeasured(MEMORY, "MB", threshold, evidence.why_missing(MEMORY, default))
+    return Gate(
+        id=MEMORY,
+        outcome=Outcome.PASS if found / MB <= threshold else Outcome.FAIL,
+        unit="MB",
+        estimate=found / MB,
+        lower=None,
+        upper=None,
+        threshold=threshold,
+        reason="the first load and the first queries, one row each",
     )

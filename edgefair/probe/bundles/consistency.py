@@ -19,6 +19,7 @@ from edgefair.probe.bundles.gates import (
     ASKED,
     AT_LEAST,
     COLLAPSE,
+    MEMORY,
     SIZE,
     TOO_FEW,
     UNDEFINED_CELL,
@@ -34,7 +35,7 @@ REPORT_SCHEMA = "edgefair.report/2"
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3}
 # Gates of numbers that are known without limits.
-EXACT = frozenset([COLLAPSE, SIZE])
+EXACT = frozenset([COLLAPSE, SIZE, MEMORY])
 _DIGEST = re.compile("[0-9a-f]{64}$")
 # Of a rate that was computed twice.
 TOLERANCE = 1e-9

@@ -9,6 +9,7 @@ COLLAPSE = "decisions_vary"
 FLOOR, GROUP_ACCURACY = "balanced_accuracy_floor", "group_accuracy_floor"
 ACCURACY_DROP, GROUP_DROP, EXCESS_LOSS = "accuracy_drop", "group_accuracy_drop", "excess_loss"
 LATENCY, SIZE = "latency_p90", "size"
+LOAD, MEMORY = "load_time", "peak_memory"
 
 # Gates by the key of the policy that asks for them; the first three are always there.
 ALWAYS = (ABSOLUTE, COLLAPSE, FLOOR)
@@ -21,6 +22,8 @@ ASKED = {
     "max_excess_loss": EXCESS_LOSS,
     "max_latency_p90_ms": LATENCY,
     "max_size_bytes": SIZE,
+    "max_load_ms": LOAD,
+    "max_peak_memory_mb": MEMORY,
 }
 
 # Which way a number keeps its threshold.
@@ -43,6 +46,8 @@ NAMES = {
     EXCESS_LOSS: "worst-group excess loss",
     LATENCY: "latency p90",
     SIZE: "size",
+    LOAD: "load time",
+    MEMORY: "peak memory",
 }
 _IDS = {name: gate for gate, name in NAMES.items()}
 

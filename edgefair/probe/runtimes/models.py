@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
+from edgefair.probe.memory import Memory
 from edgefair.probe.onnx_files.external import kept_elsewhere
 from edgefair.probe.runtimes import runtime_named
 from edgefair.probe.runtimes.base import Session
@@ -30,6 +32,10 @@ class Loaded:
     row_by_row: bool
     # What the runtime built out of it: its own digest, and what it is bound to.
     engine: Dict[str, Any] = field(default_factory=dict)
+    # From the file to a session, and the memory of the process since before it.
+    load_ns: int = 0
+    load_bytes: Optional[int] = None
+    memory: Memory = field(default_factory=Memory)
 
     def describe(self) -> Dict[str, Any]:
         """What the host checks: digest, size, inputs, outputs, metadata and the providers really active."""
@@ -92,18 +98,23 @@ def load(path: str, options: Mapping[str, Any]) -> Loaded:
     Raises:
         ProbeError: no such file, or as `open_model`.
     """
+    memory, started = Memory(), time.perf_counter_ns()
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise ProbeError("not_found", f"{path}: {error.strerror}") from error
-    return open_model(content, options)
+    model = open_model(content, options)
+    model.load_ns = time.perf_counter_ns() - started
+    model.memory, model.load_bytes = memory, memory.peak()
+    return model
 
 
 def open_model(content: bytes, options: Mapping[str, Any]) -> Loaded:
     """A session of a model's bytes, and of nothing else.
 
     options: runtime (one of `probe.runtimes.NAMES`; onnxruntime, if absent), threads (int), providers (list of names),
-    optimization (disable | basic | extended | all), config (the runtime's own settings).
+    optimization (disable | basic | extended | all), config (the runtime's own settings),
+    profile (the beginning of the files that onnxruntime writes the times of nodes to, where they are asked for).
 
     Raises:
         ProbeError: a runtime or provider that is not there, or not a model that this runtime can load.

@@ -93,6 +93,8 @@ class OnnxRuntime:
         settings.intra_op_num_threads = int(options["threads"])
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
+        if "profile" in options:
+            settings.enable_profiling, settings.profile_file_prefix = True, options["profile"]
         level = f"ORT_{LEVELS[options['optimization']]}"
         settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
         for key, value in {**options["config"], **WALLS}.items():

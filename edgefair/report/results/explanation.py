@@ -53,6 +53,8 @@ class Layer:
         saturation_error: what saturation takes from the layer's output, relative to it (root mean squares).
         clipping: share of the input's values that the layer's range cuts off.
         overflow: share of the output's values that FP16 cannot hold; None in INT8.
+        reference_us, low_us: microseconds of the layer in a query of the reference, and of the whole model in low
+            precision, on the target; None where its runtime does not tell.
     """
 
     node: str
@@ -65,6 +67,8 @@ class Layer:
     saturation_error: Cells | None
     clipping: Cells | None
     overflow: Cells | None
+    reference_us: float | None = None
+    low_us: float | None = None
 
     @property
     def hurt(self) -> int | None:

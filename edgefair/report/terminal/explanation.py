@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     pass
 
 SHOWN, MOST_CELLS = 40, 10
+TIMES = "µs: time of the layer in a query, before and after compression, as far as the runtime tells it"
 
 
 def render(report: Explanation) -> RenderableType:
@@ -62,6 +63,9 @@ def _layers(report: Explanation) -> Table:
     table.add_column("hurts most", overflow="fold", min_width=12)
     for name in ("its loss", "its flips", "alone", "worst group", "gap", "pruned"):
         table.add_column(name, justify="right", no_wrap=True)
+    timed = _timed(report)
+    if timed:
+        table.add_column("µs", justify="right", no_wrap=True)
     table.add_column("weight", no_wrap=True, overflow="ellipsis")
     for item in report.layers[:SHOWN]:
         at = item.hurt
@@ -75,9 +79,18 @@ def _layers(report: Explanation) -> Table:
             _signed(item.within.worst_loss),
             _signed(item.within.gap),
             _signed(pruned),
+            *([f"{_micro(item.reference_us)} > {_micro(item.low_us)}"] if timed else []),
             Text(shortened(item.weight), style="dim"),
         )
     return table
+
+
+def _timed(report: Explanation) -> bool:
+    return any(item.reference_us is not None or item.low_us is not None for item in report.layers)
+
+
+def _micro(value: float | None) -> str:
+    return "?" if value is None else f"{value:,.0f}"
 
 
 def _saturation(report: Explanation) -> Table:
@@ -149,6 +162,7 @@ def _legend(report: Explanation) -> list[RenderableType]:
             f"pruned: largest growth of a cell's loss when the weakest {report.prune_share:.0%} of the output channels "
             "give zero, without any training after it"
         ),
+        *([TIMES] if _timed(report) else []),
         *([f"sums beyond 16 bits: {cure} prevent them"] if report.noticed("saturation") else []),
     ]
 

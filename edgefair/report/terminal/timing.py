@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgefair.measure.footprint import Footprint
 from edgefair.measure.latency import LatencySummary
 from edgefair.probe.runtimes import NAMES
 from edgefair.report.results.verification import TargetResult
@@ -64,7 +65,18 @@ def latency_lines(target: TargetResult) -> list[str]:
             f"{speed.ratio:.2f}x as fast as the reference [{speed.lower:.2f}, {speed.upper:.2f}]"
         )
     energy = target.device.get("energy")
-    return lines if energy is None else [*lines, *_energy(energy)]
+    return [*lines, *([] if energy is None else _energy(energy)), *_footprint(target)]
+
+
+def _footprint(target: TargetResult) -> list[str]:
+    """What loading the model takes."""
+    told = target.evidence.get("footprint")
+    if told is None:
+        return []
+    found = Footprint.from_json(told)
+    line = f"loading {found.median_load_ms:.4g} ms (median of {len(found.load_ms)} loads)"
+    peak = "" if found.peak_bytes is None else f"; memory {found.peak_bytes / 1e6:,.1f} MB at its peak"
+    return [line + peak]
 
 
 def _queries(latency: LatencySummary) -> str:

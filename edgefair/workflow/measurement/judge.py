@@ -161,6 +161,7 @@ def judge_file(
             decision=measured.decisions,
             reference_decision=measured.decisions if file.own_reference else measured.reference_decisions,
             score=measured.score,
+            footprint=measured.footprint,
             times=measured.times,
             not_timed=measured.not_timed,
             notes=measured.notes,

@@ -21,14 +21,15 @@ from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.footprint import Footprint
 from edgefair.measure.labels.strata import Strata
 from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
 from edgefair.measure.paired import PairedCounts
-from edgefair.probe.bundles.gates import LATENCY
 from edgefair.probe.clock.effective import BATCHES
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
 from edgefair.targets import LoadedModel, Probe
+from edgefair.targets.costs import footprint
 from edgefair.workflow.measurement.design import design_of
 from edgefair.workflow.measurement.steps import Deciding, Decisions, Steps, decide_in_steps
 from edgefair.workflow.models.spec import Fallback, spec_of
@@ -45,6 +46,7 @@ class Measurement:
         decisions: the candidate's, int64 [rows]: of as many rows, from the first on, as were decided.
         reference_decisions: the reference's, int64 [rows]; None without one.
         score: the candidate's P(class 1), float32 [rows], where it has two classes and gives it; else None.
+        footprint: time to load the candidate and its memory, if measured.
         times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
         not_timed: why they were not; empty where they were.
         timings_s: seconds of each phase.
@@ -56,6 +58,7 @@ class Measurement:
     decisions: NDArray[np.int64]
     reference_decisions: NDArray[np.int64] | None
     score: NDArray[np.float32] | None
+    footprint: Footprint | None
     times: dict[str, NDArray[np.int64]]
     not_timed: str
     timings_s: dict[str, float]
@@ -92,6 +95,7 @@ def measure(
     candidate = probe.load(model, name="candidate")
     spec = spec_of(candidate, fallback_spec, classes)
     unseen = (*unseen_notes(rows, spec), *missing_notes(rows, spec))
+    taken = _footprint(probe, candidate, rows, spec) if with_latency else None
     base = None if reference is None else _reference(probe, reference, candidate)
     loaded = time.perf_counter()
     deciding = Deciding(probe, candidate, spec)
@@ -106,6 +110,7 @@ def measure(
         decisions=decisions.candidate,
         reference_decisions=decisions.reference,
         score=deciding.score,
+        footprint=taken,
         times=times,
         not_timed=why,
         timings_s={
@@ -117,6 +122,16 @@ def measure(
         },
         notes=(*deciding.notes, *(() if before is None else before.notes), *_cut_texts(rows, spec), *unseen),
     )
+
+
+def _footprint(probe: Probe, candidate: LoadedModel, rows: TableRows, spec: ModelSpec) -> Footprint | None:
+    """Of the candidate while it is the only model there; None where the device measures no time, or builds an engine.
+
+    A first load that builds something and later ones that find it are no one number.
+    """
+    if candidate.engine or not probe.profile.latency.measured:
+        return None
+    return footprint(probe, candidate, next(rows.inputs(spec, 1)), [spec.reading.output], inputs=spec.inputs)
 
 
 def _reference(probe: Probe, path: Path, candidate: LoadedModel) -> LoadedModel:
@@ -159,14 +174,17 @@ def evidence_of(
     *,
     size_bytes: int,
     latency: LatencySummary | None = None,
-    not_timed: str | None = None,
+    loading: Footprint | None = None,
+    not_measured: tuple[tuple[str, str], ...] = (),
     own_reference: bool = False,
 ) -> Evidence:
     """What a verdict depends on, counted from decisions.
 
     Args:
-        not_timed: why latency cannot be judged, if it cannot.
+        not_measured: as in `Evidence`.
         own_reference: whether nothing was compressed, and so there is no other model to compare with.
+
+    More than eight parameters: what was measured, part by part.
     """
     attributes = {name: rows.sensitive[name] for name in policy.base_attributes}
     if rows.stratum is not None:
@@ -175,8 +193,9 @@ def evidence_of(
             counts=strata.counts(),
             paired=strata.paired(),
             latency=latency,
+            footprint=loading,
             size_bytes=size_bytes,
-            not_measured=((LATENCY, not_timed),) if not_timed else (),
+            not_measured=not_measured,
             own_reference=own_reference,
             strata=strata,
         )
@@ -193,6 +212,7 @@ def evidence_of(
         counts=GroupCounts.from_rows(attributes, label=rows.label, decision=decisions.candidate, classes=classes),
         paired=paired,
         latency=latency,
+        footprint=loading,
         size_bytes=size_bytes,
         design=design_of(
             policy,
@@ -203,7 +223,7 @@ def evidence_of(
             reference=decisions.reference,
             classes=len(classes),
         ),
-        not_measured=((LATENCY, not_timed),) if not_timed else (),
+        not_measured=not_measured,
         own_reference=own_reference,
     )
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.scratch import work_folder
-from edgefair.targets import TargetProfile, open_target
+from edgefair.targets import LoadedModel, TargetProfile, open_target
+from edgefair.targets.costs import node_times
 
 BATCH_ROWS = 4096
 
@@ -55,8 +56,23 @@ class TargetAnswers:
             ModelError: a graph that the target cannot load.
             MeasurementError: the device was lost, or its answers cannot be believed.
         """
-        onnx.save_model(model, self._path)
-        loaded = self._probe.load(self._path, name="candidate")
+        loaded = self._loaded(model)
         batches = self._batches() if self._kept is None else self._kept
         parts = list(self._probe.run(loaded, batches, list(names), inputs=self._spec.inputs))
         return [np.concatenate([part[name] for part in parts]) for name in names]
+
+    def node_times(self, model: onnx.ModelProto) -> dict[str, float]:
+        """Microseconds of every node of a graph in a query, as far as the target measures time and tells it.
+
+        Raises:
+            ModelError: a graph that the target cannot load.
+            MeasurementError: the device was lost, or its answers cannot be believed.
+        """
+        if not self._profile.latency.measured:
+            return {}
+        row, spec = next(self._rows.inputs(self._spec, 1)), self._spec
+        return node_times(self._probe, self._loaded(model), row, [spec.reading.output], inputs=spec.inputs)
+
+    def _loaded(self, model: onnx.ModelProto) -> LoadedModel:
+        onnx.save_model(model, self._path)
+        return self._probe.load(self._path, name="candidate")

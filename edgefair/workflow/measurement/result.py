@@ -71,7 +71,8 @@ class Counted:
             Decisions(target.decision, None if target.own_reference else target.reference_decision),
             size_bytes=target.model.bytes,
             latency=latency,
-            not_timed=target.not_judged,
+            loading=target.footprint,
+            not_measured=target.not_measured,
             own_reference=target.own_reference,
         )
         if audit is not None:

@@ -133,7 +133,8 @@ def plan(
 def _planned(policy: Policy, sealed: NextVerdict | None) -> Policy:
     """The policy but for what the device costs, at the level that the verdict may spend."""
     open_at = {} if sealed is None else {"alpha": sealed.level, "audit": "open"}
-    return policy.model_copy(update={"max_latency_p90_ms": None, "max_size_bytes": None, **open_at})
+    cost = dict.fromkeys(("max_latency_p90_ms", "max_size_bytes", "max_load_ms", "max_peak_memory_mb"))
+    return policy.model_copy(update={**cost, **open_at})
 
 
 class _Search:

@@ -64,7 +64,14 @@ def test_counts_are_of_the_decisions_and_pairs_exist_with_a_reference_alone(tmp_
     alone = evidence_of(config.policy, rows, data.classes, Decisions(wrong, None), size_bytes=1)
     assert alone.paired is None
     assert np.trace(alone.counts.table.sum(axis=0)) == 0
-    both = evidence_of(config.policy, rows, data.classes, Decisions(right, wrong), size_bytes=1, not_timed="no clock")
+    both = evidence_of(
+        config.policy,
+        rows,
+        data.classes,
+        Decisions(right, wrong),
+        size_bytes=1,
+        not_measured=(("latency_p90", "no clock"),),
+    )
     assert both.paired.candidate.table.tolist() == both.counts.table.tolist()
     assert both.paired.reference.table.tolist() == alone.counts.table.tolist()
     assert [why for _, why in both.not_measured] == ["no clock"]

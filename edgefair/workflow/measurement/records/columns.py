@@ -29,6 +29,7 @@ class _TargetFacts(BaseModel):
     rules: LatencyRules
     model: ModelFile
     reference: ModelFile | None
+    footprint: dict[str, Any] | None = None
     times: list[str]
     not_timed: str
     notes: list[str]

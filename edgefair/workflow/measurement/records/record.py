@@ -16,8 +16,10 @@ from edgefair.data.files.npz import read_npz
 from edgefair.data.identity.ids import check_ids
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
+from edgefair.measure.footprint import Footprint
 from edgefair.measure.latency import rule_unmet
 from edgefair.measure.sketch import SKETCH_ROWS
+from edgefair.probe.bundles.gates import LATENCY, LOAD, MEMORY
 from edgefair.report.results.verification import DataSection, ModelFile
 from edgefair.targets.fingerprint import checked_fingerprint
 from edgefair.targets.sections import Budgets, LatencyRules
@@ -25,6 +27,7 @@ from edgefair.targets.timing import check_times
 from edgefair.workflow.measurement.records.columns import integers, probabilities, record_facts
 from edgefair.workflow.measurement.records.rows import RecordedRows
 
+NO_FOOTPRINT = "loading was not measured: the device builds an engine of the model first, or the record is an older one"
 RECORD_SCHEMA = "edgefair.record/4"
 
 
@@ -38,6 +41,7 @@ class TargetRecord:
         rules: how long latency was to be measured, as the target's profile said.
         decision, reference_decision: int64 [rows].
         score: the model's P(class 1), float32 [rows], where it has two classes and gives it; else None.
+        footprint: time to load the model and its memory, if measured.
         times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
         not_timed: why they were not; empty where they were.
         notes: what a reader of the verdict must know of how the rows were fed.
@@ -57,6 +61,7 @@ class TargetRecord:
     notes: tuple[str, ...]
     timings_s: dict[str, float]
     score: NDArray[np.float32] | None = None
+    footprint: Footprint | None = None
 
     def facts(self) -> dict[str, Any]:
         """All but the arrays, as JSON types."""
@@ -67,6 +72,7 @@ class TargetRecord:
             "rules": self.rules.model_dump(),
             "model": asdict(self.model),
             "reference": None if self.reference is None else asdict(self.reference),
+            "footprint": None if self.footprint is None else self.footprint.to_json(),
             "times": list(self.times),
             "not_timed": self.not_timed,
             "notes": list(self.notes),
@@ -82,6 +88,13 @@ class TargetRecord:
     def not_judged(self) -> str | None:
         """Why latency cannot be judged: not measured, or not as long as the profile asks for; None where it can."""
         return self.not_timed or rule_unmet(self.times, **self.rules.rule)
+
+    @property
+    def not_measured(self) -> tuple[tuple[str, str], ...]:
+        """Gate id -> why it cannot be judged, of what needs a clock."""
+        of_loading = self.not_timed or NO_FOOTPRINT
+        lacking = ((LATENCY, self.not_judged),) if self.not_judged else ()
+        return lacking if self.footprint is not None else (*lacking, (LOAD, of_loading), (MEMORY, of_loading))
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str) -> Self:
@@ -105,6 +118,7 @@ class TargetRecord:
             notes=tuple(facts["notes"]),
             timings_s=facts["timings_s"],
             score=probabilities(arrays, f"{prefix}score") if f"{prefix}score" in arrays else None,
+            footprint=None if facts.get("footprint") is None else Footprint.from_json(facts["footprint"]),
         )
 
 

@@ -1,0 +1,63 @@
+"""What a model costs a device beside its queries."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from edgefair.measure.ladder import quantile_ranks
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Time to load a model, and the memory that it takes; what the device does not tell is None.
+
+    Attributes:
+        load_ms: of every load, milliseconds from the file to a session that is ready; one at least.
+        load_bytes: memory of the process at its peak while it was loaded first, beyond that of before.
+        peak_bytes: the same until after the first queries, of one row each.
+    """
+
+    load_ms: tuple[float, ...]
+    load_bytes: int | None
+    peak_bytes: int | None
+
+    @property
+    def median_load_ms(self) -> float:
+        """Half of the loads take no longer."""
+        return statistics.median(self.load_ms)
+
+    def load_limits(self, level: float) -> tuple[float, float]:
+        """Limits of the median that each miss with probability `level` at most, (-inf, inf) for too few loads.
+
+        Order statistics with binomial ranks, as of the p90 (Hahn & Meeker, Statistical Intervals, 1991, section 5.2):
+        of n loads, all of them lie on one side of the median with probability 2^-n.
+        """
+        ordered, n = sorted(self.load_ms), len(self.load_ms)
+        lower, upper = quantile_ranks(n, 0.5, level)
+        return ordered[lower - 1] if lower >= 1 else -math.inf, ordered[upper - 1] if upper <= n else math.inf
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"load_ms": list(self.load_ms), "load_bytes": self.load_bytes, "peak_bytes": self.peak_bytes}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: not such an object, or a number that cannot be.
+        """
+        loads = tuple(float(value) for value in data["load_ms"])
+        if not loads or not all(0 < value < math.inf for value in loads):
+            raise ValueError(f"impossible times of loading: {loads}")
+        return cls(loads, *(_bytes(data[name]) for name in ("load_bytes", "peak_bytes")))
+
+
+def _bytes(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or not 0 <= value < 1 << 62):
+        raise ValueError(f"impossible bytes: {value!r}")
+    return value
