@@ -66,7 +66,7 @@ def commands(model="m.onnx", bundle="dist/people"):
         ("verify", model, "--no-latency", "--report", "report.json"),
         ("export", model, "--no-latency", "--int8", "--no-repair", "-o", bundle),
         ("inspect", bundle),
-        ("compare", model, "other.onnx", "--exemplars", "changed.csv"),
+        ("compare", model, "other.onnx", "--exemplars", "changed.csv", "--format", "html=rows.html", "--show-rows", "2"),
         ("data", "describe"),
         ("plan",),
         ("verify", model, "--no-latency", "--max-eo-gap", "0.0001"),

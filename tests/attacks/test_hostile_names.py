@@ -76,6 +76,9 @@ def test_every_command_ends_as_with_tame_names_and_prints_nothing_but_letters(ki
     # In the table and in the comparison that binds.
     assert all(verified.stdout.count(one_line(group)) >= 2 for group in names["groups"] if group != FOLDED)
     counts = json.loads((tmp_path / "report.json").read_text())["targets"][0]["counts"]
+    page = (tmp_path / "rows.html").read_text()
+    assert one_line(names["feature"]).replace("&", "&amp;") in page
+    assert not [line for line in page.split("\n") if not line.isprintable()]
     assert (counts["attributes"], counts["classes"]) == ([names["attribute"]], list(names["classes"]))
     assert sorted(group for (group,) in counts["groups"]) == sorted(names["groups"])
 

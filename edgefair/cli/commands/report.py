@@ -25,8 +25,16 @@ from edgefair.report.formats import FORMATS
     show_default=True,
     help="The config whose lines annotations point at. It need not be there.",
 )
+@click.option("--show-rows", type=int, default=None, hidden=True)
 @partial(result_options, names=", ".join(FORMATS))
-def command(files: tuple[Path, ...], schema: bool, config_path: Path, formats: tuple[str, ...], as_json: bool) -> None:
+def command(
+    files: tuple[Path, ...],
+    schema: bool,
+    config_path: Path,
+    show_rows: int | None,
+    formats: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Show saved results again, in any format; several as one document.
 
     FILES are results that --format json=FILE or --report wrote, OUT.blocked.json of a blocked export, or bundles. They
@@ -46,7 +54,10 @@ def command(files: tuple[Path, ...], schema: bool, config_path: Path, formats: t
     from edgefair.report.policy_lines import policy_lines
     from edgefair.report.saved import read_saved
     from edgefair.report.schema import report_schema
+    from edgefair.workflow.exemplars.changed import rows_not_at_hand
 
+    if show_rows is not None:
+        raise rows_not_at_hand("a saved result holds none", "measure again: `edgefair verify --show-rows`")
     if schema and files:
         raise click.UsageError("pass FILES or --schema, not both")
     if schema:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import io
 
+from edgefair.report.changed_rows import ChangedRows
 from edgefair.report.charts.layers import layer_map
 from edgefair.report.page import sentences
 from edgefair.report.page.parts import Block, Chart, Section, Sheet, Verbatim, as_json
+from edgefair.report.page.rows import changed_rows
 from edgefair.report.page.target import changed_decisions
 from edgefair.report.results.base import Result
 from edgefair.report.results.comparison import ComparisonReport
@@ -27,14 +29,15 @@ SENTENCES = {
 }
 
 
-def sheet(result: Result, title: str) -> Sheet:
-    """The result as its terminal's text, with a drawing where it has one, and its JSON."""
+def sheet(result: Result, title: str, changed: ChangedRows | None = None) -> Sheet:
+    """The result as its terminal's text, with its drawing, with rows where they are asked for, and its JSON."""
     kind = result.schema.partition("/")[0]
     blocks: list[Block] = []
     sections: list[Section] = []
     if isinstance(result, ComparisonReport) and result.flips:
-        changed = list(changed_decisions(result.flips))
-        sections.append(Section("Decisions that changed", sentences.FLIPS, changed))
+        sections.append(Section("Decisions that changed", sentences.FLIPS, list(changed_decisions(result.flips))))
+    if changed is not None:
+        sections += [changed_rows(changed, target) for target in changed.by_target]
     if isinstance(result, Explanation):
         drawing = layer_map(result)
         blocks.append(Chart(drawing, drawing.title))
@@ -49,6 +52,7 @@ def sheet(result: Result, title: str) -> Sheet:
         steps=(),
         facts=(),
         sections=[*sections, Section("Result", "As the command prints it in a terminal.", blocks)],
+        warning="" if changed is None else sentences.PEOPLE,
     )
 
 

@@ -19,6 +19,14 @@ FLIPS = (
     "Rows that the model decides otherwise than before: to the right those that are decided correctly now, to the "
     "left those that no longer are. A group that loses more than it gains pays for the compression."
 )
+CHANGED_ROWS = (
+    "Who is behind the numbers: of every cell some of the {} that are decided otherwise, broken ones first. Look for "
+    "what they have in common, and whether a person would have decided as the label says."
+)
+PEOPLE = (
+    "This page holds people's data (rows of the data set), because --show-rows asked for it. Keep it as the data is "
+    "kept; a page for others is made without that option."
+)
 SCORES = (
     "How well the model ranks the rows of each group, whatever its threshold, and how far its mean score lies from the "
     "group's rate. Information: no gate judges it, but a group that is ranked worse is served worse at any threshold."

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from edgefair.decision.verdict import Outcome
 from edgefair.probe.bundles.gates import ABSOLUTE
+from edgefair.report.changed_rows import ChangedRows
 from edgefair.report.judged import SEALED, Status, exceptions, headline, judged
 from edgefair.report.next_steps import next_steps
 from edgefair.report.numbers import between, shown
 from edgefair.report.page import sentences
 from edgefair.report.page.parts import Block, Cell, Listing, Mark, More, Section, Sheet, Table, as_json
+from edgefair.report.page.rows import changed_rows
 from edgefair.report.page.target import target_sections
 from edgefair.report.page.words import in_words
 from edgefair.report.results.verification import Report
@@ -19,12 +21,15 @@ from edgefair.report.terminal.rows import data_line
 from edgefair.report.terminal.timing import device_line
 
 
-def sheet(report: Report, title: str) -> Sheet:
-    """The whole of a verification."""
+def sheet(report: Report, title: str, changed: ChangedRows | None = None) -> Sheet:
+    """The whole of a verification, with rows where they are asked for."""
     several = len(report.targets) > 1
     sections = [Section("Gates", sentences.GATES, [_gates(report)])] if report.targets else []
     for target in report.targets:
-        sections += target_sections(target, report, f" on {target.target}" if several else "")
+        where = f" on {target.target}" if several else ""
+        sections += target_sections(target, report, where)
+        if changed is not None:
+            sections.append(changed_rows(changed, target.target, where))
     if report.targets:
         sections += [*_repair(report), *_devices(report)]
     sections += [*_use(report), *_about(report)]
@@ -36,6 +41,7 @@ def sheet(report: Report, title: str) -> Sheet:
         steps=next_steps(report),
         facts=_facts(report),
         sections=sections,
+        warning="" if changed is None else sentences.PEOPLE,
     )
 
 
