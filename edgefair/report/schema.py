@@ -29,7 +29,7 @@ ADDED: dict[str, dict[str, Any]] = {
 NEW = {
     "Comparison": {"code", "joined", "corrected_threshold"},
     "Gate": {"id", "direction"},
-    "LatencySummary": {"effective_queries", "ladder"},
+    "LatencySummary": {"effective_queries", "ladder", "quantiles"},
     "TargetResult": {"looks", "information"},
     "LedgerCount": {"tries", "chance"},
     "Report": {"seal"},

@@ -99,6 +99,11 @@ class Gallery:
     exhibits: Sequence[Exhibit]
     kind: str = field(default="gallery", init=False)
 
+    @property
+    def reads(self) -> bool:
+        """Whether there are texts, which need wider columns than pictures."""
+        return any(item.text is not None for item in self.exhibits)
+
 
 Block = Table | Chart | Listing | Verbatim | More | Gallery
 

@@ -32,14 +32,15 @@ SCORES = (
     "group's rate. Information: no gate judges it, but a group that is ranked worse is served worse at any threshold."
 )
 SPEED = (
-    "Milliseconds of one inference at batch 1 on this device: the median, and the bar to the 99th percentile. What "
-    "was not measured is not shown."
+    "Milliseconds of one inference at batch 1 on this device: further left is faster, and far to the right at its end "
+    "means that some queries wait long. What was not measured is not shown."
 )
 DEVICES = "Where the file was measured. Each device decides by itself, and the worst one counts."
 BESIDE = "How the rows were chosen, how often they were used, and what else a reader must know."
 BASIS = "Everything above can be computed again from the JSON below."
 TRIALS = (
-    "What was tried on validation rows until every gate was kept ({}). The audit rows decided once, about the choice."
+    "What was tried on validation rows, one after the other; it ended because {}. Lower is fairer, further left is "
+    "cheaper. The audit rows decided once, about the one that was chosen."
 )
 HOW_TO_READ = (
     "A rate is a share of rows: TPR of those whose label is positive and that the model decides positively, FPR of "

@@ -12,6 +12,7 @@ from edgefair.measure.latency import LatencySummary
 from edgefair.measure.scores import Interval
 from edgefair.probe.bundles.gates import LATENCY
 from edgefair.report.charts.bars import Bar, bars
+from edgefair.report.charts.curves import Curve, curves
 from edgefair.report.charts.forest import Row, forest
 from edgefair.report.numbers import between, shown
 from edgefair.report.page import sentences
@@ -175,17 +176,47 @@ def _latency(target: TargetResult) -> Iterator[Block]:
         ("compressed", "candidate", target.latency),
         ("before compression", "reference", target.reference_latency),
     ]
-    rows = [_row(name, paint, summary) for name, paint, summary in models if summary is not None]
+    measured = [(name, paint, summary) for name, paint, summary in models if summary is not None]
     asked = next((gate.threshold for gate in target.verdict.gates if gate.id == LATENCY), None)
-    caption = f"Latency on {device_line(target.device)}: median (dot) to 99th percentile"
-    yield Chart(forest(caption, rows, threshold=asked, unit=" ms"), caption)
+    if all(summary.quantiles is not None for _, _, summary in measured):
+        yield from _distributions(measured, asked, device_line(target.device))
+    else:
+        rows = [_row(name, paint, summary) for name, paint, summary in measured]
+        caption = f"Latency on {device_line(target.device)}: median (dot) to 99th percentile"
+        yield Chart(forest(caption, rows, threshold=asked, unit=" ms"), caption)
     speed = target.speed_up
     if speed is not None:
         said = f"{speed.ratio:.2f} times as fast as before compression"
         yield Listing([f"{said} ({speed.lower:.2f} to {speed.upper:.2f})"])
 
 
+def _distributions(
+    measured: Sequence[tuple[str, str, LatencySummary]], asked: float | None, device: str
+) -> Iterator[Block]:
+    """What share of the queries was answered within which time: as curves, and as a table."""
+    drawn, columns = [], []
+    for name, paint, summary in measured:
+        if summary.quantiles is not None:
+            points = list(zip(summary.quantiles.ms, summary.quantiles.shares, strict=True))
+            marked = None if summary.p90_ms is None else (summary.p90_ms, 0.9)
+            drawn.append(Curve(name, points, marked, paint, _percentiles(summary), dashed=paint == "reference"))
+            columns.append(dict(zip(summary.quantiles.shares, summary.quantiles.ms, strict=True)))
+    budget = "" if asked is None else f"the p90 may be {asked:g} ms"
+    caption = f"Share of the queries answered within a time on {device}, the p90 as a dot{budget and f'; {budget}'}"
+    yield Chart(curves(caption, drawn, threshold=asked, said=budget, unit=" ms"), caption)
+    shares = sorted({share for column in columns for share in column})
+    rows = [
+        [f"{share:.0%}", *(f"{column[share]:.4g}" if share in column else "" for column in columns)] for share in shares
+    ]
+    head = ["share of the queries", *(f"{curve.name}, ms" for curve in drawn)]
+    yield More("All numbers", [Table("Time within which queries were answered", head, rows, frozenset([1, 2]))])
+
+
 def _row(name: str, paint: str, latency: LatencySummary) -> Row:
+    highest = latency.p99_ms or latency.p90_ms
+    return Row(name, latency.p50_ms, latency.p50_ms, highest, paint, _percentiles(latency))
+
+
+def _percentiles(latency: LatencySummary) -> str:
     parts = (("p50", latency.p50_ms), ("p90", latency.p90_ms), ("p99", latency.p99_ms))
-    said = ", ".join(f"{name} {'?' if value is None else f'{value:.4g}'}" for name, value in parts)
-    return Row(name, latency.p50_ms, latency.p50_ms, latency.p99_ms or latency.p90_ms, paint, said)
+    return ", ".join(f"{name} {'?' if value is None else f'{value:.4g}'}" for name, value in parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from edgefair.decision.verdict import Outcome
@@ -15,6 +14,7 @@ from edgefair.report.page import sentences
 from edgefair.report.page.parts import Block, Cell, Listing, Mark, More, Section, Sheet, Table, as_json
 from edgefair.report.page.rows import changed_rows
 from edgefair.report.page.target import target_sections
+from edgefair.report.page.trials import trials
 from edgefair.report.page.words import in_words
 from edgefair.report.results.verification import Report
 from edgefair.report.terminal.rows import data_line
@@ -31,7 +31,7 @@ def sheet(report: Report, title: str, changed: ChangedRows | None = None) -> She
         if changed is not None:
             sections.append(changed_rows(changed, target.target, where))
     if report.targets:
-        sections += [*_repair(report), *_devices(report)]
+        sections += [*trials(report), *_devices(report)]
     sections += [*_use(report), *_about(report)]
     return Sheet(
         title=title,
@@ -88,25 +88,6 @@ def _gates(report: Report) -> Table:
     first = 0 if len(report.targets) == 1 else 1
     numbers = frozenset(first + at for at in (2, 3, 4))
     return Table("Gates", [*(["target"] if first else []), *head], rows, numbers)
-
-
-def _repair(report: Report) -> Iterator[Section]:
-    repair = report.settings.get("repair")
-    if not repair:
-        return
-    rows = [
-        [
-            str(number), "kept" if trial["kept"] else "not kept", f"{trial['cost']:.3f}", f"{trial['shortfall']:.3f}",
-            json.dumps({key: value for key, value in trial["choice"].items() if value}),
-        ]
-        for number, trial in enumerate(repair["trials"], 1)
-    ]  # fmt: skip
-    head = ["trial", "gates on validation rows", "cost", "shortfall", "choice"]
-    yield Section(
-        "Repair",
-        sentences.TRIALS.format(repair["ended"]),
-        [Table("Trials in their order", head, rows, frozenset([2, 3]))],
-    )
 
 
 def _devices(report: Report) -> Iterator[Section]:
