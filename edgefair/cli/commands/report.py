@@ -15,7 +15,14 @@ from edgefair.report.formats import FORMATS
 
 @click.command("report")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of reports.")
+@click.option(
+    "--schema",
+    type=click.Choice(["report", "compare", "explanation", "diagnosis", "plan", "error"]),
+    is_flag=False,
+    flag_value="report",
+    default=None,
+    help="Print the JSON Schema of reports, or of the results of another command.",
+)
 @click.option(
     "-c",
     "--config",
@@ -29,7 +36,7 @@ from edgefair.report.formats import FORMATS
 @partial(result_options, names=", ".join(FORMATS))
 def command(
     files: tuple[Path, ...],
-    schema: bool,
+    schema: str | None,
     config_path: Path,
     show_rows: int | None,
     formats: tuple[str, ...],
@@ -46,6 +53,7 @@ def command(
       edgefair report local.json board.json --format junit=gate.xml --format markdown=gate.md
       edgefair report report.json --format card=README.md --format cyclonedx=model.cdx.json
       edgefair report --schema > report.schema.json
+      edgefair report --schema compare > compare.schema.json
     """
     from edgefair.errors import UsageError
     from edgefair.report.ci import repository
@@ -53,15 +61,15 @@ def command(
     from edgefair.report.output import outputs_of, write_items
     from edgefair.report.policy_lines import policy_lines
     from edgefair.report.saved import read_saved
-    from edgefair.report.schema import report_schema
+    from edgefair.report.schema import schema_of
     from edgefair.workflow.exemplars.changed import rows_not_at_hand
 
     if show_rows is not None:
         raise rows_not_at_hand("a saved result holds none", "measure again: `edgefair verify --show-rows`")
-    if schema and files:
+    if schema is not None and files:
         raise click.UsageError("pass FILES or --schema, not both")
-    if schema:
-        sys.stdout.write(json.dumps(report_schema(), indent=1) + "\n")
+    if schema is not None:
+        sys.stdout.write(json.dumps(schema_of(schema), indent=1) + "\n")
         return
     if not files:
         raise click.UsageError("nothing to print: pass FILES, or --schema for the JSON Schema of reports")

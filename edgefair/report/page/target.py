@@ -17,6 +17,7 @@ from edgefair.report.charts.forest import Row, forest
 from edgefair.report.numbers import between, shown
 from edgefair.report.page import sentences
 from edgefair.report.page.parts import Block, Cell, Chart, Listing, Mark, More, Section, Table
+from edgefair.report.page.words import why_of
 from edgefair.report.results.verification import Report, TargetResult
 from edgefair.report.terminal.timing import device_line
 from edgefair.report.worst_groups import worst_groups
@@ -91,7 +92,7 @@ def _differences(comparisons: Sequence[Comparison], total: int) -> Iterator[Bloc
     rows_of: list[list[Cell]] = [
         [
             item.name, Mark(item.outcome), shown(item.rate_a), shown(item.rate_b), f"{item.n_a:,} and {item.n_b:,}",
-            between(item.lower, item.upper), item.reason or item.code,
+            between(item.lower, item.upper), why_of(item),
         ]
         for item in comparisons
     ]  # fmt: skip
