@@ -46,7 +46,17 @@ def test_of_several_devices_the_one_that_blocks_is_named():
 
 
 def test_a_model_that_decides_one_class_is_not_praised_for_its_gap():
-    assert sheet(RESULTS["one-class"], "t").lead.startswith("more than one class predicted: ")
+    assert sheet(RESULTS["one-class"], "t").lead == (
+        "More than one class predicted: FAIL, 1, threshold 2 (classes decided). The model predicts 'no' for everybody: "
+        "its gap of 0 is meaningless."
+    )
+
+
+def test_an_exception_stands_beside_the_verdict_that_it_lets_through():
+    assert "exceptions that the policy asks for" not in dict(sheet(RESULTS["pass"], "t").facts)
+    told = dict(sheet(RESULTS["waiver"], "t").facts)["exceptions that the policy asks for"]
+    assert "sex: TPR, Female / Male" in told
+    assert "mended by May" in told
 
 
 @pytest.mark.parametrize("code", Code)

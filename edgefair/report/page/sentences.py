@@ -11,6 +11,14 @@ DIFFERENCES = (
     "line is the threshold: a bar left of it is shown to be within, a bar right of it beyond, and a bar across it "
     "needs more rows."
 )
+CHANGES = (
+    "How far the groups' rates moved apart or together from the first model to the second, largest first. The bar "
+    "reaches from the lower to the upper limit."
+)
+LAYERS = (
+    "A row is a layer, a column a group with a label. Red: the loss of these people grows by what happens in this "
+    "layer; blue: it falls; grey: not measured. Look for rows that are red in one group alone."
+)
 RATES = (
     "What every group meets, with a two-sided interval, and how many audit rows say so. A cell with fewer rows than "
     "the least number cannot PASS: collect more of them."

@@ -34,7 +34,7 @@ def target_sections(target: TargetResult, report: Report, where: str) -> Iterato
     """
     verdict = target.verdict
     policy = Policy.model_validate(report.policy)
-    blocks = [*_looks(target), *_differences(verdict.comparisons, verdict.comparisons_total)]
+    blocks = [*_looks(target), *differences(verdict.comparisons, verdict.comparisons_total)]
     yield Section(f"Differences between groups{where}", sentences.DIFFERENCES, blocks)
     blocks = [block for summary in verdict.attributes for block in _groups(verdict, summary, policy)]
     yield Section(f"Rates and rows by group{where}", sentences.RATES, blocks)
@@ -76,30 +76,41 @@ def _interval(found: Interval | None) -> tuple[str, str]:
     return ("?", "") if found is None else (shown(found.value), between(found.lower, found.upper))
 
 
-def _differences(comparisons: Sequence[Comparison], total: int) -> Iterator[Block]:
+def differences(comparisons: Sequence[Comparison], total: int, *, judged: bool = True) -> Iterator[Block]:
+    """The worst differences drawn, and all that are listed as a table.
+
+    Args:
+        total: how many there are.
+        judged: whether there was a threshold, and so outcomes that mean something.
+    """
     if not comparisons:
         return
     drawn = [item for item in comparisons if item.difference is not None][:MOST_DRAWN]
-    by_threshold = dict.fromkeys(item.threshold for item in drawn)
-    for threshold in by_threshold:
+    for threshold in dict.fromkeys(item.threshold for item in drawn):
         rows = [
-            Row(item.name, abs(item.difference or 0.0), item.lower, item.upper, PAINT[item.outcome], item.outcome)
+            Row(
+                item.name, abs(item.difference or 0.0), item.lower, item.upper,
+                PAINT[item.outcome] if judged else "candidate", item.outcome if judged else "",
+            )
             for item in drawn
             if item.threshold == threshold
-        ]
-        caption = f"The {len(rows)} worst of {total:,} differences; threshold {threshold:g}"
-        yield Chart(forest(caption, rows, threshold=threshold), caption)
+        ]  # fmt: skip
+        caption = f"The {len(rows)} worst of {total:,} differences"
+        caption += f"; threshold {threshold:g}" if judged else ""
+        yield Chart(forest(caption, rows, threshold=threshold if judged else None), caption)
+    first = 2 if judged else 1
     rows_of: list[list[Cell]] = [
         [
-            item.name, Mark(item.outcome), shown(item.rate_a), shown(item.rate_b), f"{item.n_a:,} and {item.n_b:,}",
-            between(item.lower, item.upper), why_of(item),
+            item.name, *([Mark(item.outcome)] if judged else []), shown(item.rate_a), shown(item.rate_b),
+            f"{item.n_a:,} and {item.n_b:,}", between(item.lower, item.upper), *([why_of(item)] if judged else []),
         ]
         for item in comparisons
     ]  # fmt: skip
-    head = ["comparison", "verdict", "first rate", "second rate", "rows", "limits of the difference", "why"]
+    numbers = ["first rate", "second rate", "rows", "limits of the difference"]
+    head = ["comparison", *(["verdict"] if judged else []), *numbers, *(["why"] if judged else [])]
     yield More(
         f"The numbers of {len(comparisons):,} comparisons" + (f", of {total:,}" if total > len(comparisons) else ""),
-        [Table("Comparisons, worst first", head, rows_of, frozenset([2, 3, 4, 5]))],
+        [Table("Comparisons, worst first", head, rows_of, frozenset(range(first, first + len(numbers))))],
     )
 
 

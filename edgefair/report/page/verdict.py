@@ -57,7 +57,8 @@ def _lead(report: Report) -> str:
         said = in_words(binding, worst.target.counts["classes"])
         if said:
             return where + said
-    return f"{where}{worst.title}: {worst.reason}"
+    title, reason = (text[:1].upper() + text[1:] for text in (worst.title, worst.reason))
+    return f"{where}{title}: {worst.status}, {worst.measured}. {reason}."
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
@@ -67,6 +68,9 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("confidence", f"{1 - report.policy['alpha']:.4g}"),
         ("judged", f"{report.created}, edgefair {report.version}"),
     ]
+    departures = exceptions(report)
+    if departures:
+        facts.append(("exceptions that the policy asks for", "; ".join(departures)))
     if report.reference is not None and report.reference.sha256 != report.model.sha256:
         times = report.reference.bytes / report.model.bytes
         facts.insert(1, ("before compression", f"{report.reference.path}, {times:.2f} times the size"))
