@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edgefair.report.charts.layers import layer_map
+from edgefair.report.formats.base import Item
 from edgefair.report.formats.card import OTHER, PICTURES, TABLES, TEXTS, task_of
 from edgefair.report.page.openings import OPENINGS
 from edgefair.report.page.others import sheet
@@ -13,7 +15,7 @@ from edgefair.report.results.data import Cells, Summary
 from edgefair.report.results.diagnosis import Exposure
 from edgefair.report.results.label_plan import LabelPlan
 from edgefair.report.results.plan import GapPlan
-from tests.report.golden_results import results
+from tests.report.golden_results import document, results
 from tests.report.rich_results import compared, explained
 from tests.report.test_reading import others
 
@@ -65,6 +67,22 @@ def test_an_explanation_names_the_layer_and_whom_it_hurts_most():
     assert f" {loss:.3f} nats" in lead
     calm = replace(result, layers=())
     assert opening(calm).lead == "In no layer does INT8 make the loss of any group and label grow."
+
+
+def test_a_page_draws_a_map_for_each_thing_that_a_layer_does_and_a_file_all_of_them_beside_each_other():
+    result = explained(4)
+    charts = sheet(result, "t").sections[0].blocks
+    titles = [chart.caption for chart in charts]
+    assert len(titles) == 5
+    assert titles[0] == "loss by INT8 here, others INT8"
+    assert all(chart.drawing.width < layer_map(result).width / 2 for chart in charts)
+
+
+def test_commands_in_steps_are_code_and_other_names_are_text():
+    page = document("html", Item(replace(results()["error"], fix="run `edgefair plan` in <b>a`")))
+    assert "<li>to fix: run `edgefair plan` in &lt;b&gt;a`</li>" in page
+    page = document("html", Item(replace(results()["error"], fix="run `edgefair plan` in `<b>a`")))
+    assert "<li>to fix: run <code>edgefair plan</code> in <code>&lt;b&gt;a</code></li>" in page
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_only_a_page_with_rows_lets_pictures_in_and_says_that_it_holds_peoples_d
 def test_features_are_a_table_with_the_scores_before_and_after():
     shown = changed(row(age="43", work="Private"), row("row 9", scores=(None, 0.25), age="17", work="missing"), left=3)
     page = document("html", Item(RESULTS["fail"], changed=shown))
-    head = re.search(r"<caption>Female, label yes: 2 broken; 2 of them</caption>\s*<thead>(.*)</thead>", page)[1]
+    head = re.search(r"<caption>Female, label yes: 2 broken; shown: 2</caption>\s*<thead>(.*)</thead>", page)[1]
     assert re.findall(r">([^<>]+)</th>", head) == [
         "row", "change", "before", "after", "score before", "score after", "age", "work",
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from edgefair._version import __version__
 from edgefair.report.charts.drawing import PAINTS, Drawing
@@ -39,12 +39,20 @@ def _environment() -> Environment:
         loader=PackageLoader("edgefair.report.page"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"drawn": _drawn, "line": one_line, "is_mark": lambda cell: isinstance(cell, Mark)}
+    made.filters |= {"drawn": _drawn, "line": one_line, "code": _code, "is_mark": lambda cell: isinstance(cell, Mark)}
     return made
 
 
 def _drawn(drawing: Drawing) -> Markup:
     return Markup(svg(drawing))  # noqa: S704 - svg escapes every text
+
+
+def _code(text: str) -> Markup:
+    """What stands between backticks as code."""
+    parts = one_line(text).split("`")
+    if len(parts) % 2 == 0:
+        return escape(one_line(text))
+    return Markup().join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 @functools.cache

@@ -6,10 +6,10 @@ import importlib
 import io
 
 from edgefair.report.changed_rows import ChangedRows
-from edgefair.report.charts.layers import layer_map
+from edgefair.report.charts.layers import layer_maps
 from edgefair.report.page import sentences
 from edgefair.report.page.openings import OPENINGS
-from edgefair.report.page.parts import Chart, Section, Sheet, Verbatim, as_json
+from edgefair.report.page.parts import Block, Chart, Section, Sheet, Verbatim, as_json
 from edgefair.report.page.rows import changed_rows
 from edgefair.report.page.target import changed_decisions, differences
 from edgefair.report.results.base import Result
@@ -44,8 +44,8 @@ def sheet(result: Result, title: str, changed: ChangedRows | None = None) -> She
     if changed is not None:
         sections += [changed_rows(changed, target) for target in changed.by_target]
     if isinstance(result, Explanation):
-        chart = Chart(layer_map(result), "Growth of the loss by layer, group and label; more panels to the right")
-        sections.append(Section("Layers, groups and labels", sentences.LAYERS, [chart]))
+        charts: list[Block] = [Chart(drawing, drawing.title) for drawing in layer_maps(result)]
+        sections.append(Section("Layers, groups and labels", sentences.LAYERS, charts))
     text = [Verbatim(_text(result), "The result as text"), as_json("The result as JSON", result.to_json())]
     sections.append(Section("The result as a terminal shows it", SENTENCES[kind], text))
     return Sheet(

@@ -29,7 +29,7 @@ def _left(cells: int) -> Iterator[Block]:
 
 def _cell(cell: ChangedCell) -> Block:
     counted = ", ".join(f"{count:,} {change}" for change, count in cell.there_are.items() if count)
-    caption = f"{cell.group}, label {cell.label}: {counted}; {len(cell.rows):,} of them"
+    caption = f"{cell.group}, label {cell.label}: {counted}; shown: {len(cell.rows):,}"
     if any(row.picture is not None or row.text is not None for row in cell.rows):
         return Gallery(caption, [_exhibit(row) for row in cell.rows])
     names = list(cell.rows[0].values)
