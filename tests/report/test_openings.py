@@ -72,9 +72,9 @@ def test_an_explanation_names_the_layer_and_whom_it_hurts_most():
 def test_a_page_draws_a_map_for_each_thing_that_a_layer_does_and_a_file_all_of_them_beside_each_other():
     result = explained(4)
     charts = sheet(result, "t").sections[0].blocks
-    titles = [chart.caption for chart in charts]
-    assert len(titles) == 5
-    assert titles[0] == "loss by INT8 here, others INT8"
+    assert len({chart.caption for chart in charts}) == 5
+    assert charts[0].drawing.title == "loss by INT8 here, others INT8"
+    assert charts[0].caption.endswith("by INT8 in this layer, with all others in INT8 too")
     assert all(chart.drawing.width < layer_map(result).width / 2 for chart in charts)
 
 

@@ -17,13 +17,15 @@ def layer_map(report: Explanation) -> Drawing:
         f"{report.model}: what each layer does to the {join(report.attributes)} cells "
         "(red: worse, blue: better, grey: not measured)"
     )
-    return heat_map(title, *_names(report), _panels(report))
+    return heat_map(title, *_names(report), [panel for panel, _ in _panels(report)])
 
 
-def layer_maps(report: Explanation) -> Iterator[Drawing]:
-    """The same for a page, where what lies below is found and what lies to the right is not: a drawing each."""
-    for panel in _panels(report):
-        yield heat_map(panel.title, *_names(report), [replace(panel, title="")])
+def layer_maps(report: Explanation) -> Iterator[tuple[Drawing, str]]:
+    """The same for a page, where what lies below is found and what lies to the right is not: a drawing for each, and
+    what its numbers are.
+    """
+    for panel, meaning in _panels(report):
+        yield heat_map(panel.title, *_names(report), [replace(panel, title="")]), meaning
 
 
 def _names(report: Explanation) -> tuple[list[str], list[str]]:
@@ -32,25 +34,40 @@ def _names(report: Explanation) -> tuple[list[str], list[str]]:
     return layers, [cell.name for cell in report.cells]
 
 
-def _panels(report: Explanation) -> list[Panel]:
+def _panels(report: Explanation) -> list[tuple[Panel, str]]:
+    """What a layer does, as far as there is something to see, and what the numbers are."""
     layers, low = report.layers, report.precision
     absent: Cells = (None,) * len(report.cells)
+    grows = "Growth of the mean loss, in nats, by"
+    channels = f"the weakest {report.prune_share:.0%} of channels"
     panels = [
-        Panel(f"loss by {low} here, others {low}", [item.within.loss for item in layers], "+.3f"),
-        Panel(f"loss by {low} here alone", [item.alone.loss for item in layers], "+.3f"),
-        Panel(
-            f"loss without the weakest {report.prune_share:.0%} of channels",
-            [absent if item.pruned is None else item.pruned.loss for item in layers],
-            "+.2f",
+        (
+            Panel(f"loss by {low} here, others {low}", [item.within.loss for item in layers], "+.3f"),
+            f"{grows} {low} in this layer, with all others in {low} too",
+        ),
+        (
+            Panel(f"loss by {low} here alone", [item.alone.loss for item in layers], "+.3f"),
+            f"{grows} {low} in this layer, with all others in float",
+        ),
+        (
+            Panel(
+                f"loss without {channels}",
+                [absent if item.pruned is None else item.pruned.loss for item in layers],
+                "+.2f",
+            ),
+            f"{grows} a layer without {channels}, before any training after that",
         ),
     ]
     if report.noticed("saturation"):
         saturation = [item.saturation or absent for item in layers]
-        panels.append(Panel("sums beyond 16 bits (x86 without VNNI)", saturation, ".2%"))
+        panel = Panel("sums beyond 16 bits (x86 without VNNI)", saturation, ".2%")
+        panels.append((panel, "Share of the sums that such processors cut off; 7-bit weights prevent it"))
     if report.noticed("clipping"):
-        panels.append(Panel("inputs cut off", [item.clipping or absent for item in layers], ".2%"))
+        panel = Panel("inputs cut off", [item.clipping or absent for item in layers], ".2%")
+        panels.append((panel, "Share of a layer's inputs beyond its calibrated range"))
     if report.noticed("overflow"):
-        panels.append(Panel("outputs beyond 65504", [item.overflow or absent for item in layers], ".2%"))
+        panel = Panel("outputs beyond 65504", [item.overflow or absent for item in layers], ".2%")
+        panels.append((panel, "Share of a layer's outputs that FP16 cannot hold"))
     return panels
 
 

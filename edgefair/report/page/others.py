@@ -44,7 +44,7 @@ def sheet(result: Result, title: str, changed: ChangedRows | None = None) -> She
     if changed is not None:
         sections += [changed_rows(changed, target) for target in changed.by_target]
     if isinstance(result, Explanation):
-        charts: list[Block] = [Chart(drawing, drawing.title) for drawing in layer_maps(result)]
+        charts: list[Block] = [Chart(drawing, meaning) for drawing, meaning in layer_maps(result)]
         sections.append(Section("Layers, groups and labels", sentences.LAYERS, charts))
     text: list[Block] = [Verbatim(_text(result), "The result as text"), as_json("The result as JSON", result.to_json())]
     sections.append(Section("The result as a terminal shows it", SENTENCES[kind], text))
