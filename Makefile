@@ -58,9 +58,10 @@ bench: $(VENV)/.ready ## Run every benchmark's quick form
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
 	$(BIN)/python -m benchmarks.false_pass --quick
 
-schema: $(VENV)/.ready ## Regenerate docs/edgefair.schema.json and docs/report.schema.json
+schema: $(VENV)/.ready ## Regenerate the JSON Schemas in docs/: of the config, of reports and of comparisons
 	$(BIN)/edgefair init --schema > docs/edgefair.schema.json
 	$(BIN)/edgefair report --schema > docs/report.schema.json
+	$(BIN)/edgefair report --schema compare > docs/compare.schema.json
 
 false-pass: $(VENV)/.ready ## Play audits of unfair models in every configuration; goes on where it was stopped
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.false_pass --processes $$(nproc) --json false-pass.jsonl

@@ -82,6 +82,18 @@ def result_options(command: Decorated, *, names: str = "terminal, json or html")
     )(json_option(command))
 
 
+def rows_option(command: Decorated) -> Decorated:
+    """`--show-rows`."""
+    return click.option(
+        "--show-rows",
+        type=click.IntRange(1, 48),
+        default=None,
+        metavar="N",
+        help="Also show rows whose decision changed in the page of --format html=FILE, up to N of every cell and each "
+        "way: pictures, texts or features. The file holds people's data then, and is for its owner alone.",
+    )(command)
+
+
 def verdict_options(command: Decorated) -> Decorated:
     """`--format` with all formats that hold a verdict, `--json`, and `--no-ci`."""
     in_ci = click.option(

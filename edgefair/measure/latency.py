@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +22,38 @@ DRIFT = 0.1
 # Share of the phase that its queries must fill: between them the probe reads its clock and keeps the time, no more.
 FILLED = 0.5
 # Keys of a summary that reports of before lack.
-ADDED = frozenset({"effective_queries", "ladder"})
+ADDED = frozenset({"effective_queries", "ladder", "quantiles"})
+# Shares of the queries whose times are kept, where enough queries lie beyond them on either side to state them.
+SHARES = (0.01, *(step / 20 for step in range(1, 20)), 0.99)
+LEAST_BEYOND = LEAST_FOR_P99 / 100
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """The distribution of query times, as far as a reader can use it; no verdict rests on it.
+
+    Attributes:
+        shares: of the queries, ascending.
+        ms: within which so many were answered.
+    """
+
+    shares: tuple[float, ...]
+    ms: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no distribution (ValueError)."""
+        if not self.shares or len(self.shares) != len(self.ms):
+            raise ValueError("the quantiles of latency are not as many as their shares")
+        if any(share >= other for share, other in pairwise((0.0, *self.shares, 1.0))):
+            raise ValueError("the shares of the quantiles of latency do not ascend from 0 to 1")
+        if any(not one <= other for one, other in pairwise((0.0, *self.ms))):
+            raise ValueError("the quantiles of latency do not ascend")
+
+    @classmethod
+    def of(cls, ordered_ms: NDArray[np.float64]) -> Self | None:
+        """Those that query times in ascending order, [queries], are enough for; None where there are none."""
+        shares = [share for share in SHARES if min(share, 1 - share) * len(ordered_ms) >= LEAST_BEYOND - 1e-9]
+        return cls(tuple(shares), tuple(np.quantile(ordered_ms, shares).tolist())) if shares else None
 
 
 @dataclass(frozen=True)
@@ -36,6 +68,7 @@ class LatencySummary:
         effective_queries: independent queries that would tell as much of the p90; None in reports of before.
         ladder: the limits at smaller levels too, by which a verdict judges; None where there are none, and in reports
             of before.
+        quantiles: of the query times; None where there are too few queries, and in reports of before.
     """
 
     queries: int
@@ -47,6 +80,7 @@ class LatencySummary:
     drift: float
     effective_queries: int | None = None
     ladder: Ladder | None = None
+    quantiles: Quantiles | None = None
 
     @property
     def too_few(self) -> bool:
@@ -77,7 +111,9 @@ class LatencySummary:
             KeyError, TypeError, ValueError: not such an object, or limits that contradict each other.
         """
         ladder = None if data.get("ladder") is None else Ladder.from_json(data["ladder"])
-        found = cls(**{**data, "ladder": ladder})
+        told = data.get("quantiles")
+        quantiles = None if told is None else Quantiles(tuple(told["shares"]), tuple(told["ms"]))
+        found = cls(**{**data, "ladder": ladder, "quantiles": quantiles})
         if ladder is not None and (ladder.lower_ms[0], ladder.upper_ms[0]) != (found.p90_lower_ms, found.p90_upper_ms):
             raise ValueError("the limits of the p90 are not those of its first level")
         return found
@@ -114,6 +150,7 @@ def summarize(nanoseconds: NDArray[np.int64], *, level: float) -> LatencySummary
         drift=drift,
         effective_queries=int(independent),
         ladder=ladder,
+        quantiles=Quantiles.of(ordered),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgefair.errors import UsageError, did_you_mean
 from edgefair.files import write_atomic
+from edgefair.report.changed_rows import ChangedRows
 from edgefair.report.ci import repository
 from edgefair.report.formats import FORMATS, open_format
 from edgefair.report.formats.base import Item
@@ -79,20 +80,41 @@ def check_holds(form: str, schemas: Sequence[str]) -> None:
         )
 
 
-def write_result(result: Result, outputs: Sequence[Output], *, config: Path | None = None) -> None:
+def check_shows_rows(outputs: Sequence[Output]) -> None:
+    """Whether one of them is a file that shows rows, before the work that finds them.
+
+    Raises:
+        UsageError: none is.
+    """
+    if not any(FORMATS[output.format].shows_rows and output.path is not None for output in outputs):
+        names = [name for name, known in FORMATS.items() if known.shows_rows]
+        raise UsageError(
+            "--show-rows, and no file that shows rows is asked for",
+            expected=f"--format {' or '.join(names)}=FILE: a file, which only its owner can read",
+            fix=f"add --format {names[0]}=rows.html",
+        )
+
+
+def write_result(
+    result: Result, outputs: Sequence[Output], *, config: Path | None = None, changed: ChangedRows | None = None
+) -> None:
     """Write a result in every format that is asked for; the files first, each whole or not at all.
 
     Args:
         config: by which it was judged.
+        changed: rows for the formats that show them.
 
     Raises:
         UsageError: a file cannot be written.
     """
-    write_items([Item(result, policy=PolicyLines() if config is None else policy_lines(config, repository()))], outputs)
+    lines = PolicyLines() if config is None else policy_lines(config, repository())
+    write_items([Item(result, policy=lines, changed=changed)], outputs)
 
 
 def write_items(items: Sequence[Item], outputs: Sequence[Output]) -> None:
     """Write results in every format, each time as one document; the files first, each whole or not at all.
+
+    A file that shows rows is for its owner alone, also where a file of other permissions was there before.
 
     Raises:
         UsageError: a format does not hold all of them, or a file cannot be written.
@@ -106,7 +128,10 @@ def write_items(items: Sequence[Item], outputs: Sequence[Output]) -> None:
             continue
         text = io.StringIO()
         form.write(items, text)
+        private = FORMATS[output.format].shows_rows and any(item.changed is not None for item in items)
         try:
-            write_atomic(output.path, text.getvalue().encode())
+            if private and output.path.exists():
+                output.path.chmod(0o600)
+            write_atomic(output.path, text.getvalue().encode(), private=private)
         except OSError as error:
             raise UsageError(f"the result cannot be written to '{output.path}': {error.strerror}") from error

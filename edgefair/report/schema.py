@@ -1,19 +1,38 @@
-"""JSON Schema of the report."""
+"""JSON Schemas of results."""
 
 from __future__ import annotations
 
+import pkgutil
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from edgefair.decision.verdict import EARLIER_SCHEMA, VERDICT_SCHEMA, Outcome
 from edgefair.measure.metrics import DIFFERENCES
-from edgefair.probe.bundles.consistency import REPORT_SCHEMA
 from edgefair.probe.bundles.gates import AT_LEAST, AT_MOST, NAMES
 from edgefair.report.results.earlier import FLIPS_OF_BEFORE
-from edgefair.report.results.verification import Report
+from edgefair.report.saved import READERS
 
+EXIT_CODES: dict[str, Any] = {
+    "enum": [0, 1, 3],
+    "description": "0 may ship, 1 FAIL, 3 INCONCLUSIVE and blocked.",
+}
+# What `to_json` writes before the fields of a result, by the name of its schema, beside that name.
+HEADS: Mapping[str, dict[str, Any]] = {
+    "report": {
+        "outcome": {"enum": [str(item) for item in Outcome], "description": "the worst target's."},
+        "exit_code": EXIT_CODES,
+    },
+    "compare": {
+        "exit_code": EXIT_CODES | {"description": "0 without a threshold; else 0 PASS, 1 FAIL, 3 INCONCLUSIVE."}
+    },
+    "plan": {"exit_code": {"enum": [0, 3], "description": "3 where INCONCLUSIVE is what to expect of a fair model."}},
+    "diagnosis": {"hint": {"type": "string", "description": "what these numbers are, and what they are not."}},
+    "explanation": {},
+    "error": {},
+}
 # What `to_json` adds to the fields of a type, by the type.
 ADDED: dict[str, dict[str, Any]] = {
     "CellFlips": {
@@ -36,32 +55,46 @@ NEW = {
     "Comparison": {"code", "joined", "corrected_threshold"},
     "Gate": {"id", "direction"},
     "GroupDisagreement": {"p_holm"},
-    "LatencySummary": {"effective_queries", "ladder"},
+    "LatencySummary": {"effective_queries", "ladder", "quantiles"},
     "TargetResult": {"looks", "information"},
     "LedgerCount": {"tries", "chance"},
     "Report": {"seal"},
     "Verdict": {"assumptions"},
+    "ComparisonReport": {"not_judged", "counted"},
+    "Plan": {"not_judged", "sealed_verdict"},
+    "AttributePlan": {"corrected_threshold"},
+    "Explanation": {"notes"},
 }
 _ATTRIBUTES = re.compile(r"\n\nAttributes:\n(.*)", re.DOTALL)
 
 
 def report_schema() -> dict[str, Any]:
-    """Draft 2020-12; generated from the report's own types, so that it cannot fall behind them."""
-    schema = TypeAdapter(Report).json_schema(mode="serialization")
-    parts: dict[str, dict[str, Any]] = schema["$defs"]
-    for name, part in {**parts, "Report": schema}.items():
+    """Of the report of `verify` and `export`."""
+    return schema_of("report")
+
+
+def schema_of(kind: str) -> dict[str, Any]:
+    """Draft 2020-12; generated from the result's own types, so that it cannot fall behind them.
+
+    Args:
+        kind: one of `HEADS`.
+    """
+    latest, home = READERS[f"edgefair.{kind}"]
+    made = pkgutil.resolve_name(home.rpartition(".")[0])
+    schema = TypeAdapter(made).json_schema(mode="serialization")
+    parts: dict[str, dict[str, Any]] = schema.get("$defs", {})
+    for name, part in {**parts, made.__name__: schema}.items():
         _describe(part)
         added = ADDED.get(name, {})
         part.get("properties", {}).update(added)
         if part["type"] == "object":
             part["required"] = [key for key in part["properties"] if key not in NEW.get(name, ())]
-    parts["Gate"]["properties"]["id"]["enum"] = [*NAMES, *DIFFERENCES]
-    parts["Comparison"]["properties"]["reason"]["description"] = "the code, and in words which rows are lacking."
-    head = {
-        "schema": {"const": REPORT_SCHEMA},
-        "outcome": {"enum": [str(item) for item in Outcome], "description": "the worst target's."},
-        "exit_code": {"enum": [0, 1, 3], "description": "0 may ship, 1 FAIL, 3 INCONCLUSIVE and blocked."},
-    }
+    if "Gate" in parts:
+        parts["Gate"]["properties"]["id"]["enum"] = [*NAMES, *DIFFERENCES]
+    if "Comparison" in parts:
+        reason = "the code, and in words which rows are lacking."
+        parts["Comparison"]["properties"]["reason"]["description"] = reason
+    head = {"schema": {"const": f"edgefair.{kind}/{latest}"}, **HEADS[kind]}
     schema["properties"] = head | schema["properties"]
     schema["required"] = [*head, *schema["required"]]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -24,6 +24,7 @@ from edgefair.progress import Progress, silent
 from edgefair.report.escape import csv_cell
 from edgefair.report.results.comparison import ComparisonReport, compare_paired, compare_unpaired
 from edgefair.targets import load_profile, open_target
+from edgefair.workflow.exemplars.changed import DecidedTwice, RowsToShow, rows_not_at_hand
 from edgefair.workflow.measurement.decide_rows import decide_rows
 from edgefair.workflow.measurement.design import design_of
 from edgefair.workflow.measurement.records.record import load_record
@@ -41,11 +42,12 @@ COMPARE = "`edgefair compare`"
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One model's decisions, int64 [rows]."""
+    """One model's decisions, int64 [rows], and, of two classes, its P(class 1), [rows]."""
 
     name: str
     rows: RecordedRows
     decision: NDArray[np.int64]
+    score: NDArray[np.float32] | None
 
 
 def compare(
@@ -54,6 +56,7 @@ def compare(
     after: str | Path,
     *,
     exemplars: str | Path | None = None,
+    to_show: RowsToShow | None = None,
     progress: Progress = silent,
 ) -> ComparisonReport:
     """What changes from one model to another.
@@ -62,14 +65,18 @@ def compare(
         before, after: a bundle, an `.onnx` file, or a record of `edgefair verify --record`.
         exemplars: also write the rows whose decision changed to this CSV file: position among the audit rows, declared
             id and subject, label, both decisions and groups (compression-identified exemplars, Hooker et al. 2019).
+        to_show: takes these rows with their features; a page may show them (`Item.changed`).
 
     Raises:
         DataError: also for audit rows that a model has seen, or that are counted several times.
         ModelError, MeasurementError, PolicyError: see the message.
-        UsageError: exemplars of measurements on different rows; or sealed audit rows.
+        UsageError: exemplars of measurements on different rows, or rows to show of two records, which hold no
+            features; or sealed audit rows.
     """
     before, after, exemplars = Path(before), Path(after), as_path(exemplars)
     data: DataSet | None = None
+    if to_show is not None and before.suffix == after.suffix == ".npz":
+        raise rows_not_at_hand("a record holds decisions and no features", "compare the models themselves")
     if any(path.suffix != ".npz" for path in (before, after)):
         progress.stage("reading")
         categories = frozenset[str]().union(*(categories_in(path) for path in (before, after) if path.suffix != ".npz"))
@@ -91,6 +98,8 @@ def compare(
     if why:
         if exemplars is not None:
             raise UsageError(f"no exemplars can be written: {why}")
+        if to_show is not None:
+            raise UsageError(f"no changed rows can be shown: {why}", fix="omit --show-rows")
         if one.rows.subject is not None or other.rows.subject is not None:
             raise UsageError(f"with data.subject only measurements of the same rows can be compared: {why}")
         counts = [
@@ -115,6 +124,9 @@ def compare(
     report = replace(compare_paired(paired, config.policy, designs=designs, **names), not_judged=unjudged)
     if exemplars is not None:
         _write_exemplars(exemplars, one, other)
+    if to_show is not None and data is not None:
+        twice = DecidedTwice(one.decision, other.decision, one.score, other.score)
+        to_show.take(config.targets[0], data.audit, twice, attributes=attributes, classes=one.rows.classes)
     return report
 
 
@@ -141,7 +153,7 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) 
     if data is None or path.suffix == ".npz":
         record = load_record(path)
         check_shown(config, record.rows.row_set, by=COMPARE)
-        return Side(record.name, record.rows, record.targets[0].decision)
+        return Side(record.name, record.rows, record.targets[0].decision, record.targets[0].score)
     check_no_rows(path)
     bundle = open_bundle(path) if is_bundle(path) else None
     model = path if bundle is None else bundle.model
@@ -152,7 +164,7 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) 
         spec = spec_of(loaded, lambda found: foreign_spec(found, data, config.model), data.classes)
         decided = decide_rows(probe, loaded, data.audit, spec, progress)
     rows = RecordedRows.of(data.audit, spec.classes, source=shown(data.source, config.base))
-    return Side(str(path), rows, decided.decisions)
+    return Side(str(path), rows, decided.decisions, decided.score)
 
 
 def _check_labelled(*sides: Side) -> None:

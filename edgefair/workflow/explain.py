@@ -7,8 +7,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
+from edgefair.compress.analysis.scores import Scores
 from edgefair.compress.analysis.sensitivity import Comparison, Effect
 from edgefair.compress.low_precision.base import ActivationHarm
 from edgefair.compress.quantization.prepare import weight_name
@@ -28,6 +31,7 @@ from edgefair.streams import Stream
 from edgefair.targets import load_profile
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.recipes import recipe_of
+from edgefair.workflow.exemplars.changed import DecidedTwice, RowsToShow
 from edgefair.workflow.explanation.activations import activation_harm
 from edgefair.workflow.explanation.cost import layer_times
 from edgefair.workflow.explanation.layers import Effects, layer_effects
@@ -49,6 +53,7 @@ def explain(
     weights: str | Path | None = None,
     rows: int = 64,
     prune_share: float = 0.5,
+    to_show: RowsToShow | None = None,
     progress: Progress = silent,
 ) -> Explanation:
     """How far low precision and pruning of each layer move every (group, label) cell; what saturates, clips, overflows.
@@ -63,6 +68,7 @@ def explain(
         weights: of the torch module that a factory makes.
         rows: of each cell, at most so many are drawn from either split.
         prune_share: of a layer's output channels.
+        to_show: takes the drawn validation rows that low precision throughout decides otherwise.
 
     Raises:
         UsageError: no such run or model.
@@ -91,12 +97,17 @@ def explain(
         progress.stage(f"starting {config.targets[0]}")
         with TargetAnswers(load_profile(config.targets[0]), held.rows, subject.reference.spec) as answers:
             sample = sample_of(held, config)
-            comparison, effects = layer_effects(low, answers, subject.reference.spec, sample, prune_share, progress)
+            found = layer_effects(low, answers, subject.reference.spec, sample, prune_share, progress)
             progress.stage("timing layers")
             before, after = (
                 layer_times(graph.graph, answers.node_times(graph), low.nodes)
                 for graph in (low.prepared, low.convert(Precision()))
             )
+    if to_show is not None:
+        twice = _decided_twice(found.before, found.after, held.place)
+        attributes = config.policy.base_attributes
+        to_show.take(config.targets[0], held.rows, twice, attributes=attributes, classes=data.classes)
+    comparison = found.comparison
     by_name = {node.name: node for node in low.prepared.graph.node}
     weights_of = {item.name for item in low.prepared.graph.initializer}
     return Explanation(
@@ -119,10 +130,15 @@ def explain(
                 reference_us=before.get(item.node),
                 low_us=after.get(item.node),
             )
-            for item in effects
+            for item in found.layers
         ),
         notes=_notes(subject, (*harm.notes, *low.notes), cells, held),
     )
+
+
+def _decided_twice(before: Scores, after: Scores, place: NDArray[np.int64]) -> DecidedTwice:
+    one, other = (item.probability[:, 1] if item.probability.shape[1] == 2 else None for item in (before, after))
+    return DecidedTwice(before.decision, after.decision, one, other, place)
 
 
 def _compressing(config: Config, subject: Subject) -> Config:

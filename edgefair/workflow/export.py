@@ -27,9 +27,11 @@ from edgefair.versions import versions_of
 from edgefair.workflow.compression.calibration import idle_calibration
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.repair import chosen
+from edgefair.workflow.exemplars.changed import RowsToShow
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.measurement.reference_audit import asked_for
+from edgefair.workflow.measurement.under_seal import check_to_show
 from edgefair.workflow.models.convert import convert_model
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.reference import Reference
@@ -56,6 +58,7 @@ def export(
     sequential: bool = False,
     reference_audit: str | Path | None = None,
     reference_audit_key: str | Path | None = None,
+    to_show: RowsToShow | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Export a run or a model, compress it, judge the file on every target, and write the bundle if the policy agrees.
@@ -77,6 +80,7 @@ def export(
         sign: PEM file of the private key that signs what ships.
         sequential: whether to take the audit rows in steps, and to stop on each target where its verdict is shown.
         reference_audit, reference_audit_key: as in `verify`; the reference is the model before compression.
+        to_show: as in `verify`; takes nothing where nothing was compressed.
         counter: number of this release, which a device can demand to be no less than one that it has seen.
 
     More than eight parameters: they are what the command line and Python's users say of one release, each with a
@@ -93,6 +97,7 @@ def export(
         config = with_compress(config, int8=int8)
     name = None if model is not None else choose_run(config, run)
     audits = asked_for(config, reference_audit, reference_audit_key)
+    check_to_show(config, to_show)
     signer = None if sign is None else load_signing_key(sign)
     check_plan(config, model, name, sequential=sequential, audited=reference_audit is not None)
     output = config.bundle_path if output is None else Path(output)
@@ -109,7 +114,7 @@ def export(
             unlabelled="designed",
             categories=categories_in(Path(str(model))) if name is None else categories_of_run(config, name),
         )
-        job = Job(config, data, progress)
+        job = Job(config, data, progress, to_show)
         preflight(job)
         reading_s = time.perf_counter() - started
         reference = _reference(job, name, model, weights=weights, to=folder / REFERENCE)

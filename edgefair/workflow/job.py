@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.progress import Progress
+from edgefair.workflow.exemplars.changed import RowsToShow
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """The project's config, its rows, and whom to tell of progress."""
+    """The project's config, its rows, and whom to tell of progress.
+
+    Attributes:
+        to_show: takes rows whose decision compression changed, where a page shall show them.
+    """
 
     config: Config
     data: DataSet
     progress: Progress
+    to_show: RowsToShow | None = None

@@ -17,11 +17,12 @@ from edgefair.progress import Progress, silent
 from edgefair.report.results.verification import Report
 from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
+from edgefair.workflow.exemplars.changed import RowsToShow
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.measurement.reference_audit import asked_for
 from edgefair.workflow.measurement.sequential.looks import check_sequential
-from edgefair.workflow.measurement.under_seal import check_record
+from edgefair.workflow.measurement.under_seal import check_record, check_to_show
 from edgefair.workflow.models.convert import check_no_rows, convert_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.seen import Seen, notes_of
@@ -46,6 +47,7 @@ def verify(
     reference_audit: str | Path | None = None,
     reference_audit_key: str | Path | None = None,
     write_reference_audit: str | Path | None = None,
+    to_show: RowsToShow | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Judge a bundle or a model file on every target of the config.
@@ -66,13 +68,14 @@ def verify(
         reference_audit_key: PEM file of the public key that must have signed it.
         write_reference_audit: also write this model's counts here, as the audit of the reference of models that are
             compressed from it. An .onnx file is judged as `export` would write it.
+        to_show: takes the rows whose decision compression changed; a page may show them (`Item.changed`).
 
     More than eight parameters: they are what the command line and Python's users say of one verdict, each with a
     default.
 
     Raises:
         UsageError: `uncompressed` of a model that was compressed, or beside a reference; `sequential` beside a record
-            or what has no limits over several looks.
+            or what has no limits over several looks; `to_show` of sealed rows, or without a model before compression.
         DataError, ModelError, PolicyError: see the message; nothing was judged.
         MeasurementError: a target gave no measurement that can be believed.
     """
@@ -90,6 +93,7 @@ def verify(
     weights, reference, record = as_path(weights), as_path(reference), as_path(record)
     if record is not None:
         check_record(config)
+    check_to_show(config, to_show)
     _check_files(path, reference, uncompressed)
     progress.stage("reading")
     data = load(
@@ -126,8 +130,10 @@ def verify(
             notes=(*notes_of(config, data, judged.seen), *((DECLARED,) if uncompressed else ())),
             audits=audits,
         )
+        if to_show is not None and before is None:
+            raise _nothing_changed(path, own=own)
         reading_s = time.perf_counter() - started
-        job = Job(config, data, progress)
+        job = Job(config, data, progress, to_show)
         return judge_file(
             job,
             file,
@@ -137,6 +143,14 @@ def verify(
             reading_s=reading_s,
             sequential=sequential,
         )
+
+
+def _nothing_changed(path: Path, *, own: bool) -> UsageError:
+    why = "it was not compressed" if own else "no model before compression is known"
+    return UsageError(
+        f"--show-rows shows the rows that compression decides otherwise, and of '{path}' there are none: {why}",
+        fix="omit it" if own else "pass the model before compression with --reference",
+    )
 
 
 @dataclass(frozen=True)

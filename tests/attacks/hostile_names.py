@@ -14,6 +14,7 @@ from edgefair.cli import main
 from edgefair.joint import join
 
 ROWS = 6000
+ROWS_IN_A_PAGE = ("--format", "html=rows.html", "--show-rows", "2")
 TAME = {"groups": ("f", "m"), "attribute": "sex", "classes": ("no", "yes"), "feature": "a"}
 
 
@@ -66,7 +67,7 @@ def commands(model="m.onnx", bundle="dist/people"):
         ("verify", model, "--no-latency", "--report", "report.json"),
         ("export", model, "--no-latency", "--int8", "--no-repair", "-o", bundle),
         ("inspect", bundle),
-        ("compare", model, "other.onnx", "--exemplars", "changed.csv"),
+        ("compare", model, "other.onnx", "--exemplars", "changed.csv", *ROWS_IN_A_PAGE),
         ("data", "describe"),
         ("plan",),
         ("verify", model, "--no-latency", "--max-eo-gap", "0.0001"),

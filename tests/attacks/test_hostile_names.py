@@ -21,7 +21,16 @@ from edgefair.report.charts.pixels import picture
 from edgefair.report.escape import csv_cell, one_line
 from edgefair.report.terminal.console import INDENT, PlainConsole
 from edgefair.report.terminal.tables import plain_table
-from tests.attacks.hostile_names import ROWS, TAME, assert_obeys_nobody, commands, exemplars, make_project, run
+from tests.attacks.hostile_names import (
+    ROWS,
+    ROWS_IN_A_PAGE,
+    TAME,
+    assert_obeys_nobody,
+    commands,
+    exemplars,
+    make_project,
+    run,
+)
 
 VERDICT = "PASS may ship  dist/people"
 # Folds in a terminal of 120 letters, and in a narrow column, so that the verdict would begin a line.
@@ -76,6 +85,9 @@ def test_every_command_ends_as_with_tame_names_and_prints_nothing_but_letters(ki
     # In the table and in the comparison that binds.
     assert all(verified.stdout.count(one_line(group)) >= 2 for group in names["groups"] if group != FOLDED)
     counts = json.loads((tmp_path / "report.json").read_text())["targets"][0]["counts"]
+    page = (tmp_path / "rows.html").read_text()
+    assert one_line(names["feature"]).replace("&", "&amp;") in page
+    assert not [line for line in page.split("\n") if not line.isprintable()]
     assert (counts["attributes"], counts["classes"]) == ([names["attribute"]], list(names["classes"]))
     assert sorted(group for (group,) in counts["groups"]) == sorted(names["groups"])
 
@@ -120,12 +132,15 @@ def test_training_and_its_hints_print_hostile_names(tmp_path, monkeypatch):
     for command in (
         ("train", "--name", "plain", "--debias", "reweigh"),
         ("diagnose", "--rows", "16"),
-        ("explain", "m.onnx", "--rows", "16", "--plot", "heat.png"),
+        ("explain", "m.onnx", "--rows", "16", "--plot", "heat.png", *ROWS_IN_A_PAGE),
         ("export", "--run", "plain", "--int8", "--no-latency", "--min-balanced-accuracy", "0.5", "--post", "threshold"),
     ):
         result = run(*command)
         assert_obeys_nobody(result)
         assert result.exit_code == 0, result.output
+    page = (tmp_path / "rows.html").read_text()
+    assert "some of the validation rows that are decided otherwise" in page
+    assert not [line for line in page.split("\n") if not line.isprintable()]
 
 
 @pytest.mark.e2e

@@ -9,12 +9,17 @@ import pytest
 
 from edgefair.report.formats.base import Item
 from tests.report.golden_results import document, results
+from tests.report.rich_results import compared, explained, pictured, rich
+from tests.report.test_reading import others
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules" / "playwright-core"
-# One of each kind of page; the others differ in numbers.
-LOOKED_AT = ("fail", "error", "targets", "groups", "classes")
 RESULTS = results()
+# One of each kind of page; the others differ in numbers.
+PAGES = {name: Item(RESULTS[name]) for name in ("fail", "error", "targets", "groups", "classes")}
+PAGES |= {name: Item(result) for name, result in others().items() if name in {"plan", "diagnosis"}}
+PAGES |= {"explanation": Item(explained()), "compare": Item(compared()), "rich": Item(rich())}
+PAGES |= {kind: Item(rich(), changed=pictured(kind)) for kind in ("pictures", "texts", "features")}
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
@@ -22,10 +27,10 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("name", LOOKED_AT)
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_quiet_sends_nothing_and_can_be_read_by_everybody_at_any_width(tmp_path, name):
     path = tmp_path / f"{name}.html"
-    path.write_text(document("html", Item(RESULTS[name])))
+    path.write_text(document("html", PAGES[name]))
     looked = subprocess.run(
         ["node", HERE / "look.mjs", path, tmp_path / name], capture_output=True, text=True, check=True, timeout=300
     )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import pytest
 import yaml
 from click.testing import CliRunner
 
@@ -19,10 +20,11 @@ def test_the_committed_schema_is_that_of_the_config():
     assert json.loads((ROOT / "docs/edgefair.schema.json").read_text()) == config_schema()
 
 
-def test_the_committed_schema_of_reports_is_the_one_that_the_command_prints():
+@pytest.mark.parametrize(("kind", "file"), [([], "report"), (["report"], "report"), (["compare"], "compare")])
+def test_the_committed_schema_of_results_is_the_one_that_the_command_prints(kind, file):
     """`make schema` writes it."""
-    printed = CliRunner().invoke(main, ["report", "--schema"])
-    assert (printed.exit_code, printed.stdout) == (0, (ROOT / "docs/report.schema.json").read_text())
+    printed = CliRunner().invoke(main, ["report", "--schema", *kind])
+    assert (printed.exit_code, printed.stdout) == (0, (ROOT / f"docs/{file}.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(json.loads(printed.stdout))
 
 

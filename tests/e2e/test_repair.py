@@ -53,6 +53,7 @@ def test_what_fails_without_repair_ships_with_the_fewest_nodes_in_float(coarse):
     assert 0 < len(floats) < 3
     assert not trials[0]["kept"]
     assert trials[0]["gates"]["local"]["accuracy_drop"] == "FAIL"
+    assert trials[0]["size_bytes"] < trials[-1]["size_bytes"]
     assert not any(trial["kept"] for trial in trials if set(trial["choice"]["float_nodes"]) < set(floats))
     assert "in float: " + ", ".join(floats) in " ".join(shipped.stdout.split())
 

@@ -50,6 +50,13 @@ def test_what_cannot_be_written_is_refused_before_the_work(named, message, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", [name for name, known in FORMATS.items() if known.holds])
+def test_what_holds_verdicts_alone_refuses_a_comparison_before_the_work(name, tmp_path):
+    with pytest.raises(UsageError, match=f"'{name}' holds verdicts .* and no other") as raised:
+        outputs_of([f"{name}={tmp_path / 'file'}"], schemas=["edgefair.compare/1"])
+    assert raised.value.expected == "one of terminal, json, html"
+
+
 def test_every_format_of_the_table_opens():
     for name in FORMATS:
         assert callable(open_format(name).write)

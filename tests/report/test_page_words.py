@@ -6,7 +6,7 @@ import pytest
 
 from edgefair.decision.verdict import Code, Joined
 from edgefair.report.page.verdict import sheet
-from edgefair.report.page.words import in_words
+from edgefair.report.page.words import in_words, why_of
 from tests.report.golden_results import results
 
 RESULTS = results()
@@ -46,7 +46,27 @@ def test_of_several_devices_the_one_that_blocks_is_named():
 
 
 def test_a_model_that_decides_one_class_is_not_praised_for_its_gap():
-    assert sheet(RESULTS["one-class"], "t").lead.startswith("more than one class predicted: ")
+    assert sheet(RESULTS["one-class"], "t").lead == (
+        "More than one class predicted: FAIL, 1, threshold 2 (classes decided). The model predicts 'no' for everybody: "
+        "its gap of 0 is meaningless."
+    )
+
+
+def test_an_exception_stands_beside_the_verdict_that_it_lets_through():
+    assert "exceptions that the policy asks for" not in dict(sheet(RESULTS["pass"], "t").facts)
+    told = dict(sheet(RESULTS["waiver"], "t").facts)["exceptions that the policy asks for"]
+    assert "sex: TPR, Female / Male" in told
+    assert "mended by May" in told
+
+
+@pytest.mark.parametrize("code", Code)
+def test_a_table_of_comparisons_says_why_in_words_and_in_no_codes(code):
+    found = RESULTS["fail"].targets[0].verdict.gate("eo_gap").binding
+    said = why_of(replace(found, code=code, reason=""))
+    assert "_" not in said
+    assert said != str(code)
+    assert why_of(replace(found, reason="8 rows, and 52 are needed")) == "8 rows, and 52 are needed"
+    assert why_of(replace(found, code=code, reason="", waived=True)) == f"{said}; waived"
 
 
 def test_where_more_than_the_limits_decided_there_are_no_words():

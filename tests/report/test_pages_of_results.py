@@ -11,6 +11,7 @@ from edgefair.decision.policy import Policy
 from edgefair.measure.paired import PairedCounts
 from edgefair.report import results as kinds
 from edgefair.report.formats.base import Item
+from edgefair.report.page.openings import OPENINGS
 from edgefair.report.page.others import SENTENCES
 from edgefair.report.results.comparison import compare_paired
 from tests.report.golden_results import document, results
@@ -29,7 +30,7 @@ def test_every_kind_of_result_that_is_no_verdict_has_a_sentence():
     for module in pkgutil.iter_modules(kinds.__path__):
         names = vars(importlib.import_module(f"{kinds.__name__}.{module.name}"))
         schemas |= {value.partition("/")[0] for name, value in names.items() if name.endswith("_SCHEMA")}
-    assert schemas - {"edgefair.report"} == SENTENCES.keys()
+    assert schemas - {"edgefair.report"} == SENTENCES.keys() == OPENINGS.keys()
 
 
 def test_a_comparison_shows_whose_decisions_changed():

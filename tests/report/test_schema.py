@@ -7,11 +7,16 @@ import jsonschema
 import numpy as np
 import pytest
 
+from edgefair.cli.commands.report import command
 from edgefair.decision.policy import Policy
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.gates import AT_LEAST, direction_of
-from edgefair.report.schema import report_schema
+from edgefair.report.saved import READERS
+from edgefair.report.schema import HEADS, report_schema, schema_of
 from tests.bundle.small_bundle import report_on
+from tests.report.golden_results import results
+from tests.report.rich_results import compared, explained, rich
+from tests.report.test_reading import others
 
 GROUPS = (("F", "old"), ("F", "young"), ("M", "old"), ("M", "young"))
 ATTRIBUTES = {"sex": {"groups": ["F", "M"]}, "age": {"groups": ["old", "young"]}, "sex*age": {}}
@@ -40,7 +45,7 @@ def report(n, last, **policy):
 def closed(schema):
     """The schema with no room for a key that it does not name."""
     found = copy.deepcopy(schema)
-    for part in (found, *found["$defs"].values()):
+    for part in (found, *found.get("$defs", {}).values()):
         if "properties" in part:
             part["additionalProperties"] = False
     return found
@@ -104,6 +109,28 @@ def test_what_is_no_report_does_not_fit(change):
     change(made)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(made, report_schema())
+
+
+OTHERS = others() | {"comparison": compared(), "explained": explained(3), "error": results()["error"], "rich": rich()}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_kind_of_saved_result_has_a_schema_that_names_all_of_its_keys(name):
+    result = OTHERS[name]
+    kind = result.schema.removeprefix("edgefair.").partition("/")[0]
+    schema = schema_of(kind)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    made = json.loads(json.dumps(result.to_json()))
+    jsonschema.validate(made, closed(schema))
+    for key in schema["required"]:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({name: value for name, value in made.items() if name != key}, schema)
+
+
+def test_what_is_read_back_has_a_schema_that_can_be_printed():
+    (option,) = (item for item in command.params if item.name == "schema")
+    assert {f"edgefair.{kind}" for kind in HEADS} == READERS.keys()
+    assert set(option.type.choices) == HEADS.keys()
 
 
 def test_what_a_docstring_says_of_a_field_is_said_of_the_key():

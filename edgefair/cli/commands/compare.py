@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import config_options, overrides, result_options
+from edgefair.cli.options import config_options, overrides, result_options, rows_option
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say
 
@@ -21,6 +21,7 @@ from edgefair.cli.say import say
 @click.option(
     "--exemplars", type=click.Path(path_type=Path), default=None, help="Write the rows whose decision changed as CSV."
 )
+@rows_option
 @result_options
 @config_options
 @click.pass_context
@@ -32,6 +33,7 @@ def command(
     data__source: str | None,
     policy__max_eo_increase: float | None,
     exemplars: Path | None,
+    show_rows: int | None,
     formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
@@ -51,9 +53,11 @@ def command(
     from edgefair.report.output import outputs_of, write_result
     from edgefair.report.places import check_folders
     from edgefair.workflow.compare import compare
+    from edgefair.workflow.exemplars.changed import to_show_in
 
     flags = overrides(settings, data__source=data__source, policy__max_eo_increase=policy__max_eo_increase)
     outputs = outputs_of(formats, as_json=as_json)
+    to_show = to_show_in(outputs, show_rows)
     config = load_config(config_path, flags)
     if data__source is not None and config.data.audit is not None:
         raise click.UsageError(
@@ -62,9 +66,9 @@ def command(
         )
     check_folders(exemplars)
     with progress_bar() as progress:
-        report = compare(config, before, after, exemplars=exemplars, progress=progress)
+        report = compare(config, before, after, exemplars=exemplars, to_show=to_show, progress=progress)
     recorded = all(path.suffix == ".npz" for path in (before, after))
     if exemplars is not None and config.data.id is None and not recorded:
         say(f"{exemplars}: `row` is a position among the audit rows; set data.id to get ids instead")
-    write_result(report, outputs)
+    write_result(report, outputs, changed=None if to_show is None else to_show.found)
     ctx.exit(report.exit_code)

@@ -57,7 +57,7 @@ def describe_command(
     data = load(config.data, base=config.base, roles=["audit"], optional=["train", "validation"])
     if sheet is not None:
         from edgefair.report.charts.contact_sheet import contact_sheet
-        from edgefair.workflow.samples import picture_samples
+        from edgefair.workflow.exemplars.samples import picture_samples
 
         attribute = attribute or config.data.sensitive[0]
         cells = picture_samples(data, attribute, role=split, each=each)

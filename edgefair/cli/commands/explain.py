@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgefair.cli.config_flags import KeyCommand, key_flag
-from edgefair.cli.options import Share, config_options, overrides, result_options, weights_option
+from edgefair.cli.options import Share, config_options, overrides, result_options, rows_option, weights_option
 from edgefair.cli.progress import progress_bar
 from edgefair.compress.config import CompressConfig
 
@@ -35,6 +35,7 @@ from edgefair.compress.config import CompressConfig
 )
 @key_flag(CompressConfig, "compress__int8", text="INT8 to explain, instead of the config's; a bundle has its own.")
 @key_flag(CompressConfig, "compress__fp16", text="Explain half precision.")
+@rows_option
 @result_options
 @config_options
 @click.pass_context
@@ -49,6 +50,7 @@ def command(
     plot_path: Path | None,
     compress__int8: str | None,
     compress__fp16: bool | None,
+    show_rows: int | None,
     formats: tuple[str, ...],
     as_json: bool,
     config_path: Path,
@@ -77,17 +79,26 @@ def command(
     from edgefair.report.charts.pixels import picture
     from edgefair.report.charts.png import check_png, save_png
     from edgefair.report.output import outputs_of, write_result
+    from edgefair.workflow.exemplars.changed import to_show_in
     from edgefair.workflow.explain import explain
 
     flags = overrides(settings, compress__int8=compress__int8, compress__fp16=compress__fp16)
     outputs = outputs_of(formats, as_json=as_json)
+    to_show = to_show_in(outputs, show_rows, of="validation rows")
     config = load_config(config_path, flags)
     check_png(plot_path)
     with progress_bar() as progress:
         report = explain(
-            config, model=model, run=run_name, weights=weights, rows=rows, prune_share=prune_share, progress=progress
+            config,
+            model=model,
+            run=run_name,
+            weights=weights,
+            rows=rows,
+            prune_share=prune_share,
+            to_show=to_show,
+            progress=progress,
         )
     if plot_path is not None:
         save_png(plot_path, picture(layer_map(report)), "heat map")
-    write_result(report, outputs)
+    write_result(report, outputs, changed=None if to_show is None else to_show.found)
     ctx.exit(0)

@@ -17,6 +17,7 @@ from edgefair.cli.options import (
     counter_option,
     overrides,
     reference_audit_options,
+    rows_option,
     verdict_options,
     weights_option,
 )
@@ -44,6 +45,7 @@ from edgefair.cli.say import say, say_next
 @reference_audit_options
 @compress_options
 @gate_options
+@rows_option
 @verdict_options
 @config_options
 @click.pass_context
@@ -60,6 +62,7 @@ def command(
     reference_audit_key: Path | None,
     latency: bool,
     sequential: bool,
+    show_rows: int | None,
     formats: tuple[str, ...],
     as_json: bool,
     no_ci: bool,
@@ -96,9 +99,11 @@ def command(
     from edgefair.config import load_config
     from edgefair.probe.bundles.consistency import REPORT_SCHEMA
     from edgefair.report.output import outputs_of, write_result
+    from edgefair.workflow.exemplars.changed import to_show_in
     from edgefair.workflow.export import export, report_file
 
     outputs = outputs_of(formats, as_json=as_json, schemas=[REPORT_SCHEMA])
+    to_show = to_show_in(outputs, show_rows)
     config = load_config(config_path, overrides(settings, **flags))
     with progress_bar() as progress:
         report = export(
@@ -113,9 +118,10 @@ def command(
             sequential=sequential,
             reference_audit=reference_audit,
             reference_audit_key=reference_audit_key,
+            to_show=to_show,
             progress=progress,
         )
-    write_result(report, outputs, config=config_path)
+    write_result(report, outputs, config=config_path, changed=None if to_show is None else to_show.found)
     bundle = output or Path(os.path.relpath(config.bundle_path))
     if not no_ci:
         tell_ci(report, outputs, config_path, saved=report_file(bundle, report))

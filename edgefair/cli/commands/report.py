@@ -15,7 +15,14 @@ from edgefair.report.formats import FORMATS
 
 @click.command("report")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of reports.")
+@click.option(
+    "--schema",
+    type=click.Choice(["report", "compare", "explanation", "diagnosis", "plan", "error"]),
+    is_flag=False,
+    flag_value="report",
+    default=None,
+    help="Print the JSON Schema of reports, or of the results of another command.",
+)
 @click.option(
     "-c",
     "--config",
@@ -25,8 +32,16 @@ from edgefair.report.formats import FORMATS
     show_default=True,
     help="The config whose lines annotations point at. It need not be there.",
 )
+@click.option("--show-rows", type=int, default=None, hidden=True)
 @partial(result_options, names=", ".join(FORMATS))
-def command(files: tuple[Path, ...], schema: bool, config_path: Path, formats: tuple[str, ...], as_json: bool) -> None:
+def command(
+    files: tuple[Path, ...],
+    schema: str | None,
+    config_path: Path,
+    show_rows: int | None,
+    formats: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Show saved results again, in any format; several as one document.
 
     FILES are results that --format json=FILE or --report wrote, OUT.blocked.json of a blocked export, or bundles. They
@@ -38,6 +53,7 @@ def command(files: tuple[Path, ...], schema: bool, config_path: Path, formats: t
       edgefair report local.json board.json --format junit=gate.xml --format markdown=gate.md
       edgefair report report.json --format card=README.md --format cyclonedx=model.cdx.json
       edgefair report --schema > report.schema.json
+      edgefair report --schema compare > compare.schema.json
     """
     from edgefair.errors import UsageError
     from edgefair.report.ci import repository
@@ -45,12 +61,15 @@ def command(files: tuple[Path, ...], schema: bool, config_path: Path, formats: t
     from edgefair.report.output import outputs_of, write_items
     from edgefair.report.policy_lines import policy_lines
     from edgefair.report.saved import read_saved
-    from edgefair.report.schema import report_schema
+    from edgefair.report.schema import schema_of
+    from edgefair.workflow.exemplars.changed import rows_not_at_hand
 
-    if schema and files:
+    if show_rows is not None:
+        raise rows_not_at_hand("a saved result holds none", "measure again: `edgefair verify --show-rows`")
+    if schema is not None and files:
         raise click.UsageError("pass FILES or --schema, not both")
-    if schema:
-        sys.stdout.write(json.dumps(report_schema(), indent=1) + "\n")
+    if schema is not None:
+        sys.stdout.write(json.dumps(schema_of(schema), indent=1) + "\n")
         return
     if not files:
         raise click.UsageError("nothing to print: pass FILES, or --schema for the JSON Schema of reports")

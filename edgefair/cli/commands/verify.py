@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from edgefair.cli.gate_options import gate_options
-from edgefair.cli.options import config_options, overrides, reference_audit_options, verdict_options, weights_option
+from edgefair.cli.options import (
+    config_options,
+    overrides,
+    reference_audit_options,
+    rows_option,
+    verdict_options,
+    weights_option,
+)
 from edgefair.cli.progress import progress_bar
 
 
@@ -49,6 +56,7 @@ from edgefair.cli.progress import progress_bar
 )
 @reference_audit_options
 @gate_options
+@rows_option
 @verdict_options
 @config_options
 @click.pass_context
@@ -67,6 +75,7 @@ def command(
     reference_audit_key: Path | None,
     latency: bool,
     sequential: bool,
+    show_rows: int | None,
     formats: tuple[str, ...],
     as_json: bool,
     no_ci: bool,
@@ -97,6 +106,7 @@ def command(
     from edgefair.probe.bundles.consistency import REPORT_SCHEMA
     from edgefair.report.output import outputs_of, write_result
     from edgefair.report.places import check_folders
+    from edgefair.workflow.exemplars.changed import rows_not_at_hand, to_show_in
     from edgefair.workflow.measurement.judge import judge_record
     from edgefair.workflow.measurement.reference_audit import asked_for
     from edgefair.workflow.verify import verify
@@ -112,6 +122,9 @@ def command(
             "--from-record judges recorded measurements",
             expected="no PATH, no --uncompressed, no --sequential and no other file",
         )
+    if from_record is not None and show_rows is not None:
+        raise rows_not_at_hand("a record holds decisions and no features", "verify the model itself")
+    to_show = to_show_in(outputs, show_rows)
     with progress_bar() as progress:
         if from_record is not None:
             audits = asked_for(config, reference_audit, reference_audit_key, write_reference_audit)
@@ -129,9 +142,10 @@ def command(
                 reference_audit=reference_audit,
                 reference_audit_key=reference_audit_key,
                 write_reference_audit=write_reference_audit,
+                to_show=to_show,
                 progress=progress,
             )
-    write_result(report, outputs, config=config_path)
+    write_result(report, outputs, config=config_path, changed=None if to_show is None else to_show.found)
     if not no_ci:
         tell_ci(report, outputs, config_path)
     ctx.exit(report.exit_code)

@@ -57,6 +57,8 @@ class Trial:
         shortfall: how far the others are from being kept, relative to their thresholds; 0 where all are.
         cost: what decides among those that keep every gate; smaller is better.
         gates: target -> id of a gate -> outcome, for the log.
+        gap, p90_ms, size_bytes: upper limit of the equalized-odds gap and p90 of the latency, on the target where each
+            is largest, and size of the file: for a reader; None where they were not measured, and in logs of before.
     """
 
     choice: Choice
@@ -65,6 +67,9 @@ class Trial:
     shortfall: float
     cost: float
     gates: dict[str, dict[str, str]]
+    gap: float | None = None
+    p90_ms: float | None = None
+    size_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from edgefair.report.charts.axis import ROUNDING, WIDER
 from edgefair.report.charts.drawing import Drawing, Label, Rect, Shape, fitting, text_width
 from edgefair.report.charts.png import headline
 from edgefair.report.escape import one_line
@@ -50,18 +51,21 @@ def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], panels: Se
     names = [one_line(name) for name in rows[:MAX_ROWS]]
     heads = [one_line(name) for name in columns[:MAX_COLUMNS]]
     square = WIDE if len(heads) <= NUMBERED_COLUMNS else NARROW
-    left = 2 * GAP + min(LABEL_WIDTH, max(map(text_width, names)))
-    head = GAP + min(LABEL_WIDTH, max(map(text_width, heads)))
-    width = max(square * len(heads), *(text_width(item.title) for item in panels))
+    left = 2 * GAP + WIDER * min(LABEL_WIDTH, max(map(text_width, names)))
+    head = GAP + WIDER * min(LABEL_WIDTH, max(map(text_width, heads)))
+    width = max(square * len(heads), *(WIDER * text_width(item.title) for item in panels))
     top = 3 * GAP + 2 * HIGH + head
     said = headline(title, ((len(rows), MAX_ROWS, "layers"), (len(columns), MAX_COLUMNS, "cells")))
     shapes: list[Shape] = [Label(GAP, GAP + FIRST, said)]
-    shapes += [Label(GAP, top + at * HIGH + BASELINE, fitting(name, left - 2 * GAP)) for at, name in enumerate(names)]
+    shapes += [
+        Label(GAP, top + at * HIGH + BASELINE, fitting(name, (left - 2 * GAP) / WIDER + ROUNDING))
+        for at, name in enumerate(names)
+    ]
     for number, panel in enumerate(panels):
         x = left + number * (width + 2 * GAP)
         shapes.append(Label(x, 2 * GAP + HIGH + FIRST, panel.title))
         shapes += [
-            Label(x + at * square + square / 2 + 5, top - 3, fitting(name, head), upwards=True)
+            Label(x + at * square + square / 2 + 5, top - 3, fitting(name, head / WIDER), upwards=True)
             for at, name in enumerate(heads)
         ]
         shapes += _squares(panel, x, top, square)

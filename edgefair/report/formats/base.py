@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
 from edgefair.errors import UsageError
+from edgefair.report.changed_rows import ChangedRows
 from edgefair.report.policy_lines import PolicyLines
 from edgefair.report.results.base import Result
 from edgefair.report.results.verification import Report
@@ -19,11 +20,14 @@ class Item:
     Attributes:
         file: that it was read from; None for one of this command.
         policy: where the config says what was judged.
+        changed: rows that compression decides otherwise, where a user asked to see them; formats that are made for
+            people's eyes alone show them (`names.Known.shows_rows`).
     """
 
     result: Result
     file: str | None = None
     policy: PolicyLines = field(default_factory=PolicyLines)
+    changed: ChangedRows | None = None
 
     @property
     def report(self) -> Report:

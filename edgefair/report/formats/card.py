@@ -5,7 +5,7 @@ https://huggingface.co/docs/hub/model-cards-annotated; metadata is read by `hugg
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 import yaml
@@ -18,8 +18,8 @@ from edgefair.report.numbers import shown
 from edgefair.report.results.verification import Report, TargetResult
 from edgefair.report.worst_groups import worst_groups
 
-# Hugging Face's name for a task that is none of its own.
-TASK = "other"
+# Hugging Face's names of tasks (https://huggingface.co/tasks), and that of one that is none of them, or not known.
+PICTURES, TEXTS, TABLES, OTHER = "image-classification", "text-classification", "tabular-classification", "other"
 METRIC = "equalized_odds_difference"
 DIGITS = 6
 
@@ -52,7 +52,19 @@ def _results(report: Report, target: TargetResult) -> Iterator[dict[str, Any]]:
             source = one_line(report.audit.source)
             dataset = {"name": source, "type": source, "split": "audit"}
             metrics = [{"type": kind, "value": round(value, DIGITS), "name": name}]
-            yield {"task": {"type": TASK}, "dataset": dataset, "metrics": metrics}
+            yield {"task": {"type": task_of(report.data.section)}, "dataset": dataset, "metrics": metrics}
+
+
+def task_of(section: Mapping[str, Any]) -> str:
+    """Hugging Face's name of what a model does with the rows of a `data:` section.
+
+    An .npz file may hold signals as well as tables, and reports of before hold no section.
+    """
+    if section.get("text"):
+        return TEXTS
+    if section.get("picture") or section.get("layout") or section.get("source") == "glyphs":
+        return PICTURES
+    return OTHER if str(section.get("source", ".npz")).endswith(".npz") else TABLES
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -22,5 +22,5 @@ class Html:
 
 def _sheet(item: Item) -> Sheet:
     if isinstance(item.result, Report):
-        return verdict.sheet(item.result, item.named(item.result.model.path))
-    return others.sheet(item.result, item.named(item.result.schema.partition("/")[0].replace(".", " ")))
+        return verdict.sheet(item.result, item.named(item.result.model.path), item.changed)
+    return others.sheet(item.result, item.named(item.result.schema.partition("/")[0].replace(".", " ")), item.changed)

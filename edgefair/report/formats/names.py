@@ -18,11 +18,13 @@ class Known:
         home: module and class.
         holds: schemas of the results that it can hold, without their versions; empty for all.
         several: whether one document holds several results.
+        shows_rows: whether it shows rows where a user asks for them: people's data.
     """
 
     home: str
     holds: frozenset[str] = frozenset()
     several: bool = True
+    shows_rows: bool = False
 
     def can_hold(self, schema: str) -> bool:
         """Whether it holds results of this schema, as `edgefair.report/2`."""
@@ -33,7 +35,7 @@ _AT = "edgefair.report.formats"
 FORMATS: Mapping[str, Known] = {
     "terminal": Known(f"{_AT}.terminal:Terminal"),
     "json": Known(f"{_AT}.json:Json"),
-    "html": Known(f"{_AT}.html:Html"),
+    "html": Known(f"{_AT}.html:Html", shows_rows=True),
     "markdown": Known(f"{_AT}.markdown:Markdown", ENDINGS),
     "junit": Known(f"{_AT}.junit:JUnit", ENDINGS),
     "github": Known(f"{_AT}.github:GitHub", ENDINGS),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from edgefair._version import __version__
 from edgefair.report.charts.drawing import PAINTS, Drawing
@@ -19,16 +19,18 @@ from edgefair.report.page.parts import Mark, Sheet
 
 
 def document(sheets: Sequence[Sheet]) -> str:
-    """The page: no script, nothing that is loaded, a policy that forbids both.
+    """The page: no script, nothing that is loaded, a policy that forbids both; pictures of rows are inside it.
 
     Args:
         sheets: one or more; with several the page begins with links to each.
     """
-    styles = _styles()
+    with_rows = any(sheet.warning for sheet in sheets)
+    styles = _styles() + (_file("rows.css") if with_rows else "")
     digest = base64.b64encode(hashlib.sha256(styles.encode()).digest()).decode()
     page = _environment().get_template("page.html")
     title = sheets[0].title if len(sheets) == 1 else f"edgefair: {len(sheets)} results"
-    return page.render(sheets=sheets, styles=Markup(styles), digest=digest, title=title, version=__version__) + "\n"  # noqa: S704
+    said = {"title": title, "version": __version__, "digest": digest, "with_rows": with_rows}
+    return page.render(sheets=sheets, styles=Markup(styles), **said) + "\n"  # noqa: S704
 
 
 @functools.cache
@@ -37,7 +39,7 @@ def _environment() -> Environment:
         loader=PackageLoader("edgefair.report.page"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"drawn": _drawn, "line": one_line, "is_mark": lambda cell: isinstance(cell, Mark)}
+    made.filters |= {"drawn": _drawn, "line": one_line, "code": _code, "is_mark": lambda cell: isinstance(cell, Mark)}
     return made
 
 
@@ -45,9 +47,21 @@ def _drawn(drawing: Drawing) -> Markup:
     return Markup(svg(drawing))  # noqa: S704 - svg escapes every text
 
 
+def _code(text: str) -> Markup:
+    """What stands between backticks as code."""
+    parts = one_line(text).split("`")
+    if len(parts) % 2 == 0:
+        return escape(one_line(text))
+    return Markup().join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
+
+
 @functools.cache
 def _styles() -> str:
     """The style sheet, with a class for every paint of a drawing."""
     paints = "".join(f".fill-{name}{{fill:var(--{name})}}.stroke-{name}{{stroke:var(--{name})}}" for name in PAINTS)
     colours = ":root{" + "".join(f"--{name}:{colour};" for name, colour in PAINTS.items()) + "}\n"
-    return colours + resources.files("edgefair.report.page").joinpath("templates/style.css").read_text() + paints
+    return colours + _file("style.css") + paints
+
+
+def _file(name: str) -> str:
+    return resources.files("edgefair.report.page").joinpath("templates", name).read_text()

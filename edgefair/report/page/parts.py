@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -66,7 +67,45 @@ class More:
     kind: str = field(default="more", init=False)
 
 
-Block = Table | Chart | Listing | Verbatim | More
+@dataclass(frozen=True)
+class Exhibit:
+    """Something that was decided, to look at.
+
+    Attributes:
+        name: what it is known by.
+        mark: what became of it.
+        said: sentences about it.
+        picture: a JPEG file.
+        text: as it was read.
+    """
+
+    name: str
+    mark: Mark
+    said: Sequence[str]
+    picture: bytes | None = None
+    text: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The picture inside the page."""
+        return "data:image/jpeg;base64," + base64.b64encode(self.picture or b"").decode()
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Exhibits beside each other."""
+
+    caption: str
+    exhibits: Sequence[Exhibit]
+    kind: str = field(default="gallery", init=False)
+
+    @property
+    def reads(self) -> bool:
+        """Whether there are texts, which need wider columns than pictures."""
+        return any(item.text is not None for item in self.exhibits)
+
+
+Block = Table | Chart | Listing | Verbatim | More | Gallery
 
 
 def as_json(summary: str, content: object) -> More:
@@ -93,6 +132,7 @@ class Sheet:
         lead: what decided, in words.
         steps: what to do next.
         facts: name -> value.
+        warning: what its keeper must know; empty where there is nothing.
     """
 
     title: str
@@ -102,3 +142,4 @@ class Sheet:
     steps: Sequence[str]
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
+    warning: str = ""

@@ -12,10 +12,12 @@ from edgefair.measure.latency import LatencySummary
 from edgefair.measure.scores import Interval
 from edgefair.probe.bundles.gates import LATENCY
 from edgefair.report.charts.bars import Bar, bars
+from edgefair.report.charts.curves import Curve, curves
 from edgefair.report.charts.forest import Row, forest
 from edgefair.report.numbers import between, shown
 from edgefair.report.page import sentences
 from edgefair.report.page.parts import Block, Cell, Chart, Listing, Mark, More, Section, Table
+from edgefair.report.page.words import why_of
 from edgefair.report.results.verification import Report, TargetResult
 from edgefair.report.terminal.timing import device_line
 from edgefair.report.worst_groups import worst_groups
@@ -32,7 +34,7 @@ def target_sections(target: TargetResult, report: Report, where: str) -> Iterato
     """
     verdict = target.verdict
     policy = Policy.model_validate(report.policy)
-    blocks = [*_looks(target), *_differences(verdict.comparisons, verdict.comparisons_total)]
+    blocks = [*_looks(target), *differences(verdict.comparisons, verdict.comparisons_total)]
     yield Section(f"Differences between groups{where}", sentences.DIFFERENCES, blocks)
     blocks = [block for summary in verdict.attributes for block in _groups(verdict, summary, policy)]
     yield Section(f"Rates and rows by group{where}", sentences.RATES, blocks)
@@ -74,30 +76,41 @@ def _interval(found: Interval | None) -> tuple[str, str]:
     return ("?", "") if found is None else (shown(found.value), between(found.lower, found.upper))
 
 
-def _differences(comparisons: Sequence[Comparison], total: int) -> Iterator[Block]:
+def differences(comparisons: Sequence[Comparison], total: int, *, judged: bool = True) -> Iterator[Block]:
+    """The worst differences drawn, and all that are listed as a table.
+
+    Args:
+        total: how many there are.
+        judged: whether there was a threshold, and so outcomes that mean something.
+    """
     if not comparisons:
         return
     drawn = [item for item in comparisons if item.difference is not None][:MOST_DRAWN]
-    by_threshold = dict.fromkeys(item.threshold for item in drawn)
-    for threshold in by_threshold:
+    for threshold in dict.fromkeys(item.threshold for item in drawn):
         rows = [
-            Row(item.name, abs(item.difference or 0.0), item.lower, item.upper, PAINT[item.outcome], item.outcome)
+            Row(
+                item.name, abs(item.difference or 0.0), item.lower, item.upper,
+                PAINT[item.outcome] if judged else "candidate", item.outcome if judged else "",
+            )
             for item in drawn
             if item.threshold == threshold
-        ]
-        caption = f"The {len(rows)} worst of {total:,} differences; threshold {threshold:g}"
-        yield Chart(forest(caption, rows, threshold=threshold), caption)
+        ]  # fmt: skip
+        caption = f"The {len(rows)} worst of {total:,} differences"
+        caption += f"; threshold {threshold:g}" if judged else ""
+        yield Chart(forest(caption, rows, threshold=threshold if judged else None), caption)
+    first = 2 if judged else 1
     rows_of: list[list[Cell]] = [
         [
-            item.name, Mark(item.outcome), shown(item.rate_a), shown(item.rate_b), f"{item.n_a:,} and {item.n_b:,}",
-            between(item.lower, item.upper), item.reason or item.code,
+            item.name, *([Mark(item.outcome)] if judged else []), shown(item.rate_a), shown(item.rate_b),
+            f"{item.n_a:,} and {item.n_b:,}", between(item.lower, item.upper), *([why_of(item)] if judged else []),
         ]
         for item in comparisons
     ]  # fmt: skip
-    head = ["comparison", "verdict", "first rate", "second rate", "rows", "limits of the difference", "why"]
+    numbers = ["first rate", "second rate", "rows", "limits of the difference"]
+    head = ["comparison", *(["verdict"] if judged else []), *numbers, *(["why"] if judged else [])]
     yield More(
         f"The numbers of {len(comparisons):,} comparisons" + (f", of {total:,}" if total > len(comparisons) else ""),
-        [Table("Comparisons, worst first", head, rows_of, frozenset([2, 3, 4, 5]))],
+        [Table("Comparisons, worst first", head, rows_of, frozenset(range(first, first + len(numbers))))],
     )
 
 
@@ -175,17 +188,47 @@ def _latency(target: TargetResult) -> Iterator[Block]:
         ("compressed", "candidate", target.latency),
         ("before compression", "reference", target.reference_latency),
     ]
-    rows = [_row(name, paint, summary) for name, paint, summary in models if summary is not None]
+    measured = [(name, paint, summary) for name, paint, summary in models if summary is not None]
     asked = next((gate.threshold for gate in target.verdict.gates if gate.id == LATENCY), None)
-    caption = f"Latency on {device_line(target.device)}: median (dot) to 99th percentile"
-    yield Chart(forest(caption, rows, threshold=asked, unit=" ms"), caption)
+    if all(summary.quantiles is not None for _, _, summary in measured):
+        yield from _distributions(measured, asked, device_line(target.device))
+    else:
+        rows = [_row(name, paint, summary) for name, paint, summary in measured]
+        caption = f"Latency on {device_line(target.device)}: median (dot) to 99th percentile"
+        yield Chart(forest(caption, rows, threshold=asked, unit=" ms"), caption)
     speed = target.speed_up
     if speed is not None:
         said = f"{speed.ratio:.2f} times as fast as before compression"
         yield Listing([f"{said} ({speed.lower:.2f} to {speed.upper:.2f})"])
 
 
+def _distributions(
+    measured: Sequence[tuple[str, str, LatencySummary]], asked: float | None, device: str
+) -> Iterator[Block]:
+    """What share of the queries was answered within which time: as curves, and as a table."""
+    drawn, columns = [], []
+    for name, paint, summary in measured:
+        if summary.quantiles is not None:
+            points = list(zip(summary.quantiles.ms, summary.quantiles.shares, strict=True))
+            marked = None if summary.p90_ms is None else (summary.p90_ms, 0.9)
+            drawn.append(Curve(name, points, marked, paint, _percentiles(summary), dashed=paint == "reference"))
+            columns.append(dict(zip(summary.quantiles.shares, summary.quantiles.ms, strict=True)))
+    budget = "" if asked is None else f"the p90 may be {asked:g} ms"
+    caption = f"Share of the queries answered within a time on {device}, the p90 as a dot{budget and f'; {budget}'}"
+    yield Chart(curves(caption, drawn, threshold=asked, said=budget, unit=" ms"), caption)
+    shares = sorted({share for column in columns for share in column})
+    rows = [
+        [f"{share:.0%}", *(f"{column[share]:.4g}" if share in column else "" for column in columns)] for share in shares
+    ]
+    head = ["share of the queries", *(f"{curve.name}, ms" for curve in drawn)]
+    yield More("All numbers", [Table("Time within which queries were answered", head, rows, frozenset([1, 2]))])
+
+
 def _row(name: str, paint: str, latency: LatencySummary) -> Row:
+    highest = latency.p99_ms or latency.p90_ms
+    return Row(name, latency.p50_ms, latency.p50_ms, highest, paint, _percentiles(latency))
+
+
+def _percentiles(latency: LatencySummary) -> str:
     parts = (("p50", latency.p50_ms), ("p90", latency.p90_ms), ("p99", latency.p99_ms))
-    said = ", ".join(f"{name} {'?' if value is None else f'{value:.4g}'}" for name, value in parts)
-    return Row(name, latency.p50_ms, latency.p50_ms, latency.p99_ms or latency.p90_ms, paint, said)
+    return ", ".join(f"{name} {'?' if value is None else f'{value:.4g}'}" for name, value in parts)

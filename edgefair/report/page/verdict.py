@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from edgefair.decision.verdict import Outcome
 from edgefair.probe.bundles.gates import ABSOLUTE
+from edgefair.report.changed_rows import ChangedRows
 from edgefair.report.hit import chance_of_hit, group_hit
 from edgefair.report.judged import SEALED, Status, exceptions, headline, judged
 from edgefair.report.next_steps import next_steps
 from edgefair.report.numbers import between, shown
 from edgefair.report.page import sentences
 from edgefair.report.page.parts import Block, Cell, Listing, Mark, More, Section, Sheet, Table, as_json
+from edgefair.report.page.rows import changed_rows
 from edgefair.report.page.target import target_sections
+from edgefair.report.page.trials import trials
 from edgefair.report.page.words import in_words
 from edgefair.report.results.verification import Report
 from edgefair.report.terminal.rows import data_line
 from edgefair.report.terminal.timing import device_line
 
 
-def sheet(report: Report, title: str) -> Sheet:
-    """The whole of a verification."""
+def sheet(report: Report, title: str, changed: ChangedRows | None = None) -> Sheet:
+    """The whole of a verification, with rows where they are asked for."""
     several = len(report.targets) > 1
     sections = [Section("Gates", sentences.GATES, [_gates(report)])] if report.targets else []
     for target in report.targets:
-        sections += target_sections(target, report, f" on {target.target}" if several else "")
+        where = f" on {target.target}" if several else ""
+        sections += target_sections(target, report, where)
+        if changed is not None:
+            sections.append(changed_rows(changed, target.target, where))
     if report.targets:
-        sections += [*_repair(report), *_devices(report)]
+        sections += [*trials(report), *_devices(report)]
     sections += [*_use(report), *_about(report)]
     return Sheet(
         title=title,
@@ -37,6 +42,7 @@ def sheet(report: Report, title: str) -> Sheet:
         steps=next_steps(report),
         facts=_facts(report),
         sections=sections,
+        warning="" if changed is None else sentences.PEOPLE,
     )
 
 
@@ -52,7 +58,8 @@ def _lead(report: Report) -> str:
         said = in_words(binding, worst.target.counts["classes"])
         if said:
             return where + said
-    return f"{where}{worst.title}: {worst.reason}"
+    title, reason = (text[:1].upper() + text[1:] for text in (worst.title, worst.reason))
+    return f"{where}{title}: {worst.status}, {worst.measured}. {reason}."
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
@@ -62,6 +69,9 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("confidence", f"{1 - report.policy['alpha']:.4g}"),
         ("judged", f"{report.created}, edgefair {report.version}"),
     ]
+    departures = exceptions(report)
+    if departures:
+        facts.append(("exceptions that the policy asks for", "; ".join(departures)))
     if report.reference is not None and report.reference.sha256 != report.model.sha256:
         times = report.reference.bytes / report.model.bytes
         facts.insert(1, ("before compression", f"{report.reference.path}, {times:.2f} times the size"))
@@ -83,25 +93,6 @@ def _gates(report: Report) -> Table:
     first = 0 if len(report.targets) == 1 else 1
     numbers = frozenset(first + at for at in (2, 3, 4))
     return Table("Gates", [*(["target"] if first else []), *head], rows, numbers)
-
-
-def _repair(report: Report) -> Iterator[Section]:
-    repair = report.settings.get("repair")
-    if not repair:
-        return
-    rows = [
-        [
-            str(number), "kept" if trial["kept"] else "not kept", f"{trial['cost']:.3f}", f"{trial['shortfall']:.3f}",
-            json.dumps({key: value for key, value in trial["choice"].items() if value}),
-        ]
-        for number, trial in enumerate(repair["trials"], 1)
-    ]  # fmt: skip
-    head = ["trial", "gates on validation rows", "cost", "shortfall", "choice"]
-    yield Section(
-        "Repair",
-        sentences.TRIALS.format(repair["ended"]),
-        [Table("Trials in their order", head, rows, frozenset([2, 3]))],
-    )
 
 
 def _devices(report: Report) -> Iterator[Section]:

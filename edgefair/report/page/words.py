@@ -7,6 +7,22 @@ from collections.abc import Sequence
 from edgefair.decision.cells import compared, measures
 from edgefair.decision.verdict import Code, Comparison, Outcome
 
+# Why a comparison has its outcome, where it is not rows that are lacking.
+WHY = {
+    Code.WITHIN: "shown to be within the threshold",
+    Code.BEYOND: "shown to exceed the threshold",
+    Code.ESTIMATE_BEYOND: "the estimate exceeds the threshold, but that is not shown",
+    Code.TOO_UNCERTAIN: "the estimate is within the threshold, but that is not shown",
+    Code.TOO_FEW: "too few rows to judge it",
+    Code.UNDEFINED_CELL: "a group has no row with this label",
+}
+
+
+def why_of(found: Comparison) -> str:
+    """Why the comparison has its outcome: its own words, or those of its code."""
+    said = found.reason or WHY[found.code]
+    return f"{said}; waived" if found.waived else said
+
 
 def in_words(found: Comparison, classes: Sequence[str]) -> str:
     """What happens to whom, how far apart that is, and what is allowed; empty where that is not the whole reason.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from edgefair.decision.trial import is_kept, limit_stretch, shortfall
 from edgefair.decision.verdict import Gate, Verdict
 from edgefair.files import sha256_json
 from edgefair.measure.latency import rule_unmet, summarize
-from edgefair.probe.bundles.gates import LATENCY, LOAD, MEMORY, SIZE, id_of
+from edgefair.probe.bundles.gates import ABSOLUTE, LATENCY, LOAD, MEMORY, SIZE, id_of
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
@@ -139,6 +139,9 @@ class ValidationBench:
             shortfall=sum(shortfall(gate, stretch=stretch) for gate, kept in judged if not kept),
             cost=self.cost(choice),
             gates={name: {gate.id: str(gate.outcome) for gate in verdict.gates} for name, verdict in verdicts.items()},
+            gap=_largest(verdict.gate(ABSOLUTE).upper for verdict in verdicts.values()),
+            p90_ms=_largest(gate.estimate for gate, _ in judged if gate.id == LATENCY),
+            size_bytes=made.path.stat().st_size,
         )
         self._write(key, trial)
         return trial
@@ -256,6 +259,10 @@ class ValidationBench:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab+", buffering=0) as stream:
             jsonl.append(stream.fileno(), {"key": key, "trial": entry})
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _trial(choice: Choice, entry: dict[str, Any]) -> Trial:

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from edgefair.compress.analysis.channel_ablation import prunable_nodes, without_weak_channels
-from edgefair.compress.analysis.scores import scores
+from edgefair.compress.analysis.scores import Scores, scores
 from edgefair.compress.analysis.sensitivity import Comparison, Effect, Sample, effect, rank_nodes, widest_comparison
 from edgefair.compress.low_precision import LowPrecision
 from edgefair.compress.quantization.static import Precision
@@ -25,10 +25,25 @@ class Effects:
     pruned: Effect | None
 
 
+@dataclass(frozen=True, eq=False)
+class LayerEffects:
+    """What every layer does, most harm first.
+
+    Attributes:
+        comparison: of two groups, in which the compressed model differs most.
+        before, after: what the model answers in float and in low precision throughout.
+    """
+
+    comparison: Comparison | None
+    layers: tuple[Effects, ...]
+    before: Scores
+    after: Scores
+
+
 def layer_effects(
     low: LowPrecision, answers: Answers, spec: ModelSpec, sample: Sample, prune_share: float, progress: Progress
-) -> tuple[Comparison | None, tuple[Effects, ...]]:
-    """What the gap of the compressed model compares, and the effects of every layer, most harm first.
+) -> LayerEffects:
+    """What low precision and pruning of every layer do to the answers.
 
     Raises:
         ModelError: see `compress.analysis.scores.scores`.
@@ -65,4 +80,4 @@ def layer_effects(
             weakened = without_weak_channels(low.prepared, item.node, prune_share)
             pruned = effect(sample, reference, scores(weakened, answers, spec), comparison)
         found.append(Effects(item.node, effect(sample, without, full, comparison), item.effect, pruned))
-    return comparison, tuple(found)
+    return LayerEffects(comparison, tuple(found), reference, full)

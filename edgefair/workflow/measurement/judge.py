@@ -150,6 +150,8 @@ def judge_file(
                     plan, config, recorded, profile.budgets, len(profiles), own_reference=file.own_reference
                 ),
             )
+        if job.to_show is not None and (twice := measured.twice(None if plan is None else plan.order)) is not None:
+            job.to_show.take(profile.name, rows, twice, attributes=attributes, classes=data.classes)
         base = measured.candidate if file.own_reference else measured.reference
         return TargetRecord(
             target=profile.name,

@@ -30,6 +30,7 @@ from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
 from edgefair.targets import LoadedModel, Probe
 from edgefair.targets.costs import footprint
+from edgefair.workflow.exemplars.changed import DecidedTwice
 from edgefair.workflow.measurement.design import design_of
 from edgefair.workflow.measurement.steps import Deciding, Decisions, Steps, decide_in_steps
 from edgefair.workflow.models.spec import Fallback, spec_of
@@ -45,7 +46,7 @@ class Measurement:
     Attributes:
         decisions: the candidate's, int64 [rows]: of as many rows, from the first on, as were decided.
         reference_decisions: the reference's, int64 [rows]; None without one.
-        score: the candidate's P(class 1), float32 [rows], where it has two classes and gives it; else None.
+        score, reference_score: P(class 1), float32 [rows], where the model has two classes and gives it; else None.
         footprint: time to load the candidate and its memory, if measured.
         times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
         not_timed: why they were not; empty where they were.
@@ -59,10 +60,17 @@ class Measurement:
     reference_decisions: NDArray[np.int64] | None
     score: NDArray[np.float32] | None
     footprint: Footprint | None
+    reference_score: NDArray[np.float32] | None
     times: dict[str, NDArray[np.int64]]
     not_timed: str
     timings_s: dict[str, float]
     notes: tuple[str, ...] = ()
+
+    def twice(self, place: NDArray[np.int64] | None) -> DecidedTwice | None:
+        """What both models decided, with every row's place where it is not its own; None without a reference."""
+        if self.reference_decisions is None:
+            return None
+        return DecidedTwice(self.reference_decisions, self.decisions, self.reference_score, self.score, place)
 
 
 def measure(
@@ -111,6 +119,7 @@ def measure(
         reference_decisions=decisions.reference,
         score=deciding.score,
         footprint=taken,
+        reference_score=None if before is None else before.score,
         times=times,
         not_timed=why,
         timings_s={

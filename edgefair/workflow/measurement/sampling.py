@@ -30,12 +30,14 @@ class Drawn:
         cell: index of every row's cell, int64 [rows].
         weight: rows of the split that each stands for, float64 [rows]: rows of its cell / drawn ones.
         counts: drawn rows of every cell, int64 [cells].
+        place: of every row in the split, int64 [rows].
     """
 
     rows: TableRows
     cell: Ints
     weight: NDArray[np.float64]
     counts: Ints
+    place: Ints
 
 
 def draw(rows: TableRows, config: Config, cells: Cells, most: int, stream: Stream) -> Drawn:
@@ -46,7 +48,7 @@ def draw(rows: TableRows, config: Config, cells: Cells, most: int, stream: Strea
     cell = np.array([place[group] for group in groups], dtype=np.int64)[index] * labels + rows.label
     taken = np.sort(draw_cells(cell, most, lambda at: [config.seed, stream, at]))
     drawn = np.bincount(cell[taken], minlength=len(cells))
-    return Drawn(rows.take(taken), cell[taken], stands_for(cell, taken), drawn)
+    return Drawn(rows.take(taken), cell[taken], stands_for(cell, taken), drawn, taken)
 
 
 def draw_cells(cell: Ints, most: int, seed: Callable[[int], list[int]]) -> Ints:

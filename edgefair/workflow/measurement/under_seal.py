@@ -8,6 +8,7 @@ from edgefair.config import Config
 from edgefair.decision.verdict import Outcome
 from edgefair.errors import UsageError
 from edgefair.report.results.verification import Seal, TargetResult
+from edgefair.workflow.exemplars.changed import RowsToShow
 from edgefair.workflow.measurement.result import Counted
 from edgefair.workflow.sealing.seal import Charge
 
@@ -23,6 +24,20 @@ def check_record(config: Config) -> None:
             "a record holds what a model decides of every audit row, and policy.audit is sealed",
             expected="a verdict that is measured and judged in one go",
             fix="leave the record out, or judge with policy.audit: open once the seal is opened",
+        )
+
+
+def check_to_show(config: Config, to_show: RowsToShow | None) -> None:
+    """Refuse to show sealed rows with what a model decides of them.
+
+    Raises:
+        UsageError: policy.audit is sealed.
+    """
+    if to_show is not None and config.policy.audit == "sealed":
+        raise UsageError(
+            "a page with rows shows what a model decides of them, and policy.audit is sealed",
+            expected="a page without them",
+            fix="omit --show-rows; `edgefair explain --show-rows` shows validation rows",
         )
 
 

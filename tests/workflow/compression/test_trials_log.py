@@ -1,6 +1,7 @@
 """A search that is killed goes on where it stopped: what its log holds is not measured again."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,15 @@ def test_a_logged_trial_is_read_and_equal_and_a_torn_line_is_measured_again(cand
     whole = log.read_bytes()
     assert first.judge(RECIPE) == trials[0]
     assert log.read_bytes() == whole
+    assert all(0 < trial.gap < 1 and trial.size_bytes > 0 and trial.p90_ms is None for trial in trials)
+
+    old = [json.loads(line) for line in whole.splitlines()]
+    for entry in old:
+        for key in ("gap", "p90_ms", "size_bytes"):
+            del entry["trial"][key]
+    log.write_text("".join(json.dumps(entry) + "\n" for entry in old))
+    assert bench(candidates, tmp_path).judge(RECIPE) == replace(trials[0], gap=None, size_bytes=None)
+    log.write_bytes(whole)
 
     (tmp_path / "trial.onnx").unlink()
     again = bench(candidates, tmp_path)
