@@ -32,7 +32,7 @@ NEW = {
     "LatencySummary": {"effective_queries", "ladder"},
     "TargetResult": {"looks", "information"},
     "LedgerCount": {"tries", "chance"},
-    "Report": {"seal"},
+    "Report": {"seal", "decisions"},
     "Verdict": {"assumptions"},
 }
 _ATTRIBUTES = re.compile(r"\n\nAttributes:\n(.*)", re.DOTALL)

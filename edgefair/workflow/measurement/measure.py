@@ -157,7 +157,7 @@ def evidence_of(
     classes: tuple[str, ...],
     decisions: Decisions,
     *,
-    size_bytes: int,
+    size_bytes: int | None,
     latency: LatencySummary | None = None,
     not_timed: str | None = None,
     own_reference: bool = False,
