@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgefair.bundle.canaries.probing import check_target
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
 from edgefair.progress import Progress, silent
@@ -48,15 +49,22 @@ def prepare_target(name: str, progress: Progress = silent) -> dict[str, Any]:
     return probe_target(name, progress)
 
 
-def probe_target(name: str, progress: Progress = silent) -> dict[str, Any]:
+def probe_target(name: str, progress: Progress = silent, *, bundle: Path | None = None) -> dict[str, Any]:
     """The fingerprint of a target's device.
+
+    Args:
+        bundle: whose canary rows it must answer as the device did that the bundle was judged on.
 
     Raises:
         UsageError: no such target.
-        MeasurementError: it cannot be reached, or is not what its profile says.
+        ModelError: see `bundle.canaries.probing.check_target`.
+        MeasurementError: it cannot be reached, is not what its profile says, or answers otherwise.
     """
     progress.stage(f"starting {name}")
     with open_target(load_profile(name)) as probe:
+        if bundle is not None:
+            progress.stage(f"asking {name} the canary rows of {bundle}")
+            check_target(probe, bundle)
         return probe.device
 
 

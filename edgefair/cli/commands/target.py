@@ -63,13 +63,19 @@ def prepare_command(target: str, as_json: bool) -> None:
 
 @command.command("probe")
 @click.argument("target")
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Also ask it this bundle's canary rows, and refuse a device that answers otherwise than the judged one.",
+)
 @json_option
-def probe_command(target: str, as_json: bool) -> None:
+def probe_command(target: str, bundle: Path | None, as_json: bool) -> None:
     """Ask TARGET what it is: processor, instruction sets, runtime, temperature."""
     from edgefair.workflow.targets import probe_target
 
     with progress_bar() as progress:
-        device = probe_target(target, progress)
+        device = probe_target(target, progress, bundle=bundle)
     _print(device, as_json=as_json)
 
 

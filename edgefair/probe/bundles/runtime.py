@@ -21,6 +21,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from edgefair.probe.bundles.attestation import PublicKey
+from edgefair.probe.bundles.canaries import CANARIES, check_canaries
 from edgefair.probe.bundles.consistency import ContradictionError, check_report, policy_digest
 from edgefair.probe.bundles.demands import DemandError, Demands
 from edgefair.probe.bundles.files import (
@@ -137,7 +138,8 @@ def load(
     Raises:
         BundleError: with a public key, no signature by it over exactly these files; a file is missing, was changed or
             is none; another release than was demanded; the verdict is not one that ships, is that of another file or
-            contradicts its own numbers; no device like this one was judged, or under settings that do not exist here.
+            contradicts its own numbers; no device like this one was judged, or under settings that do not exist here;
+            this device answers the bundle's canary rows otherwise than the judged one did.
         ValueError: a demand that cannot be read.
     """
     demands = Demands(project, policy, not_before, counter)
@@ -151,15 +153,20 @@ def load(
     try:
         demands.check(manifest.release(policy_digest(report["policy"])))
         judged = [dict(target["device"]) for target in report["targets"]]
-        options = session_for(fingerprint(), judged, threads).options
+        here = fingerprint()
+        session = session_for(here, judged, threads)
     except DemandError as error:
         raise BundleError(f"bundle '{folder}' does not meet the requirements: {error}") from error
     except (ValueError, TypeError) as error:
         raise BundleError(f"bundle '{folder}' cannot be loaded: {error}") from error
     try:
-        loaded = open_model(model, options)
+        loaded = open_model(model, session.options)
+        if CANARIES in manifest.files:
+            check_canaries(manifest.read(CANARIES), spec, loaded, here, judged, session)
     except ProbeError as error:
         raise BundleError(f"the model of '{folder}' cannot be loaded here: {error}") from error
+    except ValueError as error:
+        raise BundleError(f"the model of '{folder}' must not run here: {error}") from error
     return Model(loaded, spec, report, _cutter(manifest, spec))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefair._version import __version__
+from edgefair.bundle.canaries.asking import Questions
 from edgefair.bundle.reference_audit import save_reference_audit
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
@@ -63,6 +64,7 @@ class JudgedFile:
         settings: how it was made, as far as that is known.
         notes: what a reader of the verdict must know.
         audits: the audit of the reference that the verdict rests on, and whether this model's own becomes a file.
+        canaries: what every target is asked beside the audit rows, for the bundle.
     """
 
     path: Path
@@ -73,6 +75,7 @@ class JudgedFile:
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     audits: ReferenceAudits = NO_AUDITS
+    canaries: Questions | None = None
 
 
 def judge_file(
@@ -133,6 +136,8 @@ def judge_file(
                     plan, config, recorded, profile.budgets, len(profiles), own_reference=file.own_reference
                 ),
             )
+            if file.canaries is not None:
+                file.canaries.ask(probe, measured.candidate)
         base = measured.candidate if file.own_reference else measured.reference
         return TargetRecord(
             target=profile.name,
@@ -158,7 +163,7 @@ def judge_file(
         data=DataSection(shown_in(config.data.model_dump(mode="json"), config.base), dict(data.shares)),
         targets=targets,
         settings=dict(file.settings),
-        notes=file.notes,
+        notes=file.notes if file.canaries is None else (*file.notes, *file.canaries.notes),
     )
     if record is not None:
         save_record(record, made)

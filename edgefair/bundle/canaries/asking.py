@@ -1,0 +1,58 @@
+"""Canary rows asked of every target in the run that judges it, and the file that travels with the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgefair.bundle.canaries.selection import Chosen, choose, clear_rows, one_by_one
+from edgefair.probe.bundles.canaries import Answers, Canaries
+from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.targets import LoadedModel, Probe
+
+
+class Questions:
+    """Rows for the targets, and what these have answered so far.
+
+    Args:
+        content: of the model file.
+    """
+
+    def __init__(self, content: bytes, spec: ModelSpec) -> None:
+        self._chosen: Chosen = choose(content, spec)
+        self._spec = spec
+        self._found: dict[str, Answers] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the bundle must know of its canary rows."""
+        return self._chosen.notes
+
+    def ask(self, probe: Probe, model: LoadedModel) -> None:
+        """Have a target answer, each row alone, as a device in use is asked.
+
+        Raises:
+            MeasurementError: the device was lost, or its answers cannot be believed.
+        """
+        if not len(self._chosen):
+            return
+        spec = self._spec
+        names = [name for name in (spec.reading.output, spec.reading.score) if name is not None]
+        (outputs,) = probe.run(model, [self._chosen.inputs], names, inputs=spec.inputs, one_by_one=True)
+        self._found[probe.profile.name] = one_by_one(outputs, spec)
+
+    def to_bytes(self, targets: Sequence[str]) -> bytes | None:
+        """The rows that every target decided clearly, with the answers of each; None where there are none.
+
+        Args:
+            targets: all that were asked, in the order of the report.
+        """
+        if not self._found:
+            return None
+        answers = [self._found[name] for name in targets]
+        kept = np.flatnonzero(np.all([clear_rows(found, self._spec.reading) for found in answers], axis=0))
+        if not len(kept):
+            return None
+        inputs = {name: array[kept] for name, array in self._chosen.inputs.items()}
+        return Canaries(inputs, [found.rows(kept) for found in answers]).to_bytes()
