@@ -41,7 +41,7 @@ OF_PICTURES = ModelSpec(
 SESSION = {"providers": ["CPUExecutionProvider"], "optimization": "all", "config": {}, "threads": 1}
 
 
-def picture_model(path):
+def picture_model(path, spec=OF_PICTURES):
     """The mean of every channel, weighed: red speaks against, blue for the second class."""
     weights = np.array([[1.5, -1.5], [0.25, -0.25], [-1.5, 1.5]], np.float32)
     return save(
@@ -55,7 +55,7 @@ def picture_model(path):
         [value("x", TensorProto.FLOAT, ["n", 3, 8, 8])],
         [value("decision", TensorProto.INT64, ["n"]), value("score", TensorProto.FLOAT, ["n", 2])],
         [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.array([2, 3]), "axes")],
-        {SPEC_METADATA_KEY: OF_PICTURES.to_json()},
+        {SPEC_METADATA_KEY: spec.to_json()},
     )
 
 
@@ -268,3 +268,21 @@ def test_a_target_is_probed_with_the_canary_rows_of_a_bundle(tables, tmp_path):
         probe_target("local", bundle=wrong)
     with pytest.raises(ModelError, match="no canary rows"):
         probe_target("local", bundle=write_bundle(tmp_path / "older"))
+
+
+class SilentProbe:
+    """A target that answered the audit rows, and is lost when it is asked the canary rows."""
+
+    class profile:  # noqa: N801
+        name = "board"
+
+    def run(self, *_arguments, **_options):
+        raise MeasurementError("output 'score' is NaN in batch 0")
+
+
+def test_a_target_that_does_not_answer_them_leaves_the_bundle_without_canary_rows_and_a_note_says_why(tables):
+    asked = Questions((tables / "model.onnx").read_bytes(), SPEC)
+    assert asked.notes == ()
+    asked.ask(SilentProbe(), None)
+    assert asked.to_bytes(["board"]) is None
+    assert "target 'board' did not answer them (output 'score' is NaN" in asked.notes[0]

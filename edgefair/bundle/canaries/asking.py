@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgefair.bundle.canaries.selection import Chosen, choose, clear_rows, one_by_one
+from edgefair.bundle.canaries.selection import NO_ROWS, Chosen, choose, clear_rows, one_by_one
+from edgefair.errors import MeasurementError
 from edgefair.probe.bundles.canaries import Answers, Canaries
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import LoadedModel, Probe
@@ -23,24 +24,29 @@ class Questions:
         self._chosen: Chosen = choose(content, spec)
         self._spec = spec
         self._found: dict[str, Answers] = {}
+        self._failed: dict[str, str] = {}
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the bundle must know of its canary rows."""
-        return self._chosen.notes
+        """What a reader of the bundle must know of its canary rows, when all targets were asked."""
+        failed = [NO_ROWS.format(f"target '{name}' did not answer them ({why})") for name, why in self._failed.items()]
+        return (*self._chosen.notes, *failed)
 
     def ask(self, probe: Probe, model: LoadedModel) -> None:
         """Have a target answer, each row alone, as a device in use is asked.
 
-        Raises:
-            MeasurementError: the device was lost, or its answers cannot be believed.
+        The verdict does not rest on it: synthetic numbers may be what no person has, and overflow in a narrow type.
         """
         if not len(self._chosen):
             return
         spec = self._spec
         names = [name for name in (spec.reading.output, spec.reading.score) if name is not None]
-        (outputs,) = probe.run(model, [self._chosen.inputs], names, inputs=spec.inputs, one_by_one=True)
-        self._found[probe.profile.name] = one_by_one(outputs, spec)
+        try:
+            (outputs,) = probe.run(model, [self._chosen.inputs], names, inputs=spec.inputs, one_by_one=True)
+        except MeasurementError as error:
+            self._failed[probe.profile.name] = error.found
+        else:
+            self._found[probe.profile.name] = one_by_one(outputs, spec)
 
     def to_bytes(self, targets: Sequence[str]) -> bytes | None:
         """The rows that every target decided clearly, with the answers of each; None where there are none.
@@ -48,7 +54,7 @@ class Questions:
         Args:
             targets: all that were asked, in the order of the report.
         """
-        if not self._found:
+        if not self._found or self._failed:
             return None
         answers = [self._found[name] for name in targets]
         kept = np.flatnonzero(np.all([clear_rows(found, self._spec.reading) for found in answers], axis=0))

@@ -11,16 +11,21 @@ import pyarrow.parquet
 import pytest
 
 from edgefair.bundle.redecision import check_decision
+from edgefair.config import parse_config
 from edgefair.data.identity.row_ids import ROW, row_ids
 from edgefair.errors import DataError, EdgefairError, MeasurementError, ModelError, PolicyError, UsageError
 from edgefair.probe.bundles.consistency import ContradictionError, check_report
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading
+from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.workflow.clock import today
 from edgefair.workflow.measurement.brought.inputs import export_inputs
 from edgefair.workflow.measurement.brought.verify import verify_decisions
 from edgefair.workflow.verify import verify
+from tests.bundle.test_canaries import MEAN, STD, picture_model
 from tests.workflow.small_project import ROWS, columns_of, dense_of, project
 
 WHOLE = {"column": "part", "train": [], "audit": ["audit"]}
+GROUPS = {"attributes": {"group": {"groups": ["majority", "minority"]}}}
 POLICY = {"attributes": {"sex": {"groups": ["F", "M"]}}, "max_eo_gap": 0.3}
 
 
@@ -301,3 +306,22 @@ def test_inputs_hold_neither_labels_nor_groups_and_their_ids_do_not_depend_on_th
         row_ids(data.audit)
     with pytest.raises(UsageError, match="unsupported format"):
         export_inputs(config, Path(tmp_path / "inputs.txt"), tmp_path / "model.onnx")
+
+
+def test_pictures_go_out_as_uint8_of_the_models_size_before_they_are_scaled_and_only_as_arrays(tmp_path):
+    spec = ModelSpec(
+        (InputSpec("x", "float32", picture=PictureSpec("picture", 8, 8, layout="nchw", mean=MEAN, std=STD)),),
+        Reading("decision", "label", score="score"),
+        ("square", "ring"),
+    )
+    picture_model(tmp_path / "model.onnx", spec)
+    glyphs = {"source": "glyphs", "glyphs": {"rows": 100, "audit_rows": 80, "size": 16}}
+    config = parse_config({"project": "p", "data": glyphs, "policy": GROUPS}, base=tmp_path)
+    found = export_inputs(config, tmp_path / "inputs.npz", tmp_path / "model.onnx")
+    with np.load(found.path, allow_pickle=False) as inputs:
+        assert set(inputs.files) == {ROW, "x", "edgefair_spec", "edgefair_audit"}
+        assert (inputs["x"].dtype, inputs["x"].shape) == (np.uint8, (80, 8, 8, 3))
+        assert spec_from_json(str(inputs["edgefair_spec"])) == spec
+    with pytest.raises(DataError, match="'x' is no table"):
+        export_inputs(config, tmp_path / "inputs.csv", tmp_path / "model.onnx")
+    assert not (tmp_path / "inputs.csv").exists()
