@@ -147,7 +147,7 @@ def check_canaries(
     try:
         found = answered(loaded, known.inputs, spec)
     except ValueError as error:
-        raise ValueError(f"{refusal(len(expected.decision), len(expected.decision))}: {error}") from error
+        raise ValueError(f"this device answers the canary rows otherwise than the judged one did: {error}") from error
     wrong, moved = otherwise(found, expected)
     if wrong:
         raise ValueError(f"{refusal(wrong, len(expected.decision))} (a probability moved by {moved:.3f})")
