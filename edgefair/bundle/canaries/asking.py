@@ -24,29 +24,25 @@ class Questions:
         self._chosen: Chosen = choose(content, spec)
         self._spec = spec
         self._found: dict[str, Answers] = {}
-        self._failed: dict[str, str] = {}
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader of the bundle must know of its canary rows, when all targets were asked."""
-        failed = [NO_ROWS.format(f"target '{name}' did not answer them ({why})") for name, why in self._failed.items()]
-        return (*self._chosen.notes, *failed)
-
-    def ask(self, probe: Probe, model: LoadedModel) -> None:
+    def ask(self, probe: Probe, model: LoadedModel) -> tuple[str, ...]:
         """Have a target answer, each row alone, as a device in use is asked.
 
         The verdict does not rest on it: synthetic numbers may be what no person has, and overflow in a narrow type.
+
+        Returns:
+            What a reader of the bundle must know of its canary rows.
         """
         if not len(self._chosen):
-            return
+            return self._chosen.notes
         spec = self._spec
         names = [name for name in (spec.reading.output, spec.reading.score) if name is not None]
         try:
             (outputs,) = probe.run(model, [self._chosen.inputs], names, inputs=spec.inputs, one_by_one=True)
         except MeasurementError as error:
-            self._failed[probe.profile.name] = error.found
-        else:
-            self._found[probe.profile.name] = one_by_one(outputs, spec)
+            return (NO_ROWS.format(f"target '{probe.profile.name}' did not answer them ({error.found})"),)
+        self._found[probe.profile.name] = one_by_one(outputs, spec)
+        return self._chosen.notes
 
     def to_bytes(self, targets: Sequence[str]) -> bytes | None:
         """The rows that every target decided clearly, with the answers of each; None where there are none.
@@ -54,7 +50,7 @@ class Questions:
         Args:
             targets: all that were asked, in the order of the report.
         """
-        if not self._found or self._failed:
+        if not targets or not set(targets) <= self._found.keys():
             return None
         answers = [self._found[name] for name in targets]
         kept = np.flatnonzero(np.all([clear_rows(found, self._spec.reading) for found in answers], axis=0))

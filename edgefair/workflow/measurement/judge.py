@@ -136,8 +136,7 @@ def judge_file(
                     plan, config, recorded, profile.budgets, len(profiles), own_reference=file.own_reference
                 ),
             )
-            if file.canaries is not None:
-                file.canaries.ask(probe, measured.candidate)
+            asked = () if file.canaries is None else file.canaries.ask(probe, measured.candidate)
         base = measured.candidate if file.own_reference else measured.reference
         return TargetRecord(
             target=profile.name,
@@ -151,7 +150,7 @@ def judge_file(
             score=measured.score,
             times=measured.times,
             not_timed=measured.not_timed,
-            notes=measured.notes,
+            notes=(*measured.notes, *asked),
             timings_s={"reading": reading_s, "starting": ready - started, **measured.timings_s},
         )
 
@@ -163,7 +162,7 @@ def judge_file(
         data=DataSection(shown_in(config.data.model_dump(mode="json"), config.base), dict(data.shares)),
         targets=targets,
         settings=dict(file.settings),
-        notes=file.notes if file.canaries is None else (*file.notes, *file.canaries.notes),
+        notes=file.notes,
     )
     if record is not None:
         save_record(record, made)
