@@ -29,3 +29,5 @@ class Stream(IntEnum):
     BIAS_ROWS = 37
     # Pictures of the training rows that foreign calibration rows are compared with.
     COMPARED_PICTURES = 41
+    # Synthetic rows of a bundle by which a device is known again.
+    CANARIES = 43

@@ -97,7 +97,8 @@ def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Polic
     ):
         if said != rests_on:
             raise _contradiction(f"the {name} of target '{target['target']}' is {said}", f"{rests_on}, as its evidence")
-    same = report["reference"] is not None and report["reference"]["sha256"] == report["model"]["sha256"]
+    said = None if report["reference"] is None else report["reference"]["sha256"]
+    same = said is not None and said == report["model"]["sha256"]
     if evidence.own_reference != same:
         raise _contradiction(
             f"target '{target['target']}' was judged as {'un' * evidence.own_reference}compressed",

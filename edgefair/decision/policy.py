@@ -218,6 +218,11 @@ class Policy(BaseModel):
         "block", description="`warn` lets an INCONCLUSIVE release through; recorded as an exception."
     )
 
+    decisions: Literal["attested", "any"] = Field(
+        "any",
+        description="`attested` refuses decisions that were brought in a file (`verify --decisions`): only what a "
+        "target was asked for by edgefair is judged.",
+    )
     audit: Literal["open", "sealed"] = Field(
         "open",
         description="`sealed`: until PASS the audit rows answer one bit, not PASS, and verdict k on them may err with "

@@ -10,7 +10,7 @@ from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.metrics import DIFFERENCES
 from edgefair.probe.bundles.gates import ABSOLUTE, COLLAPSE, PAIRED
 from edgefair.report.numbers import shown
-from edgefair.report.results.verification import Report, TargetResult
+from edgefair.report.results.verification import NOT_ATTESTED, Report, TargetResult
 from edgefair.report.titles import title_of
 
 # Gates whose number is small for any model that decides one class for everybody.
@@ -84,7 +84,8 @@ def all_judged(report: Report) -> tuple[Judged, ...]:
 
 def headline(report: Report) -> str:
     """The verdict and what follows from it."""
-    return f"{report.outcome} {'may ship' if report.exit_code == 0 else 'BLOCKED'}"
+    said = f"{report.outcome} {'may ship' if report.exit_code == 0 else 'BLOCKED'}"
+    return said if report.decisions is None else f"{said}, {NOT_ATTESTED}"
 
 
 def exceptions(report: Report) -> tuple[str, ...]:

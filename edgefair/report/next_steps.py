@@ -38,6 +38,7 @@ NEGLECTED = (
 SLOW = "prune more, quantize, or choose a faster target; see the latency of candidate and reference"
 LARGE = "prune more, or choose a lower precision"
 SHIPS = "ship it: `edgefair sign` signs the bundle, and the device's loader refuses anything else"
+NOT_ATTESTED = "measure the file itself on a target, or `edgefair export` it there: brought decisions make no bundle"
 WITHOUT_ROWS = (
     "collect audit rows of the groups that lack them; `edgefair plan` says how many, before anything is measured"
 )
@@ -62,7 +63,7 @@ FAILED = {
 def next_steps(report: Report) -> tuple[str, ...]:
     """What to do, most pressing first; each step once."""
     if report.exit_code == 0 and report.outcome is Outcome.PASS:
-        return (SHIPS,)
+        return (SHIPS if report.decisions is None else NOT_ATTESTED,)
     if report.seal is not None and not report.targets:
         return (SEALED,)
     gates = [gate for target in report.targets for gate in target.verdict.gates if gate.outcome is not Outcome.PASS]

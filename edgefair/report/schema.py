@@ -58,7 +58,7 @@ NEW = {
     "LatencySummary": {"effective_queries", "ladder", "quantiles"},
     "TargetResult": {"looks", "information"},
     "LedgerCount": {"tries", "chance"},
-    "Report": {"seal"},
+    "Report": {"seal", "decisions"},
     "Verdict": {"assumptions"},
     "ComparisonReport": {"not_judged", "counted"},
     "Plan": {"not_judged", "sealed_verdict"},

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from edgefair._version import __version__
+from edgefair.bundle.canaries.asking import Questions
 from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SEEN_ROWS, SPEC, FileEntry, Manifest
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.bundle.staging import publish, staging
@@ -16,6 +17,7 @@ from edgefair.data.identity.seen import seen_bytes
 from edgefair.data.texts import TOKENIZER, Texts
 from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
 from edgefair.probe.bundles.attestation import MANIFEST
+from edgefair.probe.bundles.canaries import CANARIES
 from edgefair.probe.bundles.files import MOST_MANIFEST
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.probe.regular import read_regular
@@ -91,8 +93,7 @@ def export(
             that contradict.
         DataError, ModelError, PolicyError, MeasurementError: nothing was judged and nothing written.
     """
-    model = None if model is None else str(model)
-    weights, sign = as_path(weights), as_path(sign)
+    model, weights, sign = None if model is None else str(model), as_path(weights), as_path(sign)
     if int8 is not None:
         config = with_compress(config, int8=int8)
     name = None if model is not None else choose_run(config, run)
@@ -139,6 +140,7 @@ def export(
             settings=shown_in(settings, config.base),
             notes=notes if changed or not candidates.changes else (*notes, UNCHANGED),
             audits=audits,
+            canaries=Questions(candidate.read_bytes(), spec),
         )
         report = judge_file(job, file, command="export", latency=latency, reading_s=reading_s, sequential=sequential)
         text = json_text(report).encode()
@@ -150,6 +152,7 @@ def export(
         progress.stage("writing")
         (folder / REPORT).write_bytes(text)
         _add_descriptions(data, spec, seen, folder)
+        _add_canaries(file, report, folder)
         _add_manifest(folder, config, report, counter)
         if signer is not None:
             sign_bundle(folder, signer)
@@ -192,6 +195,13 @@ def _add_descriptions(data: DataSet, spec: ModelSpec, seen: Seen, folder: Path) 
         column = data.train.table.columns[name]
         if isinstance(column, Texts):
             (folder / TOKENIZER).write_bytes(column.tokenizer.path.read_bytes())
+
+
+def _add_canaries(file: JudgedFile, report: Report, folder: Path) -> None:
+    """What every target answered to rows of nobody, by which a device is known again."""
+    rows = None if file.canaries is None else file.canaries.to_bytes([item.target for item in report.targets])
+    if rows is not None:
+        (folder / CANARIES).write_bytes(rows)
 
 
 def _add_manifest(folder: Path, config: Config, report: Report, counter: int | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgefair.bundle.canaries.probing import check_target
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
 from edgefair.progress import Progress, silent
@@ -35,15 +36,22 @@ def prepare_target(name: str, progress: Progress = silent) -> Device:
     return probe_target(name, progress)
 
 
-def probe_target(name: str, progress: Progress = silent) -> Device:
+def probe_target(name: str, progress: Progress = silent, *, bundle: Path | None = None) -> Device:
     """What a target's device is.
+
+    Args:
+        bundle: whose canary rows it must answer as the device did that the bundle was judged on.
 
     Raises:
         UsageError: no such target.
-        MeasurementError: it cannot be reached, or is not what its profile says.
+        ModelError: see `bundle.canaries.probing.check_target`.
+        MeasurementError: it cannot be reached, is not what its profile says, or answers otherwise.
     """
     progress.stage(f"starting {name}")
     with open_target(load_profile(name)) as probe:
+        if bundle is not None:
+            progress.stage(f"asking {name} the canary rows of {bundle}")
+            check_target(probe, bundle)
         return Device(probe.device)
 
 

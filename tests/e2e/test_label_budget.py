@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
@@ -98,6 +99,18 @@ def verified(project, *more):
     return run("verify", *paths, "--no-latency", "--json", "-c", project / "edgefair.yaml", *more)
 
 
+def verified_as_brought(project):
+    """The same decisions, as a device wrote them that got the inputs."""
+    config = ("-c", project / "edgefair.yaml")
+    assert run("data", "export-inputs", project / "int8.onnx", "-o", project / "inputs.npz", *config).exit_code == 0
+    session = onnxruntime.InferenceSession(project / "int8.onnx")
+    with np.load(project / "inputs.npz") as inputs:
+        (score,) = session.run(None, {name: inputs[name] for name in ("x", "z")})
+        rows = zip(inputs["pid"], (score[:, 0] > 0.5).astype(int), score[:, 0], strict=True)
+        (project / "d.csv").write_text("pid,decision,score\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows))
+    return run("verify", "--decisions", project / "d.csv", "--reference", project / "fp32.onnx", "--json", *config)
+
+
 def test_rows_are_chosen_labelled_and_weighed(labelled):
     chosen = ids_in(labelled / "todo.csv")
     assert len(chosen) == len(set(chosen)) == 1800
@@ -110,6 +123,10 @@ def test_rows_are_chosen_labelled_and_weighed(labelled):
     (target,) = report["targets"]
     assert target["information"]["scores"] == {}
     assert target["flips"] == []
+    brought = json.loads(verified_as_brought(labelled).stdout)["targets"][0]
+    assert [brought["evidence"][key] for key in ("strata", "paired")] == [
+        target["evidence"][key] for key in ("strata", "paired")
+    ]
     write_people(labelled, {f"p{index}" for index in range(ROWS)})
     everything = json.loads(verified(labelled, "--set", "data.label_design=null").stdout)
     for one, other in zip(target["verdict"]["gates"], everything["targets"][0]["verdict"]["gates"], strict=True):

@@ -40,7 +40,14 @@ def test_a_fair_model_is_shipped_and_the_shipped_file_passes_again(shipped):
         *(
             f"small/{name}"
             for name in (
-                *("manifest.json", "model.onnx", "reference", "reference/model.onnx", "reference/seen_rows.npz"),
+                *(
+                    "canaries.npz",
+                    "manifest.json",
+                    "model.onnx",
+                    "reference",
+                    "reference/model.onnx",
+                    "reference/seen_rows.npz",
+                ),
                 *("report.json", "spec.json"),
             )
         ),

@@ -65,3 +65,37 @@ def describe_command(
         save_png(sheet, picture, "contact sheet", private=True)
         say(f"wrote {sheet}")
     write_result(describe(data), outputs)
+
+
+@command.command("export-inputs")
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The file to write: .npz; .parquet or .csv where the inputs are tables.",
+)
+@config_options
+def export_inputs_command(path: Path | None, output: Path, config_path: Path, settings: tuple[str, ...]) -> None:
+    """Write the audit rows for a device that edgefair cannot reach: ids, and the inputs of the model PATH.
+
+    PATH defaults to the project's bundle. What the device decides of them, `edgefair verify --decisions` judges. Labels
+    and sensitive attributes are never in the file.
+
+    \b
+    Examples:
+      edgefair data export-inputs -o inputs.npz
+      edgefair data export-inputs model.onnx -o inputs.csv
+    """
+    from edgefair.cli.progress import progress_bar
+    from edgefair.config import load_config
+    from edgefair.workflow.measurement.brought.inputs import export_inputs
+
+    config = load_config(config_path, overrides(settings))
+    with progress_bar() as progress:
+        found = export_inputs(config, output, path, progress=progress)
+    say(
+        f"wrote {found.path}: {found.rows:,} rows, ids in '{found.id_column}'",
+        f"audit set {found.audit} (the decisions may carry it back as 'edgefair_audit')",
+    )

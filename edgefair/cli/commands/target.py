@@ -56,15 +56,21 @@ def prepare_command(target: str, formats: tuple[str, ...], as_json: bool) -> Non
 
 @command.command("probe")
 @click.argument("target")
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Also ask it this bundle's canary rows, and refuse a device that answers otherwise than the judged one.",
+)
 @result_options
-def probe_command(target: str, formats: tuple[str, ...], as_json: bool) -> None:
+def probe_command(target: str, bundle: Path | None, formats: tuple[str, ...], as_json: bool) -> None:
     """Ask TARGET what it is: processor, instruction sets, runtime, temperature."""
     from edgefair.report.output import outputs_of, write_result
     from edgefair.workflow.targets import probe_target
 
     outputs = outputs_of(formats, as_json=as_json)
     with progress_bar() as progress:
-        device = probe_target(target, progress)
+        device = probe_target(target, progress, bundle=bundle)
     write_result(device, outputs)
 
 

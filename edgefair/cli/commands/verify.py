@@ -48,6 +48,19 @@ from edgefair.cli.progress import progress_bar
     help="Judge recorded measurements again by the current policy; no device, model or data is needed.",
 )
 @click.option(
+    "--decisions",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Judge this .csv or .parquet of decisions, which a device wrote (docs/targets.md). PATH is the file that is "
+    "said to have made them, of any kind; --target names a profile whose budgets hold.",
+)
+@click.option(
+    "--reference-decisions",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="With --decisions: what the model before compression decided, in a file of the same kind.",
+)
+@click.option(
     "--write-reference-audit",
     type=click.Path(path_type=Path),
     default=None,
@@ -70,6 +83,8 @@ def command(
     report_path: Path | None,
     record: Path | None,
     from_record: Path | None,
+    decisions: Path | None,
+    reference_decisions: Path | None,
     write_reference_audit: Path | None,
     reference_audit: Path | None,
     reference_audit_key: Path | None,
@@ -96,6 +111,7 @@ def command(
       edgefair verify --target local --target qemu:haswell --record raw.npz
       edgefair verify --sequential
       edgefair verify --from-record raw.npz --max-eo-gap 0.03
+      edgefair verify --decisions board.csv firmware.tflite --reference fp32.onnx
       edgefair verify fp32.onnx --uncompressed --write-reference-audit fp32.audit.json
       edgefair sign fp32.audit.json --key edgefair.key
       edgefair verify int8.onnx --reference fp32.onnx --reference-audit fp32.audit.json
@@ -107,6 +123,7 @@ def command(
     from edgefair.report.output import outputs_of, write_result
     from edgefair.report.places import check_folders
     from edgefair.workflow.exemplars.changed import rows_not_at_hand, to_show_in
+    from edgefair.workflow.measurement.brought.verify import verify_decisions
     from edgefair.workflow.measurement.judge import judge_record
     from edgefair.workflow.measurement.reference_audit import asked_for
     from edgefair.workflow.verify import verify
@@ -116,7 +133,22 @@ def command(
     if report_path is not None:
         formats = (*formats, f"json={report_path}")
     outputs = outputs_of(formats, as_json=as_json, schemas=[REPORT_SCHEMA])
-    beside = any(item is not None for item in (path, weights, reference, record)) or uncompressed or sequential
+    audited = any(item is not None for item in (reference_audit, reference_audit_key, write_reference_audit))
+    beside = any(item is not None for item in (weights, record)) or uncompressed or sequential
+    if decisions is None and reference_decisions is not None:
+        raise UsageError(
+            "--reference-decisions without --decisions", fix="pass the decisions that are compared with it"
+        )
+    if decisions is not None and (beside or audited or from_record is not None):
+        raise UsageError(
+            "--decisions judges a file in which all decisions are known, and that nobody attests",
+            expected="beside it PATH, --reference or --reference-decisions, and no --weights, --uncompressed, "
+            "--sequential, record or reference audit",
+        )
+    targets = gates["targets"]
+    if decisions is not None and isinstance(targets, list) and len(targets) > 1:
+        raise UsageError(f"{len(targets)} targets, and --decisions are of one device", fix="judge each file by itself")
+    beside = beside or any(item is not None for item in (path, reference))
     if from_record is not None and beside:
         raise UsageError(
             "--from-record judges recorded measurements",
@@ -129,6 +161,17 @@ def command(
         if from_record is not None:
             audits = asked_for(config, reference_audit, reference_audit_key, write_reference_audit)
             report = judge_record(config, from_record, audits=audits, progress=progress)
+        elif decisions is not None:
+            report = verify_decisions(
+                config,
+                decisions,
+                model=path,
+                reference=reference,
+                reference_decisions=reference_decisions,
+                target=targets[0] if isinstance(targets, list) else None,
+                latency=latency,
+                progress=progress,
+            )
         else:
             report = verify(
                 config,

@@ -67,6 +67,8 @@ def check_report(
         )
     if report["model"]["sha256"] != sha256 or report["model"]["bytes"] != size:
         raise ContradictionError("its verdict belongs to another model file")
+    if report.get("decisions") is not None:
+        raise ContradictionError("its decisions were brought, and nothing shows that this file made them")
     policy, targets = report["policy"], report["targets"]
     if not targets:
         raise ContradictionError("it was not judged on any target")

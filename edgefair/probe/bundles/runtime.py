@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from edgefair.probe.bundles.attestation import PublicKey
+from edgefair.probe.bundles.canaries import CANARIES, check_canaries
 from edgefair.probe.bundles.consistency import ContradictionError, check_report, policy_digest
 from edgefair.probe.bundles.demands import DemandError, Demands
 from edgefair.probe.bundles.files import (
@@ -140,7 +141,8 @@ def load(
     Raises:
         BundleError: with a public key, no signature by it over exactly these files; a file is missing, was changed or
             is none; another release than was demanded; the verdict is not one that ships, is that of another file or
-            contradicts its own numbers; no device like this one was judged, or under settings that do not exist here.
+            contradicts its own numbers; no device like this one was judged, or under settings that do not exist here;
+            this device answers the bundle's canary rows otherwise than the judged one did.
         ValueError: a demand that cannot be read.
     """
     demands = Demands(project, policy, not_before, counter)
@@ -160,14 +162,18 @@ def load(
     except (ValueError, TypeError) as error:
         raise BundleError(f"bundle '{folder}' cannot be loaded: {error}") from error
     try:
-        loaded = _opened(model, alike, libraries or {})
+        loaded, taken = _opened(model, alike, libraries or {})
+        if CANARIES in manifest.files:
+            check_canaries(manifest.read(CANARIES), spec, loaded, taken, len(judged))
     except ProbeError as error:
         raise BundleError(f"the model of '{folder}' cannot be loaded here: {error}") from error
+    except ValueError as error:
+        raise BundleError(f"the model of '{folder}' must not run here: {error}") from error
     return Model(loaded, spec, report, _cutter(manifest, spec))
 
 
-def _opened(model: bytes, alike: Sequence[Judged], libraries: Mapping[str, str]) -> Loaded:
-    """The model, as it was run on the first of the judged devices that this one can be.
+def _opened(model: bytes, alike: Sequence[Judged], libraries: Mapping[str, str]) -> Tuple[Loaded, Judged]:
+    """The model, as it was run on the first of the judged devices that this one can be, and which that is.
 
     Raises:
         ProbeError: why it cannot be the first.
@@ -181,7 +187,7 @@ def _opened(model: bytes, alike: Sequence[Judged], libraries: Mapping[str, str])
             continue
         other = judged.unlike(loaded.engine)
         if other is None:
-            return loaded
+            return loaded, judged
         failed.append(ProbeError("no_runtime", other))
     raise failed[0]
 

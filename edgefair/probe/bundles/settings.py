@@ -179,11 +179,12 @@ def arithmetic(device: Mapping[str, Any]) -> Tuple[Optional[str], bool]:
 class Judged:
     """How a model was run on one device that is like this one.
 
-    engine: what that device built or found to run it.
+    engine: what that device built or found to run it. target: which of the judged ones it is, from 0.
     """
 
     session: Session
     engine: Mapping[str, Any]
+    target: int = 0
 
     @property
     def hindrance(self) -> Optional[str]:
@@ -217,8 +218,8 @@ def judged_alike(
         ValueError: no such device was judged, or none under settings that a bundle can be loaded with.
     """
     found = [
-        Judged(Session.of(device), device.get("engine", {}))
-        for device in judged
+        Judged(Session.of(device), device.get("engine", {}), target)
+        for target, device in enumerate(judged)
         if arithmetic(device) == arithmetic(here)
     ]
     if not found:

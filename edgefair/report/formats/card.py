@@ -72,7 +72,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield f"**{headline(report)}**: judged by edgefair {markdown(report.version)} on {markdown(report.created)}."
     yield ""
-    yield f"- model file: sha256 {markdown(report.model.sha256)}, {report.model.bytes:,} bytes"
+    yield f"- model file: {markdown(report.model.said('sha256 {sha256}, {bytes} bytes'))}"
     yield (
         f"- audit rows: {report.audit.rows:,} of {markdown(report.audit.source)}, "
         f"content digest {markdown(report.audit.fingerprint)}"

@@ -46,7 +46,7 @@ def _component(report: Report, number: int) -> dict[str, Any]:
         "type": "machine-learning-model",
         "bom-ref": f"model-{number}",
         "name": one_line(report.model.path),
-        "hashes": [{"alg": "SHA-256", "content": report.model.sha256}],
+        **({"hashes": [{"alg": "SHA-256", "content": report.model.sha256}]} if report.model.is_known else {}),
         "modelCard": {
             "modelParameters": {"task": "classification"},
             "quantitativeAnalysis": {"performanceMetrics": metrics},

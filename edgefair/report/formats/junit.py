@@ -89,7 +89,7 @@ def _failed(item: Item, failure: Failure) -> ElementTree.Element:
 
 def _properties(report: Report, target: TargetResult) -> Iterator[tuple[str, object]]:
     """Numbers that were measured, and what they are of; what was not measured is absent."""
-    yield from {
+    facts: dict[str, object] = {
         "outcome": target.verdict.outcome,
         "exit_code": target.verdict.exit_code,
         "model": report.model.path,
@@ -100,7 +100,8 @@ def _properties(report: Report, target: TargetResult) -> Iterator[tuple[str, obj
         "audit.fingerprint": report.audit.fingerprint,
         "policy.sha256": target.verdict.policy_digest,
         "alpha": target.verdict.alpha,
-    }.items()
+    }
+    yield from ((name, value) for name, value in facts.items() if value is not None)
     numbers: dict[str, float | None] = {"accuracy": target.verdict.accuracy}
     for gate in target.verdict.gates:
         of = {"estimate": gate.estimate, "lower": gate.lower, "upper": gate.upper, "threshold": gate.threshold}

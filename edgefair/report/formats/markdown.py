@@ -47,7 +47,7 @@ def _lines(item: Item) -> Iterator[str]:
     yield f"## edgefair: {headline(report)}{_of(item)}"
     yield ""
     yield (
-        f"{markdown(report.model.path)} (sha256 {markdown(report.model.sha256[:16])}, {report.model.bytes:,} bytes), "
+        f"{markdown(report.model.path)} ({markdown(report.model.said('sha256 {sha256:.16}, {bytes} bytes'))}), "
         f"judged on {report.audit.rows:,} rows of {markdown(report.audit.source)} with confidence "
         f"{1 - report.policy['alpha']:.4g}"
     )

@@ -64,7 +64,7 @@ def _lead(report: Report) -> str:
 
 def _facts(report: Report) -> list[tuple[str, str]]:
     facts = [
-        ("model", f"{report.model.path}, {report.model.bytes:,} bytes, sha256 {report.model.sha256[:16]}"),
+        ("model", f"{report.model.path}, {report.model.said('{bytes} bytes, sha256 {sha256:.16}')}"),
         ("audit rows", f"{report.audit.rows:,} of {report.audit.source}"),
         ("confidence", f"{1 - report.policy['alpha']:.4g}"),
         ("judged", f"{report.created}, edgefair {report.version}"),
@@ -72,9 +72,10 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     departures = exceptions(report)
     if departures:
         facts.append(("exceptions that the policy asks for", "; ".join(departures)))
-    if report.reference is not None and report.reference.sha256 != report.model.sha256:
-        times = report.reference.bytes / report.model.bytes
-        facts.insert(1, ("before compression", f"{report.reference.path}, {times:.2f} times the size"))
+    if report.reference is not None and not report.model.is_same(report.reference):
+        times = report.reference.times(report.model)
+        size = "" if times is None else f", {times:.2f} times the size"
+        facts.insert(1, ("before compression", f"{report.reference.path}{size}"))
     return facts
 
 
@@ -131,7 +132,8 @@ def _use(report: Report) -> Iterator[Section]:
 
 def _about(report: Report) -> Iterator[Section]:
     digests = [
-        ("model", report.model.sha256), ("policy", report.targets[0].verdict.policy_digest if report.targets else "?"),
+        ("model", report.model.sha256 or "?"),
+        ("policy", report.targets[0].verdict.policy_digest if report.targets else "?"),
         ("data section", report.data.digest), ("audit rows", report.audit.fingerprint),
     ]  # fmt: skip
     yield Section(

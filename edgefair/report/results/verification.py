@@ -17,14 +17,67 @@ from edgefair.probe.bundles.consistency import REPORT_SCHEMA
 from edgefair.report.results.base import read_fields
 from edgefair.report.results.earlier import in_todays_words
 
+NOT_ATTESTED = "not attested: decisions were brought"
+
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file as the devices loaded it."""
+    """A model file as the devices loaded it.
+
+    Attributes:
+        path: where decisions were brought and no model was named, that of the file of decisions.
+        sha256, bytes: None where nobody knows which file made the decisions.
+    """
+
+    path: str
+    sha256: str | None
+    bytes: int | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a file to speak of."""
+        return self.sha256 is not None
+
+    def said(self, form: str) -> str:
+        """Digest and size in words.
+
+        Args:
+            form: of both, as "sha256 {sha256}, {bytes} bytes".
+        """
+        if self.sha256 is None or self.bytes is None:
+            return "no model file was named"
+        return form.format(sha256=self.sha256, bytes=f"{self.bytes:,}")
+
+    def times(self, other: ModelFile) -> float | None:
+        """How many times the size of another file it has; None where one is not known."""
+        return None if self.bytes is None or not other.bytes else self.bytes / other.bytes
+
+    def is_same(self, other: ModelFile | None) -> bool:
+        """Whether the two are known to be one file, byte for byte."""
+        return other is not None and self.is_known and self.sha256 == other.sha256
+
+
+@dataclass(frozen=True)
+class BroughtDecisions:
+    """Files of decisions that were judged in the place of what a device was asked: nobody attests what made them.
+
+    Attributes:
+        path: of the file with the model's decisions; a model file that was named beside it is a claim.
+        sha256: of that file.
+        reference: sha256 of the file with the reference's decisions, if they were brought too.
+    """
 
     path: str
     sha256: str
-    bytes: int
+    reference: str | None = None
+
+    @property
+    def note(self) -> str:
+        """What every reader of the verdict must know."""
+        return (
+            f"{NOT_ATTESTED}: the verdict rests on '{self.path}' (sha256 {self.sha256[:16]}), and nothing shows which "
+            "model and which device made it"
+        )
 
 
 @dataclass(frozen=True)
@@ -173,6 +226,7 @@ class Report:
         notes: facts that a reader must know beside the verdict.
         seal: of sealed audit rows. Until they PASS they answer one bit, and the report holds no targets: FAIL and
             INCONCLUSIVE are not told apart, and both are INCONCLUSIVE (3) here.
+        decisions: where they were brought in a file; None where the targets were asked for them.
     """
 
     schema: ClassVar[str] = REPORT_SCHEMA
@@ -192,6 +246,7 @@ class Report:
     ledger: LedgerCount | None
     notes: tuple[str, ...]
     seal: Seal | None = None
+    decisions: BroughtDecisions | None = None
 
     @property
     def outcome(self) -> Outcome:

@@ -17,6 +17,8 @@ USUAL = ["CPUExecutionProvider"]
 
 def device_line(device: Mapping[str, Any]) -> str:
     """The processor, what ran the model on it with its version and settings, and the image of a container."""
+    if not device:
+        return "no device was asked"
     on = device.get("runs_on")
     runtime = on if on in NAMES else DEFAULT
     text = f"{device.get('cpu', device.get('machine', '?'))}, {runtime} {device.get(runtime, '?')}"

@@ -15,7 +15,7 @@ from edgefair.measure.sequential.looks import Looks
 from edgefair.report.hit import chance_of_hit, group_hit
 from edgefair.report.judged import VACUOUS, Status, status_of
 from edgefair.report.numbers import shown
-from edgefair.report.results.verification import GroupScores, LedgerCount, Report, Seal, TargetResult
+from edgefair.report.results.verification import NOT_ATTESTED, GroupScores, LedgerCount, Report, Seal, TargetResult
 from edgefair.report.terminal.rows import data_line
 from edgefair.report.terminal.tables import plain_table
 from edgefair.report.terminal.timing import device_line, latency_lines
@@ -65,22 +65,21 @@ def _headline(report: Report) -> Text:
     if report.seal is not None and not report.targets:
         return Text.assemble(("not PASS ", COLOUR[report.outcome]), ("BLOCKED", "bold"), f"  {report.model.path}")
     words = {0: "may ship", 1: "BLOCKED", 3: "BLOCKED"}[report.exit_code]
+    words += f", {NOT_ATTESTED}" if report.decisions is not None else ""
     return Text.assemble((f"{report.outcome} ", COLOUR[report.outcome]), (words, "bold"), f"  {report.model.path}")
 
 
 def _facts(report: Report) -> list[RenderableType]:
-    size = f"{report.model.bytes:,} bytes"
-    if report.reference is not None:
-        same = report.reference.sha256 == report.model.sha256
-        size += (
-            ", not compressed"
-            if same
-            else f", {report.reference.bytes / report.model.bytes:.2f}x smaller than the reference"
-        )
+    model, before = report.model, report.reference
+    times = None if before is None else before.times(model)
+    if model.is_same(before):
+        size = ", not compressed"
+    else:
+        size = "" if times is None else f", {times:.2f}x smaller than the reference"
     level = report.policy["alpha"] if report.seal is None else report.seal.level
     confidence = "" if level is None else f", confidence {100 * (1 - level):.6g}%"
     return [
-        f"model   sha256 {report.model.sha256[:16]}  {size}",
+        f"model   {model.said('sha256 {sha256:.16}  {bytes} bytes')}{size}",
         (
             f"audit   {report.audit.source}: {report.audit.rows:,} rows (digest {report.audit.fingerprint[:12]})"
             f"{confidence}"

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgefair._version import __version__
+from edgefair.bundle.canaries.asking import Questions
 from edgefair.bundle.reference_audit import save_reference_audit
 from edgefair.config import Config
+from edgefair.data.dataset import DataSet
 from edgefair.decision.decide import check_classes, check_waivers
-from edgefair.decision.policy import Policy, not_judged_note
+from edgefair.decision.policy import Policy
 from edgefair.decision.spending import chance_of_pass
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
@@ -30,6 +30,7 @@ from edgefair.workflow.measurement.fleet import load_fleet, on_each
 from edgefair.workflow.measurement.groups import check_groups
 from edgefair.workflow.measurement.ledger import LEDGER, check_never_open, remembered, spend
 from edgefair.workflow.measurement.measure import measure
+from edgefair.workflow.measurement.records.notes import notes_of_rows
 from edgefair.workflow.measurement.records.record import Record, TargetRecord, load_record, save_record
 from edgefair.workflow.measurement.records.rows import RecordedRows
 from edgefair.workflow.measurement.reference_audit import (
@@ -48,18 +49,6 @@ from edgefair.workflow.models.infer_spec import foreign_spec
 from edgefair.workflow.sealing.rows import RowSet
 from edgefair.workflow.sealing.seal import Question, charge, check_judgeable, check_shown, enter_pass
 
-# Which of the two questions a verdict on rows of subjects answers.
-COUNTED = {
-    "people": "people are judged (policy.subject_weights: people): in a cell every subject has one vote, however many "
-    "rows are of one; what no gate judges (accuracy, other metrics) counts rows",
-    "rows": "rows are judged (policy.subject_weights: rows): who has more rows weighs more",
-}
-# What is tested row by row would take the labelled rows for a sample of all.
-DESIGNED = (
-    "rows were chosen by a label design: {labelled:,} of {rows:,} are labelled, and every rate is weighted by the "
-    "sizes of the {strata} strata; counts of rows are those of the labelled ones, and flips by label and scores of "
-    "groups, which know no weights, are not reported"
-)
 SECONDS_PER_PAIR = 4e-6
 
 
@@ -75,6 +64,7 @@ class JudgedFile:
         settings: how it was made, as far as that is known.
         notes: what a reader of the verdict must know.
         audits: the audit of the reference that the verdict rests on, and whether this model's own becomes a file.
+        canaries: what every target is asked beside the audit rows, for the bundle.
     """
 
     path: Path
@@ -85,6 +75,7 @@ class JudgedFile:
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     audits: ReferenceAudits = NO_AUDITS
+    canaries: Questions | None = None
 
 
 def judge_file(
@@ -113,17 +104,12 @@ def judge_file(
         ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
     """
     config, data = job.config, job.data
-    check_classes(config.policy, data.classes)
     audit, attributes = file.audits.joined, config.policy.base_attributes
     if audit is not None:
         digest = sha256_file(file.path)
         before = None if file.reference is None else sha256_file(file.reference)
         check_models(audit, digest, digest if file.own_reference else before, data.classes)
-    row_set = RowSet.of(data.audit)
-    check_judgeable(config, row_set, command=command)
-    if config.policy.audit == "sealed":
-        check_never_open(config.base, row_set)
-    check_groups(config.policy, data.audit, data.classes)
+    row_set = check_askable(config, data, command=command)
     plan = plan_looks(data.audit, config) if sequential else None
     rows = data.audit if plan is None else data.audit.take(plan.order)
     recorded = RecordedRows.of(rows, data.classes, source=shown(data.source, config.base))
@@ -150,6 +136,7 @@ def judge_file(
                     plan, config, recorded, profile.budgets, len(profiles), own_reference=file.own_reference
                 ),
             )
+            asked = () if file.canaries is None else file.canaries.ask(probe, measured.candidate)
         if job.to_show is not None and (twice := measured.twice(None if plan is None else plan.order)) is not None:
             job.to_show.take(profile.name, rows, twice, attributes=attributes, classes=data.classes)
         base = measured.candidate if file.own_reference else measured.reference
@@ -166,7 +153,7 @@ def judge_file(
             footprint=measured.footprint,
             times=measured.times,
             not_timed=measured.not_timed,
-            notes=measured.notes,
+            notes=(*measured.notes, *asked),
             timings_s={"reading": reading_s, "starting": ready - started, **measured.timings_s},
         )
 
@@ -182,7 +169,23 @@ def judge_file(
     )
     if record is not None:
         save_record(record, made)
-    return _judge(config, made, row_set, file.audits, command=command, progress=job.progress, plan=plan)
+    return judge_measured(config, made, row_set, file.audits, command=command, progress=job.progress, plan=plan)
+
+
+def check_askable(config: Config, data: DataSet, *, command: str) -> RowSet:
+    """Refuse audit rows that will not be judged, before anything is asked about them; what they are known by.
+
+    Raises:
+        UsageError: see `workflow.sealing.seal.check_judgeable` and `ledger.check_never_open`.
+        PolicyError: rows of a group that the policy does not declare; error rates of labels that there are not.
+    """
+    check_classes(config.policy, data.classes)
+    rows = RowSet.of(data.audit)
+    check_judgeable(config, rows, command=command)
+    if config.policy.audit == "sealed":
+        check_never_open(config.base, rows)
+    check_groups(config.policy, data.audit, data.classes)
+    return rows
 
 
 def _timed(profile: TargetProfile, policy: Policy) -> TargetProfile:
@@ -221,10 +224,10 @@ def judge_record(
     note = f"judged from the record '{shown(path, config.base)}' of {record.created}: no new measurement was made"
     check_recorded(audits, record)
     noted = dataclasses.replace(record, notes=(*record.notes, note))
-    return _judge(config, noted, noted.rows.row_set, audits, command="verify", progress=progress)
+    return judge_measured(config, noted, noted.rows.row_set, audits, command="verify", progress=progress)
 
 
-def _judge(
+def judge_measured(
     config: Config,
     record: Record,
     rows: RowSet,
@@ -234,13 +237,18 @@ def _judge(
     progress: Progress,
     plan: LookPlan | None = None,
 ) -> Report:
+    """Judge what was measured, enter it in the account and the ledger, and report.
+
+    Raises:
+        PolicyError, DataError, UsageError: see `Counted.of` and `workflow.sealing.seal.charge`.
+    """
     progress.stage(_judging(config))
     counted = tuple(Counted.of(config, record.rows, target, plan, audits.joined) for target in record.targets)
     files = record.targets[0].model, record.targets[0].reference
-    notes = [*_notes_of_rows(config, record.rows), *record.notes]
+    notes = [*notes_of_rows(config, record.rows), *record.notes]
     seal = None
     if config.policy.audit == "sealed":
-        question = Question(files[0].sha256, config.policy.digest, tuple(item.target for item in record.targets))
+        question = Question(record.judged, config.policy.digest, tuple(item.target for item in record.targets))
         known = remembered(config.base)
         charged = charge(config, rows, question, command=command, remembered=known, progress=progress)
         results = results_under_seal(config, counted, charged)
@@ -260,7 +268,7 @@ def _judge(
         config.base,
         audit=record.rows.audit.fingerprint,
         sketch=record.rows.sketch,
-        model=files[0].sha256,
+        model=record.judged,
         outcome=str(worst(item.verdict.outcome for item in results)),
         created=created,
         command=command,
@@ -287,17 +295,8 @@ def _judge(
         ledger=ledger,
         notes=tuple(dict.fromkeys(notes)),
         seal=seal,
+        decisions=record.brought,
     )
-
-
-def _notes_of_rows(config: Config, rows: RecordedRows) -> list[str]:
-    unjudged = config.policy.not_judged(rows.sensitive)
-    notes = [not_judged_note(unjudged)] if unjudged else []
-    notes += [] if rows.subject is None else [COUNTED[config.policy.subject_weights]]
-    if rows.stratum is not None:
-        labelled, strata = int((rows.label >= 0).sum()), len(np.unique(rows.stratum))
-        notes.append(DESIGNED.format(labelled=labelled, rows=len(rows.label), strata=strata))
-    return notes
 
 
 def _disagreements(config: Config, record: Record) -> tuple[Disagreement, ...]:

@@ -181,7 +181,7 @@ def evidence_of(
     classes: tuple[str, ...],
     decisions: Decisions,
     *,
-    size_bytes: int,
+    size_bytes: int | None,
     latency: LatencySummary | None = None,
     loading: Footprint | None = None,
     not_measured: tuple[tuple[str, str], ...] = (),

@@ -173,7 +173,7 @@ def check_recorded(audits: ReferenceAudits, record: Record) -> None:
     check_population(audit, record.data.section)
     for target in record.targets:
         before = None if target.reference is None else target.reference.sha256
-        check_models(audit, target.model.sha256, before, record.rows.classes)
+        check_models(audit, record.judged, before, record.rows.classes)
 
 
 def made_of(config: Config, record: Record) -> ReferenceAudit:

@@ -41,7 +41,11 @@ class Seen:
     @classmethod
     def by_config(cls, data: DataSet, spec: ModelSpec) -> Seen:
         """By a model that was there already: the config's training and validation rows, and perhaps others."""
-        columns = columns_of(spec)
+        return cls.by_columns(data, columns_of(spec))
+
+    @classmethod
+    def by_columns(cls, data: DataSet, columns: tuple[str, ...]) -> Seen:
+        """As `by_config`, by the features that the model sees, or may see."""
         known = len(data.train) + len(data.validation)
         parts = (SeenRows.of([data.train, data.validation], columns),)
         return cls(columns, parts, (UNKNOWN if known else NONE_KNOWN,))

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from edgefair.data.files.npz import read_npz
 from edgefair.data.identity.ids import check_ids
 from edgefair.errors import DataError, UsageError
-from edgefair.files import write_atomic
+from edgefair.files import sha256_json, write_atomic
 from edgefair.measure.footprint import Footprint
 from edgefair.measure.latency import rule_unmet
 from edgefair.measure.sketch import SKETCH_ROWS
 from edgefair.probe.bundles.gates import LATENCY, LOAD, MEMORY
-from edgefair.report.results.verification import DataSection, ModelFile
+from edgefair.report.results.verification import BroughtDecisions, DataSection, ModelFile
 from edgefair.targets.fingerprint import checked_fingerprint
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.targets.timing import check_times
@@ -82,7 +82,7 @@ class TargetRecord:
     @property
     def own_reference(self) -> bool:
         """Whether nothing was compressed: the reference is the model's own file."""
-        return self.reference is not None and self.reference.sha256 == self.model.sha256
+        return self.model.is_same(self.reference)
 
     @property
     def not_judged(self) -> str | None:
@@ -132,6 +132,7 @@ class Record:
         data: the config's `data:` section that chose the rows, and how many rows took which part.
         settings: how the model was made, as far as it is known.
         notes: facts that a reader must know beside the verdict.
+        brought: the file of decisions that it was made of; None where a device was asked.
     """
 
     name: str
@@ -141,6 +142,15 @@ class Record:
     targets: tuple[TargetRecord, ...]
     settings: dict[str, Any]
     notes: tuple[str, ...]
+    brought: BroughtDecisions | None = None
+
+    @property
+    def judged(self) -> str:
+        """SHA-256 of what is judged: the model file, or the decisions that were brought, whatever they are said to be
+        of."""
+        if self.brought is not None:
+            return sha256_json([self.brought.sha256, self.brought.reference])
+        return str(self.targets[0].model.sha256)
 
 
 def save_record(path: Path, record: Record) -> None:
