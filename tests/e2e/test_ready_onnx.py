@@ -9,6 +9,11 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from edgefair.config import load_config
+from edgefair.data.dataset import load
+from edgefair.graphs.byte_casts import byte_casts
+from edgefair.progress import silent
+from edgefair.workflow.models.convert import convert_model
 from tests.e2e.commands import edit, refused, run
 
 ROWS, WIDTH, HIDDEN = 800, 64, 512
@@ -46,6 +51,15 @@ def two_layers():
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def of_bytes():
+    """The same on bytes."""
+    model = two_layers()
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    model.graph.node.insert(0, helper.make_node("Cast", ["x"], ["numbers"], "cast", to=TensorProto.FLOAT))
+    model.graph.node[1].input[0] = "numbers"
+    return model
 
 
 def narrowed(kind):
@@ -121,6 +135,16 @@ def test_a_layer_whose_weight_is_a_vector_stays_in_float_and_a_note_says_so(proj
     assert report["outcome"] == "PASS"
     said = [note for note in report["notes"] if "'vector' stays in float: its weight has 1 dimension" in note]
     assert len(said) == ("--fp16" not in precision)
+
+
+def test_bytes_become_floats_in_a_way_that_every_runtime_computes(project):
+    np.savez(project / "all.npz", **{**table(), "x": np.abs(np.rint(50 * table()["x"])).astype(np.uint8)})
+    onnx.save_model(of_bytes(), project / "b.onnx")
+    config = load_config(project / "edgefair.yaml")
+    data = load(config.data, base=config.base, roles=["audit"])
+    made = convert_model(config, data, str(project / "b.onnx"), weights=None, to=project / "made.onnx", progress=silent)
+    assert byte_casts(of_bytes())
+    assert byte_casts(onnx.load(made.path)) == ()
 
 
 def test_what_int8_would_compute_wrongly_is_put_back_into_float_before_it_ships(project, monkeypatch):
