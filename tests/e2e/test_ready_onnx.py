@@ -127,7 +127,7 @@ def ends_in_a_vector():
     return model
 
 
-@pytest.mark.parametrize("precision", [("--int8", "static"), ("--int8", "dynamic"), ("--fp16",)])
+@pytest.mark.parametrize("precision", [("--int8", "static"), ("--int8", "dynamic"), ("--int8", "a16w8"), ("--fp16",)])
 def test_a_layer_whose_weight_is_a_vector_stays_in_float_and_a_note_says_so(project, precision):
     edit(project, model__output__kind="logit")
     onnx.save_model(ends_in_a_vector(), project / "v.onnx")

@@ -21,14 +21,14 @@ class Kernels:
     Attributes:
         vendor: as messages name it.
         recipe: what they change in any `CalibrationRecipe`: where quantizers go, and the type of activations.
-        dynamic_int8: whether they have it.
+        lacks: low precisions that they do not have, by their names in `compress.low_precision`.
         unsigned_weights: whether INT8 weights may be unsigned.
         build_s: how long making a model ready may take, once per model and again for each new size of a batch.
     """
 
     vendor: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    dynamic_int8: bool = True
+    lacks: frozenset[str] = frozenset()
     unsigned_weights: bool = True
     build_s: float = 0.0
 

@@ -17,7 +17,7 @@ from edgefair.targets.runtimes.base import HostRuntime, Kernels
 TENSORRT = Kernels(
     "TensorRT",
     recipe={"runtime": "tensorrt", "activations": "int8-symmetric"},
-    dynamic_int8=False,
+    lacks=frozenset({"dynamic", "a16w8"}),
     unsigned_weights=False,
     build_s=3600.0,
 )
