@@ -28,6 +28,7 @@ from edgefair.workflow.compression.calibration import idle_calibration
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.repair import chosen
 from edgefair.workflow.job import Job
+from edgefair.workflow.measurement.fleet import load_fleet
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.measurement.reference_audit import asked_for
 from edgefair.workflow.models.convert import convert_model
@@ -35,6 +36,7 @@ from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.reference import Reference
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.seen import Seen, notes_of
+from edgefair.workflow.models.supported import check_supported
 from edgefair.workflow.models.trained import trained_model
 from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
 from edgefair.workflow.preflight import check_plan, preflight
@@ -113,6 +115,7 @@ def export(
         preflight(job)
         reading_s = time.perf_counter() - started
         reference = _reference(job, name, model, weights=weights, to=folder / REFERENCE)
+        check_supported(load_fleet(config.targets), {reference.path: Path(model or f"run {name}")})
         audits.check_reference(sha256_file(reference.path), data.classes)
         seen = Seen.by_run(config, data, reference.spec, name)
         notes = notes_of(config, data, seen)

@@ -147,6 +147,29 @@ def test_bytes_become_floats_in_a_way_that_every_runtime_computes(project):
     assert byte_casts(onnx.load(made.path)) == ()
 
 
+def test_what_a_target_computes_wrongly_is_refused_before_it_is_asked(project):
+    np.savez(project / "all.npz", **{**table(), "x": np.abs(np.rint(50 * table()["x"])).astype(np.uint8)})
+    onnx.save_model(of_bytes(), project / "b.onnx")
+    providers = "[QNNExecutionProvider, CPUExecutionProvider]"
+    (project / "npu.yaml").write_text(f"name: npu\ntransport: local\nproviders: {providers}\n")
+    target = ("--target", project / "npu.yaml")
+    said = refused(project, "verify", project / "b.onnx", *target)
+    assert "QNN, which runs the model on target 'npu', cannot compute" in said
+    assert "Cast 'cast' from uint8 to float makes 0 or 1 of every byte" in said
+    assert "export it again with --target npu" in said
+
+
+def test_what_a_target_lacks_is_refused_before_anything_is_compressed(project):
+    model = two_layers()
+    scaler = helper.make_node("Scaler", ["a"], ["r"], "scaler", domain="ai.onnx.ml", offset=[0.0], scale=[1.0])
+    model.graph.node[1].CopyFrom(scaler)
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    onnx.save_model(model, project / "s.onnx")
+    said = refused(project, "export", project / "s.onnx", "--int8", "static", "--target", "tensorrt")
+    assert "TensorRT, which runs the model on target 'tensorrt', cannot compute" in said
+    assert "Scaler 'scaler' is not there" in said
+
+
 def test_what_int8_would_compute_wrongly_is_put_back_into_float_before_it_ships(project, monkeypatch):
     model = two_layers()
     model.graph.node[1].CopyFrom(helper.make_node("Clip", ["a", "least"], ["r"], "clip"))

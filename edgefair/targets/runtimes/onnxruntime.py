@@ -11,14 +11,21 @@ from typing import Any
 
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.probe.runtimes.onnxruntime import check_entries
+from edgefair.targets import support
 from edgefair.targets.fault import Fault
 from edgefair.targets.loaded import LoadedModel
 from edgefair.targets.runtimes.base import HostRuntime, Kernels
 from edgefair.targets.runtimes.tensorrt import TENSORRT
+from edgefair.targets.support import Support
 
 OWN = Kernels("onnxruntime")
+QNN = Kernels("QNN", lacks=frozenset({"dynamic"}), support=support.QNN, build_s=3600.0)
 # Execution providers that hand the graph to somebody else's kernels, for whom the file must be made.
-OTHERS = {"TensorrtExecutionProvider": TENSORRT, "NvTensorRTRTXExecutionProvider": TENSORRT}
+OTHERS = {
+    "TensorrtExecutionProvider": TENSORRT,
+    "NvTensorRTRTXExecutionProvider": TENSORRT,
+    "QNNExecutionProvider": QNN,
+}
 # Always at hand for operators that no provider of the profile takes.
 FALLBACK = "CPUExecutionProvider"
 # Threads of a model that has its answer stop spinning: the next model needs their cores.
@@ -32,6 +39,11 @@ class OnnxRuntime(HostRuntime):
     def kernels(self, providers: Sequence[str]) -> Kernels:
         """Those of the first provider that brings its own, else onnxruntime's."""
         return next((OTHERS[name] for name in providers if name in OTHERS), OWN)
+
+    def support(self, providers: Sequence[str]) -> Support:
+        """What the first provider does not take goes to the next."""
+        own = self.kernels(providers).support
+        return own.beside_others() if len(providers) > 1 else own
 
     def runs_on(self, providers: Sequence[str]) -> str:
         """The first provider."""
