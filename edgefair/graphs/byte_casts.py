@@ -24,9 +24,9 @@ def widen_byte_casts(model: onnx.ModelProto) -> None:
     """Cast(uint8 -> float) becomes Cast(uint8 -> int32) and Cast(int32 -> float), in place; twice is as good as once.
 
     Every byte is the same float either way. Qualcomm's HTP makes 0 or 1 of it directly ([0 1 2 50 255] becomes
-    [0 1 1 1 1]: seen with onnxruntime-qnn 2.7.0, htp_arch 73), and is right by way of int32. So are onnxruntime,
-    which joins the two again on a CPU and takes no longer, OpenVINO and TensorRT, which refuses the other way that is
-    right elsewhere, a DequantizeLinear of uint8. Casts in branches, loops and functions stay as they are.
+    [0 1 1 1 1]: seen with onnxruntime-qnn 2.7.0, htp_arch 73), and is right by way of int32. So are onnxruntime, which
+    joins the two again on a CPU and takes no longer, and OpenVINO; TensorRT (for RTX, 1.7.1) builds it. It refuses the
+    other way that is right elsewhere, a DequantizeLinear of uint8. Casts in branches, loops and functions stay.
     """
     found = {node.output[0] for node in byte_casts(model)}
     if not found:

@@ -16,8 +16,9 @@ from edgefair.compress.search.search import Move
 class A16W8(StaticInt8):
     """As static INT8, with 65,536 steps between the ends of an activation's range, and every layer in low precision.
 
-    A CPU computes such a file in float: its numbers are those of the codes, its speed is not the point. Sums have 32
-    bits and more wherever 16-bit kernels exist, so nothing saturates.
+    Sums have 32 bits and more wherever 16-bit kernels exist, so nothing saturates. A CPU has none: onnxruntime computes
+    convolutions in float, and (1.32) matrix products with activations in 8 bits by block, as MatMulNBits, unless the
+    session entry `session.qdq_matmulnbits_accuracy_level` is 1.
     """
 
     called = "16-bit activations (A16W8)"

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 from edgefair.compress.low_precision.base import Look
 from edgefair.compress.quantization.static import Precision
 from edgefair.graphs.inner_values import inner_values
-from tests.compress.graphs import layers, residual, tokens
+from tests.compress.graphs import graph, layers, normal, residual, tokens
 from tests.compress.low_precision.test_low_precision import ROWS, WORDS, opened
 
 PICTURES = np.random.default_rng(0).normal(size=(32, 3, 8, 8)).astype(np.float32)
@@ -78,6 +78,23 @@ def test_the_quantizers_are_onnxs_own_as_soon_as_they_know_16_bits(opset, domain
     session = onnxruntime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
     wanted = next(inner_values(low.prepared, ["y"], [{"x": ROWS}]))["y"]
     assert np.abs(session.run(["y"], {"x": ROWS})[0] - wanted).max() < 0.02 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("operator", ["Gemm", "MatMul"])
+def test_a_cpu_that_is_told_to_computes_what_the_codes_say(operator):
+    rng = np.random.default_rng(0)
+    node = onnx.helper.make_node(operator, ["x", "w"], ["y"], "layer")
+    low = opened("a16w8", graph([node], {"w": normal(rng, 16, 8)}, x=(16,), y=(8,)), ROWS)
+    made, found = low.convert(Precision()), {}
+    for level in ("4", "1"):
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", level)
+        session = onnxruntime.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        found[level] = session.run(["y"], {"x": ROWS})[0]
+    wanted = next(inner_values(made, ["y"], [{"x": ROWS}]))["y"]
+    np.testing.assert_allclose(found["1"], wanted, atol=1e-5 * np.abs(wanted).max())
+    # Otherwise a product is rounded further, which is why a CPU is no stand-in for an NPU.
+    assert np.abs(found["4"] - wanted).max() > 1e-4 * np.abs(wanted).max()
 
 
 def test_it_is_looked_at_for_what_its_ranges_cut_off_and_has_no_sums_to_saturate():
