@@ -12,7 +12,7 @@ from edgefair.flag import Flag
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rank = Share | Literal["energy", "worst-group"]
-Int8 = Literal["auto", "static", "dynamic"]
+Int8 = Literal["auto", "static", "dynamic", "a16w8"]
 Scope = Literal["local", "global"]
 Measure = Literal["macs", "parameters", "latency"]
 PRUNED = "pruned"
@@ -185,11 +185,10 @@ class CompressConfig(BaseModel):
         description="Weights of a layer share this many values: smaller when packed, no faster.",
     )
     qat: Annotated[bool, Flag()] = Field(False, description="Fine-tune with quantization simulated; for `int8` static.")
-    int8: Annotated[Int8 | None, Flag(metavar="[static|dynamic]", bare="auto")] = Field(
+    int8: Annotated[Int8 | None, Flag(metavar="[static|dynamic|a16w8]", bare="auto")] = Field(
         None,
-        description="INT8: static (calibrated), dynamic, or auto: dynamic for texts where TensorRT is not a "
-        "target, else "
-        "static.",
+        description="INT8: static (calibrated), dynamic, a16w8 (calibrated, with 16-bit activations, for NPUs), or "
+        "auto: dynamic for texts where TensorRT is not a target, else static.",
     )
     fp16: Annotated[bool, Flag()] = Field(
         False, description="Half precision instead of INT8, for devices that have it."

@@ -12,6 +12,7 @@ import torch
 
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model, drop_traces
+from edgefair.graphs.byte_casts import widen_byte_casts
 from edgefair.graphs.metadata import set_spec
 from edgefair.training.classifier import Classifier, Deployable
 
@@ -62,6 +63,7 @@ def export_classifier(
         raise ModelError("the exporter returned no ONNX program")
     model = checked_model(program.model_proto, opset=OPSET)
     drop_traces(model)
+    widen_byte_casts(model)
     set_spec(model, spec)
     onnx.save_model(model, path)
     return model

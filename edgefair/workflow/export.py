@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgefair._version import __version__
 from edgefair.bundle.canaries.asking import Questions
@@ -31,6 +32,7 @@ from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.repair import chosen
 from edgefair.workflow.exemplars.changed import RowsToShow
 from edgefair.workflow.job import Job
+from edgefair.workflow.measurement.fleet import load_fleet
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.measurement.reference_audit import asked_for
 from edgefair.workflow.measurement.under_seal import check_to_show
@@ -39,9 +41,13 @@ from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.reference import Reference
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.seen import Seen, notes_of
+from edgefair.workflow.models.supported import check_supported
 from edgefair.workflow.models.trained import trained_model
 from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
 from edgefair.workflow.preflight import check_plan, preflight
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 UNCHANGED = "nothing was compressed: the exported file is the model before compression, byte for byte"
 
@@ -76,8 +82,8 @@ def export(
         run: name of a finished training run; default: the only one.
         model: instead of a run, an existing model: see `workflow.models.convert.KINDS`.
         weights: of the torch module that the factory `model` makes.
-        int8: instead of `compress.int8`: `static`, `dynamic`, or `auto` (dynamic for texts where TensorRT is not a
-            target, else static).
+        int8: instead of `compress.int8`: `static`, `dynamic`, `a16w8`, or `auto` (dynamic for texts where TensorRT is
+            not a target, else static).
         output: the bundle's folder; default: the project's.
         sign: PEM file of the private key that signs what ships.
         sequential: whether to take the audit rows in steps, and to stop on each target where its verdict is shown.
@@ -119,6 +125,7 @@ def export(
         preflight(job)
         reading_s = time.perf_counter() - started
         reference = _reference(job, name, model, weights=weights, to=folder / REFERENCE)
+        check_supported(load_fleet(config.targets), {reference.path: Path(model or f"run {name}")})
         audits.check_reference(sha256_file(reference.path), data.classes)
         seen = Seen.by_run(config, data, reference.spec, name)
         notes = notes_of(config, data, seen)
@@ -154,13 +161,18 @@ def export(
         _add_descriptions(data, spec, seen, folder)
         _add_canaries(file, report, folder)
         _add_manifest(folder, config, report, counter)
-        if signer is not None:
-            sign_bundle(folder, signer)
-        progress.stage("publishing")
-        publish(folder, destination)
+        _publish(folder, destination, signer, progress)
     blocked.unlink(missing_ok=True)
     progress.stage("published")
     return report
+
+
+def _publish(folder: Path, destination: Path, signer: CryptoSigner | None, progress: Progress) -> None:
+    """Sign what lies in the folder, where there is a key, and let it be seen."""
+    if signer is not None:
+        sign_bundle(folder, signer)
+    progress.stage("publishing")
+    publish(folder, destination)
 
 
 def _reference(job: Job, run: str | None, model: str | None, *, weights: Path | None, to: Path) -> Reference:

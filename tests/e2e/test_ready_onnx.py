@@ -9,6 +9,11 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from edgefair.config import load_config
+from edgefair.data.dataset import load
+from edgefair.graphs.byte_casts import byte_casts
+from edgefair.progress import silent
+from edgefair.workflow.models.convert import convert_model
 from tests.e2e.commands import edit, refused, run
 
 ROWS, WIDTH, HIDDEN = 800, 64, 512
@@ -46,6 +51,15 @@ def two_layers():
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def of_bytes():
+    """The same on bytes."""
+    model = two_layers()
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    model.graph.node.insert(0, helper.make_node("Cast", ["x"], ["numbers"], "cast", to=TensorProto.FLOAT))
+    model.graph.node[1].input[0] = "numbers"
+    return model
 
 
 def narrowed(kind):
@@ -113,7 +127,7 @@ def ends_in_a_vector():
     return model
 
 
-@pytest.mark.parametrize("precision", [("--int8", "static"), ("--int8", "dynamic"), ("--fp16",)])
+@pytest.mark.parametrize("precision", [("--int8", "static"), ("--int8", "dynamic"), ("--int8", "a16w8"), ("--fp16",)])
 def test_a_layer_whose_weight_is_a_vector_stays_in_float_and_a_note_says_so(project, precision):
     edit(project, model__output__kind="logit")
     onnx.save_model(ends_in_a_vector(), project / "v.onnx")
@@ -121,6 +135,39 @@ def test_a_layer_whose_weight_is_a_vector_stays_in_float_and_a_note_says_so(proj
     assert report["outcome"] == "PASS"
     said = [note for note in report["notes"] if "'vector' stays in float: its weight has 1 dimension" in note]
     assert len(said) == ("--fp16" not in precision)
+
+
+def test_bytes_become_floats_in_a_way_that_every_runtime_computes(project):
+    np.savez(project / "all.npz", **{**table(), "x": np.abs(np.rint(50 * table()["x"])).astype(np.uint8)})
+    onnx.save_model(of_bytes(), project / "b.onnx")
+    config = load_config(project / "edgefair.yaml")
+    data = load(config.data, base=config.base, roles=["audit"])
+    made = convert_model(config, data, str(project / "b.onnx"), weights=None, to=project / "made.onnx", progress=silent)
+    assert byte_casts(of_bytes())
+    assert byte_casts(onnx.load(made.path)) == ()
+
+
+def test_what_a_target_computes_wrongly_is_refused_before_it_is_asked(project):
+    np.savez(project / "all.npz", **{**table(), "x": np.abs(np.rint(50 * table()["x"])).astype(np.uint8)})
+    onnx.save_model(of_bytes(), project / "b.onnx")
+    providers = "[QNNExecutionProvider, CPUExecutionProvider]"
+    (project / "npu.yaml").write_text(f"name: npu\ntransport: local\nproviders: {providers}\n")
+    target = ("--target", project / "npu.yaml")
+    said = refused(project, "verify", project / "b.onnx", *target)
+    assert "QNN, which runs the model on target 'npu', cannot compute" in said
+    assert "Cast 'cast' from uint8 to float makes 0 or 1 of every byte" in said
+    assert "export it again with --target npu" in said
+
+
+def test_what_a_target_lacks_is_refused_before_anything_is_compressed(project):
+    model = two_layers()
+    scaler = helper.make_node("Scaler", ["a"], ["r"], "scaler", domain="ai.onnx.ml", offset=[0.0], scale=[1.0])
+    model.graph.node[1].CopyFrom(scaler)
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    onnx.save_model(model, project / "s.onnx")
+    said = refused(project, "export", project / "s.onnx", "--int8", "static", "--target", "tensorrt")
+    assert "TensorRT, which runs the model on target 'tensorrt', cannot compute" in said
+    assert "Scaler 'scaler' is not there" in said
 
 
 def test_what_int8_would_compute_wrongly_is_put_back_into_float_before_it_ships(project, monkeypatch):

@@ -10,11 +10,14 @@ import importlib
 import inspect
 import re
 
+import onnx
 import pytest
 
+from edgefair.graphs.unsupported import unsupported
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.runtimes.engine import TYPES
 from edgefair.probe.runtimes.engine_build import Build, open_log
+from edgefair.targets.support import TENSORRT
 from tests.probe import tensorrt_double
 from tests.probe.small_networks import PRECISIONS, compressed, exported
 
@@ -76,7 +79,9 @@ def test_the_files_that_are_made_for_tensorrt_can_be_read_and_built(tmp_path, ne
     rtx = installed("tensorrt_rtx")
     model, inputs = exported(tmp_path, network)
     for precision in PRECISIONS:
-        build = builder(rtx, compressed(model, inputs, precision))
+        made = compressed(model, inputs, precision)
+        assert unsupported(made, TENSORRT) == ()
+        build = builder(rtx, made)
         assert build.plan()
         read = [build._network.get_input(index) for index in range(build._network.num_inputs)]
         given = [build._network.get_output(index) for index in range(build._network.num_outputs)]
@@ -90,6 +95,16 @@ def test_a_file_for_the_cpu_is_refused_with_the_node_and_the_reason(tmp_path):
     with pytest.raises(ProbeError, match=r"QuantizeLinear 'cat/quantize': .*[Zz]ero point is not supported") as caught:
         builder(rtx, model).plan()
     assert caught.value.kind == "invalid_graph"
+
+
+def test_the_operators_that_are_said_to_be_lacking_are_those_that_the_parser_lacks():
+    rtx = installed("tensorrt_rtx")
+    build = builder(rtx, onnx.ModelProto())
+    parser = rtx.OnnxParser(build._network, build._log)
+    known = {item.name for item in onnx.defs.get_all_schemas() if item.domain == ""}
+    assert TENSORRT.lacks <= known
+    assert {name for name in known if not parser.supports_operator(name)} == TENSORRT.lacks
+    assert not parser.supports_operator("TreeEnsembleClassifier")
 
 
 def builder(package, model):

@@ -43,7 +43,7 @@ class InputRange:
 
 
 def input_ranges(quantized: onnx.ModelProto) -> dict[str, InputRange]:
-    """Layer -> range of its 8-bit input, for the layers of a QDQ graph that have one."""
+    """Layer -> range of its quantized input, for the layers of a QDQ graph that have one."""
     made_by = producers(quantized.graph.node)
     constants = {item.name: item for item in quantized.graph.initializer}
     found = {}
@@ -53,7 +53,7 @@ def input_ranges(quantized: onnx.ModelProto) -> dict[str, InputRange]:
             continue
         step = float(numpy_helper.to_array(constants[source.input[1]]).reshape(-1)[0])
         zero = numpy_helper.to_array(constants[source.input[2]]) if len(source.input) > 2 else np.zeros(1, np.uint8)
-        if zero.dtype not in (np.uint8, np.int8):
+        if zero.dtype not in (np.uint8, np.int8, np.uint16):
             continue
         codes, at = np.iinfo(zero.dtype), int(zero.reshape(-1)[0])
         found[node.name] = InputRange(low=(codes.min - at) * step, high=(codes.max - at) * step, step=step)

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgefair.compress.low_precision.a16w8 import A16W8
 from edgefair.compress.low_precision.base import Calibration, LowPrecision
 from edgefair.compress.low_precision.dynamic import DynamicInt8
 from edgefair.compress.low_precision.fp16 import Fp16
 from edgefair.compress.low_precision.static import StaticInt8
 
-LOW_PRECISIONS: Mapping[str, type[LowPrecision]] = {"static": StaticInt8, "dynamic": DynamicInt8, "fp16": Fp16}
+LOW_PRECISIONS: Mapping[str, type[LowPrecision]] = {
+    "static": StaticInt8,
+    "dynamic": DynamicInt8,
+    "a16w8": A16W8,
+    "fp16": Fp16,
+}
 
 __all__ = ["LOW_PRECISIONS", "Calibration", "LowPrecision"]

@@ -76,9 +76,11 @@ class LowPrecision(ABC):
     """One kind of low precision for the layers of one prepared graph.
 
     Attributes:
-        needs: what a graph must have for INT8, whose sums saturate on some processors; None for what is not INT8.
+        needs: what a graph must have for INT8; None for what is not INT8.
         uncalibrated: why rows do not calibrate it, in words; None where they do.
-        tensorrt: whether TensorRT runs it.
+        called: what messages call it.
+        saturates: whether its sums leave 16 bits on processors without VNNI, and 7-bit weights help.
+        recipe: what it changes in any `CalibrationRecipe`.
         free: moves of the repair that it knows and that leave its speed as it is.
         nodes: names of the layers that are in low precision unless they are left in float, embeddings among them.
         small: of these, the layers that are no faster so.
@@ -90,7 +92,9 @@ class LowPrecision(ABC):
 
     needs: ClassVar[Needs | None] = None
     uncalibrated: ClassVar[str | None] = None
-    tensorrt: ClassVar[bool] = True
+    called: ClassVar[str]
+    saturates: ClassVar[bool] = False
+    recipe: ClassVar[Mapping[str, Any]] = {}
     free: ClassVar[frozenset[Move]] = frozenset()
 
     nodes: tuple[str, ...]

@@ -18,7 +18,8 @@ class DynamicInt8(LowPrecision):
 
     needs = DYNAMIC
     uncalibrated = "dynamic INT8 finds its ranges at run time"
-    tensorrt = False
+    called = "dynamic INT8"
+    saturates = True
 
     def __init__(self, prepared: onnx.ModelProto, calibration: Callable[[], Calibration]) -> None:
         super().__init__(prepared, calibration)

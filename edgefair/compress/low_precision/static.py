@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import onnx
 
@@ -21,20 +22,27 @@ class StaticInt8(LowPrecision):
     """See `quantization.static`. Layers that are wrong on calibration rows stay in float."""
 
     needs = STATIC
+    called = "static INT8"
+    saturates = True
     free = FREE
+    name: ClassVar[str] = "static"
 
     def __init__(self, prepared: onnx.ModelProto, calibration: Callable[[], Calibration]) -> None:
         super().__init__(prepared, calibration)
         on = self.calibration()
         found = calibrate(prepared, on.batches, method=on.recipe.method, percentile=on.recipe.percentile)
         self._quantizer, self._few = Quantizer(prepared, found | on.learned, on.recipe), on.few
-        layers, small = self._quantizer.nodes, small_layers(prepared)
+        layers, small = self._quantizer.nodes, self._slow(prepared)
         self.small = frozenset() if small >= set(layers) else small
         self._quantizer.hold(Precision(float_nodes=self.small), self._few)
         self.left, self.held, self.notes = unquantizable_nodes(prepared), self._quantizer.held, on.notes
         self.nodes = tuple(name for name in (*self._quantizer.embeddings, *layers) if name not in self.held)
         recipe = on.recipe.model_dump(mode="json")
-        self.settings = {"int8": "static", "reduce_range": False, "calibration": recipe, "calibration_rows": on.rows}
+        self.settings = {"int8": self.name, "reduce_range": False, "calibration": recipe, "calibration_rows": on.rows}
+
+    def _slow(self, prepared: onnx.ModelProto) -> frozenset[str]:
+        """Names of the layers that are no faster so."""
+        return small_layers(prepared)
 
     def convert(self, precision: Precision) -> onnx.ModelProto:
         """See `LowPrecision`."""

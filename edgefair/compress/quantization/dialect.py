@@ -31,6 +31,8 @@ DIALECTS: Mapping[str, Dialect] = {
     "onnxruntime-cpu": Dialect(
         place_for_cpu, integer_weights=True, integer_bias=True, embeddings=True, sums_apart=True
     ),
+    # A row of an embedding is an activation: in 8 bits it would be the narrowest of all.
+    "npu": Dialect(place_for_cpu, integer_weights=True, integer_bias=True, embeddings=False, sums_apart=True),
     "tensorrt": Dialect(
         place_for_tensorrt, integer_weights=False, integer_bias=False, embeddings=False, sums_apart=False
     ),

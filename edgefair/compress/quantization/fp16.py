@@ -14,6 +14,7 @@ from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
 from edgefair.graphs.names import Names
 from edgefair.graphs.quantized import is_quantized
+from edgefair.graphs.types import element_types
 
 # What is worth computing in half precision; the region of half lies between the first and the last of these.
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"})
@@ -123,16 +124,13 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
     Raises:
         ModelError: a value is already in half precision, or its type is unknown.
     """
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    values = [*graph.value_info, *graph.input, *graph.output]
-    types = {item.name: item.type.tensor_type.elem_type for item in values}
-    types |= {item.name: item.data_type for item in graph.initializer}
+    types = element_types(model)
     for name, kind in types.items():
         if kind in NARROW:
             raise ModelError(f"the graph is already in half precision ('{name}' is {NARROW[kind]})", expected="FP32")
-    for node in graph.node:
+    for node in model.graph.node:
         for name in node.output:
-            if name and not types.get(name):
+            if name and name not in types:
                 raise ModelError(f"the type of '{name}' ({node.op_type} '{node.name}') cannot be inferred")
     return types
 

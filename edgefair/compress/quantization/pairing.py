@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 
@@ -98,9 +99,8 @@ class Pairing:
         """The smallest and the largest number that a value behind its codes can be, and the step between two."""
         decoder = self._made_by[decoded]
         scale, zero = (numpy_helper.to_array(self.made[name]).reshape(-1)[0] for name in decoder.input[1:])
-        kind = numpy_helper.to_array(self.made[decoder.input[2]]).dtype
-        step, (first, last) = float(scale), (-128, 127) if kind == "int8" else (0, 255)
-        return (first - int(zero)) * step, (last - int(zero)) * step, step
+        step, codes = float(scale), np.iinfo(numpy_helper.to_array(self.made[decoder.input[2]]).dtype)
+        return (codes.min - int(zero)) * step, (codes.max - int(zero)) * step, step
 
     def reader(self, value: str) -> onnx.NodeProto:
         """The first FP32 node that reads a value in the INT8 graph."""

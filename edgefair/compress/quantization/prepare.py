@@ -17,6 +17,7 @@ from edgefair.compress.quantization.rewrites.gemm import without_factors
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
 from edgefair.exporters.conversion import first_line, quietly
+from edgefair.graphs.byte_casts import widen_byte_casts
 from edgefair.graphs.metadata import take_metadata
 from edgefair.graphs.names import Names
 from edgefair.graphs.quantized import is_quantized
@@ -146,6 +147,8 @@ def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     prepared = _optimized(_inlined(model))
     drop_unused_domains(prepared)
     without_factors(prepared)
+    # onnxruntime's optimizer has joined them.
+    widen_byte_casts(prepared)
     _name_nodes(prepared)
     take_metadata(prepared, model, without=MARKS)
     for key in sorted(MARKS):

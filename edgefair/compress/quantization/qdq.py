@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from edgefair.compress.quantization.calibrate import Ranges
 from edgefair.compress.quantization.dialect import DIALECTS
 from edgefair.compress.quantization.placement import Graph, Placement
 from edgefair.compress.quantization.prepare import MARKS, weight_name
-from edgefair.compress.quantization.recipe import CalibrationRecipe
+from edgefair.compress.quantization.recipe import Activations, CalibrationRecipe
 from edgefair.compress.quantization.weights import Codes
 from edgefair.errors import ModelError
 from edgefair.graphs.metadata import take_metadata
@@ -22,7 +23,14 @@ from edgefair.graphs.names import Names
 LARGEST_BIAS = 2**31 - 1
 REQUANTIZED = frozenset({"Conv", "ConvTranspose", "Gemm"})
 # Smallest and largest code of an activation.
-CODES = {"uint8": (0, 255), "int8": (-128, 127), "int8-symmetric": (-127, 127)}
+CODES: Mapping[Activations, tuple[int, int]] = {
+    "uint8": (0, 255),
+    "int8": (-128, 127),
+    "int8-symmetric": (-127, 127),
+    "uint16": (0, 65535),
+}
+# The first opset whose own QuantizeLinear and DequantizeLinear know 16 bits; before it onnxruntime's do.
+SIXTEEN_BITS, CONTRIBUTED = 21, "com.microsoft"
 
 
 class Writer:
@@ -120,6 +128,8 @@ class Writer:
             [item for item in prepared.graph.initializer if item.name in used] + self._made,
         )
         model = helper.make_model(graph, opset_imports=prepared.opset_import, ir_version=prepared.ir_version)
+        if self._recipe.activations == "uint16":
+            _know_sixteen_bits(model)
         model.producer_name, model.producer_version = prepared.producer_name, prepared.producer_version
         take_metadata(model, prepared, without=MARKS)
         return model
@@ -221,7 +231,7 @@ class Writer:
             if self._recipe.activations == "int8-symmetric"
             else round(first - self._limits(name)[0] / float(self._scale(name)))
         )
-        return np.array(min(max(zero, first), last), dtype=np.uint8 if first == 0 else np.int8)
+        return np.array(min(max(zero, first), last), dtype=self._recipe.activations.removesuffix("-symmetric"))
 
     def _limits(self, name: str) -> tuple[float, float]:
         """The range of codes of a value: it holds zero, and is symmetric where the recipe says so.
@@ -255,3 +265,15 @@ class Writer:
         given = self._names.fresh(name)
         self._made.append(numpy_helper.from_array(value, given))
         return given
+
+
+def _know_sixteen_bits(model: onnx.ModelProto) -> None:
+    """Take the quantizers of a domain that has 16-bit codes, in place."""
+    versions = {item.domain: item.version for item in model.opset_import}
+    if versions.get("", versions.get("ai.onnx", 0)) >= SIXTEEN_BITS:
+        return
+    for node in model.graph.node:
+        if node.op_type in {"QuantizeLinear", "DequantizeLinear"}:
+            node.domain = CONTRIBUTED
+    if CONTRIBUTED not in versions:
+        model.opset_import.append(helper.make_opsetid(CONTRIBUTED, 1))

@@ -20,6 +20,9 @@ from edgefair.yaml_text import MAX_BYTES, parse_yaml
 # With fewer rows a range is an accident; with fewer of one cell it is that cell's.
 LEAST_ROWS = 16
 FEW_ROWS = 8
+Activations = Literal["uint8", "int8", "int8-symmetric", "uint16"]
+# Runtimes whose kernels take one type of activations only, which no other runtime computes as fast.
+BOUND = {"tensorrt": "int8-symmetric", "npu": "uint16"}
 # How files end that hold rows and no recipe.
 ROWS = (".csv", ".npz", ".parquet")
 
@@ -50,17 +53,16 @@ class CalibrationRecipe(BaseModel):
     weight_bits: Literal[8, 4] = Field(
         8, description="Bits of a weight. 4 are simulated: 15 values in INT8, so the file is no smaller."
     )
-    activations: Literal["uint8", "int8", "int8-symmetric"] = Field(
-        "uint8", description="Type of quantized activations."
-    )
-    runtime: Literal["onnxruntime-cpu", "tensorrt"] = Field(
+    activations: Activations = Field("uint8", description="Type of quantized activations.")
+    runtime: Literal["onnxruntime-cpu", "tensorrt", "npu"] = Field(
         "onnxruntime-cpu", description="The runtime whose kernels the quantizers are placed for."
     )
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        if (self.runtime == "tensorrt") != (self.activations == "int8-symmetric"):
-            raise ValueError("`runtime: tensorrt` and `activations: int8-symmetric` need each other")
+        for runtime, activations in BOUND.items():
+            if (self.runtime == runtime) != (self.activations == activations):
+                raise ValueError(f"`runtime: {runtime}` and `activations: {activations}` need each other")
         if self.percentile != type(self).model_fields["percentile"].default and self.method != "percentile":
             raise ValueError(f"`percentile` needs `method: percentile`, not {self.method}")
         if self.source is not None and self.balance != "none":

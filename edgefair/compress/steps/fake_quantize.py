@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.compress.quantization.qdq import CODES
+from edgefair.compress.quantization.recipe import Activations
 from edgefair.compress.quantization.weights import LARGEST
 
 # Share of a batch's own limits in the moving range of an activation.
@@ -29,7 +30,7 @@ class Grid:
 
     bits: int
     weights: Literal["per-channel", "per-tensor"]
-    activations: Literal["uint8", "int8", "int8-symmetric"]
+    activations: Activations
     integer_bias: bool
 
     def weight(self, w: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from edgefair.errors import EdgefairError
 from edgefair.targets.fault import Fault
 from edgefair.targets.fingerprint import OF_PROCESSOR
 from edgefair.targets.loaded import LoadedModel, unloadable
+from edgefair.targets.support import ANYTHING, Support
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,17 @@ class Kernels:
     Attributes:
         vendor: as messages name it.
         recipe: what they change in any `CalibrationRecipe`: where quantizers go, and the type of activations.
-        dynamic_int8: whether they have it.
+        lacks: low precisions that they do not have, by their names in `compress.low_precision`.
         unsigned_weights: whether INT8 weights may be unsigned.
+        support: what they are known not to compute, or to compute wrongly.
         build_s: how long making a model ready may take, once per model and again for each new size of a batch.
     """
 
     vendor: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    dynamic_int8: bool = True
+    lacks: frozenset[str] = frozenset()
     unsigned_weights: bool = True
+    support: Support = ANYTHING
     build_s: float = 0.0
 
 
@@ -75,6 +78,10 @@ class HostRuntime(ABC):
     @abstractmethod
     def kernels(self, providers: Sequence[str]) -> Kernels:
         """Whose kernels compute a graph under these execution providers."""
+
+    def support(self, providers: Sequence[str]) -> Support:
+        """What a model must do without under these execution providers, whatever computes it."""
+        return self.kernels(providers).support
 
     def runs_on(self, providers: Sequence[str]) -> str:
         """What a fingerprint says that models run on."""

@@ -16,14 +16,16 @@ from edgefair.probe.runtimes.onnxruntime import ON_CUDA, check_entries
 from edgefair.probe.runtimes.providers.advice import advice
 from edgefair.probe.runtimes.providers.placement import misplaced
 from edgefair.probe.runtimes.providers.settings import CPU, PACKAGES, providers_of
+from edgefair.targets import support
 from edgefair.targets.fault import Fault
 from edgefair.targets.loaded import LoadedModel
 from edgefair.targets.runtimes.base import HostRuntime, Kernels
 from edgefair.targets.runtimes.tensorrt import TENSORRT
+from edgefair.targets.support import Support
 
 OWN = Kernels("onnxruntime")
 # Compiles the graph when it loads it; a batch is run row by row, on a simulator in half a second each.
-QNN = Kernels("QNN", dynamic_int8=False, build_s=3600.0)
+QNN = Kernels("QNN", lacks=frozenset({"dynamic"}), support=support.QNN, build_s=3600.0)
 OPENVINO = Kernels("OpenVINO", build_s=600.0)
 # Execution providers that hand the graph to somebody else's kernels, for whom the file must be made.
 OTHERS = {
@@ -43,6 +45,11 @@ class OnnxRuntime(HostRuntime):
     def kernels(self, providers: Sequence[str]) -> Kernels:
         """Those of the first provider that brings its own, else onnxruntime's."""
         return next((OTHERS[name] for name in providers if name in OTHERS), OWN)
+
+    def support(self, providers: Sequence[str]) -> Support:
+        """What the first provider does not take goes to the next."""
+        own = self.kernels(providers).support
+        return own.beside_others() if len(providers) > 1 else own
 
     def runs_on(self, providers: Sequence[str]) -> str:
         """The first provider."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgefair.errors import EdgefairError, ModelError
 from edgefair.probe.runtimes.cuda import CudaError, first_device
+from edgefair.targets import support
 from edgefair.targets.fault import Fault
 from edgefair.targets.loaded import LoadedModel
 from edgefair.targets.runtimes.base import HostRuntime, Kernels
@@ -17,8 +18,9 @@ from edgefair.targets.runtimes.base import HostRuntime, Kernels
 TENSORRT = Kernels(
     "TensorRT",
     recipe={"runtime": "tensorrt", "activations": "int8-symmetric"},
-    dynamic_int8=False,
+    lacks=frozenset({"dynamic", "a16w8"}),
     unsigned_weights=False,
+    support=support.TENSORRT,
     build_s=3600.0,
 )
 

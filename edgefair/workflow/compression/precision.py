@@ -49,7 +49,7 @@ def numerics_of(config: Config, reference: Reference) -> Numerics:
     model = onnx.load_model(reference.path)
     _check_wide(model, str(reference.settings.get("model", reference.path.name)))
     kind.check(model)
-    return Numerics(kind, reduce_range=kind.needs is not None and any(_reduce_range(name) for name in config.targets))
+    return Numerics(kind, reduce_range=kind.saturates and any(_reduce_range(name) for name in config.targets))
 
 
 def _check_wide(model: onnx.ModelProto, name: str) -> None:
@@ -65,13 +65,14 @@ def _check_wide(model: onnx.ModelProto, name: str) -> None:
 
 def _kind(config: Config, spec: ModelSpec) -> type[LowPrecision] | None:
     name = "fp16" if config.compress.fp16 else config.compress.int8
-    without = next((item.vendor for item in kernels_of(config) if not item.dynamic_int8), None)
+    kernels = kernels_of(config)
     if name == "auto":
         texts = any(item.tokens is not None for item in spec.inputs)
-        name = "dynamic" if texts and without is None else "static"
+        name = "dynamic" if texts and not any("dynamic" in item.lacks for item in kernels) else "static"
     kind = None if name is None else LOW_PRECISIONS[name]
-    if kind is not None and not kind.tensorrt and without is not None:
-        raise UsageError(f"{without}, which runs the model on a target, has no dynamic INT8", fix="use --int8 static")
+    without = next((item.vendor for item in kernels if name in item.lacks), None)
+    if kind is not None and without is not None:
+        raise UsageError(f"{without}, which runs the model on a target, has no {kind.called}", fix="use --int8 static")
     if config.compress.qat and (kind is None or kind.uncalibrated is not None):
         raise UsageError(
             "qat trains for static INT8, and texts get dynamic INT8", fix="add --int8 static, or drop --qat"

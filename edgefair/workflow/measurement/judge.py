@@ -46,6 +46,7 @@ from edgefair.workflow.measurement.sequential.looks import LookPlan, first_rows,
 from edgefair.workflow.measurement.sequential.stopping import steps_of
 from edgefair.workflow.measurement.under_seal import check_record, not_pass, results_under_seal
 from edgefair.workflow.models.infer_spec import foreign_spec
+from edgefair.workflow.models.supported import check_supported
 from edgefair.workflow.sealing.rows import RowSet
 from edgefair.workflow.sealing.seal import Question, charge, check_judgeable, check_shown, enter_pass
 
@@ -101,7 +102,7 @@ def judge_file(
         PolicyError: rows of a group that the policy does not declare; error rates of labels that the data does not
             have.
         DataError: the audit is that of another model, or of a device of another class.
-        ModelError, MeasurementError: see `workflow.measurement.measure`; nothing was judged.
+        ModelError, MeasurementError: see `check_supported` and `workflow.measurement.measure`; nothing was judged.
     """
     config, data = job.config, job.data
     audit, attributes = file.audits.joined, config.policy.base_attributes
@@ -115,6 +116,8 @@ def judge_file(
     recorded = RecordedRows.of(rows, data.classes, source=shown(data.source, config.base))
     profiles = load_fleet(config.targets)
     before_as = file.shown_as if file.own_reference and file.reference_as is None else file.reference_as
+
+    check_supported(profiles, {file.path: file.shown_as, file.reference: before_as})
 
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
         told.stage(f"starting {profile.name}")

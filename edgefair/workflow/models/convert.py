@@ -104,10 +104,12 @@ def convert_model(
     """
     import onnx
 
+    from edgefair.graphs.byte_casts import widen_byte_casts
     from edgefair.graphs.metadata import set_spec
 
     progress.stage("converting to ONNX")
     made = _converted(config, data, name, weights)
+    widen_byte_casts(made.graph)
     if made.labels is not None:
         _check_labels(name, made.labels, data.classes)
     to.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,8 @@ def opened(name, model, rows):
     batches = [{"x": rows}]
 
     def calibration():
-        return Calibration(CalibrationRecipe(name="test"), len(rows), ("few rows",), batches, batches[0], {})
+        recipe = CalibrationRecipe(name="test", **LOW_PRECISIONS[name].recipe)
+        return Calibration(recipe, len(rows), ("few rows",), batches, batches[0], {})
 
     return LOW_PRECISIONS[name](prepare_graph(model), calibration)
 
@@ -75,12 +76,14 @@ def test_only_what_is_calibrated_reads_rows_and_knows_the_moves_that_cost_no_tim
 
     def calibration():
         asked.append(name)
-        return Calibration(CalibrationRecipe(name="test"), 32, ("few rows",), [{"x": ROWS}], {"x": ROWS}, {})
+        recipe = CalibrationRecipe(name="test", **LOW_PRECISIONS[name].recipe)
+        return Calibration(recipe, 32, ("few rows",), [{"x": ROWS}], {"x": ROWS}, {})
 
     low = LOW_PRECISIONS[name](prepare_graph(layers(16, 64, 4)), calibration)
     calibrated = low.uncalibrated is None
+    free = FREE if low.saturates else FREE - {"seven-bit"}
     assert (bool(asked), low.notes, low.free) == (
-        (True, ("few rows",), FREE) if calibrated else (False, (), frozenset())
+        (True, ("few rows",), free) if calibrated else (False, (), frozenset())
     )
     assert ("calibration" in low.settings) == calibrated
 

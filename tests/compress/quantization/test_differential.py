@@ -19,6 +19,7 @@ RECIPES = (
     {"weights": "per-tensor"},
     {"method": "entropy"},
     {"activations": "int8-symmetric", "runtime": "tensorrt"},
+    {"activations": "uint16", "runtime": "npu"},
 )
 
 

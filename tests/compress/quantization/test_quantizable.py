@@ -18,7 +18,9 @@ from edgefair.compress.quantization.prepare import (
 from edgefair.compress.quantization.recipe import open_recipe
 from edgefair.compress.quantization.static import Quantizer
 from edgefair.errors import ModelError
+from edgefair.graphs.byte_casts import byte_casts, widen_byte_casts
 from tests.compress.graphs import graph, layers, normal, residual, tokens
+from tests.graphs.test_byte_casts import bytes_to_floats
 
 node = helper.make_node
 RECIPE = open_recipe("int8-balanced")
@@ -34,6 +36,14 @@ def test_every_node_gets_a_name_of_its_own_and_a_second_preparation_changes_noth
     assert len(set(names)) == len(names)
     assert prepare_graph(prepared).SerializeToString() == prepared.SerializeToString()
     assert prepare_graph(model).SerializeToString() == prepared.SerializeToString()
+
+
+def test_bytes_go_on_becoming_floats_by_way_of_int32():
+    model = bytes_to_floats()
+    widen_byte_casts(model)
+    assert byte_casts(prepare_graph(model)) == ()
+    # A file that an older version exported gets there too.
+    assert byte_casts(prepare_graph(bytes_to_floats())) == ()
 
 
 def test_shapes_that_cannot_be_inferred_leave_no_file_behind(tmp_path, monkeypatch):

@@ -148,6 +148,7 @@ GRIDS = {
     "4 bits": ({"weight_bits": 4}, False),
     "signed rows": ({"activations": "int8"}, False),
     "TensorRT": ({"activations": "int8-symmetric", "runtime": "tensorrt"}, False),
+    "16-bit rows": ({"activations": "uint16", "runtime": "npu"}, False),
 }
 
 

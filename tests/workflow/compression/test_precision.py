@@ -56,9 +56,15 @@ def test_int8_of_texts_is_dynamic_and_of_everything_else_static(tmp_path):
     assert numerics_of(config, of_texts).kind.__name__ == "DynamicInt8"
 
 
-def test_tensorrt_gets_no_dynamic_int8(tmp_path):
-    with pytest.raises(UsageError, match="TensorRT"):
-        numerics(tmp_path, compress={"int8": "dynamic"}, targets=["tensorrt"])
+@pytest.mark.parametrize(("name", "called"), [("dynamic", "dynamic INT8"), ("a16w8", "16-bit activations")])
+def test_tensorrt_gets_no_int8_that_it_lacks(tmp_path, name, called):
+    with pytest.raises(UsageError, match=rf"TensorRT.* has no {called}"):
+        numerics(tmp_path, compress={"int8": name}, targets=["tensorrt"])
+
+
+def test_sums_of_16_bit_activations_saturate_nowhere(tmp_path):
+    narrow = target(tmp_path, "narrow", reduce_range=True)
+    assert not numerics(tmp_path, compress={"int8": "a16w8"}, targets=[narrow]).reduce_range
 
 
 def test_a_model_in_half_precision_is_no_reference_to_compress(tmp_path):
