@@ -21,17 +21,29 @@ INSTALL = "install chromium (Debian, Ubuntu: apt-get install chromium), Chrome o
 # Seconds until a browser that was started, or its page, gives a sign of life.
 STARTING_S = 120.0
 LAST_WORDS = 5
+# How long the last words of a browser that has ended may take.
+LISTENING_S = 2.0
 # A system bus that a machine without a desktop lacks is nobody's fault.
 NOISE = b"dbus"
-# The shell moves the two pipes to where --remote-debugging-pipe reads and writes, and stays to remove the folder when
-# the browser has ended: also where this process was killed and could not.
-KEEPER = 'folder=$1; shift; "$@" 3<&0 4>&1 </dev/null >&2; code=$?; rm -rf "$folder"; exit $code'
+# The shell moves the two pipes to where --remote-debugging-pipe reads and writes. It stays until the browser has ended,
+# to end what is left of it and to remove the folder: also where this process was killed.
+KEEPER = """\
+folder=$1; shift
+"$@" 3<&0 4>&1 </dev/null >&2
+code=$?
+trap "" TERM
+kill -TERM 0
+kill -CONT 0
+rm -rf "$folder" || { sleep 1; rm -rf "$folder"; }
+exit $code
+"""
 # Nothing but the page on loopback can be reached, whatever a model or the browser itself may ask for.
 ALONE = (
     "--proxy-server=127.0.0.1:9", "--proxy-bypass-list=<-loopback>;127.0.0.1",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-default-apps",
-    "--disable-domain-reliability", "--disable-breakpad", "--metrics-recording-only", "--no-pings", "--no-first-run",
+    "--disable-domain-reliability", "--disable-breakpad",
+    "--disable-crash-reporter", "--metrics-recording-only", "--no-pings", "--no-first-run",
     "--no-default-browser-check", "--password-store=basic", "--use-mock-keychain",
 )  # fmt: skip
 # A page that nobody looks at runs as fast as one that somebody does.
@@ -71,10 +83,12 @@ class Chromium:
         self._page: Optional[str] = None
         self._answers: Dict[int, "queue.Queue[Optional[Dict[str, Any]]]"] = {}
         self._said: Deque[str] = collections.deque(maxlen=LAST_WORDS)
+        self._ended = False
         self._lock = threading.Lock()
         self._process = _start(program, [*options, *([] if self.sandboxed else ["--no-sandbox"])])
-        for work in (self._read, self._listen):
-            threading.Thread(target=work, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        threading.Thread(target=self._read, daemon=True).start()
         self.product = str(self.call("Browser.getVersion")["product"])
 
     def open(self, address: str) -> None:
@@ -96,15 +110,16 @@ class Chromium:
         with self._lock:
             number = len(self._answers) + 1
             self._answers[number] = answer
+            if self._ended:
+                answer.put(None)
         message = json.dumps({"id": number, "method": method, "params": dict(parameters or {})})
-        try:
+        with contextlib.suppress(OSError):  # it has ended, and the answer will say so
             self._process.stdin.write(message.encode() + b"\0")  # type: ignore[union-attr]
             self._process.stdin.flush()  # type: ignore[union-attr]
+        try:
             said = answer.get(timeout=STARTING_S)
         except queue.Empty:
             raise ProbeError("no_runtime", f"the browser did not answer {method} in {STARTING_S:g} s") from None
-        except OSError:
-            said = None
         if said is None:
             raise ProbeError("no_runtime", f"the browser cannot be used: {self.last_words()}")
         if "error" in said:
@@ -133,8 +148,10 @@ class Chromium:
                 elif message["method"] in LOST and message["params"]["targetId"] == self._page:
                     self._gone(LOST[message["method"]])
         self._process.wait()
+        self._listener.join(LISTENING_S)
         self._gone("the browser ended")
         with self._lock:
+            self._ended = True
             waiting: List["queue.Queue[Optional[Dict[str, Any]]]"] = list(self._answers.values())
         for answer in waiting:
             answer.put(None)
