@@ -9,6 +9,7 @@ import pytest
 
 from edgefair.errors import MeasurementError, UsageError
 from edgefair.probe.browser import package
+from edgefair.probe.bundles.settings import Session
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.runtimes import onnxruntime_web as probe_side
 from edgefair.probe.runtimes.models import open_model
@@ -154,3 +155,8 @@ def test_every_shipped_profile_of_a_browser_has_explicit_numerics(name):
     assert isinstance(profile, TargetProfile)
     assert (profile.name, profile.reduce_range) == (name, False)
     assert profile.latency.measured == (name != "web:webgpu-software")
+
+
+def test_a_bundle_that_was_judged_in_a_browser_alone_is_not_loaded_by_another_runtime():
+    hindrance = Session.of(load_profile("web:wasm").facts).hindrance
+    assert hindrance == "onnxruntime_web on wasm, and a bundle is loaded with onnxruntime on CPUExecutionProvider alone"

@@ -1,12 +1,13 @@
 """Real browsers running onnxruntime-web: a page decides as the file says, and nothing stays of a browser."""
 
+import gc
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import onnxruntime
@@ -16,7 +17,7 @@ from onnx import TensorProto, helper
 from edgefair.errors import MeasurementError, ModelError, UsageError
 from edgefair.files import sha256_file
 from edgefair.probe.browser import chromium
-from edgefair.probe.browser.page import Page
+from edgefair.probe.browser.page import Page, PageError
 from edgefair.probe.bundles.gates import LATENCY
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.runtimes import onnxruntime_web
@@ -174,6 +175,18 @@ def test_two_threads_decide_what_one_does(page, tmp_path):
     assert one.run(inputs, ["decision"])["decision"].tolist() == two.run(inputs, ["decision"])["decision"].tolist()
 
 
+def test_a_page_keeps_no_model_that_nobody_has_any_more(page, tmp_path):
+    path, x = classifier(tmp_path / "m.onnx"), batches(1, 1)[0]
+    gone, kept = page(path).session, page(path).session
+    number, its_page = gone._number, gone._page
+    del gone
+    gc.collect()
+    page(path)
+    assert kept.run(["decision"], {"x": x})
+    with pytest.raises(PageError):
+        its_page.ask("run", {"session": number, "outputs": ["decision"], "texts": [], "alone": False}, {"x": x})
+
+
 # Its clock ------------------------------------------------------------------------------------------------------------
 
 
@@ -286,20 +299,36 @@ def test_a_browser_without_any_adapter_says_so(page, tmp_path, monkeypatch):
 # Nothing leaves -------------------------------------------------------------------------------------------------------
 
 
-def test_a_browser_reaches_nothing_but_its_page():
+PAGE = """<!doctype html><script>
+fetch("http://127.0.0.2:{port}/", {{mode: "no-cors"}}).then(() => "reached", () => "refused").then((how) => fetch(how))
+</script>"""
+
+
+class Asking(BaseHTTPRequestHandler):
+    """Serves a page that asks another server, and hears from it how that went."""
+
+    def do_GET(self):
+        self.server.heard.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.server.page)
+        if self.path in {"/reached", "/refused"}:
+            self.server.told.set()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_browser_reaches_nothing_but_the_pages_own_server():
     ready("web:wasm")
-    heard = []
-    with socket.create_server(("127.0.0.2", 0)) as elsewhere, socket.create_server(("127.0.0.1", 0)) as own:
-        for server, name in ((elsewhere, "elsewhere"), (own, "own")):
-            threading.Thread(target=lambda s=server, n=name: (s.accept(), heard.append(n)), daemon=True).start()
-        browser = chromium.Chromium(chromium.find_browser(), [], gone=lambda _: None)
-        for server in (elsewhere, own):
-            host, port = server.getsockname()
-            browser.open(f"http://{host}:{port}/")
-        deadline = threading.Event()
-        for _ in range(100):
-            if heard:
-                break
-            deadline.wait(0.1)
-        browser.close()
-        assert heard == ["own"]
+    elsewhere, own = (ThreadingHTTPServer((host, 0), Asking) for host in ("127.0.0.2", "127.0.0.1"))
+    for server in (elsewhere, own):
+        server.heard, server.told, server.page = [], threading.Event(), b""
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    own.page = PAGE.format(port=elsewhere.server_port).encode()
+    browser = chromium.Chromium(chromium.find_browser(), [], gone=lambda _: None)
+    browser.open(f"http://127.0.0.1:{own.server_port}/")
+    assert own.told.wait(60)
+    browser.close()
+    assert "/refused" in own.heard
+    assert elsewhere.heard == []
