@@ -16,6 +16,7 @@ from edgefair.probe.runtimes.models import open_model
 from edgefair.progress import silent
 from edgefair.targets import TargetProfile, load_profile, transport_of
 from edgefair.targets.runtimes import onnxruntime_web as host_side
+from tests.targets.browsers import kept_folders
 from tests.targets.onnx_models import classifier
 
 FILES = {"wasm": {"a.mjs": b"export default 1", "a.wasm": b"\0asm"}, "webgpu": {"b.mjs": b"2", "b.wasm": b"3"}}
@@ -116,9 +117,11 @@ def test_a_browser_that_does_not_start_is_told_by_its_last_words(machine, tmp_pa
     program(machine, "npm", NPM.format(folder=machine))
     archive(machine, {**FILES["wasm"], **FILES["webgpu"]})
     target().prepare(silent)
+    before = kept_folders()
     with pytest.raises(ProbeError, match=r"exit code 3; it said: No usable sandbox!") as caught:
         open_model(classifier(tmp_path / "m.onnx").read_bytes(), OPTIONS)
     assert caught.value.kind == "no_runtime"
+    assert kept_folders() <= before
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ code=$?
 trap "" TERM
 kill -TERM 0
 kill -CONT 0
-rm -rf "$folder" || { sleep 1; rm -rf "$folder"; }
+/bin/rm -rf "$folder" || { /bin/sleep 1; /bin/rm -rf "$folder"; }
 exit $code
 """
 # Nothing but the page on loopback can be reached, whatever a model or the browser itself may ask for.
