@@ -29,6 +29,7 @@ $(VENV)/.runtimes: $(VENV)/.ready
 	@touch $@
 
 test-runtimes: $(VENV)/.runtimes ## Install the other runtimes that fit beside ours, and run the tests that need one
+	@if command -v npm && command -v chromium; then $(BIN)/edgefair target prepare web:wasm; fi >/dev/null || true
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'runtimes and not long and not gpu'
 
 test-long: $(VENV)/.ready ## Run the tests and the long simulations

@@ -7,6 +7,7 @@ files. stdout belongs to the frames alone: file descriptor 1 is pointed at stder
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import sys
@@ -85,12 +86,13 @@ class Server:
         """Query times, where and under which conditions they were taken, and what energy the queries took."""
         outputs = request["outputs"]
         chosen = {name: self.models[name] for name in outputs}
-        with pinned(request["threads"]) as cores:
+        here = not latency.is_elsewhere(chosen)
+        with pinned(request["threads"]) if here else contextlib.nullcontext() as cores:
             core = cores[0] if cores else 0
             before = conditions(core)
             times = latency.measure(chosen, pool, outputs, **request["rules"])
             after = conditions(core)
-            meter = find_meter() if request["energy"] else None
+            meter = find_meter() if request["energy"] and here else None
             used = None if meter is None else per_query(meter, latency.queries(chosen, pool, outputs))
         return {"pinned": cores, "before": before, "after": after, "energy": used}, times
 

@@ -23,6 +23,8 @@ from edgefair.targets.transports.emulation import emulated_cpu
 from edgefair.yaml_text import MAX_BYTES, parse_yaml
 
 QEMU, CONTAINER = "qemu:", "container:"
+# Families of targets: `web:wasm` is the file web-wasm.yaml.
+FAMILIES = (QEMU, "web:")
 ADDRESS = "ssh://host, ssh://user@host or ssh://user@host:port"
 ADDRESS_PARTS = re.compile(
     r"((?P<user>[^:@/]+(?P<password>:[^@/]*)?@))?(?P<host>\[[0-9A-Fa-f:]+\]|[^:@/?#\[\]]+)(:(?P<port>\d+))?/?"
@@ -125,7 +127,7 @@ def load_profile(name_or_path: str) -> TargetProfile:
     """A profile by name, path or address.
 
     Args:
-        name_or_path: a shipped profile (`qemu:CPU` is short for `qemu-CPU`), the path of a .yaml file,
+        name_or_path: a shipped profile (`qemu:CPU` is the file qemu-CPU.yaml), the path of a .yaml file,
             `ssh://[user@]host[:port]`, PROFILE=ssh://... (a profile's settings on that machine), or `container:IMAGE`.
 
     Raises:
@@ -138,7 +140,9 @@ def load_profile(name_or_path: str) -> TargetProfile:
         return _in_container(name_or_path)
     if name_or_path.startswith(QEMU):
         emulated_cpu(name_or_path.removeprefix(QEMU))
-    path = named_file("deploy/targets", name_or_path.replace(QEMU, "qemu-", 1), what="target")
+    family = next((prefix for prefix in FAMILIES if name_or_path.startswith(prefix)), "")
+    file = family.replace(":", "-") + name_or_path.removeprefix(family)
+    path = named_file("deploy/targets", file, what="target")
     try:
         raw = parse_yaml(read_regular(path, most=MAX_BYTES).decode())
     except (OSError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Protocol, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Protocol, Sequence, Tuple, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,27 @@ class Session(Protocol):
 
     def run(self, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> List[np.ndarray]:
         """The named outputs of a batch. Queries are timed around this call alone."""
+        ...
+
+
+# One query: a session, the outputs that it is asked for, and the row of the pool that it is asked about.
+Query = Tuple[Any, List[str], int]
+
+
+@runtime_checkable
+class RemoteSession(Protocol):
+    """A session whose model runs in a process of its own, as a `Session`.
+
+    Going there takes longer than many a query: rows are run one by one, and queries are timed, where the model is. The
+    cores, the clock and the energy of this process are not the model's.
+    """
+
+    def run_alone(self, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> List[np.ndarray]:
+        """The named outputs of every row, each run as a batch of its own."""
+        ...
+
+    def query_times(self, queries: Sequence[Query], pool: Mapping[str, np.ndarray]) -> List[int]:
+        """Nanoseconds of each of the queries, one after the other, of sessions of this process."""
         ...
 
 

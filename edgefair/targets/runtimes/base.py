@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefair.errors import EdgefairError
+from edgefair.progress import Progress
 from edgefair.targets.fault import Fault
 from edgefair.targets.fingerprint import OF_PROCESSOR
 from edgefair.targets.loaded import LoadedModel, unloadable
@@ -107,6 +108,13 @@ class HostRuntime(ABC):
     def config(self, given: Mapping[str, str], *, threads: int) -> dict[str, str]:
         """The settings that a device is sent: those of a profile, and what must hold between two models."""
         return dict(given)
+
+    def prepare(self, progress: Progress) -> None:  # noqa: B027 - most are installed beside edgefair
+        """Get what this machine's runs of it need and `edgefair target prepare` can bring.
+
+        Raises:
+            MeasurementError: something that it takes is missing.
+        """
 
     @abstractmethod
     def lacks(self, session: Mapping[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.device import fingerprint
+from edgefair.progress import Progress
 from edgefair.targets.transports.base import HERE, Ending, Transport
 from edgefair.targets.transports.streams import enlarge_pipes
 from edgefair.targets.transports.zipapp import build_zipapp
@@ -27,6 +28,14 @@ class LocalTransport(Transport):
 
     shares_files = True
     machine_key = HERE
+
+    def prepare(self, progress: Progress) -> None:
+        """Get what the runtime needs.
+
+        Raises:
+            MeasurementError: something that it takes is missing.
+        """
+        self.profile.host_runtime.prepare(progress)
 
     def lacks(self) -> str | None:
         """The kind of device that the profile is for, or what its runtime needs."""

@@ -13,7 +13,8 @@ MAIN = b"import runpy\nrunpy.run_module('edgefair.probe', run_name='__main__', a
 EPOCH = (1980, 1, 1, 0, 0, 0)
 # The system that the entries name, for the same reason.
 UNIX = 3
-
+# What the probe consists of: its modules, and the script of the page that it opens in a browser.
+SOURCES = frozenset({".py", ".js"})
 
 RUNTIME = b"from edgefair.probe.bundles.runtime import BundleError, Model, Prediction, load\n"
 
@@ -32,9 +33,8 @@ def _zip(files: dict[str, bytes]) -> bytes:
     """The files beside the probe. Stored, not deflated: compressed bytes differ between versions of zlib."""
     folder = Path(edgefair.probe.__file__).parent
     files = files | {"edgefair/__init__.py": b""}
-    files |= {
-        f"edgefair/probe/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in folder.rglob("*.py")
-    }
+    own = [path for path in folder.rglob("*") if path.suffix in SOURCES]
+    files |= {f"edgefair/probe/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in own}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):

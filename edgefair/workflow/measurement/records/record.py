@@ -27,7 +27,10 @@ from edgefair.targets.timing import check_times
 from edgefair.workflow.measurement.records.columns import integers, probabilities, record_facts
 from edgefair.workflow.measurement.records.rows import RecordedRows
 
-NO_FOOTPRINT = "loading was not measured: the device builds an engine of the model first, or the record is an older one"
+NO_FOOTPRINT = (
+    "loading was not measured: the model is built anew on the device or runs in another process than the probe's, or the "
+    "record is an older one"
+)
 RECORD_SCHEMA = "edgefair.record/4"
 
 
