@@ -153,7 +153,7 @@ def _check_looks(
     if looks.rows_at_hand != rows:
         raise _contradiction(f"target '{name}' had {looks.rows_at_hand:,} rows at hand", f"{rows:,} audit rows")
     by_rows = design is not None and policy.subject_weights == "rows"
-    chosen = evidence.strata is not None or evidence.audited is not None
+    chosen = evidence.strata is not None or evidence.audited is not None or policy.errors.audited is not None
     if chosen or policy.rule == "point" or by_rows or policy.audit == "sealed" or report.get("seal") is not None:
         raise _contradiction(f"target '{name}' was judged sequentially", "limits that hold over several looks")
 
