@@ -79,7 +79,8 @@ def test_limits_of_an_earlier_verdict_lie_within_todays_and_hold_the_estimate():
 def test_its_config_is_read_with_its_waiver_and_judges_as_it_did(project):
     config = edgefair.load_config(project / "edgefair.yaml")
     assert config.policy.waivers[0].comparison == "sex*age: TPR, Female*old / Male*young"
-    new = {"subject_weights": "people", "audit": "open", "errors": {"labels": None, "attributes": {}}}
+    errors = {"labels": None, "attributes": {}, "audited": None}
+    new = {"subject_weights": "people", "audit": "open", "errors": errors}
     assert config.policy.model_dump(mode="json") == REPORT["policy"] | new
     assert policy_digest(REPORT["policy"]) == REPORT["targets"][0]["verdict"]["policy_digest"]
 
