@@ -22,7 +22,7 @@ from edgefair.measure.counts import GroupCounts
 
 GROUPS = 64
 RATES = (0.1, 0.8)
-GOAL_SECONDS, CACHED_MS = 4.0, 8.0
+GOAL_SECONDS, CACHED_MS = 1.0, 5.0
 AGAIN = 15
 
 

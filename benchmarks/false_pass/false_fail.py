@@ -47,20 +47,22 @@ def at_all_thresholds(alpha: float) -> Policy:
     )
 
 
-def falsely_fails(rules: Policy, targets: int, rng: np.random.Generator) -> bool:
-    """Whether the verdict of any target is FAIL; each measures rows of its own."""
-    outcomes = []
-    for _ in range(targets):
-        table = [
-            [
-                rng.multinomial(ROWS, [1 - fpr, 0, 0, fpr]).reshape(2, 2),
-                rng.multinomial(ROWS, [1 - tpr - lost, 0, lost, tpr]).reshape(2, 2),
-            ]
-            for tpr, fpr, lost in RATES
+def outcome_of(rules: Policy, rng: np.random.Generator, targets: int = 1) -> Outcome:
+    """The verdict of one of so many targets, on rows of its own."""
+    table = [
+        [
+            rng.multinomial(ROWS, [1 - fpr, 0, 0, fpr]).reshape(2, 2),
+            rng.multinomial(ROWS, [1 - tpr - lost, 0, lost, tpr]).reshape(2, 2),
         ]
-        paired = paired_of(np.array(table))
-        outcomes.append(decide(Evidence(counts=paired.candidate, paired=paired), rules, targets=targets).outcome)
-    return Outcome.FAIL in outcomes
+        for tpr, fpr, lost in RATES
+    ]
+    paired = paired_of(np.array(table))
+    return decide(Evidence(counts=paired.candidate, paired=paired), rules, targets=targets).outcome
+
+
+def falsely_fails(rules: Policy, targets: int, rng: np.random.Generator) -> bool:
+    """Whether the verdict of any target is FAIL."""
+    return Outcome.FAIL in [outcome_of(rules, rng, targets) for _ in range(targets)]
 
 
 def scenarios(quick: bool) -> Iterator[Scenario]:

@@ -29,6 +29,9 @@ def scenarios(quick: bool) -> Iterator[Scenario]:
         rules = _policy(groups, threshold, attributes={"sex": wrong})
         name = f"{groups} groups, {wrong:.0%} wrong, gap at {threshold}"
         yield Scenario(name, ALPHA, None, runs, _audit(rules, _mixed(groups, threshold, wrong)))
+    for wrong, rows in product((0.02, 0.1), (200, 1000)):
+        name = f"{wrong:.0%} wrong, found by a check of {rows} rows a cell, gap at 0.1"
+        yield Scenario(name, ALPHA, None, runs, _checked(0.1, wrong, rows))
     for wrong, threshold in product((0.005, 0.02), (0.05, 0.1)):
         rules = _policy(2, threshold, labels=wrong)
         name = f"labels {wrong:.1%} wrong, gap at {threshold}"
@@ -36,6 +39,21 @@ def scenarios(quick: bool) -> Iterator[Scenario]:
         name = f"{name}, FAIL"
         unfair = _mislabelled(threshold, wrong, hides=False)
         yield Scenario(name, ALPHA, None, runs, _audit(rules, unfair, Outcome.FAIL))
+
+
+def _checked(threshold: float, wrong: float, rows: int) -> Callable[[np.random.Generator], bool]:
+    """Groups are wrong as often in every cell, which a check of so many rows of each finds anew in every audit."""
+
+    def run(rng: np.random.Generator) -> bool:
+        found = [{str(y): int(rng.binomial(rows, wrong)) for y in range(2)} for _ in range(2)]
+        cells = {
+            f"g{g}": {y: {"checked": rows, "wrong_group": hits, "wrong_label": 0} for y, hits in row.items()}
+            for g, row in enumerate(found)
+        }
+        rules = _policy(2, threshold, audited={"cells": {"sex": cells}})
+        return _audit(rules, _mixed(2, threshold, wrong))(rng)
+
+    return run
 
 
 def _policy(groups: int, threshold: float, **errors: object) -> Policy:

@@ -22,13 +22,17 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.measure.sequential.levels import levels
 from edgefair.measure.sequential.looks import Looks
 from edgefair.probe.bundles.consistency import ContradictionError, policy_digest, seal_number
-from edgefair.probe.bundles.gates import gate_id, name_of
+from edgefair.probe.bundles.gates import ABSOLUTE, gate_id, name_of
 from edgefair.targets.sections import Budgets
 
 # Between the same limits computed by two versions of the special functions.
 TOLERANCE = 1e-6
 NUMBERS = ("estimate", "lower", "upper", "threshold")
 EXACT = ("estimate", "threshold")
+# Of a verdict, what is information; of the comparison that decided a gate, what names it and what it was decided by.
+BESIDE = ("accuracy", "attributes", "failing_total", "comparisons_total")
+NAMES = ("attribute", "measure", "group_a", "group_b", "rate_a", "rate_b", "n_a", "n_b", "difference")
+DECIDED = (*NAMES, "lower", "upper", "threshold", "outcome", "waived")
 
 
 def check_decision(report: Mapping[str, Any], *, today: datetime.date) -> None:
@@ -154,7 +158,7 @@ def _check_looks(
     if looks.rows_at_hand != rows:
         raise _contradiction(f"target '{name}' had {looks.rows_at_hand:,} rows at hand", f"{rows:,} audit rows")
     by_rows = design is not None and policy.subject_weights == "rows"
-    chosen = evidence.strata is not None or evidence.audited is not None
+    chosen = evidence.strata is not None or evidence.audited is not None or policy.errors.audited is not None
     if chosen or policy.rule == "point" or by_rows or policy.audit == "sealed" or report.get("seal") is not None:
         raise _contradiction(f"target '{name}' was judged sequentially", "limits that hold over several looks")
 
@@ -192,6 +196,36 @@ def _compare(name: str, said: Mapping[str, Any], decided: Verdict, digest: str) 
         same = gate["outcome"] == other["outcome"] and all(_close(gate[key], other[key]) for key in exact)
         if not same or (earlier and not _narrower(gate, other)):
             raise _contradiction(f"target '{name}': {_gate(gate)}", _gate(other))
+    if not earlier:
+        _compare_beside(name, said, found)
+
+
+def _compare_beside(name: str, said: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """What a verdict says beside its gates, as far as the report has it: the rates of groups, and what decided."""
+    for key in BESIDE:
+        if key in said and not _alike(said[key], found[key]):
+            raise _contradiction(f"the {key} of target '{name}' are {said[key]}", f"{found[key]}")
+    for gate, other in zip(said["gates"], found["gates"], strict=True):
+        one, again = gate.get("binding"), other["binding"]
+        # Of comparisons that are equally bad, another version may name another.
+        tied = {**(again or {}), **{key: (one or {}).get(key) for key in NAMES}} if gate_id(gate) != ABSOLUTE else again
+        listed = [again, *found["comparisons"]] if gate_id(gate) == ABSOLUTE else [again, tied]
+        numbers = None if one is None else {key: one[key] for key in one if key in DECIDED}
+        if one is None and again is None:
+            continue
+        if numbers is None or not any(item is not None and _alike(numbers, item) for item in listed):
+            raise _contradiction(f"target '{name}': '{name_of(gate_id(gate))}' was decided by {one}", f"{again}")
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two parts of a report say the same; what the first does not say is not missed."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return all(key in other and _alike(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, float) or isinstance(other, float):
+        return _close(one, other)
+    return bool(one == other)
 
 
 def _narrower(gate: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from edgefair.measure.metrics import DIFFERENCES, RATES
 from edgefair.measure.paired import PairedCounts
 
 Counts = NDArray[np.int64]
+Shape = tuple[int, ...]
 # Change of a rate beyond which a model is not the reference compressed, and the reference's audit says nothing: MOVER's
 # limits of two changes miss too often where more than 9 of 10 rows flip one way, and nowhere else.
 MOST_CHANGE = 0.5
@@ -57,7 +59,17 @@ def limits_of(x: Counts, n: Counts, level: float, effective: Effective | None = 
     """x / n with Clopper-Pearson limits, of effective numbers where rows belong to subjects; 0 to 1 without rows."""
     if effective is not None:
         return effective.limits(x, n, level)
-    return x / np.maximum(n, 1), *clopper_pearson(x, n, level)
+    parts = [np.ascontiguousarray(part, dtype=np.int64).tobytes() for part in (x, n)]
+    lower, upper = map(np.frombuffer, _limits(*parts, x.shape, n.shape, level))
+    shape = np.broadcast_shapes(x.shape, n.shape)
+    return x / np.maximum(n, 1), lower.reshape(shape), upper.reshape(shape)
+
+
+@lru_cache(maxsize=256)
+def _limits(x: bytes, n: bytes, x_shape: Shape, n_shape: Shape, level: float) -> tuple[bytes, bytes]:
+    x_of, n_of = np.frombuffer(x, np.int64).reshape(x_shape), np.frombuffer(n, np.int64).reshape(n_shape)
+    lower, upper = clopper_pearson(x_of, n_of, level)
+    return lower.tobytes(), upper.tobytes()
 
 
 def rate_cells(counts: GroupCounts, policy: Policy, name: str, design: Design | None) -> Cells:
@@ -177,7 +189,7 @@ def _cells(
         measures=measures,
         n=n,
         successes=successes,
-        limits=limits,
+        limits=cache(limits),
         variance=variance,
         threshold=threshold,
         units=n if effective is None else effective.subjects[:, :, 0],

@@ -19,7 +19,7 @@ from edgefair.measure.paired import PairedCounts, one_sided
 def judge_paired(paired: PairedCounts, policy: Policy, design: Design | None) -> FamilyResult:
     """Judge the changes of two models that decided the same rows; `design` where rows belong to subjects."""
     cells = [shift_cells(paired, policy, name, _threshold(policy), design) for name in policy.attributes]
-    return judge(cells, alpha=policy.alpha, rule=policy.rule)
+    return judge(cells, alpha=policy.limits_alpha, rule=policy.rule)
 
 
 def judge_unpaired(one: GroupCounts, other: GroupCounts, policy: Policy) -> FamilyResult:
@@ -31,7 +31,7 @@ def judge_unpaired(one: GroupCounts, other: GroupCounts, policy: Policy) -> Fami
     if one.classes != other.classes:
         raise DataError(f"the models have different classes: {one.classes} and {other.classes}")
     cells = [_independent_cells(one, other, policy, name) for name in policy.attributes]
-    return judge(cells, alpha=policy.alpha, rule=policy.rule)
+    return judge(cells, alpha=policy.limits_alpha, rule=policy.rule)
 
 
 def excess_losses(paired: PairedCounts, policy: Policy) -> dict[str, dict[str, float | None]]:

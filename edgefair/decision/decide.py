@@ -69,13 +69,15 @@ def decide(
             expected="`edgefair.export` or `edgefair.verify`, which enter the verdict in the account of the rows",
             fix="judge counts by a policy with audit: open, or say with level= what this verdict may spend",
         )
-    digest = policy.digest
-    if level is not None:
-        policy = policy.model_copy(update={"alpha": level})
+    asked, spends = policy, policy.alpha if level is None else level
+    # Of what this verdict may spend, the limits of audited error rates have their share.
+    alpha = spends * (policy.limits_alpha / policy.alpha)
+    if alpha != policy.alpha:
+        policy = policy.model_copy(update={"alpha": alpha, "errors": policy.errors.known})
     if evidence.strata is not None:
         evidence = replace(evidence, design=weighted_design(evidence.strata, policy))
     judged = _claims(policy) + device.claims(evidence, policy, budget)
-    claims = judged * targets * (1.0 if fail_level is None else policy.alpha / fail_level)
+    claims = judged * targets * (1.0 if fail_level is None else spends / fail_level)
     absolute = fairness.absolute(evidence, policy, claims)
     gates = [
         fairness.family_gate(ABSOLUTE, absolute, absolute.binding.threshold),
@@ -90,7 +92,7 @@ def decide(
     return Verdict(
         outcome=outcome,
         exit_code=0 if through else EXIT_CODES[outcome],
-        alpha=policy.alpha,
+        alpha=spends,
         gates=tuple(gates),
         attributes=tuple(summarize(counts, policy, name, evidence.design) for name in policy.attributes),
         metrics={name: _metrics(evidence, policy, name) for name in policy.attributes},
@@ -99,9 +101,9 @@ def decide(
         comparisons=absolute.listed,
         comparisons_total=absolute.total,
         accuracy=_accuracy(counts.table if evidence.strata is None else evidence.strata.table),
-        policy_digest=digest,
+        policy_digest=asked.digest,
         exceptions=_exceptions(policy),
-        assumptions=assumptions(policy),
+        assumptions=assumptions(asked),
     )
 
 

@@ -265,6 +265,14 @@ class Policy(BaseModel):
 
     @model_validator(mode="after")
     def _errors_are_of_groups(self) -> Self:
+        if self.errors.audited is not None:
+            self.errors.audited.check({name: self.group_names(name) for name in self.attributes})
+            if self.errors.spent >= self.alpha:
+                raise ValueError(
+                    f"errors.audited.alpha is {self.errors.spent:g}, and alpha, of which it is a part, is no more"
+                )
+            if self.audit == "sealed":
+                raise ValueError("audit: sealed and errors.audited contradict: every new check could err anew")
         for name in self.errors.attributes:
             if name not in self.attributes:
                 raise ValueError(
@@ -315,6 +323,11 @@ class Policy(BaseModel):
             return self.min_cell_rows
         z = NormalDist().inv_cdf(1 - self.alpha)
         return max(1, math.ceil(z * z * (1 - threshold) / max(threshold, 1e-6)))
+
+    @property
+    def limits_alpha(self) -> float:
+        """What is left of alpha for limits of decisions, where limits of error rates spend a part of it."""
+        return self.alpha - self.errors.spent
 
     @property
     def base_attributes(self) -> tuple[str, ...]:

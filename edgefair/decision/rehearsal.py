@@ -48,7 +48,7 @@ def rehearse(evidence: Evidence, policy: Policy) -> Rehearsal:
 
     absolute = judge(
         [quick(rate_cells(counts, policy, name, design)) for name in policy.attributes],
-        alpha=policy.alpha,
+        alpha=policy.limits_alpha,
         rule=policy.rule,
         waived=frozenset(item.wanted for item in policy.waivers),
     )
@@ -60,7 +60,7 @@ def rehearse(evidence: Evidence, policy: Policy) -> Rehearsal:
     for metric in policy.judged_metrics:
         thresholds = policy.metric_thresholds(metric).items()
         cells = [quick(metric_cells(counts, policy, name, metric, most, design)) for name, most in thresholds]
-        result = judge(cells, alpha=policy.alpha, rule=policy.rule)
+        result = judge(cells, alpha=policy.limits_alpha, rule=policy.rule)
         gates.append(fairness.family_gate(metric, result, result.binding.threshold))
     asked = ((gate, getattr(policy, key)) for key, gate in ASKED.items())
     gates += [gate(evidence, policy, threshold) for gate, threshold in asked if threshold is not None]

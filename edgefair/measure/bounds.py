@@ -1,6 +1,8 @@
-"""Confidence limits of rates and of their differences: closed form, deterministic."""
+"""Confidence limits of rates and of their differences: deterministic, in closed form, or a root where there is none."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,3 +88,31 @@ def absolute(difference: Array, lower: Array, upper: Array) -> tuple[Array, Arra
         np.maximum(np.maximum(lower, -upper), 0.0),
         np.maximum(np.abs(lower), np.abs(upper)),
     )
+
+
+def root(function: Callable[[float], float], low: float, high: float, *, near: float = 1e-12) -> float:
+    """Where a continuous function is 0, as near as that, between two places at which it has different signs.
+
+    By the line through both ends of the bracket, where an end that stays twice counts half (Illinois method: Dowell &
+    Jarratt, BIT 1971), and by halves where that is slow.
+
+    Raises:
+        ValueError: the signs are the same.
+    """
+    at_low, at_high = function(low), function(high)
+    if at_low == 0 or at_high == 0:
+        return low if at_low == 0 else high
+    if (at_low > 0) == (at_high > 0):
+        raise ValueError(f"no change of sign between {low} and {high}: {at_low}, {at_high}")
+    stayed, times, wide = 0, 0, high - low
+    while high - low > 2 * near:
+        middle, times = high - (high - low) * at_high / (at_high - at_low), times + 1
+        if times % 4 == 0:
+            middle, wide = (low + high) / 2 if high - low > wide / 4 else middle, high - low
+        middle = min(max(middle, low + near), high - near)
+        found = function(middle)
+        if (found > 0) == (at_low > 0):
+            low, at_low, at_high, stayed = middle, found, at_high / (2 if stayed > 0 else 1), 1
+        else:
+            high, at_high, at_low, stayed = middle, found, at_low / (2 if stayed < 0 else 1), -1
+    return (low + high) / 2

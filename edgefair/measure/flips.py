@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import betainc
 
 from edgefair.joint import Group
 from edgefair.measure.paired import PairedCounts, one_sided
@@ -76,9 +76,9 @@ def cell_flips(paired: PairedCounts) -> tuple[CellFlips, ...]:
 
 def mcnemar(corrected: NDArray[np.int64], broken: NDArray[np.int64]) -> NDArray[np.float64]:
     """Exact two-sided p-values, same shape."""
-    less = np.minimum(corrected, broken)
-    p: NDArray[np.float64] = np.minimum(1.0, 2 * binom.cdf(less, corrected + broken, 0.5))
-    return p
+    less, more = np.minimum(corrected, broken), np.maximum(corrected, broken)
+    at_most = betainc(np.maximum(more, 1), less + 1, 0.5)
+    return np.where(more > 0, np.minimum(1.0, 2 * at_most), 1.0)
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:

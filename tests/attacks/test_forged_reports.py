@@ -247,3 +247,30 @@ def test_the_gates_that_a_device_knows_are_those_of_the_decision():
     limits = {key for key in Policy.model_fields if key.startswith(("max_", "min_"))}
     assert limits - set(consistency.ASKED) == {"max_eo_gap", "min_cell_rows"}
     assert {str(code): number for code, number in EXIT_CODES.items()} == consistency.EXIT_CODES
+
+
+def nicer_rate(report):
+    verdict(report)["attributes"][0]["groups"][0]["rates"][1]["rate"] += 0.01
+
+
+def better_accuracy(report):
+    verdict(report)["accuracy"] += 0.01
+
+
+def another_group(report):
+    gate(report)["binding"]["group_a"] = "Nobody"
+
+
+def closer(report):
+    gate(report)["binding"]["upper"] -= 0.01
+
+
+def more_rows(report):
+    gate(report)["binding"]["n_a"] += 1000
+
+
+@pytest.mark.parametrize("change", [nicer_rate, better_accuracy, another_group, closer, more_rows])
+def test_numbers_beside_the_gates_are_those_of_the_evidence_or_it_is_not_signed(tmp_path, change):
+    bundle = forged(tmp_path / "bundle", change)
+    with pytest.raises(ModelError, match="contradicts itself"):
+        sign_bundle(bundle, load_signing_key(write_key(tmp_path / "key.pem")))

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -439,3 +441,11 @@ def test_an_estimate_alone_is_not_said_to_show_anything(threshold, said):
     reason = decide(TELLING, policy(rule="point", max_eo_gap=threshold)).gates[0].reason
     assert said in reason
     assert "shown" not in reason
+
+
+def test_a_verdict_is_taken_without_the_parts_of_scipy_that_take_seconds_to_load():
+    code = "import sys, edgefair.decision.decide as d; print(*sorted(m for m in sys.modules if m.startswith('scipy.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "scipy.special" in loaded
+    assert not loaded & {"scipy.stats", "scipy.optimize"}

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from edgefair.config import parse_config
 from edgefair.decision.decide import decide
@@ -222,3 +223,77 @@ def test_rates_of_labels_must_be_those_of_the_data():
     check_corrections(made)
     with pytest.raises(PolicyError, match="names the label 'yes'"):
         decide(counts_of([[[9, 1], [2, 8]], [[9, 1], [1, 8]]]), made)
+
+
+def checked(counts, alpha=0.01):
+    """`errors.audited` from (checked, wrong_group, wrong_label) by group and label."""
+    keys = ("checked", "wrong_group", "wrong_label")
+    cells = {f"g{g}": {str(y): dict(zip(keys, cell, strict=True)) for y, cell in enumerate(row)} for g, row in counts}
+    return {"audited": {"alpha": alpha, "cells": {"sex": cells}}}
+
+
+def checked_everywhere(*cell):
+    return [(group, [cell, cell]) for group in range(2)]
+
+
+def test_rates_of_a_check_are_the_limits_of_its_worst_cells_and_spend_a_part_of_alpha():
+    found = [(0, [(400, 2, 0), (300, 9, 1)]), (1, [(500, 0, 0), (200, 1, 3)])]
+    asked = policy(max_eo_gap=0.2, errors=checked(found))
+    level = 0.01 / 8
+    assert asked.errors.known.attributes["sex"]["g0"] == pytest.approx(stats.beta.ppf(1 - level, 10, 291))
+    assert asked.errors.known.labels["1"] == pytest.approx(stats.beta.ppf(1 - level, 4, 197))
+    told = policy(max_eo_gap=0.2, alpha=0.04, errors=asked.errors.known.model_dump(exclude={"audited"}))
+    table = counts_of([[[900, 100], [200, 800]], [[910, 90], [190, 810]]])
+    one, other = decide(table, asked), decide(table, told)
+    assert [gate.to_json() for gate in one.gates] == [gate.to_json() for gate in other.gates]
+    assert (one.alpha, one.policy_digest) == (0.05, asked.digest)
+    assert any("a check of 1,400 rows" in item and "spend 0.01 of alpha 0.05" in item for item in one.assumptions)
+    look = decide(table, asked, level=0.02, fail_level=0.01)
+    assert look.alpha == 0.02
+    assert look.gate(ABSOLUTE).upper > one.gate(ABSOLUTE).upper
+
+
+def test_an_unfair_model_passes_with_alpha_at_most_when_error_rates_are_found_by_a_check():
+    rng = np.random.default_rng(5)
+    wrong, checks, runs = 0.1, 150, 100
+    passed = np.zeros(2)
+    for _ in range(runs):
+        hits = rng.binomial(checks, wrong, (2, 2))
+        found = [(g, [(checks, int(hit), 0) for hit in row]) for g, row in enumerate(hits)]
+        estimates = {f"g{g}": row.mean() / checks for g, row in enumerate(hits)}
+        table = audited(rng, 0.3, wrong, n=20_000)
+        for way, errors in enumerate((checked(found, alpha=0.02), {"attributes": {"sex": estimates}})):
+            verdict = decide(table, policy(max_eo_gap=0.3, errors=errors))
+            passed[way] += verdict.gate(ABSOLUTE).outcome is Outcome.PASS
+    assert passed[0] / runs <= 0.05
+    assert passed[1] / runs > 0.08  # as it does where estimates are taken for the rates
+    rules = policy(max_eo_gap=0.1, errors=checked(checked_everywhere(3000, 150, 0), alpha=0.02))
+    assert decide(audited(rng, 0.0, 0.05, n=20_000), rules).gate(ABSOLUTE).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        (checked([(0, [(400, 0, 0)] * 2)]), "errors.audited.cells.sex has no counts of the group 'g1'"),
+        (checked([(0, [(400, 0, 0)] * 2), (1, [(400, 0, 0)])]), "cells.sex.g1 has no counts of the label '1'"),
+        (checked([(0, [(400, 0, 0)] * 2), (1, [(400, 0, 0)] * 2), (2, [])]), "names the group 'g2'"),
+        ({"audited": {"cells": {"age": {}}}}, "names the attribute 'age'"),
+        (checked(checked_everywhere(4, 5, 0)), "5 rows are wrong, and 4 were checked"),
+        (checked(checked_everywhere(0, 0, 0)), "greater than or equal to 1"),
+        (checked(checked_everywhere(4, 0, 0)), "leave nothing of the threshold"),
+        (checked(checked_everywhere(9000, 0, 0), alpha=0.05), "errors.audited.alpha is 0.05"),
+        (checked(checked_everywhere(9000, 0, 0)) | {"labels": 0.01}, "give one of them"),
+    ],
+)
+def test_a_check_that_leaves_cells_out_or_shows_nothing_is_refused_before_anything_is_read(errors, said):
+    raw = {
+        "data": {"source": "people.csv", "label": "hired", "positive": "yes", "sensitive": ["sex"]},
+        "policy": {"attributes": {"sex": {"groups": ["g0", "g1"]}}, "max_eo_gap": 0.1, "errors": errors},
+    }
+    with pytest.raises(PolicyError, match=said.replace(".", r"\.")):
+        parse_config(raw, base=None)
+
+
+def test_what_a_check_spends_cannot_be_shared_by_a_sealed_audit():
+    with pytest.raises(ValueError, match=r"audit: sealed and errors\.audited contradict"):
+        policy(errors=checked(checked_everywhere(9000, 0, 0)), audit="sealed")

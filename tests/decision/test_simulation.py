@@ -6,6 +6,7 @@ Tolerances are three standard errors of the simulation.
 import numpy as np
 import pytest
 
+from benchmarks.false_pass.false_fail import at_all_thresholds, outcome_of
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.verdict import Outcome
@@ -142,37 +143,7 @@ def test_the_interval_of_each_comparison_covers_the_true_difference(repeats):
 @pytest.mark.parametrize("repeats", SIZES)
 def test_a_release_that_is_at_all_its_thresholds_fails_with_at_most_alpha(repeats):
     """Twelve gates, each at its threshold; the audit found 0.125 where each had an error of its own."""
-    n, edge = 2000, 1e-9
-    precision = [tpr / (tpr + fpr) for tpr, fpr in ((0.80, 0.15), (0.75, 0.10))]
-    rules = policy(
-        max_eo_gap=0.05 + edge,
-        min_balanced_accuracy=0.825 - edge,
-        min_group_accuracy=0.825 - edge,
-        max_eo_increase=0.02 + edge,
-        max_accuracy_drop=0.005 + edge,
-        max_group_accuracy_drop=0.01 + edge,
-        max_excess_loss=0.005 + edge,
-        metrics={
-            "equal_opportunity_difference": 0.05 + edge,
-            "false_positive_rate_difference": 0.05 + edge,
-            "demographic_parity_difference": 0.05 + edge,
-            "predictive_parity_difference": abs(precision[0] - precision[1]) + edge,
-            "accuracy_difference": edge,
-        },
-    )
-    rng = np.random.default_rng(9)
-    failed, passed = [], []
-    for _ in range(repeats):
-        table = [
-            [
-                rng.multinomial(n, [1 - fpr, 0, 0, fpr]).reshape(2, 2),
-                rng.multinomial(n, [1 - tpr - lost, 0, lost, tpr]).reshape(2, 2),
-            ]
-            for tpr, fpr, lost in ((0.80, 0.15, 0.0), (0.75, 0.10, 0.02))
-        ]
-        paired = paired_of(table)
-        outcome = decide(Evidence(counts=paired.candidate, paired=paired), rules).outcome
-        failed.append(outcome is Outcome.FAIL)
-        passed.append(outcome is Outcome.PASS)
-    assert np.mean(failed) <= 0.05 + error(0.05, repeats)
-    assert np.mean(passed) <= 0.05
+    rules, rng = at_all_thresholds(0.05), np.random.default_rng(9)
+    outcomes = [outcome_of(rules, rng) for _ in range(repeats)]
+    assert np.mean([outcome is Outcome.FAIL for outcome in outcomes]) <= 0.05 + error(0.05, repeats)
+    assert np.mean([outcome is Outcome.PASS for outcome in outcomes]) <= 0.05

@@ -83,7 +83,9 @@ def test_its_config_is_read_with_its_waiver_and_judges_as_it_did(project):
         "subject_weights": "people",
         "decisions": "any",
         "audit": "open",
-        "errors": {"labels": None, "attributes": {}},
+        "errors": {"labels": None, "attributes": {}, "audited": None},
+        "max_load_ms": None,
+        "max_peak_memory_mb": None,
     }
     assert config.policy.model_dump(mode="json") == REPORT["policy"] | new
     assert policy_digest(REPORT["policy"]) == REPORT["targets"][0]["verdict"]["policy_digest"]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from edgefair.measure.bounds import absolute, change, clopper_pearson, mover
+from edgefair.measure.bounds import absolute, change, clopper_pearson, mover, root
 
 level = st.floats(0.001, 0.2)
 sample = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -118,3 +118,16 @@ def test_by_enumeration_a_pair_at_the_threshold_is_condemned_with_hardly_more_th
         first = stats.binom.pmf(np.arange(n_a + 1)[:, None], n_a, rate_a)
         second = stats.binom.pmf(np.arange(n_b + 1)[:, None], n_b, rate_b)
         assert ((beyond @ second) * first).sum(axis=0).max() <= 1.02 * level
+
+
+@given(st.floats(0.01, 50), st.floats(0.01, 0.99), st.sampled_from([1e-12, 1e-6]))
+def test_a_root_is_found_as_near_as_was_asked(steep, place, near):
+    """Of a function that is flat on one side and steep on the other."""
+    wanted = 40 * place
+    found = root(lambda x: np.expm1(steep * (x - wanted) / 10), 0.0, 40.0, near=near)
+    assert found == pytest.approx(wanted, abs=2 * near + 1e-13)
+
+
+def test_a_root_between_places_of_one_sign_is_refused():
+    with pytest.raises(ValueError, match="no change of sign"):
+        root(lambda x: x + 1, 0.0, 1.0)

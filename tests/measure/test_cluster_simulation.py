@@ -1,11 +1,22 @@
 """Unfair and useless models whose audit rows belong to subjects of any size pass with at most alpha."""
 
+import itertools
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from scipy.special import ndtri, stdtrit
 
+from benchmarks.false_pass import clustered
+from benchmarks.false_pass.clustered import (
+    TAU,
+    passes,
+    rows_in_both_groups,
+    rows_that_flip,
+    rows_with_both_labels,
+    unfair_rows,
+)
 from edgefair.data.files.table import Categories
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
@@ -19,45 +30,11 @@ from edgefair.measure.paired import PairedCounts
 from edgefair.probe.bundles.gates import ABSOLUTE, ACCURACY_DROP, FLOOR, GROUP_ACCURACY
 from edgefair.workflow.measurement.design import design_of
 
-ALPHA, TAU, SUBJECTS, BEYOND = 0.05, 0.05, 300, 1e-9
+ALPHA = 0.05
 
 
-def rates_of(rng, mean, icc, subjects):
-    """Own rates of subjects: Beta with that mean and correlation of two rows of a subject."""
-    if icc == 0:
-        return np.full(subjects, mean)
-    strength = (1 - icc) / icc
-    return rng.beta(mean * strength, (1 - mean) * strength, subjects)
-
-
-def sizes_of(rng, sizes, giant, subjects):
-    """Rows of subjects; the first holds a share `giant` of all."""
-    drawn = {
-        "equal": lambda: np.full(subjects, 5),
-        "geometric": lambda: rng.geometric(0.2, subjects),
-        "pareto": lambda: np.minimum(np.ceil(rng.pareto(1.2, subjects) + 1e-9), 2000).astype(np.int64),
-    }[sizes]()
-    if giant:
-        drawn[0] = max(drawn[0], int(giant / (1 - giant) * drawn[1:].sum()))
-    return drawn
-
-
-def decided(rules, group, label, decision, who, reference=None):
-    policy = Policy.model_validate(
-        {"attributes": {"sex": {"groups": ["F", "M"]}}, "min_balanced_accuracy": 0.0, "max_eo_gap": TAU} | rules
-    )
-    sensitive = {"sex": Categories(("F", "M"), group.astype(np.int32))}
-    subject = Categories(tuple(map(str, range(who.max() + 1))), who.astype(np.int32))
-    design = design_of(
-        policy, subject=subject, sensitive=sensitive, label=label, decision=decision, reference=reference, classes=2
-    )
-    counts = GroupCounts.from_rows(sensitive, label=label, decision=decision, classes=("0", "1"))
-    paired = (
-        reference
-        if reference is None
-        else PairedCounts.from_rows(sensitive, label=label, reference=reference, candidate=decision, classes=("0", "1"))
-    )
-    return decide(Evidence(counts=counts, paired=paired, design=design), policy)
+def decided(rules, *rows):
+    return clustered.decided({"max_eo_gap": TAU} | rules, *rows)
 
 
 def most(repeats):
@@ -65,25 +42,7 @@ def most(repeats):
     return ALPHA + 3 * np.sqrt(ALPHA * (1 - ALPHA) / repeats)
 
 
-def unfair_rows(rng, icc, sizes, giant, tpr=0.995):
-    """TPR of F lower by a little more than tau, FPR 0: rows of 300 subjects in each of the four cells."""
-    parts, first = [], 0
-    for group, label, rate in ((0, 1, tpr - TAU - BEYOND), (1, 1, tpr), (0, 0, 0.0), (1, 0, 0.0)):
-        n = sizes_of(rng, sizes, giant, SUBJECTS) if label else np.full(SUBJECTS, 2)
-        own = rates_of(rng, rate, icc, SUBJECTS) if label else np.zeros(SUBJECTS)
-        who = np.repeat(np.arange(SUBJECTS), n)
-        event = (rng.random(len(who)) < own[who]).astype(np.int64)
-        parts.append((np.full(len(who), group), np.full(len(who), label), event, who + first))
-        first += SUBJECTS
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-
-
-CONFIGURATIONS = [
-    (icc, sizes, giant)
-    for icc in (0.0, 0.1, 0.5, 0.9)
-    for sizes in ("equal", "geometric", "pareto")
-    for giant in (0, 0.2, 0.5, 0.9)
-]
+CONFIGURATIONS = list(itertools.product(clustered.ICCS, clustered.SIZES, clustered.GIANTS))
 SHORT = [(0.0, "pareto", 0), (0.1, "geometric", 0.5), (0.5, "equal", 0.2), (0.9, "pareto", 0), (0.9, "equal", 0.9)]
 
 
@@ -119,45 +78,22 @@ def test_where_one_person_holds_much_of_a_cell_rows_are_not_judged_and_it_is_sai
 
 @REPEATS
 def test_subjects_in_both_groups_who_are_decided_against_each_other_pass_with_at_most_alpha(repeats):
-    """Whoever is overlooked as F is seen as M: what the two rates err by adds up."""
-    rng, passed = np.random.default_rng(12), []
-    for _ in range(repeats):
-        u = rng.random(500)
-        f, m = u < 0.85, u > 0.10 - BEYOND
-        who = np.tile(np.arange(500), 4)
-        label = np.repeat([1, 1, 0, 0], 500)
-        decision = np.concatenate([f, m, np.zeros(1000)]).astype(np.int64)
-        verdict = decided({}, np.repeat([0, 1, 0, 1], 500), label, decision, who)
-        passed.append(verdict.gate(ABSOLUTE).outcome is Outcome.PASS)
-    assert np.mean(passed) <= most(repeats)
+    rng = np.random.default_rng(12)
+    run = partial(passes, {"max_eo_gap": TAU}, ABSOLUTE, rows_in_both_groups, rng)
+    assert np.mean([run() for _ in range(repeats)]) <= most(repeats)
 
 
 @REPEATS
 @pytest.mark.parametrize(("gate", "key"), [(FLOOR, "min_balanced_accuracy"), (GROUP_ACCURACY, "min_group_accuracy")])
 def test_a_model_below_the_floor_passes_with_at_most_alpha_though_subjects_err_on_both_labels(repeats, gate, key):
-    rng, passed = np.random.default_rng(13), []
-    for _ in range(repeats):
-        right = np.concatenate([rng.random(200) < 0.8 - BEYOND, np.ones(200, dtype=bool)])
-        who = np.repeat(np.arange(400), 2)
-        label = np.tile([0, 1], 400)
-        decision = np.where(right[who], label, 1 - label)
-        verdict = decided({key: 0.8, "max_eo_gap": 1.0}, np.repeat([0, 1], 400), label, decision, who)
-        passed.append(verdict.gate(gate).outcome is Outcome.PASS)
-    assert np.mean(passed) <= most(repeats)
+    run = partial(passes, {key: 0.8}, gate, rows_with_both_labels, np.random.default_rng(13))
+    assert np.mean([run() for _ in range(repeats)]) <= most(repeats)
 
 
 @REPEATS
 def test_a_loss_of_accuracy_at_its_threshold_passes_with_at_most_alpha_though_subjects_flip_as_one(repeats):
-    rng, passed = np.random.default_rng(14), []
-    for _ in range(repeats):
-        who = np.repeat(np.arange(600), 4)
-        flip = np.where(rng.random(600) < 0.10 + BEYOND, 1, np.where(rng.random(600) < 0.05 / 0.9, -1, 0))[who]
-        label = np.tile([0, 1], 1200)
-        before = np.where(flip < 0, 1 - label, label)
-        after = np.where(flip > 0, 1 - label, label)
-        verdict = decided({"max_accuracy_drop": TAU}, np.arange(2400) // 1200, label, after, who, reference=before)
-        passed.append(verdict.gate(ACCURACY_DROP).outcome is Outcome.PASS)
-    assert np.mean(passed) <= most(repeats)
+    run = partial(passes, {"max_accuracy_drop": TAU}, ACCURACY_DROP, rows_that_flip, np.random.default_rng(14))
+    assert np.mean([run() for _ in range(repeats)]) <= most(repeats)
 
 
 @pytest.mark.parametrize("counted", ["people", "rows"])

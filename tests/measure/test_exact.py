@@ -8,13 +8,13 @@ from scipy import stats
 
 from edgefair.measure.bounds import absolute, clopper_pearson, mover
 from edgefair.measure.exact.pairs import (
+    BEND,
     ROUNDING,
     SPENT,
     _least_passing,
     confirmed,
     corners,
     error_of_pass,
-    rectangle,
     staircase,
 )
 from edgefair.measure.exact.supremum import _bounds, largest, probability
@@ -77,17 +77,29 @@ def test_a_limit_is_never_lowered_and_is_the_same_for_the_pair_turned_round(a, b
 
 @settings(max_examples=40, deadline=None)
 @given(cell, cell, st.sampled_from([0.05, 0.1, 0.3]), st.sampled_from([0.001, 0.05, 0.2]))
-def test_what_the_wide_limits_pass_the_exact_test_passes(a, b, threshold, alpha):
+def test_what_the_staircase_passes_the_exact_test_passes(a, b, threshold, alpha):
     x, n = (np.array([a[0]]), np.array([b[0]])), (np.array([a[1]]), np.array([b[1]]))
-    if rectangle(x, n, alpha)[0] <= threshold and mover_limits(x, n, alpha)[0] <= threshold:
+    if staircase(x, n, (1 - SPENT) * alpha, BEND)[0] <= threshold and mover_limits(x, n, alpha)[0] <= threshold:
         assert error_of_pass(*a, *b, threshold, alpha) <= alpha
 
 
-@given(st.floats(0.02, 50), st.floats(1e-6, 0.3))
-def test_the_staircase_covers_uniform_numbers_with_confidence(ratio, alpha):
+@pytest.mark.parametrize("alpha", [0.001, 0.05, 0.2])
+@pytest.mark.parametrize(("n_1", "n_2"), [(30, 30), (190, 42), (42, 190)])
+def test_by_enumeration_the_staircase_misses_with_alpha_at_most(n_1, n_2, alpha):
+    """Straight and bent, either way round: the probability of all tables whose limits are within the difference."""
+    x, n = all_tables(n_1, n_2)
+    for bend in (0.0, BEND):
+        upper = np.maximum(staircase(x, n, alpha, bend), staircase(x[::-1], n[::-1], alpha, bend))
+        for threshold in (0.02, 0.1, 0.3):
+            assert false_pass(upper <= threshold, n_1, n_2, threshold, rates=200) <= alpha
+
+
+@given(st.floats(0.02, 50), st.floats(1e-6, 0.3), st.sampled_from([0.0, BEND]))
+def test_the_staircase_covers_uniform_numbers_with_confidence(ratio, alpha, bend):
     """P(some k: Q_1 >= a_k, Q_2 >= b_k): strips of Q_1, between the levels, times what Q_2 needs there."""
-    first, second = (part[0] for part in corners(np.array([ratio]), alpha))
-    assert (np.diff(first) <= 0).all()
+    first, second = corners(ratio, alpha, bend)
+    assert (np.diff(first) <= 1e-15).all()
+    assert (np.diff(second) >= -1e-15).all()
     strips = np.append(1 - first[0], -np.diff(first))
     assert (strips * (1 - second)).sum() >= 1 - alpha - 1e-12
     assert (strips * (1 - second)).sum() <= 1 - 0.9 * alpha
@@ -100,16 +112,17 @@ thresholds = st.sampled_from([0.01, 0.05, 0.2])
 @settings(max_examples=40, deadline=None)
 @given(sizes, thresholds, st.floats(1e-6, 0.2), st.floats(0.01, 1))
 def test_the_least_that_passes_is_the_first_of_all(n, threshold, alpha, strictness):
-    """By looking at every table; levels that are and are not less than the rectangle's."""
+    """By looking at every table."""
     n_1, n_2 = n[0] % 40 + 1, n[1] % 200 + 1
     level = alpha * strictness
     x, rows = all_tables(n_1, n_2)
-    passes = (mover_limits_one_sided(x, rows, level) <= threshold + ROUNDING) | (
-        rectangle(x, rows, alpha) <= threshold + ROUNDING
-    )
+    levels = tuple(part[::13] for part in corners(1.0, alpha, BEND))
+    passes = mover_limits_one_sided(x, rows, level) <= threshold + ROUNDING
+    upper = clopper_pearson(x[0][:, None], n_1, levels[0])[1] - clopper_pearson(x[1][:, None], n_2, levels[1])[0]
+    passes |= upper.max(axis=1) <= threshold + ROUNDING
     passes = passes.reshape(n_1 + 1, n_2 + 1)
     first = np.where(passes.any(axis=1), passes.argmax(axis=1), n_2 + 1)
-    assert (_least_passing(np.arange(n_1 + 1), n_1, n_2, threshold, level, alpha) == first).all()
+    assert (_least_passing(np.arange(n_1 + 1), n_1, n_2, threshold, level, levels) == first).all()
 
 
 def rates_below(most):
@@ -169,8 +182,12 @@ def test_the_error_of_a_pass_is_that_of_all_tables_that_speak_as_much_against_th
         limit = mover_limits_one_sided((np.array([x_1]), np.array([x_2])), (np.array([n_1]), np.array([n_2])), level)
         low_level, high_level = (low_level, level) if limit <= threshold + ROUNDING else (level, high_level)
     as_much = mover_limits_one_sided(x, rows, high_level * (1 + 1e-9)) <= threshold + ROUNDING
-    as_much |= rectangle(x, rows, alpha) <= threshold + ROUNDING
     spent = SPENT * alpha
+    before = staircase(x, rows, alpha - spent, BEND) <= threshold
+    if before.reshape(n_1 + 1, n_2 + 1)[x_1, x_2]:
+        assert found == pytest.approx(alpha)
+        return
+    as_much |= before
     limits = [clopper_pearson(of, total, spent / 4) for of, total in ((x_1, n_1), (x_2, n_2))]
     low = max(float(limits[1][0]), float(limits[0][0]) - threshold, 0.0)
     high = min(float(limits[1][1]), float(limits[0][1]) - threshold, 1 - threshold)

@@ -3,14 +3,12 @@ import pytest
 from fairlearn import metrics as fairlearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
 
 from edgefair.errors import DataError
 from edgefair.measure import metrics
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.flips import cell_flips, holm
 from edgefair.measure.paired import PairedCounts
-from edgefair.measure.scores import auc_by_group, weighted_equalized_odds_difference
 
 seeds = st.integers(0, 10_000)
 
@@ -93,32 +91,6 @@ def test_a_group_without_positives_has_no_metric_and_not_zero():
 def test_metrics_of_the_positive_class_need_two_classes():
     with pytest.raises(DataError, match="positive class"):
         metrics.ratio(counted(*sample(0, classes=3), classes=3), "TPR")
-
-
-@settings(max_examples=30, deadline=None)
-@given(seeds)
-def test_weighted_gaps_equal_fairlearns(seed):
-    g, y, c = sample(seed)
-    weight = np.random.default_rng(seed).random(len(g)) + 0.1
-    expected = fairlearn.equalized_odds_difference(y, c, sensitive_features=g, sample_weight=weight)
-    assert weighted_equalized_odds_difference(g, label=y, decision=c, weight=weight) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0])
-def test_weights_that_are_no_weights_are_refused(bad):
-    with pytest.raises(DataError, match="1 weights"):
-        weighted_equalized_odds_difference(["a", "b"], label=[0, 1], decision=[0, 1], weight=[1.0, bad])
-
-
-@settings(max_examples=30, deadline=None)
-@given(seeds)
-def test_auc_by_group_equals_sklearns(seed):
-    g, y, _ = sample(seed)
-    score = np.round(np.random.default_rng(seed).random(len(g)), 1)
-    for name, value in auc_by_group(score, label=y, group=g).items():
-        mine = g == int(name)
-        assert value == pytest.approx(roc_auc_score(y[mine], score[mine]))
-    assert auc_by_group([0.1, 0.2], label=[1, 1], group=["a", "a"]) == {"a": None}
 
 
 @given(seeds)

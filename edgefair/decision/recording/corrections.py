@@ -42,28 +42,28 @@ KEYS = {
 
 def of_rates(policy: Policy, name: str, classes: Sequence[str]) -> Correction | None:
     """Of the rates that equalized odds compares; None where nothing of them is declared to be wrong."""
-    return _by_label(policy, name, policy.errors.of_labels(classes), unbounded=bool(policy.waivers))
+    return _by_label(policy, name, policy.errors.known.of_labels(classes), unbounded=bool(policy.waivers))
 
 
 def of_changes(policy: Policy, name: str, classes: Sequence[str]) -> Correction | None:
     """Of the changes of these rates by compression, which lie between -1 and 1."""
-    return _by_label(policy, name, policy.errors.of_labels(classes), width=2.0)
+    return _by_label(policy, name, policy.errors.known.of_labels(classes), width=2.0)
 
 
 def of_metric(policy: Policy, name: str, metric: str, classes: Sequence[str]) -> Correction | None:
     """Of the rates that a metric compares."""
     if metric == ACCURACY:
-        groups, label = _groups(policy, name), policy.errors.label
+        groups, label = _groups(policy, name), policy.errors.known.label
         return Correction.of_accuracy(groups, label) if groups.any() or label else None
     if metric in LABEL_OF:
-        return _by_label(policy, name, policy.errors.of_labels(classes)[[LABEL_OF[metric]]])
+        return _by_label(policy, name, policy.errors.known.of_labels(classes)[[LABEL_OF[metric]]])
     return _by_label(policy, name, np.zeros(1))
 
 
 def of_number(policy: Policy, gate: str) -> NumberCorrection | None:
     """Of a gate that judges a number of every group, of all attributes one after the other, or of everybody."""
     each = [np.zeros(1)] if gate == ACCURACY_DROP else [_groups(policy, name) for name in policy.attributes]
-    groups, shift = np.concatenate(each), SHIFTS[gate] * policy.errors.label
+    groups, shift = np.concatenate(each), SHIFTS[gate] * policy.errors.known.label
     low = 0.0 if direction_of(gate) == AT_LEAST else -ENDS[gate]
     return NumberCorrection(groups, shift, low, ENDS[gate]) if groups.any() or shift else None
 
@@ -106,7 +106,7 @@ def check_corrections(policy: Policy, classes: Sequence[str] | None = None) -> N
             or a metric whose error rates nobody can know.
     """
     try:
-        policy.errors.of_labels(_labels(policy) if classes is None else classes)
+        policy.errors.known.of_labels(_labels(policy) if classes is None else classes)
     except ValueError as error:
         raise PolicyError(f"policy.{error}") from error
     for name in policy.attributes:
@@ -126,26 +126,32 @@ def check_corrections(policy: Policy, classes: Sequence[str] | None = None) -> N
 
 def assumptions(policy: Policy) -> tuple[str, ...]:
     """What a verdict takes as true of its labels and groups, in words."""
-    errors = policy.errors
+    errors, audited = policy.errors.known, policy.errors.audited
+    how = "declared" if audited is None else "checked"
     if errors.labels is None and not errors.attributes:
         return (TAKEN_AS_TRUE,)
     if errors.labels is None:
         found = ["labels are taken as true"]
     elif isinstance(errors.labels, dict):
-        found = [f"{_rates(errors.of_labels(list(errors.labels)), list(errors.labels))} have another label (declared)"]
+        found = [f"{_rates(errors.of_labels(list(errors.labels)), list(errors.labels))} have another label ({how})"]
     else:
-        found = [f"at most {errors.labels:.4g} of the rows with a label have another one (declared)"]
-    return (*found, *(_of_attribute(policy, name) for name in policy.attributes))
+        found = [f"at most {errors.labels:.4g} of the rows with a label have another one ({how})"]
+    if audited is not None:
+        found.append(
+            f"error rates are upper limits of what a check of {audited.checked:,} rows found, by group and label; they "
+            f"spend {audited.alpha:g} of alpha {policy.alpha:g}"
+        )
+    return (*found, *(_of_attribute(policy, name, how) for name in policy.attributes))
 
 
-def _of_attribute(policy: Policy, name: str) -> str:
+def _of_attribute(policy: Policy, name: str, how: str) -> str:
     groups, nominal = _groups(policy, name), policy.threshold(name)
     names = policy.group_names(name)
     said = f"{name}: groups are taken as true"
     if groups.any():
         uniform = bool((groups == groups[0]).all())
         shares = f"at most {groups[0]:.4g} of the rows of a group" if uniform else _rates(groups, names)
-        said = f"{name}: {shares} are of another (declared)"
+        said = f"{name}: {shares} are of another ({how})"
     correction = of_rates(policy, name, _labels(policy))
     if correction is None:
         return said
@@ -170,13 +176,13 @@ def _by_label(
 
 def _groups(policy: Policy, name: str) -> Array:
     """E of every group of an attribute, or of an intersection: a joint group is wrong where a part of it is."""
-    own = policy.errors.of_groups(name, policy.group_names(name))
+    own = policy.errors.known.of_groups(name, policy.group_names(name))
     if own is not None:
         return own
     total = np.zeros(len(policy.groups(name)))
     for position, part in enumerate(policy.attributes_of(name)):
         single = next(other for other in policy.attributes if policy.attributes_of(other) == (part,))
-        rates = policy.errors.of_groups(single, policy.group_names(single))
+        rates = policy.errors.known.of_groups(single, policy.group_names(single))
         if rates is not None:
             of = dict(zip(policy.groups(single), rates.tolist(), strict=True))
             total += [of[(group[position],)] for group in policy.groups(name)]
@@ -185,11 +191,12 @@ def _groups(policy: Policy, name: str) -> Array:
 
 def _labels(policy: Policy) -> Sequence[str]:
     """Labels as far as a policy knows them."""
-    return list(policy.errors.labels) if isinstance(policy.errors.labels, dict) else [""]
+    labels = policy.errors.known.labels
+    return list(labels) if isinstance(labels, dict) else [""]
 
 
 def _check_metric(policy: Policy, name: str, metric: str, threshold: float, classes: Sequence[str] | None) -> None:
-    if metric == PRECISION and (policy.errors.label or _groups(policy, name).any()):
+    if metric == PRECISION and (policy.errors.known.label or _groups(policy, name).any()):
         raise PolicyError(
             f"'{metric}' is judged of '{name}', and policy.errors declares errors",
             expected="a rate by label: of the rows that are decided in one way, other shares are recorded wrongly",

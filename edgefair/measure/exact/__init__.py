@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from edgefair.measure.exact.pairs import confirmed, corners, error_of_pass, rectangle, staircase
+from edgefair.measure.exact.pairs import confirmed, corners, error_of_pass, staircase
 
-__all__ = ["confirmed", "corners", "error_of_pass", "rectangle", "staircase"]
+__all__ = ["confirmed", "corners", "error_of_pass", "staircase"]

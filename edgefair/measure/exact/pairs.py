@@ -11,11 +11,10 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import brentq
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, ndtr, ndtri
 
-from edgefair.measure.bounds import Array, clopper_pearson, lower_limit, upper_limit
+from edgefair.measure.bounds import Array, lower_limit, root, upper_limit
 from edgefair.measure.exact.supremum import at_least, largest
 
 Whole = NDArray[np.int64]
@@ -25,6 +24,8 @@ SPENT = 1e-3
 MOST_ROWS = 50_000
 # Corners of the staircase, and how far it goes beyond the limit at alpha, in normal scores.
 CORNERS, REACH = 40, 1.8
+# How far the staircase falls back at its ends where it shall hold at any ratio of standard errors, not at one.
+BEND = 0.1
 # Staircases for so many ratios of standard errors from one to its double: any holds, the nearest is narrow.
 RATIOS = 4
 # Levels below that are not told apart, and what is not told apart of others, in normal scores.
@@ -41,8 +42,8 @@ def error_of_pass(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alph
 
     P(p-value <= alpha) <= alpha at all rates. With C the rates that Clopper-Pearson limits leave possible, it is
     SPENT alpha + sup over C of P(as much) (Berger & Boos, JASA 1994). Tables are ordered by the level at which MOVER's
-    limit comes within the threshold; before all others come those of which the rectangle says so. 1 where MOVER's limit
-    at alpha is not within it.
+    limit comes within the threshold; before all others come those of which the staircase says so, at what is left of
+    alpha, which is what they have together at most. 1 where MOVER's limit at alpha is not within the threshold.
 
     Args:
         x_1, n_1, x_2, n_2: successes and rows of the two cells, rows positive.
@@ -54,15 +55,26 @@ def error_of_pass(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alph
     if _limit(x_1, n_1, x_2, n_2, alpha) > threshold + ROUNDING:
         return 1.0
     spent = SPENT * alpha
+    first, second = corners(float(_ratio(n_1, n_2)), alpha - spent, BEND)
+    limits = upper_limit(x_1, n_1, first) - lower_limit(x_2, n_2, second)
+    if limits.max() <= threshold:
+        return alpha
     (low_1, high_1), (low_2, high_2) = (_interval(x, n, spent / 4) for x, n in ((x_1, n_1), (x_2, n_2)))
     low, high = max(low_2, low_1 - threshold, 0.0), min(high_2, high_1 - threshold, 1.0 - threshold)
     if low > high:
         return spent
     start, stop = (_reach(n_1, min(p + threshold, 1.0), spent) for p in (low, high))
     x = np.arange(start[0], stop[1] + 1)
-    least = _least_passing(x, n_1, n_2, threshold, _level(x_1, n_1, x_2, n_2, threshold, alpha), alpha)
-    least = np.where(x <= x_1, np.minimum(least, x_2), least)  # itself, however it was rounded
-    return spent + largest(x, least, (n_1, n_2), threshold, (low, high), alpha - spent)
+    level = _level(x_1, n_1, x_2, n_2, threshold, alpha)
+    furthest = int(limits.argmax())
+    # Tables that the corner furthest out shows are all that the staircase shows, and some more: enough for most.
+    for chosen in (slice(furthest, furthest + 1), slice(None)):
+        least = _least_passing(x, n_1, n_2, threshold, level, (first[chosen], second[chosen]))
+        least = np.where(x <= x_1, np.minimum(least, x_2), least)  # itself, however it was rounded
+        found = spent + largest(x, least, (n_1, n_2), threshold, (low, high), alpha - spent)
+        if found <= alpha:
+            break
+    return found
 
 
 def confirmed(upper: Array, x: tuple[Whole, Whole], n: tuple[Whole, Whole], *, threshold: float, alpha: float) -> Array:
@@ -90,8 +102,8 @@ def _confirmed(upper: bytes, x_1: bytes, x_2: bytes, n_1: bytes, n_2: bytes, thr
         steps = staircase((xs[many], others[many]), (ns[many], of[many]), alpha)
         found[many] = np.where(steps > threshold, np.maximum(found[many], steps), found[many])
         few = np.setdiff1d(doubtful, many)
-        surely = rectangle((xs[few], others[few]), (ns[few], of[few]), alpha)
-        for pair in few[surely > threshold]:
+        shown = staircase((xs[few], others[few]), (ns[few], of[few]), (1 - SPENT) * alpha, BEND)
+        for pair in few[shown > threshold]:
             table = (int(xs[pair]), int(ns[pair]), int(others[pair]), int(of[pair]))
             if error_of_pass(*table, threshold, alpha) > alpha:
                 found[pair] = max(found[pair], _next_limit(*table, threshold, alpha))
@@ -99,8 +111,9 @@ def _confirmed(upper: bytes, x_1: bytes, x_2: bytes, n_1: bytes, n_2: bytes, thr
 
 
 def _next_limit(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alpha: float) -> float:
-    """The next threshold for p_1 - p_2 that the test finds kept, where this one is not; at most the rectangle's."""
-    fails, shown = threshold, _interval(x_1, n_1, _half(alpha))[1] - _interval(x_2, n_2, _half(alpha))[0]
+    """The next threshold for p_1 - p_2 that the test finds kept, where this one is not; at most the staircase's."""
+    at, of = [np.array([x]) for x in (x_1, x_2)], [np.array([n]) for n in (n_1, n_2)]
+    fails, shown = threshold, float(staircase((at[0], at[1]), (of[0], of[1]), (1 - SPENT) * alpha, BEND)[0])
     for _ in range(HALVINGS):
         middle = (fails + shown) / 2
         if error_of_pass(x_1, n_1, x_2, n_2, middle, alpha) <= alpha:
@@ -110,19 +123,7 @@ def _next_limit(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alpha:
     return shown
 
 
-def rectangle(x: tuple[Whole, Whole], n: tuple[Whole, Whole], alpha: float) -> Array:
-    """u_1 - l_2, each at half of what the test leaves of alpha, so one of them misses with no more (Bonferroni).
-
-    Wide, and soon computed.
-    """
-    return np.asarray(clopper_pearson(x[0], n[0], _half(alpha))[1] - clopper_pearson(x[1], n[1], _half(alpha))[0])
-
-
-def _half(alpha: float) -> float:
-    return (1 - SPENT) * alpha / 2
-
-
-def staircase(x: tuple[Whole, Whole], n: tuple[Whole, Whole], alpha: float) -> Array:
+def staircase(x: tuple[Whole, Whole], n: tuple[Whole, Whole], alpha: float, bend: float = 0.0) -> Array:
     """The largest of u_1(a_k) - l_2(b_k) over the corners (a_k, b_k) of a staircase: nearly as narrow as MOVER's.
 
     With q_1 = P(X_1 <= x_1) and q_2 = P(X_2 >= x_2) at the true rates, Clopper-Pearson's u_1 at level a misses iff
@@ -131,11 +132,16 @@ def staircase(x: tuple[Whole, Whole], n: tuple[Whole, Whole], alpha: float) -> A
     """
     if not len(n[0]):
         return np.empty(0)
-    ratio = 2 ** (np.round(RATIOS * np.log2(n[0] / n[1]) / 2) / RATIOS)
-    distinct, kind = np.unique(ratio, return_inverse=True)
-    first, second = corners(distinct, alpha)
+    distinct, kind = np.unique(_ratio(*n), return_inverse=True)
+    levels = [corners(ratio, alpha, bend) for ratio in distinct]
+    first, second = (np.stack(part) for part in zip(*levels, strict=True))
     upper, lower = _once(upper_limit, x[0], n[0], kind, first), _once(lower_limit, x[1], n[1], kind, second)
     return np.asarray((upper - lower).max(axis=1))
+
+
+def _ratio(n_1: ArrayLike, n_2: ArrayLike) -> Array:
+    """About the ratio of the standard errors of the second rate and the first."""
+    return np.asarray(2 ** (np.round(RATIOS * np.log2(np.divide(n_1, n_2)) / 2) / RATIOS))
 
 
 def _once(limit: Callable[[Whole, Whole, Array], Array], x: Whole, n: Whole, kind: Whole, levels: Array) -> Array:
@@ -144,26 +150,36 @@ def _once(limit: Callable[[Whole, Whole, Array], Array], x: Whole, n: Whole, kin
     return limit(cells[:, :1], cells[:, 1:2], levels[cells[:, 2]])[pair.ravel()]
 
 
-def corners(ratio: Array, alpha: float) -> tuple[Array, Array]:
-    """Levels a_k and b_k of a staircase, each [pairs, corners]: P(some k: Q_1 >= a_k, Q_2 >= b_k) >= 1 - alpha.
+@lru_cache(maxsize=1 << 10)
+def corners(ratio: float, alpha: float, bend: float = 0.0) -> tuple[Array, Array]:
+    """Levels a_k and b_k of a staircase, each [corners]: P(some k: Q_1 >= a_k, Q_2 >= b_k) >= 1 - alpha.
 
     For independent uniform Q. In normal scores the corners are on a straight line at right angles to (cos, sin) with
-    tan = `ratio`, of the standard errors of the second rate and the first, [pairs].
+    tan = `ratio`, of the standard errors of the second rate and the first. Where these are in another ratio, as they
+    are for other rates, the ends of the line say more than MOVER's limit; bent back, they say less, and the middle a
+    little more.
+
+    Args:
+        bend: how far the line falls back per step along it, either way.
     """
-    angle = np.arctan(ratio)[:, None]
+    angle = np.arctan(ratio)
     sine, cosine = np.sin(angle), np.cos(angle)
+    bend = min(bend, ratio, 1 / ratio)  # so that levels of one side grow while those of the other fall
     least = float(ndtri(1 - alpha))
     along = np.linspace(-1, 1, CORNERS) * (least + REACH)
 
-    def scores(z: Array) -> tuple[Array, Array]:
-        return cosine * z + sine * along, sine * z - cosine * along
+    def scores(z: float) -> tuple[Array, Array]:
+        bent = z - bend * np.abs(along)
+        return cosine * bent + sine * along, sine * bent - cosine * along
 
-    low, high = np.full_like(sine, least), np.full_like(sine, 2 * least + 2 * REACH)
+    low, high = least, 2 * least + 2 * REACH
     for _ in range(40):
         middle = (low + high) / 2
         first, second = scores(middle)
-        covered = (np.diff(ndtr(first), prepend=0.0) * ndtr(second)).sum(axis=1, keepdims=True)
-        low, high = np.where(covered >= 1 - alpha, low, middle), np.where(covered >= 1 - alpha, middle, high)
+        if (np.diff(ndtr(first), prepend=0.0) * ndtr(second)).sum() >= 1 - alpha:
+            high = middle
+        else:
+            low = middle
     first, second = scores(high)
     return ndtr(-first), ndtr(-second)
 
@@ -196,7 +212,7 @@ def _level(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alpha: floa
         return LEAST_LEVEL
     if excess(start) >= 0:
         return alpha
-    score = float(brentq(excess, start, stop, xtol=NEAR)) - 2 * NEAR
+    score = root(excess, start, stop, near=NEAR) - 2 * NEAR
     return float(ndtr(-max(score, start)))
 
 
@@ -206,16 +222,19 @@ def _reach(n: int, p: float, negligible: float) -> tuple[int, int]:
     return max(int(n * p - half), 0), min(int(n * p + half) + 1, n)
 
 
-def _least_passing(x_1: Whole, n_1: int, n_2: int, threshold: float, level: float, alpha: float) -> Whole:
-    """For every x_1 the least x_2 that passes: MOVER's limit at `level`, or the rectangle, is within the threshold.
+def _least_passing(
+    x_1: Whole, n_1: int, n_2: int, threshold: float, level: float, corners: tuple[Array, Array]
+) -> Whole:
+    """For every x_1 the least x_2 that passes: MOVER's limit at `level`, or those of all corners, are within.
 
-    n_2 + 1 where none does. It grows with x_1: MOVER's limit and the rectangle's grow with x_1 and fall with x_2 (their
-    derivatives have one sign). A limit l_2 is at least v iff P(X_2 >= x_2) at v is at most its level. Where `level` is
-    that of the rectangle's limits or more, MOVER's is within wherever the rectangle's is: hypot(a, b) <= a + b.
+    n_2 + 1 where none does. It grows with x_1: MOVER's limit and the corners' grow with x_1 and fall with x_2 (their
+    derivatives have one sign). A limit l_2 is at least v iff P(X_2 >= x_2) at v is at most its level.
+
+    Args:
+        corners: the levels of u_1 and of l_2, each [corners].
     """
     above = _upper(x_1, n_1, level) - x_1 / n_1
-    half = _half(alpha)
-    wide = None if level >= half else _upper(x_1, n_1, half) - threshold - ROUNDING
+    least = np.minimum(_upper(x_1[:, None], n_1, corners[0]) - threshold - ROUNDING, 1.0)
 
     def within(at: Whole, x_2: Whole) -> NDArray[np.bool_]:
         rate = x_2 / n_2
@@ -223,9 +242,9 @@ def _least_passing(x_1: Whole, n_1: int, n_2: int, threshold: float, level: floa
         narrow = rate - np.sqrt(np.maximum(room**2 - above[at] ** 2, 0.0))
         found = (narrow <= 0) | (at_least(x_2, n_2, np.minimum(np.maximum(narrow, 0.0), 1.0)) <= level)
         found &= room >= above[at]
-        if wide is not None:
-            limit = wide[at]
-            found |= (limit <= 0) | (limit < 1) & (at_least(x_2, n_2, np.minimum(np.maximum(limit, 0.0), 1.0)) <= half)
+        needed = least[at]
+        shown = (needed <= 0) | (at_least(x_2[:, None], n_2, np.maximum(needed, 0.0)) <= corners[1])
+        found |= shown.all(axis=1)
         return found
 
     return _search(within, _guess(x_1 / n_1 - threshold, above, n_2, level), n_2)
@@ -262,7 +281,7 @@ def _search(within: Callable[[Whole, Whole], NDArray[np.bool_]], guess: Whole, m
     return found
 
 
-def _upper(x: Whole, n: int, level: float) -> Array:
+def _upper(x: Whole, n: int, level: float | Array) -> Array:
     """The upper limits of `clopper_pearson` for numbers from one cell."""
     others = np.maximum(n - x, 1)
     return np.where(x < n, betaincinv(x + 1, others, 1.0 - level), 1.0)

@@ -23,8 +23,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr
+
+from edgefair.measure.bounds import root
 
 LOOKS = 5
 FRACTIONS = tuple(look / LOOKS for look in range(1, LOOKS + 1))
@@ -59,7 +60,7 @@ def levels(alpha: float) -> tuple[Level, ...]:
 def boundary(alpha: float, fractions: Sequence[float], delta: float) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Normal scores z_k = c t_k^(delta - 1/2), one-sided, with P(some Z_k >= z_k) = alpha: float64 [looks]."""
     shape = np.asarray(fractions) ** (delta - 0.5)
-    return np.asarray(brentq(lambda c: crossing(c * shape, fractions) - alpha, 0.0, 40.0) * shape)
+    return np.asarray(root(lambda c: crossing(c * shape, fractions) - alpha, 0.0, 40.0) * shape)
 
 
 def crossing(bounds: Sequence[float] | np.ndarray[Any, Any], fractions: Sequence[float]) -> float:

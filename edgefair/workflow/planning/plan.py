@@ -154,7 +154,7 @@ class _Search:
         self._smallest = min(int(table.min()) for table in cells.values())
         self._least = max(policy.cell_rows(policy.threshold(name)) for name in cells)
         name, self._threshold = hardest
-        self._alpha, self._rule = policy.alpha, policy.rule
+        self._alpha, self._rule = policy.limits_alpha, policy.rule
         self._variance = np.tile(2 * rates * (1 - rates) + 1e-3, len(cells[name]))
 
     def gap_plan(self, gap: float, found: Chance, own: Audits, equal: Audits | None, model: Assumed) -> GapPlan:
@@ -239,7 +239,7 @@ def _smallest(
 ) -> float | None:
     if not table.all():
         return None
-    recorded = smallest_threshold(table, rates, alpha=policy.alpha)
+    recorded = smallest_threshold(table, rates, alpha=policy.limits_alpha)
     correction = of_rates(policy, name, classes)
     if correction is None:
         return recorded

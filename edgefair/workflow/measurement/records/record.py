@@ -28,8 +28,8 @@ from edgefair.workflow.measurement.records.columns import integers, probabilitie
 from edgefair.workflow.measurement.records.rows import RecordedRows
 
 NO_FOOTPRINT = (
-    "loading was not measured: the model is built anew on the device or runs in another process than the probe's, or the "
-    "record is an older one"
+    "loading was not measured: the model is built anew on the device or runs in another process than the probe's, or "
+    "the record is an older one"
 )
 RECORD_SCHEMA = "edgefair.record/4"
 

@@ -106,6 +106,11 @@ def check_sequential(config: Config, *, recorded: bool = False, audited: bool = 
             "--sequential with policy.audit: sealed",
             expected="one of them: which look was the last would tell more of sealed rows than one bit",
         )
+    if config.policy.errors.audited is not None:
+        raise UsageError(
+            "--sequential with policy.errors.audited",
+            expected="one of them, or rates that are declared: what limits of the rates spend, looks cannot share",
+        )
     if config.policy.rule == "point":
         raise UsageError(
             "--sequential with policy.rule: point",

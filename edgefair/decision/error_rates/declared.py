@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import cached_property
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from edgefair.decision.error_rates.audited import AuditedRates, texts
 from edgefair.errors import did_you_mean
-from edgefair.probe.features import plain_text, value_text
-
-if TYPE_CHECKING:
-    pass
 
 Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 # Ways to write rates; part of where pydantic finds a mistake, and of no key.
@@ -22,13 +20,6 @@ Rates = Annotated[
     Annotated[Rate, Tag(FOR_ALL)] | Annotated[dict[str, Rate], Tag(FOR_EACH)],
     Discriminator(lambda value: FOR_EACH if isinstance(value, dict) else FOR_ALL),
 ]
-
-
-def _texts(rates: Any) -> Any:
-    """Rates by group or label, named as the data's text has it."""
-    if not isinstance(rates, dict):
-        return rates
-    return {plain_text(value_text(name) or ""): rate for name, rate in rates.items()}
 
 
 class ErrorRates(BaseModel):
@@ -48,15 +39,39 @@ class ErrorRates(BaseModel):
         "attributes' rates.",
     )
 
+    audited: AuditedRates | None = Field(
+        None,
+        description="Instead of rates: how many rows of every group and label were checked, and how many were wrong. "
+        "The rates are upper limits of these, which spend a part of alpha.",
+    )
+
     @field_validator("labels", mode="before")
     @classmethod
     def _label_texts(cls, value: Any) -> Any:
-        return _texts(value)
+        return texts(value)
 
     @field_validator("attributes", mode="before")
     @classmethod
     def _group_texts(cls, value: Any) -> Any:
-        return {name: _texts(rates) for name, rates in value.items()} if isinstance(value, dict) else value
+        return {name: texts(rates) for name, rates in value.items()} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _known_in_one_way(self) -> Self:
+        if self.audited is not None and (self.labels is not None or self.attributes):
+            raise ValueError("errors.audited and rates that are declared: give one of them")
+        return self
+
+    @cached_property
+    def known(self) -> ErrorRates:
+        """The rates themselves: as declared, or the limits of those that were found."""
+        if self.audited is None:
+            return self
+        return ErrorRates(labels=self.audited.by_label(), attributes=dict(self.audited.by_group()))
+
+    @property
+    def spent(self) -> float:
+        """What the limits of the rates spend of the policy's alpha."""
+        return 0.0 if self.audited is None else self.audited.alpha
 
     @property
     def label(self) -> float:
