@@ -258,7 +258,7 @@ def test_a_bundle_with_damaged_canary_rows_does_not_load(tables, tmp_path, name)
 
 
 def test_a_target_is_probed_with_the_canary_rows_of_a_bundle(tables, tmp_path):
-    assert probe_target("local", bundle=tables)["machine"] == fingerprint()["machine"]
+    assert probe_target("local", bundle=tables).fingerprint["machine"] == fingerprint()["machine"]
     wrong = with_canaries(write_bundle(tmp_path / "wrong"), SPEC)
     known = read_canaries((wrong / CANARIES).read_bytes(), SPEC, 1)
     answers = Answers(known.answers[0].decision[::-1].copy(), None)

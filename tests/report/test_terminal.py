@@ -65,6 +65,8 @@ def test_a_gate_is_shown_by_its_title_and_known_by_its_id():
             "worst-group excess loss",
             "latency p90",
             "size",
+            "load time",
+            "peak memory",
             "accuracy_difference",
         )
     ]

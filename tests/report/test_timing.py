@@ -14,12 +14,14 @@ METER = {"source": "INA3221 VDD_IN", "covers": "the whole module, idle included"
 
 def shown(device, reference=LATENCY):
     speed = None if reference is None else SpeedUp(2.0, 1.9, 2.1)
-    target = SimpleNamespace(latency=LATENCY, reference_latency=reference, speed_up=speed, device=device)
+    target = SimpleNamespace(latency=LATENCY, reference_latency=reference, speed_up=speed, device=device, evidence={})
     return "\n".join(latency_lines(target))
 
 
 def test_how_many_independent_queries_they_are_worth_stands_beside_their_number_where_it_is_known():
-    target = SimpleNamespace(latency=replace(LATENCY, effective_queries=321), reference_latency=None, device={})
+    target = SimpleNamespace(
+        latency=replace(LATENCY, effective_queries=321), reference_latency=None, device={}, evidence={}
+    )
     assert "1,024 queries (as many as 321 independent), batch 1, not pinned" in latency_lines(target)[0]
 
 
@@ -63,3 +65,11 @@ def test_without_a_clock_nothing_is_said_of_time():
 )
 def test_a_device_is_named_with_what_ran_the_model(device, line):
     assert device_line(device) == line
+
+
+def test_what_loading_takes_is_shown_where_it_was_measured_and_memory_where_it_is_told():
+    taken = {"load_ms": [3.0, 2.0, 4.0], "load_bytes": 1, "peak_bytes": 12_345_678}
+    target = SimpleNamespace(latency=LATENCY, reference_latency=None, device={}, evidence={"footprint": taken})
+    assert latency_lines(target)[-1] == "loading 3 ms (median of 3 loads); memory 12.3 MB at its peak"
+    taken["peak_bytes"] = None
+    assert latency_lines(target)[-1] == "loading 3 ms (median of 3 loads)"

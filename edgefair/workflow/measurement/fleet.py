@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
+from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
 from edgefair.progress import Progress
 from edgefair.targets import TargetProfile, load_profile, transport_of
@@ -30,6 +31,13 @@ def load_fleet(names: Sequence[str]) -> list[TargetProfile]:
             )
         profiles[profile.name] = (name, profile)
     return [profile for _, profile in profiles.values()]
+
+
+def patient(profile: TargetProfile, policy: Policy) -> TargetProfile:
+    """The profile, for timing: it waits for queries that tell enough to judge by only where latency is judged."""
+    if {policy.max_latency_p90_ms, profile.budgets.max_latency_p90_ms} != {None}:
+        return profile
+    return profile.model_copy(update={"latency": profile.latency.model_copy(update={"min_effective_queries": 0})})
 
 
 def on_each(

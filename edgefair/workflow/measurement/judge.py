@@ -15,7 +15,6 @@ from edgefair.bundle.reference_audit import save_reference_audit
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.decision.decide import check_classes, check_waivers
-from edgefair.decision.policy import Policy
 from edgefair.decision.spending import chance_of_pass
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
@@ -26,7 +25,7 @@ from edgefair.report.results.verification import DataSection, ModelFile, Report
 from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.clock import now, today
 from edgefair.workflow.job import Job
-from edgefair.workflow.measurement.fleet import load_fleet, on_each
+from edgefair.workflow.measurement.fleet import load_fleet, on_each, patient
 from edgefair.workflow.measurement.groups import check_groups
 from edgefair.workflow.measurement.ledger import LEDGER, check_never_open, remembered, spend
 from edgefair.workflow.measurement.measure import measure
@@ -122,7 +121,7 @@ def judge_file(
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
         told.stage(f"starting {profile.name}")
         started = time.perf_counter()
-        with open_target(_timed(profile, config.policy)) as probe:
+        with open_target(patient(profile, config.policy)) as probe:
             ready = time.perf_counter()
             if audit is not None:
                 audit.on(probe.device, profile.name, attributes)
@@ -189,13 +188,6 @@ def check_askable(config: Config, data: DataSet, *, command: str) -> RowSet:
         check_never_open(config.base, rows)
     check_groups(config.policy, data.audit, data.classes)
     return rows
-
-
-def _timed(profile: TargetProfile, policy: Policy) -> TargetProfile:
-    """The profile, for timing: it waits for queries that tell enough to judge by only where latency is judged."""
-    if {policy.max_latency_p90_ms, profile.budgets.max_latency_p90_ms} != {None}:
-        return profile
-    return profile.model_copy(update={"latency": profile.latency.model_copy(update={"min_effective_queries": 0})})
 
 
 def judge_record(
