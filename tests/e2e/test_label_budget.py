@@ -221,7 +221,9 @@ def test_without_a_design_every_row_needs_a_label(labelled):
     assert "--label-budget" in said
 
 
-@pytest.mark.parametrize("command", [("compare", "fp32.onnx", "int8.onnx"), ("plan",), ("data", "describe")])
+@pytest.mark.parametrize(
+    "command", [("compare", "fp32.onnx", "int8.onnx"), ("plan", "--simulations", "50"), ("data", "describe")]
+)
 def test_what_does_not_weigh_rows_says_so(labelled, command):
     name, *rest = command
     arguments = [labelled / item if item.endswith(".onnx") else item for item in rest]
