@@ -1,4 +1,4 @@
-"""Where the suite's processor time goes, as a pytest plugin: `make slowest`, or `python -m pytest -p tests.processor_time`.
+"""Where the suite's processor time goes, as a pytest plugin: `make slowest` loads it.
 
 Unlike wall time, the processor time of this process and of those it has waited for hardly depends on what else the
 machine does. A fixture's time falls to the test that asked for it first; what `tests/e2e/forked.py` starts is not seen.
