@@ -3,11 +3,13 @@
 Importing what an export needs takes a Python that starts several seconds of processor time; the server does it once.
 """
 
+import contextlib
 import multiprocessing
 import os
 import tempfile
 from pathlib import Path
 
+WAITING = "waiting for the test"
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
@@ -40,11 +42,57 @@ def answer(function, *arguments):
         return ours.recv()
 
 
+class Talking:
+    """A process that calls a function with a pipe, on which it tells what it does and waits, and with arguments."""
+
+    def __init__(self, function, *arguments):
+        self.pipe, theirs = _CONTEXT.Pipe()
+        self.process = _started(function, (theirs, *arguments))
+        self.heard = [""]
+        theirs.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.pipe.close()
+        self.process.join()
+
+    def until(self, beginning):
+        """Listen until it says something that begins so."""
+        while not self.heard[-1].startswith(beginning):
+            self.heard.append(self.pipe.recv())
+        return self
+
+    def go_on(self):
+        """Let it go on wherever it waits, and end well; everything that it has said."""
+        with contextlib.suppress(EOFError):
+            while True:
+                if self.heard[-1] == WAITING:
+                    self.pipe.send("go on")
+                self.heard.append(self.pipe.recv())
+        self.process.join()
+        assert self.process.exitcode == 0
+        return self.heard
+
+
+def wait(pipe):
+    """Say so, and wait until the other process lets this one go on, or is no more."""
+    pipe.send(WAITING)
+    with contextlib.suppress(EOFError):
+        pipe.recv()
+
+
 def _ended(function, arguments):
-    process = _CONTEXT.Process(target=_call, args=(dict(os.environ), Path.cwd(), function, arguments))
-    process.start()
+    process = _started(function, arguments)
     process.join()
     return process.exitcode
+
+
+def _started(function, arguments):
+    process = _CONTEXT.Process(target=_call, args=(dict(os.environ), Path.cwd(), function, arguments))
+    process.start()
+    return process
 
 
 def _call(environment, folder, function, arguments):
