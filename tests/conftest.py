@@ -4,8 +4,13 @@ import functools
 import os
 import sys
 
+from hypothesis import settings
+
 # pytest-xdist tells its workers the width of the terminal that nobody sees; output in a pipe keeps to it.
 os.environ.pop("COLUMNS", None)
+# A deadline is wall time, and a busy machine would miss it.
+settings.register_profile("suite", parent=settings(), deadline=None)
+settings.load_profile("suite")
 
 
 def pytest_runtest_setup():
