@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# A file's tests stay with one worker, which has their fixtures; in the order of the folders, short files come last.
+SHARED := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help dev demo test test-targets test-runtimes test-browser pictures test-long fuzz fuzz-graphs lint bench false-pass schema clean
+.PHONY: help dev demo test slowest test-targets test-runtimes test-browser pictures test-long fuzz fuzz-graphs lint bench false-pass schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,7 +21,10 @@ demo: $(VENV)/.ready ## An unfair model is blocked and a fair one shipped, on 29
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/census/demo.sh
 
 test: $(VENV)/.ready ## Run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(SHARED)
+
+slowest: $(VENV)/.ready ## Run the tests, and list those that take most processor time, with their files
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(SHARED) -p tests.processor_time
 
 test-targets: $(VENV)/.ready ## Run the tests that need QEMU, an OpenSSH server or a container engine
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'target and not long and not gpu'
@@ -33,7 +38,7 @@ test-runtimes: $(VENV)/.runtimes ## Install the other runtimes that fit beside o
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'runtimes and not long and not gpu'
 
 test-long: $(VENV)/.ready ## Run the tests and the long simulations
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'not gpu'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(SHARED) -m 'not gpu'
 
 test-browser: $(VENV)/.ready ## Look at the HTML report in chromium, with axe-core; needs node and chromium
 	npm ci --silent --prefix tests/browser

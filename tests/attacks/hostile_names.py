@@ -69,7 +69,7 @@ def commands(model="m.onnx", bundle="dist/people"):
         ("inspect", bundle),
         ("compare", model, "other.onnx", "--exemplars", "changed.csv", *ROWS_IN_A_PAGE),
         ("data", "describe"),
-        ("plan",),
+        ("plan", "--simulations", "50"),
         ("verify", model, "--no-latency", "--max-eo-gap", "0.0001"),
         ("verify", model, "--no-latency", "--min-balanced-accuracy", "0.99"),
         ("verify", model, "--no-latency", "--set", "policy.min_cell_rows=100000", "--json"),

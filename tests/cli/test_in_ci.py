@@ -172,7 +172,7 @@ def test_an_error_is_a_testcase_where_junit_was_asked_for(project, tmp_path):
 
 
 def test_a_format_that_does_not_hold_the_result_is_refused_before_the_work(project):
-    for command in (("plan",), ("data", "describe"), ("compare", "m.onnx", "other.onnx")):
+    for command in (("plan", "--simulations", "50"), ("data", "describe"), ("compare", "m.onnx", "other.onnx")):
         done = run(*command, "--format", "sarif=a.sarif")
         assert done.exit_code == 2
         assert "holds verdicts of `export` and `verify`" in done.stderr

@@ -38,7 +38,7 @@ def decided(table, **changes) -> Verdict:
     return decide(counts_of(table), policy(len(table), **changes))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(tables)
 def test_the_gap_is_fairlearns_wherever_every_cell_is_filled(table):
     assume((np.asarray(table).sum(axis=2) > 0).all())

@@ -2,7 +2,8 @@
 
 import json
 import os
-import subprocess
+import resource
+import signal
 import sys
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from edgefair.files import sha256_file
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
 from tests.e2e.commands import ROWS, change, edit, refused, run
+from tests.e2e.forked import answer
 
 
 def every_n(values, n, value):
@@ -181,23 +183,24 @@ def test_a_destination_that_cannot_be_written(project):
     assert "holds other files" in refused(project, "export", "--int8", "-o", project / "mine")
 
 
+def export_on_a_full_disk(config, out):
+    """Files may be of 20 kB at most: the model does not fit; bytecode would be cut as well."""
+    sys.dont_write_bytecode = True
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    result = run("export", "-c", config, "-o", out, "--no-latency")
+    return result.exit_code, result.stderr
+
+
 @pytest.mark.e2e
 def test_a_full_disk_leaves_the_old_bundle(project, tmp_path):
-    """The child may write files of 20 kB at most: the model does not fit. -B: bytecode would be cut as well."""
     out = project / "out"
     assert run("export", "-c", project / "edgefair.yaml", "-o", out, "--no-latency").exit_code == 0
     old = (out / "report.json").read_bytes()
-    code = (
-        "import resource, signal, sys\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
-        "from edgefair.cli import main\nmain(sys.argv[1:])"
-    )
-    command = [sys.executable, "-B", "-c", code, "export", "-c", project / "edgefair.yaml", "-o", out, "--no-latency"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2, done.stderr
-    assert "File too large" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, said = answer(export_on_a_full_disk, project / "edgefair.yaml", out)
+    assert code == 2, said
+    assert "File too large" in said
+    assert "Traceback" not in said
     assert (out / "report.json").read_bytes() == old
     assert not [path.name for path in project.iterdir() if path.name.startswith(".")]
 

@@ -1,13 +1,19 @@
 """SIGKILL at every stage of an export leaves the whole old bundle, or the whole new one, or none: never a part."""
 
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 
 import pytest
 
+import edgefair
+from edgefair.bundle import staging
 from edgefair.bundle.manifest import open_bundle
 from tests.e2e.commands import run
+from tests.e2e.forked import exit_code
 
 STAGES = [
     "reading",
@@ -21,46 +27,49 @@ STAGES = [
     "publishing",
     "published",
 ]
-CHILD = """
-import os, signal, sys
-from pathlib import Path
-import edgefair
-config, out, stage = sys.argv[1:]
-def die(done, total, what):
-    if what == stage:
+
+
+def export_and_die(project, stage):
+    """Export in a process that kills itself at a stage; also in the middle of publishing, after the files are durable
+    and before, or after, the folders change places."""
+
+    def die(*_):
         os.kill(os.getpid(), signal.SIGKILL)
-progress = edgefair.Progress(die)
-edgefair.export(edgefair.load_config(config), run="plain", int8="auto", output=out, progress=progress)
-"""
-# In the middle of publishing: after the files are durable and before, or after, the folders change places.
-IN_PUBLISH = """
-import os, signal, sys
-import edgefair.bundle.staging as staging
-real = staging._exchange
-def die(one, other):
-    if sys.argv[3] == "after exchange":
-        real(one, other)
-    os.kill(os.getpid(), signal.SIGKILL)
-staging._exchange = die
-"""
+
+    def exchange_and_die(one, other):
+        exchange(one, other)
+        die()
+
+    exchange = staging._exchange
+    staging._exchange = {"before exchange": die, "after exchange": exchange_and_die}.get(stage, exchange)
+    progress = edgefair.Progress(lambda _done, _total, what: die() if what == stage else None)
+    config = edgefair.load_config(project / "edgefair.yaml")
+    edgefair.export(config, run="plain", int8="auto", output=project / "out", progress=progress)
 
 
-def export_and_die(project, stage, prelude=""):
-    command = [sys.executable, "-c", prelude + CHILD, project / "edgefair.yaml", project / "out", stage]
-    return subprocess.run(command, capture_output=True, check=False).returncode
+def killed_at(project, stage):
+    return exit_code(export_and_die, project, stage) == -signal.SIGKILL
 
 
 def mark(bundle):
     return (bundle / "report.json").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def earlier(trained, tmp_path_factory):
+    """A bundle that was exported before."""
+    out = tmp_path_factory.mktemp("earlier") / "out"
+    assert run("export", "-c", trained / "fair/edgefair.yaml", "-o", out, "--no-latency").exit_code == 0
+    return out
+
+
 @pytest.mark.e2e
 @pytest.mark.parametrize("stage", [*STAGES, "before exchange", "after exchange"])
-def test_a_kill_leaves_a_whole_bundle(project, stage):
+def test_a_kill_leaves_a_whole_bundle(project, earlier, stage):
     out = project / "out"
-    assert run("export", "-c", project / "edgefair.yaml", "-o", out, "--no-latency").exit_code == 0
+    shutil.copytree(earlier, out)
     old = mark(out)
-    assert export_and_die(project, stage, IN_PUBLISH if "exchange" in stage else "") == -9
+    assert killed_at(project, stage)
     assert open_bundle(out).manifest.outcome == "PASS"
     assert (mark(out) == old) == (stage not in {"published", "after exchange"})
     assert run("export", "--int8", "-c", project / "edgefair.yaml", "-o", out, "--no-latency").exit_code == 0
@@ -71,7 +80,7 @@ def test_a_kill_leaves_a_whole_bundle(project, stage):
 @pytest.mark.e2e
 @pytest.mark.parametrize("stage", ["timing", "writing", "publishing", "published"])
 def test_a_kill_of_a_first_export_leaves_none_or_a_whole_bundle(project, stage):
-    assert export_and_die(project, stage) == -9
+    assert killed_at(project, stage)
     assert (project / "out").exists() == (stage == "published")
     if stage == "published":
         open_bundle(project / "out")
@@ -95,7 +104,7 @@ def test_temporary_files_of_a_killed_export_go_with_the_next_one_and_those_of_a_
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    assert export_and_die(project, "timing") == -9
+    assert killed_at(project, "timing")
     (left,) = temporary.iterdir()
     assert (left / "trial.onnx").is_file()
     pipe = subprocess.PIPE

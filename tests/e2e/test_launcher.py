@@ -41,8 +41,6 @@ def test_two_processes_train_what_one_would(project, methods):
 
 
 def test_an_error_is_said_once_with_its_exit_code(project):
-    said = launched(project, "--debias", "nosuch", "--name", "x", code=2)
-    assert said.count("unknown debias method 'nosuch'") == 1
     said = launched(project, "--set", "train.batch_rows=255", "--name", "x", code=2)
     assert said.count("train.batch_rows is 255 for 2 processes") == 1
     assert not (project / "runs/x/run.json").exists()

@@ -122,7 +122,7 @@ def test_emoji_people_of_a_skewed_split_are_inconclusive_and_say_how_many_rows_a
     assert gate["outcome"] in {"INCONCLUSIVE", "FAIL"}
     cells = json.loads(run("data", "describe", "--json").stdout)["splits"]["audit"]["cells"]
     described = cells[0]["groups"]
-    plan = run("plan", "--json")
+    plan = run("plan", "--simulations", "50", "--json")
     assert plan.exit_code == 3, plan.output
     planned = json.loads(plan.stdout)
     assert planned["counted"] == "subjects"

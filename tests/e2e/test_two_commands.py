@@ -1,46 +1,36 @@
 """Two commands at once on one run, with real processes: nothing of either is lost."""
 
-import signal
-import subprocess
-import sys
-
 import pytest
 
 import edgefair
 from edgefair.config import load_config
 from edgefair.training.run import load_run
 from tests.e2e.commands import edit, run
+from tests.e2e.forked import WAITING, Talking, wait
 from tests.e2e.test_launcher import launched
 
-# Stops at a stage until its stdin is closed.
-CHILD = """
-import sys
-from pathlib import Path
-import edgefair
-config, stage, do = sys.argv[1:]
-config = edgefair.load_config(Path(config))
-def stop(done, total, what):
-    print(what, flush=True)
-    if what.endswith(stage):
-        print("stopped", flush=True)
-        sys.stdin.read()
-told = {"progress": edgefair.Progress(stop)}
-{"train": lambda: edgefair.train(config, name="x", **told),
- "tune": lambda: edgefair.tune(config, name="x", trials=1, **told),
- "export": lambda: edgefair.export(config, run="plain", output=Path("out-" + stage[:4]), latency=False, **told),
-}[do]()
-"""
+
+def work(pipe, config, do, stage):
+    """Carry out a command; tell its stages, and wait at one."""
+
+    def told(_done, _total, what):
+        pipe.send(what)
+        if what.endswith(stage):
+            wait(pipe)
+
+    config, progress = edgefair.load_config(config), edgefair.Progress(told)
+    if do == "train":
+        edgefair.train(config, name="x", progress=progress)
+    elif do == "tune":
+        edgefair.tune(config, name="x", trials=1, progress=progress)
+    else:
+        output = config.base / f"out-{stage[:4]}"
+        edgefair.export(config, run="plain", output=output, latency=False, progress=progress)
 
 
-def started(project, do, stage, until="stopped"):
-    """A command that goes on at the end of its stdin, when it has said so."""
-    command = [sys.executable, "-c", CHILD, project / "edgefair.yaml", stage, do]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    process = subprocess.Popen([str(item) for item in command], cwd=project, text=True, **pipes)
-    for line in process.stdout:
-        if line.startswith(until):
-            return process
-    raise AssertionError(process.stderr.read())
+def started(project, do, stage, until=WAITING):
+    """A command that has said so, in a process of its own."""
+    return Talking(work, project / "edgefair.yaml", do, stage).until(until)
 
 
 def train(project, *flags, name="x"):
@@ -57,8 +47,7 @@ def test_a_run_that_another_command_trains_is_refused_until_that_one_has_ended(p
             assert "another command is using" in refused.stderr
             assert str(project / "runs/x") in refused.stderr
         assert train(project, name="y").exit_code == 0
-        said = first.communicate()
-        assert first.returncode == 0, said
+        first.go_on()
     load_run(project / "runs/x")
     assert not [path.name for path in (project / "runs").rglob(".*")], "locks that were left"
 
@@ -67,7 +56,7 @@ def test_a_run_that_another_command_trains_is_refused_until_that_one_has_ended(p
 def test_a_run_whose_training_was_killed_goes_on(project, do):
     edit(project, train__epochs=1)
     with started(project, do, "epoch 1/1") as first:
-        first.send_signal(signal.SIGKILL)
+        first.process.kill()
     flags = ["--tune", 1] if do == "tune" else []
     assert train(project, *flags).exit_code == 0
     assert not [path.name for path in (project / "runs").rglob(".*")], "locks that were left"
@@ -78,7 +67,7 @@ def test_a_launchers_processes_share_a_run_and_are_refused_together(project):
     with started(project, "train", "epoch 1/1") as first:
         said = launched(project, "--name", "x", code=2)
         assert said.count("another command is using") == 1
-        first.communicate()
+        first.go_on()
     launched(project, "--name", "z")
     assert launched(project, "--name", "z", "--seed", "5", code=2).count("other settings") == 1
     assert not [path.name for path in (project / "runs").rglob(".*")], "locks that were left"
@@ -90,9 +79,8 @@ def test_a_step_that_another_export_carries_out_is_waited_for_and_read(project):
         started(project, "export", "training (prune)") as first,
         started(project, "export", "never", until="waiting for another command that is using prune-") as second,
     ):
-        said = [process.communicate() for process in (first, second)]
-        assert (first.returncode, second.returncode) == (0, 0), said
-        assert "training (prune)" not in said[1][0]
+        first.go_on()
+        assert "training (prune)" not in second.go_on()
     assert (project / "out-trai/model.onnx").read_bytes() == (project / "out-neve/model.onnx").read_bytes()
     assert not [path.name for path in (project / "runs").rglob(".*")], "locks that were left"
 

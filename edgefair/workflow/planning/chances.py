@@ -74,13 +74,15 @@ class Chances:
     def chance(self, audits: Audits, model: Assumed, *, size: float, trials: int) -> Chance:
         """The chance of PASS of audits of one size."""
         verdicts: list[Rehearsal] = []
+        passing: list[bool] = []
         confirmed: list[bool] = []
         for _ in range(trials):
             evidence = audits.draw(model, size, self.rng)
             verdicts.append(rehearse(evidence, self.policy))
-            if verdicts[-1].passed and len(confirmed) < CONFIRMED:
+            passing.append(verdicts[-1].passed)
+            if passing[-1] and len(confirmed) < CONFIRMED:
                 confirmed.append(self._passes(evidence))
-            passed = _share([item.passed for item in verdicts])
+            passed = _share(passing)
             if len(verdicts) >= FEWEST and _variance(passed, len(verdicts)) < SMALL_ERROR**2:
                 break
         kept = _share(confirmed) if confirmed else 1.0

@@ -1,0 +1,108 @@
+"""Real processes, to be killed and to be starved, that need not import everything anew: a server forks each of them.
+
+Importing what an export needs takes a Python that starts several seconds of processor time; the server does it once.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import tempfile
+from pathlib import Path
+
+WAITING = "waiting for the test"
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    [
+        "click.testing",
+        "pytest",
+        "torch.onnx",
+        "torch._dynamo",
+        "onnxscript",
+        "onnxruntime.quantization",
+        "onnxruntime.tools.symbolic_shape_infer",
+        "scipy.stats",
+        "edgefair.cli",
+        "edgefair.exporters.torch_module",
+        "edgefair.training.loop",
+        "edgefair.workflow.export",
+    ]
+)
+
+
+def exit_code(function, *arguments):
+    """How a process ended that has called the function: minus the signal's number where one has killed it."""
+    return _ended(function, arguments)
+
+
+def answer(function, *arguments):
+    """What the function returned in a process of its own."""
+    ours, theirs = _CONTEXT.Pipe(duplex=False)
+    with ours, theirs:
+        assert _ended(_send, (theirs, function, arguments)) == 0
+        return ours.recv()
+
+
+class Talking:
+    """A process that calls a function with a pipe, on which it tells what it does and waits, and with arguments."""
+
+    def __init__(self, function, *arguments):
+        self.pipe, theirs = _CONTEXT.Pipe()
+        self.process = _started(function, (theirs, *arguments))
+        self.heard = [""]
+        theirs.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.pipe.close()
+        self.process.join()
+
+    def until(self, beginning):
+        """Listen until it says something that begins so."""
+        while not self.heard[-1].startswith(beginning):
+            self.heard.append(self.pipe.recv())
+        return self
+
+    def go_on(self):
+        """Let it go on wherever it waits, and end well; everything that it has said."""
+        with contextlib.suppress(EOFError):
+            while True:
+                if self.heard[-1] == WAITING:
+                    self.pipe.send("go on")
+                self.heard.append(self.pipe.recv())
+        self.process.join()
+        assert self.process.exitcode == 0
+        return self.heard
+
+
+def wait(pipe):
+    """Say so, and wait until the other process lets this one go on, or is no more."""
+    pipe.send(WAITING)
+    with contextlib.suppress(EOFError):
+        pipe.recv()
+
+
+def _ended(function, arguments):
+    process = _started(function, arguments)
+    process.join()
+    return process.exitcode
+
+
+def _started(function, arguments):
+    process = _CONTEXT.Process(target=_call, args=(dict(os.environ), Path.cwd(), function, arguments))
+    process.start()
+    return process
+
+
+def _call(environment, folder, function, arguments):
+    """Call it in the surroundings of the process that asks, which may not be those in which the server began."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    tempfile.tempdir = None
+    function(*arguments)
+
+
+def _send(pipe, function, arguments):
+    pipe.send(function(*arguments))
