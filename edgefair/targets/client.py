@@ -172,6 +172,7 @@ class Probe:
         except ValueError as error:
             raise unloadable(path, str(error)) from error
         self._refuse(runtime.elsewhere(model, profile.providers))
+        self._refuse(runtime.unlike_asked(model, profile.config))
         if model.engine:
             # Of the first model of a session, which is the one that is judged; others are measured beside it.
             self.device = {"engine": model.engine, **self.device}

@@ -95,6 +95,10 @@ class HostRuntime(ABC):
     def elsewhere(self, model: LoadedModel, providers: Sequence[str]) -> Fault | None:
         """How a device runs a model by something else than the profile says; None where it does not."""
 
+    def unlike_asked(self, model: LoadedModel, config: Mapping[str, str]) -> Fault | None:
+        """How a device runs a model otherwise than the profile's `config` says; None where it does not."""
+        return None
+
     def unloadable(self, path: Path, why: str, *, target: str, device: Mapping[str, Any]) -> EdgefairError:
         """The error for a model that a device's runtime cannot load, with what it said."""
         return unloadable(path, why)
