@@ -21,8 +21,16 @@ from edgefair.probe.wire import PROTOCOL
 from edgefair.targets.connection import Arrays, Connection, DroppedError
 from edgefair.targets.fault import Fault
 from edgefair.targets.fingerprint import checked_machine
-from edgefair.targets.loaded import LoadedModel, UnlikeFileError, read_model, unloadable, untrustworthy
+from edgefair.targets.loaded import (
+    LoadedModel,
+    UnlikeFileError,
+    check_content,
+    read_content,
+    unloadable,
+    untrustworthy,
+)
 from edgefair.targets.profile import TargetProfile
+from edgefair.targets.running import running
 from edgefair.targets.runtimes.base import HostRuntime
 from edgefair.targets.sending import Sender, send_file
 from edgefair.targets.timing import check_times, circumstances, timing_request
@@ -114,7 +122,7 @@ class Probe:
             time.sleep(wait_s)
             try:
                 device = self._connect()
-                again = {name: self._load(model.path, name) for name, model in self._models.items()}
+                again = {name: self._load(model.path, name, beside=True) for name, model in self._models.items()}
             except DroppedError as dropped:
                 error = dropped
                 continue
@@ -128,8 +136,11 @@ class Probe:
             return
         raise error
 
-    def load(self, path: Path, *, name: str) -> LoadedModel:
+    def load(self, path: Path, *, name: str, beside: bool = False) -> LoadedModel:
         """Load a model on the device under a name.
+
+        Args:
+            beside: see `targets.running`.
 
         Raises:
             ModelError: the file is missing, empty, or no model that the device's runtime can load.
@@ -137,43 +148,47 @@ class Probe:
                 that is too old for it, or was lost.
         """
         if not path.is_file():
-            raise ModelError(f"no model file '{path}'", expected="an .onnx file or a bundle")
+            raise ModelError(f"no model file '{path}'", expected="a model file or a bundle")
         while True:
             try:
-                model = self._load(path, name)
+                model = self._load(path, name, beside=beside)
             except DroppedError as error:
                 self._reconnect(error)
             else:
                 self._models[name] = model
                 return model
 
-    def _load(self, path: Path, name: str) -> LoadedModel:
-        content = read_model(path)
+    def _load(self, path: Path, name: str, *, beside: bool) -> LoadedModel:
+        content = read_content(path)
+        run = running(self.profile, content, path, beside=beside)
+        runtime = run.runtime
+        check_content(path, content, runtime.format)
+        if not run.own:
+            self._refuse(runtime.missing(self.device))
         if self._transport.shares_files:
             place = str(path.resolve())
         else:
             place = send_file(self._connection, path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-        profile, runtime = self.profile, self._runtime
-        config = runtime.config(profile.config, threads=profile.threads)
-        options = {**profile.facts["session"], "config": config}
-        request = {"do": "load", "name": name, "path": place, "options": options}
+        target = self.profile.name
         reply, _ = self._connection.ask(
-            request,
+            {"do": "load", "name": name, "path": place, "options": run.options},
             refusals={
-                "invalid_graph": lambda why: runtime.unloadable(path, why, target=profile.name, device=self.device),
+                "invalid_graph": lambda why: runtime.unloadable(path, why, target=target, device=self.device),
                 "no_runtime": self._connection.failed,
             },
             extra_s=self._build_s,
         )
+        facts, kind = runtime.engine_facts, runtime.format
         try:
-            model = LoadedModel.of(content, reply, name=name, path=path, engine_facts=runtime.engine_facts)
+            model = LoadedModel.of(content, reply, name=name, path=path, engine_facts=facts, file_format=kind)
         except UnlikeFileError as error:
             raise self._connection.failed(str(error), expected=error.expected) from error
         except ValueError as error:
-            raise unloadable(path, str(error)) from error
-        self._refuse(runtime.elsewhere(model, profile.providers))
-        self._refuse(runtime.unlike_asked(model, profile.config))
-        if model.engine:
+            raise unloadable(path, str(error), kind) from error
+        self._refuse(runtime.elsewhere(model, run.options["providers"]))
+        if run.own:
+            self._refuse(runtime.unlike_asked(model, self.profile.config))
+        if model.engine and run.own:
             # Of the first model of a session, which is the one that is judged; others are measured beside it.
             self.device = {"engine": model.engine, **self.device}
         return model

@@ -14,15 +14,20 @@ KINDS = ("label", "logits", "probabilities", "logit", "probability")
 SUM_TOLERANCE = 1e-3
 # A quantized softmax may round a hair beyond 1.
 RANGE_TOLERANCE = 1e-6
+# Between two probabilities that an output of eight bits can hold, and a little more; logits are coarser.
+COARSEST = 1 / 128
 _BOOLEANS = {"False": 0, "True": 1}
 # What int64 surely holds.
 _WHOLE = re.compile("-?[0-9]{1,18}")
 
 
 def read_decisions(
-    outputs: Mapping[str, np.ndarray], reading: Reading, classes: int
+    outputs: Mapping[str, np.ndarray], reading: Reading, classes: int, step: float = 0.0
 ) -> Tuple[np.ndarray, Optional[np.ndarray]]:
     """Decisions int64 [rows] (index into the classes) and P(class) float32 [rows, classes] where the model gives it.
+
+    step: the distance between two numbers that a quantized output can hold; 0 where none is quantized. Probabilities
+    may then be off by one each: the largest INT8 of a scale of 1/256 is 255/256.
 
     Raises:
         ValueError: the output is not of the kind that the reading says.
@@ -32,12 +37,13 @@ def read_decisions(
         decision = _labels(output, reading, classes)
         if reading.score is None:
             return decision, None
-        return decision, _probabilities(np.asarray(outputs[reading.score]), reading.score, "probabilities", classes)
+        score = np.asarray(outputs[reading.score])
+        return decision, _probabilities(score, reading.score, "probabilities", classes, step)
     if reading.kind not in KINDS:
         raise ValueError(f"unknown reading '{reading.kind}'; known: {', '.join(KINDS)}")
     if reading.threshold is not None and classes != 2:
         raise ValueError(f"a threshold decides between two classes, and there are {classes}")
-    score = _probabilities(output, reading.output, reading.kind, classes)
+    score = _probabilities(output, reading.output, reading.kind, classes, step)
     if reading.threshold is not None:
         return (score[:, 1] >= reading.threshold).astype(np.int64), score
     return score.argmax(axis=1).astype(np.int64), score
@@ -69,7 +75,7 @@ def _labels(output: np.ndarray, reading: Reading, classes: int) -> np.ndarray:
     return decision
 
 
-def _probabilities(output: np.ndarray, name: str, kind: str, classes: int) -> np.ndarray:
+def _probabilities(output: np.ndarray, name: str, kind: str, classes: int, step: float) -> np.ndarray:
     if output.dtype.kind != "f":
         raise ValueError(f"output '{name}' is {output.dtype}, not {kind}")
     if not np.isfinite(output).all():
@@ -90,9 +96,11 @@ def _probabilities(output: np.ndarray, name: str, kind: str, classes: int) -> np
         if kind == "logits":
             score = np.exp(score - score.max(axis=1, keepdims=True))
             score /= score.sum(axis=1, keepdims=True)
-    if len(score) and (score.min() < -RANGE_TOLERANCE or score.max() > 1 + RANGE_TOLERANCE):
+    step = step if step <= COARSEST else 0.0
+    beyond = max(RANGE_TOLERANCE, step)
+    if len(score) and (score.min() < -beyond or score.max() > 1 + beyond):
         raise ValueError(f"output '{name}' holds {score.min():g} to {score.max():g}: not probabilities, perhaps logits")
-    if len(score) and np.abs(score.sum(axis=1) - 1).max() > SUM_TOLERANCE:
+    if len(score) and np.abs(score.sum(axis=1) - 1).max() > max(SUM_TOLERANCE, classes * step):
         raise ValueError(f"output '{name}' has rows that do not sum to 1: not probabilities")
     return score.astype(np.float32)
 

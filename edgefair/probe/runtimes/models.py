@@ -10,7 +10,6 @@ from typing import Any, Dict, List, Mapping, Sequence
 import numpy as np
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
-from edgefair.probe.onnx_files.external import kept_elsewhere
 from edgefair.probe.runtimes import runtime_named
 from edgefair.probe.runtimes.base import Session
 from edgefair.probe.wire import DTYPES
@@ -109,13 +108,13 @@ def open_model(content: bytes, options: Mapping[str, Any]) -> Loaded:
         ProbeError: a runtime or provider that is not there, or not a model that this runtime can load.
     """
     try:
-        check_whole(content)
-    except ValueError as error:
-        raise ProbeError("invalid_graph", str(error)) from error
-    try:
         runtime = runtime_named(options.get("runtime", "onnxruntime"))
     except ValueError as error:
         raise ProbeError("bad_request", str(error)) from error
+    try:
+        runtime.format.check_whole(content)
+    except ValueError as error:
+        raise ProbeError("invalid_graph", str(error)) from error
     session, engine = runtime.open(content, options)
     return Loaded(
         session=session,
@@ -124,25 +123,6 @@ def open_model(content: bytes, options: Mapping[str, Any]) -> Loaded:
         row_by_row=DYNAMIC in content,
         engine=engine,
     )
-
-
-def check_whole(content: bytes) -> None:
-    """Refuse what is not a model, or not all of one: its digest would not cover the rest.
-
-    Raises:
-        ValueError: empty, no ONNX file in protobuf's canonical spelling, or one that other files belong to.
-    """
-    if not content:
-        raise ValueError("it is empty")
-    try:
-        elsewhere = kept_elsewhere(content)
-    except ValueError as error:
-        raise ValueError(f"it is damaged: {error}") from error
-    if elsewhere is not None:
-        raise ValueError(
-            f"{elsewhere}, which the digest would not cover; save the model in one file with "
-            "onnx.save_model(..., save_as_external_data=False)"
-        )
 
 
 def _signature(item: Any) -> Dict[str, Any]:

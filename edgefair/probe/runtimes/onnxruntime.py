@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Tuple
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
+from edgefair.probe.formats.base import FileFormat
+from edgefair.probe.formats.onnx import FORMAT as ONNX
 
 # Session entries that change how a graph is computed and where its threads run, and that read, write and load no file.
 # https://github.com/microsoft/onnxruntime/blob/main/include/onnxruntime/core/session/onnxruntime_session_options_config_keys.h
@@ -71,6 +73,8 @@ def _build_with(provider: str) -> str:
 
 class OnnxRuntime:
     """onnxruntime with the execution providers of a profile. See `probe.runtimes.base.Runtime`."""
+
+    format: FileFormat = ONNX
 
     def facts(self) -> Dict[str, Any]:
         """Its version, and the providers that it has."""

@@ -12,6 +12,8 @@ from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 import numpy as np
 
 from edgefair.probe.errors import ProbeError, error_kind
+from edgefair.probe.formats.base import FileFormat
+from edgefair.probe.formats.onnx import FORMAT as ONNX
 from edgefair.probe.onnx_files.onnx_file import read_onnx
 from edgefair.probe.runtimes.ports import PortedSession, port
 
@@ -31,6 +33,8 @@ PLACES = ("Exception from ", "Check '")
 
 class OpenVino:
     """OpenVINO 2026.4 and later, without onnxruntime. See `probe.runtimes.base.Runtime`."""
+
+    format: FileFormat = ONNX
 
     def facts(self) -> Dict[str, Any]:
         """Its version, as its package says."""

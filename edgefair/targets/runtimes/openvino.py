@@ -74,4 +74,5 @@ RUNTIME = OpenVino(
         "kernels": str,
     },
     engine_identity=("openvino", "device", "precision", "precisions", "kernels"),
+    packages=("onnxruntime", "openvino"),
 )
