@@ -29,3 +29,12 @@ def litert_output(content, x, index=0):
         held = interpreter.get_tensor(given["index"])[0]
         rows.append((held.astype(np.float32) - origin) * step if step else held)
     return np.array(rows, dtype=np.float32)
+
+
+def executorch_output(path, x):
+    """The first output [rows, ...] of a program with one input and a batch of one."""
+    import torch
+    from executorch.runtime import Runtime
+
+    method = Runtime.get().load_program(path).load_method("forward")
+    return np.array([method.execute([torch.from_numpy(row[None].copy())])[0][0].tolist() for row in x], np.float32)

@@ -12,7 +12,7 @@ from edgefair.probe.formats.base import FileFormat
 
 # Every format, by the name of its module; each holds a FORMAT. What none of the others recognises is taken for ONNX,
 # whose files begin with nothing that others do not begin with too.
-NAMES: Tuple[str, ...] = ("onnx", "tflite")
+NAMES: Tuple[str, ...] = ("onnx", "tflite", "executorch")
 
 
 def format_named(name: str) -> FileFormat:

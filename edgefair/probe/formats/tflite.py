@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from edgefair.probe.formats.appended import appended
+from edgefair.probe.formats.batches import check_batches
 from edgefair.probe.formats.flatbuffer import Table, begins_with
 from edgefair.probe.model_file import ModelFile
 
@@ -72,20 +73,16 @@ class TfLite:
             ValueError: also where an input or output has no dimension for rows, or takes several at a time, or has
                 scales for each channel.
         """
-        graph = next(Table.root(content).tables(MODEL_SUBGRAPHS))
+        graph = next(Table.root(content).tables(MODEL_SUBGRAPHS), None)
+        if graph is None:
+            raise ValueError("it holds no graph")
         tensors = [_tensor(item) for item in graph.tables(GRAPH_TENSORS)]
         sides = [[_of(tensors, index) for index in graph.numbers(field, "<i4") or ()] for field in (1, 2)]
         for side in sides:
             if len({item.name for item in side}) < len(side) or not all(item.name for item in side):
                 raise ValueError("two of its inputs or outputs have the same name, or one has none")
         inputs, outputs = (tuple(map(_described, side)) for side in sides)
-        for what, items in (("input", inputs), ("output", outputs)):
-            for item in items:
-                if item["shape"][:1] not in ([1], [None]):
-                    raise ValueError(
-                        f"its {what} '{item['name']}' has shape {item['shape']}, whose first dimension is no batch of "
-                        "one and not dynamic: convert the model with a batch dimension in front"
-                    )
+        check_batches(inputs, outputs)
         few = next((item for item in tensors if item.type in FEW_BITS and any(item.scales)), None)
         shown = None if few is None else f"quantized tensor '{few.name}' ({few.type})"
         return ModelFile(appended(content), inputs, outputs, shown)
