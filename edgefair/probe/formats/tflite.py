@@ -55,7 +55,9 @@ class TfLite:
         model = Table.root(content)
         elsewhere = model.count(MODEL_EXTERNAL_GROUPS) + model.count(MODEL_EXTERNAL_BUFFERS)
         graphs = list(model.tables(MODEL_SUBGRAPHS))
-        if elsewhere or any(item.whole(TENSOR_EXTERNAL, "<I") for graph in graphs for item in graph.tables(0)):
+        if elsewhere or any(
+            item.whole(TENSOR_EXTERNAL, "<I") for graph in graphs for item in graph.tables(GRAPH_TENSORS)
+        ):
             raise ValueError(
                 "it keeps buffers in other files, which the digest would not cover; convert it to one file"
             )
@@ -77,7 +79,10 @@ class TfLite:
         if graph is None:
             raise ValueError("it holds no graph")
         tensors = [_tensor(item) for item in graph.tables(GRAPH_TENSORS)]
-        sides = [[_of(tensors, index) for index in graph.numbers(field, "<i4") or ()] for field in (1, 2)]
+        sides = [
+            [_of(tensors, index) for index in graph.numbers(field, "<i4") or ()]
+            for field in (GRAPH_INPUTS, GRAPH_OUTPUTS)
+        ]
         for side in sides:
             if len({item.name for item in side}) < len(side) or not all(item.name for item in side):
                 raise ValueError("two of its inputs or outputs have the same name, or one has none")

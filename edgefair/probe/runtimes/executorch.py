@@ -82,6 +82,7 @@ class ExecuTorchSession(PortedSession):
         self._method = program.load_method(METHOD)
         self._places = {item.name: place for place, item in enumerate(outputs)}
         self._most = most_rows(content)
+        self.asks_one_by_one = any(item.shape[0] is not None for item in inputs)
         found = self._method.metadata
         if found.num_inputs() != len(inputs) or found.num_outputs() != len(outputs):
             raise ValueError("the runtime finds another number of inputs or outputs than the file lists")

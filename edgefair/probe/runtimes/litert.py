@@ -115,8 +115,8 @@ class LiteRtSession(PortedSession):
         super().__init__(inputs, outputs, about, on)
         self.quantized = [_told(item) for side in sides for item in side if _scale(item) is not None]
         self._interpreter = interpreter
-        self._dynamic = all(item.shape[0] is None for item in inputs)
-        self._rows = 1 if not self._dynamic else -1
+        self.asks_one_by_one = any(item.shape[0] is not None for item in inputs)
+        self._rows = 1 if self.asks_one_by_one else -1
 
     def run(self, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> List[np.ndarray]:
         """The named outputs for any number of rows.
@@ -126,26 +126,37 @@ class LiteRtSession(PortedSession):
             RuntimeError: it fails.
         """
         rows = len(next(iter(inputs.values()))) if inputs else 0
-        if self._dynamic or rows == 1:
-            return self._run(names, inputs, rows)
-        self.check(names, {name: array[:1] for name, array in inputs.items()})
-        each = [self._run(names, {name: x[at : at + 1] for name, x in inputs.items()}, 1) for at in range(rows)]
-        return [np.concatenate(parts) for parts in zip(*each)]
+        self.check(names, {name: x[:1] for name, x in inputs.items()} if self.asks_one_by_one else inputs)
+        given = [(self.inputs[name], array) for name, array in inputs.items()]
+        held = [(item.index, array if item.convert is None else item.convert(array)) for item, array in given]
+        found = self._each(names, held, rows) if self.asks_one_by_one else self._all(names, held, rows)
+        wanted = zip((self.outputs[name].back for name in names), found)
+        return [array if back is None else back(array) for back, array in wanted]
 
-    def _run(self, names: Sequence[str], inputs: Mapping[str, np.ndarray], rows: int) -> List[np.ndarray]:
-        self.check(names, inputs)
+    def _all(self, names: Sequence[str], held: Sequence[Tuple[int, np.ndarray]], rows: int) -> List[np.ndarray]:
+        """All rows at once."""
         interpreter = self._interpreter
         if rows != self._rows:
-            for name, array in inputs.items():
-                interpreter.resize_tensor_input(self.inputs[name].index, array.shape)
+            for index, array in held:
+                interpreter.resize_tensor_input(index, array.shape)
             interpreter.allocate_tensors()
             self._rows = rows
-        for name, array in inputs.items():
-            item = self.inputs[name]
-            interpreter.set_tensor(item.index, array if item.convert is None else item.convert(array))
+        for index, array in held:
+            interpreter.set_tensor(index, array)
         interpreter.invoke()
-        found = [(self.outputs[name], interpreter.get_tensor(self.outputs[name].index)) for name in names]
-        return [array if item.back is None else item.back(array) for item, array in found]
+        return [interpreter.get_tensor(self.outputs[name].index) for name in names]
+
+    def _each(self, names: Sequence[str], held: Sequence[Tuple[int, np.ndarray]], rows: int) -> List[np.ndarray]:
+        """One row after the other."""
+        indices = [self.outputs[name].index for name in names]
+        put, invoke, get = self._interpreter.set_tensor, self._interpreter.invoke, self._interpreter.get_tensor
+        found: List[List[np.ndarray]] = []
+        for at in range(rows):
+            for index, array in held:
+                put(index, array[at : at + 1])
+            invoke()
+            found.append([get(index) for index in indices])
+        return found[0] if rows == 1 else [np.concatenate(parts) for parts in zip(*found)]
 
 
 def quantize(real: np.ndarray, scale: float, zero: int, dtype: np.dtype) -> np.ndarray:

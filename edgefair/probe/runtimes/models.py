@@ -52,7 +52,7 @@ class Loaded:
         Raises:
             ProbeError: the runtime refuses the inputs or fails, or an output is not an array of numbers.
         """
-        rows = self.row_by_row or one_by_one
+        rows = (self.row_by_row or one_by_one) and not getattr(self.session, "asks_one_by_one", False)
         try:
             results = self._run_rows(inputs, outputs) if rows else self._run(inputs, outputs)
         except ProbeError:

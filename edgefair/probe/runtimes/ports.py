@@ -21,7 +21,13 @@ def port(name: str, dtype: str, shape: Sequence[Optional[int]], **more: Any) -> 
 
 
 class PortedSession:
-    """The part of onnxruntime's interface that describes a model, and a check of what a caller gives it."""
+    """The part of onnxruntime's interface that describes a model, and a check of what a caller gives it.
+
+    Attributes:
+        asks_one_by_one: whether a batch is decided row by row anyway, because the file has room for one row.
+    """
+
+    asks_one_by_one = False
 
     def __init__(
         self, inputs: Sequence[SimpleNamespace], outputs: Sequence[SimpleNamespace], about: Mapping[str, str], on: str
