@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import ModelError
-from edgefair.probe.formats import format_of
+from edgefair.probe.formats import NAMES as FORMATS
+from edgefair.probe.formats import format_named, format_of
 from edgefair.probe.formats.base import FileFormat
 from edgefair.probe.formats.onnx import FORMAT as ONNX
 from edgefair.probe.regular import read_regular
@@ -35,6 +36,8 @@ NUMPY_TYPES = {
 }
 
 
+# What else a file can be that does not begin as one of another format does.
+OTHERS = "".join(f", or {item.name} ({item.suffix})" for item in map(format_named, FORMATS) if item is not ONNX)
 # `bytes` is a field of a loaded model.
 Content = bytes
 NOTHING_BUILT: Mapping[str, type] = {}
@@ -200,7 +203,7 @@ def unloadable(path: Path, why: str, file_format: FileFormat = ONNX) -> ModelErr
     """The error for a file that is not a model, or not all of one."""
     return ModelError(
         f"'{path}' cannot be loaded: {why}",
-        expected=f"a complete, valid {file_format.name} file",
+        expected=f"a complete, valid {file_format.name} file" + ("" if file_format is not ONNX else OTHERS),
         fix="export or copy it again",
     )
 
