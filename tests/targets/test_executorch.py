@@ -2,12 +2,17 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import edgefair
+from edgefair.cli import main
+from edgefair.config import load_config
 from edgefair.errors import MeasurementError, ModelError
 from edgefair.probe.formats.appended import with_appended
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
 from edgefair.targets import load_profile, open_target
 from edgefair.targets.profile import TargetProfile
+from tests.e2e.commands import CONFIG, write_people
 from tests.targets.bare import executorch_output
 from tests.targets.people import report, run, write_project
 from tests.targets.pte_models import program
@@ -81,3 +86,20 @@ def test_threads_that_are_not_used_and_settings_that_are_not_there_are_errors(pr
     profile = load_profile("executorch").model_copy(update={"optimization": "basic"})
     with open_target(profile, timeout_s=120) as probe, pytest.raises(MeasurementError, match="has no settings"):
         probe.load(programs["one"], name="m")
+
+
+def test_a_run_becomes_a_program_that_carries_its_spec_and_decides_as_the_onnx_file(programs, tmp_path):
+    write_people(tmp_path)
+    (tmp_path / "edgefair.yaml").write_text(CONFIG.format(label="fair", other="unfair"))
+    loose = {"train.epochs": 1, "policy.max_eo_gap": 1.0, "policy.min_balanced_accuracy": 0.0}
+    config = load_config(tmp_path / "edgefair.yaml", loose)
+    edgefair.train(config, name="plain")
+    edgefair.export(config, run="plain", output=tmp_path / "fp32", latency=False)
+    made = CliRunner().invoke(
+        main, ["target", "program", "-c", str(tmp_path / "edgefair.yaml"), "-o", str(tmp_path / "m.pte")]
+    )
+    assert made.exit_code == 0, made.stderr
+    on = config.model_copy(update={"targets": ["executorch"]})
+    found = edgefair.verify(on, tmp_path / "m.pte", reference=tmp_path / "fp32" / "model.onnx", latency=False)
+    assert found.outcome == "PASS"
+    assert sum(cell.flipped for cell in found.targets[0].flips) <= 2, "of 8,000: float32 sums in another order"
