@@ -1,14 +1,24 @@
 """What a file of a format says of itself, and that damaged ones are refused and never run away."""
 
 import contextlib
+import io
+import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgefair.errors import ModelError
 from edgefair.probe.formats import NAMES, format_named, format_of
 from edgefair.probe.formats.appended import appended, with_appended
 from edgefair.probe.runtimes.litert import dequantize, quantize
+from edgefair.targets import load_profile
+from edgefair.targets.loaded import read_model
+from edgefair.targets.running import running
 from tests.targets.onnx_models import classifier
+
+FILES = Path(__file__).parent.parent / "samples"
 
 FLATBUFFERS = ("tflite", "executorch")
 MODEL = b"\x18\x00\x00\x00TFL3" + bytes(200)
@@ -36,9 +46,6 @@ def test_texts_behind_a_model_replace_older_ones_and_leave_its_bytes_and_the_oth
 
 
 def test_labels_of_the_model_stay_beside_the_texts(tmp_path):
-    import io
-    import zipfile
-
     stream = io.BytesIO(MODEL)
     with zipfile.ZipFile(stream, "a") as archive:
         archive.writestr("labels.txt", "no\nyes\n")
@@ -68,3 +75,62 @@ def test_quantizing_rounds_half_away_from_zero_and_is_cut_to_the_type(dtype):
     assert whole.tolist() == [zero + 1, max(zero - 1, info.min), zero, info.max, info.min, zero]
     held = np.arange(info.min, info.max + 1, max(1, (info.max - info.min) // 255)).astype(dtype)
     assert np.array_equal(quantize(dequantize(held, 0.05, zero), 0.05, zero, np.dtype(dtype)), held)
+
+
+FLOAT = {"type": "tensor(float)"}
+SAMPLES = {
+    "linear.tflite": ([{"name": "x", "shape": [None, 2], **FLOAT}], [{"name": "score", "shape": [None, 2], **FLOAT}]),
+    "quantized.tflite": (
+        [{"name": "x", "shape": [1, 2], "step": pytest.approx(0.05), **FLOAT}],
+        [{"name": "score", "shape": [1, 2], "step": 1 / 256, **FLOAT}],
+    ),
+    "linear.pte": ([{"name": "input_0", "shape": [1, 2], **FLOAT}], [{"name": "output_0", "shape": [1, 2], **FLOAT}]),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_file_is_read_without_its_runtime(name):
+    content = (FILES / name).read_bytes()
+    kind = format_of(content)
+    assert kind.suffix == (FILES / name).suffix
+    kind.check_whole(content)
+    found = kind.read(content)
+    assert (list(found.inputs), list(found.outputs)) == SAMPLES[name]
+    assert found.few_bits == ("quantized tensor 'x' (int8)" if name.startswith("q") else None)
+    assert kind.read(with_appended(content, {"edgefair.spec": "{}"})) == replace(
+        found, metadata={"edgefair.spec": "{}"}
+    )
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_damaged_file_is_refused_or_read_and_nothing_else_happens(name):
+    whole, rng = (FILES / name).read_bytes(), np.random.default_rng(0)
+    kind, refused = format_of(whole), 0
+    for _ in range(300):
+        content = bytearray(whole[: rng.integers(8, len(whole) + 1)] if rng.random() < 0.3 else whole)
+        for place in rng.integers(0, len(content), rng.integers(1, 6)):
+            content[place] = rng.choice([0, 1, 127, 128, 255, rng.integers(256)])
+        try:
+            kind.check_whole(bytes(content))
+            kind.read(bytes(content))
+        except ValueError:
+            refused += 1
+    assert refused > 30
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_file_is_refused_where_the_target_has_another_runtime(name):
+    content = (FILES / name).read_bytes()
+    with pytest.raises(ModelError) as caught:
+        running(load_profile("local"), content, FILES / name, beside=False)
+    assert "and target 'local' runs onnxruntime, which reads ONNX" in str(caught.value)
+    assert "ONNX (.onnx), TFLite (.tflite), ExecuTorch (.pte)" in str(caught.value)
+    beside = running(load_profile("local"), content, FILES / name, beside=True)
+    assert beside.runtime.format is format_of(content)
+    assert not beside.own
+
+
+def test_a_file_that_is_no_model_names_the_formats_that_are_known(tmp_path):
+    (tmp_path / "m.h5").write_bytes(b"\x89HDF\r\n")
+    with pytest.raises(ModelError, match=r"ONNX file, or TFLite \(.tflite\), or ExecuTorch \(.pte\)"):
+        read_model(tmp_path / "m.h5")
