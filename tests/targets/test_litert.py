@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgefair.errors import MeasurementError, ModelError, UsageError
+from edgefair.files import sha256_file
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.targets import load_profile, open_target
@@ -122,6 +123,18 @@ def test_a_candidate_is_compared_with_an_onnx_reference_that_onnxruntime_runs(tm
     assert any("another runtime ran on the same device: it was not timed" in note for note in found["notes"])
     assert sum(cell["flipped"] for cell in target["flips"]) > 0
     assert gate(found, "eo_gap")["outcome"] == "PASS"
+
+
+def test_a_record_of_such_a_file_is_judged_again_without_its_runtime(tmp_path):
+    project = write_project(tmp_path)
+    path = quantized(project / "m.tflite")
+    asked = ("--reference", project / "model.onnx", "--no-latency", *ON_LITERT)
+    _, first = report("verify", project, path, *asked, "--record", project / "raw.npz")
+    code, again = report("verify", project, "--from-record", project / "raw.npz")
+    assert code == 0
+    assert again["targets"][0]["verdict"] == first["targets"][0]["verdict"]
+    assert again["targets"][0]["device"] == first["targets"][0]["device"]
+    assert again["model"]["sha256"] == first["model"]["sha256"] == sha256_file(path)
 
 
 def test_compare_says_what_a_conversion_changed(tmp_path):
