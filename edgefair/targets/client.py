@@ -15,16 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import EdgefairError, MeasurementError, ModelError
-from edgefair.probe.inputs.prepare import needs_preparation
-from edgefair.probe.onnx_files.spec import InputSpec, input_json
-from edgefair.probe.wire import PROTOCOL
+from edgefair.probe.onnx_files.spec import InputSpec
 from edgefair.targets.connection import Arrays, Connection, DroppedError
 from edgefair.targets.fault import Fault
-from edgefair.targets.fingerprint import checked_machine
-from edgefair.targets.loaded import LoadedModel, UnlikeFileError, read_model, refused, unloadable, untrustworthy
+from edgefair.targets.introduction import introduced, refuse
+from edgefair.targets.loaded import (
+    LoadedModel,
+    UnlikeFileError,
+    check_content,
+    read_content,
+    refused,
+    unloadable,
+    untrustworthy,
+)
 from edgefair.targets.profile import TargetProfile
+from edgefair.targets.running import Running, running
 from edgefair.targets.runtimes.base import HostRuntime
-from edgefair.targets.sending import Sender, send_file
+from edgefair.targets.sending import Sender, preparation, send_file
 from edgefair.targets.timing import check_times, circumstances, timing_request
 from edgefair.targets.transports.base import Transport
 
@@ -86,17 +93,7 @@ class Probe:
         name = self.profile.name
         self._connection = Connection(process, target=name, timeout_s=self._timeout_s, ended=self._transport.ended)
         try:
-            reply, _ = self._connection.ask({"do": "hello", "emulated": self.profile.emulated})
-            if reply.get("protocol") != PROTOCOL:
-                raise self._connection.failed(
-                    f"the probe speaks protocol {reply.get('protocol')}", expected=f"protocol {PROTOCOL}"
-                )
-            try:
-                device = checked_machine(reply.get("device"))
-            except ValueError as error:
-                raise self._connection.failed(f"the device's description of itself is invalid: {error}") from error
-            self._refuse(self._runtime.missing(device))
-            self._refuse(self.profile.device.mismatch(device))
+            device = introduced(self._connection, self.profile)
         except BaseException:
             self._connection.close()
             raise
@@ -114,7 +111,7 @@ class Probe:
             time.sleep(wait_s)
             try:
                 device = self._connect()
-                again = {name: self._load(model.path, name) for name, model in self._models.items()}
+                again = {name: self._load(model.path, name, beside=True) for name, model in self._models.items()}
             except DroppedError as dropped:
                 error = dropped
                 continue
@@ -129,8 +126,11 @@ class Probe:
             return
         raise error
 
-    def load(self, path: Path, *, name: str) -> LoadedModel:
+    def load(self, path: Path, *, name: str, beside: bool = False) -> LoadedModel:
         """Load a model on the device under a name.
+
+        Args:
+            beside: see `targets.running`.
 
         Raises:
             ModelError: the file is missing, empty, or no model that the device's runtime can load.
@@ -138,35 +138,42 @@ class Probe:
                 that is too old for it, or was lost.
         """
         if not path.is_file():
-            raise ModelError(f"no model file '{path}'", expected="an .onnx file or a bundle")
+            raise ModelError(f"no model file '{path}'", expected="a model file or a bundle")
         while True:
             try:
-                model = self._load(path, name)
+                model = self._load(path, name, beside=beside)
             except DroppedError as error:
                 self._reconnect(error)
             else:
                 self._models[name] = model
                 return model
 
-    def _load(self, path: Path, name: str) -> LoadedModel:
-        content = read_model(path)
-        profile, runtime = self.profile, self._runtime
+    def _load(self, path: Path, name: str, *, beside: bool) -> LoadedModel:
+        content = read_content(path)
+        run = running(self.profile, content, path, beside=beside)
+        runtime, target = run.runtime, self.profile.name
+        check_content(path, content, runtime.format)
+        if not run.own:
+            self._refuse(runtime.missing(self.device))
         reply, _ = self._connection.ask(
-            self._load_request(path, name, content),
+            self._load_request(path, name, content, run),
             refusals={
-                "invalid_graph": lambda why: runtime.unloadable(path, why, target=profile.name, device=self.device),
+                "invalid_graph": lambda why: runtime.unloadable(path, why, target=target, device=self.device),
                 "no_runtime": self._no_runtime,
             },
             extra_s=self._build_s,
         )
+        facts, kind = runtime.engine_facts, runtime.format
         try:
-            model = LoadedModel.of(content, reply, name=name, path=path, engine_facts=runtime.engine_facts)
+            model = LoadedModel.of(content, reply, name=name, path=path, engine_facts=facts, file_format=kind)
         except UnlikeFileError as error:
             raise self._connection.failed(str(error), expected=error.expected) from error
         except ValueError as error:
-            raise unloadable(path, str(error)) from error
-        self._refuse(runtime.elsewhere(model, profile.provider_names))
-        if model.engine:
+            raise unloadable(path, str(error), kind) from error
+        self._refuse(runtime.elsewhere(model, run.options["providers"]))
+        if run.own:
+            self._refuse(runtime.unlike_asked(model, self.profile.config))
+        if model.engine and run.own:
             # Of the first model of a session, which is the one that is judged; others are measured beside it.
             self.device = {"engine": model.engine, **self.device}
         return model
@@ -174,21 +181,18 @@ class Probe:
     def _no_runtime(self, why: str) -> EdgefairError:
         """The error for what the device lacks, with what its libraries said: a provider hides the reason there."""
         words = self._connection.last_words()
-        return self._connection.failed(why + (f"; it said: {words}" if words else ""))
+        return self.failed(why + (f"; it said: {words}" if words else ""))
 
-    def _load_request(self, path: Path, name: str, content: bytes) -> dict[str, Any]:
+    def _load_request(self, path: Path, name: str, content: bytes, run: Running) -> dict[str, Any]:
         """The request to load a file, which the device has then."""
         if self._transport.shares_files:
             place = str(path.resolve())
         else:
             place = send_file(self._connection, path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-        config = self._runtime.config(self.profile.config, threads=self.profile.threads)
-        options = {**self.profile.facts["session"], "config": config}
-        return {"do": "load", "name": name, "path": place, "options": options}
+        return {"do": "load", "name": name, "path": place, "options": run.options}
 
     def _refuse(self, fault: Fault | None) -> None:
-        if fault is not None:
-            raise self._connection.failed(fault.found, expected=fault.expected, fix=fault.fix)
+        refuse(self._connection, fault)
 
     @property
     def _runtime(self) -> HostRuntime:
@@ -230,7 +234,7 @@ class Probe:
             "do": "run",
             "name": model.name,
             "outputs": list(outputs),
-            "prepare": _preparation(inputs),
+            "prepare": preparation(inputs),
             "one_by_one": one_by_one or model.takes_one_row,
         }
         stream = iter(batches)
@@ -269,9 +273,11 @@ class Probe:
         Raises:
             MeasurementError: the device was lost.
         """
-        whole = {**self._load_request(model.path, model.name, read_model(model.path)), **request}
-        reply, _ = self._timed({**whole, "prepare": _preparation(inputs), "threads": self.profile.threads}, row, 0)
-        return reply
+        content = read_content(model.path)
+        run = running(self.profile, content, model.path, beside=False)
+        whole = {**self._load_request(model.path, model.name, content, run), **request}
+        whole |= {"prepare": preparation(inputs), "threads": self.profile.threads}
+        return self._timed(whole, row, 0)[0]
 
     def failed(self, found: str) -> MeasurementError:
         """What to raise where the device said what cannot be."""
@@ -297,7 +303,7 @@ class Probe:
             MeasurementError: the device was lost, or says what cannot be.
         """
         request, extra_s = timing_request(self.profile, outputs, energy=energy)
-        request |= {"prepare": _preparation(inputs)}
+        request |= {"prepare": preparation(inputs)}
         reply, arrays = self._timed(request, pool, extra_s)
         try:
             check_times(arrays, outputs)
@@ -313,7 +319,3 @@ class Probe:
                 return self._connection.ask(request, rows, extra_s=extra_s + self._build_s)
             except DroppedError as error:
                 self._reconnect(error)
-
-
-def _preparation(inputs: Sequence[InputSpec]) -> list[dict[str, Any]]:
-    return [input_json(item) for item in inputs if needs_preparation(item)]

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.errors import ModelError, UsageError
-from edgefair.probe.onnx_files.onnx_file import read_onnx
+from edgefair.probe.formats import NAMES as FORMATS
+from edgefair.probe.formats import format_named, format_of
+from edgefair.probe.formats.base import FileFormat
+from edgefair.probe.formats.onnx import FORMAT as ONNX
 from edgefair.probe.regular import read_regular
-from edgefair.probe.runtimes.models import check_whole
 from edgefair.targets.fault import Fault
 
 # The runtime's names of the types that the protocol carries.
@@ -34,6 +36,8 @@ NUMPY_TYPES = {
 }
 
 
+# What else a file can be that does not begin as one of another format does.
+OTHERS = "".join(f", or {item.name} ({item.suffix})" for item in map(format_named, FORMATS) if item is not ONNX)
 # `bytes` is a field of a loaded model.
 Content = bytes
 NOTHING_BUILT: Mapping[str, Callable[[Any], Any]] = {}
@@ -58,6 +62,7 @@ class LoadedModel:
         metadata: the model's own metadata.
         providers: execution providers that are really active.
         engine: what the device built or found to run it, and what that is bound to; empty where there is neither.
+        format: of the file.
     """
 
     name: str
@@ -69,6 +74,7 @@ class LoadedModel:
     metadata: dict[str, str]
     providers: tuple[str, ...]
     engine: dict[str, Any]
+    format: FileFormat = ONNX
 
     @classmethod
     def of(
@@ -79,6 +85,7 @@ class LoadedModel:
         name: str,
         path: Path,
         engine_facts: Mapping[str, Callable[[Any], Any]] = NOTHING_BUILT,
+        file_format: FileFormat = ONNX,
     ) -> LoadedModel:
         """The model whose file holds `content`, where the device's description of it says the same.
 
@@ -86,11 +93,11 @@ class LoadedModel:
             engine_facts: see `HostRuntime`.
 
         Raises:
-            ValueError: the content is not an ONNX model in one file.
+            ValueError: the content is not a model of that format in one file.
             UnlikeFileError: the device describes another model, or none.
         """
-        check_whole(content)
-        file = read_onnx(content)
+        file_format.check_whole(content)
+        file = file_format.read(content)
         digest = hashlib.sha256(content).hexdigest()
         try:
             said = (str(reply["sha256"]), int(reply["bytes"]))
@@ -112,26 +119,33 @@ class LoadedModel:
                 f"the device reports a different '{other[0]}' in the model's metadata than the file '{path}'",
                 "the metadata of the file whose digest it loaded",
             )
-        return cls(name, path, digest, len(content), inputs, outputs, file.metadata, providers, engine)
+        return cls(name, path, digest, len(content), inputs, outputs, file.metadata, providers, engine, file_format)
 
     @classmethod
     def unloaded(cls, content: Content, *, path: Path) -> LoadedModel:
         """The model whose file holds `content`, before any device has loaded it: None for a shape that it leaves open.
 
         Raises:
-            ModelError: the content is not an ONNX model.
+            ModelError: the content is not a model.
         """
+        file_format = format_of(content)
         try:
-            file = read_onnx(content)
+            file = file_format.read(content)
         except ValueError as error:
-            raise unloadable(path, str(error)) from error
+            raise unloadable(path, str(error), file_format) from error
         digest = hashlib.sha256(content).hexdigest()
-        return cls("model", path, digest, len(content), file.inputs, file.outputs, file.metadata, (), {})
+        about = file.metadata
+        return cls("model", path, digest, len(content), file.inputs, file.outputs, about, (), {}, file_format)
 
     @property
     def takes_one_row(self) -> bool:
         """Whether the graph was written for one row at a time, and can be asked for no more."""
         return any(item["shape"] and item["shape"][0] == 1 for item in self.inputs)
+
+    @property
+    def step(self) -> float:
+        """The largest distance between two numbers that a quantized output can hold; 0 where none is quantized."""
+        return max((item.get("step", 0.0) for item in self.outputs), default=0.0)
 
     def output_types(self, names: Sequence[str]) -> dict[str, np.dtype[Any]]:
         """The numpy type of each named output.
@@ -155,18 +169,13 @@ class LoadedModel:
 
 
 def read_model(path: Path) -> Content:
-    """The bytes of a file that holds a whole model.
+    """The bytes of a file that holds a whole model, of the format that it begins as.
 
     Raises:
         ModelError: it cannot be read, or does not.
     """
-    try:
-        content = read_regular(path)
-        check_whole(content)
-    except OSError as error:
-        raise ModelError(f"model file '{path}' cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise unloadable(path, str(error)) from error
+    content = read_content(path)
+    check_content(path, content, format_of(content))
     return content
 
 
@@ -177,10 +186,32 @@ def refused(model: LoadedModel, why: str) -> UsageError:
     )
 
 
-def unloadable(path: Path, why: str) -> ModelError:
+def read_content(path: Path) -> Content:
+    """The bytes of a file.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        return read_regular(path)
+    except OSError as error:
+        raise ModelError(f"model file '{path}' cannot be read: {error.strerror}") from error
+
+
+def check_content(path: Path, content: Content, file_format: FileFormat) -> None:
+    """Refuse a file that is not a model of a format, or not all of one (ModelError)."""
+    try:
+        file_format.check_whole(content)
+    except ValueError as error:
+        raise unloadable(path, str(error), file_format) from error
+
+
+def unloadable(path: Path, why: str, file_format: FileFormat = ONNX) -> ModelError:
     """The error for a file that is not a model, or not all of one."""
     return ModelError(
-        f"'{path}' cannot be loaded: {why}", expected="a complete, valid ONNX file", fix="export or copy it again"
+        f"'{path}' cannot be loaded: {why}",
+        expected=f"a complete, valid {file_format.name} file" + ("" if file_format is not ONNX else OTHERS),
+        fix="export or copy it again",
     )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgefair.probe.inputs.prepare import needs_preparation
+from edgefair.probe.onnx_files.spec import InputSpec, input_json
 from edgefair.probe.wire import digest_arrays
 from edgefair.targets.connection import Arrays, Connection
 
@@ -110,3 +112,8 @@ def send_file(connection: Connection, path: Path, *, sha256: str, size: int) -> 
             if reply.get("have") == have:
                 raise connection.failed(f"the device accepts no more than {have} of {size} bytes of '{path}'")
     return str(reply.get("path"))
+
+
+def preparation(inputs: Sequence[InputSpec]) -> list[dict[str, Any]]:
+    """What the device does to the inputs that take something else than what travels."""
+    return [input_json(item) for item in inputs if needs_preparation(item)]

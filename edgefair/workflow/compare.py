@@ -84,7 +84,8 @@ def compare(
             config.data, base=config.base, roles=["audit"], optional=("train", "validation"), categories=categories
         )
         check_shown(config, RowSet.of(data.audit), by=COMPARE)
-    one, other = (_side(config, path, data, progress) for path in (before, after))
+    one = _side(config, before, data, progress, beside=True)
+    other = _side(config, after, data, progress)
     _check_labelled(one, other)
     attributes = config.policy.base_attributes
     for record in (one, other):
@@ -148,8 +149,12 @@ def _designs(policy: Policy, one: Side, other: Side) -> tuple[Design, Design] | 
     return None if before is None or after is None else (before, after)
 
 
-def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) -> Side:
-    """A saved record's first target, or the decisions of a model made now on the first target."""
+def _side(config: Config, path: Path, data: DataSet | None, progress: Progress, *, beside: bool = False) -> Side:
+    """A saved record's first target, or the decisions of a model made now on the first target.
+
+    Args:
+        beside: see `targets.running`.
+    """
     if data is None or path.suffix == ".npz":
         record = load_record(path)
         check_shown(config, record.rows.row_set, by=COMPARE)
@@ -160,7 +165,7 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress) 
     seen = Seen.by_config(data, spec_here(config, data, path)) if bundle is None else Seen.by_bundle(bundle, data)
     check_rows(config, data, seen)
     with open_target(load_profile(config.targets[0])) as probe:
-        loaded = probe.load(model, name=path.name)
+        loaded = probe.load(model, name=path.name, beside=beside)
         spec = spec_of(loaded, lambda found: foreign_spec(found, data, config.model), data.classes)
         decided = decide_rows(probe, loaded, data.audit, spec, progress)
     rows = RecordedRows.of(data.audit, spec.classes, source=shown(data.source, config.base))

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgefair.errors import ModelError, UsageError
 from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.probe.errors import ProbeError
+from edgefair.probe.formats.onnx import Onnx
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
 from edgefair.probe.runtimes import models
 from edgefair.probe.runtimes.onnxruntime import RUNTIME
@@ -140,7 +141,7 @@ def test_the_runtime_itself_refuses_them_where_the_first_check_sees_nothing(besi
     rows = {"x": np.eye(2, dtype=np.float32)}
     bare = onnxruntime.InferenceSession(place(), providers=CPU["providers"])
     assert bare.run(["decision"], rows)[0].tolist() == [1, 0], "a bare session reads the other file"
-    monkeypatch.setattr(models, "check_whole", lambda _: None)
+    monkeypatch.setattr(Onnx, "check_whole", lambda *_: None)
     with pytest.raises(ProbeError, match="/dev/null"):
         models.open_model(place(), CPU)
 

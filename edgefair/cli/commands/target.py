@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import result_options
+from edgefair.cli.options import config_options, overrides, result_options
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say
 
@@ -87,4 +87,29 @@ def loader_command(output: Path) -> None:
     from edgefair.workflow.targets import write_loader
 
     write_loader(output)
+    say(f"wrote {output}")
+
+
+@command.command("program")
+@click.option("--run", "run_name", default=None, help="Training run to write.  [default: the only one in runs/]")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("model.pte"), show_default=True,
+    help="The file to write.",
+)  # fmt: skip
+@config_options
+def program_command(run_name: str | None, output: Path, config_path: Path, settings: tuple[str, ...]) -> None:
+    """Write a training run as an ExecuTorch program, lowered to XNNPACK, for one row at a time; needs executorch.
+
+    Nothing is judged: `edgefair verify FILE --target executorch` does that.
+
+    \b
+    Examples:
+      edgefair target program --run fair -o fair.pte
+    """
+    from edgefair.config import load_config
+    from edgefair.workflow.targets import write_program
+
+    config = load_config(config_path, overrides(settings))
+    with progress_bar() as progress:
+        write_program(config, run_name, output, progress)
     say(f"wrote {output}")

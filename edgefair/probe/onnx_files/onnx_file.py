@@ -5,9 +5,9 @@ Read from its bytes, so that neither a runtime nor a device is asked for what th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Set, Tuple
 
+from edgefair.probe.model_file import ModelFile
 from edgefair.probe.onnx_files.protobuf import Value, fields
 
 MODEL_GRAPH, MODEL_METADATA = 7, 14
@@ -25,17 +25,7 @@ NESTED = {SEQUENCE: "seq", OPTIONAL: "optional"}
 MOST_NESTED = 100
 
 
-@dataclass(frozen=True)
-class OnnxFile:
-    """metadata: the model's own. inputs (without those that have a default), outputs: name, type as onnxruntime calls
-    it, and shape (None for a dynamic size; instead of the list where not even the number of sizes is said)."""
-
-    metadata: Dict[str, str]
-    inputs: Tuple[Dict[str, Any], ...]
-    outputs: Tuple[Dict[str, Any], ...]
-
-
-def read_onnx(content: bytes) -> OnnxFile:
+def read_onnx(content: bytes) -> ModelFile:
     """What a file says of itself.
 
     Raises:
@@ -54,7 +44,7 @@ def read_onnx(content: bytes) -> OnnxFile:
             metadata[key] = _text(entry.get(2))
     if graph is None:
         raise ValueError("it holds no graph")
-    return OnnxFile(metadata, *_signatures(graph))
+    return ModelFile(metadata, *_signatures(graph))
 
 
 def batch_names(content: bytes) -> Dict[str, str]:

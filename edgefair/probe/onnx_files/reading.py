@@ -12,6 +12,8 @@ from edgefair.probe.features import plain_text
 from edgefair.probe.onnx_files.spec import Reading
 
 KINDS = ("label", "logits", "probabilities", "logit", "probability")
+# Between two probabilities that an output of eight bits can hold, and a little more; logits are coarser.
+COARSEST = 1 / 128
 # Unit roundoff of half precision, the coarsest in which a runtime computes a softmax unasked (NPUs, GPUs).
 FP16_ROUNDOFF = 2.0**-11
 _BOOLEANS = {"False": 0, "True": 1}
@@ -20,9 +22,12 @@ _WHOLE = re.compile("-?[0-9]{1,18}")
 
 
 def read_decisions(
-    outputs: Mapping[str, np.ndarray], reading: Reading, classes: int
+    outputs: Mapping[str, np.ndarray], reading: Reading, classes: int, step: float = 0.0
 ) -> Tuple[np.ndarray, Optional[np.ndarray]]:
     """Decisions int64 [rows] (index into the classes) and P(class) float32 [rows, classes] where the model gives it.
+
+    step: the distance between two numbers that a quantized output can hold; 0 where none is quantized. Probabilities
+    may then be off by one each: the largest INT8 of a scale of 1/256 is 255/256.
 
     Raises:
         ValueError: the output is not of the kind that the reading says.
@@ -32,12 +37,13 @@ def read_decisions(
         decision = _labels(output, reading, classes)
         if reading.score is None:
             return decision, None
-        return decision, _probabilities(np.asarray(outputs[reading.score]), reading.score, "probabilities", classes)
+        score = np.asarray(outputs[reading.score])
+        return decision, _probabilities(score, reading.score, "probabilities", classes, step)
     if reading.kind not in KINDS:
         raise ValueError(f"unknown reading '{reading.kind}'; known: {', '.join(KINDS)}")
     if reading.threshold is not None and classes != 2:
         raise ValueError(f"a threshold decides between two classes, and there are {classes}")
-    score = _probabilities(output, reading.output, reading.kind, classes)
+    score = _probabilities(output, reading.output, reading.kind, classes, step)
     if reading.threshold is not None:
         return (score[:, 1] >= reading.threshold).astype(np.int64), score
     return score.argmax(axis=1).astype(np.int64), score
@@ -69,7 +75,7 @@ def _labels(output: np.ndarray, reading: Reading, classes: int) -> np.ndarray:
     return decision
 
 
-def _probabilities(output: np.ndarray, name: str, kind: str, classes: int) -> np.ndarray:
+def _probabilities(output: np.ndarray, name: str, kind: str, classes: int, step: float) -> np.ndarray:
     if output.dtype.kind != "f":
         raise ValueError(f"output '{name}' is {output.dtype}, not {kind}")
     if not np.isfinite(output).all():
@@ -90,7 +96,8 @@ def _probabilities(output: np.ndarray, name: str, kind: str, classes: int) -> np
         if kind == "logits":
             score = np.exp(score - score.max(axis=1, keepdims=True))
             score /= score.sum(axis=1, keepdims=True)
-    tolerance = sum_tolerance(classes)
+    step = step if step <= COARSEST else 0.0
+    tolerance = max(sum_tolerance(classes), classes * step)
     if len(score) and (score.min() < -tolerance or score.max() > 1 + tolerance):
         raise ValueError(f"output '{name}' holds {score.min():g} to {score.max():g}: not probabilities, perhaps logits")
     if len(score) and np.abs(score.sum(axis=1) - 1).max() > tolerance:

@@ -6,7 +6,7 @@ from typing import Tuple
 from edgefair.probe.runtimes.base import Runtime
 
 # Every runtime, by the name of its module here and in `edgefair.targets.runtimes`; each holds a RUNTIME.
-NAMES: Tuple[str, ...] = ("onnxruntime", "tensorrt", "onnxruntime_web")
+NAMES: Tuple[str, ...] = ("onnxruntime", "tensorrt", "openvino", "litert", "executorch", "onnxruntime_web")
 
 
 def runtime_named(name: str) -> Runtime:

@@ -6,6 +6,8 @@ from typing import Any, Dict, List, Mapping, Protocol, Sequence, Tuple, runtime_
 
 import numpy as np
 
+from edgefair.probe.formats.base import FileFormat
+
 
 class Session(Protocol):
     """A model that is ready to run, with the interface of onnxruntime's session."""
@@ -53,7 +55,12 @@ class RemoteSession(Protocol):
 
 
 class Runtime(Protocol):
-    """A runtime on the device."""
+    """A runtime on the device.
+
+    format: of the files that it runs.
+    """
+
+    format: FileFormat
 
     def facts(self) -> Dict[str, Any]:
         """What a fingerprint says of it: its version, under its name; empty where it is absent. Starts nothing."""

@@ -12,7 +12,6 @@ import numpy as np
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
 from edgefair.probe.memory import Memory
-from edgefair.probe.onnx_files.external import kept_elsewhere
 from edgefair.probe.runtimes import runtime_named
 from edgefair.probe.runtimes.base import RemoteSession, Session
 from edgefair.probe.wire import DTYPES
@@ -59,7 +58,7 @@ class Loaded:
         Raises:
             ProbeError: the runtime refuses the inputs or fails, or an output is not an array of numbers.
         """
-        rows = self.row_by_row or one_by_one
+        rows = (self.row_by_row or one_by_one) and not getattr(self.session, "asks_one_by_one", False)
         try:
             results = self._run_rows(inputs, outputs) if rows else self._run(inputs, outputs)
         except ProbeError:
@@ -122,13 +121,13 @@ def open_model(content: bytes, options: Mapping[str, Any]) -> Loaded:
         ProbeError: a runtime or provider that is not there, or not a model that this runtime can load.
     """
     try:
-        check_whole(content)
-    except ValueError as error:
-        raise ProbeError("invalid_graph", str(error)) from error
-    try:
         runtime = runtime_named(options.get("runtime", "onnxruntime"))
     except ValueError as error:
         raise ProbeError("bad_request", str(error)) from error
+    try:
+        runtime.format.check_whole(content)
+    except ValueError as error:
+        raise ProbeError("invalid_graph", str(error)) from error
     session, engine = runtime.open(content, options)
     return Loaded(
         session=session,
@@ -137,25 +136,6 @@ def open_model(content: bytes, options: Mapping[str, Any]) -> Loaded:
         row_by_row=DYNAMIC in content,
         engine=engine,
     )
-
-
-def check_whole(content: bytes) -> None:
-    """Refuse what is not a model, or not all of one: its digest would not cover the rest.
-
-    Raises:
-        ValueError: empty, no ONNX file in protobuf's canonical spelling, or one that other files belong to.
-    """
-    if not content:
-        raise ValueError("it is empty")
-    try:
-        elsewhere = kept_elsewhere(content)
-    except ValueError as error:
-        raise ValueError(f"it is damaged: {error}") from error
-    if elsewhere is not None:
-        raise ValueError(
-            f"{elsewhere}, which the digest would not cover; save the model in one file with "
-            "onnx.save_model(..., save_as_external_data=False)"
-        )
 
 
 def _signature(item: Any) -> Dict[str, Any]:

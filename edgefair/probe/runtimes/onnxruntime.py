@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Set, Tuple
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
+from edgefair.probe.formats.base import FileFormat
+from edgefair.probe.formats.onnx import FORMAT as ONNX
 from edgefair.probe.onnx_files.onnx_file import batch_names
 from edgefair.probe.runtimes.cuda import driver_facts
 from edgefair.probe.runtimes.providers.advice import advice
@@ -61,6 +63,8 @@ def check_entries(config: Mapping[str, str]) -> None:
 
 class OnnxRuntime:
     """onnxruntime with the execution providers of a profile. See `probe.runtimes.base.Runtime`."""
+
+    format: FileFormat = ONNX
 
     def facts(self) -> Dict[str, Any]:
         """Its version, and the providers that it has."""

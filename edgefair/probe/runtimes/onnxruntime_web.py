@@ -10,6 +10,8 @@ from edgefair.probe.browser.package import FILES, VERSION, is_prepared, read_fil
 from edgefair.probe.browser.page import Page, PageError
 from edgefair.probe.browser.session import WebSession, explained
 from edgefair.probe.errors import ProbeError
+from edgefair.probe.formats.base import FileFormat
+from edgefair.probe.formats.onnx import FORMAT as ONNX
 from edgefair.probe.runtimes.onnxruntime import check_entries
 
 # The one setting of `config` that is no session entry, and its one value: WebGPU on the processor, not on a GPU.
@@ -33,6 +35,8 @@ LEVELS = {"disable": "disabled", "basic": "basic", "extended": "extended", "all"
 
 class OnnxRuntimeWeb:
     """onnxruntime-web in a page of chromium's. See `probe.runtimes.base.Runtime`."""
+
+    format: FileFormat = ONNX
 
     def facts(self) -> Dict[str, Any]:
         """The version that was prepared."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
+from edgefair.probe.formats.base import FileFormat
+from edgefair.probe.formats.onnx import FORMAT as ONNX
 from edgefair.probe.onnx_files.onnx_file import read_onnx
 from edgefair.probe.runtimes.cuda import CudaError, Device
 from edgefair.probe.runtimes.engine import Engine
@@ -29,6 +31,8 @@ MAX_ROWS = 64
 
 class TensorRt:
     """TensorRT 10 and 11 by themselves, without onnxruntime. See `probe.runtimes.base.Runtime`."""
+
+    format: FileFormat = ONNX
 
     def facts(self) -> Dict[str, Any]:
         """Its version, as its package says: importing it takes a driver and seconds."""

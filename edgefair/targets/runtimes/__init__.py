@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from edgefair.probe.runtimes import NAMES
 from edgefair.targets.runtimes.base import HostRuntime, Kernels
 
 DEFAULT = "onnxruntime"
@@ -15,4 +16,9 @@ def host_runtime(name: str) -> HostRuntime:
     return runtime
 
 
-__all__ = ["DEFAULT", "HostRuntime", "Kernels", "host_runtime"]
+def reader_of(content: bytes) -> HostRuntime:
+    """The first runtime of the table that runs files which begin so."""
+    return next(runtime for runtime in map(host_runtime, NAMES) if runtime.reads(content))
+
+
+__all__ = ["DEFAULT", "HostRuntime", "Kernels", "host_runtime", "reader_of"]

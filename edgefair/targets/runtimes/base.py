@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edgefair.errors import EdgefairError
+from edgefair.probe.formats import format_of
+from edgefair.probe.formats.base import FileFormat
+from edgefair.probe.runtimes import runtime_named
 from edgefair.progress import Progress
 from edgefair.targets.fault import Fault
 from edgefair.targets.fingerprint import OF_PROCESSOR
@@ -47,12 +50,23 @@ class HostRuntime(ABC):
         engine_facts: what a device says of what it built out of a model or found to run it, and the types of it;
             empty where a runtime builds nothing.
         engine_identity: as `identity`, of `engine_facts`.
+        packages: what its Python needs beside numpy, where a device's is made.
     """
 
     name: str
     identity: tuple[str, ...]
     engine_facts: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     engine_identity: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ("onnxruntime",)
+
+    @property
+    def format(self) -> FileFormat:
+        """Of the files that it runs."""
+        return runtime_named(self.name).format
+
+    def reads(self, content: bytes) -> bool:
+        """Whether a file begins as those that it runs do."""
+        return format_of(content) is self.format
 
     def identity_of(self, device: Mapping[str, Any]) -> dict[str, Any]:
         """What outputs depend on beside the model and the profile, of a fingerprint after a model was loaded."""
@@ -130,6 +144,14 @@ class HostRuntime(ABC):
     def elsewhere(self, model: LoadedModel, providers: Sequence[str]) -> Fault | None:
         """How a device runs a model by something else than the profile says; None where it does not."""
 
+    def unlike_asked(self, model: LoadedModel, config: Mapping[str, str]) -> Fault | None:
+        """How a device runs a model otherwise than the profile's `config` says; None where it does not."""
+        return None
+
+    def told(self, model: LoadedModel) -> tuple[str, ...]:
+        """What a reader of the verdict must know of how it runs a model."""
+        return ()
+
     def unloadable(self, path: Path, why: str, *, target: str, device: Mapping[str, Any]) -> EdgefairError:
         """The error for a model that a device's runtime cannot load, with what it said."""
-        return unloadable(path, why)
+        return unloadable(path, why, self.format)

@@ -8,7 +8,7 @@ import secrets
 import shlex
 import signal
 import subprocess
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +170,7 @@ class SshTransport(Transport):
         return {
             "folder": self._settings.folder,
             "python": self._settings.python,
-            "packages": list(self._settings.packages or _own_versions()),
+            "packages": list(self._settings.packages or _own_versions(self.profile.host_runtime.packages)),
             "session": self._session,
             "only_clean": only_clean,
         }
@@ -192,9 +192,10 @@ class SshTransport(Transport):
             ) from error
 
 
-def _own_versions() -> list[str]:
-    """The runtime of this machine: devices then differ by their processor alone."""
-    return ["numpy", f"onnxruntime=={version_of('onnxruntime')}"]
+def _own_versions(packages: Sequence[str]) -> list[str]:
+    """The runtime of this machine, where it has one: devices then differ by their processor alone."""
+    versions = ((name, version_of(name)) for name in packages)
+    return ["numpy", *(name if version is None else f"{name}=={version}" for name, version in versions)]
 
 
 TRANSPORT = SshTransport

@@ -106,7 +106,7 @@ class SecondAsking:
         """Whether this machine's own runtime answers rows otherwise alone than in batches of the usual size."""
         try:
             with open_target(load_profile(HERE)) as host:
-                here = host.load(self._model.path, name="here")
+                here = host.load(self._model.path, name="here", beside=True)
                 decision, score = self._read(host, here, self._in_batches, one_by_one=False)
                 together = decision[: len(self._picked)], score[: len(self._picked)]
                 return self._moved(together, self._answers(host, here)) > self._allowed
@@ -123,7 +123,7 @@ class SecondAsking:
         batches = rows.inputs(spec, self._batch_rows)
         for batch in probe.run(model, batches, outputs_of(spec), inputs=spec.inputs, one_by_one=one_by_one):
             try:
-                decision, score = read_decisions(batch, spec.reading, len(spec.classes))
+                decision, score = read_decisions(batch, spec.reading, len(spec.classes), model.step)
             except ValueError as error:
                 raise MeasurementError(
                     f"target '{probe.profile.name}': {error}; the same rows were answered correctly before"
@@ -172,9 +172,9 @@ def unreadable(
     )
     try:
         with open_target(load_profile(HERE)) as host:
-            here = host.load(model.path, name="here")
+            here = host.load(model.path, name="here", beside=True)
             (found,) = host.run(here, iter([dict(batch)]), outputs_of(spec), inputs=spec.inputs)
-        read_decisions(found, spec.reading, len(spec.classes))
+        read_decisions(found, spec.reading, len(spec.classes), here.step)
     except (EdgefairError, ValueError):
         return wrong
     return MeasurementError(

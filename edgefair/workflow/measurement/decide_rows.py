@@ -86,7 +86,7 @@ def _decisions(
     done = 0
     for batch in probe.run(model, clock, outputs_of(spec), inputs=spec.inputs, one_by_one=one_by_one):
         try:
-            decision, score = read_decisions(batch, spec.reading, len(spec.classes))
+            decision, score = read_decisions(batch, spec.reading, len(spec.classes), model.step)
         except ValueError as error:
             sent = next(itertools.islice(rows.inputs(spec, size), len(parts), None))
             raise unreadable(probe, model, spec, sent, error) from error

@@ -37,6 +37,10 @@ from edgefair.workflow.models.spec import Fallback, spec_of
 
 LATENCY_POOL = 256
 ALL_AT_ONCE = Steps()
+OTHER_RUNTIME = (
+    "the reference is an {} file, which another runtime ran on the same device: it was not timed, and there is no "
+    "speed-up"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,10 @@ def measure(
     base = None if reference is None else _reference(probe, reference, candidate)
     loaded = time.perf_counter()
     deciding = Deciding(probe, candidate, spec)
-    before = None if base is None else Deciding(probe, base, spec_of(base, lambda _: spec, classes))
+    alike = base is None or base.format is candidate.format
+    # As the reference says itself how it is fed and read; else as the candidate, if it has the same kind of graph.
+    fallback = (lambda _: spec) if alike else fallback_spec
+    before = None if base is None else Deciding(probe, base, spec_of(base, fallback, classes))
     decisions = decide_in_steps(deciding, before, rows, steps, progress)
     decided = time.perf_counter()
     times, why = _times(probe, candidate, base, rows, spec, with_latency, progress)
@@ -129,7 +136,14 @@ def measure(
             "reference": 0.0 if before is None else before.seconds,
             "latency": finished - decided,
         },
-        notes=(*deciding.notes, *(() if before is None else before.notes), *_cut_texts(rows, spec), *unseen),
+        notes=(
+            *probe.profile.host_runtime.told(candidate),
+            *deciding.notes,
+            *(() if before is None else before.notes),
+            *(() if alike or base is None else (OTHER_RUNTIME.format(base.format.name),)),
+            *_cut_texts(rows, spec),
+            *unseen,
+        ),
     )
 
 
@@ -149,7 +163,7 @@ def _reference(probe: Probe, path: Path, candidate: LoadedModel) -> LoadedModel:
     Raises:
         UsageError: it is the candidate: nothing would be compared.
     """
-    base = probe.load(path, name="reference")
+    base = probe.load(path, name="reference", beside=True)
     if base.sha256 == candidate.sha256:
         raise UsageError(
             f"the reference '{path}' is the candidate itself (sha256 {base.sha256[:16]})",
@@ -308,6 +322,7 @@ def _times(
         return {}, "the latency phase was skipped (--no-latency)"
     progress.stage("timing")
     pool = next(rows.inputs(spec, rows.batch_rows(spec, LATENCY_POOL)))
-    names = [candidate.name] if reference is None else [reference.name, candidate.name]
+    alone = reference is None or reference.format is not candidate.format
+    names = [candidate.name] if alone else ["reference", candidate.name]
     outputs = {name: [spec.reading.output] for name in names}
     return probe.latency(outputs, pool, inputs=spec.inputs, energy=True), ""

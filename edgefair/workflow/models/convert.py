@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 HUGGING_FACE = "hf:"
 SUFFIXES = (".onnx", ".pt2", ".skops")
 KINDS = f"a {', '.join(SUFFIXES)} file, hf:FOLDER, or package.module:factory"
+JUDGED_ONLY = "files that are made for a runtime (.tflite, .pte) are judged as they are: `edgefair verify`, `compare`"
 # Rows on which a converted model is compared with the one that it was made from.
 COMPARED_ROWS = 500
 
@@ -162,7 +163,7 @@ def _converted(config: Config, data: DataSet, name: str, weights: Path | None) -
             return _factory(config.model, data, name, weights)
     except ImportError as error:
         raise missing_extra("this model", "torch", error) from error
-    raise UsageError(f"'{name}' has an unsupported model format", expected=KINDS)
+    raise UsageError(f"'{name}' has an unsupported model format", expected=KINDS, fix=JUDGED_ONLY)
 
 
 def _hugging_face(model: ModelConfig, data: DataSet, folder: Path) -> _Converted:

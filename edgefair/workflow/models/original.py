@@ -9,10 +9,13 @@ import onnx
 from edgefair.errors import UsageError
 from edgefair.graphs.names import parts_of
 from edgefair.graphs.quantized import is_quantized
+from edgefair.probe.formats import format_of
+from edgefair.probe.formats.onnx import FORMAT as ONNX
+from edgefair.probe.regular import read_regular
 
 
 def is_original(path: Path, *, claimed: bool = False) -> bool:
-    """Whether an ONNX file, which onnxruntime loads, can be its own reference: nothing in it is of few bits.
+    """Whether a model file that can be loaded can be its own reference: nothing in it is of few bits.
 
     Args:
         claimed: whether the user says that it never was compressed.
@@ -23,7 +26,7 @@ def is_original(path: Path, *, claimed: bool = False) -> bool:
     operator = _low_precision(path)
     if operator is not None and claimed:
         raise UsageError(
-            f"'{path}' was passed with --uncompressed, but contains the operator {operator}",
+            f"'{path}' was passed with --uncompressed, but contains the {operator}",
             expected="a float model",
             fix="pass the model before compression with --reference",
         )
@@ -31,9 +34,13 @@ def is_original(path: Path, *, claimed: bool = False) -> bool:
 
 
 def _low_precision(path: Path) -> str | None:
-    """The first operator that shows that a graph was quantized; None where there is none."""
+    """What shows that a model was quantized: the first such operator or tensor; None where there is none."""
+    content = read_regular(path)
+    kind = format_of(content)
+    if kind is not ONNX:
+        return kind.read(content).few_bits
     for part in parts_of(onnx.load_model(path, load_external_data=False)):
         for node in part.node:
             if is_quantized(node):
-                return str(node.op_type)
+                return f"operator {node.op_type}"
     return None

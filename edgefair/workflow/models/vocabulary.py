@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
-from edgefair.probe.onnx_files.onnx_file import read_onnx
+from edgefair.probe.formats import format_of
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, TEXT, ModelSpec
 from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.probe.regular import read_regular
@@ -36,12 +36,13 @@ def categories_of_run(config: Config, name: str) -> frozenset[str]:
 
 
 def categories_in(path: Path) -> frozenset[str]:
-    """As `categories_of`, of a bundle or an .onnx file: by the spec that it carries, else the inputs that take text.
+    """As `categories_of`, of a bundle or a model file: by the spec that it carries, else the inputs that take text.
 
     What cannot be read has none here: who loads the model says what is wrong with it.
     """
     try:
-        file = read_onnx(read_regular(open_bundle(path).model if is_bundle(path) else path))
+        content = read_regular(open_bundle(path).model if is_bundle(path) else path)
+        file = format_of(content).read(content)
         text = file.metadata.get(SPEC_METADATA_KEY)
         if text is not None:
             return categories_of(spec_from_json(text))
