@@ -268,10 +268,9 @@ class Probe:
     def ask_about(
         self, model: LoadedModel, request: Mapping[str, Any], row: Arrays, inputs: Sequence[InputSpec]
     ) -> dict[str, Any]:
-        """The answer to a request for which the device loads the file of a model anew (`targets.costs`).
+        """The answer to a request for which the device loads the file anew (`targets.costs`).
 
-        Raises:
-            MeasurementError: the device was lost.
+        Raises: MeasurementError: the device was lost.
         """
         content = read_content(model.path)
         run = running(self.profile, content, model.path, beside=False)

@@ -15,8 +15,8 @@ from edgefair.data.files.table import Categories
 from edgefair.data.gaps import missing_notes
 from edgefair.data.groups import joint_groups
 from edgefair.data.rows import TableRows
+from edgefair.data.survey.cut import cut_notes
 from edgefair.data.survey.unseen import unseen_notes
-from edgefair.data.texts import Texts
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.errors import UsageError
@@ -141,7 +141,7 @@ def measure(
             *deciding.notes,
             *(() if before is None else before.notes),
             *(() if alike or base is None else (OTHER_RUNTIME.format(base.format.name),)),
-            *_cut_texts(rows, spec),
+            *cut_notes(rows, spec),
             *unseen,
         ),
     )
@@ -282,28 +282,6 @@ def latencies(
     if reference.queries < BATCHES:
         return candidate, reference, None
     return candidate, reference, speed_up(times["reference"], times["candidate"], level=level)
-
-
-def _cut_texts(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:
-    """How many texts are longer than the model takes, and in which group most."""
-    tokens = next((item.tokens for item in spec.inputs if item.tokens is not None), None)
-    column = None if tokens is None else rows.table.columns[tokens.column]
-    if tokens is None or not isinstance(column, Texts):
-        return ()
-    cut = column.longer_than(tokens.length)
-    if not cut.any():
-        return ()
-    shares = {
-        (name, value): float(cut[values.codes == code].mean())
-        for name, values in rows.sensitive.items()
-        for code, value in enumerate(values.values)
-        if value in values.present
-    }
-    (attribute, group), share = max(shares.items(), key=lambda item: item[1])
-    return (
-        f"{int(cut.sum()):,} of {len(cut):,} audit texts are longer than the model's {tokens.length} tokens and "
-        f"were truncated; most of the rows with {attribute} = {group} ({share:.1%})",
-    )
 
 
 def _times(
