@@ -6,11 +6,12 @@ The long one is `python -m benchmarks.false_pass --only sequential`. Bounds are 
 import numpy as np
 import pytest
 
+from benchmarks.false_pass.clustered import SUBJECTS, TAU, unfair_rows
 from benchmarks.false_pass.sequential import BEYOND, Audit
 from edgefair.decision.verdict import Outcome
 from edgefair.measure.sequential.levels import levels
 from edgefair.measure.sequential.looks import units_at
-from tests.measure.test_cluster_simulation import SUBJECTS, TAU, decided, unfair_rows
+from tests.measure.test_cluster_simulation import decided
 
 RUNS = 120
 
