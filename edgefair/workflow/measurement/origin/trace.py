@@ -29,7 +29,7 @@ from edgefair.workflow.models.convert import spec_here
 
 ROWS = 16
 # A verdict is not kept waiting for a finding that it does not rest on; what has begun is finished.
-SECONDS = 15.0
+SECONDS = 30.0
 NOT_FOUND = "the layer in which {} and {} begin to differ was not found: {}"
 AGAIN = "asked again for {} of these rows, they decide alike"
 LATE = f"not within {SECONDS:.0f} s"
