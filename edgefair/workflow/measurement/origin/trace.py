@@ -69,6 +69,8 @@ def with_origins(
                 found = LATE
             except EdgefairError as error:
                 found = error.found
+            except (OSError, ValueError) as error:  # a full disk, a graph too large for protobuf with one output more
+                found = str(error)
             if isinstance(found, str):
                 notes.append(NOT_FOUND.format(*names, found))
         pairs.append(dataclasses.replace(pair, begins_in=found if isinstance(found, Origin) else None))
