@@ -37,6 +37,24 @@ class GroupDisagreement:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The layer whose output two devices compute differently, from inputs that agree.
+
+    Attributes:
+        node: its name in the model's graph, or of its first output where it has none.
+        operator: in ONNX's words.
+        weight: name of the constant that it multiplies by or looks up in, by which a layer is known in training; None
+            of a node without one.
+        difference: the largest one in its output, as a share of that value's range in the rows that were looked at.
+    """
+
+    node: str
+    operator: str
+    weight: str | None
+    difference: float
+
+
+@dataclass(frozen=True)
 class Disagreement:
     """Two devices on the same model file and rows.
 
@@ -44,6 +62,7 @@ class Disagreement:
         rows: all of them.
         differing: those that the two decide differently.
         groups: by attribute and group, groups without rows left out.
+        begins_in: the layer that it begins in; None where it was not looked for or not found, and in reports of before.
     """
 
     first: str
@@ -51,6 +70,7 @@ class Disagreement:
     rows: int
     differing: int
     groups: tuple[GroupDisagreement, ...]
+    begins_in: Origin | None = None
 
     @property
     def most(self) -> GroupDisagreement | None:

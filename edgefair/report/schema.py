@@ -54,6 +54,7 @@ NEW = {
     "CellFlips": {*FLIPS_OF_BEFORE, *FLIPS_OF_BEFORE.values()},
     "Comparison": {"code", "joined", "corrected_threshold"},
     "Gate": {"id", "direction"},
+    "Disagreement": {"begins_in"},
     "GroupDisagreement": {"p_holm"},
     "LatencySummary": {"effective_queries", "ladder", "quantiles"},
     "TargetResult": {"looks", "information"},

@@ -6,6 +6,7 @@ import pytest
 
 from edgefair.bundle.manifest import open_bundle
 from edgefair.probe.device import fingerprint, saturates_int8
+from tests.compress.quantization.brightness import SATURATES
 from tests.e2e.commands import run
 from tests.e2e.stripes import ROWS, gaps, haswell, outcomes, write_haswell, write_stripes
 
@@ -41,6 +42,8 @@ def test_without_repair_the_file_passes_here_and_the_processor_without_vnni_bloc
     assert differing == {"dark": 0, "bright": pair["differing"]}
     assert f"local and haswell {pair['differing']} of {ROWS} rows light = bright" in said
     assert "PASS and FAIL: THEY DISAGREE" in said
+    assert (pair["begins_in"]["node"], pair["begins_in"]["weight"]) == (SATURATES, "w2")
+    assert "local and haswell begin to differ in Conv 'stripes' (weight 'w2'): from inputs that agree" in said
 
 
 def test_the_shipped_profile_asks_for_seven_bits_and_leaves_nothing_to_repair(stripes):

@@ -89,10 +89,14 @@ def test_the_same_bytes_pass_here_and_fail_without_vnni_and_the_table_of_devices
     first, second, _ = report["disagreements"]
     assert (first["first"], first["second"], first["differing"]) == ("local", "qemu:haswell", EACH)
     assert {group["group"]: group["differing"] for group in first["groups"]} == {"bright": EACH, "dark": 0}
-    assert (second["second"], second["differing"]) == ("qemu:cortex-a76", 0)
+    begins = first["begins_in"]
+    assert (begins["operator"], begins["weight"]) == ("MatMul", "w"), "the layer whose sums saturate"
+    assert begins["difference"] > 0.2
+    assert (second["second"], second["differing"], second["begins_in"]) == ("qemu:cortex-a76", 0, None)
     text = " ".join(result.stdout.split())
     assert f"local and qemu:haswell {EACH:,} of {4 * EACH:,} rows tone = bright: {EACH} of {2 * EACH} (50.00%)" in text
     assert "PASS and FAIL: THEY DISAGREE" in text
+    assert "local and qemu:haswell begin to differ in MatMul 'p' (weight 'w'): from inputs that agree" in text
 
 
 def test_seven_bit_weights_repair_it_and_a_latency_gate_is_inconclusive_on_an_emulated_device(tones):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from edgefair.data.files.table import Categories
 from edgefair.decision.policy import Policy
-from edgefair.measure.disagreement import disagreements
+from edgefair.measure.disagreement import Origin, disagreements
 from edgefair.measure.flips import cell_flips
 from edgefair.measure.latency import speed_up, summarize
 from edgefair.measure.paired import PairedCounts
@@ -58,12 +58,12 @@ def rich():
         reference_latency=replace(summarize(reference, level=0.05), ladder=None),
         speed_up=speed_up(reference, candidate, level=0.05),
     )
-    decisions = {"local": BEFORE, "pi-4": AFTER}
+    (pair,) = disagreements({"local": BEFORE, "pi-4": AFTER}, {"sex": Categories.of(SEX)})
     return replace(
         report,
         reference=ModelFile("dist/people/reference.onnx", "ef" * 32, 9000),
         targets=(target,),
-        disagreements=disagreements(decisions, {"sex": Categories.of(SEX)}),
+        disagreements=(replace(pair, begins_in=Origin("/stem/Conv", "Conv", "stem.weight", 0.25)),),
         settings={"repair": REPAIR},
     )
 

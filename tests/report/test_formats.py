@@ -1,6 +1,8 @@
 """One result in several formats, each at its place."""
 
+import html
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +10,7 @@ from edgefair.errors import UsageError
 from edgefair.report.formats import FORMATS, open_format
 from edgefair.report.output import Output, outputs_of, write_result
 from edgefair.report.results.diagnosis import Diagnosis, Exposure
+from tests.report.rich_results import rich
 
 CELL = Exposure("Female", "yes", 10, 0.5, 10, 0, loss=0.25)
 RESULT = Diagnosis("fair", "people.csv", 20, 10, 0.05, 1.0, ("sex",), (CELL,), ())
@@ -60,3 +63,13 @@ def test_what_holds_verdicts_alone_refuses_a_comparison_before_the_work(name, tm
 def test_every_format_of_the_table_opens():
     for name in FORMATS:
         assert callable(open_format(name).write)
+
+
+def test_every_form_names_the_layer_that_two_devices_begin_to_differ_in(tmp_path, capsys):
+    report = rich()
+    report = replace(report, targets=(*report.targets, replace(report.targets[0], target="pi-4")))
+    page, text = tmp_path / "a.html", tmp_path / "a.md"
+    write_result(report, outputs_of([f"html={page}", f"markdown={text}"], schemas=[report.schema]))
+    said = "local and pi-4 begin to differ in Conv '/stem/Conv' (weight 'stem.weight'): from inputs that agree"
+    for written in (page.read_text(), text.read_text(), capsys.readouterr().out):
+        assert said in " ".join(html.unescape(written).split())

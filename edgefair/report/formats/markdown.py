@@ -8,6 +8,7 @@ from typing import TextIO
 from edgefair.decision.verdict import AttributeSummary
 from edgefair.report.escape import markdown
 from edgefair.report.formats.base import Item
+from edgefair.report.hit import beginnings
 from edgefair.report.judged import exceptions, headline, judged
 from edgefair.report.numbers import shown
 from edgefair.report.results.failure import Failure
@@ -55,7 +56,7 @@ def _lines(item: Item) -> Iterator[str]:
     for target in report.targets:
         yield from _target(target, several=len(report.targets) > 1)
     yield from (f"- **EXCEPTION** {markdown(said)}" for said in exceptions(report))
-    yield from (f"- {markdown(note)}" for note in report.notes)
+    yield from (f"- {markdown(said)}" for said in (*beginnings(report.disagreements), *report.notes))
     yield ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgefair.decision.verdict import Outcome
 from edgefair.probe.bundles.gates import ABSOLUTE
 from edgefair.report.changed_rows import ChangedRows
-from edgefair.report.hit import chance_of_hit, group_hit
+from edgefair.report.hit import beginnings, chance_of_hit, group_hit
 from edgefair.report.judged import SEALED, Status, exceptions, headline, judged
 from edgefair.report.next_steps import next_steps
 from edgefair.report.numbers import between, shown
@@ -111,6 +111,8 @@ def _devices(report: Report) -> Iterator[Section]:
         ]  # fmt: skip
         head = ["devices", "rows decided differently", "most in group", "p (Fisher, Holm)"]
         blocks.append(Table("Where devices disagree on the same file", head, pairs, frozenset([1])))
+        if begin := beginnings(report.disagreements):
+            blocks.append(Listing(begin))
     yield Section("Devices", sentences.DEVICES, blocks)
 
 

@@ -12,7 +12,7 @@ from edgefair.joint import group_name
 from edgefair.measure.flips import CellFlips
 from edgefair.measure.scores import Interval
 from edgefair.measure.sequential.looks import Looks
-from edgefair.report.hit import chance_of_hit, group_hit
+from edgefair.report.hit import beginnings, chance_of_hit, group_hit
 from edgefair.report.judged import VACUOUS, Status, status_of
 from edgefair.report.numbers import shown
 from edgefair.report.results.verification import NOT_ATTESTED, GroupScores, LedgerCount, Report, Seal, TargetResult
@@ -144,7 +144,7 @@ def _interval(found: Interval | None) -> str:
 
 
 def _fleet(report: Report) -> list[RenderableType]:
-    """Where devices differ on the same bytes: rows and the group most concerned, per pair, and their verdicts."""
+    """Where devices differ on the same bytes: rows, the group most concerned, verdicts and layer, per pair."""
     table = plain_table("devices")
     for column in ("devices", "decide differently", "most in group", "p", "verdicts"):
         table.add_column(column, overflow="fold")
@@ -159,7 +159,7 @@ def _fleet(report: Report) -> list[RenderableType]:
             chance_of_hit(pair),
             verdicts,
         )
-    return [table]
+    return [table, *(Text(f" {said}") for said in beginnings(report.disagreements))]
 
 
 def _groups(verdict: Verdict, summary: AttributeSummary) -> list[RenderableType]:

@@ -29,6 +29,7 @@ from edgefair.workflow.measurement.fleet import load_fleet, on_each, patient
 from edgefair.workflow.measurement.groups import check_groups
 from edgefair.workflow.measurement.ledger import LEDGER, check_never_open, remembered, spend
 from edgefair.workflow.measurement.measure import measure
+from edgefair.workflow.measurement.origin.trace import with_origins
 from edgefair.workflow.measurement.records.notes import notes_of_rows
 from edgefair.workflow.measurement.records.record import Record, TargetRecord, load_record, save_record
 from edgefair.workflow.measurement.records.rows import RecordedRows
@@ -171,7 +172,8 @@ def judge_file(
     )
     if record is not None:
         save_record(record, made)
-    return judge_measured(config, made, row_set, file.audits, command=command, progress=job.progress, plan=plan)
+    report = judge_measured(config, made, row_set, file.audits, command=command, progress=job.progress, plan=plan)
+    return with_origins(job, report, file.path, rows, profiles, {item.target: item.decision for item in targets})
 
 
 def check_askable(config: Config, data: DataSet, *, command: str) -> RowSet:

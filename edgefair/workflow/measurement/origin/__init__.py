@@ -1,0 +1,1 @@
+"""In which layer two devices that decide differently begin to differ."""
