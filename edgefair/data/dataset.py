@@ -18,10 +18,10 @@ from edgefair.data.identity.ids import check_ids
 from edgefair.data.identity.split import split_rows
 from edgefair.data.label_design import designed
 from edgefair.data.labels import check_labelled, check_learnable, classes_of, label_index, sensitive_groups
+from edgefair.data.purity.poorer import made_poorer
 from edgefair.data.rows import TableRows
 from edgefair.data.sources import Source, named_columns, open_source
 from edgefair.data.survey.suspects import suspects
-from edgefair.data.thin import thinned
 from edgefair.data.values import as_categories, declared
 from edgefair.errors import DataError
 
@@ -40,9 +40,10 @@ class DataSet:
         features: columns that a model may see, in the order of the file.
         classes: labels in the order of the model's classes.
         skipped: rows and files that were left out because they cannot be used.
-        shares: rows of every role, and of those that have none: `unused` (by the split), `thinned_out`,
-            `copies_left_out` (of the audit split) and `left_out_by_where`.
+        shares: rows of every role, and of those that have none: `unused` (by the split), `left_out_by_keep`,
+            `thinned_out`, `copies_left_out` (of the audit split) and `left_out_by_where`.
         missing: what a missing number of a feature is.
+        poorer: what was done to training and validation rows on purpose, in words.
     """
 
     source: str
@@ -52,6 +53,7 @@ class DataSet:
     skipped: tuple[Skipped, ...] = ()
     shares: Mapping[str, int] = field(default_factory=dict)
     missing: MissingRule = "refuse"
+    poorer: tuple[str, ...] = ()
 
     @property
     def train(self) -> TableRows:
@@ -147,11 +149,10 @@ def load(
     drawn = {role: len(chosen) for role, chosen in positions.items()}
     if everything.ids is not None:
         check_ids(everything.ids.take(np.concatenate([*positions.values()])))
-    if config.thin:
-        positions["train"] = thinned(config, table, positions["train"], everything.row_hashes)
-    check_learnable(config, label[positions["train"]], label[positions["audit"]], classes)
     for role in ("train", "validation"):
         check_labelled(config, label[positions[role]], rows=f"{role} rows")
+    poorer = made_poorer(config.purity, table, everything, positions, label=config.label, classes=classes)
+    check_learnable(config, poorer.train.label, label[positions["audit"]], classes)
     audit = everything.take(positions["audit"])
     audit = _with_labels(config, audit, base, unlabelled)
     if config.equal_rows == "once":
@@ -164,23 +165,24 @@ def load(
         classes=classes,
         rule=config.equal_rows,
     )
-    train = len(positions["train"])
+    splits: dict[Role, TableRows] = {"train": poorer.train, "validation": poorer.validation, "audit": audit}
     return DataSet(
         source=config.source,
         features=features,
         classes=classes,
-        splits={role: audit if role == "audit" else everything.take(positions[role]) for role in (*optional, *roles)},
+        splits={role: splits[role] for role in (*optional, *roles)},
         skipped=source.skipped,
         shares={
-            "train": train,
-            "validation": drawn["validation"],
+            "train": len(poorer.train),
+            "validation": len(poorer.validation),
             "audit": len(audit),
             "unused": table.rows - sum(drawn.values()),
-            "thinned_out": drawn["train"] - train,
+            **poorer.shares,
             "copies_left_out": drawn["audit"] - len(audit),
             "left_out_by_where": source.elsewhere,
         },
         missing=config.missing,
+        poorer=poorer.notes,
     )
 
 
