@@ -101,6 +101,11 @@ class DataConfig(BaseModel):
         description="Flips labels of training and validation rows on purpose, for studies: of more noise, the same "
         "rows and others. Several entries act as independent causes. Audit rows are unaffected.",
     )
+    drop: str | None = Field(
+        None,
+        description="CSV file of `edgefair data clean -o`: training rows that it names, whose labels look wrong, are "
+        "left out.",
+    )
     purity_seed: int | None = Field(
         None, ge=0, description="Seed of the draws of `noise`, `keep` and `thin`; default: that of the split."
     )

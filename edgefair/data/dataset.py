@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from edgefair.data.config import DataConfig, MissingRule
+from edgefair.data.dropped import not_dropped
 from edgefair.data.files.skipped import Skipped
 from edgefair.data.files.table import Categories, Table
 from edgefair.data.finite import finite
@@ -18,7 +19,7 @@ from edgefair.data.identity.ids import check_ids
 from edgefair.data.identity.split import split_rows
 from edgefair.data.label_design import designed
 from edgefair.data.labels import check_labelled, check_learnable, classes_of, label_index, sensitive_groups
-from edgefair.data.purity.poorer import made_poorer
+from edgefair.data.purity.poorer import check_cells, made_poorer
 from edgefair.data.rows import TableRows
 from edgefair.data.sources import Source, named_columns, open_source
 from edgefair.data.survey.suspects import suspects
@@ -41,7 +42,7 @@ class DataSet:
         classes: labels in the order of the model's classes.
         skipped: rows and files that were left out because they cannot be used.
         shares: rows of every role, and of those that have none: `unused` (by the split), `left_out_by_keep`,
-            `thinned_out`, `copies_left_out` (of the audit split) and `left_out_by_where`.
+            `thinned_out`, `dropped`, `copies_left_out` (of the audit split) and `left_out_by_where`.
         missing: what a missing number of a feature is.
         poorer: what was done to training and validation rows on purpose, in words.
     """
@@ -152,7 +153,8 @@ def load(
     for role in ("train", "validation"):
         check_labelled(config, label[positions[role]], rows=f"{role} rows")
     poorer = made_poorer(config.purity, table, everything, positions, label=config.label, classes=classes)
-    check_learnable(config, poorer.train.label, label[positions["audit"]], classes)
+    train, dropped = _without_dropped(config, poorer.train, base, classes)
+    check_learnable(config, train.label, label[positions["audit"]], classes)
     audit = everything.take(positions["audit"])
     audit = _with_labels(config, audit, base, unlabelled)
     if config.equal_rows == "once":
@@ -165,7 +167,7 @@ def load(
         classes=classes,
         rule=config.equal_rows,
     )
-    splits: dict[Role, TableRows] = {"train": poorer.train, "validation": poorer.validation, "audit": audit}
+    splits: dict[Role, TableRows] = {"train": train, "validation": poorer.validation, "audit": audit}
     return DataSet(
         source=config.source,
         features=features,
@@ -173,17 +175,30 @@ def load(
         splits={role: splits[role] for role in (*optional, *roles)},
         skipped=source.skipped,
         shares={
-            "train": len(poorer.train),
+            "train": len(train),
             "validation": len(poorer.validation),
             "audit": len(audit),
             "unused": table.rows - sum(drawn.values()),
             **poorer.shares,
+            "dropped": len(poorer.train) - len(train),
             "copies_left_out": drawn["audit"] - len(audit),
             "left_out_by_where": source.elsewhere,
         },
         missing=config.missing,
-        poorer=poorer.notes,
+        poorer=(*poorer.notes, *dropped),
     )
+
+
+def _without_dropped(
+    config: DataConfig, train: TableRows, base: Path, classes: tuple[str, ...]
+) -> tuple[TableRows, tuple[str, ...]]:
+    """The training rows that `data.drop` leaves, and what to say of the others."""
+    if config.drop is None:
+        return train, ()
+    stay = not_dropped(train, base / config.drop, id_column=config.id)
+    check_cells(train, train.label, stay, label=config.label, classes=classes)
+    said = f"{(~stay).sum():,} training rows whose labels look wrong were left out (data.drop)"
+    return train.take(np.flatnonzero(stay)), (said,)
 
 
 def _with_labels(config: DataConfig, audit: TableRows, base: Path, unlabelled: Unlabelled) -> TableRows:

@@ -67,7 +67,7 @@ def made_poorer(
     stay = in_sample & drawn_rows.not_thinned(positions["train"])
     drawn_rows.check_noise(positions["train"])
     noisy = drawn_rows.noisy(positions["train"])
-    _check_cells(train, noisy, stay, label=label, classes=classes)
+    check_cells(train, noisy, stay, label=label, classes=classes)
     left = np.flatnonzero(stay)
     changed = noisy[left] != train.label[left]
     validation_labels = drawn_rows.noisy(positions["validation"])
@@ -169,10 +169,18 @@ def _words(where: Mapping[str, tuple[str, ...]]) -> str:
     return " and ".join(f"{name} is {' or '.join(values)}" for name, values in where.items())
 
 
-def _check_cells(
+def check_cells(
     train: TableRows, noisy: NDArray[np.int64], stay: NDArray[np.bool_], *, label: str, classes: tuple[str, ...]
 ) -> None:
-    """Refuse what empties a cell: a group that training never sees with a label is another study than a purer one."""
+    """Refuse what empties a cell: without its rows nothing is learned of a group with a label.
+
+    Args:
+        noisy: the labels that they then have, int64 [rows].
+        stay: rows that are left, bool [rows].
+
+    Raises:
+        DataError: names the first cell.
+    """
     for name, column in train.sensitive.items():
         size = len(column.values) * len(classes)
         before = np.bincount(column.codes * len(classes) + train.label, minlength=size)
@@ -182,8 +190,8 @@ def _check_cells(
             raise DataError(
                 f"none of {before[cell]:,} training rows with {name} '{group}' and {label} '{of}' is left",
                 expected="some rows in every cell that has some",
-                fix="raise data.keep or the `keep` of data.thin, or lower the `flip` of data.noise; data.where leaves "
-                "a group out everywhere",
+                fix="raise data.keep or the `keep` of data.thin, lower the `flip` of data.noise, or drop fewer "
+                "(data.drop); data.where leaves a group out everywhere",
             )
 
 

@@ -14,6 +14,7 @@ ROLES = {
     "unused": "unused",
     "left_out_by_keep": "left out by keep",
     "thinned_out": "thinned out",
+    "dropped": "dropped",
     "copies_left_out": "copies left out",
     "left_out_by_where": "left out by where",
 }

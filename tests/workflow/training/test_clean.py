@@ -66,6 +66,39 @@ def test_suspicious_rows_are_written_with_their_ids_for_their_owner_alone(plante
     assert rows[0]["id"] not in str(found.to_json())
 
 
+def test_rows_that_are_dropped_train_no_more_and_the_labels_that_are_left_are_cleaner(planted):
+    config, flipped, found = planted
+    write_rows(found, config.base / "drop.csv")
+    roles = ("train", "validation", "audit")
+    before = load(config.data, base=config.base, roles=roles)
+    after = load(config.data.model_copy(update={"drop": "drop.csv"}), base=config.base, roles=roles)
+    gone = set(before.train.ids.text()) - set(after.train.ids.text())
+    assert gone == {item.row for item in found.suspicious}
+    assert after.shares["dropped"] == len(gone)
+    assert f"{len(gone):,} training rows whose labels look wrong were left out (data.drop)" in after.poorer
+    assert after.audit.fingerprint == before.audit.fingerprint
+    assert after.validation.fingerprint == before.validation.fingerprint
+    left = set(after.train.ids.text())
+    assert len(flipped & left) / len(left) < 0.7 * len(flipped) / len(before.train)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("id,label\nnobody,no\n", "names 1 rows that do not train, for example nobody"),
+        ("row,label\n", "no column 'id'"),
+        (None, "cannot read"),
+    ],
+)
+def test_a_file_that_does_not_fit_drops_nobody(planted, tmp_path, content, said):
+    config, _, _ = planted
+    path = tmp_path / "drop.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(DataError, match=said):
+        load(config.data.model_copy(update={"drop": str(path)}), base=config.base, roles=("train",))
+
+
 def test_too_few_rows_for_the_folds_are_refused(planted):
     config, _, _ = planted
     with pytest.raises(UsageError, match="at least 2"):
