@@ -201,7 +201,8 @@ def test_a_description_shows_the_rows_that_are_left_and_says_what_was_done(here)
     said = describe(data).to_json()
     assert said["splits"]["train"]["rows"] == len(data.train) < 1000
     assert said["poorer"] == list(data.poorer)
-    changed = sum(labels(read(here).validation)[who] != label for who, label in labels(data.validation).items())
+    pure = labels(read(here).validation)
+    changed = sum(pure[who] != label for who, label in labels(data.validation).items())
     assert f"and of {changed:,} of {len(data.validation):,} validation rows were flipped on purpose" in data.poorer[2]
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(render(describe(data)))
