@@ -62,8 +62,8 @@ def made_poorer(
     train, validation = rows.take(positions["train"]), rows.take(positions["validation"])
     if not purity.settings:
         return Poorer(train, validation, {"left_out_by_keep": 0, "thinned_out": 0}, ())
-    drawn_rows = _Draw(purity, table, rows, label, classes)
-    in_sample = drawn_rows.in_sample(train)
+    drawn_rows = _Draw(purity, table, rows, _identities(rows), label, classes)
+    in_sample = drawn_rows.in_sample(positions["train"])
     stay = in_sample & drawn_rows.not_thinned(positions["train"])
     drawn_rows.check_noise(positions["train"])
     noisy = drawn_rows.noisy(positions["train"])
@@ -96,15 +96,18 @@ def made_poorer(
 
 @dataclass(frozen=True, eq=False)
 class _Draw:
+    """What one config draws; `identities` say who every row of the table is, uint64 [rows]."""
+
     purity: Purity
     table: Table
     rows: TableRows
+    identities: NDArray[np.uint64]
     label: str
     classes: tuple[str, ...]
 
-    def in_sample(self, train: TableRows) -> NDArray[np.bool_]:
-        """Training rows that `data.keep` keeps, bool [training rows]: in proportion by every joint group and label."""
-        keep, total = self.purity.keep, len(train)
+    def in_sample(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Training rows that `data.keep` keeps, bool [positions]: in proportion by every joint group and label."""
+        keep, total = self.purity.keep, len(positions)
         if keep is None or not total:
             return np.ones(total, dtype=bool)
         size = round(keep * total) if keep < 1 else int(keep)
@@ -114,9 +117,10 @@ class _Draw:
                 expected="at most as many",
                 fix="lower data.keep, or omit it to keep all",
             )
-        group, _ = joint_groups(train.sensitive, [*train.sensitive])
-        stratum = np.unique(group * len(self.classes) + train.label, return_inverse=True)[1]
-        return kept(_keys(train), stratum, size, seed=self.purity.seed)
+        group, _ = joint_groups(self.rows.sensitive, [*self.rows.sensitive])
+        cell = (group * len(self.classes) + self.rows.label)[positions]
+        stratum = np.unique(cell, return_inverse=True)[1]
+        return kept(self._keys(positions), stratum, size, seed=self.purity.seed)
 
     def not_thinned(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Rows that `data.thin` leaves, bool [positions]: of each entry, about the share that it keeps."""
@@ -125,8 +129,7 @@ class _Draw:
             chosen = rows_where(self.table, item.where)[positions]
             _check_some(chosen, f"data.thin: no training row is where {_words(item.where)}")
             salt = f"thin {json.dumps(item.where, sort_keys=True)}"
-            keys = _keys(self.rows.take(positions))
-            stay &= ~chosen | drawn(keys, item.keep, seed=self.purity.seed, salt=salt)
+            stay &= ~chosen | drawn(self._keys(positions), item.keep, seed=self.purity.seed, salt=salt)
         return stay
 
     def check_noise(self, positions: NDArray[np.int64]) -> None:
@@ -137,11 +140,11 @@ class _Draw:
 
     def noisy(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Labels after `data.noise`, int64 [positions]."""
-        rows = self.rows.take(positions)
+        label = self.rows.label[positions]
         if not self.purity.noise:
-            return rows.label
+            return label
         entries = self._entries(positions)
-        return flipped(_keys(rows), rows.label, entries, classes=len(self.classes), seed=self.purity.seed)
+        return flipped(self._keys(positions), label, entries, classes=len(self.classes), seed=self.purity.seed)
 
     def _entries(self, positions: NDArray[np.int64]) -> list[tuple[NDArray[np.bool_], float]]:
         """Of every entry of `data.noise`, the rows that it is about, bool [positions], and their chance to flip."""
@@ -153,11 +156,15 @@ class _Draw:
             found.append((chosen[positions], item.flip))
         return found
 
+    def _keys(self, positions: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Who the rows are, uint64 [positions]; equal ones are numbered."""
+        return numbered(self.identities[positions])
 
-def _keys(rows: TableRows) -> NDArray[np.uint64]:
-    """Who every row is, uint64 [rows]: its content and declared id; equal ones are numbered."""
+
+def _identities(rows: TableRows) -> NDArray[np.uint64]:
+    """A hash of every row's content and declared id, uint64 [rows]."""
     hashes = rows.row_hashes
-    return numbered(hashes if rows.ids is None else joint(hashes, hash_categories(rows.ids)))
+    return hashes if rows.ids is None else joint(hashes, hash_categories(rows.ids))
 
 
 def _check_some(chosen: NDArray[np.bool_], found: str) -> None:
