@@ -229,3 +229,9 @@ def test_pictures_and_texts_are_made_poorer_as_tables_are(tmp_path):
     women = np.array(data.train.sensitive["sex"].text()) == "F"
     assert 0 < changed[women].sum() < women.sum()
     assert not changed[~women].any()
+
+
+def test_a_run_records_what_was_done_and_nothing_where_nothing_was():
+    assert DataConfig.model_validate(RAW).purity.settings == {}
+    done = DataConfig.model_validate({**RAW, "keep": 0.5, "purity_seed": 7}).purity.settings
+    assert done == {"noise": [], "keep": 0.5, "thin": [], "seed": 7}
