@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -11,45 +10,15 @@ from edgefair.data.files.csv_table import CsvConfig
 from edgefair.data.images.glyphs import GlyphConfig
 from edgefair.data.layouts import LAYOUTS
 from edgefair.data.presets import BUILT_IN, preset_of
+from edgefair.data.purity.config import NoiseConfig, Purity, ThinConfig, checked_keep
+from edgefair.data.written import as_list, merged_values, name_of, texts, value_lists
 from edgefair.errors import did_you_mean
-from edgefair.probe.features import plain_text, value_text
 
 # What a missing number is: an error, or what that of the training rows stands in for, inside the exported graph.
 MissingRule = Literal["refuse", "mean", "median"]
 
 # What equal rows are: nobody has said, different people who share their answers, or copies of one.
 EqualRowsRule = Literal["refuse", "people", "once"]
-
-
-def _name(value: Any) -> Any:
-    """A column that YAML takes for a number or a boolean, as the text of its name."""
-    return str(value) if isinstance(value, bool | int | float) else value
-
-
-def _text(value: Any) -> Any:
-    """A number, a boolean, a date or a text of YAML in the spelling that values of columns are read in."""
-    if isinstance(value, str | bool | int | float | datetime.date):
-        return plain_text(value_text(value) or "")
-    return value
-
-
-def _texts(value: Any) -> Any:
-    """One value or several -> the texts."""
-    return tuple(_text(item) for item in value) if isinstance(value, list | tuple) else _text(value)
-
-
-def _as_list(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-def _value_lists(value: Any) -> Any:
-    """Column -> one value or several -> column -> the texts."""
-    return {_name(k): _as_list(_texts(v)) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def _merged_values(value: Any) -> Any:
-    """New value -> one old value or several -> the texts."""
-    return {_text(k): _as_list(_texts(v)) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 class SplitConfig(BaseModel):
@@ -70,7 +39,7 @@ class SplitConfig(BaseModel):
     @field_validator("train", "validation", "audit", "unused", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
-        return _as_list(_texts(value))
+        return as_list(texts(value))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -86,20 +55,6 @@ class SplitConfig(BaseModel):
         ):
             raise ValueError("values of a split column are listed, but `column` is not set")
         return self
-
-
-class ThinConfig(BaseModel):
-    """Which training rows are thinned out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    where: dict[str, tuple[str, ...]] = Field(min_length=1, description="Column -> values of the rows to thin out.")
-    keep: float = Field(ge=0, lt=1, description="Share of these rows to keep.")
-
-    @field_validator("where", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: Any) -> Any:
-        return _value_lists(value)
 
 
 class DataConfig(BaseModel):
@@ -135,6 +90,24 @@ class DataConfig(BaseModel):
     )
     thin: tuple[ThinConfig, ...] = Field(
         (), description="Degrades training data on purpose, for studies. Audit rows are unaffected."
+    )
+    keep: int | float | None = Field(
+        None,
+        description="Training rows to keep, for studies: a number, or a share below 1; in proportion by group and "
+        "label, and more of them hold all of fewer. Validation and audit rows are unaffected.",
+    )
+    noise: tuple[NoiseConfig, ...] = Field(
+        (),
+        description="Flips labels of training and validation rows on purpose, for studies: of more noise, the same "
+        "rows and others. Several entries act as independent causes. Audit rows are unaffected.",
+    )
+    drop: str | None = Field(
+        None,
+        description="CSV file of `edgefair data clean -o`: training rows that it names, whose labels look wrong, are "
+        "left out.",
+    )
+    purity_seed: int | None = Field(
+        None, ge=0, description="Seed of the draws of `noise`, `keep` and `thin`; default: that of the split."
     )
     max_skipped: float = Field(
         0.01, ge=0, lt=1, description="Largest share of rows, overall and in any group, that may be unreadable."
@@ -187,33 +160,41 @@ class DataConfig(BaseModel):
             return filled
         hidden = [*preset["exclude"]]
         if value.get("allow_sensitive_features") is not True:
-            hidden += [name for name in preset["sensitive"] if name not in (_as_list(filled["sensitive"]) or ())]
-        exclude = _as_list(filled["exclude"])
+            hidden += [name for name in preset["sensitive"] if name not in (as_list(filled["sensitive"]) or ())]
+        exclude = as_list(filled["exclude"])
         if isinstance(exclude, list | tuple):
             filled["exclude"] = tuple(dict.fromkeys([*exclude, *hidden]))
         return filled
 
+    @property
+    def purity(self) -> Purity:
+        """What is done to training data on purpose."""
+        seed = self.split.seed if self.purity_seed is None else self.purity_seed
+        return Purity(self.noise, self.keep, self.thin, seed)
+
+    _checked_keep = field_validator("keep")(checked_keep)
+
     @field_validator("where", mode="before")
     @classmethod
     def _values_are_lists(cls, value: Any) -> Any:
-        return _value_lists(value)
+        return value_lists(value)
 
     @field_validator("merge", mode="before")
     @classmethod
     def _merged_are_lists(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {_name(name): _merged_values(groups) for name, groups in value.items()}
+        return {name_of(name): merged_values(groups) for name, groups in value.items()}
 
     @field_validator("sensitive", "features", "exclude", "categorical", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
-        return _as_list(value)
+        return as_list(value)
 
     @field_validator("positive", "classes", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        return _texts(value)
+        return texts(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from edgefair.data.config import DataConfig, MissingRule
+from edgefair.data.dropped import not_dropped
 from edgefair.data.files.skipped import Skipped
 from edgefair.data.files.table import Categories, Table
 from edgefair.data.finite import finite
@@ -18,10 +19,10 @@ from edgefair.data.identity.ids import check_ids
 from edgefair.data.identity.split import split_rows
 from edgefair.data.label_design import designed
 from edgefair.data.labels import check_labelled, check_learnable, classes_of, label_index, sensitive_groups
+from edgefair.data.purity.poorer import check_cells, made_poorer
 from edgefair.data.rows import TableRows
 from edgefair.data.sources import Source, named_columns, open_source
 from edgefair.data.survey.suspects import suspects
-from edgefair.data.thin import thinned
 from edgefair.data.values import as_categories, declared
 from edgefair.errors import DataError
 
@@ -40,9 +41,10 @@ class DataSet:
         features: columns that a model may see, in the order of the file.
         classes: labels in the order of the model's classes.
         skipped: rows and files that were left out because they cannot be used.
-        shares: rows of every role, and of those that have none: `unused` (by the split), `thinned_out`,
-            `copies_left_out` (of the audit split) and `left_out_by_where`.
+        shares: rows of every role, and of those that have none: `unused` (by the split), `left_out_by_keep`,
+            `thinned_out`, `dropped`, `copies_left_out` (of the audit split) and `left_out_by_where`.
         missing: what a missing number of a feature is.
+        poorer: what was done to training and validation rows on purpose, in words.
     """
 
     source: str
@@ -52,6 +54,7 @@ class DataSet:
     skipped: tuple[Skipped, ...] = ()
     shares: Mapping[str, int] = field(default_factory=dict)
     missing: MissingRule = "refuse"
+    poorer: tuple[str, ...] = ()
 
     @property
     def train(self) -> TableRows:
@@ -147,11 +150,11 @@ def load(
     drawn = {role: len(chosen) for role, chosen in positions.items()}
     if everything.ids is not None:
         check_ids(everything.ids.take(np.concatenate([*positions.values()])))
-    if config.thin:
-        positions["train"] = thinned(config, table, positions["train"], everything.row_hashes)
-    check_learnable(config, label[positions["train"]], label[positions["audit"]], classes)
     for role in ("train", "validation"):
         check_labelled(config, label[positions[role]], rows=f"{role} rows")
+    poorer = made_poorer(config.purity, table, everything, positions, label=config.label, classes=classes)
+    train, dropped = _without_dropped(config, poorer.train, base, classes)
+    check_learnable(config, train.label, label[positions["audit"]], classes)
     audit = everything.take(positions["audit"])
     audit = _with_labels(config, audit, base, unlabelled)
     if config.equal_rows == "once":
@@ -164,24 +167,38 @@ def load(
         classes=classes,
         rule=config.equal_rows,
     )
-    train = len(positions["train"])
+    splits: dict[Role, TableRows] = {"train": train, "validation": poorer.validation, "audit": audit}
     return DataSet(
         source=config.source,
         features=features,
         classes=classes,
-        splits={role: audit if role == "audit" else everything.take(positions[role]) for role in (*optional, *roles)},
+        splits={role: splits[role] for role in (*optional, *roles)},
         skipped=source.skipped,
         shares={
-            "train": train,
-            "validation": drawn["validation"],
+            "train": len(train),
+            "validation": len(poorer.validation),
             "audit": len(audit),
             "unused": table.rows - sum(drawn.values()),
-            "thinned_out": drawn["train"] - train,
+            **poorer.shares,
+            "dropped": len(poorer.train) - len(train),
             "copies_left_out": drawn["audit"] - len(audit),
             "left_out_by_where": source.elsewhere,
         },
         missing=config.missing,
+        poorer=(*poorer.notes, *dropped),
     )
+
+
+def _without_dropped(
+    config: DataConfig, train: TableRows, base: Path, classes: tuple[str, ...]
+) -> tuple[TableRows, tuple[str, ...]]:
+    """The training rows that `data.drop` leaves, and what to say of the others."""
+    if config.drop is None:
+        return train, ()
+    stay = not_dropped(train, base / config.drop, id_column=config.id)
+    check_cells(train, train.label, stay, label=config.label, classes=classes)
+    said = f"{(~stay).sum():,} training rows whose labels look wrong were left out (data.drop)"
+    return train.take(np.flatnonzero(stay)), (said,)
 
 
 def _with_labels(config: DataConfig, audit: TableRows, base: Path, unlabelled: Unlabelled) -> TableRows:

@@ -60,6 +60,7 @@ def feature_rows(config: DataConfig, data: DataSet, source: str, *, base: Path) 
         "where": {},
         "merge": {},
         "thin": (),
+        "noise": (),
         "exclude": (),
         "categorical": (),
         "id": None,

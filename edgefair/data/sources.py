@@ -135,7 +135,7 @@ def _path(source: str, base: Path) -> Path:
 def named_columns(config: DataConfig) -> list[str]:
     """Every column that the config names as something."""
     optional = (config.id, config.subject, config.split.column, config.picture, config.text)
-    chosen = [*config.where, *config.merge, *(name for item in config.thin for name in item.where)]
+    chosen = [*config.where, *config.merge, *config.purity.columns]
     names = [config.label, *config.sensitive, *(config.features or ()), *chosen, *(name for name in optional if name)]
     return [*dict.fromkeys(names)]
 
@@ -144,7 +144,7 @@ def text_columns(config: DataConfig, categories: Collection[str]) -> set[str]:
     """The columns that are read as the text in the file, whatever it looks like: codes, and all of which values are
     named or compared and that are no features. Other columns that hold nothing but numbers are numbers."""
     optional = (config.id, config.subject, config.split.column, config.picture, config.text)
-    chosen = [*config.where, *(name for item in config.thin for name in item.where)]
+    chosen = [*config.where, *config.purity.columns]
     if config.features is None and config.picture is None and config.text is None:
         chosen = [name for name in chosen if name in config.exclude]
     always = {config.label, *config.sensitive, *(name for name in optional if name), *chosen}

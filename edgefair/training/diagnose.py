@@ -142,10 +142,27 @@ def confidently_other(probability: Tensor, label: Tensor) -> Tensor:
         probability: float [rows, classes], from a model that was not trained on these rows.
         label: int64 [rows]. A class that no row has is never confident.
     """
-    members = functional.one_hot(label, probability.shape[1]).to(probability.dtype)
-    least = (probability * members).sum(0) / members.sum(0)
-    confident = torch.where(probability >= least, probability, -1.0)
-    return (confident.amax(1) >= 0) & (confident.argmax(1) != label)
+    likely = confident_class(probability, label, torch.zeros_like(label))
+    return (likely >= 0) & (likely != label)
+
+
+def confident_class(probability: Tensor, label: Tensor, group: Tensor) -> Tensor:
+    """The class that the model is confident of by the thresholds of the row's group, -1 for none: int64 [rows].
+
+    As `confidently_other`, with a t_j of every group, from its rows alone.
+
+    Args:
+        group: int64 [rows].
+    """
+    found = torch.full_like(label, -1)
+    for one in range(len(group.bincount())):
+        mine = group == one
+        p = probability[mine]
+        members = functional.one_hot(label[mine], p.shape[1]).to(p.dtype)
+        least = (p * members).sum(0) / members.sum(0)
+        confident = torch.where(p >= least, p, -1.0)
+        found[mine] = torch.where(confident.amax(1) >= 0, confident.argmax(1), -1)
+    return found
 
 
 def top_eigenvalue(

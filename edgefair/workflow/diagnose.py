@@ -23,6 +23,7 @@ from edgefair.workflow.measurement.sampling import draw_cells, stands_for
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.vocabulary import categories_of
 from edgefair.workflow.sealing.seal import check_not_sealed
+from edgefair.workflow.training.predictions import probability_of
 
 if TYPE_CHECKING:
     from edgefair.data.rows import TableRows
@@ -248,10 +249,7 @@ def _confidently_other(
 
     if len(rows) == 0:
         return np.zeros(0, dtype=bool)
-    probability = []
-    with torch.no_grad():
-        for inputs, _, _ in _batches(rows, np.ones(len(rows), dtype=np.float32), spec)():
-            progress.stage("validation rows")
-            probability.append(classifier(*inputs).softmax(dim=1))
-    found: NDArray[np.bool_] = confidently_other(torch.cat(probability), torch.from_numpy(rows.label)).numpy()
+    progress.stage("validation rows")
+    probability = probability_of(classifier, rows, spec)
+    found: NDArray[np.bool_] = confidently_other(probability, torch.from_numpy(rows.label)).numpy()
     return found

@@ -100,6 +100,7 @@ def _train_into(folder: Path, job: Job, methods: Sequence[Debias], settings: dic
         balanced_accuracy=metrics["standing"]["balanced_accuracy"],
         classes=len(spec.classes),
     )
+    metrics["notes"] += data.poorer
     metrics["notes"] += rare_values(spec, data.train)
     metrics["notes"] += [f"training rows: {note}" for note in missing_notes(data.train, spec)]
     run = Run(folder, spec, config.model, data.array_shapes(), settings, metrics)
@@ -124,5 +125,6 @@ def _settings(config: Config, data: DataSet) -> dict[str, Any]:
         "validation_rows": data.validation.fingerprint,
         "features": list(data.features),
         "missing": config.data.missing,
+        **({"purity": config.data.purity.settings} if config.data.purity.settings else {}),
         "torch": version_of("torch"),
     }

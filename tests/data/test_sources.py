@@ -176,7 +176,9 @@ def test_where_merge_and_thin_choose_rows(tmp_path):
     assert count["train"]["light"] > 120
     assert 2 <= count["train"]["dark"] <= 20
     assert data.shares == {role: len(rows) for role, rows in data.splits.items()} | {
-        "unused": 0, "thinned_out": 1000 - 500 - everything(data), "copies_left_out": 0, "left_out_by_where": 500,
+        "unused": 0, "left_out_by_keep": 0, "thinned_out": 1000 - 500 - everything(data), "dropped": 0,
+        "copies_left_out": 0,
+        "left_out_by_where": 500,
     }  # fmt: skip
     mixed = np.random.default_rng(0).permutation(1000)
     pyarrow.parquet.write_table(

@@ -29,6 +29,7 @@ KEYS = (
     "policy.metrics", "policy.waivers", "policy.rule", "policy.min_cell_rows", "policy.max_size_bytes", "data",
     "data.source", "data.label", "data.positive", "data.classes", "data.sensitive", "data.features", "data.split",
     "data.split.seed", "data.split.column", "data.split.audit_fraction", "data.where", "data.merge", "data.thin",
+    "data.keep", "data.noise",
     "data.layout", "data.picture", "data.text", "data.glyphs", "data.max_skipped", "data.exclude", "data.id",
     "model", "model.network", "model.options", "model.threshold", "model.picture", "model.output", "train",
     "train.epochs", "train.learning_rate", "debias.train", "debias.post", "compress", "compress.calibration",

@@ -67,6 +67,50 @@ def describe_command(
     write_result(describe(data), outputs)
 
 
+@command.command("clean")
+@click.option("--folds", type=click.IntRange(2, 20), default=3, show_default=True, help="Parts of the training rows.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Also write the suspicious rows here (.csv): their ids, labels and likely labels.",
+)
+@result_options
+@config_options
+def clean_command(
+    folds: int,
+    output: Path | None,
+    formats: tuple[str, ...],
+    as_json: bool,
+    config_path: Path,
+    settings: tuple[str, ...],
+) -> None:
+    """Training labels that look wrong, per group and label.
+
+    The configured network is trained on all folds but one, and asked about that one. A label is suspicious where it is
+    confident of another, by thresholds of the row's own group. A hint and no proof.
+
+    \b
+    Examples:
+      edgefair data clean
+      edgefair data clean --folds 5 -o suspicious.csv
+    """
+    from edgefair.cli.progress import progress_bar
+    from edgefair.config import load_config
+    from edgefair.report.output import outputs_of, write_result
+    from edgefair.workflow.clean import clean, write_rows
+
+    outputs = outputs_of(formats, as_json=as_json)
+    config = load_config(config_path, overrides(settings))
+    with progress_bar() as progress:
+        report = clean(config, folds=folds, progress=progress)
+    if output is not None:
+        write_rows(report, output)
+        say(f"wrote {output}")
+    write_result(report, outputs)
+
+
 @command.command("export-inputs")
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option(

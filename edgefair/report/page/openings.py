@@ -11,6 +11,7 @@ from edgefair.joint import group_name
 from edgefair.report.next_steps import EXPLAIN, MORE_ROWS
 from edgefair.report.numbers import shown
 from edgefair.report.results.audit import AuditStatus
+from edgefair.report.results.cleaning import Cleaning
 from edgefair.report.results.comparison import ComparisonReport
 from edgefair.report.results.data import Summary
 from edgefair.report.results.diagnosis import Diagnosis, Exposure
@@ -168,6 +169,13 @@ def _data(summary: Summary) -> Opening:
     return Opening("Who is in the data", lead, ("`edgefair plan` says whether the audit rows can decide",))
 
 
+def _cleaning(report: Cleaning) -> Opening:
+    worst = next(iter(report.cells), None)
+    lead = f"{len(report.suspicious):,} of {report.rows:,} training labels are suspicious."
+    lead += "" if worst is None else f" Most in '{worst.group}' with label '{worst.label}': {worst.share:.1%}."
+    return Opening("Labels that look wrong", lead, ("look at them: `edgefair data clean -o suspicious.csv`",))
+
+
 def _error(failure: Failure) -> Opening:
     found, *advice = failure.lines
     return Opening("No verdict", f"Nothing was judged: {found}.", tuple(advice))
@@ -201,6 +209,7 @@ OPENINGS: Mapping[str, Callable[[Any], Opening]] = {
     "edgefair.label-plan": _label_plan,
     "edgefair.audit": _audit,
     "edgefair.data": _data,
+    "edgefair.cleaning": _cleaning,
     "edgefair.trained": _trained,
     "edgefair.targets": _targets,
     "edgefair.device": _device,

@@ -26,6 +26,7 @@ SENTENCES = {
     "edgefair.label-plan": "Which audit rows to label, and what they will decide.",
     "edgefair.audit": "The seal of the audit rows: how often they were asked, and what is left of it.",
     "edgefair.data": "Features, and groups and labels of every split.",
+    "edgefair.cleaning": "Training labels that look wrong, by group and label.",
     "edgefair.trained": "What training gave on the validation rows. This is not a verdict.",
     "edgefair.targets": "Devices that a model can be measured on, and what each still needs.",
     "edgefair.device": "What a device says of itself.",

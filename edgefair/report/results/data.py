@@ -53,6 +53,7 @@ class Summary:
         rows: split -> number of rows.
         cells: split -> the cells of every sensitive attribute.
         skipped: rows and files that were left out.
+        poorer: what was done to training and validation rows on purpose, in words.
     """
 
     schema: ClassVar[str] = DATA_SCHEMA
@@ -63,6 +64,7 @@ class Summary:
     rows: dict[str, int]
     cells: dict[str, tuple[Cells, ...]]
     skipped: tuple[Skipped, ...] = ()
+    poorer: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -80,6 +82,7 @@ class Summary:
                 }
                 for item in self.skipped
             ],
+            "poorer": list(self.poorer),
             "splits": {
                 split: {
                     "rows": self.rows[split],
@@ -133,4 +136,5 @@ def describe(data: DataSet) -> Summary:
             for role, rows in data.splits.items()
         },
         skipped=data.skipped,
+        poorer=data.poorer,
     )

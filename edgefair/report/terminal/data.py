@@ -24,6 +24,8 @@ def render(summary: Summary) -> RenderableType:
         parts += [_table(item) for item in cells]
     if summary.skipped:
         parts += ["", *(Text(f"left out: {item}", style="yellow") for item in summary.skipped)]
+    if summary.poorer:
+        parts += ["", *(Text(item, style="yellow") for item in summary.poorer)]
     return Group(*parts)
 
 

@@ -12,7 +12,9 @@ ROLES = {
     "validation": "validation",
     "audit": "audit",
     "unused": "unused",
+    "left_out_by_keep": "left out by keep",
     "thinned_out": "thinned out",
+    "dropped": "dropped",
     "copies_left_out": "copies left out",
     "left_out_by_where": "left out by where",
 }

@@ -130,4 +130,4 @@ def notes_of(config: Config, data: DataSet, seen: Seen) -> tuple[str, ...]:
     Raises:
         DataError: audit rows that the model has seen, or that are counted several times.
     """
-    return (*check_rows(config, data, seen), *(f"left out: {item}" for item in data.skipped))
+    return (*check_rows(config, data, seen), *(f"left out: {item}" for item in data.skipped), *data.poorer)

@@ -1,0 +1,1 @@
+"""Hints that no verdict rests on, as a person reads them."""
