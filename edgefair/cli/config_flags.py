@@ -14,7 +14,7 @@ from edgefair.cli.options import Number
 from edgefair.flag import Flag
 
 # Units at the end of a key, which are what its flag's value is called.
-UNITS = ("ms", "bytes")
+UNITS = ("ms", "mb", "bytes")
 Decorator = Callable[[Any], Any]
 
 

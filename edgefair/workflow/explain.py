@@ -98,7 +98,7 @@ def explain(
         with TargetAnswers(load_profile(config.targets[0]), held.rows, subject.reference.spec) as answers:
             sample = sample_of(held, config)
             found = layer_effects(low, answers, subject.reference.spec, sample, prune_share, progress)
-            progress.stage("timing layers")
+            progress.stage("timing nodes")
             before, after = (
                 layer_times(graph.graph, answers.node_times(graph), low.nodes)
                 for graph in (low.prepared, low.convert(Precision()))

@@ -40,8 +40,8 @@ def test_a_verdict_shows_rows_of_the_cells_whose_decisions_changed(project, orde
     page = (project / "page.html").read_text()
     flips = json.loads((project / "report.json").read_text())["targets"][0]["flips"]
     for cell in flips:
-        if cell["spoiled"]:
-            assert f"{cell['group'][0]}, label {cell['label']}: {cell['spoiled']:,} broken" in page
+        if cell["broken"]:
+            assert f"{cell['group'][0]}, label {cell['label']}: {cell['broken']:,} broken" in page
 
 
 @pytest.mark.parametrize(

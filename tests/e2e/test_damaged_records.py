@@ -84,7 +84,7 @@ def put(facts, key, value):
         ("targets.0.device.machine", ["x"], "machine: "),
         ("targets.0.device.energy", {"mj_per_query": 1}, "energy"),
         ("targets.0.device.before_timing", {"throttle_count": "a"}, "before_timing"),
-        ("targets.0.model.bytes", None, "model.bytes: "),
+        ("targets.0.model.bytes", "10", "model.bytes"),
         ("targets.0.budgets", {"max_size_bytes": -1}, "budgets.max_size_bytes: "),
         ("targets.0.timings_s", {"loading": "x"}, "timings_s"),
         ("targets.0.times", ["other"], "other"),

@@ -16,7 +16,7 @@ from edgefair.decision.evidence import Evidence
 from edgefair.errors import ModelError
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.consistency import policy_digest
-from edgefair.probe.bundles.gates import NAMES, gate_id
+from edgefair.probe.bundles.gates import LOAD, MEMORY, NAMES, gate_id
 from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.report.schema import report_schema
 from edgefair.workflow.measurement.judge import today
@@ -45,6 +45,10 @@ def done(project, command, *arguments, code=0):
     return result
 
 
+# Gates that there were none of yet.
+LATER = {LOAD, MEMORY}
+
+
 def outcomes(report):
     return {gate_id(gate): gate["outcome"] for gate in report["targets"][0]["verdict"]["gates"]}
 
@@ -52,7 +56,7 @@ def outcomes(report):
 def test_its_gates_had_no_ids_and_every_name_leads_to_one():
     (gates,) = (target["verdict"]["gates"] for target in REPORT["targets"])
     assert not any({"id", "direction"} & gate.keys() for gate in gates)
-    assert {gate_id(gate) for gate in gates} == {*NAMES, "accuracy_difference"}
+    assert {gate_id(gate) for gate in gates} == {*NAMES, "accuracy_difference"} - LATER
 
 
 def test_its_report_fits_the_schema_and_its_verdict_can_be_taken_again():
@@ -146,7 +150,7 @@ def test_a_search_that_logged_names_goes_on_with_ids(project):
         return trial["gates"]["local"]
 
     found = gates()
-    assert {*found} == {*NAMES, "accuracy_difference"}
+    assert {*found} == {*NAMES, "accuracy_difference"} - LATER
     (log,) = (project / "runs/repair").glob("*/trials.jsonl")
     for gate, name in NAMES.items():
         log.write_text(log.read_text().replace(f'"{gate}":', f'"{name}":'))

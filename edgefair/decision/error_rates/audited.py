@@ -12,7 +12,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from edgefair.measure.bounds import upper_limit
 from edgefair.probe.features import plain_text, value_text
 
 KINDS = 2
@@ -102,6 +101,8 @@ class AuditedRates(BaseModel):
     def _limit(self, wrong: int, cell: CheckedCell) -> float:
         limits = KINDS * sum(1 for of in self.cells.values() for _ in _cells(of))
         # A rate of 1 leaves nothing of any threshold, and below 1 a correction is a number.
+        from edgefair.measure.bounds import upper_limit
+
         return min(float(upper_limit(wrong, cell.checked, self.alpha / limits)), 1 - 1e-9)
 
 
