@@ -32,11 +32,7 @@ AND = "; "
 
 @dataclass(frozen=True)
 class Cell:
-    """One file that is made and measured.
-
-    Attributes:
-        levels: factor -> its level, of all `FACTORS`.
-    """
+    """One file that is made and measured: a level of every factor of `FACTORS`, and a seed."""
 
     noise: Purity
     keep: Purity
@@ -243,10 +239,12 @@ class Plan(BaseModel):
         return tuple(cell for cell in self._product() if _impossible(cell))
 
     def _product(self) -> Iterator[Cell]:
-        levels = [getattr(self.factors, name) for name in FACTORS]
-        for seed in self.blocks:
-            for combination in itertools.product(*levels):
-                yield Cell(*combination, seed)
+        own = self.factors
+        levels = (own.noise, own.keep, own.thin, own.extent, own.treatment)
+        for seed, (noise, keep, thin, extent, treatment) in itertools.product(
+            self.blocks, [*itertools.product(*levels)]
+        ):
+            yield Cell(noise, keep, thin, extent, treatment, seed)
 
     @property
     def trainings(self) -> Trainings:

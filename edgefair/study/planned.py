@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from edgefair.errors import UsageError, did_you_mean
@@ -31,7 +32,7 @@ from edgefair.study.plan import Cell, ContrastPlan, Plan
 
 Terms = dict[str, float]
 READ: dict[str, Callable[[Any], Any]] = {
-    **{name: (lambda given, name=name: read_purity(name, given)) for name in PURITY},
+    **{name: partial(read_purity, name) for name in PURITY},
     "extent": read_extent,
     "treatment": read_treatment,
 }

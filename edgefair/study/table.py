@@ -37,6 +37,11 @@ class Response:
     unit: str = "points"
     of_gap: bool = False
 
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a share of 1, of which an effect of so many points can be asked."""
+        return self.unit == "points"
+
 
 RESPONSES: Mapping[str, Response] = {
     "gap": Response("gap", of_gap=True),
