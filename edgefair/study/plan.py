@@ -17,6 +17,7 @@ from edgefair.study.levels import (
     FACTORS,
     LABEL_BALANCE,
     PURITY,
+    UNTREATED,
     Extent,
     Purity,
     Treatment,
@@ -54,19 +55,17 @@ class Cell:
     @property
     def network(self) -> tuple[str, ...]:
         """Equal for cells that share all their training: they differ in precision or in what is done after."""
-        extent, parts = self.extent, self.treatment.parts
-        stages = {"dense": {"before"}, "anew": {"before"}, "finetune": {"before", "during"}}[extent.training]
-        return (*self._data, str(extent.network), *(name for name in parts if name in stages | {LABEL_BALANCE}))
+        tuned = [self._weighed("during")] if self.extent.training == "finetune" else []
+        return (*self._data, str(self.extent.network), self._weighed("before"), *tuned)
 
     @property
     def dense(self) -> tuple[str, ...] | None:
         """Equal for cells that start from one dense training; None for a network that is trained anew."""
-        if self.extent.training == "anew":
-            return None
-        parts = self.treatment.parts
-        # A method before takes the place of the labels' balance.
-        own = [name for name in ("before", LABEL_BALANCE) if name in parts][:1]
-        return (*self._data, *own)
+        return None if self.extent.training == "anew" else (*self._data, self._weighed("before"))
+
+    def _weighed(self, stage: str) -> str:
+        """What weighs the rows of a training: its own method, else the balance of labels, else nothing."""
+        return next((name for name in (stage, LABEL_BALANCE) if name in self.treatment.parts), UNTREATED)
 
     @property
     def _data(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 Families of the defaults, each at the first level of every factor that it does not vary:
 - `extent`: every extent minus `finetune-only`, for each treatment;
+- `precision`: every extent with INT8 or FP16 minus the same network without, for each treatment;
 - `treatment`: every treatment minus `none`, and minus `label-balance`, for each extent;
 - `undoing`: (treatment minus its control at the extent) minus (the same at `finetune-only`);
 - `slope`: least-squares slope on the share of noise, on log2 of the rows, on the share kept of a cell; and the slope at
@@ -89,6 +90,12 @@ def _defaults(plan: Plan) -> Iterator[Contrast]:
                     _at(plan, extent=extent, treatment=treatment), _at(plan, extent=control, treatment=treatment)
                 )
                 yield _contrast(f"{of} minus {CONTROL}, treatment {name}", "extent", terms)
+            whole = str(extent.network)
+            if extent.precision and whole in extents and whole != CONTROL:
+                terms = _minus(
+                    _at(plan, extent=extent, treatment=treatment), _at(plan, extent=extents[whole], treatment=treatment)
+                )
+                yield _contrast(f"{of} minus {whole}, treatment {name}", "precision", terms)
     for name, treatment in treatments.items():
         for base in controls:
             if name == base or (name, base) == (UNTREATED, LABEL_BALANCE):

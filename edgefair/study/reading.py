@@ -50,7 +50,9 @@ def _mistake(source: str, error: ValidationError) -> UsageError:
             f"{source}: unknown {what} '{name}'{did_you_mean(name, known)}", expected=f"one of {', '.join(known)}"
         )
     if first.kind == MISSING:
-        return UsageError(f"{source}: key '{first.key}' is missing", expected="study, factors; see docs/study.md")
+        return UsageError(
+            f"{source}: key '{first.key}' is missing", expected="study: NAME and factors: {...}, at least"
+        )
     return UsageError(f"{source}: {first}")
 
 

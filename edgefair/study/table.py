@@ -9,13 +9,18 @@ from dataclasses import dataclass, fields
 from io import BytesIO
 from typing import Any, Literal, get_type_hints
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from edgefair.errors import DataError, did_you_mean
+from edgefair.measure.counts import GroupCounts
+from edgefair.measure.paired import PairedCounts
 from edgefair.study.contrasts import Values
 
 TABLE_SCHEMA = "edgefair.study/1"
+CountColumn = Literal["counts", "paired_dense", "paired_control"]
 Status = Literal["done", "failed"]
 # Columns that are a matter of the machine and the moment: equal tables may differ in them.
 TIMES = ("p50_ms", "p90_ms", "speed_up", "speed_up_lower", "speed_up_upper", "seconds", "versions")
@@ -71,6 +76,8 @@ class Row:
         parent: key of the stage that this file was made from.
         status: a cell that failed is a row with its `error`.
         counts: [group, label, decision], `GroupCounts.to_json` as JSON.
+        paired_dense, paired_control: with the decisions of the dense model and of the control on the same rows,
+            `PairedCounts.to_json` as JSON.
         refit_rows: which rows the refitted operating point was chosen on.
         flips: share of flips by (group, label) against dense and control, as JSON.
         network ... threads: what was made and where it was measured; gap ... versions: what was found.
@@ -111,6 +118,8 @@ class Row:
     runtime: str | None = None
     threads: int | None = None
     counts: str | None = None
+    paired_dense: str | None = None
+    paired_control: str | None = None
     train_accuracy: float | None = None
     gap: float | None = None
     gap_lower: float | None = None
@@ -252,17 +261,27 @@ def values_of(rows: Sequence[Row], response: str) -> Values:
     )
 
 
-def counts_of(row: Row) -> dict[str, Any]:
-    """The counts of a row, for `GroupCounts.from_json`.
+def tables_of(rows: Sequence[Row], condition: str, column: CountColumn = "counts") -> NDArray[np.int64]:
+    """The counts of one condition, int64 [seeds, groups, labels, decisions...], for `bootstrap.crossed`.
 
     Raises:
-        DataError: it has none.
+        DataError: no such cell, one without these counts, or seeds with other groups or classes.
     """
-    try:
-        found: dict[str, Any] = json.loads(row.counts or "")
-    except ValueError as error:
-        raise DataError(f"cell '{row.cell}' has no counts", expected="a cell that was measured") from error
-    return found
+    kind = GroupCounts if column == "counts" else PairedCounts
+    found: list[GroupCounts | PairedCounts] = []
+    for row in sorted((row for row in rows if row.condition == condition), key=lambda row: row.seed):
+        text = getattr(row, column)
+        if text is None:
+            raise DataError(f"cell '{row.cell}' has no {column}", expected="a cell that was measured")
+        try:
+            found.append(kind.from_json(json.loads(text)))
+        except ValueError as error:
+            raise DataError(f"cell '{row.cell}': {column} is no JSON", expected=kind.SCHEMA) from error
+    if not found:
+        raise DataError(f"no cell '{condition}'{did_you_mean(condition, {row.condition for row in rows})}")
+    if len({(item.attributes, item.groups, item.classes) for item in found}) > 1:
+        raise DataError(f"the seeds of '{condition}' have other groups or classes", expected="one audit set")
+    return np.stack([item.table for item in found])
 
 
 def _once(rows: Sequence[Row]) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,10 @@ from scipy.stats import f as fisher
 
 from edgefair.errors import DataError, did_you_mean
 from edgefair.measure.bounds import Array
+from edgefair.study.table import Row, values_of
+
+# Columns of the table that a plan sets, as factors of a design.
+AXES = ("noise", "keep", "thin", "extent", "treatment", "before", "during", "after")
 
 
 @dataclass(frozen=True)
@@ -52,34 +56,44 @@ class Effect:
     interval: tuple[float, float] | None = None
 
 
-def cube(
-    values: Mapping[tuple[tuple[tuple[str, str], ...], int], float],
-    levels: Mapping[str, Sequence[str]],
-    seeds: Sequence[int],
-) -> Array:
-    """The values of a balanced design as an array, float64 [seeds, levels of each factor...].
+def cube(rows: Sequence[Row], response: str, factors: Sequence[str]) -> tuple[Array, dict[str, tuple[str, ...]]]:
+    """One response of a balanced design: float64 [seeds, levels of each factor...], and the levels of each factor.
 
     Args:
-        values: (levels of the cell as (factor, level) pairs in the order of `levels`, seed) -> value.
-        levels: factor -> its levels.
-        seeds: of the study.
+        rows: of the design: no other column of the plan may vary among them.
+        response: a column.
+        factors: columns, as noise, extent, treatment; before, during, after.
 
     Raises:
-        DataError: a cell is missing: shares of variance are of whole designs.
+        DataError: an unknown factor; a cell without a number, or with two: shares of variance are of whole designs.
     """
-    found = np.empty((len(seeds), *map(len, levels.values())))
-    for row, seed in enumerate(seeds):
-        for index in itertools.product(*map(range, found.shape[1:])):
-            cell = tuple((name, levels[name][at]) for name, at in zip(levels, index, strict=True))
-            if (cell, seed) not in values:
-                shown = ", ".join(f"{name} {level}" for name, level in cell)
-                raise DataError(
-                    f"no value of {shown} with seed {seed}",
-                    expected="every combination of the levels: shares of variance are of whole designs",
-                    fix="leave out the level that some cells lack, as the treatment during where nothing is fine-tuned",
-                )
-            found[(row, *index)] = values[cell, seed]
-    return found
+    for name in factors:
+        if name not in AXES:
+            raise DataError(f"no factor '{name}'{did_you_mean(name, AXES)}", expected=f"one of {', '.join(AXES)}")
+    found: dict[tuple[str, ...], float] = {}
+    cells = values_of(rows, response).cells
+    axes = [[str(seed) for seed in sorted({row.seed for row in rows})]]
+    axes += [list(dict.fromkeys(str(getattr(row, name)) for row in rows)) for name in factors]
+    for row in rows:
+        key = (str(row.seed), *(str(getattr(row, name)) for name in factors))
+        if key in found:
+            raise DataError(
+                f"two cells of {', '.join(key[1:])} with seed {row.seed}",
+                fix="name all factors that vary, or fewer rows",
+            )
+        if (row.condition, row.seed) in cells:
+            found[key] = cells[row.condition, row.seed]
+    y = np.empty([len(axis) for axis in axes])
+    for index in np.ndindex(y.shape):
+        key = tuple(axis[at] for axis, at in zip(axes, index, strict=True))
+        if key not in found:
+            raise DataError(
+                f"no {response} of {', '.join(key[1:])} with seed {key[0]}",
+                expected="every combination of the levels: shares of variance are of whole designs",
+                fix="leave out the level that some cells lack, as the treatment during where nothing is fine-tuned",
+            )
+        y[index] = found[key]
+    return y, {name: tuple(axis) for name, axis in zip(factors, axes[1:], strict=True)}
 
 
 def shares(

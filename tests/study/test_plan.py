@@ -93,6 +93,20 @@ def test_every_extent_is_compared_with_the_control_and_every_treatment_with_both
     assert all(condition in known for item in found.values() for condition, _ in item.terms)
 
 
+def test_a_precision_is_compared_with_the_same_network_without(census):
+    found = [item.name for item in planned_contrasts(census) if item.family == "precision"]
+    assert "int8 minus none, treatment before" in found
+    assert "prune 0.8 + int8 minus prune 0.8, treatment during" in found
+    # two of the six treatments need a fine-tune, which the dense network's INT8 has not
+    assert len(found) == 4 + 6
+
+
+def test_a_training_with_a_method_of_its_own_is_not_balanced_by_label_too():
+    both = plan(treatment="[none, before, label-balance + before]", extent="[none, finetune-only]", noise="[0, 0.1]")
+    assert both.trainings.dense == 2 * 3 * 2
+    assert both.trainings.finetunes == 2 * 3 * 3
+
+
 def test_a_slope_is_that_of_least_squares_and_leaves_noise_of_a_cell_to_its_own(census):
     found = {item.name: item for item in planned_contrasts(census) if item.family == "slope"}
     slope = found["slope on share of noise, extent none"]

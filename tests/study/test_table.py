@@ -1,9 +1,12 @@
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from edgefair.errors import DataError
-from edgefair.study.table import Row, counts_of, equal_but_for_times, from_parquet, to_parquet, values_of
+from edgefair.measure.counts import GroupCounts
+from edgefair.study.table import Row, equal_but_for_times, from_parquet, tables_of, to_parquet, values_of
 
 FIRST = Row(study="s", plan="d", cell="a; seed 0", condition="a", seed=0, status="done", gap=0.1, collapsed=False,
             bytes=10, seconds=1.5)  # fmt: skip
@@ -46,7 +49,20 @@ def test_what_cannot_be_a_row_or_table_is_refused():
     with pytest.raises(DataError, match="did you mean 'gap'"):
         values_of(ROWS, "gaps")
     with pytest.raises(DataError, match="no counts"):
-        counts_of(FIRST)
+        tables_of(ROWS, "a")
+
+
+def test_the_counts_of_all_seeds_come_out_of_the_table():
+    table = np.arange(8).reshape(2, 2, 2)
+    text = json.dumps(GroupCounts(("g",), (("a",), ("b",)), ("no", "yes"), table).to_json())
+    rows = [replace(SECOND, counts=text), replace(FIRST, counts=text)]
+    assert np.array_equal(tables_of(from_parquet(to_parquet(rows)), "a"), [table, table])
+    with pytest.raises(DataError, match="other groups"):
+        tables_of([rows[0], replace(FIRST, counts=text.replace('"b"', '"c"'))], "a")
+    with pytest.raises(DataError, match="no JSON"):
+        tables_of([replace(FIRST, counts="{")], "a")
+    with pytest.raises(DataError, match="no cell 'c'"):
+        tables_of(rows, "c")
 
 
 def test_a_table_of_another_version_is_not_mixed(monkeypatch):

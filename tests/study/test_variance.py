@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from edgefair.errors import DataError
+from edgefair.study.table import Row
 from edgefair.study.variance import cube, shares, sums_of_squares
 
 
@@ -89,13 +90,24 @@ def test_without_an_effect_p_is_uniform():
     assert stats.kstest(p, "uniform").pvalue > 0.001
 
 
-def test_a_design_with_holes_is_refused(y):
-    levels = {"noise": ["0", "0.1"]}
-    values = {((("noise", level),), seed): 0.5 for level in levels["noise"] for seed in (0, 1)}
-    assert cube(values, levels, [0, 1]).shape == (2, 2)
-    del values[(("noise", "0.1"),), 1]
-    with pytest.raises(DataError, match=r"no value of noise 0\.1 with seed 1"):
-        cube(values, levels, [0, 1])
+def design(hole=None):
+    return [
+        Row(study="s", plan="d", cell=f"{noise} {extent}; seed {seed}", condition=f"{noise} {extent}", seed=seed,
+            status="done", noise=noise, extent=extent, gap=None if (noise, seed) == hole else seed + float(noise))
+        for extent in ("none", "int8") for seed in (1, 0) for noise in ("0", "0.1")
+    ]  # fmt: skip
+
+
+def test_a_design_is_a_cube_and_one_with_holes_is_refused(y):
+    values, levels = cube(design(), "gap", ["noise", "extent"])
+    assert levels == {"noise": ("0", "0.1"), "extent": ("none", "int8")}
+    assert values[1, 1, 0] == pytest.approx(1.1)
+    with pytest.raises(DataError, match=r"no gap of 0\.1, none with seed 1"):
+        cube(design(hole=("0.1", 1)), "gap", ["noise", "extent"])
+    with pytest.raises(DataError, match="two cells"):
+        cube(design(), "gap", ["noise"])
+    with pytest.raises(DataError, match="did you mean 'extent'"):
+        cube(design(), "gap", ["extend"])
     for wrong in (y[:1], y[:, :1], y[0], np.where(y > 0, np.nan, y)):
         with pytest.raises(DataError):
             shares(wrong, ["noise", "extent", "after"])
