@@ -31,7 +31,7 @@ REPLICATES = 2_000
 
 @dataclass(frozen=True)
 class Crossed:
-    """A mean over seeds with 95 % intervals (basic bootstrap: Davison & Hinkley 1997, 5.2).
+    """A mean over seeds with 95 % intervals: the hull of percentile and basic limits (Davison & Hinkley 1997, 5).
 
     Attributes:
         value: mean over seeds of the statistic.
@@ -97,16 +97,20 @@ def crossed(
     value = float(own.mean())
     return Crossed(
         value,
-        _basic(value, own[seeds].mean(axis=1)),
-        _basic(value, resampled.mean(axis=1)),
-        _basic(value, both.mean(axis=1)),
+        _hull(value, own[seeds].mean(axis=1)),
+        _hull(value, resampled.mean(axis=1)),
+        _hull(value, both.mean(axis=1)),
     )
 
 
-def _basic(value: float, drawn: Array) -> tuple[float, float]:
-    """[2 value - q(97.5 %), 2 value - q(2.5 %)]: the gap is a maximum, and resampling pushes it up; this pulls back."""
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return 2 * value - float(high), 2 * value - float(low)
+def _hull(value: float, drawn: Array) -> tuple[float, float]:
+    """From the lower to the higher of the percentile limits q and the basic ones 2 value - q.
+
+    A gap is a maximum, which resampling pushes up: percentiles alone would exclude the gap of a fair model, and their
+    reflection alone a gap that is there.
+    """
+    low, high = (float(q) for q in np.quantile(drawn, [0.025, 0.975]))
+    return min(low, 2 * value - high), max(high, 2 * value - low)
 
 
 def _resampled(tables: Counts, replicates: int, rng: np.random.Generator, orders: NDArray[np.int64]) -> Array:

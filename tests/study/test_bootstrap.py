@@ -59,7 +59,17 @@ def test_seeds_alone_are_the_ordinary_bootstrap(tables):
     means = own[rng.integers(0, 8, (4000, 8))].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     assert found.value == pytest.approx(own.mean())
-    assert found.over_seeds == pytest.approx((2 * own.mean() - high, 2 * own.mean() - low), abs=0.004)
+    half = max(high - own.mean(), own.mean() - low)
+    assert found.over_seeds == pytest.approx((own.mean() - half, own.mean() + half), abs=0.004)
+
+
+def test_neither_no_gap_nor_a_clear_one_is_excluded_by_its_own_interval():
+    """Percentiles alone exclude the first, basic limits alone the zero of it."""
+    fair = np.broadcast_to(np.array([[50, 50], [50, 50]]), (4, 2, 2, 2))
+    none = crossed(fair)
+    assert none.value == 0
+    assert none.over_rows[0] <= 0 <= none.over_rows[1]
+    assert none.over_rows[1] > 0.1
 
 
 def test_a_model_that_changes_nothing_grows_no_gap_whatever_the_rows(tables):
