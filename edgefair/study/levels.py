@@ -1,0 +1,250 @@
+"""The factors of a study and how their levels are written: short words, as a plan and a table show them.
+
+| factor | levels |
+|---|---|
+| noise | `0.1` (share of labels flipped), or `{flip: 0.4, where: {sex: Female}, label: "50000+"}` of one cell |
+| keep | `all`, or a number of training rows |
+| thin | `none`, or `{keep: 0.2, where: {sex: Female}}` |
+| extent | `none`, `finetune-only`, `scratch 0.5`, `prune 0.8 taylor`, `low-rank 0.5`, `distil 0.5`, `cluster 16`, `int8`, `fp16`; ` + int8` or ` + fp16` behind another |
+| treatment | `none`, `label-balance`, `before`, `during`, `after`, and sums as `before + during` |
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edgefair.compress.config import IMPORTANCES
+from edgefair.errors import UsageError, did_you_mean
+
+# In the order in which they are written and varied; the first three are the purity of the data.
+FACTORS = ("noise", "keep", "thin", "extent", "treatment")
+PURITY = FACTORS[:3]
+CONTROL, DENSE = "finetune-only", "none"
+UNTREATED, LABEL_BALANCE = "none", "label-balance"
+PRECISIONS = ("int8", "fp16")
+TREATMENTS = (LABEL_BALANCE, "before", "during", "after")
+# Word of an extent that takes a number -> what the number is.
+SHARES = ("scratch", "prune", "low-rank", "distil")
+EXTENTS = (DENSE, CONTROL, *SHARES, "cluster", *PRECISIONS)
+PLUS = " + "
+
+# How the network of an extent came to be: the dense one itself, fine-tuned from it, or trained anew at its size.
+Training = Literal["dense", "finetune", "anew"]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What is done to the dense network.
+
+    Attributes:
+        step: of `EXTENTS`, without the precisions.
+        amount: share removed (prune), of the rank (low-rank) or width (scratch, distil), values (cluster); else None.
+        importance: of prune.
+        precision: int8, fp16, or None for the floats of training.
+    """
+
+    step: str
+    amount: float | None = None
+    importance: str | None = None
+    precision: str | None = None
+
+    @property
+    def training(self) -> Training:
+        """Which training made its weights."""
+        return "dense" if self.step == DENSE else "anew" if self.step == "scratch" else "finetune"
+
+    @property
+    def network(self) -> Extent:
+        """The extent before its precision: what is trained once for all precisions."""
+        return Extent(self.step, self.amount, self.importance)
+
+    def __str__(self) -> str:
+        words = [self.step, *([f"{self.amount:g}"] if self.amount is not None else [])]
+        words += [self.importance] if self.importance not in {None, "magnitude"} else []
+        if self.step == DENSE and self.precision:
+            return self.precision
+        return " ".join(words) + (f"{PLUS}{self.precision}" if self.precision else "")
+
+
+def read_extent(text: Any) -> Extent:
+    """An extent from how it is written.
+
+    Raises:
+        UsageError: no such step, number or importance.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise UsageError(f"extent {text!r} is no text", expected="for example 'prune 0.8 + int8'")
+    network, *precisions = [part.strip() for part in text.split("+")]
+    if network in PRECISIONS:
+        network, precisions = DENSE, [network, *precisions]
+    if len(precisions) > 1:
+        raise UsageError(
+            f"extent '{text}': {' and '.join(precisions)} contradict: a weight has one type", fix="keep one of them"
+        )
+    for name in precisions:
+        if name not in PRECISIONS:
+            raise UsageError(
+                f"extent '{text}': no precision '{name}'{did_you_mean(name, PRECISIONS)}",
+                expected=" or ".join(PRECISIONS),
+            )
+    precision = precisions[0] if precisions else None
+    step, *given = network.split()
+    if step not in EXTENTS:
+        raise UsageError(
+            f"no extent '{step}'{did_you_mean(step, EXTENTS)}",
+            expected=f"one of {', '.join(EXTENTS)}, as in 'prune 0.8'",
+        )
+    if step in {DENSE, CONTROL}:
+        if given:
+            raise UsageError(f"extent '{text}': '{step}' takes no number")
+        return Extent(step, precision=precision)
+    amount = _number(given[0]) if given else None
+    if amount is None:
+        raise UsageError(
+            f"extent '{text}' lacks its number", expected=f"as in '{step} {16 if step == 'cluster' else 0.5}'"
+        )
+    if step == "cluster":
+        if not (amount.is_integer() and 2 <= amount <= 4096):
+            raise UsageError(f"extent '{text}': {amount:g} values", expected="a whole number from 2 to 4096")
+    elif not 0 < amount < 1:
+        raise UsageError(f"extent '{text}': a share of {amount:g}", expected="above 0 and below 1")
+    return Extent(step, amount, _importance(text, step, given[1:]), precision)
+
+
+def _importance(text: str, step: str, words: list[str]) -> str | None:
+    if step != "prune":
+        if words:
+            raise UsageError(f"extent '{text}': '{step}' takes one number and no '{words[0]}'")
+        return None
+    if len(words) > 1:
+        raise UsageError(f"extent '{text}': one importance, not {len(words)}")
+    name = words[0] if words else "magnitude"
+    if name not in IMPORTANCES:
+        raise UsageError(
+            f"extent '{text}': no importance '{name}'{did_you_mean(name, IMPORTANCES)}",
+            expected=f"one of {', '.join(IMPORTANCES)}",
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done against bias, and when.
+
+    Attributes:
+        parts: of `TREATMENTS`, in their order. `label-balance` weighs the labels equally in every training that has no
+            method of its own.
+    """
+
+    parts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return PLUS.join(self.parts) or UNTREATED
+
+
+def read_treatment(text: Any) -> Treatment:
+    """A treatment from how it is written.
+
+    Raises:
+        UsageError: no such treatment, or one named twice.
+    """
+    if not isinstance(text, str):
+        raise UsageError(f"treatment {text!r} is no text", expected="for example 'before + during'")
+    parts = [part.strip() for part in text.split("+")]
+    if parts == [UNTREATED]:
+        return Treatment()
+    for name in parts:
+        if name == UNTREATED:
+            raise UsageError(f"treatment '{text}': '{UNTREATED}' contradicts the others", fix="keep one of them")
+        if name not in TREATMENTS:
+            raise UsageError(
+                f"no treatment '{name}'{did_you_mean(name, (UNTREATED, *TREATMENTS))}",
+                expected=f"{', '.join((UNTREATED, *TREATMENTS))}, or a sum such as 'before + during'",
+            )
+        if parts.count(name) > 1:
+            raise UsageError(f"treatment '{text}' names '{name}' twice")
+    return Treatment(tuple(name for name in TREATMENTS if name in parts))
+
+
+@dataclass(frozen=True)
+class Purity:
+    """One level of a factor of the data.
+
+    Attributes:
+        factor: noise, keep or thin.
+        amount: share flipped, rows kept (None for all), share kept.
+        where: column -> value; empty for all rows.
+        label: whose labels are flipped; None for all.
+    """
+
+    factor: str
+    amount: float | None
+    where: tuple[tuple[str, str], ...] = ()
+    label: str | None = None
+
+    @property
+    def amount_text(self) -> str:
+        """The amount alone."""
+        return {"keep": "all", "thin": "none"}.get(self.factor, "0") if self.amount is None else f"{self.amount:.12g}"
+
+    def __str__(self) -> str:
+        cell = dict(self.where) | ({"label": self.label} if self.label is not None else {})
+        # As JSON, so that no two cells are written alike whatever their values contain.
+        return self.amount_text + (f" of {json.dumps(cell, ensure_ascii=False)}" if cell else "")
+
+
+def read_purity(factor: str, given: Any) -> Purity:
+    """A level of noise, keep or thin from how it is written.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if factor == "keep":
+        if given == "all":
+            return Purity("keep", None)
+        if not _is_number(given) or given != int(given) or given < 1:
+            raise UsageError(f"keep: {given!r}", expected="'all', or a whole number of training rows")
+        return Purity("keep", float(given))
+    if factor == "noise" and _is_number(given):
+        return Purity("noise", _share(factor, "noise", given, most=0.5) or None)
+    if factor == "thin" and given == "none":
+        return Purity("thin", None)
+    amount = "flip" if factor == "noise" else "keep"
+    keys = {amount, "where"} | ({"label"} if factor == "noise" else set())
+    if not isinstance(given, Mapping):
+        example = "0.1" if factor == "noise" else "none"
+        raise UsageError(f"{factor}: {given!r}", expected=f"{example}, or {{{amount}: 0.2, where: {{COLUMN: VALUE}}}}")
+    for key in given:
+        if key not in keys:
+            raise UsageError(
+                f"{factor}: no key '{key}'{did_you_mean(str(key), keys)}", expected=f"one of {', '.join(sorted(keys))}"
+            )
+    where = given.get("where", {})
+    if not isinstance(where, Mapping) or (not where and given.get("label") is None):
+        raise UsageError(f"{factor}: where is {where!r}", expected="the rows that it is about, as {sex: Female}")
+    cell = tuple((str(column), str(value)) for column, value in sorted(where.items()))
+    label = given.get("label")
+    share = _share(factor, amount, given.get(amount), most=1.0)
+    return Purity(factor, share, cell, None if label is None else str(label))
+
+
+def _share(factor: str, key: str, value: Any, *, most: float) -> float:
+    if not _is_number(value) or not 0 <= value < most:
+        raise UsageError(f"{factor}: {key} is {value!r}", expected=f"a share of at least 0 and below {most:g}")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
