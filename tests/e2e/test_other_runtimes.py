@@ -1,6 +1,8 @@
-"""A model that begins with a Cast from bytes, on Qualcomm's NPU: refused as it is, fair as it is exported."""
+"""Bundles for other runtimes: a model that begins with a Cast from bytes is refused for Qualcomm's NPU as it is, and
+fair there as it is exported; what was judged in a browser and here serves here."""
 
 import json
+import re
 
 import numpy as np
 import onnx
@@ -14,6 +16,7 @@ from tests.compress.quantization.brightness import INPUT, brightness_model
 from tests.e2e.commands import run
 from tests.e2e.stripes import ROWS, outcomes, write_stripes
 from tests.exporters.qnn_simulator import PROVIDER, simulated, simulator
+from tests.targets.browsers import ready
 
 pytestmark = [pytest.mark.runtimes, pytest.mark.target]
 
@@ -35,14 +38,14 @@ def of_bytes():
 
 @pytest.fixture
 def stripes(tmp_path):
-    """A project with that model, and its config."""
-    simulator()
+    """A project with that model."""
     write_stripes(tmp_path)
     onnx.save_model(of_bytes(), tmp_path / "bytes.onnx")
     return tmp_path
 
 
 def test_a_model_that_decides_one_class_on_the_npu_is_refused_and_its_export_is_fair_there(stripes):
+    simulator()
     config, model, bundle = ["-c", stripes / "edgefair.yaml"], stripes / "bytes.onnx", stripes / "dist"
     there = [part for name in TARGETS for part in ("--target", name)]
     pictures = np.random.default_rng(0).integers(0, 256, (8, 1, 16, 16)).astype(np.uint8)
@@ -63,4 +66,16 @@ def test_a_model_that_decides_one_class_on_the_npu_is_refused_and_its_export_is_
         probe_target(name, bundle=bundle)
     assert load(bundle)._loaded.session.get_providers()[0] == PROVIDER
     shown = run("report", bundle / "report.json", "--format", "markdown")
-    assert shown.exit_code == 0
+    assert re.search(r"\d+ of \d+ nodes on QNNExecutionProvider", shown.stdout)
+    assert f"0 of {ROWS} |" in shown.stdout
+
+
+def test_a_bundle_that_was_judged_in_a_browser_too_is_loaded_by_what_was_judged_here(stripes):
+    web = ready("web:wasm").name
+    there, bundle = ["--target", web, "--target", "local"], stripes / "dist"
+    model = stripes / "bytes.onnx"
+    exported = run("export", "-c", stripes / "edgefair.yaml", model, *there, "--no-latency", "-o", bundle)
+    assert exported.exit_code == 0, exported.output
+    for name in (web, "local"):
+        probe_target(name, bundle=bundle)
+    assert load(bundle)._loaded.session.get_providers() == ["CPUExecutionProvider"]
