@@ -18,6 +18,7 @@ from edgefair.report.formats.base import Item
 from edgefair.report.formats.github import MOST
 from edgefair.report.formats.markdown import MOST_BYTES, within
 from tests.report.golden_results import FAIR, UNFAIR, document, report_of, results
+from tests.report.rich_results import rich
 
 RESULTS = results()
 VERDICTS = {name: result for name, result in RESULTS.items() if name != "error"}
@@ -173,6 +174,14 @@ def test_what_is_let_through_is_a_warning():
     lines = document("github", Item(report_of(UNFAIR * 0 + FAIR // 100, on_inconclusive="warn"))).splitlines()
     assert lines
     assert all(line.startswith("::warning ") for line in lines)
+
+
+def test_a_summary_says_what_ran_the_model_and_where_two_devices_decide_differently():
+    report = rich()
+    text = document("markdown", Item(report))
+    assert "\na processor, onnxruntime 1.32.0\n" in text
+    (pair,) = report.disagreements
+    assert f"| local and pi-4 | {pair.differing} of 4,000 | sex = Female: " in text
 
 
 def test_a_summary_has_at_most_as_many_bytes_as_it_may():

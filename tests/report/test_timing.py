@@ -61,6 +61,26 @@ def test_without_a_clock_nothing_is_said_of_time():
             },
             "x, onnxruntime 1, A then B, optimization disable, k=v, 4 threads",
         ),
+        (
+            {
+                "cpu": "x",
+                "runs_on": "onnxruntime_web",
+                "onnxruntime_web": "1.30.0",
+                "session": {"providers": ["webgpu"], "config": {"adapter": "swiftshader"}},
+                "engine": {"browser": "Chrome/147.0", "wasm_sha256": "0", "adapter": "google, swiftshader"},
+            },
+            "x, onnxruntime_web 1.30.0, webgpu, Chrome/147.0, google, swiftshader",
+        ),
+        (
+            {
+                "cpu": "x",
+                "runs_on": "openvino",
+                "openvino": "2026.4.1",
+                "session": {"providers": [], "config": {"device": "CPU"}},
+                "engine": {"device": "CPU", "precision": "f32", "kernels": "0"},
+            },
+            "x, openvino 2026.4.1, CPU, f32",
+        ),
     ],
 )
 def test_a_device_is_named_with_what_ran_the_model(device, line):

@@ -64,6 +64,12 @@ def test_outputs_are_those_of_a_bare_script_in_the_precision_that_was_asked_for(
     assert ("bf16" in identity["engine.precisions"]) == (precision == "bf16")
 
 
+def test_nothing_is_kept_in_the_users_home_and_nobody_is_called(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    logits(load_profile("openvino"), network(tmp_path / "m.onnx"), np.zeros((1, 64), np.float32))
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
+
+
 def test_integer_kernels_decide_as_in_a_bare_script(tmp_path):
     x = np.random.default_rng(2).uniform(0, 255, size=(500, 8)).astype(np.float32)
     path = saturating(tmp_path / "m.onnx")

@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import json
 import re
+import sys
 from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
@@ -58,6 +59,9 @@ class OpenVino:
         device, precision = settings(options["config"])
         if options["optimization"] != "all":
             raise ProbeError("bad_request", f"optimization is '{options['optimization']}', and OpenVINO has no levels")
+        # On its import OpenVINO otherwise keeps an id of the device in its user's home and calls home, from a process
+        # that is forked beside running threads and may never end. Without that package it does neither.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         try:
             ov: Any = importlib.import_module("openvino")
         except Exception as error:

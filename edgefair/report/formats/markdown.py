@@ -8,11 +8,12 @@ from typing import TextIO
 from edgefair.decision.verdict import AttributeSummary
 from edgefair.report.escape import markdown
 from edgefair.report.formats.base import Item
-from edgefair.report.hit import beginnings
+from edgefair.report.hit import beginnings, chance_of_hit, group_hit
 from edgefair.report.judged import exceptions, headline, judged
 from edgefair.report.numbers import shown
 from edgefair.report.results.failure import Failure
 from edgefair.report.results.verification import TargetResult
+from edgefair.report.terminal.timing import device_line
 from edgefair.report.worst_groups import worst_groups
 
 # Of a step summary (https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions).
@@ -55,6 +56,17 @@ def _lines(item: Item) -> Iterator[str]:
     yield ""
     for target in report.targets:
         yield from _target(target, several=len(report.targets) > 1)
+    if report.disagreements:
+        pairs = [
+            (
+                f"{pair.first} and {pair.second}",
+                f"{pair.differing:,} of {pair.rows:,}",
+                group_hit(pair),
+                chance_of_hit(pair),
+            )
+            for pair in report.disagreements
+        ]
+        yield from table(("devices", "rows decided differently", "most in group", "p (Fisher, Holm)"), pairs)
     yield from (f"- **EXCEPTION** {markdown(said)}" for said in exceptions(report))
     yield from (f"- {markdown(said)}" for said in (*beginnings(report.disagreements), *report.notes))
     yield ""
@@ -66,6 +78,8 @@ def _of(item: Item) -> str:
 
 def _target(target: TargetResult, *, several: bool) -> Iterator[str]:
     yield f"### {markdown(target.target)}" + (f": {target.verdict.outcome}" if several else "")
+    yield ""
+    yield markdown(device_line(target.device))
     yield ""
     yield from table(("verdict", "gate", "measured", "why"), [
         (found.status, found.title, found.measured, found.reason) for found in judged(target)

@@ -9,7 +9,7 @@ from edgefair.measure.footprint import Footprint
 from edgefair.measure.latency import LatencySummary
 from edgefair.probe.runtimes import NAMES
 from edgefair.report.results.verification import TargetResult
-from edgefair.targets.runtimes import DEFAULT
+from edgefair.targets.runtimes import DEFAULT, host_runtime
 
 INDENT = "        "
 USUAL = ["CPUExecutionProvider"]
@@ -20,36 +20,40 @@ def device_line(device: Mapping[str, Any]) -> str:
     if not device:
         return "no device was asked"
     on = device.get("runs_on")
-    runtime = on if on in NAMES else DEFAULT
-    text = f"{device.get('cpu', device.get('machine', '?'))}, {runtime} {device.get(runtime, '?')}"
-    text += _settings(device.get("session", {})) + _providers(device.get("engine", {}))
+    runtime, engine = on if on in NAMES else DEFAULT, device.get("engine", {})
+    parts = [
+        f"{device.get('cpu', device.get('machine', '?'))}, {runtime} {device.get(runtime, '?')}",
+        *_settings(device.get("session", {}), told=engine),
+        *(str(engine[key]) for key in host_runtime(runtime).engine_shown if engine.get(key)),
+        *_providers(engine),
+    ]
+    text = ", ".join(part for part in parts if part)
     box = device.get("container")
     return text if box is None else f"{text}, in {box['engine']} image {box['image']} ({box['id'][:19]})"
 
 
-def _settings(session: Mapping[str, Any]) -> str:
-    """What the profile sets otherwise than usual: the device's loader sets it too."""
+def _settings(session: Mapping[str, Any], *, told: Mapping[str, Any]) -> list[str]:
+    """What the profile sets otherwise than usual, but what the device tells of: the device's loader sets it too."""
     plugins = session.get("provider_settings", {}).values()
-    parts = [
+    return [
         " then ".join(session["providers"]) if session.get("providers", USUAL) != USUAL else "",
         f"optimization {session['optimization']}" if session.get("optimization", "all") != "all" else "",
         *(f"{key}={value}" for own in plugins for key, value in own.get("options", {}).items()),
         f"batch {session['batch']}" if session.get("batch") else "",
-        *(f"{key}={value}" for key, value in session.get("config", {}).items()),
+        *(f"{key}={value}" for key, value in session.get("config", {}).items() if not told.get(key)),
         f"{session['threads']} threads" if session.get("threads", 1) != 1 else "",
     ]
-    return "".join(f", {part}" for part in parts if part)
 
 
-def _providers(engine: Mapping[str, Any]) -> str:
+def _providers(engine: Mapping[str, Any]) -> list[str]:
     """How much of the graph ran on which provider of onnxruntime's, other than the CPU's, and of which version."""
     nodes = engine.get("nodes", {})
     every = sum(nodes.values())
-    return "".join(
-        (f", {nodes.get(name, 0)} of {every} nodes on {name}" if every else f", {name}")
+    return [
+        (f"{nodes.get(name, 0)} of {every} nodes on {name}" if every else name)
         + f" ({facts.get('package') or facts.get('version') or 'onnxruntime ' + facts.get('onnxruntime', '?')})"
         for name, facts in engine.get("providers", {}).items()
-    )
+    ]
 
 
 def latency_lines(target: TargetResult) -> list[str]:

@@ -50,6 +50,7 @@ class HostRuntime(ABC):
         engine_facts: what a device says of what it built out of a model or found to run it, and the types of it;
             empty where a runtime builds nothing.
         engine_identity: as `identity`, of `engine_facts`.
+        engine_shown: those of them that belong to the name of what ran a model.
         packages: what its Python needs beside numpy, where a device's is made.
     """
 
@@ -57,6 +58,7 @@ class HostRuntime(ABC):
     identity: tuple[str, ...]
     engine_facts: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     engine_identity: tuple[str, ...] = ()
+    engine_shown: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("onnxruntime",)
 
     @property

@@ -57,5 +57,6 @@ RUNTIME = ExecuTorch(
     identity=("executorch",),
     engine_facts={"backends": str},
     engine_identity=("backends",),
+    engine_shown=("backends",),
     packages=("onnxruntime", "executorch"),
 )

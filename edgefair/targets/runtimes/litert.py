@@ -73,5 +73,6 @@ RUNTIME = LiteRt(
     identity=("litert",),
     engine_facts={"kernels": str, "quantized": str},
     engine_identity=("kernels",),
+    engine_shown=("kernels",),
     packages=("onnxruntime", PACKAGE),
 )

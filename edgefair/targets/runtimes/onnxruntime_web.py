@@ -97,6 +97,7 @@ RUNTIME = OnnxRuntimeWeb(
     identity=("onnxruntime_web",),
     engine_facts={"browser": str, "sandboxed": bool, "onnxruntime_web": str, "wasm_sha256": str, "adapter": str},
     engine_identity=("browser", "onnxruntime_web", "wasm_sha256", "adapter"),
+    engine_shown=("browser", "adapter"),
 )
 
 

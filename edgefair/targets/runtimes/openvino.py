@@ -74,5 +74,6 @@ RUNTIME = OpenVino(
         "kernels": str,
     },
     engine_identity=("openvino", "device", "precision", "precisions", "kernels"),
+    engine_shown=("device", "precision"),
     packages=("onnxruntime", "openvino"),
 )

@@ -69,4 +69,5 @@ RUNTIME = TensorRt(
         "max_rows": int,
     },
     engine_identity=("tensorrt", "device", "compute_capability", "cuda_driver"),
+    engine_shown=("device",),
 )
