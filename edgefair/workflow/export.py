@@ -13,7 +13,7 @@ from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.bundle.staging import publish, staging
 from edgefair.compress.config import Int8
 from edgefair.config import Config, with_compress
-from edgefair.data.dataset import DataSet, load
+from edgefair.data.dataset import DataSet
 from edgefair.data.identity.seen import seen_bytes
 from edgefair.data.texts import TOKENIZER, Texts
 from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
@@ -43,7 +43,7 @@ from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.seen import Seen, notes_of
 from edgefair.workflow.models.supported import check_supported
 from edgefair.workflow.models.trained import trained_model
-from edgefair.workflow.models.vocabulary import categories_in, categories_of_run
+from edgefair.workflow.models.vocabulary import categories_in, categories_of_run, load_to_judge
 from edgefair.workflow.preflight import check_plan, preflight
 
 if TYPE_CHECKING:
@@ -113,13 +113,8 @@ def export(
     with staging(destination) as folder, work_folder() as work:
         started = time.perf_counter()
         progress.stage("reading")
-        data = load(
-            config.data,
-            base=config.base,
-            roles=["audit"],
-            optional=("train", "validation"),
-            unlabelled="designed",
-            categories=categories_in(Path(str(model))) if name is None else categories_of_run(config, name),
+        data = load_to_judge(
+            config, categories_in(Path(str(model))) if name is None else categories_of_run(config, name)
         )
         job = Job(config, data, progress, to_show)
         preflight(job)

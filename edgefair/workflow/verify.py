@@ -9,7 +9,7 @@ from typing import Any
 
 from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
-from edgefair.data.dataset import DataSet, load
+from edgefair.data.dataset import DataSet
 from edgefair.decision.decide import check_waivers
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import as_path, shown
@@ -26,7 +26,7 @@ from edgefair.workflow.measurement.under_seal import check_record, check_to_show
 from edgefair.workflow.models.convert import check_no_rows, convert_model, names_factory, names_foreign_model, spec_here
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.seen import Seen, notes_of
-from edgefair.workflow.models.vocabulary import categories_in
+from edgefair.workflow.models.vocabulary import categories_in, load_to_judge
 
 # An .onnx file as `export` takes it for its reference, with how it is fed in its metadata. Audits of references are
 # those of such files, and so one serves every command.
@@ -96,14 +96,7 @@ def verify(
     check_to_show(config, to_show)
     _check_files(path, reference, uncompressed)
     progress.stage("reading")
-    data = load(
-        config.data,
-        base=config.base,
-        roles=["audit"],
-        optional=("train", "validation"),
-        unlabelled="designed",
-        categories=frozenset() if names_foreign_model(str(path)) else categories_in(path),
-    )
+    data = load_to_judge(config, frozenset() if names_foreign_model(str(path)) else categories_in(path))
     with work_folder() as folder:
         model = path
         if audits.write_to is not None and path.is_file() and not names_foreign_model(str(path)):

@@ -9,11 +9,31 @@ from pathlib import Path
 
 from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
+from edgefair.data.dataset import DataSet, load
 from edgefair.probe.formats import format_of
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, TEXT, ModelSpec
 from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.probe.regular import read_regular
 from edgefair.targets.binding import ORT_TYPES
+
+
+def load_to_judge(config: Config, categories: frozenset[str] = frozenset()) -> DataSet:
+    """The audit rows that a model is judged on, and training and validation rows as far as there are any.
+
+    Args:
+        categories: columns of text, whatever they hold.
+
+    Raises:
+        DataError: see `data.dataset.load`.
+    """
+    return load(
+        config.data,
+        base=config.base,
+        roles=["audit"],
+        optional=("train", "validation"),
+        unlabelled="designed",
+        categories=categories,
+    )
 
 
 def categories_of(spec: ModelSpec) -> frozenset[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgefair.bundle.manifest import is_bundle, open_bundle
 from edgefair.config import Config
-from edgefair.data.dataset import DataSet, load
+from edgefair.data.dataset import DataSet
 from edgefair.data.identity.row_ids import ROW, row_ids
 from edgefair.data.identity.seen import columns_of
 from edgefair.data.rows import TableRows
@@ -27,7 +27,7 @@ from edgefair.scratch import work_folder
 from edgefair.workflow.measurement.brought.table import AUDIT
 from edgefair.workflow.models.convert import check_no_rows, convert_model, names_foreign_model, spec_here
 from edgefair.workflow.models.seen import bundle_spec
-from edgefair.workflow.models.vocabulary import categories_in
+from edgefair.workflow.models.vocabulary import categories_in, load_to_judge
 
 BATCH_ROWS = 4096
 SPEC = "edgefair_spec"
@@ -77,14 +77,7 @@ def export_inputs(
     check_folders(output)
     check_no_rows(path)
     progress.stage("reading")
-    data = load(
-        config.data,
-        base=config.base,
-        roles=["audit"],
-        optional=("train", "validation"),
-        unlabelled="designed",
-        categories=frozenset() if names_foreign_model(str(path)) else categories_in(path),
-    )
+    data = load_to_judge(config, frozenset() if names_foreign_model(str(path)) else categories_in(path))
     spec, rows, id_column = _spec(config, data, path, progress), data.audit, config.data.id or ROW
     _check_inputs(config, spec, id_column)
     ids = np.array(row_ids(rows).text())

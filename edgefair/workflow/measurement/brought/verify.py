@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.config import Config
-from edgefair.data.dataset import load
 from edgefair.decision.decide import check_waivers
 from edgefair.files import as_path, shown, shown_in
 from edgefair.progress import Progress, silent
@@ -26,6 +25,7 @@ from edgefair.workflow.measurement.records.record import Record, TargetRecord
 from edgefair.workflow.measurement.records.rows import RecordedRows
 from edgefair.workflow.measurement.reference_audit import NO_AUDITS
 from edgefair.workflow.models.seen import Seen, notes_of
+from edgefair.workflow.models.vocabulary import load_to_judge
 
 # The target of decisions of which no profile says what made them.
 NAMELESS = "brought"
@@ -62,7 +62,7 @@ def verify_decisions(
     profile = None if target is None else load_profile(target)
     started = time.perf_counter()
     progress.stage("reading")
-    data = load(config.data, base=config.base, roles=["audit"], optional=("train", "validation"), unlabelled="designed")
+    data = load_to_judge(config)
     row_set = check_askable(config, data, command="verify")
     seen = notes_of(config, data, Seen.by_columns(data, tuple(sorted(data.features))))
     found = decisions_of(config, data, brought.decisions)
