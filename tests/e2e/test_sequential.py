@@ -106,7 +106,7 @@ def test_every_target_ends_on_its_own_and_the_release_is_the_worst(project, tmp_
 def test_latency_is_measured_once_after_the_last_look_and_can_still_block(project, tmp_path):
     model = linear(tmp_path / "m.onnx", FAIR)
     short = tmp_path / "short.yaml"
-    short.write_text("name: short\ntransport: local\nlatency: {min_seconds: 0.2, max_seconds: 1, min_queries: 200}\n")
+    short.write_text("name: short\ntransport: local\nlatency: {min_seconds: 0.2, max_seconds: 20, min_queries: 2000}\n")
     code, judged = report("verify", project, model, "--sequential", "--target", short, "--max-latency-p90", "0.000001")
     gates = {gate["id"]: gate["outcome"] for gate in judged["targets"][0]["verdict"]["gates"]}
     assert (code, gates.pop("latency_p90")) == (1, "FAIL")
@@ -119,7 +119,9 @@ def test_latency_is_measured_once_after_the_last_look_and_can_still_block(projec
 def test_latency_beside_decisions_is_judged_by_what_the_look_may_err_by(project, tmp_path, weights):
     model = linear(tmp_path / "m.onnx", weights)
     short = tmp_path / "short.yaml"
-    short.write_text("name: short\ntransport: local\nlatency: {min_seconds: 0.2, max_seconds: 1, min_queries: 400}\n")
+    short.write_text(
+        "name: short\ntransport: local\nlatency: {min_seconds: 0.2, max_seconds: 20, min_queries: 4000, min_effective_queries: 200}\n"
+    )
     code, judged = report("verify", project, model, "--sequential", "--target", short, "--max-latency-p90", "1000")
     assert (code, looked(judged)["rows"] < ROWS) == (0 if weights == FAIR else 1, True)
     (target,) = judged["targets"]

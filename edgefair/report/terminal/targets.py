@@ -34,12 +34,13 @@ def _targets(known: Targets) -> Table:
 
 
 def _budgets(budgets: Budgets) -> str:
-    latency, size = budgets.max_latency_p90_ms, budgets.max_size_bytes
-    parts = [
-        "" if latency is None else f"p90 {latency:,} ms",
-        "" if size is None else f"{size:,} bytes",
-    ]
-    return ", ".join(part for part in parts if part) or "none"
+    found = {
+        "p90 {:,} ms": budgets.max_latency_p90_ms,
+        "{:,} bytes": budgets.max_size_bytes,
+        "loading {:,} ms": budgets.max_load_ms,
+        "memory {:,} MB": budgets.max_peak_memory_mb,
+    }
+    return ", ".join(text.format(value) for text, value in found.items() if value is not None) or "none"
 
 
 def _device(device: Device) -> Table:
