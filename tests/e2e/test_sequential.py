@@ -119,9 +119,8 @@ def test_latency_is_measured_once_after_the_last_look_and_can_still_block(projec
 def test_latency_beside_decisions_is_judged_by_what_the_look_may_err_by(project, tmp_path, weights):
     model = linear(tmp_path / "m.onnx", weights)
     short = tmp_path / "short.yaml"
-    short.write_text(
-        "name: short\ntransport: local\nlatency: {min_seconds: 0.2, max_seconds: 20, min_queries: 4000, min_effective_queries: 200}\n"
-    )
+    rules = "{min_seconds: 0.2, max_seconds: 20, min_queries: 4000, min_effective_queries: 200}"
+    short.write_text(f"name: short\ntransport: local\nlatency: {rules}\n")
     code, judged = report("verify", project, model, "--sequential", "--target", short, "--max-latency-p90", "1000")
     assert (code, looked(judged)["rows"] < ROWS) == (0 if weights == FAIR else 1, True)
     (target,) = judged["targets"]
