@@ -15,6 +15,7 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.runtime import BundleError, load
 from edgefair.progress import Progress
 from edgefair.workflow import export as workflow
+from edgefair.workflow.models.vocabulary import load_to_judge
 from tests.bundle.small_bundle import private_key, public_pem, write_key
 from tests.data.pictures import make_tokenizer
 from tests.e2e.commands import OF_COMMENTS, refused, run, write_comments
@@ -101,7 +102,7 @@ def test_a_key_that_cannot_sign_is_refused_before_anything_is_read(here, monkeyp
     def read(*_, **__):
         pytest.fail("rows were read")
 
-    monkeypatch.setattr(workflow, "load", read)
+    monkeypatch.setattr(workflow, "load_to_judge", read)
     key = write_key(here / "open.key", mode=0o644)
     assert "readable by other users" in refused(here, "export", "words.onnx", "--sign", key)
     monkeypatch.setenv("EDGEFAIR_SIGNING_KEY", "absent.key")
@@ -114,7 +115,7 @@ def test_a_device_decides_on_raw_texts_as_the_audit_did(here):
     done = run("export", "words.onnx", "--no-latency", "--json")
     assert done.exit_code == 0, done.output
     counts = GroupCounts.from_json(json.loads(done.stdout)["targets"][0]["counts"])
-    audit = workflow.load(edgefair.load_config(here / "edgefair.yaml").data, base=here, roles=("audit",)).audit
+    audit = load_to_judge(edgefair.load_config(here / "edgefair.yaml")).audit
     texts = audit.table.columns["comment"].texts
     bundle = here / "dist/comments"
     decision = load(bundle).predict({"comment": [texts.values[code] for code in texts.codes]}).decision
