@@ -113,7 +113,7 @@ class Model:
             raise ValueError(f"feature '{self.features[0]}' is missing")
         same_length(rows)
         if not min(rows.values()):
-            raise ValueError("the features have no rowsss")
+            raise ValueError("the features have no row")
         return min(rows.values())
 
 

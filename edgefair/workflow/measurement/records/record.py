@@ -28,8 +28,8 @@ from edgefair.workflow.measurement.records.columns import integers, probabilitie
 from edgefair.workflow.measurement.records.rows import RecordedRows
 
 NO_FOOTPRINT = (
-    "loading was not measured: the model is built anew on the device or runs in another process than the probe's, or "
-    "the record is an older one"
+    "loading was not measured: decisions were brought, the model is built or runs elsewhere than in the probe's own "
+    "process, or the record is an older one"
 )
 RECORD_SCHEMA = "edgefair.record/4"
 
