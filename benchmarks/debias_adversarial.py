@@ -126,15 +126,16 @@ def ours(census: Census, alpha: float, seed: int) -> Point:
 
 
 def theirs(census: Census, alpha: float, seed: int) -> Point | None:
-    """fairlearn's, with torch; None where it breaks down."""
+    """fairlearn's, with torch, in as many epochs and batches; None where it breaks down."""
+    plan = CONFIG.train.for_rows(len(census.data.train))
     model = AdversarialFairnessClassifier(
         backend="torch",
         predictor_model=[HIDDEN[0], "relu", HIDDEN[1], "relu"],
         adversary_model=[ADVERSARY, "relu"],
         constraints="equalized_odds",
         alpha=alpha,
-        epochs=CONFIG.train.epochs,
-        batch_size=CONFIG.train.batch_rows,
+        epochs=plan.epochs,
+        batch_size=plan.batch_rows,
         shuffle=True,
         random_state=np.random.RandomState(seed),
     )
