@@ -13,7 +13,8 @@ from edgefair.cli import main
 from edgefair.decision.policy import Policy
 
 ROOT = Path(__file__).parent.parent.parent
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+OF_CONTRIBUTORS = ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
+DOCUMENTS = (ROOT / "README.md", *(ROOT / name for name in OF_CONTRIBUTORS), *sorted((ROOT / "docs").rglob("*.md")))
 EACH = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 FENCED = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
@@ -56,7 +57,7 @@ def test_a_command_in_a_block_has_the_options_that_it_is_told_to_have(document):
 def test_what_stands_as_a_file_of_the_sources_or_tests_exists(document):
     for code in CODE.findall(document.read_text()):
         for word in code.split():
-            if re.fullmatch(r"(edgefair|tests|benchmarks|tools|examples)/[\w/.]+", word):
+            if re.fullmatch(r"(edgefair|tests|benchmarks|tools|examples|deploy|calibration)/[\w/.]+", word):
                 assert (ROOT / word).exists(), code
 
 
