@@ -20,25 +20,39 @@ from edgefair.cli.say import say
 from edgefair.cli.streams import open_streams, settle
 from edgefair.errors import EXIT_MEASUREMENT, EXIT_USAGE, EdgefairError, did_you_mean
 
-# Name -> one-line help. The table is data, so `edgefair --help` imports no command.
-COMMANDS: Mapping[str, str] = {
-    "init": "Write edgefair.yaml for this project.",
-    "data": "What the data holds: groups, labels and base rates (`data describe`).",
-    "plan": "Can this audit set decide at this threshold? Rows needed per cell.",
-    "train": "Train (and debias) a network into runs/NAME.",
-    "diagnose": "Who stands to lose from compression: hints from the trained model, per group and label.",
-    "explain": "Which layer hurts whom: INT8, pruning, saturation and clipping, layer by layer.",
-    "export": "Compress, measure on the target, and write the bundle only if every gate passes.",
-    "verify": "Measure a bundle or an .onnx file on the target and judge it.",
-    "compare": "What changes from one model to another, and for whom.",
-    "audit": "The seal of the audit rows: what is spent of it, and opening it.",
-    "report": "Show saved results again, in any format; several as one document.",
-    "target": "Devices that a model can be measured on: list, prepare, probe.",
-    "policy": "Sign what models will be judged by, before they are (`policy sign`).",
-    "sign": "Sign a bundle, so that devices can refuse what is not yours.",
-    "inspect": "Check a bundle's digests and signature, and print its manifest.",
-    "check": "Are configs and bundles as they should be? Measures nothing; for pre-commit.",
+# What one wants -> name -> one-line help. The table is data, so `edgefair --help` imports no command.
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "Begin": {
+        "init": "Write edgefair.yaml for this project.",
+        "data": "What the data holds: groups, labels and base rates (`data describe`).",
+        "plan": "Can this audit set decide at this threshold? Rows needed per cell.",
+        "doctor": "What is installed here, what works, and what to do for the rest.",
+    },
+    "Make": {
+        "train": "Train (and debias) a network into runs/NAME.",
+        "export": "Compress, measure on the target, and write the bundle only if every gate passes.",
+    },
+    "Judge": {
+        "verify": "Measure a bundle or an .onnx file on the target and judge it.",
+        "compare": "What changes from one model to another, and for whom.",
+        "audit": "The seal of the audit rows: what is spent of it, and opening it.",
+        "report": "Show saved results again, in any format; several as one document.",
+    },
+    "Understand": {
+        "diagnose": "Who stands to lose from compression: hints from the trained model, per group and label.",
+        "explain": "Which layer hurts whom: INT8, pruning, saturation and clipping, layer by layer.",
+    },
+    "Run on devices": {
+        "target": "Devices that a model can be measured on: list, prepare, probe.",
+    },
+    "Vouch for it": {
+        "policy": "Sign what models will be judged by, before they are (`policy sign`).",
+        "sign": "Sign a bundle, so that devices can refuse what is not yours.",
+        "inspect": "Check a bundle's digests and signature, and print its manifest.",
+        "check": "Are configs and bundles as they should be? Measures nothing; for pre-commit.",
+    },
 }
+COMMANDS: Mapping[str, str] = {name: said for section in SECTIONS.values() for name, said in section.items()}
 EXIT_INTERRUPTED = 130
 
 
@@ -65,9 +79,11 @@ class EdgefairGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """List the commands by what one wants, without importing them."""
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), said) for name, said in commands.items()])
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         """Run, and leave with 0 PASS, 1 FAIL, 2 usage, 3 INCONCLUSIVE, 4 failed measurement, 130 interrupted."""

@@ -36,21 +36,46 @@ def test_a_link_leads_to_a_file_and_to_a_heading_of_it(document):
         assert not anchor or anchor in anchors(target), link
 
 
+CONTEXT = click.Context(main)
+
+
+def check_line(line):
+    """That the commands and options of a line are there."""
+    words = shlex.split(line, comments=True)
+    command = main
+    for word in words[1:]:
+        if not isinstance(command, click.Group) or word.startswith("-"):
+            break
+        command = command.get_command(CONTEXT, word)
+        assert command is not None, line
+    known = {option for item in command.params for option in (*item.opts, *item.secondary_opts)}
+    used = {word.partition("=")[0] for word in words if word.startswith("--")}
+    assert used <= known | {"--help", "--version"}, line
+
+
 @EACH
 def test_a_command_in_a_block_has_the_options_that_it_is_told_to_have(document):
-    context = click.Context(main)
     lines = [line for block in FENCED.findall(document.read_text()) for line in block.split("\n")]
     for line in lines:
-        words = shlex.split(line, comments=True) if line.startswith("edgefair ") else []
-        command = main
-        for word in words[1:]:
-            if not isinstance(command, click.Group) or word.startswith("-"):
-                break
-            command = command.get_command(context, word)
-            assert command is not None, line
-        known = {option for item in command.params for option in (*item.opts, *item.secondary_opts)}
-        used = {word.partition("=")[0] for word in words if word.startswith("--")}
-        assert used <= known | {"--help", "--version"}, line
+        if line.startswith("edgefair "):
+            check_line(line)
+
+
+def commands(command, *names):
+    """Every command that does something, by what one types."""
+    if not isinstance(command, click.Group):
+        return {" ".join(names): command}
+    inner = {name: command.get_command(CONTEXT, name) for name in command.list_commands(CONTEXT)}
+    return {typed: found for name, one in inner.items() for typed, found in commands(one, *names, name).items()}
+
+
+@pytest.mark.parametrize(("typed", "command"), commands(main).items())
+def test_the_help_of_a_command_has_an_example_of_it_with_options_that_there_are(typed, command):
+    lines = [line.strip() for line in command.help.replace("\\\n", " ").splitlines()]
+    examples = [line for line in lines if line.startswith(f"edgefair {typed}")]
+    assert examples
+    for part in " && ".join(examples).split(" && "):
+        check_line(part)
 
 
 @EACH

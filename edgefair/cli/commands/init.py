@@ -103,7 +103,7 @@ def command(
         --sensitive sex*age --split part
       edgefair init --data people.csv --audit people-2025.csv --label hired --positive 1 --sensitive sex
       edgefair init --data celeba/ --layout celeba --label Smiling --positive yes --sensitive Male
-      edgefair init --data comments.csv --text comment --tokenizer my-bert --label toxic --positive yes \
+      edgefair init --data comments.csv --text comment --tokenizer my-bert --label toxic --positive yes \\
         --sensitive gender
       edgefair init --ci github
     """

@@ -64,7 +64,13 @@ def prepare_command(target: str, formats: tuple[str, ...], as_json: bool) -> Non
 )
 @result_options
 def probe_command(target: str, bundle: Path | None, formats: tuple[str, ...], as_json: bool) -> None:
-    """Ask TARGET what it is: processor, instruction sets, runtime, temperature."""
+    """Ask TARGET what it is: processor, instruction sets, runtime, temperature.
+
+    \b
+    Examples:
+      edgefair target probe qemu:cortex-a76
+      edgefair target probe ssh://pi@192.168.0.7 --bundle dist/people
+    """
     from edgefair.report.output import outputs_of, write_result
     from edgefair.workflow.targets import probe_target
 
@@ -83,6 +89,10 @@ def loader_command(output: Path) -> None:
     """Write the module that a device loads bundles with: one file beside numpy and onnxruntime.
 
     It refuses a bundle that was modified, whose verdict blocks it, or that was judged on other devices.
+
+    \b
+    Examples:
+      edgefair target loader -o edgefair_runtime.zip
     """
     from edgefair.workflow.targets import write_loader
 

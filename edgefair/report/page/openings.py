@@ -17,6 +17,7 @@ from edgefair.report.results.data import Summary
 from edgefair.report.results.diagnosis import Diagnosis, Exposure
 from edgefair.report.results.explanation import Explanation
 from edgefair.report.results.failure import Failure
+from edgefair.report.results.installation import Installation
 from edgefair.report.results.label_plan import LabelPlan
 from edgefair.report.results.plan import WANTED_POWER, Plan
 from edgefair.report.results.targets import Device, Targets
@@ -201,6 +202,12 @@ def _device(device: Device) -> Opening:
     return Opening("A device", f"It is {said.get('cpu', said.get('machine', 'unknown'))}.")
 
 
+def _installation(found: Installation) -> Opening:
+    ready = [extra.name for extra in found.extras if extra.name and not extra.lacking]
+    lead = f"edgefair {found.version} on Python {found.python}; extras that are ready: {', '.join(ready) or 'none'}."
+    return Opening("What works here", lead, tuple(extra.fix for extra in found.extras if extra.lacking))
+
+
 OPENINGS: Mapping[str, Callable[[Any], Opening]] = {
     "edgefair.explanation": _explanation,
     "edgefair.compare": _comparison,
@@ -213,5 +220,6 @@ OPENINGS: Mapping[str, Callable[[Any], Opening]] = {
     "edgefair.trained": _trained,
     "edgefair.targets": _targets,
     "edgefair.device": _device,
+    "edgefair.installation": _installation,
     "edgefair.error": _error,
 }
