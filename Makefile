@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A file's tests stay with one worker, which has their fixtures; in the order of the folders, short files come last.
 SHARED := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help dev demo test slowest test-targets test-runtimes test-browser pictures test-long fuzz fuzz-graphs lint bench false-pass schema clean
+.PHONY: help dev demo test slowest test-targets test-runtimes test-browser docs pictures test-long fuzz fuzz-graphs lint bench false-pass schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,10 @@ test-long: $(VENV)/.ready ## Run the tests and the long simulations
 test-browser: $(VENV)/.ready ## Look at the HTML report in chromium, with axe-core; needs node and chromium
 	npm ci --silent --prefix tests/browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser
+
+docs: $(VENV)/.ready ## Build the documentation into docs/_build; a warning is an error
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build
 
 pictures: ## Photograph the report of `make demo` for the README; needs node and chromium
 	npm ci --silent --prefix tests/browser

@@ -17,7 +17,7 @@ from edgefair.workflow.targets import known_targets
 
 NAME = "edgefair"
 # What only those need who work on edgefair itself.
-OF_DEVELOPERS = frozenset({"dev", "bench"})
+OF_DEVELOPERS = frozenset({"dev", "bench", "docs"})
 
 
 def examine() -> Installation:
