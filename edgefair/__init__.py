@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edgefair.workflow.diagnose import diagnose
     from edgefair.workflow.explain import explain
     from edgefair.workflow.export import export
+    from edgefair.workflow.measurement.brought.verify import verify_decisions
     from edgefair.workflow.planning.plan import plan
     from edgefair.workflow.train import train
     from edgefair.workflow.tune import tune
@@ -60,6 +61,7 @@ _HOME = {
     "train": "edgefair.workflow.train",
     "tune": "edgefair.workflow.tune",
     "verify": "edgefair.workflow.verify",
+    "verify_decisions": "edgefair.workflow.measurement.brought.verify",
 }
 
 __all__ = [
@@ -86,6 +88,7 @@ __all__ = [
     "train",
     "tune",
     "verify",
+    "verify_decisions",
 ]
 
 

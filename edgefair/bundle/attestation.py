@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, Bundle, Manifest, open_bundle
+from edgefair.bundle.manifest import REPORT, Bundle, Manifest, open_bundle
 from edgefair.bundle.redecision import check_decision
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import sha256_file
@@ -52,7 +52,7 @@ def statement(bundle: Bundle, counter: int | None = None) -> dict[str, Any]:
             fix="omit --counter, or export it again",
         )
     number = manifest.counter if counter is None else counter
-    model = manifest.files[MODEL]
+    model = manifest.files[manifest.model]
     try:
         report = read_json((bundle.path / REPORT).read_bytes())
         check_report(report, outcome=manifest.outcome, sha256=model.sha256, size=model.bytes)
@@ -112,9 +112,9 @@ def open_release(path: Path, public_key: PublicKey | None, demands: Demands) -> 
 
 def _check_reference(report: dict[str, Any], manifest: Manifest) -> None:
     """The model that the decisions were compared with is the one that the bundle brings along."""
-    said, entry = report["reference"], manifest.files.get(REFERENCE)
+    said, entry = report["reference"], manifest.files.get(manifest.reference)
     if said is not None and entry is not None and said["sha256"] != entry.sha256:
-        raise ContradictionError(f"its verdict compares with a model other than '{REFERENCE}'")
+        raise ContradictionError(f"its verdict compares with a model other than '{manifest.reference}'")
 
 
 def _release(bundle: Bundle) -> Release:

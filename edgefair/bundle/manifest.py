@@ -13,19 +13,17 @@ from edgefair.errors import ModelError
 from edgefair.files import sha256_file
 from edgefair.probe.bundles.attestation import MANIFEST, Attested, is_signature
 from edgefair.probe.bundles.demands import Release
-from edgefair.probe.bundles.files import MOST_MANIFEST, entries
+from edgefair.probe.bundles.files import MOST_MANIFEST, entries, model_among
 from edgefair.probe.files import files_below, read_json
-from edgefair.probe.onnx_files.onnx_file import read_onnx
+from edgefair.probe.formats import format_of
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
 from edgefair.probe.regular import read_regular
 
 BUNDLE_SCHEMA = "edgefair.bundle/1"
-MODEL = "model.onnx"
 SPEC = "spec.json"
 REPORT = "report.json"
 # A device needs the model; what lies here is evidence, and may be left behind when the bundle is copied to one.
 OPTIONAL = "reference/"
-REFERENCE = f"{OPTIONAL}model.onnx"
 SEEN_ROWS = f"{OPTIONAL}{SEEN}"
 
 
@@ -60,6 +58,16 @@ class Manifest:
     project: str
     created: str
     counter: int | None = None
+
+    @property
+    def model(self) -> str:
+        """The name of the deployed model's file."""
+        return model_among(self.files)
+
+    @property
+    def reference(self) -> str:
+        """The name of the file of the model before compression, listed or not."""
+        return reference_of(self.model)
 
     def to_json(self) -> str:
         """The manifest as JSON text."""
@@ -106,7 +114,7 @@ class Bundle:
     @property
     def model(self) -> Path:
         """The deployed model."""
-        return self.path / MODEL
+        return self.path / self.manifest.model
 
     @property
     def spec(self) -> Path:
@@ -116,7 +124,7 @@ class Bundle:
     @property
     def reference(self) -> Path | None:
         """The FP32 model that the deployed one was compressed from, where it is still in the bundle."""
-        return self._optional(REFERENCE)
+        return self._optional(self.manifest.reference)
 
     @property
     def seen_rows(self) -> Path | None:
@@ -135,8 +143,18 @@ class Bundle:
     @property
     def uncompressed(self) -> bool:
         """Whether the deployed model is the reference itself, by the manifest."""
-        files = self.manifest.files
-        return REFERENCE in files and files[REFERENCE].sha256 == files[MODEL].sha256
+        files, name = self.manifest.files, self.manifest.reference
+        return name in files and files[name].sha256 == files[self.manifest.model].sha256
+
+
+def model_name(path: Path) -> str:
+    """What a model's file is called in a bundle, by its format."""
+    return f"model{format_of(read_regular(path)).suffix}"
+
+
+def reference_of(model: str) -> str:
+    """What the file of the model before compression is called beside a model's."""
+    return f"{OPTIONAL}{model}"
 
 
 def is_bundle(path: Path) -> bool:
@@ -178,19 +196,21 @@ def open_bundle(path: Path) -> Bundle:
                 fix="copy the bundle again, or export it again; a modified file has no verdict",
             )
     if SPEC in manifest.files:
-        _check_spec(path)
+        _check_spec(path, manifest.model)
     return Bundle(path=path, manifest=manifest)
 
 
-def _check_spec(path: Path) -> None:
+def _check_spec(path: Path, model: str) -> None:
+    content = (path / model).read_bytes()
+    kind = format_of(content)
     try:
-        carried = read_onnx((path / MODEL).read_bytes()).metadata.get(SPEC_METADATA_KEY)
+        carried = kind.read(content).metadata.get(SPEC_METADATA_KEY)
     except ValueError as error:
         raise ModelError(
-            f"'{MODEL}' in bundle '{path}' is not an ONNX model: {error}", fix="export it again"
+            f"'{model}' in bundle '{path}' is not a model in the format of {kind.name}: {error}", fix="export it again"
         ) from error
     if carried is None or carried.encode() != (path / SPEC).read_bytes():
         raise ModelError(
-            f"'{SPEC}' in bundle '{path}' is not the spec embedded in '{MODEL}'",
+            f"'{SPEC}' in bundle '{path}' is not the spec embedded in '{model}'",
             fix="export it again",
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
+from edgefair.bundle.beside import TOLERANCE, close, compare_notes, compare_numbers, compare_shown, contradiction
 from edgefair.decision.decide import check_waivers, decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
@@ -22,17 +22,11 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.measure.sequential.levels import levels
 from edgefair.measure.sequential.looks import Looks
 from edgefair.probe.bundles.consistency import ContradictionError, policy_digest, seal_number
-from edgefair.probe.bundles.gates import ABSOLUTE, gate_id, name_of
+from edgefair.probe.bundles.gates import gate_id, name_of
 from edgefair.targets.sections import Budgets
 
-# Between the same limits computed by two versions of the special functions.
-TOLERANCE = 1e-6
 NUMBERS = ("estimate", "lower", "upper", "threshold")
 EXACT = ("estimate", "threshold")
-# Of a verdict, what is information; of the comparison that decided a gate, what names it and what it was decided by.
-BESIDE = ("accuracy", "attributes", "failing_total", "comparisons_total")
-NAMES = ("attribute", "measure", "group_a", "group_b", "rate_a", "rate_b", "n_a", "n_b", "difference")
-DECIDED = (*NAMES, "lower", "upper", "threshold", "outcome", "waived")
 
 
 def check_decision(report: Mapping[str, Any], *, today: datetime.date) -> None:
@@ -49,9 +43,12 @@ def check_decision(report: Mapping[str, Any], *, today: datetime.date) -> None:
         policy = Policy.model_validate(report["policy"])
         day = datetime.datetime.fromisoformat(report["created"]).date()
         _check_data(report["data"])
-        verdicts = [_decided(report, target, policy, day) for target in report["targets"]]
-        for target, verdict in zip(report["targets"], verdicts, strict=True):
+        found = [_decided(report, target, policy, day) for target in report["targets"]]
+        verdicts = [verdict for verdict, _ in found]
+        for target, (verdict, evidence) in zip(report["targets"], found, strict=True):
             _compare(str(target["target"]), target["verdict"], verdict, policy_digest(report["policy"]))
+            compare_shown(target, evidence, policy)
+        compare_notes(report, [evidence for _, evidence in found])
         _compare_release(report, verdicts)
         check_waivers(policy, today)
     except (ModelError, PolicyError):
@@ -74,25 +71,26 @@ def check_decision(report: Mapping[str, Any], *, today: datetime.date) -> None:
 
 def _check_data(data: Mapping[str, Any]) -> None:
     if sha256_json(data["section"]) != data["sha256"]:
-        raise _contradiction("the digest of its data section differs", sha256_json(data["section"]))
+        raise contradiction("the digest of its data section differs", sha256_json(data["section"]))
 
 
-def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Policy, day: datetime.date) -> Verdict:
+def _decided(
+    report: Mapping[str, Any], target: Mapping[str, Any], policy: Policy, day: datetime.date
+) -> tuple[Verdict, Evidence]:
+    """The verdict that a target's evidence gives, and that evidence."""
     counts = GroupCounts.from_json(target["counts"])
     looks = None if target.get("looks") is None else Looks.from_json(target["looks"])
     rows = report["audit"]["rows"] if looks is None else looks.rows
     evidence = Evidence.from_json(counts, target["evidence"])
     designed = report["data"]["section"].get("label_design") is not None
     if designed != (evidence.strata is not None):
-        raise _contradiction(
+        raise contradiction(
             f"the evidence of target '{target['target']}' holds {'no ' * designed}strata of a label design",
             f"{'some' if designed else 'none'}, as data.label_design of its data section says",
         )
     measured = counts.n if evidence.strata is None else evidence.strata.total
     if measured != rows:
-        raise _contradiction(
-            f"the counts of target '{target['target']}' hold {measured:,} rows", f"{rows:,} audit rows"
-        )
+        raise contradiction(f"the counts of target '{target['target']}' hold {measured:,} rows", f"{rows:,} audit rows")
     if looks is not None:
         _check_looks(looks, report, target, policy, evidence)
     for name, said, rests_on in (
@@ -100,17 +98,17 @@ def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Polic
         ("latency", target["latency"], target["evidence"]["latency"]),
     ):
         if said != rests_on:
-            raise _contradiction(f"the {name} of target '{target['target']}' is {said}", f"{rests_on}, as its evidence")
+            raise contradiction(f"the {name} of target '{target['target']}' is {said}", f"{rests_on}, as its evidence")
     said = None if report["reference"] is None else report["reference"]["sha256"]
     same = said is not None and said == report["model"]["sha256"]
     if evidence.own_reference != same:
-        raise _contradiction(
+        raise contradiction(
             f"target '{target['target']}' was judged as {'un' * evidence.own_reference}compressed",
             f"a reference that {'is' if evidence.own_reference else 'is not'} the model's own file",
         )
     audited = evidence.audited
     if audited is not None and (report["reference"] is None or audited.model != report["reference"]["sha256"]):
-        raise _contradiction(
+        raise contradiction(
             f"target '{target['target']}' was judged with the audit of the reference {audited.model[:16]}",
             f"an audit of {'no model' if report['reference'] is None else report['reference']['sha256'][:16]}",
         )
@@ -126,10 +124,10 @@ def _decided(report: Mapping[str, Any], target: Mapping[str, Any], policy: Polic
         fail_level=None if look is None else look.failing,
     )
     if looks is not None and not looks.last and not may_stop(verdict):
-        raise _contradiction(
+        raise contradiction(
             f"target '{target['target']}' was left at look {looks.taken}", "looks that go on until its verdict is shown"
         )
-    return verdict
+    return verdict, evidence
 
 
 def _sealed_level(report: Mapping[str, Any], policy: Policy) -> float | None:
@@ -137,13 +135,13 @@ def _sealed_level(report: Mapping[str, Any], policy: Policy) -> float | None:
     seal = report.get("seal")
     if policy.audit == "open":
         if seal is not None:
-            raise _contradiction("it has a seal", "none: its policy's audit is open")
+            raise contradiction("it has a seal", "none: its policy's audit is open")
         return None
     if seal is None:
-        raise _contradiction("it has no seal", "one: its policy's audit is sealed")
+        raise contradiction("it has no seal", "one: its policy's audit is sealed")
     level = sealed_level(policy.alpha, seal_number(seal))
     if level is None or seal["level"] != level:
-        raise _contradiction(f"the level of its seal is {seal['level']}", f"{level}")
+        raise contradiction(f"the level of its seal is {seal['level']}", f"{level}")
     return level
 
 
@@ -154,13 +152,13 @@ def _check_looks(
     design, name, rows = evidence.design, target["target"], report["audit"]["rows"]
     mistake = looks.mistake(policy.alpha, subjects=design is not None)
     if mistake is not None:
-        raise _contradiction(f"target '{name}' has {mistake}", "the looks that are planned")
+        raise contradiction(f"target '{name}' has {mistake}", "the looks that are planned")
     if looks.rows_at_hand != rows:
-        raise _contradiction(f"target '{name}' had {looks.rows_at_hand:,} rows at hand", f"{rows:,} audit rows")
+        raise contradiction(f"target '{name}' had {looks.rows_at_hand:,} rows at hand", f"{rows:,} audit rows")
     by_rows = design is not None and policy.subject_weights == "rows"
     chosen = evidence.strata is not None or evidence.audited is not None or policy.errors.audited is not None
     if chosen or policy.rule == "point" or by_rows or policy.audit == "sealed" or report.get("seal") is not None:
-        raise _contradiction(f"target '{name}' was judged sequentially", "limits that hold over several looks")
+        raise contradiction(f"target '{name}' was judged sequentially", "limits that hold over several looks")
 
 
 def _compare(name: str, said: Mapping[str, Any], decided: Verdict, digest: str) -> None:
@@ -180,52 +178,24 @@ def _compare(name: str, said: Mapping[str, Any], decided: Verdict, digest: str) 
     for key in ("outcome", "exit_code", "alpha", "policy_digest", "exceptions"):
         expected = list(found[key]) if key == "exceptions" else found[key]
         if said[key] != expected:
-            raise _contradiction(f"the {key} of target '{name}' is {said[key]}", f"{expected}")
+            raise contradiction(f"the {key} of target '{name}' is {said[key]}", f"{expected}")
     # Reports of before do not say it.
     if list(said.get("assumptions", found["assumptions"])) != list(found["assumptions"]):
-        raise _contradiction(
+        raise contradiction(
             f"target '{name}' is said to assume '{'; '.join(said['assumptions'])}'",
             f"'{'; '.join(found['assumptions'])}'",
         )
     gates, again = ({gate_id(gate): gate for gate in part} for part in (said["gates"], found["gates"]))
     if list(gates) != list(again):
         judged, asked = (", ".join(map(name_of, part)) for part in (gates, again))
-        raise _contradiction(f"target '{name}' was judged by {judged}", f"the gates {asked}")
+        raise contradiction(f"target '{name}' was judged by {judged}", f"the gates {asked}")
     for gate, other in zip(gates.values(), again.values(), strict=True):
         exact = EXACT if earlier else NUMBERS
-        same = gate["outcome"] == other["outcome"] and all(_close(gate[key], other[key]) for key in exact)
+        same = gate["outcome"] == other["outcome"] and all(close(gate[key], other[key]) for key in exact)
         if not same or (earlier and not _narrower(gate, other)):
-            raise _contradiction(f"target '{name}': {_gate(gate)}", _gate(other))
+            raise contradiction(f"target '{name}': {_gate(gate)}", _gate(other))
     if not earlier:
-        _compare_beside(name, said, found)
-
-
-def _compare_beside(name: str, said: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """What a verdict says beside its gates, as far as the report has it: the rates of groups, and what decided."""
-    for key in BESIDE:
-        if key in said and not _alike(said[key], found[key]):
-            raise _contradiction(f"the {key} of target '{name}' are {said[key]}", f"{found[key]}")
-    for gate, other in zip(said["gates"], found["gates"], strict=True):
-        one, again = gate.get("binding"), other["binding"]
-        # Of comparisons that are equally bad, another version may name another.
-        tied = {**(again or {}), **{key: (one or {}).get(key) for key in NAMES}} if gate_id(gate) != ABSOLUTE else again
-        listed = [again, *found["comparisons"]] if gate_id(gate) == ABSOLUTE else [again, tied]
-        numbers = None if one is None else {key: one[key] for key in one if key in DECIDED}
-        if one is None and again is None:
-            continue
-        if numbers is None or not any(item is not None and _alike(numbers, item) for item in listed):
-            raise _contradiction(f"target '{name}': '{name_of(gate_id(gate))}' was decided by {one}", f"{again}")
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two parts of a report say the same; what the first does not say is not missed."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return all(key in other and _alike(value, other[key]) for key, value in one.items())
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    if isinstance(one, float) or isinstance(other, float):
-        return _close(one, other)
-    return bool(one == other)
+        compare_numbers(name, said, found)
 
 
 def _narrower(gate: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -243,24 +213,10 @@ def _compare_release(report: Mapping[str, Any], verdicts: list[Verdict]) -> None
     outcome = worst(verdict.outcome for verdict in verdicts)
     code = 1 if 1 in codes else max(codes, default=3)
     if (report["outcome"], report["exit_code"]) != (outcome, code):
-        raise _contradiction(
+        raise contradiction(
             f"the report says {report['outcome']} (exit code {report['exit_code']})", f"{outcome} ({code})"
         )
 
 
-def _close(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-
-
 def _gate(gate: Mapping[str, Any]) -> str:
     return f"{gate['name']} {Outcome(gate['outcome'])} at " + ", ".join(f"{key} {gate[key]}" for key in NUMBERS)
-
-
-def _contradiction(found: str, expected: str) -> ModelError:
-    return ModelError(
-        f"its report contradicts itself: {found}",
-        expected=f"{expected}, by its own counts and policy",
-        fix="export it again: a modified report is not a verdict",
-    )

@@ -13,12 +13,15 @@ from scipy.special import stdtrit
 
 from edgefair.measure.ladder import Ladder
 from edgefair.probe.clock.effective import BATCHES, batched, effective_queries, mean_variance
+from edgefair.probe.device import slowed_down
 
 # LoadGen's early stopping at confidence 0.99: queries from which a percentile may be stated at all. To be judged by, it
 # must rest on as many independent ones.
 LEAST_FOR_P90 = 64
 LEAST_FOR_P99 = 662
 DRIFT = 0.1
+# Of the reference's speed: below it a report says that compression made the model slower.
+SLOWER = 0.97
 # Share of the phase that its queries must fill: between them the probe reads its clock and keeps the time, no more.
 FILLED = 0.5
 # Keys of a summary that reports of before lack.
@@ -197,3 +200,30 @@ def rule_unmet(
     return (
         f"{queries:,} queries that took {seconds:.3g} s, and the profile requires {min_queries:,} and {min_seconds:g} s"
     )
+
+
+def notes_of(
+    target: str, device: Mapping[str, Any], latency: LatencySummary | None, speed: SpeedUp | None
+) -> list[str]:
+    """What a reader must know of how fast a model ran on a target, and how steadily.
+
+    Args:
+        device: its fingerprint, with its state before and after it was timed.
+    """
+    notes = []
+    if speed is not None and speed.upper < SLOWER:
+        notes.append(
+            f"on target '{target}' the compressed model is slower than the reference: it runs at {speed.ratio:.2f} "
+            f"of its speed ({speed.lower:.2f} to {speed.upper:.2f}), batch 1"
+        )
+    if latency is None:
+        return notes
+    if slowed_down(device.get("before_timing", {}), device.get("after_timing", {})):
+        notes.append(f"target '{target}' throttled while it was timed (heat or a weak power supply)")
+    if latency.drifted:
+        way = "slower" if latency.drift > 0 else "faster"
+        notes.append(
+            f"target '{target}' became {abs(latency.drift):.0%} {way} while it was timed (median of the "
+            "last third of the queries against the first): it throttled, or something else ran there"
+        )
+    return notes

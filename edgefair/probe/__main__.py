@@ -34,6 +34,8 @@ from edgefair.probe.storage import Storage  # noqa: E402
 from edgefair.probe.wire import PROTOCOL, digest_arrays, encode_frame, read_frame, write_frame  # noqa: E402
 
 Arrays = Dict[str, np.ndarray]
+# A request, its arrays, and the digest of those that are rows to run.
+Asked = Tuple[Dict[str, Any], Arrays, str]
 
 
 class Server:
@@ -43,8 +45,8 @@ class Server:
         self.models: Dict[str, Loaded] = {}
         self.storage = storage
 
-    def answer(self, request: Dict[str, Any], arrays: Arrays) -> Tuple[Dict[str, Any], Arrays]:
-        """The reply to one request."""
+    def answer(self, request: Dict[str, Any], arrays: Arrays, digest: str) -> Tuple[Dict[str, Any], Arrays]:
+        """The reply to one request. digest: of the rows to run, see `read_ahead`."""
         do = request.get("do")
         if do == "hello":
             return {"protocol": PROTOCOL, "device": fingerprint(request["emulated"])}, {}
@@ -57,7 +59,6 @@ class Server:
             self.models[request["name"]] = load(request["path"], request["options"])
             return self.models[request["name"]].describe(), {}
         if do == "run":
-            digest = digest_arrays(arrays)
             model, rows = self.models[request["name"]], _prepared(request, arrays)
             return {"inputs": digest}, model.run(rows, request["outputs"], one_by_one=request.get("one_by_one", False))
         if do == "footprint":
@@ -101,8 +102,9 @@ def _prepared(request: Dict[str, Any], arrays: Arrays) -> Arrays:
     return prepare(arrays, [input_from_json(item) for item in request["prepare"]])
 
 
-def read_ahead(requests: BinaryIO, waiting: "queue.Queue[Tuple[Dict[str, Any], Arrays]]") -> None:
-    """Read the next request while the runtime is at work on this one, and end the probe when there is no next one.
+def read_ahead(requests: BinaryIO, waiting: "queue.Queue[Asked]") -> None:
+    """Read the next request, and digest its rows, while the runtime is at work on this one; end the probe when there is
+    no next one.
 
     It ends at once, whatever it was doing: nobody is left to read an answer, and a host that was killed must not leave
     a busy device behind.
@@ -112,16 +114,21 @@ def read_ahead(requests: BinaryIO, waiting: "queue.Queue[Tuple[Dict[str, Any], A
             frame = read_frame(requests)
             if frame is None:
                 os._exit(0)
-            waiting.put(frame)
+            waiting.put(with_digest(*frame))
     except BaseException as error:
         os.write(2, f"probe: {error}\n".encode())
         os._exit(1)
 
 
-def reply(server: Server, request: Dict[str, Any], arrays: Arrays) -> List[Any]:
+def with_digest(request: Dict[str, Any], arrays: Arrays) -> Asked:
+    """A request with the digest of its rows."""
+    return request, arrays, digest_arrays(arrays) if request.get("do") == "run" else ""
+
+
+def reply(server: Server, request: Dict[str, Any], arrays: Arrays, digest: str) -> List[Any]:
     """The frame that answers one request, whatever happens."""
     try:
-        answer, outputs = server.answer(request, arrays)
+        answer, outputs = server.answer(request, arrays, digest)
         return encode_frame({"ok": True, "id": request.get("id"), **answer}, outputs)
     except ProbeError as error:
         kind, message = error.kind, str(error)
@@ -136,7 +143,7 @@ def main() -> None:
     """Answer until the requests end."""
     server = Server(Storage(Path(sys.argv[1])) if len(sys.argv) > 1 else None)
     # One request waits here and one is being read: the host sees to it that a request is no larger than a batch.
-    waiting: "queue.Queue[Tuple[Dict[str, Any], Arrays]]" = queue.Queue(maxsize=1)
+    waiting: "queue.Queue[Asked]" = queue.Queue(maxsize=1)
     threading.Thread(target=read_ahead, args=(sys.stdin.buffer, waiting), daemon=True).start()
     try:
         while True:

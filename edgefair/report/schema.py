@@ -51,6 +51,7 @@ ADDED: dict[str, dict[str, Any]] = {
 }
 # Keys that the first reports of this format lack, or that they alone have.
 NEW = {
+    "BroughtDecisions": {"files"},
     "CellFlips": {*FLIPS_OF_BEFORE, *FLIPS_OF_BEFORE.values()},
     "Comparison": {"code", "joined", "corrected_threshold"},
     "Gate": {"id", "direction"},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgefair._version import __version__
 from edgefair.bundle.canaries.asking import Questions
-from edgefair.bundle.manifest import MODEL, REFERENCE, REPORT, SEEN_ROWS, SPEC, FileEntry, Manifest
+from edgefair.bundle.manifest import REPORT, SEEN_ROWS, SPEC, FileEntry, Manifest, model_name, reference_of
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.bundle.staging import publish, staging
 from edgefair.compress.config import Int8
@@ -16,6 +16,7 @@ from edgefair.config import Config, with_compress
 from edgefair.data.dataset import DataSet
 from edgefair.data.identity.seen import seen_bytes
 from edgefair.data.texts import TOKENIZER, Texts
+from edgefair.errors import UsageError
 from edgefair.files import as_path, sha256_file, shown, shown_in, write_atomic
 from edgefair.probe.bundles.attestation import MANIFEST
 from edgefair.probe.bundles.canaries import CANARIES
@@ -36,6 +37,7 @@ from edgefair.workflow.measurement.fleet import load_fleet
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.measurement.reference_audit import asked_for
 from edgefair.workflow.measurement.under_seal import check_to_show
+from edgefair.workflow.models.as_it_is import is_for_a_runtime, with_spec
 from edgefair.workflow.models.convert import convert_model
 from edgefair.workflow.models.original import is_original
 from edgefair.workflow.models.reference import Reference
@@ -119,7 +121,8 @@ def export(
         job = Job(config, data, progress, to_show)
         preflight(job)
         reading_s = time.perf_counter() - started
-        reference = _reference(job, name, model, weights=weights, to=folder / REFERENCE)
+        reference = _reference(job, name, model, weights=weights, folder=folder)
+        kept = reference.path.name
         check_supported(load_fleet(config.targets), {reference.path: Path(model or f"run {name}")})
         audits.check_reference(sha256_file(reference.path), data.classes)
         seen = Seen.by_run(config, data, reference.spec, name)
@@ -129,7 +132,7 @@ def export(
         spec, settings, candidate = reference.spec, reference.settings, reference.path
         if candidates.changes:
             choice, searched, said = chosen(candidates, work)
-            made = candidates.make(choice, folder / MODEL)
+            made = candidates.make(choice, folder / kept)
             spec, candidate = made.spec, made.path
             settings, notes = settings | made.settings | searched, (*notes, *made.notes, *said)
         changed = candidates.changes and sha256_file(candidate) != sha256_file(reference.path)
@@ -137,7 +140,7 @@ def export(
             candidate,
             shown_as=shown_as,
             reference=reference.path if changed else None,
-            reference_as=shown_as / REFERENCE,
+            reference_as=shown_as / reference_of(kept),
             own_reference=not changed and is_original(reference.path),
             settings=shown_in(settings, config.base),
             notes=notes if changed or not candidates.changes else (*notes, UNCHANGED),
@@ -150,7 +153,7 @@ def export(
             write_atomic(blocked, text)
             return report
         if not changed:
-            (folder / MODEL).write_bytes(reference.path.read_bytes())
+            (folder / kept).write_bytes(reference.path.read_bytes())
         progress.stage("writing")
         (folder / REPORT).write_bytes(text)
         _add_descriptions(data, spec, seen, folder)
@@ -170,11 +173,27 @@ def _publish(folder: Path, destination: Path, signer: CryptoSigner | None, progr
     publish(folder, destination)
 
 
-def _reference(job: Job, run: str | None, model: str | None, *, weights: Path | None, to: Path) -> Reference:
-    """The model before compression, of a run or of an existing model, at `to`."""
+def _reference(job: Job, run: str | None, model: str | None, *, weights: Path | None, folder: Path) -> Reference:
+    """The model before compression, of a run or of an existing model, at its place in the bundle's folder."""
+    path = Path(str(model))
+    if run is None and is_for_a_runtime(path):
+        _check_kept(job.config, path)
+        return with_spec(job.config, job.data, path, to=folder / reference_of(model_name(path)))
+    to = folder / reference_of("model.onnx")
     if run is not None:
         return trained_model(job.config, run, to, job.progress)
     return convert_model(job.config, job.data, str(model), weights=weights, to=to, progress=job.progress)
+
+
+def _check_kept(config: Config, path: Path) -> None:
+    """Refuse to compress what was made for a runtime (UsageError)."""
+    compress = config.compress
+    if compress.trains or compress.fp16 or compress.int8 is not None or config.debias.post:
+        raise UsageError(
+            f"'{path}' was made for a runtime, and compress or debias.post would change it",
+            expected="a bundle of the file as it is",
+            fix="omit --int8, --fp16 and what edgefair.yaml says of them, or export the ONNX model it was made from",
+        )
 
 
 def report_file(destination: Path, report: Report) -> Path:

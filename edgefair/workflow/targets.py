@@ -12,9 +12,13 @@ from edgefair.files import write_atomic
 from edgefair.progress import Progress, silent
 from edgefair.report.results.targets import Device, KnownTarget, Targets
 from edgefair.resources import shipped_names
+from edgefair.scratch import work_folder
 from edgefair.targets import load_profile, open_target, transport_of
 from edgefair.targets.transports.zipapp import build_runtime
+from edgefair.workflow.models.as_it_is import is_for_a_runtime, with_spec
+from edgefair.workflow.models.convert import convert_model
 from edgefair.workflow.models.runs import choose_run
+from edgefair.workflow.models.vocabulary import categories_in, load_to_judge
 
 
 def known_targets(names: Sequence[str] = ()) -> Targets:
@@ -94,3 +98,27 @@ def write_program(config: Config, run: str | None, path: Path, progress: Progres
         write_atomic(path, content)
     except OSError as error:
         raise UsageError(f"the program cannot be written to '{path}': {error.strerror}") from error
+
+
+def write_described(config: Config, model: Path, path: Path, progress: Progress = silent) -> None:
+    """Write a model file with the spec that it is fed and read by; nothing is judged.
+
+    Args:
+        model: .onnx, .tflite or .pte.
+
+    Raises:
+        UsageError: the file cannot be written.
+        DataError, ModelError: no model, or nothing says how it is fed.
+    """
+    progress.stage("reading")
+    data = load_to_judge(config, categories_in(model))
+    with work_folder() as folder:
+        to = folder / "described"
+        if is_for_a_runtime(model):
+            with_spec(config, data, model, to=to)
+        else:
+            convert_model(config, data, str(model), weights=None, to=to, progress=progress)
+        try:
+            write_atomic(path, to.read_bytes())
+        except OSError as error:
+            raise UsageError(f"the model cannot be written to '{path}': {error.strerror}") from error

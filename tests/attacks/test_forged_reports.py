@@ -5,13 +5,16 @@ import json
 import numpy as np
 import pytest
 
+from edgefair._version import __version__
 from edgefair.bundle.manifest import open_bundle
 from edgefair.bundle.redecision import check_decision
 from edgefair.bundle.signing import load_signing_key, sign_bundle
+from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import EXIT_CODES
 from edgefair.errors import ModelError
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.latency import SpeedUp, notes_of, summarize
 from edgefair.probe.bundles import consistency
 from edgefair.probe.bundles.consistency import check_report, policy_digest
 from edgefair.probe.bundles.gates import NAMES
@@ -269,8 +272,64 @@ def more_rows(report):
     gate(report)["binding"]["n_a"] += 1000
 
 
-@pytest.mark.parametrize("change", [nicer_rate, better_accuracy, another_group, closer, more_rows])
+def left_out(report):
+    verdict(report)["comparisons"].pop()
+
+
+def listed_twice(report):
+    listed = verdict(report)["comparisons"]
+    listed[-1] = listed[0]
+
+
+def nicer_comparison(report):
+    verdict(report)["comparisons"][-1]["upper"] -= 0.01
+
+
+def another_reason(report):
+    verdict(report)["comparisons"][-1]["code"] = "too_few"
+
+
+def nicer_metric(report):
+    verdict(report)["metrics"]["sex"]["equalized_odds_ratio"] += 0.1
+
+
+def narrower_interval(report):
+    report["targets"][0]["information"]["gaps"] = {"sex": {"value": 0.01, "lower": 0.0, "upper": 0.02}}
+
+
+def scores_of_others(report):
+    groups = [{"group": name, "positives": 1, "negatives": 1, "auc": None, "calibration": None} for name in "FM"]
+    report["targets"][0]["information"]["scores"] = {"sex": groups}
+
+
+def flips_of_nothing(report):
+    report["targets"][0]["flips"] = [{"group": ["F"], "label": "no", "rows": 1}]
+
+
+BESIDE = [nicer_rate, better_accuracy, another_group, closer, more_rows, left_out, listed_twice, nicer_comparison]
+BESIDE += [another_reason, nicer_metric, narrower_interval, scores_of_others, flips_of_nothing]
+
+
+@pytest.mark.parametrize("change", BESIDE)
 def test_numbers_beside_the_gates_are_those_of_the_evidence_or_it_is_not_signed(tmp_path, change):
     bundle = forged(tmp_path / "bundle", change)
     with pytest.raises(ModelError, match="contradicts itself"):
         sign_bundle(bundle, load_signing_key(write_key(tmp_path / "key.pem")))
+
+
+def test_a_report_without_the_note_that_its_clock_gives_is_not_signed():
+    """The speed-up of the candidate, and a device that became slower, are notes that follow from numbers."""
+    times = np.concatenate([np.full(400, 1_000_000), np.full(400, 2_000_000)])
+    clock = summarize(times, level=POLICY.alpha)
+    evidence = Evidence(COUNTS, size_bytes=1, latency=clock)
+    report = json.loads(json.dumps(report_on(COUNTS, POLICY)))
+    report["targets"][0] |= {"latency": clock.to_json(), "evidence": evidence.to_json()}
+    report["version"] = __version__
+    report["targets"][0]["speed_up"] = {"ratio": 0.5, "lower": 0.4, "upper": 0.6}
+    device = report["targets"][0]["device"]
+    report["notes"] = notes_of("device 0", device, clock, SpeedUp(0.5, 0.4, 0.6))
+    assert [("slower" in note) for note in report["notes"]] == [True, True]
+    check_decision(report, today=today())
+    for kept in report["notes"]:
+        with pytest.raises(ModelError, match="its notes lack what is so of target 'device 0'"):
+            check_decision({**report, "notes": [kept]}, today=today())

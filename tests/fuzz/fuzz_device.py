@@ -33,7 +33,9 @@ class InThisProcess:
         server, number = probe.Server(None), 0
         try:
             while (frame := read_frame(requests)) is not None:
-                answers.write(damage(number, b"".join(bytes(part) for part in probe.reply(server, *frame))))
+                answers.write(
+                    damage(number, b"".join(bytes(part) for part in probe.reply(server, *probe.with_digest(*frame))))
+                )
                 answers.flush()
                 number += 1
         except Exception as error:

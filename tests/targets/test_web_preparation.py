@@ -162,4 +162,4 @@ def test_every_shipped_profile_of_a_browser_has_explicit_numerics(name):
 
 def test_a_bundle_that_was_judged_in_a_browser_alone_is_not_loaded_by_another_runtime():
     hindrance = Session.of(load_profile("web:wasm").facts).hindrance({})
-    assert hindrance == "onnxruntime_web on wasm, and a bundle is loaded with onnxruntime alone"
+    assert hindrance.startswith("onnxruntime_web on wasm, and a bundle is loaded with onnxruntime, openvino, ")

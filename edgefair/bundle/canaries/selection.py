@@ -13,9 +13,11 @@ from edgefair.bundle.canaries.faults import FAULTS, faulty
 from edgefair.bundle.canaries.rows import synthetic_rows
 from edgefair.probe.bundles.canaries import TOLERANCE, Answers
 from edgefair.probe.errors import ProbeError
+from edgefair.probe.formats import format_of
 from edgefair.probe.inputs.prepare import prepare
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec, Reading
+from edgefair.probe.runtimes import runtime_for
 from edgefair.probe.runtimes.models import Loaded, open_model
 
 # How many rows travel, and how many of them are chosen for one fault.
@@ -54,9 +56,9 @@ def choose(content: bytes, spec: ModelSpec) -> Chosen:
         content: of the model file.
     """
     try:
-        usual, plain = (open_model(content, {**SESSION, "optimization": level}) for level in ("all", "disable"))
+        usual, plain = _opened(content)
     except ProbeError as error:
-        return Chosen({}, (NO_ROWS.format(f"this machine's onnxruntime cannot run the model ({error})"),))
+        return Chosen({}, (NO_ROWS.format(f"this machine cannot run the model ({error})"),))
     shapes = {item.name: _sizes(item.shape) for item in usual.session.get_inputs()}
     rows = synthetic_rows(spec, shapes)
     if rows is None:
@@ -72,6 +74,19 @@ def choose(content: bytes, spec: ModelSpec) -> Chosen:
     return Chosen(
         {name: array[kept] for name, array in rows.items()}, (UNSHOWN.format(", ".join(hidden)),) if hidden else ()
     )
+
+
+def _opened(content: bytes) -> tuple[Loaded, Loaded]:
+    """The model as it is run usually, and as plainly as its runtime can: only onnxruntime has levels.
+
+    Raises:
+        ProbeError: the runtime of its format is not installed here, or cannot run it.
+    """
+    runtime = runtime_for(format_of(content))
+    session = {**SESSION, "runtime": runtime}
+    usual = open_model(content, {**session, "optimization": "all"})
+    plain = open_model(content, {**session, "optimization": "disable"}) if runtime == "onnxruntime" else usual
+    return usual, plain
 
 
 def clear_rows(answers: Answers, reading: Reading) -> NDArray[np.bool_]:

@@ -134,11 +134,10 @@ def command(
 
 def _what_is_there(bundle: Path) -> str:
     """What the blocked export has left where its bundle would be."""
-    from edgefair.bundle.manifest import MODEL
     from edgefair.workflow.export import older_bundle
 
     older = older_bundle(bundle)
     if older is None:
         return f"'{bundle}' is no bundle, and stays as it was" if bundle.exists() else f"nothing is at '{bundle}'"
-    digest = older.files[MODEL].sha256[:16] if MODEL in older.files else "?"
+    digest = older.files[older.model].sha256[:16]
     return f"the older bundle at '{bundle}' stays as it was: {older.outcome}, judged {older.created}, sha256 {digest}"

@@ -123,3 +123,25 @@ def program_command(run_name: str | None, output: Path, config_path: Path, setti
     with progress_bar() as progress:
         write_program(config, run_name, output, progress)
     say(f"wrote {output}")
+
+
+@command.command("describe")
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write.")
+@config_options
+def describe_command(model: Path, output: Path, config_path: Path, settings: tuple[str, ...]) -> None:
+    """Write MODEL (.onnx, .tflite, .pte) with its spec: how it is fed and read, under one digest.
+
+    The spec comes from edgefair.yaml (model.picture, model.output) and the data. What the file carries already stays.
+
+    \b
+    Examples:
+      edgefair target describe firmware.tflite -o described.tflite
+    """
+    from edgefair.config import load_config
+    from edgefair.workflow.targets import write_described
+
+    config = load_config(config_path, overrides(settings))
+    with progress_bar() as progress:
+        write_described(config, model, output, progress)
+    say(f"wrote {output}")

@@ -50,9 +50,9 @@ from edgefair.cli.progress import progress_bar
 @click.option(
     "--decisions",
     type=click.Path(path_type=Path),
-    default=None,
-    help="Judge this .csv or .parquet of decisions, which a device wrote (docs/targets.md). PATH is the file that is "
-    "said to have made them, of any kind; --target names a profile whose budgets hold.",
+    multiple=True,
+    help="Judge this .csv or .parquet of decisions, which a device wrote (docs/targets.md); again for another device. "
+    "PATH is the file that is said to have made them, of any kind; --target names a profile whose budgets hold.",
 )
 @click.option(
     "--reference-decisions",
@@ -83,7 +83,7 @@ def command(
     report_path: Path | None,
     record: Path | None,
     from_record: Path | None,
-    decisions: Path | None,
+    decisions: tuple[Path, ...],
     reference_decisions: Path | None,
     write_reference_audit: Path | None,
     reference_audit: Path | None,
@@ -135,19 +135,16 @@ def command(
     outputs = outputs_of(formats, as_json=as_json, schemas=[REPORT_SCHEMA])
     audited = any(item is not None for item in (reference_audit, reference_audit_key, write_reference_audit))
     beside = any(item is not None for item in (weights, record)) or uncompressed or sequential
-    if decisions is None and reference_decisions is not None:
+    if not decisions and reference_decisions is not None:
         raise UsageError(
             "--reference-decisions without --decisions", fix="pass the decisions that are compared with it"
         )
-    if decisions is not None and (beside or audited or from_record is not None):
+    if decisions and (beside or audited or from_record is not None):
         raise UsageError(
             "--decisions judges a file in which all decisions are known, and that nobody attests",
             expected="beside it PATH, --reference or --reference-decisions, and no --weights, --uncompressed, "
             "--sequential, record or reference audit",
         )
-    targets = gates["targets"]
-    if decisions is not None and isinstance(targets, list) and len(targets) > 1:
-        raise UsageError(f"{len(targets)} targets, and --decisions are of one device", fix="judge each file by itself")
     beside = beside or any(item is not None for item in (path, reference))
     if from_record is not None and beside:
         raise UsageError(
@@ -161,14 +158,15 @@ def command(
         if from_record is not None:
             audits = asked_for(config, reference_audit, reference_audit_key, write_reference_audit)
             report = judge_record(config, from_record, audits=audits, progress=progress)
-        elif decisions is not None:
+        elif decisions:
+            targets = gates["targets"]
             report = verify_decisions(
                 config,
                 decisions,
                 model=path,
                 reference=reference,
                 reference_decisions=reference_decisions,
-                target=targets[0] if isinstance(targets, list) else None,
+                targets=targets if isinstance(targets, list) else (),
                 latency=latency,
                 progress=progress,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Mapping, Optional
+from typing import Dict, Iterable, Mapping, Optional
 
 from edgefair.probe.bundles.attestation import (
     MANIFEST,
@@ -17,10 +17,14 @@ from edgefair.probe.bundles.attestation import (
 )
 from edgefair.probe.bundles.demands import Release
 from edgefair.probe.files import files_below, inside, read_json
+from edgefair.probe.formats import NAMES as FORMATS
+from edgefair.probe.formats import format_named
 from edgefair.probe.regular import LargerError, read_regular
 
 SCHEMA = "edgefair.bundle/1"
-MODEL, REPORT, SPEC, TOKENIZER = "model.onnx", "report.json", "spec.json", "tokenizer.json"
+REPORT, SPEC, TOKENIZER = "report.json", "spec.json", "tokenizer.json"
+# What a model's file is called, by its format; a bundle holds one of them.
+MODELS = tuple(f"model{format_named(name).suffix}" for name in FORMATS)
 # Evidence that a device can do without.
 OPTIONAL = "reference/"
 MOST_MANIFEST, MOST_REPORT, MOST_FILE = 16 << 20, 256 << 20, 1 << 31
@@ -47,6 +51,11 @@ class Manifest:
     outcome: str
     said: Mapping[str, object]
     signed: Optional[Attested]
+
+    @property
+    def model(self) -> str:
+        """The name of the model's file."""
+        return model_among(self.files)
 
     def read(self, name: str) -> bytes:
         """The content of a file.
@@ -115,7 +124,7 @@ def check_files(manifest: Manifest) -> None:
         BundleError: one is missing, or was changed.
     """
     for name in manifest.files:
-        if name in (MODEL, REPORT) or (name.startswith(OPTIONAL) and not _is_there(manifest.folder / name)):
+        if name in (manifest.model, REPORT) or (name.startswith(OPTIONAL) and not _is_there(manifest.folder / name)):
             continue  # both are read and compared when they are used
         manifest.read(name)
 
@@ -136,12 +145,27 @@ def entries(data: object) -> Dict[str, Entry]:
         if not isinstance(digest, str) or type(size) is not int or not 0 <= size <= MOST_FILE:
             raise ValueError(f"it lists '{name}' without its sha256 and size")
         found[name] = Entry(digest, size)
-    missing = {MODEL, REPORT} - set(found)
-    if missing:
-        raise ValueError(f"it does not list {', '.join(sorted(missing))}")
+    if REPORT not in found:
+        raise ValueError(f"it does not list {REPORT}")
+    model_among(found)
     if found[REPORT].bytes > MOST_REPORT:
         raise ValueError(f"it lists a report of {found[REPORT].bytes:,} bytes")
     return found
+
+
+def model_among(names: Iterable[str]) -> str:
+    """The name of the model's file among those of a bundle.
+
+    Raises:
+        ValueError: there is none, or more than one.
+    """
+    listed = set(names)
+    models = [name for name in MODELS if name in listed]
+    if not models:
+        raise ValueError(f"it does not list {', '.join(MODELS[:-1])} or {MODELS[-1]}")
+    if len(models) > 1:
+        raise ValueError(f"it lists {' and '.join(models)}: which of them was judged?")
+    return models[0]
 
 
 def _check_nothing_else(folder: Path, files: Mapping[str, Entry]) -> None:

@@ -25,7 +25,6 @@ from edgefair.probe.bundles.canaries import CANARIES, check_canaries
 from edgefair.probe.bundles.consistency import ContradictionError, check_report, policy_digest
 from edgefair.probe.bundles.demands import DemandError, Demands
 from edgefair.probe.bundles.files import (
-    MODEL,
     REPORT,
     SPEC,
     TOKENIZER,
@@ -39,10 +38,10 @@ from edgefair.probe.device import fingerprint
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.features import column, same_length
 from edgefair.probe.files import read_json
+from edgefair.probe.formats import format_of
 from edgefair.probe.inputs.pictures import fit
 from edgefair.probe.inputs.prepare import prepare
 from edgefair.probe.inputs.texts import Cutter
-from edgefair.probe.onnx_files.onnx_file import read_onnx
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, InputSpec, ModelSpec, encode
 from edgefair.probe.onnx_files.spec_check import spec_from_json
@@ -150,7 +149,7 @@ def load(
     manifest = open_manifest(folder, public_key)
     check_files(manifest)
     content = manifest.read(REPORT)
-    model = manifest.read(MODEL)
+    model = manifest.read(manifest.model)
     spec = _spec(manifest, model)
     report = _report(manifest, content, spec)
     try:
@@ -195,7 +194,10 @@ def _opened(model: bytes, alike: Sequence[Judged], libraries: Mapping[str, str])
 def _spec(manifest: Manifest, model: bytes) -> ModelSpec:
     """The spec that the model carries, and that the bundle repeats beside it."""
     try:
-        text = read_onnx(model).metadata[SPEC_METADATA_KEY]
+        written = format_of(model)
+        if not manifest.model.endswith(written.suffix):
+            raise ValueError(f"'{manifest.model}' is in the format of {written.name}")
+        text = written.read(model).metadata[SPEC_METADATA_KEY]
         spec = spec_from_json(text)
     except (KeyError, ValueError) as error:
         raise BundleError(
@@ -207,7 +209,7 @@ def _spec(manifest: Manifest, model: bytes) -> ModelSpec:
 
 
 def _report(manifest: Manifest, content: bytes, spec: ModelSpec) -> Dict[str, Any]:
-    entry = manifest.files[MODEL]
+    entry = manifest.files[manifest.model]
     try:
         report = read_json(content)
         check_report(report, outcome=manifest.outcome, sha256=entry.sha256, size=entry.bytes, classes=spec.classes)

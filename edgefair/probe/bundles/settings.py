@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from edgefair.probe.device import saturates_int8
+from edgefair.probe.runtimes import runtime_named
 from edgefair.probe.runtimes.onnxruntime import LEVELS, check_entries
 from edgefair.probe.runtimes.providers.settings import CPU, ProviderSettings, check_order, settings_of
 
-# The one runtime that a bundle is loaded with.
-LOADED_WITH = "onnxruntime"
+# What runs a bundle's model unless its report says otherwise, and runtimes that a device may have beside it: they run a
+# file in this process as it is, and say what they found to run it. Others build an engine first, or run elsewhere.
+USUAL = "onnxruntime"
+LOADED_WITH = (USUAL, "openvino", "litert", "executorch")
 # What onnxruntime can be told at all.
 MOST_THREADS = 2**31 - 1
 AGAIN = "it was exported by an older edgefair: export it again"
@@ -87,20 +90,38 @@ class Session:
 
         libraries: as in `options`.
         """
-        if self.runtime != LOADED_WITH:
+        if self.runtime not in LOADED_WITH:
             on = ", ".join(self.providers) or "no provider"
-            return f"{self.runtime} on {on}, and a bundle is loaded with {LOADED_WITH} alone"
+            return f"{self.runtime} on {on}, and a bundle is loaded with {', '.join(LOADED_WITH)} alone"
         if self.optimization not in LEVELS:
             return f"optimization '{self.optimization}', which is none of {', '.join(LEVELS)}"
         for name, own in self.provider_settings:
             if own.library is not None and name not in libraries:
                 return f"{name} of a library that lay at '{own.library}': name it here, libraries={{'{name}': PATH}}"
+        if self.runtime != USUAL:
+            return None
         try:
             check_entries(dict(self.config))
             check_order(list(self.providers))
         except ValueError as error:
             return str(error)
         return None
+
+
+def other_version(runtime: str, judged: Mapping[str, Any]) -> Optional[str]:
+    """Why this device has not the runtime that a model was judged with; None where it has.
+
+    onnxruntime's own kernels are known by what they answer; two versions of the others decide differently.
+
+    judged: the fingerprint of the device on which the model was judged.
+    """
+    if runtime not in LOADED_WITH or runtime == USUAL:
+        return None
+    here = runtime_named(runtime).facts()
+    if not here:
+        return f"{runtime}, which is not installed here"
+    other = [key for key in sorted(here) if here[key] != judged.get(key)]
+    return f"{other[0]} {judged.get(other[0])}, and {here[other[0]]} is installed here" if other else None
 
 
 @dataclass(frozen=True)
@@ -227,7 +248,10 @@ def judged_alike(
         raise ValueError(
             f"this device is {described(here)}, and the model was judged on {known}: its decisions may differ here"
         )
-    hindrances = [item.session.hindrance(libraries) or item.hindrance for item in found]
+    hindrances = [
+        item.session.hindrance(libraries) or item.hindrance or other_version(item.session.runtime, judged[item.target])
+        for item in found
+    ]
     usable = [item for item, hindrance in zip(found, hindrances) if hindrance is None]
     if not usable:
         raise ValueError(f"the settings the model was judged with cannot be used here: {hindrances[0]}")

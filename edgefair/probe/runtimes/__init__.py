@@ -3,6 +3,7 @@
 import importlib
 from typing import Tuple
 
+from edgefair.probe.formats.base import FileFormat
 from edgefair.probe.runtimes.base import Runtime
 
 # Every runtime, by the name of its module here and in `edgefair.targets.runtimes`; each holds a RUNTIME.
@@ -19,3 +20,8 @@ def runtime_named(name: str) -> Runtime:
         raise ValueError(f"runtime '{name}' is none of {', '.join(NAMES)}")
     runtime: Runtime = importlib.import_module(f"{__name__}.{name}").RUNTIME
     return runtime
+
+
+def runtime_for(kind: FileFormat) -> str:
+    """The name of the first runtime of the table that runs files of a format."""
+    return next(name for name in NAMES if runtime_named(name).format is kind)

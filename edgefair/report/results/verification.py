@@ -58,6 +58,15 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
+class BroughtFile:
+    """The file of decisions of one target."""
+
+    target: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class BroughtDecisions:
     """Files of decisions that were judged in the place of what a device was asked: nobody attests what made them.
 
@@ -65,19 +74,28 @@ class BroughtDecisions:
         path: of the file with the model's decisions; a model file that was named beside it is a claim.
         sha256: of that file.
         reference: sha256 of the file with the reference's decisions, if they were brought too.
+        files: of every target, the first too, where several were brought; empty where one was.
     """
 
     path: str
     sha256: str
     reference: str | None = None
+    files: tuple[BroughtFile, ...] = ()
+
+    @property
+    def digests(self) -> list[Any]:
+        """Of all that was brought."""
+        others = [item.sha256 for item in self.files[1:]]
+        return [self.sha256, self.reference, *others]
 
     @property
     def note(self) -> str:
         """What every reader of the verdict must know."""
-        return (
-            f"{NOT_ATTESTED}: the verdict rests on '{self.path}' (sha256 {self.sha256[:16]}), and nothing shows which "
-            "model and which device made it"
-        )
+        files = self.files or (BroughtFile("", self.path, self.sha256),)
+        named = ", ".join(f"'{item.path}' (sha256 {item.sha256[:16]})" for item in files)
+        made = "it" if len(files) == 1 else "them"
+        rests = f"the verdict rests on {named}, and nothing shows which model and which device made {made}"
+        return f"{NOT_ATTESTED}: {rests}"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from edgefair.config import Config
 from edgefair.decision.decide import check_evidence
 from edgefair.decision.evidence import Evidence
 from edgefair.measure.flips import cell_flips
-from edgefair.measure.latency import LatencySummary, SpeedUp
-from edgefair.probe.device import slowed_down
+from edgefair.measure.latency import LatencySummary, SpeedUp, notes_of
 from edgefair.report.results.verification import TargetResult
 from edgefair.workflow.clock import today
 from edgefair.workflow.measurement.information import information_of
@@ -23,9 +22,6 @@ from edgefair.workflow.measurement.records.rows import RecordedRows
 from edgefair.workflow.measurement.sequential.looks import Look, LookPlan, first_rows
 from edgefair.workflow.measurement.sequential.stopping import decided_at
 from edgefair.workflow.measurement.steps import Decisions
-
-# Of the reference's speed: below it a report says that compression made the model slower.
-SLOWER = 0.97
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,30 +110,4 @@ class Counted:
 
 def notes_of_results(results: Sequence[TargetResult]) -> list[str]:
     """What a reader must know of how fast the model ran, and how steadily."""
-    return [note for result in results for note in (*_speed_note(result), *_drift_note(result))]
-
-
-def _speed_note(result: TargetResult) -> Sequence[str]:
-    speed = result.speed_up
-    if speed is None or speed.upper >= SLOWER:
-        return ()
-    return (
-        f"on target '{result.target}' the compressed model is slower than the reference: it runs at {speed.ratio:.2f} "
-        f"of its speed ({speed.lower:.2f} to {speed.upper:.2f}), batch 1",
-    )
-
-
-def _drift_note(result: TargetResult) -> Sequence[str]:
-    """What a reader must know of how steadily the device ran while it was timed."""
-    if result.latency is None:
-        return ()
-    notes = []
-    if slowed_down(result.device.get("before_timing", {}), result.device.get("after_timing", {})):
-        notes.append(f"target '{result.target}' throttled while it was timed (heat or a weak power supply)")
-    if result.latency.drifted:
-        way = "slower" if result.latency.drift > 0 else "faster"
-        notes.append(
-            f"target '{result.target}' became {abs(result.latency.drift):.0%} {way} while it was timed (median of the "
-            "last third of the queries against the first): it throttled, or something else ran there"
-        )
-    return notes
+    return [note for item in results for note in notes_of(item.target, item.device, item.latency, item.speed_up)]

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 HUGGING_FACE = "hf:"
 SUFFIXES = (".onnx", ".pt2", ".skops")
 KINDS = f"a {', '.join(SUFFIXES)} file, hf:FOLDER, or package.module:factory"
-JUDGED_ONLY = "files that are made for a runtime (.tflite, .pte) are judged as they are: `edgefair verify`, `compare`"
+JUDGED_ONLY = "files that were made for a runtime (.tflite, .pte) stay as they are: `edgefair verify`, `export`"
 # Rows on which a converted model is compared with the one that it was made from.
 COMPARED_ROWS = 500
 

@@ -1,4 +1,4 @@
-"""The model before compression, as an FP32 ONNX file."""
+"""The model before compression: an FP32 ONNX file, or one that was made for a runtime and stays as it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Reference:
     """The model before compression.
 
     Attributes:
-        path: the ONNX file, which carries its spec.
+        path: the file, which carries its spec.
         settings: where it comes from, for the manifest.
     """
 

@@ -20,6 +20,7 @@ from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.workflow.clock import today
 from edgefair.workflow.measurement.brought.inputs import export_inputs
 from edgefair.workflow.measurement.brought.verify import verify_decisions
+from edgefair.workflow.models.vocabulary import load_to_judge
 from edgefair.workflow.verify import verify
 from tests.bundle.test_canaries import MEAN, STD, picture_model
 from tests.workflow.small_project import ROWS, columns_of, dense_of, project
@@ -85,6 +86,44 @@ def test_brought_decisions_are_judged_as_measured_ones_and_said_to_be_attested_b
     assert again.decisions == report.decisions
 
 
+def test_several_files_are_several_devices_and_the_report_says_whom_they_disagree_about(small):
+    folder, config, columns = small
+    data = load_to_judge(config)
+    rows = np.flatnonzero(np.array(data.audit.sensitive["sex"].text()) == "F")[:40]
+    changed = set(np.array(row_ids(data.audit).text())[rows])
+    other = {"no": "yes", "yes": "no"}
+    decided = [
+        other[name] if row in changed else name for row, name in zip(columns[ROW], columns["decision"], strict=True)
+    ]
+    one = written(folder / "one.csv", columns)
+    two = written(folder / "two.parquet", {ROW: columns[ROW], "decision": decided})
+    report = verify_decisions(config, [one, two])
+    assert [item.target for item in report.targets] == ["one", "two"]
+    alone = [verify_decisions(config, path) for path in (one, two)]
+    assert [item.counts for item in report.targets] == [numbers_of(part)[0] for part in alone]
+    (pair,) = report.disagreements
+    assert (pair.differing, pair.most.group) == (len(rows), "F")
+    assert "two.parquet" in report.notes[0]
+    assert [item.target for item in report.decisions.files] == ["one", "two"]
+    again = type(report).from_json(json.loads(json.dumps(report.to_json())))
+    assert again.decisions == report.decisions
+    assert len({str(part.decisions.digests) for part in (report, *alone)}) == 3
+
+
+def test_devices_of_several_files_have_names_of_their_own_and_a_profile_each_or_none(small):
+    folder, config, columns = small
+    (folder / "sub").mkdir()
+    paths = [written(folder / "d.csv", columns), written(folder / "sub/d.csv", columns)]
+    with pytest.raises(UsageError, match="two devices that are called 'd'"):
+        verify_decisions(config, paths)
+    with pytest.raises(UsageError, match="1 targets, and --decisions of 2 devices"):
+        verify_decisions(config, paths, targets=["local"])
+    with pytest.raises(UsageError, match="no file of decisions"):
+        verify_decisions(config, [])
+    report = verify_decisions(config, paths, targets=["local", "raspberry-pi-5"])
+    assert [item.target for item in report.targets] == ["local", "raspberry-pi-5"]
+
+
 def test_a_model_file_of_any_kind_is_named_with_its_digest_and_that_is_a_claim(small):
     folder, config, columns = small
     (folder / "firmware.bin").write_bytes(b"of any kind")
@@ -147,7 +186,7 @@ def test_milliseconds_are_judged_where_they_are_enough_and_a_gate_without_them_i
     assert few.outcome == "INCONCLUSIVE"
     assert "requires 1,024" in few.reason
     (folder / "board.yaml").write_text("name: board\ntransport: local\nlatency: {min_queries: 64, min_seconds: 0.1}\n")
-    enough = gate(path, target=str(folder / "board.yaml"))
+    enough = gate(path, targets=[str(folder / "board.yaml")])
     assert enough.outcome == "PASS"
     assert 5.5 < enough.estimate < 6
     summary = verify_decisions(config, path).targets[0].latency

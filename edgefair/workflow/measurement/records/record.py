@@ -152,7 +152,7 @@ class Record:
         """SHA-256 of what is judged: the model file, or the decisions that were brought, whatever they are said to be
         of."""
         if self.brought is not None:
-            return sha256_json([self.brought.sha256, self.brought.reference])
+            return sha256_json(self.brought.digests)
         return str(self.targets[0].model.sha256)
 
 
