@@ -14,6 +14,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Rank = Share | Literal["energy", "worst-group"]
 Int8 = Literal["auto", "static", "dynamic", "a16w8"]
 Scope = Literal["local", "global"]
+Schedule = Literal["once", "constant"]
+Centroids = Literal["k-means", "linear"]
 Measure = Literal["macs", "parameters", "latency"]
 PRUNED = "pruned"
 
@@ -178,11 +180,21 @@ class CompressConfig(BaseModel):
         description="Set this share of single weights to 0, then fine-tune; a baseline for studies: no fewer "
         "operations, no speed-up, no smaller file.",
     )
+    schedule: Annotated[Schedule, Flag()] = Field(
+        "once",
+        description="For `sparsity`: weights that become 0 are chosen once, before the fine-tune, or anew every 100 "
+        "steps of it, from the first on (constant).",
+    )
     cluster: Annotated[int | None, Flag(metavar="VALUES")] = Field(
         None,
         ge=2,
         le=4096,
         description="Weights of a layer share this many values: smaller when packed, no faster.",
+    )
+    centroids: Annotated[Centroids, Flag()] = Field(
+        "k-means",
+        description="For `cluster`: where a layer's values begin, at the best ones, or evenly between its smallest and "
+        "largest weight (linear).",
     )
     qat: Annotated[bool, Flag()] = Field(False, description="Fine-tune with quantization simulated; for `int8` static.")
     int8: Annotated[Int8 | None, Flag(metavar="[static|dynamic|a16w8]", bare="auto")] = Field(
@@ -246,6 +258,8 @@ class CompressConfig(BaseModel):
                 for name, options in IMPORTANCE_OPTIONS.items()
                 for option in options
             ),
+            ("schedule", "sparsity", self.sparsity is not None),
+            ("centroids", "cluster", self.cluster is not None),
             ("energy", "low_rank: energy", self.low_rank == "energy"),
             ("tolerance", "low_rank: worst-group", self.low_rank == "worst-group"),
         ):
