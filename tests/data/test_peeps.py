@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+import edgefair
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
 from edgefair.data.identity.overlap import check_overlap
@@ -16,6 +17,7 @@ from edgefair.data.images.peeps import EXPRESSIONS, PLEASED, TONES, PeepsConfig,
 from edgefair.data.sources import open_source
 from edgefair.errors import UsageError
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading
+from edgefair.workflow.project.init import write_config
 
 SMALL = {"rows": 100, "audit_rows": 10, "size": 16}
 
@@ -155,3 +157,20 @@ def test_threads_that_draw_the_same_pictures_get_the_same():
     for thread in threads:
         thread.join()
     assert (found["a"] == found["b"]).all()
+
+
+@pytest.mark.usefixtures("packages")
+def test_init_writes_a_project_that_trains_and_is_judged(tmp_path):
+    write_config(tmp_path / "edgefair.yaml", source="peeps", given={"peeps": SMALL})
+    changes = {
+        "model.network": "fer-cnn",
+        "model.options": {"width": 0.125},
+        "train": {"epochs": 1, "batch_rows": 50},
+    }
+    config = edgefair.load_config(tmp_path / "edgefair.yaml", changes)
+    assert (config.data.positive, config.model.picture.height) == ("pleased", 16)
+    assert set(config.policy.attributes["tone"].groups) == set(TONES)
+    edgefair.train(config, name="run")
+    report = edgefair.export(config, run="run", latency=False)
+    assert report.outcome in {"FAIL", "INCONCLUSIVE"}
+    assert report.audit.rows == 10
