@@ -33,6 +33,11 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def cache_folder(kind: str) -> Path:
+    """Where what can be made again is kept: $XDG_CACHE_HOME/edgefair/KIND, by default below ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgefair" / kind
+
+
 def fsync_directory(path: Path) -> None:
     """Make the names inside a folder durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

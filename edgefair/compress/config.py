@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edgefair.compress.games import AdversaryConfig, TicketConfig
 from edgefair.compress.search.search import Move
 from edgefair.flag import Flag
 
@@ -14,6 +15,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Rank = Share | Literal["energy", "worst-group"]
 Int8 = Literal["auto", "static", "dynamic", "a16w8"]
 Scope = Literal["local", "global"]
+Schedule = Literal["once", "constant"]
+Centroids = Literal["k-means", "linear"]
 Measure = Literal["macs", "parameters", "latency"]
 PRUNED = "pruned"
 
@@ -23,6 +26,7 @@ STEPS: Mapping[str, str] = {
     "low_rank": "edgefair.compress.steps.low_rank:LowRank",
     "sparsity": "edgefair.compress.steps.sparsity:Sparsify",
     "cluster": "edgefair.compress.steps.cluster:Cluster",
+    "ticket": "edgefair.compress.steps.ticket:Ticket",
     "qat": "edgefair.compress.steps.qat:Qat",
 }
 # Steps that must be the last one, and what any training behind them would do.
@@ -40,8 +44,12 @@ IMPORTANCES: Mapping[str, str] = {
     "adversarial-frozen": "edgefair.compress.steps.pruning.adversarial:adversarial_frozen",
     "random": "edgefair.compress.steps.pruning.lots:lots",
 }
-# Keys that only one importance reads.
-IMPORTANCE_OPTIONS: Mapping[str, tuple[str, ...]] = {"fairprune": ("beta",)}
+# Keys that only some importances read.
+IMPORTANCE_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "fairprune": ("beta",),
+    "adversarial": ("adversary",),
+    "adversarial-frozen": ("adversary",),
+}
 # Importances that choose among the random weights of the untrained network, which stay as they are.
 RANDOM_WEIGHTS = frozenset({"adversarial-frozen"})
 if TYPE_CHECKING:
@@ -142,6 +150,11 @@ class CompressConfig(BaseModel):
         allow_inf_nan=False,
         description="For fairprune: weight of the other groups' loss against the worst one's.",
     )
+    adversary: AdversaryConfig | None = Field(
+        None,
+        description="For adversarial and adversarial-frozen: the game. Behind adversarial the adversary stays in the "
+        "fine-tune, unless debias.finetune says otherwise.",
+    )
     round_to: Annotated[int, Flag(metavar="CHANNELS", shows_default=True)] = Field(
         16,
         ge=1,
@@ -178,11 +191,26 @@ class CompressConfig(BaseModel):
         description="Set this share of single weights to 0, then fine-tune; a baseline for studies: no fewer "
         "operations, no speed-up, no smaller file.",
     )
+    schedule: Annotated[Schedule, Flag()] = Field(
+        "once",
+        description="For `sparsity`: weights that become 0 are chosen once, before the fine-tune, or anew every 100 "
+        "steps of it, from the first on (constant).",
+    )
     cluster: Annotated[int | None, Flag(metavar="VALUES")] = Field(
         None,
         ge=2,
         le=4096,
         description="Weights of a layer share this many values: smaller when packed, no faster.",
+    )
+    centroids: Annotated[Centroids, Flag()] = Field(
+        "k-means",
+        description="For `cluster`: where a layer's values begin, at the best ones, or evenly between its smallest and "
+        "largest weight (linear).",
+    )
+    ticket: TicketConfig | None = Field(
+        None,
+        description="Instead of training: choose single weights of the network with random weights, and train none. "
+        "For studies: no fewer operations, no speed-up.",
     )
     qat: Annotated[bool, Flag()] = Field(False, description="Fine-tune with quantization simulated; for `int8` static.")
     int8: Annotated[Int8 | None, Flag(metavar="[static|dynamic|a16w8]", bare="auto")] = Field(
@@ -242,10 +270,11 @@ class CompressConfig(BaseModel):
             ("round_to", "prune", self.prune is not None),
             ("measure", "prune", self.prune is not None),
             *(
-                (option, f"importance: {name}", self.importance == name)
-                for name, options in IMPORTANCE_OPTIONS.items()
-                for option in options
+                (option, f"importance: {' or '.join(names)}", self.importance in names)
+                for option, names in _read_by(IMPORTANCE_OPTIONS).items()
             ),
+            ("schedule", "sparsity", self.sparsity is not None),
+            ("centroids", "cluster", self.cluster is not None),
             ("energy", "low_rank: energy", self.low_rank == "energy"),
             ("tolerance", "low_rank: worst-group", self.low_rank == "worst-group"),
         ):
@@ -254,12 +283,23 @@ class CompressConfig(BaseModel):
 
     def _frozen_weights_stay(self) -> None:
         """Refuse to train the weights that a frozen network is about."""
-        if self.prune is None or self.importance not in RANDOM_WEIGHTS:
+        of_channels = self.prune is not None and self.importance in RANDOM_WEIGHTS
+        if not of_channels and self.ticket is None:
             return
+        frozen, of = ("ticket", "ticket") if self.ticket is not None else ("prune", f"importance {self.importance}")
         others = ["distill"] * (self.distill is not None) + ["rounds"] * (self.rounds > 1)
-        others += [key for key in self.steps if key != "prune"]
+        others += [key for key in self.steps if key != frozen]
         if others:
             raise ValueError(
-                f"importance {self.importance} leaves random weights untrained, and {others[0]} would train them: "
-                "keep one of them, or use importance adversarial"
+                f"{of} leaves random weights untrained, and {others[0]} would train them: keep one of them"
+                + (", or use importance adversarial" if of_channels else "")
             )
+
+
+def _read_by(options: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    """Key -> the importances that read it."""
+    found: dict[str, list[str]] = {}
+    for name, keys in options.items():
+        for key in keys:
+            found.setdefault(key, []).append(name)
+    return found

@@ -7,8 +7,10 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgefair.data.files.csv_table import CsvConfig
+from edgefair.data.images.generated import GENERATED, Knobs
 from edgefair.data.images.glyphs import GlyphConfig
-from edgefair.data.layouts import LAYOUTS
+from edgefair.data.images.peeps import PeepsConfig
+from edgefair.data.layouts import LAYOUTS, Frames
 from edgefair.data.presets import BUILT_IN, preset_of
 from edgefair.data.purity.config import NoiseConfig, Purity, ThinConfig, checked_keep
 from edgefair.data.written import as_list, merged_values, name_of, texts, value_lists
@@ -63,8 +65,8 @@ class DataConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str = Field(
-        description="A built-in set (census-income, emoji-people, glyphs), the path of a .parquet, .csv or .npz file, "
-        "or with `layout` the folder of the set."
+        description="A built-in set (census-income, emoji-people, peeps, glyphs), the path of a .parquet, .csv or .npz "
+        "file, or with `layout` the folder of the set."
     )
     audit: str | None = Field(
         None,
@@ -75,12 +77,14 @@ class DataConfig(BaseModel):
     layout: str | None = Field(
         None, description="The published layout of the folder: celeba, fairface, utkface, raf-db or ck+."
     )
+    frames: Frames | None = Field(None, description="For the layout ck+: which frames of a sequence are rows.")
     picture: str | None = Field(
         None, description="Column of pictures: their paths below `folder`, or (in Parquet) the encoded bytes."
     )
     folder: str | None = Field(None, description="Folder of the pictures; default: the folder of the table.")
     text: str | None = Field(None, description="Column of texts; the model sees nothing else.")
     tokenizer: str | None = Field(None, description="Folder of the tokenizer.json for the texts.")
+    peeps: PeepsConfig | None = Field(None, description="Options of the set of drawn people `peeps`.")
     glyphs: GlyphConfig | None = Field(None, description="Options of the synthetic set `glyphs`.")
     where: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Column -> values: only such rows are used, for training and for audits."
@@ -167,6 +171,14 @@ class DataConfig(BaseModel):
         return filled
 
     @property
+    def knobs(self) -> Knobs | None:
+        """The options of a set that is drawn; None for one that is read."""
+        if self.source not in GENERATED or self.layout is not None:
+            return None
+        given: Knobs | None = getattr(self, self.source)
+        return GENERATED[self.source].knobs() if given is None else given
+
+    @property
     def purity(self) -> Purity:
         """What is done to training data on purpose."""
         seed = self.split.seed if self.purity_seed is None else self.purity_seed
@@ -250,9 +262,12 @@ class DataConfig(BaseModel):
             raise ValueError("`text` and `tokenizer` belong together: one is set and the other is not")
         if self.folder is not None and self.picture is None:
             raise ValueError("`folder` says where pictures are, and `picture`, the column of their paths, is not set")
-        if self.glyphs is not None and self.source != "glyphs":
-            raise ValueError(f"`glyphs` sets the options of the source glyphs, and the source is '{self.source}'")
+        for name in GENERATED:
+            if getattr(self, name) is not None and self.source != name:
+                raise ValueError(f"`{name}` sets the options of the source {name}, and the source is '{self.source}'")
         if self.layout is not None and self.layout not in LAYOUTS:
             raise ValueError(
                 f"unknown layout '{self.layout}'{did_you_mean(self.layout, LAYOUTS)}; one of {', '.join(LAYOUTS)}"
             )
+        if self.frames is not None and (self.layout is None or not LAYOUTS[self.layout].sequences):
+            raise ValueError("`frames` chooses those of the sequences of a layout that has some: ck+")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgefair.data.images.glyphs import SHAPES
+from pydantic import ValidationError
+
+from edgefair.data.images.generated import GENERATED
 from edgefair.data.layouts import LAYOUTS, PICTURE
 
 # What a built-in set fills in where the user says nothing.
@@ -38,6 +40,12 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
         "picture": "picture",
         "split": {"column": "split", "train": ["train"], "audit": ["audit"]},
     },
+    "peeps": {
+        "label": "feeling",
+        "sensitive": ["tone"],
+        "picture": "picture",
+        "split": {"column": "split", "train": ["train"], "audit": ["audit"]},
+    },
 }
 
 
@@ -47,9 +55,13 @@ def preset_of(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if isinstance(layout, str) and layout in LAYOUTS:
         split = LAYOUTS[layout].split
         return {"picture": PICTURE, **({"split": dict(split)} if split else {})}
-    preset = BUILT_IN.get(value["source"])
-    if value["source"] != "glyphs":
+    source = value["source"]
+    preset = BUILT_IN.get(source)
+    if preset is None or source not in GENERATED:
         return preset
-    glyphs = value.get("glyphs")
-    classes = glyphs.get("classes", 2) if isinstance(glyphs, dict) else getattr(glyphs, "classes", 2)
-    return {**BUILT_IN["glyphs"], **({"positive": SHAPES[1]} if classes == 2 else {})}
+    try:
+        labels = GENERATED[source].knobs.model_validate(value.get(source) or {}).labels
+    except ValidationError:
+        # What is wrong with the knobs is said where they are read.
+        return preset
+    return {**preset, **({"positive": labels[1]} if len(labels) == 2 else {})}

@@ -15,8 +15,7 @@ from edgefair.data.files.readers import READERS, read_blobs, read_table
 from edgefair.data.files.skipped import Skipped
 from edgefair.data.files.table import Categories, Table
 from edgefair.data.files.two_files import read_both
-from edgefair.data.images.glyph_set import glyph_table
-from edgefair.data.images.glyphs import GlyphConfig
+from edgefair.data.images.generated import GENERATED
 from edgefair.data.images.pictures import check_paths, count_skipped, not_in_table, stored_pictures
 from edgefair.data.layouts import LAYOUTS, read_layout
 from edgefair.data.presets import BUILT_IN
@@ -62,15 +61,15 @@ def open_source(config: DataConfig, base: Path, categories: Collection[str] = ()
     """
     if config.layout is not None:
         folder = base / config.source
-        layout = read_layout(config.layout, folder)
+        layout = read_layout(config.layout, folder, config.frames)
         names, table, skipped = [*layout.table.columns], layout.table, layout.skipped
         _check_names(config, names, folder)
         own = LAYOUTS[config.layout].subject
         subject = config.subject or (own if own in names else None)
         source = _picture_rows(config, table, subject, FileBlobs(folder, _paths(config, table)), skipped)
-    elif config.source == "glyphs":
-        table = glyph_table(config.glyphs or GlyphConfig())
-        _check_names(config, [*table.columns], Path("glyphs"))
+    elif config.knobs is not None:
+        table = GENERATED[config.source].table(config.knobs)
+        _check_names(config, [*table.columns], Path(config.source))
         source = _plain_rows(config, table, table.rows)
     else:
         source = _from_file(config, base, categories)

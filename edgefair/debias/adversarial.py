@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from edgefair.debias.base import Cells, Debias, under
 from edgefair.errors import DataError, UsageError
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RAMP_STEPS = 100
+Target = Literal["equalized-odds", "parity"]
 
 
 class Adversarial(Debias):
@@ -21,9 +22,11 @@ class Adversarial(Debias):
     eq. 1): with g the gradient of the network's loss and h that of the adversary's, the network moves along
     g - proj_h g - alpha h. form `reversal` (Ganin et al., JMLR 2016): g - alpha h.
 
-    The adversary reads P(class) for each label on its own input (the label y is given), so that what it may not learn
-    is a dependence of prediction and group within a label: equalized odds. Its loss counts every group of a label
-    alike; otherwise it would be content to guess the majority. alpha rises over the first 100 steps.
+    target `equalized-odds`: the adversary reads P(class) for each label on its own input (the label y is given), so
+    that what it may not learn is a dependence of prediction and group within a label. `parity`: it reads P(class)
+    alone, so that predictions must not depend on the group at all, even where labels do (disparate impact). Its loss
+    counts every group (of a label) alike; otherwise it would be content to guess the majority. alpha rises over the
+    first 100 steps.
     """
 
     search: ClassVar[Mapping[str, tuple[float, float]]] = {"alpha": (0.1, 10.0)}
@@ -37,11 +40,14 @@ class Adversarial(Debias):
         hidden: int = 32,
         learning_rate: float = 0.01,
         steps: int = 1,
+        target: Target = "equalized-odds",
     ) -> None:
         if alpha < 0:
             raise UsageError(f"adversarial: alpha is {alpha}", expected="0 or more")
         if form not in {"projection", "reversal"}:
             raise UsageError(f"adversarial: form is '{form}'", expected="projection or reversal")
+        if target not in get_args(Target):
+            raise UsageError(f"adversarial: target is '{target}'", expected=" or ".join(get_args(Target)))
         if hidden < 1 or steps < 1 or learning_rate <= 0:
             raise UsageError("adversarial: hidden, steps and learning_rate must be positive")
         self.alpha = alpha
@@ -49,6 +55,7 @@ class Adversarial(Debias):
         self.hidden = hidden
         self.learning_rate = learning_rate
         self.steps = steps
+        self.target = target
         self._done = 0
         self._classes = 0
 
@@ -66,13 +73,15 @@ class Adversarial(Debias):
                 expected="at least two groups for debias method 'adversarial'",
             )
         counts = cells.counts().double()
+        if self.target == "parity":
+            counts = counts.sum(dim=1, keepdim=True).expand_as(counts)
         present = (counts > 0).sum(dim=0).clamp(min=1)
         self._weights = (counts.sum(dim=0) / (present * counts.clamp(min=1.0))).float()
         self._classes = len(cells.classes)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             self._net = torch.nn.Sequential(
-                torch.nn.Linear(self._classes * (self._classes + 1), self.hidden),
+                torch.nn.Linear(self._classes * (1 if self.target == "parity" else self._classes + 1), self.hidden),
                 torch.nn.ReLU(),
                 torch.nn.Linear(self.hidden, len(cells.groups)),
             )
@@ -123,8 +132,10 @@ class Adversarial(Debias):
         import torch
         from torch.nn import functional
 
-        of_label = functional.one_hot(label, self._classes).to(logits.dtype)
-        probability = (of_label[:, :, None] * logits.softmax(dim=1)[:, None, :]).flatten(1)
-        guess = self._net(torch.cat([of_label, probability], dim=1))
+        seen = logits.softmax(dim=1)
+        if self.target == "equalized-odds":
+            of_label = functional.one_hot(label, self._classes).to(logits.dtype)
+            seen = torch.cat([of_label, (of_label[:, :, None] * seen[:, None, :]).flatten(1)], dim=1)
+        guess = self._net(seen)
         weights = self._weights.to(logits.device)[group, label]
         return (functional.cross_entropy(guess, group, reduction="none") * weights).mean()

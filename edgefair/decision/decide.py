@@ -21,9 +21,9 @@ from edgefair.decision.verdict import EXIT_CODES, Gate, Outcome, Verdict, compar
 from edgefair.decision.waivers import named
 from edgefair.decision.weighted import weighted_design
 from edgefair.errors import DataError, PolicyError, UsageError, did_you_mean
-from edgefair.measure.count_table import CountTable
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.metrics import ACCURACY, DIFFERENCES, Estimated, all_metrics
+from edgefair.measure.tables.count_table import CountTable
 from edgefair.probe.bundles.gates import ABSOLUTE
 
 # Key of the policy that holds a threshold -> the gate that judges by it, in the order of a verdict.

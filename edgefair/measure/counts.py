@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from edgefair.errors import DataError
 from edgefair.files import write_atomic
-from edgefair.measure.columns import Coded, count
-from edgefair.measure.count_table import CountTable
+from edgefair.measure.tables.columns import Coded, count
+from edgefair.measure.tables.count_table import CountTable
 from edgefair.probe.regular import read_regular
 
 COUNTS_SCHEMA = "edgefair.counts/1"

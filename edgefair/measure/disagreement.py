@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-from edgefair.measure.columns import Coded
 from edgefair.measure.flips import holm
+from edgefair.measure.tables.columns import Coded
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgefair.measure.columns import Coded, count
-from edgefair.measure.count_table import CountTable
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.tables.columns import Coded, count
+from edgefair.measure.tables.count_table import CountTable
 
 PAIRED_SCHEMA = "edgefair.paired-counts/1"
 

@@ -102,6 +102,7 @@ def command(
       edgefair init --data people.csv --label hired --positive 1 --sensitive sex --sensitive age --bin age=30,45,60 \\
         --sensitive sex*age --split part
       edgefair init --data people.csv --audit people-2025.csv --label hired --positive 1 --sensitive sex
+      edgefair init --data peeps
       edgefair init --data celeba/ --layout celeba --label Smiling --positive yes --sensitive Male
       edgefair init --data comments.csv --text comment --tokenizer my-bert --label toxic --positive yes \\
         --sensitive gender

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-from edgefair.compress.config import CompressConfig
+from edgefair.compress.config import Centroids, CompressConfig
 from edgefair.compress.steps.base import Context, Learned, Plan, Project, Stage, Step
 from edgefair.compress.steps.layers import Layer, used_layers
 from edgefair.errors import ModelError, UsageError
@@ -30,21 +30,30 @@ class Cluster(Step):
 
     Args:
         k: values in a layer at most.
+        centroids: `k-means` begins at the values nearest to the weights, `linear` at evenly spaced ones between the
+            smallest and the largest weight (Han et al., section 3.2; the default of TensorFlow's toolkit), where a
+            weight takes the nearest and a value that none takes goes.
 
     Raises:
-        UsageError: k out of range.
+        UsageError: k out of range, unknown centroids.
     """
 
-    def __init__(self, k: int) -> None:
+    def __init__(self, k: int, *, centroids: Centroids = "k-means") -> None:
         if not 2 <= k <= 4096:
             raise UsageError(f"cluster is {k}", expected="from 2 to 4096 values in a layer")
+        if centroids not in get_args(Centroids):
+            raise UsageError(f"centroids are '{centroids}'", expected=" or ".join(get_args(Centroids)))
         self.k = k
+        self.centroids = centroids
 
     @classmethod
     def from_config(cls, compress: CompressConfig, project: Project) -> Iterator[Stage]:
         """One stage, where `cluster` is asked for."""
         if compress.cluster is not None:
-            yield Stage("cluster", {"values": compress.cluster}, cls(compress.cluster), project.finetune)
+            step = cls(compress.cluster, centroids=compress.centroids)
+            # What was made before there was a choice is found again.
+            chosen = {} if step.centroids == "k-means" else {"centroids": step.centroids}
+            yield Stage("cluster", {"values": compress.cluster, **chosen}, step, project.finetune)
 
     def check(self, classifier: Classifier) -> None:
         """Refuse a network without a layer of more than k weights.
@@ -78,7 +87,8 @@ class Cluster(Step):
         for done, layer in enumerate(layers):
             context.progress.step(done, len(layers), f"clustering {layer.name}")
             if layer.name not in skipped:
-                chosen[layer.name] = _described(layer.module.weight.detach(), self.k)
+                weight = layer.module.weight.detach()
+                chosen[layer.name] = _described(weight, *self._values(weight))
         totals = [item["bytes"] for item in chosen.values()]
         return {
             "step": "cluster",
@@ -92,7 +102,7 @@ class Cluster(Step):
         """Make the layers' values their parameters, in place."""
         for name in plan["layers"]:
             module = classifier.network.get_submodule(name)
-            codebook, index = k_means(module.get_parameter("weight").detach(), plan["k"])
+            codebook, index = self._values(module.get_parameter("weight").detach())
             del module.weight
             module.codebook = nn.Parameter(codebook)
             module.register_buffer("index", index)
@@ -111,6 +121,9 @@ class Cluster(Step):
     def describe(self, plan: Mapping[str, Any], original: Mapping[str, float]) -> tuple[str, ...]:  # noqa: ARG002
         """What clusters are good for."""
         return ("weights in clusters (smaller when packed, no faster)",)
+
+    def _values(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        return linear(weight, self.k) if self.centroids == "linear" else k_means(weight, self.k)
 
     def _reason(self, layer: Layer) -> str | None:
         """Why a layer stays as it is."""
@@ -134,8 +147,7 @@ def k_means(weight: Tensor, k: int) -> tuple[Tensor, Tensor]:
     Raises:
         ModelError: numbers that are not finite.
     """
-    if not bool(torch.isfinite(weight).all()):
-        raise ModelError("a layer has weights that are not finite", fix="retrain the network")
+    _require_finite(weight)
     numbers, order = weight.double().flatten().sort()
     distinct = torch.unique_consecutive(numbers)
     if len(distinct) <= k:
@@ -150,6 +162,27 @@ def k_means(weight: Tensor, k: int) -> tuple[Tensor, Tensor]:
     nearest = torch.searchsorted(_edges(centres), numbers)
     index = torch.empty_like(nearest).scatter_(0, order, nearest)
     return centres.float(), index.to(torch.int32).reshape(weight.shape)
+
+
+def linear(weight: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The nearest of k evenly spaced values for every number of a tensor; those that none is nearest to are left out.
+
+    Returns:
+        As `k_means`.
+
+    Raises:
+        ModelError: numbers that are not finite.
+    """
+    _require_finite(weight)
+    numbers = weight.double()
+    values = torch.linspace(float(numbers.min()), float(numbers.max()), k, dtype=torch.float64)
+    taken, index = torch.unique(torch.searchsorted(_edges(values), numbers.flatten()), return_inverse=True)
+    return values[taken].float(), index.to(torch.int32).reshape(weight.shape)
+
+
+def _require_finite(weight: Tensor) -> None:
+    if not bool(torch.isfinite(weight).all()):
+        raise ModelError("a layer has weights that are not finite", fix="retrain the network")
 
 
 def _settled(numbers: Tensor, centres: Tensor) -> Tensor:
@@ -195,8 +228,7 @@ CLUSTERED: dict[type[nn.Module], type[Shared]] = {nn.Linear: ClusteredLinear, nn
 PLAIN = {clustered: plain for plain, clustered in CLUSTERED.items()}
 
 
-def _described(weight: Tensor, k: int) -> dict[str, Any]:
-    codebook, index = k_means(weight, k)
+def _described(weight: Tensor, codebook: Tensor, index: Tensor) -> dict[str, Any]:
     count, values = weight.numel(), len(codebook)
     share = index.flatten().bincount(minlength=values).double() / count
     entropy = float(-(share * share.clamp(min=1e-300).log2()).sum())

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from edgefair.compress.config import CompressConfig, Scope
+from edgefair.compress.config import CompressConfig, Schedule, Scope
 from edgefair.compress.steps.base import Context, Learned, Plan, Project, Stage, Step
 from edgefair.compress.steps.layers import Layer, used_layers
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.classifier import Classifier
 from edgefair.training.penultimate import last_linear
+
+# Steps after which `constant` chooses anew, as TensorFlow's toolkit.
+EVERY = 100
 
 
 class Sparsify(Step):
@@ -30,25 +33,34 @@ class Sparsify(Step):
     Args:
         ratio: share of the weights of Conv2d and Linear layers that becomes 0, above 0 and below 1.
         scope: `local` takes the share from every layer, `global` from all weights together.
+        schedule: `once` leaves the zeros where they are; `constant` chooses them anew every 100 steps of the fine-tune,
+            from the first on, and weights that are 0 may come back (ConstantSparsity of TensorFlow's toolkit).
 
     Raises:
-        UsageError: a ratio out of range, an unknown scope.
+        UsageError: a ratio out of range, an unknown scope or schedule, or a constant one of all weights together.
     """
 
-    def __init__(self, ratio: float, *, scope: Scope = "local") -> None:
+    def __init__(self, ratio: float, *, scope: Scope = "local", schedule: Schedule = "once") -> None:
         if not 0 < ratio < 1:
             raise UsageError(f"sparsity is {ratio}", expected="above 0 and below 1: the share of weights that become 0")
         if scope not in {"local", "global"}:
             raise UsageError(f"scope is '{scope}'", expected="local or global")
+        if schedule not in get_args(Schedule):
+            raise UsageError(f"schedule is '{schedule}'", expected=" or ".join(get_args(Schedule)))
+        if (scope, schedule) == ("global", "constant"):
+            raise UsageError("schedule constant chooses in every layer, and scope is global", fix="use scope local")
         self.ratio = ratio
         self.scope = scope
+        self.schedule = schedule
 
     @classmethod
     def from_config(cls, compress: CompressConfig, project: Project) -> Iterator[Stage]:
         """One stage, where `sparsity` is asked for."""
         if compress.sparsity is not None:
-            step = cls(compress.sparsity, scope=compress.scope)
-            yield Stage("sparsity", {"ratio": step.ratio, "scope": step.scope}, step, project.finetune)
+            step = cls(compress.sparsity, scope=compress.scope, schedule=compress.schedule)
+            # What was made before there was a choice is found again.
+            chosen = {} if step.schedule == "once" else {"schedule": step.schedule}
+            yield Stage("sparsity", {"ratio": step.ratio, "scope": step.scope, **chosen}, step, project.finetune)
 
     def check(self, classifier: Classifier) -> None:
         """Refuse a network without such a layer, or one in which a layer would have no weight left.
@@ -98,7 +110,8 @@ class Sparsify(Step):
         masks = self._masks(classifier)
         for name in plan["layers"]:
             layer = classifier.network.get_submodule(name)
-            parametrize.register_parametrization(layer, "weight", Mask(masks[name]))
+            kind = ConstantMask(masks[name], self.ratio) if self.schedule == "constant" else Mask(masks[name])
+            parametrize.register_parametrization(layer, "weight", kind)
 
     def finish(self, classifier: Classifier) -> dict[str, Learned]:
         """Write the masked weights out as ordinary ones, in place."""
@@ -140,6 +153,32 @@ class Mask(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         """The weight with its zeros."""
         return weight * self.mask
+
+
+class ConstantMask(Mask):
+    """A mask that is chosen anew: in training it empties the weight itself, whose zeros then have a gradient.
+
+    A weight that is 0 moves by a step at most before it is emptied again, and stays where it has become larger than
+    another when the mask is chosen.
+    """
+
+    passes: Tensor
+
+    def __init__(self, mask: Tensor, ratio: float) -> None:
+        super().__init__(mask)
+        self.ratio = ratio
+        self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight with its zeros."""
+        if not self.training:
+            return super().forward(weight)
+        with torch.no_grad():
+            if int(self.passes) % EVERY == 0:
+                self.mask.copy_(_largest(weight.flatten(), self.ratio).view_as(weight))
+            self.passes += 1
+            weight *= self.mask
+        return weight
 
 
 def _largest(values: Tensor, ratio: float) -> Tensor:

@@ -13,7 +13,7 @@ from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Table
 from edgefair.data.hashing import text_hash
 from edgefair.data.images.decode import resized_pixels
-from edgefair.data.images.glyphs import SHAPES, GlyphConfig, draw, glyph_rows
+from edgefair.data.images.glyphs import GlyphConfig, draw, glyph_rows
 from edgefair.data.images.pictures import picture_spec
 from edgefair.probe.onnx_files.spec import InputSpec
 
@@ -61,7 +61,7 @@ def glyph_table(config: GlyphConfig) -> Table:
     return Table(
         {
             "picture": pictures,
-            "shape": Categories(SHAPES[: config.classes], rows.label.astype(np.int32)),
+            "shape": Categories(config.labels, rows.label.astype(np.int32)),
             "group": Categories(config.groups, rows.group.astype(np.int32)),
             "split": Categories(("train", "audit"), rows.split.astype(np.int32)),
         }

@@ -8,7 +8,6 @@ colour vary independently; CIFAR-10S (Wang et al., CVPR 2020), where the look of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edgefair.data.hashing import mix
+from edgefair.data.images.noise import pixel_noise
 
 SHAPES = ("square", "ring", "triangle", "cross", "diamond", "plus", "hexagon", "bars", "arc", "corner")
 
@@ -25,7 +25,6 @@ STROKE, EDGE = 0.13, 0.09
 GREY, INK = 0.32, 0.5
 # The majority's share of the texture.
 FAINT = 0.3
-NOISE_VALUES = 1 << 20
 DEFAULT_RATES = (0.60, 0.25)
 
 
@@ -65,6 +64,11 @@ class GlyphConfig(BaseModel):
             if not all(0 < rate < 1 for rate in self.base_rates):
                 raise ValueError("`base_rates` must lie between 0 and 1")
         return self
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the model tells apart, in the order of its classes."""
+        return SHAPES[: self.classes]
 
     def class_shares(self) -> NDArray[np.float64]:
         """P(class | group) in the training rows, float64 [groups, classes]."""
@@ -148,7 +152,7 @@ def draw(config: GlyphConfig, shape: NDArray[Any], group: NDArray[Any], seed: ND
     ink += GREY
     ink += _stripes(axis, seed) * (np.float32(config.texture) * (FAINT + (1 - FAINT) * minority))
     if config.noise:
-        ink += np.float32(config.noise) * _noise(seed, size)
+        ink += np.float32(config.noise) * pixel_noise(seed, size)
     grey = (np.clip(ink, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
     return np.repeat(grey[:, :, :, None], 3, axis=3)
 
@@ -192,19 +196,6 @@ def _stripes(axis: NDArray[np.float32], seed: NDArray[np.uint64]) -> NDArray[np.
     down = q * axis[None, :, None]
     stripes: NDArray[np.float32] = np.cos(across) * np.cos(down) - np.sin(across) * np.sin(down)
     return stripes
-
-
-def _noise(seed: NDArray[np.uint64], size: int) -> NDArray[np.float32]:
-    """A stretch of a fixed sequence of normal values for each row: [rows, size, size]."""
-    values = _normal_values(size)
-    start = (mix(~seed) % np.uint64(NOISE_VALUES)).astype(np.int64)
-    return values[start].reshape(len(seed), size, size)
-
-
-@lru_cache(maxsize=2)
-def _normal_values(size: int) -> NDArray[np.float32]:
-    values = np.random.default_rng(0).standard_normal(NOISE_VALUES + size * size, dtype=np.float32)
-    return np.lib.stride_tricks.sliding_window_view(values, size * size)
 
 
 def _uniform(seed: NDArray[np.uint64], stream: int, low: float, high: float) -> NDArray[np.float32]:

@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from edgefair.data.files.readers import read_table
 from edgefair.data.files.skipped import Skipped
@@ -36,6 +37,15 @@ NO_LABEL = "no emotion file"
 NEVER_LABELLED = frozenset({NOT_LISTED, NO_LABEL})
 
 
+class Frames(BaseModel):
+    """Which frames of a sequence are rows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    peak: int = Field(1, ge=1, description="The last frames, so many, with the emotion of the sequence.")
+    neutral: Literal["first"] | None = Field(None, description="Also the first frame, whose emotion is `neutral`.")
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """What a folder holds.
@@ -54,15 +64,18 @@ class Published:
     """What a layout offers to the config, known without reading a folder.
 
     Attributes:
-        reader: "module:function", imported when a folder is read; the function takes the folder.
+        reader: "module:function", imported when a folder is read; the function takes the folder and, of a set of
+            sequences, which frames are rows.
         split: defaults of `data.split`; empty where the set has no official split.
         subject: column of the person; None where the set has none. It applies only if the table has the column:
             CelebA's identities are a file that not every copy has.
+        sequences: whether its pictures are frames of sequences.
     """
 
     reader: str
     split: Mapping[str, Any]
     subject: str | None
+    sequences: bool = False
 
 
 LAYOUTS: Mapping[str, Published] = {
@@ -78,12 +91,15 @@ LAYOUTS: Mapping[str, Published] = {
     "raf-db": Published(
         "edgefair.data.layouts.raf_db:read", {"column": "split", "train": ["train"], "audit": ["test"]}, None
     ),
-    "ck+": Published("edgefair.data.layouts.ck_plus:read", {}, "subject"),
+    "ck+": Published("edgefair.data.layouts.ck_plus:read", {}, "subject", sequences=True),
 }
 
 
-def read_layout(name: str, folder: Path) -> Layout:
+def read_layout(name: str, folder: Path, frames: Frames | None = None) -> Layout:
     """Read a folder in the published layout of the set `name`. Pictures are not opened.
+
+    Args:
+        frames: of a set of sequences, which frames are rows.
 
     Raises:
         DataError: an unknown set, no such folder, a list that is absent or malformed, or no usable picture.
@@ -95,7 +111,8 @@ def read_layout(name: str, folder: Path) -> Layout:
     if not folder.is_dir():
         raise DataError(f"no folder '{folder}'", expected=f"the folder that holds {name}")
     module, function = LAYOUTS[name].reader.split(":")
-    layout: Layout = getattr(importlib.import_module(module), function)(folder)
+    read = getattr(importlib.import_module(module), function)
+    layout: Layout = read(folder) if frames is None else read(folder, frames)
     if not layout.table.rows:
         reasons = "; ".join(f"{item.count} {item.reason}, as '{item.examples[0]}'" for item in layout.skipped)
         raise DataError(

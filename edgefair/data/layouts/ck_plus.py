@@ -5,6 +5,7 @@ Lucey et al., "The Extended Cohn-Kanade Dataset (CK+)", CVPR Workshops 2010.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from edgefair.data.layouts import (
     NO_LABEL,
     NOT_THERE,
     PICTURE,
+    Frames,
     Layout,
     Plain,
     coded,
@@ -31,17 +33,38 @@ from edgefair.probe.regular import read_regular
 
 IMAGES, LABELS = "cohn-kanade-images", "Emotion"
 EMOTIONS = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
+NEUTRAL = 0
+# How the name of a sequence's first frame ends.
+FIRST = "_00000001"
 
 
-def read(folder: Path) -> Layout:
+@dataclass(frozen=True)
+class _Sequence:
+    """A sequence with its emotion.
+
+    Attributes:
+        emotion: index into `EMOTIONS`.
+        frames: paths of its pictures, in time.
+        peak: position of the one that the emotion file names.
+    """
+
+    emotion: int
+    frames: tuple[str, ...]
+    peak: int
+
+
+def read(folder: Path, frames: Frames | None = None) -> Layout:
     """Read CK+: one row per sequence, the frame that its emotion file names, which is the last one, the peak.
 
-    The frames before it are not read: they go from neutral to the peak without labels of their own, and
-    consecutive frames are not independent. A sequence without an emotion file is skipped.
+    The frames before it are not read unless `frames` asks for some: they go from neutral to the peak without labels of
+    their own, and consecutive frames are not independent (all of a subject stay together). With `{peak: 3, neutral:
+    first}` a sequence is four rows: its last three frames, which have its emotion, and its first, which is `neutral`
+    (327 sequences: 1,308 rows; Stoychev and Gunes, "The effect of model compression on fairness in facial expression
+    recognition", 2022). A sequence without an emotion file, or of too few frames, is skipped.
 
-    Columns: subject ("S005"), sequence ("S005_001"), emotion; and those of `subjects.csv` or `subjects.parquet`,
-    joined on its column subject, if the folder has one: CK+ itself says nothing of gender or race. A subject that
-    the file lacks has no value there (numbers: NaN).
+    Columns: subject ("S005"), sequence ("S005_001"), emotion, with `frames` also frame (peak, neutral); and those of
+    `subjects.csv` or `subjects.parquet`, joined on its column subject, if the folder has one: CK+ itself says nothing
+    of gender or race. A subject that the file lacks has no value there (numbers: NaN).
 
     Raises:
         DataError: no `cohn-kanade-images` or no `Emotion`, or a file of subjects that cannot be joined.
@@ -49,20 +72,23 @@ def read(folder: Path) -> Layout:
     for name in (IMAGES, LABELS):
         if not (folder / name).is_dir():
             raise DataError(f"no folder '{folder / name}'", expected=f"'{IMAGES}' and '{LABELS}' side by side")
-    rows: list[tuple[str, str, int, str]] = []
+    rows: list[tuple[str, str, int, str, str]] = []
     skipped: dict[str, list[str]] = {}
     for subject, number in _sequences(folder):
-        found = _peak(folder, f"{subject}/{number}")
-        if isinstance(found, str):
-            skipped.setdefault(found, []).append(f"{subject}/{number}")
+        found = _labelled(folder, f"{subject}/{number}")
+        chosen = found if isinstance(found, str) else _chosen(found, frames or Frames())
+        if isinstance(chosen, str):
+            skipped.setdefault(chosen, []).append(f"{subject}/{number}")
         else:
-            rows.append((subject, f"{subject}_{number}", *found))
+            rows += [(subject, f"{subject}_{number}", *row) for row in chosen]
     columns: dict[str, Column] = {
         "subject": Categories.of([row[0] for row in rows]),
         "sequence": Categories.of([row[1] for row in rows]),
         "emotion": coded(EMOTIONS, [row[2] for row in rows]),
         PICTURE: picture_column(row[3] for row in rows),
     }
+    if frames is not None:
+        columns["frame"] = Categories.of([row[4] for row in rows])
     table = next((path for name in ("csv", "parquet") if (path := folder / f"subjects.{name}").is_file()), None)
     if table is not None and rows:
         columns |= _of_subjects(table, [row[0] for row in rows], taken=set(columns))
@@ -82,8 +108,8 @@ def _sequences(folder: Path) -> list[tuple[str, str]]:
     )
 
 
-def _peak(folder: Path, sequence: str) -> tuple[int, str] | str:
-    """The emotion of a sequence and the path of its frame, or why it has none."""
+def _labelled(folder: Path, sequence: str) -> _Sequence | str:
+    """A sequence with its emotion, or why it has none."""
     labels = folder / LABELS / sequence
     files = sorted(path for path in labels.glob("*_emotion.txt") if not path.name.startswith("."))
     if not files:
@@ -98,8 +124,22 @@ def _peak(folder: Path, sequence: str) -> tuple[int, str] | str:
         return "the emotion file is malformed"
     inside = f"{IMAGES}/{sequence}"
     frames = pictures_in(folder, inside) if (folder / inside).is_dir() else []
-    peak = next((path for path in frames if Path(path).stem == files[0].name.removesuffix("_emotion.txt")), None)
-    return NOT_THERE if peak is None else (int(emotion), peak)
+    named = files[0].name.removesuffix("_emotion.txt")
+    peak = next((position for position, path in enumerate(frames) if Path(path).stem == named), None)
+    return NOT_THERE if peak is None else _Sequence(int(emotion), tuple(frames), peak)
+
+
+def _chosen(sequence: _Sequence, frames: Frames) -> list[tuple[int, str, str]] | str:
+    """Emotion, path and kind of every frame that is a row, in time; or why there are none."""
+    start = sequence.peak + 1 - frames.peak
+    if start < (frames.neutral is not None):
+        return "fewer frames than data.frames asks for"
+    rows = [(sequence.emotion, path, "peak") for path in sequence.frames[start : sequence.peak + 1]]
+    if frames.neutral is None:
+        return rows
+    first = sequence.frames[0]
+    # Where frames are lost at the beginning, the first that is left is not neutral.
+    return [(NEUTRAL, first, "neutral"), *rows] if Path(first).stem.endswith(FIRST) else NOT_THERE
 
 
 def _of_subjects(path: Path, subjects: list[str], *, taken: set[str]) -> dict[str, Plain]:

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 import yaml
 
+from edgefair.data.images.generated import GENERATED
 from edgefair.report.escape import markdown, one_line
 from edgefair.report.formats.base import Item
 from edgefair.report.formats.markdown import table
@@ -62,7 +63,7 @@ def task_of(section: Mapping[str, Any]) -> str:
     """
     if section.get("text"):
         return TEXTS
-    if section.get("picture") or section.get("layout") or section.get("source") == "glyphs":
+    if section.get("picture") or section.get("layout") or section.get("source") in GENERATED:
         return PICTURES
     return OTHER if str(section.get("source", ".npz")).endswith(".npz") else TABLES
 

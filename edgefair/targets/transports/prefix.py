@@ -7,7 +7,6 @@ wheels, without root and without touching the host's package lists, once per ver
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgefair.errors import MeasurementError
-from edgefair.files import sha256_json
+from edgefair.files import cache_folder, sha256_json
 from edgefair.locks import held_folder, hold
 from edgefair.progress import Progress
 from edgefair.targets.transports.emulation import EmulatedCpu
@@ -35,15 +34,15 @@ DEBIAN_ARCHITECTURES: Mapping[str, str] = {"aarch64": "arm64", "x86_64": "amd64"
 TOOL_TIMEOUT_S = 900.0
 
 
-def cache_folder() -> Path:
-    """Where prepared targets are kept: $XDG_CACHE_HOME/edgefair/targets, by default below ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgefair" / "targets"
+def _prepared() -> Path:
+    """Where prepared targets are kept."""
+    return cache_folder("targets")
 
 
 def system_path(machine: str) -> Path:
     """Where the foreign system for a kind of processor lies, or will lie, with this machine's runtime versions."""
     recipe = sha256_json([SUITE, PYTHON, PACKAGES, _wheels()])
-    return cache_folder() / f"{machine}-{recipe[:12]}"
+    return _prepared() / f"{machine}-{recipe[:12]}"
 
 
 def open_prefix(cpu: EmulatedCpu) -> Path:
@@ -55,16 +54,16 @@ def open_prefix(cpu: EmulatedCpu) -> Path:
     system = system_path(cpu.machine) if cpu.foreign else None
     if system is not None and not system.is_dir():
         raise MeasurementError(
-            f"target 'qemu:{cpu.name}' is not prepared: there is no {cpu.machine} system in '{cache_folder()}'",
+            f"target 'qemu:{cpu.name}' is not prepared: there is no {cpu.machine} system in '{_prepared()}'",
             fix=f"run `edgefair target prepare qemu:{cpu.name}` (needs apt-get, dpkg-deb and about 200 MB)",
         )
     links = {} if system is None else {item.name: str(item) for item in sorted((system / "root").iterdir())}
-    prefix = cache_folder() / f"{cpu.name}-{sha256_json([cpu.cpuinfo, links])[:12]}"
+    prefix = _prepared() / f"{cpu.name}-{sha256_json([cpu.cpuinfo, links])[:12]}"
     if prefix.is_dir():
         return prefix
     try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        with held_folder(cache_folder(), f".{cpu.name}.partial-") as work:
+        _prepared().mkdir(parents=True, exist_ok=True)
+        with held_folder(_prepared(), f".{cpu.name}.partial-") as work:
             made = work / "prefix"
             (made / "proc").mkdir(parents=True)
             (made / "proc" / "cpuinfo").write_text(cpu.cpuinfo)
@@ -90,7 +89,7 @@ def build_system(machine: str, progress: Progress) -> Path:
     system = system_path(machine)
     work = system.with_name(f".{system.name}.partial")
     try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
+        _prepared().mkdir(parents=True, exist_ok=True)
         waiting = functools.partial(progress.step, 0, 3, "waiting for another `edgefair target prepare`")
         with hold(system.with_name(f".{system.name}.lock"), waiting=waiting):
             if not system.is_dir():

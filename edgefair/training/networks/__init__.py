@@ -23,6 +23,7 @@ NETWORKS: Mapping[str, str] = {
     "mobilenet-v2": "edgefair.training.networks.mobilenet:mobilenet_v2",
     "vit-small": "edgefair.training.networks.vit:vit_small",
     "convnext-tiny": "edgefair.training.networks.convnext:convnext_tiny",
+    "fer-cnn": "edgefair.training.networks.fer_cnn:fer_cnn",
     "text-transformer": "edgefair.training.networks.text:text_transformer",
 }
 # Names that other packages resolve: `timm:NAME`.

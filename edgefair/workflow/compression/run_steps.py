@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgefair.compress.config import PRUNED, CompressConfig
+from edgefair.compress.games import AdversaryConfig
 from edgefair.compress.steps.base import Learned
 from edgefair.config import Config, with_budget
 from edgefair.errors import DataError, UsageError
@@ -36,11 +38,14 @@ class Shrunk:
     ranges: dict[str, Learned] = field(default_factory=dict)
 
 
-def finetune_methods(config: Config, run: Run) -> tuple[tuple[MethodConfig, ...], str | None]:
-    """The methods of the fine-tune, by default those of the run; and a warning where they leave the run's out."""
+def finetune_methods(config: Config, run: Run, compress: CompressConfig) -> tuple[tuple[MethodConfig, ...], str | None]:
+    """The methods of the fine-tune, by default those of the run, and a warning where they leave the run's out.
+
+    An adversary that took part in choosing channels stays, by default: a plain fine-tune would undo what it chose.
+    """
     trained = tuple(MethodConfig.model_validate(item) for item in run.settings["debias"])
     if config.debias.finetune is None:
-        return trained, None
+        return (*trained, *_opponent(compress, trained)), None
     chosen = config.debias.finetune
     if trained and not chosen:
         return chosen, (
@@ -49,6 +54,15 @@ def finetune_methods(config: Config, run: Run) -> tuple[tuple[MethodConfig, ...]
             "omit debias.finetune to keep the debiasing"
         )
     return chosen, None
+
+
+def _opponent(compress: CompressConfig, trained: tuple[MethodConfig, ...]) -> Iterator[MethodConfig]:
+    """The adversary of the channels' game, which goes on in the fine-tune, where the run has none of its own."""
+    game = compress.adversary or AdversaryConfig()
+    played = compress.prune is not None and compress.importance == "adversarial" and game.weight > 0
+    if played and all(item.method != "adversarial" for item in trained):
+        options = {"alpha": game.weight, "form": "reversal", "target": game.target}
+        yield MethodConfig(method="adversarial", options=options)
 
 
 def check_shrink(config: Config, model: str | None, name: str | None) -> None:
@@ -78,8 +92,9 @@ def check_shrink(config: Config, model: str | None, name: str | None) -> None:
     planned = tuple(stages(config, compress))
     if config.debias.finetune and all(stage.train is None for stage in planned):
         raise UsageError(
-            f"debias.finetune names {config.debias.finetune[0].method}, and importance {compress.importance} "
-            "leaves the weights unchanged: there is no fine-tune",
+            f"debias.finetune names {config.debias.finetune[0].method}, and "
+            f"{'ticket' if compress.ticket else f'importance {compress.importance}'} leaves the weights unchanged: "
+            "there is no fine-tune",
             fix="omit debias.finetune, or use importance adversarial",
         )
     if name is None:
@@ -117,7 +132,7 @@ def shrink(job: Job, run: Run, *, compress: CompressConfig, reduce_range: bool) 
     from edgefair.training.build import load_classifier
 
     config, data = with_budget(job.config, len(job.data.train)), job.data
-    chosen, warning = finetune_methods(config, run)
+    chosen, warning = finetune_methods(config, run, compress)
     open_methods([(item.method, item.options) for item in chosen])
     if run.settings["train_rows"] != data.train.fingerprint:
         raise DataError(

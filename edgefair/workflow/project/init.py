@@ -12,7 +12,6 @@ from edgefair.config import Config, parse_config
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.groups import joint_groups
-from edgefair.data.images.glyphs import GlyphConfig
 from edgefair.data.presets import BUILT_IN
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
@@ -132,7 +131,7 @@ def write_config(
         groups=groups,
         floor=FLOOR,
         kind="pictures" if draft.data.picture else "texts" if draft.data.text else "table",
-        size=(draft.data.glyphs or GlyphConfig()).size if source == "glyphs" else PICTURE_SIZE,
+        size=PICTURE_SIZE if draft.data.knobs is None else draft.data.knobs.size,
     )
     try:
         write_atomic(path, text.encode())

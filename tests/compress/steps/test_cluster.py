@@ -10,7 +10,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import nn
 
-from edgefair.compress.steps.cluster import Cluster, k_means
+from edgefair.compress.steps.cluster import Cluster, k_means, linear
 from edgefair.errors import ModelError, UsageError
 from edgefair.progress import Progress
 from edgefair.training.checkpoint import Checkpoint, load_weights, save_weights
@@ -78,6 +78,22 @@ def test_every_weight_has_the_nearest_value_every_value_is_the_mean_of_its_weigh
     assert torch.allclose(torch.stack(means), codebook, atol=1e-5)
     peer = KMeans(k, n_init=5, random_state=0).fit(weight.reshape(-1, 1).numpy())
     assert float((own**2).sum()) <= 1.25 * peer.inertia_
+
+
+def test_linear_values_lie_evenly_every_weight_takes_the_nearest_and_what_none_takes_is_left_out(tmp_path):
+    weight = torch.tensor([[0.0, 0.1, 0.2], [0.9, 1.0, 0.6]])
+    codebook, index = linear(weight, 5)
+    assert codebook.tolist() == [0.0, 0.25, 0.5, 1.0]
+    assert torch.equal(index, torch.tensor([[0, 0, 1], [3, 3, 2]], dtype=torch.int32))
+    classifier, step = small(), Cluster(8, centroids="linear")
+    plan = json.loads(json.dumps(step.plan(classifier, context_of(any_rows(2, 6, 6)))))
+    best = Cluster(8).plan(classifier, context_of(any_rows(2, 6, 6)))
+    assert all(plan["layers"][name]["error"] > item["error"] for name, item in best["layers"].items())
+    step.apply(classifier, plan)
+    fit(classifier, tmp_path, "linear")
+    step.finish(classifier)
+    for name, item in plan["layers"].items():
+        assert len(classifier.state_dict()[f"network.{name}.weight"].unique()) == item["values"] <= 8
 
 
 def test_no_layer_has_more_than_k_values_and_they_stay_shared_while_they_are_trained(tmp_path):

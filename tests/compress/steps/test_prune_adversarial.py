@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from edgefair.compress.steps.game import Adversary
 from edgefair.compress.steps.pruning import Goal
 from edgefair.compress.steps.pruning import adversarial as module
-from edgefair.compress.steps.pruning.adversarial import Adversary, adversarial
+from edgefair.compress.steps.pruning.adversarial import adversarial
 from edgefair.compress.steps.pruning.magnitude import magnitude
 from edgefair.compress.steps.pruning.statistics import renew_statistics
 from edgefair.compress.steps.pruning.step import Prune

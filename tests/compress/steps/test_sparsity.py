@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgefair.compress.steps import sparsity
 from edgefair.compress.steps.sparsity import Sparsify
 from edgefair.debias import open_methods
 from edgefair.errors import ModelError, UsageError
@@ -36,12 +37,12 @@ def sparse(classifier, ratio, scope="local"):
     return plan
 
 
-def fit(classifier, path, *methods, stop=None):
+def fit(classifier, path, *methods, stop=None, rate=0.02):
     def progress(done, _total, _what):
         if done == stop:
             raise KeyboardInterrupt
 
-    config = TrainConfig(epochs=3, batch_rows=16, learning_rate=0.02, weight_decay=0.1)
+    config = TrainConfig(epochs=3, batch_rows=16, learning_rate=rate, weight_decay=0.1)
     opened = open_methods([(name, {}) for name in methods])
     train(
         classifier,
@@ -94,6 +95,26 @@ def test_zeros_stay_zeros_through_a_fine_tune_whatever_treats_it(tmp_path, metho
     assert torch.equal(one(torch.ones(2, 3, 4, 4)), expected)
 
 
+def test_a_constant_sparsity_chooses_anew_while_it_trains_and_ends_with_its_share(tmp_path, monkeypatch):
+    monkeypatch.setattr(sparsity, "EVERY", 3)
+    one, cut = small(), small()
+    step = Sparsify(0.75, schedule="constant")
+    for each in (one, cut):
+        step.apply(each, step.plan(each, context_of(any_rows(3, 4, 4))))
+    before = one.eval().network[0].weight.detach() == 0
+    expected = fit(one, tmp_path / "run", rate=0.5).eval()(torch.ones(2, 3, 4, 4))
+    with pytest.raises(KeyboardInterrupt):
+        fit(cut, tmp_path / "cut", stop=6, rate=0.5)
+    fit(cut, tmp_path / "cut", rate=0.5)
+    step.finish(one.eval())
+    step.finish(cut.eval())
+    after = one.network[0].weight == 0
+    assert (before.sum(), after.sum()) == (162, 162)
+    assert not torch.equal(before, after)
+    assert torch.equal(one(torch.ones(2, 3, 4, 4)), expected)
+    assert all(torch.equal(value, cut.state_dict()[name]) for name, value in one.state_dict().items())
+
+
 def test_what_was_interrupted_goes_on_to_the_same_weights(tmp_path):
     straight, again = small(), small()
     plan = sparse(straight, 0.5)
@@ -139,5 +160,9 @@ def test_what_makes_no_sense_is_refused():
         Sparsify(1.0)
     with pytest.raises(UsageError, match="scope"):
         Sparsify(0.5, scope="everywhere")
+    with pytest.raises(UsageError, match="schedule"):
+        Sparsify(0.5, schedule="rarely")
+    with pytest.raises(UsageError, match="scope is global"):
+        Sparsify(0.5, scope="global", schedule="constant")
     with pytest.raises(ModelError, match="no layer whose weights"):
         Sparsify(0.5).check(classifier_of(nn.Sequential(nn.Linear(2, 2)), 2))

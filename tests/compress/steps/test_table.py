@@ -9,15 +9,15 @@ import torch
 from edgefair.compress.config import IMPORTANCE_OPTIONS, IMPORTANCES, LAST, STEPS, CompressConfig, step_name
 from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.steps.base import Project
+from edgefair.compress.steps.game import Adversary
 from edgefair.compress.steps.pruning import Goal, open_importance
-from edgefair.compress.steps.pruning.adversarial import Adversary
 from edgefair.compress.steps.pruning.step import Prune
 from edgefair.compress.steps.pruning.units import find_units
 from edgefair.errors import UsageError
 from edgefair.training.settings import TrainPlan
 from tests.compress.steps.prune_cases import any_context, built_in
 
-ASKED = {"prune": 0.5, "low_rank": 0.5, "sparsity": 0.5, "cluster": 8, "qat": True}
+ASKED = {"prune": 0.5, "low_rank": 0.5, "sparsity": 0.5, "cluster": 8, "ticket": {"keep": 0.3}, "qat": True}
 
 
 def recipe():
@@ -48,6 +48,11 @@ def test_steps_are_carried_out_in_the_order_of_their_keys():
 
 @pytest.mark.parametrize(("first", "then"), list(combinations(STEPS, 2)))
 def test_what_training_would_undo_is_followed_by_no_step(first, then):
+    if "ticket" in {first, then} and first not in LAST:
+        other = then if first == "ticket" else first
+        with pytest.raises(ValueError, match=f"ticket leaves random weights untrained, and {other} would train them"):
+            asking_for(first, then)
+        return
     if first not in LAST:
         assert asking_for(first, then).steps == (first, then)
         return
@@ -68,6 +73,16 @@ def test_a_latency_is_reached_on_a_target_with_a_clock_only():
     assert stage.settings["target"] == "board"
     with pytest.raises(UsageError, match="'board' does not measure latency"):
         list(Prune.from_config(asked, project()))
+
+
+def test_the_game_of_channels_is_what_the_config_says_and_its_own_where_it_says_nothing():
+    game = {"target": "parity", "weight": 0.5, "steps": 7, "score_rate": 0.1}
+    asked = CompressConfig(prune=0.5, importance="adversarial", adversary=game)
+    (stage,) = Prune.from_config(asked, project())
+    assert stage.settings["adversary"] == {**game, "batch_rows": 128, "learning_rate": 0.001}
+    assert Adversary(**stage.settings["adversary"]) == Adversary(7, 128, 0.5, "parity", 0.001, 0.1)
+    (stage,) = Prune.from_config(CompressConfig(prune=0.5, importance="adversarial"), project())
+    assert "adversary" not in stage.settings
 
 
 @pytest.mark.parametrize("name", IMPORTANCES)

@@ -4,8 +4,11 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+from pydantic import ValidationError
 
-from edgefair.data.layouts import read_layout
+from edgefair.data.config import DataConfig
+from edgefair.data.dataset import load
+from edgefair.data.layouts import Frames, read_layout
 from edgefair.errors import DataError
 from tests.data.layouts.published import ck_plus, contents, lines, picture, skipped
 
@@ -20,6 +23,8 @@ EXPECTED = {
         "cohn-kanade-images/S138/005/S138_005_00000002.png",
     ],
 }
+# Subject and number of 327 sequences of 118 subjects, as CK+ has them.
+PAPER = [(subject, number) for subject in range(118) for number in range(3 if subject < 91 else 2)]
 NO_EMOTION = {"no emotion file": (1, ("S010/001",))}
 
 
@@ -149,3 +154,49 @@ def test_what_lies_beside_the_frames_is_no_frame(tmp_path):
     lines(tmp_path / "cohn-kanade-images/S005/.DS_Store", [""])
     picture(tmp_path / "cohn-kanade-images/S005/001/._S005_001_00000003.png")
     assert contents(read(tmp_path)) == EXPECTED
+
+
+def test_three_peak_frames_and_the_first_as_neutral_are_four_rows_of_every_sequence(tmp_path):
+    ck_plus(tmp_path, {"S005/001": (9, 3), "S010/002": (4, 7), "S011/001": (3, 5), "S138/005": (12, None)})
+    layout = read_layout("ck+", tmp_path, Frames(peak=3, neutral="first"))
+    rows = contents(layout)
+    frames = [name.rsplit("_", 1)[1] for name in rows.pop("picture")]
+    assert frames == [f"{number:08d}.png" for number in (1, 7, 8, 9, 1, 2, 3, 4)]
+    assert rows == {
+        "subject": ["S005"] * 4 + ["S010"] * 4,
+        "sequence": ["S005_001"] * 4 + ["S010_002"] * 4,
+        "emotion": ["neutral"] + ["disgust"] * 3 + ["neutral"] + ["surprise"] * 3,
+        "frame": ["neutral", "peak", "peak", "peak"] * 2,
+    }
+    few, unlabelled = "fewer frames than data.frames asks for", "no emotion file"
+    assert skipped(layout) == {few: (1, ("S011/001",)), unlabelled: (1, ("S138/005",))}
+
+
+def test_the_first_frame_that_is_left_is_not_taken_for_the_neutral_one(tmp_path):
+    ck_plus(tmp_path, {"S005/001": (6, 3), "S010/002": (6, 7)})
+    (tmp_path / "cohn-kanade-images/S005/001/S005_001_00000001.png").unlink()
+    layout = read_layout("ck+", tmp_path, Frames(peak=3, neutral="first"))
+    assert set(contents(layout)["subject"]) == {"S010"}
+    assert skipped(layout) == {"listed but not in the folder": (1, ("S005/001",))}
+
+
+def test_the_paper_s_1308_pictures_of_eight_classes_keep_every_subject_on_one_side(tmp_path):
+    sequences = {f"S{subject:03d}/{number:03d}": (4, 1 + (subject + number) % 7) for subject, number in PAPER}
+    ck_plus(tmp_path, sequences)
+    genders = [f"S{subject:03d},{'fm'[subject % 2]}" for subject in sorted({subject for subject, _ in PAPER})]
+    lines(tmp_path / "subjects.csv", ["subject,gender", *genders])
+    for number, path in enumerate(sorted(tmp_path.rglob("*.png"))):
+        path.write_bytes(path.read_bytes() + b"%d" % number)  # or equal pictures would join subjects
+    frames = {"peak": 3, "neutral": "first"}
+    keys = {"source": str(tmp_path), "layout": "ck+", "frames": frames, "label": "emotion", "sensitive": ["gender"]}
+    data = load(DataConfig.model_validate(keys), base=tmp_path, roles=("train", "validation", "audit"))
+    assert sum(map(len, data.splits.values())) == 1308
+    assert len(data.classes) == 8
+    sides = [set(rows.subject.text()) for rows in data.splits.values()]
+    assert sum(map(len, sides)) == len(set().union(*sides)) == 118
+
+
+def test_frames_of_a_set_without_sequences_are_refused():
+    keys = {"source": "x", "layout": "utkface", "frames": {"peak": 3}, "label": "age", "sensitive": ["gender"]}
+    with pytest.raises(ValidationError, match="`frames` chooses those of the sequences"):
+        DataConfig.model_validate(keys)

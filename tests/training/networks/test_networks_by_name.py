@@ -22,6 +22,7 @@ SMALL = {
     "mobilenet-v2": {"width": 0.35},
     "vit-small": {"width": 32, "depth": 2, "heads": 2},
     "convnext-tiny": {"width": 0.1, "depths": [1, 1, 1, 1]},
+    "fer-cnn": {"width": 0.125},
     "text-transformer": {"width": 32, "depth": 1, "heads": 2},
 }
 
@@ -64,6 +65,15 @@ def test_the_graph_equals_the_network_for_any_number_of_rows(network, tmp_path):
         assert np.array_equal(decision, expected[rows].argmax(1))
 
 
+def test_the_network_of_the_study_of_expressions_has_the_numbers_of_the_published_one():
+    network = open_network("fer-cnn", features=(1, 48, 48), classes=7, options={})
+    assert sum(value.numel() for value in network.parameters()) == 4_474_759
+    moving = [value for name, value in network.named_buffers() if "running" in name]
+    assert sum(value.numel() for value in moving) == 3_968
+    with pytest.raises(UsageError, match="halves a picture four times"):
+        open_network("fer-cnn", features=(1, 15, 48), classes=7, options={})
+
+
 def test_the_same_seed_gives_the_same_weights():
     one, other = (classifier_of("resnet-18")[0].state_dict() for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -82,7 +92,7 @@ def test_a_small_picture_keeps_its_resolution_at_the_beginning():
     assert sizes == {"small": 4, "imagenet": 1, "auto": 4}
 
 
-@pytest.mark.parametrize("network", sorted(set(SMALL) - {"text-transformer"}))
+@pytest.mark.parametrize("network", sorted(set(SMALL) - {"text-transformer", "fer-cnn"}))
 def test_weights_of_a_local_folder_are_taken_and_the_last_layer_is_new(network, tmp_path):
     options = {**SMALL[network], **({"stem": "imagenet"} if "stem" in signature(network) else {})}
     first = open_network(network, features=(3, 32, 32), classes=5, options=options)

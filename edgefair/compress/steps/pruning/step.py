@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from edgefair.compress.config import IMPORTANCE_OPTIONS, RANDOM_WEIGHTS, CompressConfig, Measure, Scope
@@ -83,7 +84,12 @@ class Prune(Step):
         options: dict[str, Any] = {
             key: getattr(compress, key) for key in ("scope", "importance", "measure", "round_to")
         }
-        options |= {key: getattr(compress, key) for key in IMPORTANCE_OPTIONS.get(compress.importance, ())}
+        own = {key: getattr(compress, key) for key in IMPORTANCE_OPTIONS.get(compress.importance, ())}
+        options |= {
+            key: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+            for key, value in own.items()
+            if value is not None
+        }
         timed_on = {"target": project.target} if compress.measure == "latency" else {}
         frozen = compress.importance in RANDOM_WEIGHTS
         for number in range(1, compress.rounds + 1):
