@@ -67,6 +67,15 @@ class Config(BaseModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _finetune_keeps_the_threshold(self) -> Self:
+        if self.finetune is not None and self.finetune.refit_threshold:
+            raise ValueError(
+                "finetune.refit_threshold: a fine-tune keeps the run's threshold; debias.post: [threshold] chooses one "
+                "for the compressed file"
+            )
+        return self
+
     @property
     def finetune_settings(self) -> TrainPlan:
         """The training after pruning; what is left open is that of many rows until `with_budget` knows them."""
@@ -79,6 +88,7 @@ class Config(BaseModel):
                 "learning_rate": train.learning_rate / 2,
                 "keep": "best",
                 "patience": PATIENCE,
+                "refit_threshold": False,
             }
         )
 

@@ -77,13 +77,18 @@ class DistillConfig(BaseModel):
         "pruned: what `prune` and `low_rank` leave of it.",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the student's factory.")
-    method: Literal["kd", "mfd"] = Field(
-        "kd", description="kd: soft labels at a temperature. mfd: also features, matched across the groups of a label."
+    method: Literal["kd", "mfd", "dro"] = Field(
+        "kd",
+        description="kd: soft labels at a temperature. mfd: also features, matched across the groups of a label. dro: "
+        "soft labels, of which those of the (group, label) cell count most in which the student follows worst.",
     )
     temperature: float = Field(4.0, gt=0, allow_inf_nan=False, description="Softens both sides' probabilities.")
     weight: float = Field(0.5, gt=0, le=1, description="Share of the soft labels in the loss.")
     mfd_weight: float = Field(
         5.0, gt=0, allow_inf_nan=False, description="Weight of the difference between features (mfd)."
+    )
+    dro_eta: float = Field(
+        0.05, gt=0, allow_inf_nan=False, description="How fast the weights of the cells follow their losses (dro)."
     )
 
     @model_validator(mode="before")

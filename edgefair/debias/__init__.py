@@ -24,6 +24,8 @@ METHODS: Mapping[str, str] = {
     "adversarial": "edgefair.debias.adversarial:Adversarial",
     "group-dro": "edgefair.debias.group_dro:GroupDro",
     "jtt": "edgefair.debias.jtt:Jtt",
+    "group-sam": "edgefair.debias.group_sam:GroupSam",
+    "excess-loss": "edgefair.debias.excess_loss:ExcessLoss",
 }
 # After compression: applied to the file, see edgefair.debias.post.
 POST_METHODS: Mapping[str, str] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -10,6 +10,7 @@ from edgefair.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Parameter
 
 # A cell with fewer rows than this is reported: whatever a method does with it rests on a handful of people.
 FEW_ROWS = 10
@@ -64,22 +65,42 @@ class Cells:
         return [(name, rows) for name, rows in found if rows < FEW_ROWS]
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """A network in one training step, to be asked at weights near its own.
+
+    Attributes:
+        parameters: those that are trained.
+        logits: of the whole batch [batch, classes], at whatever the parameters are at the moment.
+        gradients: of a scalar, with respect to the parameters.
+    """
+
+    parameters: Sequence[Parameter]
+    logits: Callable[[], Tensor]
+    gradients: Callable[[Tensor], list[Tensor]]
+
+
 class Debias(Protocol):
     """One treatment. Each hook does nothing unless a subclass says otherwise.
 
     The loop calls `start` once, `load_state` where a run is resumed, `row_weights` and `sampling_weights` before the
-    first epoch, and in every step `augment`, `batch_weights`, `penalty`, `edit_gradients` and `end_step`, in that
-    order. `state` and `load_state` carry what the method learned across a resumed run.
+    first epoch, and in every step `augment`, `batch_weights`, `penalty`, `edit_gradients`, `look_around` and
+    `end_step`, in that order. `state` and `load_state` carry what the method learned across a resumed run.
 
     Attributes:
         sets_weights: it decides how much every cell counts; two such methods would correct twice.
         identify_epochs: epochs of ordinary training after which the method wants to know the rows that are decided
             wrongly (`learn_errors`); training then begins anew.
         search: numeric options worth a search, with the range on a logarithmic scale (`edgefair train --tune`).
+        needs_reference: it compares with the model before compression (`learn_reference`), so it has no place in the
+            training of that model.
+        looks_around: it asks for the loss at other weights in every step (`look_around`).
         few_rows: what it does with a cell that has a handful of rows, for the report.
     """
 
     sets_weights: ClassVar[bool] = False
+    needs_reference: ClassVar[bool] = False
+    looks_around: ClassVar[bool] = False
     few_rows: ClassVar[str] = ""
     search: ClassVar[Mapping[str, tuple[float, float]]] = {}
     identify_epochs: int = 0
@@ -90,6 +111,10 @@ class Debias(Protocol):
 
     def learn_errors(self, wrong: Tensor) -> None:  # noqa: ARG002
         """Take which training rows the identification model decides wrongly, bool [rows]."""
+        return
+
+    def learn_reference(self, right: Tensor) -> None:  # noqa: ARG002
+        """Take which training rows the model before compression decides rightly, bool [rows]; after `start`."""
         return
 
     def row_weights(self, cells: Cells) -> Tensor | None:  # noqa: ARG002
@@ -118,6 +143,25 @@ class Debias(Protocol):
 
     def edit_gradients(self, gradients: Sequence[Tensor], adversary: Sequence[Tensor]) -> None:  # noqa: ARG002
         """Change the gradients of the network's loss in place, given those of `adversary_loss`."""
+        return
+
+    def look_around(
+        self,
+        around: Surroundings,  # noqa: ARG002
+        gradients: Sequence[Tensor],  # noqa: ARG002
+        *,
+        weights: Tensor,  # noqa: ARG002
+        label: Tensor,  # noqa: ARG002
+        group: Tensor,  # noqa: ARG002
+    ) -> None:
+        """Change the gradients in place by what the loss is at other weights; the weights are left as they were.
+
+        Args:
+            around: asks the network.
+            gradients: of the step, one for every parameter.
+            weights: of every row in the cross-entropy, float32 [batch].
+            label, group: int64 [batch].
+        """
         return
 
     def end_step(self) -> None:

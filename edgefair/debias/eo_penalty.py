@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from edgefair.debias.base import Cells, Debias
+from edgefair.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,21 +27,46 @@ class EoPenalty(Debias):
 
     A cell that is absent from a batch contributes nothing to its loss. Alone it is often best satisfied by a model that
     decides one class for everybody: combine it with `reweigh`, and let the policy hold a floor.
+
+    `labels` names the classes whose rows are constrained; default: all. Equal opportunity constrains the positive one
+    alone. What is not constrained often gets worse (that is what the option can show): the policy judges all labels.
     """
 
     search: ClassVar[Mapping[str, tuple[float, float]]] = {"eps": (0.002, 0.05), "dual_lr": (0.005, 0.1)}
     few_rows = "its rate is a running mean over many batches, so its noise is smoothed"
 
-    def __init__(self, *, eps: float = 0.01, dual_lr: float = 0.02, max_lambda: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        eps: float = 0.01,
+        dual_lr: float = 0.02,
+        max_lambda: float = 10.0,
+        labels: Sequence[str | int] | None = None,
+    ) -> None:
+        if labels is not None and (isinstance(labels, str) or not labels):
+            raise UsageError(f"eo-penalty: labels is {labels!r}", expected="a list of classes, or nothing for all")
+        self.labels = labels
         self.eps = eps
         self.dual_lr = dual_lr
         self.max_lambda = max_lambda
         self._state: dict[str, Tensor] = {}
 
     def start(self, cells: Cells) -> None:
-        """Begin with a price of 0 on every difference."""
+        """Begin with a price of 0 on every difference.
+
+        Raises:
+            UsageError: `labels` names something that is no class.
+        """
         import torch
 
+        names = cells.classes if self.labels is None else [str(name) for name in self.labels]
+        for name in names:
+            if name not in cells.classes:
+                raise UsageError(
+                    f"eo-penalty: labels has '{name}', which is no class{did_you_mean(name, cells.classes)}",
+                    expected=f"some of {', '.join(cells.classes)}",
+                )
+        self._constrained = torch.tensor([[name in names] for name in cells.classes])
         classes, groups = len(cells.classes), len(cells.groups)
         self._state = {
             "lambda": torch.zeros(classes, classes),
@@ -77,7 +103,7 @@ class EoPenalty(Debias):
         high, low = _extremes(rows, sums)
         means = sums / rows.clamp(min=1e-9).unsqueeze(2)
         violation = (means.gather(1, high) - means.gather(1, low)).squeeze(1) - self.eps
-        comparable = (rows > 0).sum(dim=1, keepdim=True) >= 2
+        comparable = ((rows > 0).sum(dim=1, keepdim=True) >= 2) & self._constrained.to(rows.device)
         step = torch.where(comparable, self.dual_lr * violation, 0.0)
         self._state["lambda"] = (self._state["lambda"] + step).clamp(0.0, self.max_lambda)
 

@@ -28,7 +28,9 @@ def limit_stretch(alpha: float, trials: int) -> float:
     return normal.inv_cdf(1 - alpha / trials) / normal.inv_cdf(1 - alpha)
 
 
-def is_kept(gate: Gate, reference: Gate, *, aim: float, stretch: float = 1.0, recorded: float | None = None) -> bool:
+def is_kept(
+    gate: Gate, reference: Gate | None, *, aim: float, stretch: float = 1.0, recorded: float | None = None
+) -> bool:
     """Whether a gate of a trial is taken as kept: it passes, or these rows cannot tell and the estimate is good.
 
     estimate + stretch (upper - estimate) <= threshold, or estimate <= share * threshold. The share is `aim`, as few
@@ -38,7 +40,7 @@ def is_kept(gate: Gate, reference: Gate, *, aim: float, stretch: float = 1.0, re
 
     Args:
         gate: of the trial.
-        reference: the same gate of the model before compression.
+        reference: the same gate of the model before compression; None where this is that model.
         aim: share of a threshold that an estimate shall keep.
         stretch: see `limit_stretch`; 1 for the recipe, whose gate is kept where it passes by the policy's own rule.
         recorded: the threshold of estimates, where the policy declares error rates (`corrections.recorded_threshold`);
@@ -53,7 +55,7 @@ def is_kept(gate: Gate, reference: Gate, *, aim: float, stretch: float = 1.0, re
     threshold = gate.threshold if recorded is None else recorded
     if gate.direction == AT_LEAST:
         return gate.estimate >= threshold
-    share = 1.0 if reference.outcome is Outcome.INCONCLUSIVE else aim
+    share = 1.0 if reference is not None and reference.outcome is Outcome.INCONCLUSIVE else aim
     return gate.estimate <= share * threshold
 
 

@@ -6,18 +6,30 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from edgefair.debias import Debias
 from edgefair.debias.base import under
 from edgefair.errors import ModelError
 from edgefair.files import write_atomic
 from edgefair.probe.regular import open_regular
 from edgefair.training.selection import Standing
+
+
+class Learning(Protocol):
+    """What learns something beside the network: debias methods, and a teacher."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors to store."""
+        ...
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state` returned."""
+        ...
 
 
 @dataclass
@@ -59,7 +71,7 @@ class Checkpoint:
         self.settings = settings
 
     def save(
-        self, progressed: Progressed, model: nn.Module, optimizer: torch.optim.Optimizer, methods: Sequence[Debias]
+        self, progressed: Progressed, model: nn.Module, optimizer: torch.optim.Optimizer, methods: Sequence[Learning]
     ) -> None:
         """Write the state after the epochs that are done."""
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
@@ -75,7 +87,7 @@ class Checkpoint:
         }
         write_atomic(self.path, save({name: value.contiguous() for name, value in tensors.items()}, metadata))
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, methods: Sequence[Debias]) -> Progressed:
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, methods: Sequence[Learning]) -> Progressed:
         """Load the state in place; how far the run is, nothing done where there is nothing to resume."""
         metadata = read_metadata(self.path)
         if metadata.get("settings") != self.settings:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgefair.debias import Cells
+from edgefair.debias.group_dro import GroupDro
 from edgefair.errors import ModelError, UsageError
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.training.classifier import Classifier
@@ -52,9 +54,14 @@ def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         teacher: t, logits [rows, classes].
         temperature: T > 0.
     """
+    return soft_losses(student, teacher, temperature).mean()
+
+
+def soft_losses(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """`soft_loss` of every row, float32 [rows]."""
     target = functional.log_softmax(teacher / temperature, dim=1)
     found = functional.log_softmax(student / temperature, dim=1)
-    divergence: Tensor = functional.kl_div(found, target, reduction="batchmean", log_target=True)
+    divergence: Tensor = functional.kl_div(found, target, reduction="none", log_target=True).sum(dim=1)
     return temperature**2 * divergence
 
 
@@ -102,6 +109,7 @@ class Lesson:
         feature_weight: weight of `feature_loss`.
         features: the student's and the teacher's [batch, width]; None where only soft labels are taught, or where
             the widths differ: then the logits take their place.
+        robust: weighs the rows by how badly the student follows the teacher in their cell; None for equal weights.
     """
 
     weight: float
@@ -109,9 +117,10 @@ class Lesson:
     logits: Tensor
     feature_weight: float
     features: tuple[Tensor, Tensor] | None
+    robust: GroupDro | None = None
 
     def loss(self, entropy: Tensor, logits: Tensor, label: Tensor, group: Tensor) -> Tensor:
-        """(1 - w) CE + w T^2 KL + lambda sum MMD^2: a scalar.
+        """(1 - w) CE + w T^2 KL + lambda sum MMD^2: a scalar. Where it is robust, KL is sum_c q_c KL_c over cells c.
 
         Args:
             entropy: CE, the (weighted) cross-entropy of the student, a scalar.
@@ -119,7 +128,10 @@ class Lesson:
             label: int64 [batch].
             group: int64 [batch].
         """
-        loss = (1 - self.weight) * entropy + self.weight * soft_loss(logits, self.logits, self.temperature)
+        soft = soft_losses(logits, self.logits, self.temperature)
+        if self.robust is not None:
+            soft = soft * self.robust.batch_weights(soft.detach(), label, group)
+        loss = (1 - self.weight) * entropy + self.weight * soft.mean()
         if self.feature_weight:
             student, teacher = self.features or (logits, self.logits)
             loss = loss + self.feature_weight * feature_loss(student, teacher, label, group)
@@ -145,7 +157,13 @@ class Distill:
     """
 
     def __init__(
-        self, teacher: Classifier, *, temperature: float = 4.0, weight: float = 0.5, mfd_weight: float = 0.0
+        self,
+        teacher: Classifier,
+        *,
+        temperature: float = 4.0,
+        weight: float = 0.5,
+        mfd_weight: float = 0.0,
+        dro_eta: float = 0.0,
     ) -> None:
         if temperature <= 0:
             raise UsageError(f"distill: temperature is {temperature}", expected="above 0")
@@ -157,14 +175,18 @@ class Distill:
         self.temperature = temperature
         self.weight = weight
         self.mfd_weight = mfd_weight
+        self._robust = GroupDro(eta=dro_eta) if dro_eta else None
 
-    def start(self, student: Classifier, device: torch.device) -> None:
-        """Get ready to teach this student.
+    def start(self, student: Classifier, cells: Cells, device: torch.device) -> None:
+        """Get ready to teach this student these rows.
 
         Raises:
             ModelError: features are to be compared, and one of the two has no linear layer that reads them.
+            DataError: a cell without rows, where cells are weighed.
         """
         self.teacher.to(device)
+        if self._robust is not None:
+            self._robust.start(cells)
         self._same_view = _equal(self.teacher.preprocess, student.preprocess)
         self._features = bool(self.mfd_weight) and (
             last_linear(self.teacher.network).in_features == last_linear(student.network).in_features
@@ -188,7 +210,16 @@ class Distill:
         both = None
         if self._features:
             both = engine.whole(_rows(seen, logits)), engine.whole(_rows(told, answer))
-        return logits, Lesson(self.weight, self.temperature, engine.whole(answer), self.mfd_weight, both)
+        return logits, Lesson(self.weight, self.temperature, engine.whole(answer), self.mfd_weight, both, self._robust)
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights of the cells, where there are any."""
+        return {} if self._robust is None else self._robust.state()
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from stored weights of the cells."""
+        if self._robust is not None:
+            self._robust.load_state(state)
 
     def _watch(self, network: nn.Module) -> AbstractContextManager[list[Tensor]]:
         return penultimate(network) if self._features else nullcontext([])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from edgefair.training.checkpoint import Checkpoint, Progressed
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill
 from edgefair.training.engine import Engine
+from edgefair.training.passes.decided import compare, right_rows
+from edgefair.training.passes.statistics import frozen_statistics
 from edgefair.training.rows import TrainingRows
 from edgefair.training.selection import Standing
 from edgefair.training.settings import TrainConfig, TrainPlan
@@ -59,11 +62,13 @@ class TrainingRecipe:
     Attributes:
         methods: debias methods, in the order in which they change a step.
         teacher: adds its terms to the loss.
+        reference: the model before compression, where this is a training after it.
     """
 
     config: TrainConfig
     methods: Sequence[Debias] = ()
     teacher: Distill | None = None
+    reference: Classifier | None = None
 
 
 def train(
@@ -95,12 +100,14 @@ def train(
     engine = engine or Engine()
     classifier.to(engine.device)
     if teacher is not None:
-        teacher.start(classifier, engine.device)
+        teacher.start(classifier, rows.cells, engine.device)
     for method in methods:
         method.start(rows.cells)
+    compare(methods, recipe.reference, rows, plan, engine)
     parameters = list(classifier.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=False)
-    progressed = checkpoint.restore(classifier, optimizer, methods)
+    learning = [*methods, *([] if teacher is None else [teacher])]
+    progressed = checkpoint.restore(classifier, optimizer, learning)
     _identify(classifier, rows, methods, plan, seed=seed, progress=progress, engine=engine)
     schedule = _Schedule.of(rows, methods, plan, engine)
     epochs = _Epochs(classifier, rows, methods, plan, optimizer, schedule, seed, engine, progress, teacher)
@@ -128,7 +135,7 @@ def train(
         if _is_told(epoch + 1, plan.epochs):
             progress.stage(f"epoch {epoch + 1}/{plan.epochs}: loss {mean:.4g}{_judged(found)}")
         if engine.main:
-            checkpoint.save(progressed, classifier, optimizer, methods)
+            checkpoint.save(progressed, classifier, optimizer, learning)
     engine.wait()
     if progressed.best is not None:
         classifier.load_state_dict(progressed.best)
@@ -241,6 +248,7 @@ class _Epochs:
                 methods=methods,
                 engine=engine,
                 lesson=lesson,
+                again=functools.partial(self._again, features),
             )
             if not math.isfinite(loss):
                 return loss
@@ -250,6 +258,11 @@ class _Epochs:
             total += loss * len(index)
             self.progress.step(step + 1, steps * plan.epochs, f"epoch {epoch + 1}/{plan.epochs}")
         return total / self.schedule.used
+
+    def _again(self, features: Tensor) -> Tensor:
+        """The logits of the whole batch, once more; what normalizations have learned of it stays as it was."""
+        with frozen_statistics(self.classifier.network):
+            return self.engine.whole(self.classifier.network(features))
 
 
 def _identify(
@@ -276,13 +289,7 @@ def _identify(
         for epoch in range(short.epochs):
             epochs.run(epoch)
         engine.agree(other)
-        other.eval()
-        with torch.no_grad():
-            decided = [
-                other(*(x.to(engine.device) for x in batch)).argmax(dim=1).cpu()
-                for batch in rows.batches(torch.arange(len(rows)), config.batch_rows)
-            ]
-        method.learn_errors(torch.cat(decided) != rows.cells.label)
+        method.learn_errors(~right_rows(other, rows, config, engine))
 
 
 def _triangle(done: float) -> float:

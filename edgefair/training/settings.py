@@ -143,6 +143,11 @@ class TrainConfig(BaseModel):
     patience: int | None = Field(
         None, ge=1, description="Stop after this many epochs without a better one, where the best is kept."
     )
+    refit_threshold: bool = Field(
+        False,
+        description="Two classes: choose model.threshold on the validation rows, by every gate of decisions of the "
+        "policy. `edgefair train --auto` does. Not for a fine-tune, which keeps the run's.",
+    )
     aim: float = Field(
         0.5, gt=0, le=1, description="Share of policy.max_eo_gap that the gap on the validation rows must stay within."
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgefair.debias import Debias
+from edgefair.debias.base import Surroundings
 from edgefair.training.distill import Lesson
 from edgefair.training.engine import Engine
 
@@ -23,6 +25,7 @@ def set_gradients(
     methods: Sequence[Debias],
     engine: Engine,
     lesson: Lesson | None = None,
+    again: Callable[[], Tensor] | None = None,
 ) -> float:
     """Put the gradients of one batch into the parameters' `grad`; the weighted cross-entropy, without penalties.
 
@@ -33,6 +36,9 @@ def set_gradients(
         group: int64 [batch].
         weights: of every row, float32 [batch].
         lesson: what a teacher says about the whole batch.
+        again: the logits of the whole batch at whatever the parameters are then, for methods that look around.
+
+    More than eight parameters: a step's rows, part by part, and who has a say in it.
     """
     losses = functional.cross_entropy(logits, label, reduction="none")
     for method in methods:
@@ -48,6 +54,15 @@ def set_gradients(
     for method, adversary in against:
         if adversary is not None:
             method.edit_gradients(gradients, _gradients(adversary, network, engine))
+    for method in methods:
+        if method.looks_around and again is not None:
+            method.look_around(
+                Surroundings(network, again, functools.partial(_gradients, network=network, engine=engine)),
+                gradients,
+                weights=weights,
+                label=label,
+                group=group,
+            )
     for parameter, gradient in zip(network, gradients, strict=True):
         parameter.grad = gradient
     return float(entropy.detach())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,17 +44,31 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
             unknown network or method.
         DataError: rows that cannot be trained on.
     """
-    try:
-        import torch  # noqa: F401
-
-        from edgefair.debias import open_methods
-        from edgefair.training.engine import open_engine
-    except ImportError as error:
-        raise missing_extra("training", "torch", error) from error
-    methods = open_methods([(item.method, item.options) for item in config.debias.train])
-    engine = open_engine()
+    require_torch()
     progress.stage("reading")
     data = load(config.data, base=config.base, roles=("train", "validation"))
+    return train_on(config, data, name=name, overwrite=overwrite, progress=progress)
+
+
+def require_torch() -> None:
+    """Refuse to train without PyTorch.
+
+    Raises:
+        UsageError: it is missing.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise missing_extra("training", "torch", error) from error
+
+
+def train_on(config: Config, data: DataSet, *, name: str, overwrite: bool = False, progress: Progress = silent) -> Run:
+    """`train` on training and validation rows that were read already."""
+    from edgefair.debias import open_methods
+    from edgefair.training.engine import open_engine
+
+    methods = open_methods([(item.method, item.options) for item in config.debias.train])
+    engine = open_engine()
     check_not_sealed(config, data)
     config = with_budget(config, len(data.train))
     settings = _settings(config, data)
@@ -103,7 +118,11 @@ def _train_into(folder: Path, job: Job, methods: Sequence[Debias], settings: dic
     metrics["notes"] += data.poorer
     metrics["notes"] += rare_values(spec, data.train)
     metrics["notes"] += [f"training rows: {note}" for note in missing_notes(data.train, spec)]
-    run = Run(folder, spec, config.model, data.array_shapes(), settings, metrics)
+    model = config.model
+    if (threshold := metrics.get("threshold")) is not None:
+        model = model.model_copy(update={"threshold": threshold})
+        spec = replace(spec, reading=replace(spec.reading, threshold=threshold))
+    run = Run(folder, spec, model, data.array_shapes(), settings, metrics)
     if engine.main:
         save_weights(classifier, run.weights)
         run.save([SeenRows.of([data.train, data.validation], columns_of(spec))])

@@ -64,6 +64,22 @@ def test_eo_penalty_raises_the_price_of_the_label_whose_groups_differ():
     assert logits.grad[2, 1] < 0 < logits.grad[3, 1], "the group with the lower rate is raised, the other lowered"
 
 
+def test_eo_penalty_leaves_a_label_alone_that_it_was_not_told_to_constrain():
+    group, label = torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1])
+    logits = torch.tensor([[2.0, -2.0], [-2.0, 2.0], [2.0, -2.0], [-2.0, 2.0]])
+    method = EoPenalty(labels=["y1"])
+    method.start(cells([0, 1], [0, 1]))
+    method.penalty(logits, label, group)
+    method.end_step()
+    price = method.state()["lambda"]
+    assert torch.all(price[0] == 0)
+    assert torch.all(price[1] > 0)
+    with pytest.raises(UsageError, match="'y2', which is no class"):
+        EoPenalty(labels=["y2"]).start(cells([0, 1], [0, 1]))
+    with pytest.raises(UsageError, match="a list of classes"):
+        EoPenalty(labels="y1")
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**31 - 1), st.integers(1, 12))
 def test_eo_penalty_is_finite_whatever_cells_a_batch_lacks(seed, rows):

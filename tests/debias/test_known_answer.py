@@ -120,7 +120,7 @@ def test_an_adversary_without_the_label_makes_rates_alike_even_where_labels_are_
 
 
 @pytest.mark.parametrize("cause", [SHARES, NEARLY_EMPTY], ids=["leak", "nearly empty cell"])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "excess-loss"])
 def test_no_method_is_worse_than_none_by_more_than_its_margin_on_either_label(name, cause):
     margin = MARGINS.get(name, 0.03)
     plain = judged((), cause)

@@ -145,7 +145,7 @@ def test_feature_distillation_draws_the_groups_to_the_teachers_features(tmp_path
         lessons = Distill(teacher, weight=0.2, mfd_weight=mfd)
         trained(student, rows, tmp_path, teacher=lessons, epochs=15, name=name)
         judge = Distill(teacher, mfd_weight=1.0)
-        judge.start(student, torch.device("cpu"))
+        judge.start(student, rows.cells, torch.device("cpu"))
         with torch.no_grad():
             features = student.preprocess(*inputs_of(rows))
             _, lesson = judge.lesson(student.network, features, inputs_of(rows), Engine())
@@ -158,7 +158,7 @@ def test_an_interrupted_distillation_with_debiasing_ends_with_the_same_weights(t
 
     def run(classifier, name, progress=silent):
         methods = open_methods([(method, {}) for method in ("augment", "adversarial")])
-        lessons = Distill(teacher, mfd_weight=3.0)
+        lessons = Distill(teacher, mfd_weight=3.0, dro_eta=0.5)
         return trained(
             classifier, rows, tmp_path, methods=methods, teacher=lessons, epochs=3, progress=progress, name=name
         )
@@ -182,7 +182,7 @@ def test_the_teacher_stays_as_it_is_and_the_students_own_weights_alone_are_store
 
 def lesson_of(teacher, student, rows, augment=lambda x: x, **options):
     lessons = Distill(teacher, **options)
-    lessons.start(student, torch.device("cpu"))
+    lessons.start(student, rows.cells, torch.device("cpu"))
     features = augment(student.preprocess(*inputs_of(rows)))
     return lessons.lesson(student.network, features, inputs_of(rows), Engine())[1]
 
@@ -207,6 +207,34 @@ def test_logits_take_the_place_of_features_where_the_widths_differ(teacher):
     kept = replace(narrow, feature_weight=0.0).loss(torch.tensor(0.0), logits, cells.label, cells.group)
     expected = 3.0 * feature_loss(logits, narrow.logits, cells.label, cells.group)
     assert (with_features - kept).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_robust_distillation_weighs_the_cell_that_the_student_follows_worst(teacher):
+    rows, student = make_rows(), fresh(make_rows())
+    cells = rows.cells
+    lesson = lesson_of(teacher, student, rows, weight=1.0, dro_eta=1.0)
+    worst = (cells.group == 1) & (cells.label == 0)
+    logits = torch.where(worst[:, None], -lesson.logits, lesson.logits)
+    plain = replace(lesson, robust=None)
+    nothing = torch.tensor(0.0)
+    before = plain.loss(nothing, logits, cells.label, cells.group).item()
+    found = [lesson.loss(nothing, logits, cells.label, cells.group).item() for _ in range(20)]
+    of_worst = soft_loss(logits[worst], lesson.logits[worst], 4.0).item()
+    assert found[0] > before, "its rows are fewer than a quarter"
+    assert found[-1] == pytest.approx(of_worst, rel=1e-3)
+    assert lesson.robust.state()["q"].argmax() == 2
+
+
+def test_the_robust_weights_touch_the_teachers_term_alone(teacher):
+    rows = make_rows()
+    logits = torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
+    entropy = torch.tensor(0.7)
+    for eta in (0.0, 1.0):
+        lesson = lesson_of(teacher, fresh(rows), rows, weight=0.4, dro_eta=eta)
+        with_labels = lesson.loss(entropy, logits, rows.cells.label, rows.cells.group)
+        lesson = lesson_of(teacher, fresh(rows), rows, weight=0.4, dro_eta=eta)
+        without = lesson.loss(torch.tensor(0.0), logits, rows.cells.label, rows.cells.group)
+        assert (with_labels - without).item() == pytest.approx(0.6 * 0.7, rel=1e-5)
 
 
 class Recorded(Engine):
@@ -245,7 +273,7 @@ def test_two_processes_together_have_the_gradient_of_one(teacher):
 
     def gradients(engine):
         lessons = Distill(teacher, mfd_weight=5.0)
-        lessons.start(student, torch.device("cpu"))
+        lessons.start(student, rows.cells, torch.device("cpu"))
         inputs = tuple(x.chunk(engine.processes)[engine.rank] for x in inputs_of(rows))
         logits, lesson = lessons.lesson(student.network, student.preprocess(*inputs), inputs, engine)
         set_gradients(

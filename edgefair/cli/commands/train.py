@@ -26,6 +26,13 @@ from edgefair.errors import EdgefairError
 @click.option("--seed", type=click.IntRange(min=0), default=None, help="Overrides the config's seed.")
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Overrides train.epochs.")
 @click.option(
+    "--auto",
+    "search_all",
+    is_flag=True,
+    help="Choose the treatment, the training budget and the threshold that keep every gate of the policy on the "
+    "validation rows, and say how far they came. Nothing else needs to be set.",
+)
+@click.option(
     "--tune",
     type=click.IntRange(min=1),
     default=None,
@@ -53,6 +60,7 @@ def command(
     name: str | None,
     seed: int | None,
     epochs: int | None,
+    search_all: bool,
     tune: int | None,
     launcher: str | None,
     processes: int | None,
@@ -69,6 +77,7 @@ def command(
 
     \b
     Examples:
+      edgefair train --auto
       edgefair train --name plain
       edgefair train --debias reweigh --debias eo-penalty --name fair
       edgefair train --debias adversarial --tune 20
@@ -76,11 +85,17 @@ def command(
     """
     if processes is not None and launcher is None:
         raise click.UsageError("--processes needs --launcher accelerate")
-    if tune is not None and launcher is not None:
-        raise click.UsageError("--tune and --launcher cannot be combined: tune in one process, then train in several")
+    searched = {"--auto": search_all, "--tune": tune is not None}
+    asked = [flag for flag, given in {**searched, "--launcher": launcher is not None}.items() if given]
+    if len(asked) > 1:
+        raise click.UsageError(
+            f"{' and '.join(asked)} cannot be combined: a search runs in one process and is of one kind; train what it "
+            "finds in several"
+        )
     from edgefair.config import load_config
     from edgefair.report.output import outputs_of, write_result
     from edgefair.report.results.training import TRAINED_SCHEMA, Trained
+    from edgefair.workflow.auto.search import auto
     from edgefair.workflow.train import train
     from edgefair.workflow.training.launch import is_first_process, launch
     from edgefair.workflow.tune import tune as search
@@ -90,10 +105,14 @@ def command(
     config = load_config(config_path, flags)
     if launcher is not None and "RANK" not in os.environ:
         ctx.exit(launch(ctx.obj, processes))
-    run_name = name or "+".join(item.method for item in config.debias.train) or "plain"
+    run_name = (
+        name or ("auto" if search_all else "") or "+".join(item.method for item in config.debias.train) or "plain"
+    )
     try:
         with progress_bar() as progress:
-            if tune is None:
+            if search_all:
+                run = auto(config, name=run_name, overwrite=overwrite, progress=progress)
+            elif tune is None:
                 run = train(config, name=run_name, overwrite=overwrite, progress=progress)
             else:
                 run = search(config, name=run_name, trials=tune, overwrite=overwrite, progress=progress)

@@ -12,6 +12,7 @@ from rich.text import Text
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
 from edgefair.report.results.training import Trained
+from edgefair.report.terminal.searches.auto import reach_lines, trials_table
 from edgefair.report.terminal.tables import plain_table
 
 SHOWN_TRIALS = 5
@@ -25,9 +26,9 @@ def render(run: Trained) -> RenderableType:
         *(f"note: {note}" for note in metrics.get("notes", ())),
         f"accuracy {standing['accuracy']:.4f}, balanced {standing['balanced_accuracy']:.4f}; "
         f"equalized-odds gap {standing['gap']:.4f}",
-        *aim_lines(metrics.get("aims", ())),
+        *aim_lines(() if "auto" in metrics else metrics.get("aims", ())),
     ]
-    if metrics["epochs"]:
+    if metrics["epochs"] and "auto" not in metrics:
         why = _why_kept(standing, run.settings["train"]["aim"])
         lines.append(f"kept epoch {metrics['kept_epoch']} of {len(metrics['loss'])}: {why}")
     return Group(
@@ -35,6 +36,7 @@ def render(run: Trained) -> RenderableType:
         _rates(GroupCounts.from_json(metrics["validation"])),
         *map(Text, lines),
         *([_trials(metrics["trials"])] if "trials" in metrics else []),
+        *([trials_table(metrics["auto"]), *map(Text, reach_lines(metrics["auto"]))] if "auto" in metrics else []),
     )
 
 

@@ -109,6 +109,7 @@ class Work:
     ) -> dict[str, Any]:
         """Train in place with the run's treatment; the metrics."""
         from edgefair.debias import open_methods
+        from edgefair.training.build import load_classifier
         from edgefair.training.engine import Engine
         from edgefair.training.loop import TrainingRecipe
 
@@ -118,7 +119,7 @@ class Work:
             self._job,
             self._run.spec,
             classifier,
-            TrainingRecipe(settings, methods, self._teacher(stage)),
+            TrainingRecipe(settings, methods, self._teacher(stage), load_classifier(self._run)),
             rows=self._rows,
             checkpoint=checkpoint,
             engine=Engine(),

@@ -37,7 +37,8 @@ def stages(config: Config, compress: CompressConfig, *, reduce_range: bool = Fal
     """
     taught = compress.distill is not None
     if compress.distill is not None and compress.distill.student != PRUNED:
-        yield Stage(STUDENT, {}, None, config.train, taught=True)
+        # The bundle is read at the run's threshold.
+        yield Stage(STUDENT, {}, None, config.train.model_copy(update={"refit_threshold": False}), taught=True)
         taught = False
     project = Project(
         config.finetune_settings,
@@ -75,6 +76,7 @@ def teacher_of(config: Config, distill: DistillConfig, run: Run) -> Distill:
         temperature=distill.temperature,
         weight=distill.weight,
         mfd_weight=distill.mfd_weight if distill.method == "mfd" else 0.0,
+        dro_eta=distill.dro_eta if distill.method == "dro" else 0.0,
     )
 
 

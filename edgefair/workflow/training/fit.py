@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgefair.training.loop import TrainingRecipe
     from edgefair.training.rows import TrainingRows
     from edgefair.training.selection import Standing
+    from edgefair.workflow.training.operating_point import Scored
 
 ENCODE_ROWS = 8192
 
@@ -45,10 +46,19 @@ def fit(
 
     from edgefair.training.loop import train
     from edgefair.training.selection import aims, standing
+    from edgefair.workflow.training.operating_point import best_standing, points
 
     policy, validation, settings = job.config.policy, job.data.validation, recipe.config
+    configured = spec.reading.threshold if settings.refit_threshold else None
 
     def validate() -> Standing:
+        if configured is not None:
+            return best_standing(
+                scored(classifier, validation, spec, policy.base_attributes),
+                policy,
+                aim=settings.aim,
+                configured=configured,
+            )
         return standing(count(classifier, validation, spec, policy.base_attributes), policy, aim=settings.aim)
 
     keep_best = settings.keep == "best" or (settings.keep == "auto" and bool(recipe.methods))
@@ -64,8 +74,19 @@ def fit(
     )
     job.progress.stage("validating")
     classifier.cpu()
-    counts = count(classifier, validation, spec, policy.base_attributes)
+    refitted: dict[str, Any] = {}
+    if configured is None:
+        counts = count(classifier, validation, spec, policy.base_attributes)
+    else:
+        rows = scored(classifier, validation, spec, policy.base_attributes)
+        chosen, tried = points(rows, policy, aim=settings.aim, configured=configured)
+        counts = rows.counts(chosen.threshold)
+        refitted = {
+            "threshold": chosen.threshold,
+            "points": [{"threshold": point.threshold, **point.merit.to_json()} for point in tried],
+        }
     return {
+        **refitted,
         "loss": trained.losses,
         "kept_epoch": trained.kept,
         "epochs": [item.to_json() for item in trained.standings],
@@ -79,6 +100,23 @@ def fit(
 
 def count(classifier: Classifier, rows: TableRows, spec: ModelSpec, attributes: tuple[str, ...]) -> GroupCounts:
     """Decisions of the torch model on some rows, counted by group and label."""
+    return GroupCounts.from_rows(
+        {name: rows.sensitive[name] for name in attributes},
+        label=rows.label,
+        decision=_answers(classifier, rows, spec)[0].numpy(),
+        classes=spec.classes,
+    )
+
+
+def scored(classifier: Classifier, rows: TableRows, spec: ModelSpec, attributes: tuple[str, ...]) -> Scored:
+    """Scores of a torch model with two classes on some rows."""
+    from edgefair.workflow.training.operating_point import Scored
+
+    return Scored(_answers(classifier, rows, spec)[1][:, 1].numpy(), rows, attributes, spec.classes)
+
+
+def _answers(classifier: Classifier, rows: TableRows, spec: ModelSpec) -> tuple[Tensor, Tensor]:
+    """Decisions int64 [rows] and probabilities float32 [rows, classes] of the model as it would be exported."""
     import torch
 
     from edgefair.training.classifier import Deployable
@@ -86,16 +124,12 @@ def count(classifier: Classifier, rows: TableRows, spec: ModelSpec, attributes: 
     deployable = Deployable(classifier, spec).eval()
     device = next(classifier.parameters()).device
     with torch.no_grad():
-        decisions = [
-            deployable(*(torch.from_numpy(batch[item.name]).to(device) for item in spec.inputs))[0].cpu()
+        found = [
+            tuple(x.cpu() for x in deployable(*(torch.from_numpy(batch[item.name]).to(device) for item in spec.inputs)))
             for batch in rows.inputs(spec, rows.batch_rows(spec, ENCODE_ROWS))
         ]
-    return GroupCounts.from_rows(
-        {name: rows.sensitive[name] for name in attributes},
-        label=rows.label,
-        decision=torch.cat(decisions).numpy(),
-        classes=spec.classes,
-    )
+    decisions, scores = zip(*found, strict=True)
+    return torch.cat(decisions), torch.cat(scores)
 
 
 def training_rows(

@@ -1,0 +1,1 @@
+"""What searches for a treatment found, as a person reads it."""
