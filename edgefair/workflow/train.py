@@ -43,22 +43,31 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
             unknown network or method.
         DataError: rows that cannot be trained on.
     """
-    try:
-        import torch  # noqa: F401
-
-        from edgefair.debias import open_methods
-        from edgefair.training.engine import open_engine
-    except ImportError as error:
-        raise missing_extra("training", "torch", error) from error
-    methods = open_methods([(item.method, item.options) for item in config.debias.train])
-    engine = open_engine()
+    _methods(config)
     progress.stage("reading")
     data = load(config.data, base=config.base, roles=("train", "validation"))
     check_not_sealed(config, data)
-    config = with_budget(config, len(data.train))
+    return train_on(Job(config, data, progress), name=name, overwrite=overwrite)
+
+
+def train_on(job: Job, *, name: str, overwrite: bool = False, wait: bool = False) -> Run:
+    """`train` on rows that are at hand already.
+
+    Args:
+        wait: for another command that trains this run, instead of giving up.
+
+    Raises:
+        UsageError, DataError: see `train`.
+    """
+    methods = _methods(job.config)
+    from edgefair.training.engine import open_engine
+
+    data, progress = job.data, job.progress
+    config = with_budget(job.config, len(data.train))
+    engine = open_engine()
     settings = _settings(config, data)
     folder = config.run_path(name)
-    with hold_run(folder, progress) if engine.main else nullcontext():
+    with hold_run(folder, progress, wait=wait) if engine.main else nullcontext():
         if not engine.main:
             engine.wait()  # until the first process has prepared the folder
         finished = prepare_folder(folder, settings, overwrite=overwrite and engine.main)
@@ -69,6 +78,17 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
             return finished
         progress.stage(f"training {name}")
         return _train_into(folder, Job(config, data, progress), methods, settings, engine)
+
+
+def _methods(config: Config) -> Sequence[Debias]:
+    """The treatments of the training, which need PyTorch as training does."""
+    try:
+        import torch  # noqa: F401
+
+        from edgefair.debias import open_methods
+    except ImportError as error:
+        raise missing_extra("training", "torch", error) from error
+    return open_methods([(item.method, item.options) for item in config.debias.train])
 
 
 def _train_into(folder: Path, job: Job, methods: Sequence[Debias], settings: dict[str, Any], engine: Engine) -> Run:
