@@ -122,7 +122,7 @@ class CompressConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     distill: DistillConfig | None = Field(None, description="A teacher for a student, or for the fine-tunes below.")
-    finetune_only: bool = Field(
+    finetune_only: Annotated[bool, Flag()] = Field(
         False,
         description="Fine-tune and compress nothing: the control of a study, without which no effect is that of a "
         "compression.",

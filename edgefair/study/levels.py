@@ -44,7 +44,8 @@ class Extent:
 
     Attributes:
         step: of `EXTENTS`, without the precisions.
-        amount: share removed (prune, sparsity), of the rank (low-rank) or width (scratch, distil), values (cluster); else None.
+        amount: share removed (prune, sparsity), of the rank (low-rank) or width (scratch, distil), values (cluster);
+            else None.
         importance: of prune.
         precision: int8, fp16, or None for the floats of training.
     """
@@ -95,6 +96,10 @@ def read_extent(text: Any) -> Extent:
             )
     precision = precisions[0] if precisions else None
     step, *given = network.split()
+    return _read_step(text, step, given, precision)
+
+
+def _read_step(text: str, step: str, given: list[str], precision: str | None) -> Extent:
     if step not in EXTENTS:
         raise UsageError(
             f"no extent '{step}'{did_you_mean(step, EXTENTS)}",

@@ -184,6 +184,7 @@ class Plan(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     study: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the study.")
+    about: str = Field("", description="What it is for, in a sentence.")
     config: str = Field("edgefair.yaml", min_length=1, description="The project that is studied.")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Keys of the project that are other in the study, as train.batch_rows."
@@ -205,7 +206,7 @@ class Plan(BaseModel):
     )
     compress: dict[str, Any] = Field(
         default_factory=dict,
-        description="Keys of the project's `compress:` beside an extent's own, for every extent that takes them: scope, "
+        description="Keys of `compress:` beside an extent's own, for every extent that takes them: scope, "
         "round_to, measure, rounds, beta; calibration and int8.",
     )
     updates: int | None = Field(

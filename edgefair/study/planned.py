@@ -100,12 +100,6 @@ def _defaults(plan: Plan) -> Iterator[Contrast]:
                     _at(plan, extent=extent, treatment=treatment), _at(plan, extent=extents[whole], treatment=treatment)
                 )
                 yield _contrast(f"{of} minus {whole}, treatment {name}", "precision", terms)
-        if DENSE in given and REORDERED in given:
-            terms = _minus(
-                _at(plan, extent=given[REORDERED], treatment=treatment),
-                _at(plan, extent=given[DENSE], treatment=treatment),
-            )
-            yield _contrast(f"{REORDERED} minus {DENSE}, treatment {name}", "null", terms)
     for name, treatment in treatments.items():
         for base in controls:
             if name == base or (name, base) == (UNTREATED, LABEL_BALANCE):
@@ -123,8 +117,17 @@ def _defaults(plan: Plan) -> Iterator[Contrast]:
                     if of != CONTROL:
                         undone = _minus(terms, effect[CONTROL])
                         yield _contrast(f"({name} minus {base}), {of} minus {CONTROL}", "undoing", undone)
+    yield from _null(plan, given, treatments)
     for factor in PURITY:
         yield from _slopes(plan, factor)
+
+
+def _null(plan: Plan, extents: dict[str, Any], treatments: dict[str, Any]) -> Iterator[Contrast]:
+    """The dense network of another order of rows minus itself."""
+    if DENSE in extents and REORDERED in extents:
+        for name, treatment in treatments.items():
+            terms = _minus(*(_at(plan, extent=extents[extent], treatment=treatment) for extent in (REORDERED, DENSE)))
+            yield _contrast(f"{REORDERED} minus {DENSE}, treatment {name}", "null", terms)
 
 
 def _slopes(plan: Plan, factor: str) -> Iterator[Contrast]:

@@ -28,7 +28,9 @@ def open_executor(name: str, make: Make, settings: Settings) -> Executor:
         UsageError: no such executor, or it cannot be had here.
     """
     if name not in EXECUTORS:
-        raise UsageError(f"no executor '{name}'{did_you_mean(name, EXECUTORS)}", expected=f"one of {', '.join(EXECUTORS)}")
+        raise UsageError(
+            f"no executor '{name}'{did_you_mean(name, EXECUTORS)}", expected=f"one of {', '.join(EXECUTORS)}"
+        )
     opened: Executor = pkgutil.resolve_name(EXECUTORS[name])(make, settings)
     return opened
 

@@ -19,7 +19,7 @@ from edgefair.errors import UsageError
 from edgefair.study.executors.base import Lost, Make, Settings, cores
 
 # Read by what computes with threads, when it is loaded.
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 ENDS_S = 5.0
 
 
@@ -77,7 +77,7 @@ class Processes:
         """Wait for a unit that is finished, or whose process died."""
         busy = {worker.line: worker for worker in self._pool if worker.unit is not None}
         ready = [line for line in wait([*busy]) if line in busy]
-        worker = busy[ready[0]]  # type: ignore[index]
+        worker = busy[ready[0]]
         unit, worker.unit = worker.unit, None
         try:
             found = worker.line.recv()
@@ -108,7 +108,9 @@ class Processes:
         worker.process.join(ENDS_S)
         self._pool.remove(worker)
         code = worker.process.exitcode
-        return Lost(f"its process was killed by signal {-code}" if code is not None and code < 0 else "its process ended")
+        return Lost(
+            f"its process was killed by signal {-code}" if code is not None and code < 0 else "its process ended"
+        )
 
     def _started(self) -> _Worker:
         line, far = self._context.Pipe()

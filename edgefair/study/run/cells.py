@@ -58,7 +58,9 @@ def cell_rows(data: DataSet, plan: Plan, cell: Cell) -> DataSet:
                 f"after_rows is {plan.after_rows:,}, and there are {len(held):,} validation rows",
                 fix="lower after_rows, or raise data.validation in the project",
             )
-        order = np.argsort(uniform(numbered(held.hashes_of(held.features)), seed=cell.seed, salt="after rows"), kind="stable")
+        order = np.argsort(
+            uniform(numbered(held.hashes_of(held.features)), seed=cell.seed, salt="after rows"), kind="stable"
+        )
         splits["validation"] = held.take(np.sort(order[: plan.after_rows]))
     if cell.extent.step == REORDERED:
         # A stream of its own: no seed of another cell draws this order.
@@ -108,7 +110,7 @@ def compress_config(base: CompressConfig, plan: Plan, extent: Extent, *, teacher
         ValidationError: steps that contradict.
     """
     amount, manners = extent.amount, plan.compress
-    asked: dict[str, Any] = {
+    own: dict[str, dict[str, Any]] = {
         "finetune-only": {"finetune_only": True},
         "prune": {"prune": amount, "importance": extent.importance or "magnitude"},
         "sparsity": {"sparsity": amount},
@@ -116,8 +118,9 @@ def compress_config(base: CompressConfig, plan: Plan, extent: Extent, *, teacher
         "cluster": {"cluster": None if amount is None else int(amount)},
         "distil": {"distill": {"teacher": teacher, "student": amount}},
         QAT: {"qat": True},
-    }.get(extent.step, {})
-    asked |= {key: value for key, value in manners.items() if extent.step in MANNERS[key] and _reads(extent, key)}
+    }
+    taken = (key for key in manners if extent.step in MANNERS[key] and _reads(extent, key))
+    asked = own.get(extent.step, {}) | {key: manners[key] for key in taken}
     if extent.precision == "int8":
         kind = manners.get("int8", base.int8) or "auto"
         asked |= {"int8": "static" if extent.step == QAT else kind}

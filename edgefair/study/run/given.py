@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from edgefair.config import Config, load_config
@@ -46,7 +45,9 @@ def open_plan(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> 
         text = read_regular(path, most=MAX_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"no plan '{path}': {error}", expected="a study's .yaml file", fix="`edgefair study --list` names those that ship"
+            f"no plan '{path}': {error}",
+            expected="a study's .yaml file",
+            fix="`edgefair study --list` names those that ship",
         ) from error
     plan = read_plan(text, source=str(path))
     config = load_config(path.parent / plan.config, {**plan.settings, **(overrides or {})})

@@ -53,7 +53,7 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """Answers of other files to the same audit rows, of the same seed and data; None where the plan has no such cell."""
+    """Answers of other files to the same rows, of the same seed and data; None where the plan has no such cell."""
 
     dense: Answers | None = None
     control: Answers | None = None
@@ -192,9 +192,7 @@ def _verdict(
     policy: Policy, rows: TableRows, classes: tuple[str, ...], answers: Answers, dense: Answers | None, file: File
 ) -> dict[str, Any]:
     """What the gates of the project would say, but for those of times: the outcome, and which gates are not passed."""
-    judged = policy.model_copy(
-        update=dict.fromkeys(("max_latency_p90_ms", "max_load_ms", "max_peak_memory_mb"))
-    )
+    judged = policy.model_copy(update=dict.fromkeys(("max_latency_p90_ms", "max_load_ms", "max_peak_memory_mb")))
     decisions = Decisions(answers.decision, None if dense is None else dense.decision)
     evidence = evidence_of(
         judged, rows, classes, decisions, size_bytes=file.path.stat().st_size, own_reference=dense is None

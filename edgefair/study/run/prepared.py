@@ -19,14 +19,13 @@ from edgefair.study.run.cells import cell_config, cell_rows, data_config
 from edgefair.study.run.given import Given
 from edgefair.targets import load_profile
 from edgefair.workflow.clock import today
+from edgefair.workflow.compression.checks import check_network, check_treatments
 from edgefair.workflow.compression.post import check_post
 from edgefair.workflow.compression.recipes import check_recipes
-from edgefair.workflow.compression.steps import stages
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.groups import check_groups
 from edgefair.workflow.sealing.rows import RowSet
 from edgefair.workflow.sealing.seal import check_not_sealed, check_shown
-from edgefair.workflow.training.checks import check_network, check_treatments
 
 STUDY = "`edgefair study`"
 NOWHERE = Path("runs")
@@ -63,7 +62,7 @@ def check_study(given: Given, data: DataSet, progress: Progress = silent) -> Non
     for rows in (data.audit, data.validation, data.train):
         check_groups(config.policy, rows, data.classes)
     for role in ("train", "validation", "audit"):
-        data.rows_for("a study", role)  # type: ignore[arg-type]
+        data.rows_for("a study", role)
     for factor in (*PURITY, "treatment", "extent"):
         progress.stage(f"checking the levels of {factor}")
         for cell in _each_level(plan.cells, factor):

@@ -1,4 +1,4 @@
-"""Which task is next: those whose needs are met, in the order of the plan, as many at a time as the executor has workers."""
+"""Which task is next: the first in the order of the plan whose needs are met, as many at a time as workers."""
 
 from __future__ import annotations
 

@@ -112,7 +112,9 @@ class Store:
 
     def write_row(self, key: str, row: Mapping[str, Any]) -> None:
         """One row, whole."""
-        write_atomic(self._rows / f"{key}.json", json.dumps({"schema": ROW_SCHEMA, "row": row}, sort_keys=True).encode())
+        write_atomic(
+            self._rows / f"{key}.json", json.dumps({"schema": ROW_SCHEMA, "row": row}, sort_keys=True).encode()
+        )
 
     def others(self, keys: Iterable[str]) -> list[Path]:
         """Rows that are there under other keys: of other code or settings."""

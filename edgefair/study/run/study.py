@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,14 @@ class StudyRun:
     failed: dict[str, str]
     seconds: float
     notes: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        yield f"{self.study}: {self.cells:,} cells, {self.cells - self.reused:,} of them in {in_words(self.seconds)}"
+        yield from (f"{len(cells):,} failed: {why}" for why, cells in _by_reason(self.failed).items())
+        yield from self.notes
+        yield f"table: {self.folder}/table.parquet, {self.folder}/table.csv"
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -104,6 +112,13 @@ def run_study(
         seconds=time.perf_counter() - started,
         notes=notes,
     )
+
+
+def _by_reason(failed: Mapping[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for cell, why in failed.items():
+        found.setdefault(why, []).append(cell)
+    return found
 
 
 def setup_of(given: Given, output: Path, rows: str) -> Setup:

@@ -67,7 +67,7 @@ def beside(cell: Cell, places: Mapping[Cell, int]) -> dict[str, int]:
 
 
 def _first_of_network(cells: Sequence[Cell], wanted: Sequence[int]) -> dict[tuple[str, ...], int]:
-    """Of the cells that share a network, the one that trains it: without a precision and without `after`, if there is."""
+    """Of the cells that share a network, the one that trains it: without precision and without `after`, if there is."""
     found: dict[tuple[str, ...], int] = {}
 
     def rank(index: int) -> tuple[bool, bool, int]:

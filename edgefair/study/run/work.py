@@ -24,6 +24,7 @@ from edgefair.study.run.measured import Answers, Beside, answers_of, responses_o
 from edgefair.study.run.store import Store
 from edgefair.study.run.tasks import Task, beside
 from edgefair.targets import Probe, load_profile, open_target
+from edgefair.training.settings import MethodConfig
 from edgefair.workflow.job import Job
 from edgefair.workflow.train import train_on
 from edgefair.workflow.training.threads import single_thread
@@ -104,9 +105,7 @@ class Workshop:
         setup = self._setup
         data = cell_rows(self._loaded(cell), setup.plan, cell)
         run = setup.trainings[index]
-        config = cell_config(
-            setup.config, setup.plan, cell, rows=len(data.train), runs=self._store.runs, run=run
-        )
+        config = cell_config(setup.config, setup.plan, cell, rows=len(data.train), runs=self._store.runs, run=run)
         return Job(config, data, silent)
 
     def _loaded(self, cell: Cell) -> DataSet:
@@ -192,6 +191,6 @@ def _described(cell: Cell, setup: Setup, job: Job, training: str) -> dict[str, A
     }
 
 
-def _method(item: Any) -> str:
+def _method(item: MethodConfig) -> str:
     options = ",".join(f"{key}={value}" for key, value in sorted(item.options.items()))
     return item.method + (f"({options})" if options else "")
