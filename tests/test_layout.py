@@ -117,7 +117,7 @@ def test_no_function_takes_more_than_eight_parameters_without_a_reason():
         f"{name_of(path)}: {node.name} takes {len(parameters(node))}"
         for path in FILES
         # The parameters of a command are its flags.
-        if path.parent != PACKAGE / "cli/commands"
+        if PACKAGE / "cli/commands" not in path.parents
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and len(parameters(node)) > MOST_PARAMETERS

@@ -41,6 +41,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Understand": {
         "diagnose": "Who stands to lose from compression: hints from the trained model, per group and label.",
         "explain": "Which layer hurts whom: INT8, pruning, saturation and clipping, layer by layer.",
+        "study": "How purity of the data, extent of compression and treatment each move the bias (`study PLAN`).",
     },
     "Run on devices": {
         "target": "Devices that a model can be measured on: list, prepare, probe.",

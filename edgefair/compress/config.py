@@ -22,6 +22,7 @@ PRUNED = "pruned"
 
 # Key of `compress:` that asks for it -> torch step, in the order in which they are carried out.
 STEPS: Mapping[str, str] = {
+    "finetune_only": "edgefair.compress.steps.unchanged:Unchanged",
     "prune": "edgefair.compress.steps.pruning.step:Prune",
     "low_rank": "edgefair.compress.steps.low_rank:LowRank",
     "sparsity": "edgefair.compress.steps.sparsity:Sparsify",
@@ -134,6 +135,11 @@ class CompressConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     distill: DistillConfig | None = Field(None, description="A teacher for a student, or for the fine-tunes below.")
+    finetune_only: Annotated[bool, Flag()] = Field(
+        False,
+        description="Fine-tune and compress nothing: the control of a study, without which no effect is that of a "
+        "compression.",
+    )
     prune: Annotated[Share | None, Flag(metavar="RATIO")] = Field(
         None,
         description="Remove this share of the multiply-accumulate operations (or of another `measure`) as whole "

@@ -17,12 +17,14 @@ class Reweigh(Debias):
     same total weight and so every rate of the equalized-odds gap the same say.
     target `parity`: w(s, y) = P(s) P(y) / P(s, y) (Kamiran & Calders, "Data preprocessing techniques for
     classification without discrimination", KAIS 2012, eq. 8): label and group become independent, their margins stay.
+    target `labels`: w(y) = rows / (labels * n(y)), blind to the group: the control of a study, without which a method
+    that balances labels too cannot be judged.
     """
 
     sets_weights = True
     few_rows = "each of its rows gets a very large weight, so single rows steer the training"
 
-    def __init__(self, *, target: Literal["equalized-odds", "parity"] = "equalized-odds") -> None:
+    def __init__(self, *, target: Literal["equalized-odds", "parity", "labels"] = "equalized-odds") -> None:
         self.target = target
 
     def start(self, cells: Cells) -> None:
@@ -31,6 +33,8 @@ class Reweigh(Debias):
 
     def row_weights(self, cells: Cells) -> Tensor:
         """Weights float32 [rows] with mean 1."""
+        if self.target == "labels":
+            return mean_one(cells.counts().sum(0).clamp(min=1).double()[cells.label] ** -1)
         weights = inverse_frequency(cells)
         if self.target == "parity":
             counts = cells.counts().double()

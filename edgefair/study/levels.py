@@ -5,7 +5,7 @@
 | noise | `0.1` (share of labels flipped), or `{flip: 0.4, where: {sex: Female}, label: "50000+"}` of one cell |
 | keep | `all`, or a number of training rows |
 | thin | `none`, or `{keep: 0.2, where: {sex: Female}}` |
-| extent | `none`, `finetune-only`, `scratch 0.5`, `prune 0.8 taylor`, `low-rank 0.5`, `distil 0.5`, `cluster 16`, `int8`, `fp16`; ` + int8` or ` + fp16` behind another |
+| extent | `none`, `finetune-only`, `scratch 0.5`, `prune 0.8 taylor`, `sparsity 0.8`, `low-rank 0.5`, `distil 0.5`, `cluster 16`, `qat + int8`, `int8`, `fp16`; ` + int8` or ` + fp16` behind another; `reordered`: the dense network of another order of rows, the noise floor |
 | treatment | `none`, `label-balance`, `before`, `during`, `after`, and sums as `before + during` |
 """  # noqa: E501
 
@@ -23,13 +23,15 @@ from edgefair.errors import UsageError, did_you_mean
 # In the order in which they are written and varied; the first three are the purity of the data.
 FACTORS = ("noise", "keep", "thin", "extent", "treatment")
 PURITY = FACTORS[:3]
-CONTROL, DENSE = "finetune-only", "none"
+CONTROL, DENSE, REORDERED, QAT = "finetune-only", "none", "reordered", "qat"
 UNTREATED, LABEL_BALANCE = "none", "label-balance"
 PRECISIONS = ("int8", "fp16")
 TREATMENTS = (LABEL_BALANCE, "before", "during", "after")
 # Word of an extent that takes a number -> what the number is.
-SHARES = ("scratch", "prune", "low-rank", "distil")
-EXTENTS = (DENSE, CONTROL, *SHARES, "cluster", *PRECISIONS)
+SHARES = ("scratch", "prune", "sparsity", "low-rank", "distil")
+# Extents whose network is trained from the start, and not from the dense one.
+ANEW = ("scratch", REORDERED)
+EXTENTS = (DENSE, CONTROL, REORDERED, *SHARES, "cluster", QAT, *PRECISIONS)
 PLUS = " + "
 
 # How the network of an extent came to be: the dense one itself, fine-tuned from it, or trained anew at its size.
@@ -42,7 +44,8 @@ class Extent:
 
     Attributes:
         step: of `EXTENTS`, without the precisions.
-        amount: share removed (prune), of the rank (low-rank) or width (scratch, distil), values (cluster); else None.
+        amount: share removed (prune, sparsity), of the rank (low-rank) or width (scratch, distil), values (cluster);
+            else None.
         importance: of prune.
         precision: int8, fp16, or None for the floats of training.
     """
@@ -55,7 +58,7 @@ class Extent:
     @property
     def training(self) -> Training:
         """Which training made its weights."""
-        return "dense" if self.step == DENSE else "anew" if self.step == "scratch" else "finetune"
+        return "dense" if self.step == DENSE else "anew" if self.step in ANEW else "finetune"
 
     @property
     def network(self) -> Extent:
@@ -93,12 +96,18 @@ def read_extent(text: Any) -> Extent:
             )
     precision = precisions[0] if precisions else None
     step, *given = network.split()
+    return _read_step(text, step, given, precision)
+
+
+def _read_step(text: str, step: str, given: list[str], precision: str | None) -> Extent:
     if step not in EXTENTS:
         raise UsageError(
             f"no extent '{step}'{did_you_mean(step, EXTENTS)}",
             expected=f"one of {', '.join(EXTENTS)}, as in 'prune 0.8'",
         )
-    if step in {DENSE, CONTROL}:
+    if step == QAT and precision != "int8":
+        raise UsageError(f"extent '{text}': it trains for INT8, which does not follow", fix="write 'qat + int8'")
+    if step in {DENSE, CONTROL, REORDERED, QAT}:
         if given:
             raise UsageError(f"extent '{text}': '{step}' takes no number")
         return Extent(step, precision=precision)

@@ -27,6 +27,16 @@ from edgefair.study.levels import (
 )
 from edgefair.study.table import RESPONSES
 
+# Keys of `compress:` that are no extent of their own -> the steps that take them; of calibration and int8, all in INT8.
+MANNERS: Mapping[str, tuple[str, ...]] = {
+    "scope": ("prune", "sparsity"),
+    "round_to": ("prune",),
+    "measure": ("prune",),
+    "rounds": ("prune",),
+    "beta": ("prune",),
+    "calibration": (),
+    "int8": (),
+}
 # Between the factors of a condition.
 AND = "; "
 
@@ -174,7 +184,11 @@ class Plan(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     study: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the study.")
+    about: str = Field("", description="What it is for, in a sentence.")
     config: str = Field("edgefair.yaml", min_length=1, description="The project that is studied.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Keys of the project that are other in the study, as train.batch_rows."
+    )
     factors: Factors
     methods: Methods = Field(default_factory=Methods)
     seeds: Annotated[int, Field(ge=0, le=1000)] | tuple[int, ...] = Field(8, description="A number of seeds, or them.")
@@ -185,8 +199,20 @@ class Plan(BaseModel):
         ("defaults",), min_length=1, description="Planned contrasts; 'defaults' are those against the controls."
     )
     after_rows: int | None = Field(
-        None, ge=1, description="Validation rows that `after` is fitted on, as dirty as the training rows."
+        None,
+        ge=1,
+        description="Validation rows that there are, as dirty as the training rows: `after` is fitted on them, and "
+        "whatever else is chosen is chosen by the same ones.",
     )
+    compress: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Keys of `compress:` beside an extent's own, for every extent that takes them: scope, "
+        "round_to, measure, rounds, beta; calibration and int8.",
+    )
+    updates: int | None = Field(
+        None, ge=1, description="Steps of the dense training whatever the number of rows; else epochs of the project."
+    )
+    latency: bool = Field(False, description="Time every file beside the dense one; one cell at a time.")
 
     @model_validator(mode="after")
     def _can_be_run(self) -> Self:
@@ -197,6 +223,11 @@ class Plan(BaseModel):
             )
         if len(set(seeds)) < len(seeds) or min(seeds) < 0:
             raise UsageError(f"seeds: {list(seeds)}", expected="each once, 0 or more")
+        for key in self.compress:
+            if key not in MANNERS:
+                raise UsageError(
+                    f"compress: no '{key}'{did_you_mean(key, MANNERS)}", expected=f"one of {', '.join(MANNERS)}"
+                )
         for name in self.responses:
             if name not in RESPONSES:
                 raise UsageError(

@@ -5,6 +5,7 @@ Families of the defaults, each at the first level of every factor that it does n
 - `precision`: every extent with INT8 or FP16 minus the same network without, for each treatment;
 - `treatment`: every treatment minus `none`, and minus `label-balance`, for each extent;
 - `undoing`: (treatment minus its control at the extent) minus (the same at `finetune-only`);
+- `null`: `reordered` minus `none`, for each treatment: what another order of rows does, which is no effect;
 - `slope`: least-squares slope on the share of noise, on log2 of the rows, on the share kept of a cell; and the slope at
   an extent minus that at `finetune-only`.
 """
@@ -20,9 +21,11 @@ from edgefair.errors import UsageError, did_you_mean
 from edgefair.study.contrasts import Contrast
 from edgefair.study.levels import (
     CONTROL,
+    DENSE,
     FACTORS,
     LABEL_BALANCE,
     PURITY,
+    REORDERED,
     UNTREATED,
     Purity,
     read_extent,
@@ -79,7 +82,8 @@ def _contrast(name: str, family: str, terms: Terms) -> Contrast:
 
 
 def _defaults(plan: Plan) -> Iterator[Contrast]:
-    extents = {str(item): item for item in plan.factors.extent}
+    given = {str(item): item for item in plan.factors.extent}
+    extents = {name: item for name, item in given.items() if item.step != REORDERED}
     treatments = {str(item): item for item in plan.factors.treatment}
     controls = [name for name in (UNTREATED, LABEL_BALANCE) if name in treatments]
     control = extents.get(CONTROL)
@@ -113,8 +117,17 @@ def _defaults(plan: Plan) -> Iterator[Contrast]:
                     if of != CONTROL:
                         undone = _minus(terms, effect[CONTROL])
                         yield _contrast(f"({name} minus {base}), {of} minus {CONTROL}", "undoing", undone)
+    yield from _null(plan, given, treatments)
     for factor in PURITY:
         yield from _slopes(plan, factor)
+
+
+def _null(plan: Plan, extents: dict[str, Any], treatments: dict[str, Any]) -> Iterator[Contrast]:
+    """The dense network of another order of rows minus itself."""
+    if DENSE in extents and REORDERED in extents:
+        for name, treatment in treatments.items():
+            terms = _minus(*(_at(plan, extent=extents[extent], treatment=treatment) for extent in (REORDERED, DENSE)))
+            yield _contrast(f"{REORDERED} minus {DENSE}, treatment {name}", "null", terms)
 
 
 def _slopes(plan: Plan, factor: str) -> Iterator[Contrast]:

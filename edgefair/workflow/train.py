@@ -44,10 +44,41 @@ def train(config: Config, *, name: str, overwrite: bool = False, progress: Progr
             unknown network or method.
         DataError: rows that cannot be trained on.
     """
-    require_torch()
+    _methods(config)
     progress.stage("reading")
     data = load(config.data, base=config.base, roles=("train", "validation"))
-    return train_on(config, data, name=name, overwrite=overwrite, progress=progress)
+    check_not_sealed(config, data)
+    return train_on(Job(config, data, progress), name=name, overwrite=overwrite)
+
+
+def train_on(job: Job, *, name: str, overwrite: bool = False, wait: bool = False) -> Run:
+    """`train` on rows that are at hand already.
+
+    Args:
+        wait: for another command that trains this run, instead of giving up.
+
+    Raises:
+        UsageError, DataError: see `train`.
+    """
+    methods = _methods(job.config)
+    from edgefair.training.engine import open_engine
+
+    data, progress = job.data, job.progress
+    config = with_budget(job.config, len(data.train))
+    engine = open_engine()
+    settings = _settings(config, data)
+    folder = config.run_path(name)
+    with hold_run(folder, progress, wait=wait) if engine.main else nullcontext():
+        if not engine.main:
+            engine.wait()  # until the first process has prepared the folder
+        finished = prepare_folder(folder, settings, overwrite=overwrite and engine.main)
+        if engine.main:
+            engine.wait()
+        if finished is not None:
+            progress.stage(f"{name} is trained with these settings already")
+            return finished
+        progress.stage(f"training {name}")
+        return _train_into(folder, Job(config, data, progress), methods, settings, engine)
 
 
 def require_torch() -> None:
@@ -62,28 +93,12 @@ def require_torch() -> None:
         raise missing_extra("training", "torch", error) from error
 
 
-def train_on(config: Config, data: DataSet, *, name: str, overwrite: bool = False, progress: Progress = silent) -> Run:
-    """`train` on training and validation rows that were read already."""
+def _methods(config: Config) -> Sequence[Debias]:
+    """The treatments of the training, which need PyTorch as training does."""
+    require_torch()
     from edgefair.debias import open_methods
-    from edgefair.training.engine import open_engine
 
-    methods = open_methods([(item.method, item.options) for item in config.debias.train])
-    engine = open_engine()
-    check_not_sealed(config, data)
-    config = with_budget(config, len(data.train))
-    settings = _settings(config, data)
-    folder = config.run_path(name)
-    with hold_run(folder, progress) if engine.main else nullcontext():
-        if not engine.main:
-            engine.wait()  # until the first process has prepared the folder
-        finished = prepare_folder(folder, settings, overwrite=overwrite and engine.main)
-        if engine.main:
-            engine.wait()
-        if finished is not None:
-            progress.stage(f"{name} is trained with these settings already")
-            return finished
-        progress.stage(f"training {name}")
-        return _train_into(folder, Job(config, data, progress), methods, settings, engine)
+    return open_methods([(item.method, item.options) for item in config.debias.train])
 
 
 def _train_into(folder: Path, job: Job, methods: Sequence[Debias], settings: dict[str, Any], engine: Engine) -> Run:

@@ -17,7 +17,9 @@ from edgefair.files import sha256_json, write_atomic
 from edgefair.progress import Progress, silent
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.auto.reach import reach_of
+from edgefair.workflow.job import Job
 from edgefair.workflow.models.runs import hold_run
+from edgefair.workflow.sealing.seal import check_not_sealed
 from edgefair.workflow.train import require_torch, train_on
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def auto(config: Config, *, name: str, overwrite: bool = False, progress: Progre
         )
     progress.stage("reading")
     data = load(config.data, base=config.base, roles=("train", "validation"))
+    check_not_sealed(config, data)
     if len(data.classes) != 2:
         raise DataError(
             f"--auto chooses a threshold, and there are {len(data.classes)} classes",
@@ -160,7 +163,7 @@ def _tried(config: Config, data: DataSet, place: Path, recipe: str, epochs: int,
             progress.step(done, total, f"{recipe}: {what}")
 
     try:
-        run = train_on(chosen, data, name=sha256_json([recipe, epochs])[:12], progress=Progress(moved))
+        run = train_on(Job(chosen, data, Progress(moved)), name=sha256_json([recipe, epochs])[:12])
     except DataError as error:
         progress.stage(f"{recipe}: {error.found}")
         return None

@@ -98,7 +98,7 @@ def student_of(config: Config, distill: DistillConfig, run: Run, of: Classifier)
     if isinstance(distill.student, str):
         model = run.model.model_copy(update={"network": distill.student, "options": distill.options})
     else:
-        options = _narrower(run.model, distill.student) | distill.options
+        options = narrower(run.model, distill.student) | distill.options
         model = run.model.model_copy(update={"options": options})
     return untrained(config, model, run, of)
 
@@ -112,8 +112,8 @@ def untrained(config: Config, model: ModelConfig, run: Run, of: Classifier) -> C
     return classifier
 
 
-def _narrower(model: ModelConfig, width: float) -> dict[str, Any]:
-    """The options of the run's network at a share of its width."""
+def narrower(model: ModelConfig, width: float) -> dict[str, Any]:
+    """The options of a network at a share of its width."""
     if model.network == "mlp" and "hidden" in model.options:
         return {**model.options, "hidden": [max(1, round(width * size)) for size in model.options["hidden"]]}
     return {**model.options, "width": width * float(model.options.get("width", 1.0))}

@@ -1,0 +1,66 @@
+"""What an executor is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+# A unit of work in, what it gave out; both can be pickled.
+Work = Callable[[Any], Any]
+Make = Callable[[], Work]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an executor works.
+
+    Attributes:
+        workers: how many units at a time; None: as many as there are cores for.
+        address: of a cluster.
+    """
+
+    workers: int | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A unit whose worker died, and how; another worker has taken its place."""
+
+    why: str
+
+
+class Executor(Protocol):
+    """Carries out units of work. Whoever hands them out says in which order they can be.
+
+    Attributes:
+        workers: units that run at a time; more of them wait.
+    """
+
+    workers: int
+
+    def __enter__(self) -> Self:
+        """Start what carries out the units."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it, with the units that run."""
+        ...
+
+    def submit(self, unit: Any) -> None:
+        """Have one more unit carried out."""
+        ...
+
+    def next(self) -> tuple[Any, Any]:
+        """Wait for a unit that is finished: the unit, and what it gave, or that it is `Lost`."""
+        ...
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

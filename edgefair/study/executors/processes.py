@@ -1,0 +1,157 @@
+"""Several processes of this machine, one thread each."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import Any, Self
+
+from edgefair.errors import UsageError
+from edgefair.study.executors.base import Lost, Make, Settings, cores
+
+# Read by what computes with threads, when it is loaded.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+ENDS_S = 5.0
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, the way to talk to it, and the end whose closing tells it that this process has gone."""
+
+    process: SpawnProcess
+    line: Connection
+    life: Connection
+    unit: Any = None
+
+
+class Processes:
+    """`Executor` with a process for every worker. A process that dies loses its unit and is replaced.
+
+    Raises:
+        UsageError: more workers than cores, or a cluster.
+    """
+
+    def __init__(self, make: Make, settings: Settings) -> None:
+        if settings.address is not None:
+            raise UsageError("the executor 'processes' is of this machine", fix="--executor ray --address ADDRESS")
+        self.workers = settings.workers or cores()
+        if self.workers > cores():
+            raise UsageError(
+                f"{self.workers} workers for {cores()} cores", expected="at most one each: they would only wait"
+            )
+        self._make = make
+        self._context = multiprocessing.get_context("spawn")
+        self._waiting: deque[Any] = deque()
+        self._pool: list[_Worker] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._pool:
+            worker.life.close()
+            worker.line.close()
+        for worker in self._pool:
+            worker.process.join(ENDS_S)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+
+    def submit(self, unit: Any) -> None:
+        """Have one more unit carried out; a process is started for it where none is idle."""
+        self._waiting.append(unit)
+        self._hand_out()
+
+    def next(self) -> tuple[Any, Any]:
+        """Wait for a unit that is finished, or whose process died."""
+        busy = {worker.line: worker for worker in self._pool if worker.unit is not None}
+        ready = [line for line in wait([*busy]) if line in busy]
+        worker = busy[ready[0]]
+        unit, worker.unit = worker.unit, None
+        try:
+            found = worker.line.recv()
+        except (EOFError, OSError):
+            found = self._buried(worker)
+        self._hand_out()
+        return unit, found
+
+    def _hand_out(self) -> None:
+        while self._waiting:
+            idle = next((worker for worker in self._pool if worker.unit is None), None)
+            if idle is None and len(self._pool) < self.workers:
+                idle = self._started()
+            if idle is None:
+                return
+            unit = self._waiting.popleft()
+            try:
+                idle.line.send(unit)
+            except OSError:  # it died while it was idle
+                self._buried(idle)
+                self._waiting.appendleft(unit)
+                continue
+            idle.unit = unit
+
+    def _buried(self, worker: _Worker) -> Lost:
+        worker.life.close()
+        worker.line.close()
+        worker.process.join(ENDS_S)
+        self._pool.remove(worker)
+        code = worker.process.exitcode
+        return Lost(
+            f"its process was killed by signal {-code}" if code is not None and code < 0 else "its process ended"
+        )
+
+    def _started(self) -> _Worker:
+        line, far = self._context.Pipe()
+        hears, life = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_serve, args=(self._make, far, hears), daemon=True)
+        with _environment():
+            process.start()
+        far.close()
+        hears.close()
+        worker = _Worker(process, line, life)
+        self._pool.append(worker)
+        return worker
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    """What a process that is started in this block finds: one thread."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _serve(make: Make, line: Connection, hears: Connection) -> None:
+    """A worker: units in, what they gave out, until the process that started it goes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who interrupts the study ends it
+    threading.Thread(target=_ends_with, args=(hears,), daemon=True).start()
+    work = make()
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            line.send(work(line.recv()))
+
+
+def _ends_with(hears: Connection) -> None:
+    """Leave at once when the other process is gone, however it went: nobody waits for this unit."""
+    with contextlib.suppress(EOFError, OSError):
+        hears.recv()
+    os._exit(1)

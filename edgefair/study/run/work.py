@@ -1,0 +1,196 @@
+"""One unit of a study's work, carried out in the process that calls it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgefair.config import Config
+from edgefair.data.dataset import DataSet, load
+from edgefair.errors import EdgefairError, MeasurementError
+from edgefair.files import sha256_json, write_atomic
+from edgefair.progress import silent
+from edgefair.scratch import work_folder
+from edgefair.study.plan import Cell, Plan
+from edgefair.study.run.cells import cell_config, cell_rows, data_config
+from edgefair.study.run.made import MODEL, make_file, reference_of
+from edgefair.study.run.measured import Answers, Beside, answers_of, responses_of
+from edgefair.study.run.store import Store
+from edgefair.study.run.tasks import Task, beside
+from edgefair.targets import Probe, load_profile, open_target
+from edgefair.training.settings import MethodConfig
+from edgefair.workflow.job import Job
+from edgefair.workflow.train import train_on
+from edgefair.workflow.training.threads import single_thread
+
+# Data sets that a process keeps: the rows of neighbouring cells are often the same.
+KEPT = 2
+# Errors of a disk after which no other unit would fare better.
+FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every process of a study must know.
+
+    Attributes:
+        config: of the project, with the settings of the plan.
+        rows, trainings: position of a cell -> key of its row and name of its training.
+    """
+
+    plan: Plan
+    config: Config
+    output: Path
+    rows: Mapping[int, str]
+    trainings: Mapping[int, str]
+    made_by: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a unit gave.
+
+    Attributes:
+        row: columns of the row, but for its plan; None of a training.
+        error: why there is none.
+        fatal: whether no other unit would fare better.
+    """
+
+    row: dict[str, Any] | None = None
+    error: str | None = None
+    fatal: bool = False
+
+
+class Workshop:
+    """Carries out units, one after the other, and keeps what neighbours have in common: rows, and the target open."""
+
+    def __init__(self, setup: Setup) -> None:
+        single_thread()
+        self._setup = setup
+        self._store = Store(setup.output)
+        self._places = {cell: index for index, cell in enumerate(setup.plan.cells)}
+        self._data: dict[str, DataSet] = {}
+        self._stack = ExitStack()
+        self._probe: Probe | None = None
+
+    def __call__(self, task: Task) -> Done:
+        """Carry out one unit; whatever goes wrong is told and not raised."""
+        cell = self._setup.plan.cells[task.cell]
+        try:
+            if task.kind == "training":
+                self._trained(cell, task.cell)
+                return Done()
+            return Done(row=self._row(cell, task))
+        except EdgefairError as error:
+            if isinstance(error, MeasurementError):
+                self.close()
+            return Done(error=error.found)
+        except OSError as error:
+            return Done(error=f"{error.strerror}: {error.filename}", fatal=error.errno in FULL)
+        except Exception as error:
+            return Done(error=f"internal error: {type(error).__name__}: {error}")
+
+    def close(self) -> None:
+        """Let the target go."""
+        self._probe = None
+        self._stack.close()
+
+    def _job(self, cell: Cell, index: int) -> Job:
+        setup = self._setup
+        data = cell_rows(self._loaded(cell), setup.plan, cell)
+        run = setup.trainings[index]
+        config = cell_config(setup.config, setup.plan, cell, rows=len(data.train), runs=self._store.runs, run=run)
+        return Job(config, data, silent)
+
+    def _loaded(self, cell: Cell) -> DataSet:
+        wanted = data_config(self._setup.config.data, cell)
+        key = sha256_json(wanted.model_dump(mode="json"))
+        found = self._data.pop(key, None)
+        if found is None:
+            found = load(wanted, base=self._setup.config.base, roles=("train", "validation", "audit"))
+        self._data[key] = found
+        for old in list(self._data)[:-KEPT]:
+            del self._data[old]
+        return found
+
+    def _trained(self, cell: Cell, index: int) -> None:
+        job, name = self._job(cell, index), self._setup.trainings[index]
+        train_on(job, name=name, wait=True)
+        reference_of(job, name, self._store.file_of(name))
+
+    def _row(self, cell: Cell, task: Task) -> dict[str, Any]:
+        started = time.perf_counter()
+        setup, name = self._setup, self._setup.trainings[task.cell]
+        job = self._job(cell, task.cell)
+        reference = reference_of(job, name, self._store.file_of(name))
+        others = self._beside(cell)
+        with work_folder() as work:
+            file = make_file(job, reference, name, work)
+            probe = self._target(job)
+            dense = self._dense_file(cell) if setup.plan.latency else None
+            answers, times, measured = answers_of(
+                probe, job, file, dense=None if dense == file.path else dense, latency=setup.plan.latency
+            )
+            found = responses_of(probe, job, file, answers, others, measured)
+        if self._store.keeps_decisions(cell):
+            write_atomic(self._store.decisions_of(task.name), answers.to_bytes())
+        return {
+            **_described(cell, setup, job, name),
+            **found,
+            **times,
+            "seconds": time.perf_counter() - started,
+            "versions": json.dumps(dict(setup.made_by), sort_keys=True),
+        }
+
+    def _beside(self, cell: Cell) -> Beside:
+        kept = {
+            name: self._store.decisions_of(self._setup.rows[index])
+            for name, index in beside(cell, self._places).items()
+        }
+        return Beside(**{name: Answers.read(path) for name, path in kept.items() if path.exists()})
+
+    def _dense_file(self, cell: Cell) -> Path | None:
+        index = beside(cell, self._places).get("dense")
+        return None if index is None else self._store.file_of(self._setup.trainings[index]) / MODEL
+
+    def _target(self, job: Job) -> Probe:
+        if self._probe is None:
+            self._probe = self._stack.enter_context(open_target(load_profile(job.config.targets[0])))
+        return self._probe
+
+
+def _described(cell: Cell, setup: Setup, job: Job, training: str) -> dict[str, Any]:
+    """The columns that say what the cell is."""
+    extent, config, data = cell.extent, job.config, job.data
+    debias = config.debias
+    names = {
+        "before": debias.train,
+        "during": debias.finetune if extent.training == "finetune" else (),
+        "after": debias.post,
+    }
+    return {
+        "parent": training,
+        "block": setup.plan.blocks.index(cell.seed),
+        "data": data.source,
+        "digest": data.train.fingerprint,
+        "rows": len(data.train),
+        "network": config.model.network,
+        "method": extent.step,
+        "ratio": extent.amount,
+        "importance": extent.importance,
+        "bits": {"int8": 8, "fp16": 16}.get(extent.precision or "", 32),
+        "distill": training if config.compress.distill is not None else None,
+        "calibration": config.compress.calibration if extent.precision == "int8" else None,
+        **{stage: "+".join(_method(item) for item in items or ()) or None for stage, items in names.items()},
+    }
+
+
+def _method(item: MethodConfig) -> str:
+    options = ",".join(f"{key}={value}" for key, value in sorted(item.options.items()))
+    return item.method + (f"({options})" if options else "")
