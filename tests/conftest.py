@@ -6,6 +6,8 @@ import sys
 
 from hypothesis import settings
 
+from tests.targets.quiet import quiet_device as quiet_device
+
 # pytest-xdist tells its workers the width of the terminal that nobody sees; output in a pipe keeps to it.
 os.environ.pop("COLUMNS", None)
 # A deadline is wall time, and a busy machine would miss it.

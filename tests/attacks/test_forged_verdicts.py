@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from edgefair.cli import main
 from tests.attacks.judged import linear, run, write_project
+from tests.targets.quiet import quiet
 
 POLICY = ("--max-latency-p90", "50", "--max-size", "100000")
 
@@ -25,7 +26,8 @@ def shipped(tmp_path_factory):
     (folder / "key.pem").chmod(0o600)
     model = linear(folder / "m.onnx")
     gates = ("--max-eo-increase", "0.05", "--max-accuracy-drop", "0.05", *POLICY)
-    done = run("export", folder, model, "--int8", *gates)
+    with quiet():
+        done = run("export", folder, model, "--int8", *gates)
     assert done.exit_code == 0, done.output
     return folder
 

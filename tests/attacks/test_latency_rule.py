@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.attacks.judged import gate, linear, report, run, write_project
+from tests.targets.quiet import quiet
 
 BUDGET = ("--max-latency-p90", "5")
 
@@ -15,7 +16,8 @@ def recorded(tmp_path_factory):
     """A project with a record of an honest measurement."""
     folder = write_project(tmp_path_factory.mktemp("latency"))
     model = linear(folder / "m.onnx")
-    code, judged = report("verify", folder, model, *BUDGET, "--record", folder / "raw.npz")
+    with quiet():
+        code, judged = report("verify", folder, model, *BUDGET, "--record", folder / "raw.npz")
     assert (code, gate(judged, "latency p90")["outcome"]) == (0, "PASS")
     return folder
 
@@ -64,7 +66,7 @@ def test_impossible_times_are_no_record(recorded, tmp_path, times):
     assert (done.exit_code, "is not a record" in done.stderr) == (2, True)
 
 
-def test_a_device_that_stops_early_has_no_latency_that_passes(recorded, tmp_path, monkeypatch):
+def test_a_device_that_stops_early_has_no_latency_that_passes(recorded, quiet_device, monkeypatch):
     from edgefair.targets.client import Probe
 
     honest = Probe.latency

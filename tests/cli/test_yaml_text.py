@@ -84,10 +84,10 @@ def test_five_hundred_bytes_that_describe_a_billion_values_are_refused_at_once(t
     lists += [f"&{name} [" + ",".join([f"*{before}"] * 9) + "]" for before, name in itertools.pairwise(names)]
     path = tmp_path / "edgefair.yaml"
     path.write_text(f"targets: [{', '.join(lists)}]\n")
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(UsageError, match="line 1, column 11: it holds an anchor or alias"):
         load_config(path)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(("day", "right"), [("2024-02-30", False), ("soon", False), ("2024-02-29", True)])

@@ -42,13 +42,13 @@ def png(width, height):
 )
 def test_a_picture_that_would_fill_the_memory_is_refused_before_it_is_decoded(width, height, spec):
     content = png(width, height)
-    begun = time.perf_counter()
+    begun = time.process_time()
     tracemalloc.start()
     with pytest.raises(UnreadableError, match=r"pixels|too elongated"):
         decode(content, spec)
     assert tracemalloc.get_traced_memory()[1] < 1 << 24
     tracemalloc.stop()
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_the_device_refuses_what_the_audit_refused():
@@ -71,7 +71,7 @@ def test_pictures_that_are_too_large_together_are_decoded_one_after_the_other():
         with budget.taken(MAX_PIXELS // 2):
             together[0] += 1
             most[0] = max(most[0], together[0])
-            barrier.wait(timeout=5)
+            barrier.wait(timeout=60)
             together[0] -= 1
 
     barrier = threading.Barrier(2)  # two fit, and wait for each other; a third would never leave in a pair

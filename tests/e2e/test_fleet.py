@@ -123,7 +123,9 @@ def board(tones):
     server.stop()
 
 
-def test_devices_are_measured_side_by_side_and_the_record_gives_the_same_verdicts_without_them(tones, board):
+def test_devices_are_measured_side_by_side_and_the_record_gives_the_same_verdicts_without_them(
+    tones, board, quiet_device
+):
     record = tones / "raw.npz"
     code, measured = verify(
         tones, tones / "reduced.onnx", "--reference", tones / "full.onnx",

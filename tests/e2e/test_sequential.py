@@ -103,7 +103,7 @@ def test_every_target_ends_on_its_own_and_the_release_is_the_worst(project, tmp_
     assert pair["differing"] == 0
 
 
-def test_latency_is_measured_once_after_the_last_look_and_can_still_block(project, tmp_path):
+def test_latency_is_measured_once_after_the_last_look_and_can_still_block(project, tmp_path, quiet_device):
     model = linear(tmp_path / "m.onnx", FAIR)
     short = tmp_path / "short.yaml"
     short.write_text("name: short\ntransport: local\nlatency: {min_seconds: 0.2, max_seconds: 20, min_queries: 2000}\n")
@@ -116,7 +116,7 @@ def test_latency_is_measured_once_after_the_last_look_and_can_still_block(projec
 
 
 @pytest.mark.parametrize("weights", [FAIR, UNFAIR])
-def test_latency_beside_decisions_is_judged_by_what_the_look_may_err_by(project, tmp_path, weights):
+def test_latency_beside_decisions_is_judged_by_what_the_look_may_err_by(project, tmp_path, quiet_device, weights):
     model = linear(tmp_path / "m.onnx", weights)
     short = tmp_path / "short.yaml"
     rules = "{min_seconds: 0.2, max_seconds: 20, min_queries: 4000, min_effective_queries: 200}"

@@ -97,7 +97,7 @@ def test_a_budget_blocks_on_its_own_target_only_and_the_worst_target_is_the_rele
     assert gate(found, SIZE, 1)["threshold"] == 10
 
 
-def test_the_terminal_shows_the_budget_and_its_source(project):
+def test_the_terminal_shows_the_budget_and_its_source(project, quiet_device):
     done = run("verify", project, project / "model.onnx", "--target", board(project, NEVER), "--max-latency-p90", 1000)
     text = " ".join(done.stdout.split())
     assert done.exit_code == 1
@@ -133,7 +133,7 @@ def test_a_latency_budget_of_an_emulated_device_is_inconclusive_because_it_is_em
     assert "the threshold is the target's budget" in latency["reason"]
 
 
-def test_a_record_keeps_the_budgets_and_is_judged_alike_without_the_profile(project):
+def test_a_record_keeps_the_budgets_and_is_judged_alike_without_the_profile(project, quiet_device):
     path, record = board(project, NEVER), project / "raw.npz"
     code, measured = report("verify", project, project / "model.onnx", "--target", path, "--record", record)
     assert code == 1
@@ -160,7 +160,7 @@ def test_a_record_whose_budgets_cannot_be_is_no_record(project):
         assert "is not a record" in done.stderr
 
 
-def test_the_repair_judges_its_trials_by_the_budget(project):
+def test_the_repair_judges_its_trials_by_the_budget(project, quiet_device):
     path = board(project, "{max_latency_p90_ms: 0.000001, max_size_bytes: 10}")
     code, found = report(
         "export",

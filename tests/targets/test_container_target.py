@@ -79,7 +79,7 @@ def test_decisions_in_a_container_are_the_runtimes_own_and_the_device_names_the_
 
 
 @pytest.mark.target
-def test_a_verdict_of_a_container_has_latency_and_the_image_in_report_and_record(image, tmp_path):
+def test_a_verdict_of_a_container_has_latency_and_the_image_in_report_and_record(image, tmp_path, quiet_device):
     project, record = write_project(tmp_path), tmp_path / "raw.npz"
     path = project / "boxed.yaml"
     path.write_text(json.dumps(profile(image, cpus=1, memory="500m").model_dump(mode="json", exclude_unset=True)))

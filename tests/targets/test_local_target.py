@@ -11,7 +11,6 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.errors import MeasurementError, ModelError, UsageError
-from edgefair.probe.clock.effective import effective_queries
 from edgefair.probe.clock.footprint import LOADS
 from edgefair.probe.memory import PEAK_RESET
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
@@ -19,7 +18,6 @@ from edgefair.probe.onnx_files.spec_check import spec_from_json
 from edgefair.targets import TargetProfile, load_profile, open_target
 from edgefair.targets.binding import check_binding
 from edgefair.targets.costs import footprint, node_times
-from edgefair.targets.sections import LatencyRules
 from edgefair.targets.sending import AHEAD
 from edgefair.targets.transports.zipapp import build_zipapp
 from tests.targets.onnx_models import SPEC, batches, classifier, save, value
@@ -90,22 +88,6 @@ def test_latency_is_measured_interleaved_for_as_long_as_the_rules_say(tmp_path):
         times = running.latency({"reference": ["decision"], "candidate": ["decision"]}, {"x": x})
     assert {name: len(item) for name, item in times.items()} == {"reference": 200, "candidate": 200}
     assert all((item > 0).all() for item in times.values())
-
-
-def test_measuring_goes_on_until_the_queries_tell_as_much_as_the_profile_wants_of_independent_ones(tmp_path):
-    rules = LatencyRules(warmup=0, min_queries=20, min_seconds=0.0, min_effective_queries=300)
-    with open_target(load_profile("local").model_copy(update={"latency": rules}), timeout_s=60) as running:
-        running.load(classifier(tmp_path / "m.onnx"), name="m")
-        times = running.latency({"m": ["decision"]}, {"x": batches(4, 4)[0]})["m"]
-    assert len(times) >= effective_queries(times) >= 300
-
-
-def test_no_longer_than_the_profile_allows_however_little_the_queries_tell(tmp_path):
-    rules = LatencyRules(warmup=0, min_queries=20, min_seconds=0.0, max_seconds=0.2, min_effective_queries=10**9)
-    with open_target(load_profile("local").model_copy(update={"latency": rules}), timeout_s=60) as running:
-        running.load(classifier(tmp_path / "m.onnx"), name="m")
-        times = running.latency({"m": ["decision"]}, {"x": batches(4, 4)[0]})["m"]
-    assert times.sum() <= 0.5e9
 
 
 def test_the_cores_that_ran_the_queries_are_recorded_and_the_machine_has_them_back(tmp_path):

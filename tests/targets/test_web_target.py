@@ -200,7 +200,7 @@ def test_queries_are_timed_in_the_page_in_turns_and_nothing_else_is_claimed(web,
     assert not web.device.keys() & {"pinned", "energy"}
 
 
-def test_a_verdict_of_a_page_has_latency_and_the_browser_in_report_and_record(tmp_path):
+def test_a_verdict_of_a_page_has_latency_and_the_browser_in_report_and_record(tmp_path, quiet_device):
     ready("web:wasm")
     project, record = write_project(tmp_path), tmp_path / "raw.npz"
     command = ("verify", project, project / "model.onnx", "--target", "web:wasm", "--record", record)
