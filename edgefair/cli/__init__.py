@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "Compress, measure on the target, and write the bundle only if every gate passes.",
     "verify": "Measure a bundle or an .onnx file on the target and judge it.",
     "compare": "What changes from one model to another, and for whom.",
+    "study": "How purity of the data, extent of compression and treatment each move the bias (`study PLAN`).",
     "audit": "The seal of the audit rows: what is spent of it, and opening it.",
     "report": "Show saved results again, in any format; several as one document.",
     "target": "Devices that a model can be measured on: list, prepare, probe.",
