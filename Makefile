@@ -68,10 +68,12 @@ bench: $(VENV)/.ready ## Run every benchmark's quick form
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
 	$(BIN)/python -m benchmarks.false_pass --quick
 
-schema: $(VENV)/.ready ## Regenerate the JSON Schemas in docs/: of the config, of reports and of comparisons
+schema: $(VENV)/.ready ## Regenerate the JSON Schemas in docs/: of the config, of results, and of the plan of a study
 	$(BIN)/edgefair init --schema > docs/edgefair.schema.json
 	$(BIN)/edgefair report --schema > docs/report.schema.json
 	$(BIN)/edgefair report --schema compare > docs/compare.schema.json
+	$(BIN)/edgefair report --schema study-report > docs/study-report.schema.json
+	$(BIN)/edgefair study schema > docs/study-plan.schema.json
 
 false-pass: $(VENV)/.ready ## Play audits of unfair models in every configuration; goes on where it was stopped
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.false_pass --processes $$(nproc) --json false-pass.jsonl

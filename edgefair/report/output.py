@@ -68,7 +68,7 @@ def check_holds(form: str, schemas: Sequence[str]) -> None:
     """
     known = FORMATS[form]
     if not all(map(known.can_hold, schemas)):
-        others = ", ".join(name for name, other in FORMATS.items() if not other.holds)
+        others = ", ".join(name for name, other in FORMATS.items() if all(map(other.can_hold, schemas)))
         raise UsageError(
             f"the format '{form}' holds verdicts of `export` and `verify`, and no other result",
             expected=f"one of {others}",

@@ -26,6 +26,7 @@ READERS: Mapping[str, tuple[int, str]] = {
     "edgefair.explanation": (1, f"{_AT}.explanation:Explanation.from_json"),
     "edgefair.diagnosis": (1, f"{_AT}.diagnosis:Diagnosis.from_json"),
     "edgefair.plan": (2, f"{_AT}.plan:Plan.from_json"),
+    "edgefair.study-report": (1, f"{_AT}.study:StudyReport.from_json"),
     "edgefair.error": (1, f"{_AT}.failure:Failure.from_json"),
 }
 

@@ -31,6 +31,7 @@ HEADS: Mapping[str, dict[str, Any]] = {
     "plan": {"exit_code": {"enum": [0, 3], "description": "3 where INCONCLUSIVE is what to expect of a fair model."}},
     "diagnosis": {"hint": {"type": "string", "description": "what these numbers are, and what they are not."}},
     "explanation": {},
+    "study-report": {"complete": {"type": "boolean", "description": "whether every planned cell was run."}},
     "error": {},
 }
 # What `to_json` adds to the fields of a type, by the type.

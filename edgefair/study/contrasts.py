@@ -28,6 +28,8 @@ CHECKED_SEEDS = 8
 CLAIM_SEEDS = 6
 # Beyond this share of its largest value, t has no spread to compare with: all differences are one number.
 ONE_NUMBER = 1 - 1e-9
+# Of the largest part of a contrast: what is smaller is the rounding of its parts.
+ROUNDING = 1e-12
 # Statistics that differ by less are tied: they are one sum in another order.
 TIE = 1e-6
 
@@ -150,8 +152,14 @@ def differences(contrast: Contrast, values: Values, seeds: Sequence[int]) -> Dif
         elif any(cell not in values.cells or not math.isfinite(values.cells[cell]) for cell in cells):
             missing.append(seed)
         else:
-            found[seed] = math.fsum(weight * values.cells[condition, seed] for condition, weight in contrast.terms)
+            found[seed] = _sum([weight * values.cells[condition, seed] for condition, weight in contrast.terms])
     return Differences(found, tuple(collapsed), tuple(missing))
+
+
+def _sum(parts: Sequence[float]) -> float:
+    """The sum, and 0 where only the rounding of weights is left: that is the same in every seed, and no effect."""
+    total = math.fsum(parts)
+    return total if abs(total) > ROUNDING * max(map(abs, parts)) else 0.0
 
 
 def estimates(

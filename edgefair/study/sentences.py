@@ -2,6 +2,7 @@
 
 | what the seeds show | what is said behind the estimate and its interval |
 |---|---|
+| a run that is not complete | no claim: whoever looks early and often finds what is not there |
 | fewer than six seeds | no claim at 2 points |
 | holds after Holm, and in the sign-flip check | an effect, with its p; and its bound, where it is below delta |
 | two one-sided tests inside +-delta | no effect larger than x |
@@ -19,14 +20,16 @@ from edgefair.study.table import RESPONSES, Response
 
 # The last digit that is shown: no smaller effect is ever said to be excluded, or visible.
 STEP = 0.1
+UNFINISHED = "no claim before the whole study has run"
 
 
-def sentence(estimate: Estimate, *, delta: float = EFFECT) -> str:
+def sentence(estimate: Estimate, *, delta: float = EFFECT, complete: bool = True) -> str:
     """One finding, as "int8 minus dense: gap +0.0 +- 0.1 points: no effect larger than 0.3 points.".
 
     Args:
         estimate: of one contrast of one response.
         delta: the effect that is asked about, a share of 1; a response in another unit has no such question.
+        complete: whether all cells of the study were run.
     """
     response = RESPONSES[estimate.response]
     notes = [*([] if estimate.contrast.planned else ["exploratory"]), *_left_out(estimate)]
@@ -35,16 +38,17 @@ def sentence(estimate: Estimate, *, delta: float = EFFECT) -> str:
     if estimate.mean is None:
         return f"{start}has no number{end}"
     value = f"{_rounded(estimate.mean, response):+.1f}"
+    claim = _claim(estimate, response, delta) if complete else UNFINISHED
     if estimate.lower is None or estimate.upper is None:
         alone = f"{value} {response.unit} in one seed, which has no interval"
-        return f"{start}{alone}: {_none(estimate, response, delta)}{end}"
+        return f"{start}{alone}: {claim}{end}"
     half = _up((estimate.upper - estimate.lower) / 2, response, least=0.0)
-    return f"{start}{value} +- {half:.1f} {response.unit}: {_claim(estimate, response, delta)}{end}"
+    return f"{start}{value} +- {half:.1f} {response.unit}: {claim}{end}"
 
 
-def sentences(estimates: Sequence[Estimate], *, delta: float = EFFECT) -> tuple[str, ...]:
+def sentences(estimates: Sequence[Estimate], *, delta: float = EFFECT, complete: bool = True) -> tuple[str, ...]:
     """All findings in their order: none is left out because it shows nothing."""
-    return tuple(sentence(item, delta=delta) for item in estimates)
+    return tuple(sentence(item, delta=delta, complete=complete) for item in estimates)
 
 
 def _claim(estimate: Estimate, response: Response, delta: float) -> str:

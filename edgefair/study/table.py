@@ -35,12 +35,14 @@ class Response:
         scale: of one unit that is shown, as 100 points of a share.
         unit: that is shown.
         of_gap: a model that collapsed has a small one, so contrasts leave its cell out.
+        higher_is_better: for the people whom it is about.
     """
 
     words: str
     scale: float = 100.0
     unit: str = "points"
     of_gap: bool = False
+    higher_is_better: bool = False
 
     @property
     def is_share(self) -> bool:
@@ -54,10 +56,10 @@ RESPONSES: Mapping[str, Response] = {
     "fpr_gap": Response("FPR gap", of_gap=True),
     "refitted_gap": Response("gap at the refitted operating point", of_gap=True),
     "auc_gap": Response("AUC gap", of_gap=True),
-    "accuracy": Response("accuracy"),
-    "balanced": Response("balanced accuracy"),
-    "worst_balanced": Response("worst group's balanced accuracy"),
-    "worst_accuracy": Response("worst group's accuracy"),
+    "accuracy": Response("accuracy", higher_is_better=True),
+    "balanced": Response("balanced accuracy", higher_is_better=True),
+    "worst_balanced": Response("worst group's balanced accuracy", higher_is_better=True),
+    "worst_accuracy": Response("worst group's accuracy", higher_is_better=True),
     "psi_max": Response("largest excess loss of a group"),
     "flips_dense": Response("flips against the dense model"),
     "flips_control": Response("flips against the control"),

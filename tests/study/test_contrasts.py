@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -106,6 +107,15 @@ def test_what_never_varies_is_nothing_or_certain():
     (found,) = estimates([ONE], [values(a=[0.2] * 8, b=[0.2] * 8)], range(8))
     assert not found.found
     assert found.no_larger_than(0.001)
+
+
+def test_the_rounding_of_weights_is_no_effect():
+    weights = {"a": -0.1 / 0.02, "b": -0.03 / 0.02, "c": 0.13 / 0.02}
+    slope = Contrast("slope", "slope", tuple(weights.items()))
+    levels = values("worst_balanced", **{name: [0.53, 0.51, 0.49] * 3 for name in weights})
+    assert any(math.fsum(weight * value for weight in weights.values()) for value in (0.53, 0.51, 0.49))
+    (found,) = estimates([slope], [levels], range(9))
+    assert (found.mean, found.p) == (0.0, 1.0)
 
 
 def test_few_seeds_claim_nothing_however_clear_they_look():

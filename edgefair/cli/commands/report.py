@@ -17,7 +17,7 @@ from edgefair.report.formats import FORMATS
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--schema",
-    type=click.Choice(["report", "compare", "explanation", "diagnosis", "plan", "error"]),
+    type=click.Choice(["report", "compare", "explanation", "diagnosis", "plan", "study-report", "error"]),
     is_flag=False,
     flag_value="report",
     default=None,

@@ -24,17 +24,19 @@ class Axis:
         left: where it begins, in pixels.
         low, high: values at its ends.
         unit: behind the number of a tick.
+        width: in pixels.
     """
 
     left: float
     low: float
     high: float
     unit: str = ""
+    width: float = WIDTH
 
     def x(self, value: float) -> float:
         """Where a value lies; beyond an end, at the end."""
         part = (value - self.low) / (self.high - self.low)
-        return self.left + WIDTH * min(max(part, 0.0), 1.0)
+        return self.left + self.width * min(max(part, 0.0), 1.0)
 
     def shapes(self, top: float, bottom: float) -> Iterator[Shape]:
         """Grid lines from top to bottom, and the numbers below them."""
@@ -78,9 +80,9 @@ class Upright:
             yield Label(left - 6, self.y(value) + 4, said, "pale", 11, "end")
 
 
-def names_width(names: Sequence[str]) -> float:
+def names_width(names: Sequence[str], most: float = NAME_WIDTH) -> float:
     """Room for the names of rows, with a gap on both sides."""
-    return 2 * GAP + WIDER * min(NAME_WIDTH, max(map(text_width, names), default=0.0))
+    return 2 * GAP + WIDER * min(most, max(map(text_width, names), default=0.0))
 
 
 def name_label(name: str, y: float, room: float) -> Label:

@@ -23,6 +23,15 @@ PAINTS = {
     "candidate": "#285ab4",
     "reference": "#707070",
     "white": "#ffffff",
+    # The page behind a drawing: what is hollow has it.
+    "page": "#ffffff",
+    # Things beside each other, which have a letter each too.
+    "series-1": "#0b5cad",
+    "series-2": "#b3411a",
+    "series-3": "#17724f",
+    "series-4": "#8a3ea0",
+    "series-5": "#7d5c00",
+    "series-6": "#3d4a57",
 }
 FONT = 12
 
@@ -54,12 +63,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """A filled circle."""
+    """A circle: filled, or hollow. title: what a reader who points at it is told."""
 
     x: float
     y: float
     radius: float
     paint: str
+    hollow: bool = False
+    title: str = ""
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,15 @@ class Panel:
     Attributes:
         values: of every row, one per column; None is drawn as absent.
         form: format specification of a number, as `+.3f`.
+        starred: which numbers have a star behind them, like `values`; empty for none.
+        rising_is_good: whether it is blue above zero, and red below.
     """
 
     title: str
     values: Sequence[Sequence[float | None]]
     form: str
+    starred: Sequence[Sequence[bool]] = ()
+    rising_is_good: bool = False
 
 
 def shade(value: float, largest: float) -> Colour:
@@ -43,10 +47,16 @@ def shade(value: float, largest: float) -> Colour:
     return red, green, blue
 
 
-def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], panels: Sequence[Panel]) -> Drawing:
+def heat_map(
+    title: str, rows: Sequence[str], columns: Sequence[str], panels: Sequence[Panel],
+    what: tuple[str, str] = ("layers", "cells"),
+) -> Drawing:  # fmt: skip
     """The panels beside each other, each with a scale of its own: its largest magnitude has the full colour.
 
     Beyond 120 rows or 60 columns the drawing says how many it leaves out.
+
+    Args:
+        what: rows and columns are.
     """
     names = [one_line(name) for name in rows[:MAX_ROWS]]
     heads = [one_line(name) for name in columns[:MAX_COLUMNS]]
@@ -55,7 +65,7 @@ def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], panels: Se
     head = GAP + WIDER * min(LABEL_WIDTH, max(map(text_width, heads)))
     width = max(square * len(heads), *(WIDER * text_width(item.title) for item in panels))
     top = 3 * GAP + 2 * HIGH + head
-    said = headline(title, ((len(rows), MAX_ROWS, "layers"), (len(columns), MAX_COLUMNS, "cells")))
+    said = headline(title, ((len(rows), MAX_ROWS, what[0]), (len(columns), MAX_COLUMNS, what[1])))
     shapes: list[Shape] = [Label(GAP, GAP + FIRST, said)]
     shapes += [
         Label(GAP, top + at * HIGH + BASELINE, fitting(name, (left - 2 * GAP) / WIDER + ROUNDING))
@@ -78,9 +88,10 @@ def _squares(panel: Panel, x: float, top: float, square: int) -> Iterator[Shape]
     for row, values in enumerate(panel.values[:MAX_ROWS]):
         for column, value in enumerate(values[:MAX_COLUMNS]):
             left, upper = x + column * square, top + row * HIGH
-            colour = None if value is None else shade(value, largest)
+            colour = None if value is None else shade(-value if panel.rising_is_good else value, largest)
             paint = "nothing" if colour is None else "#{:02x}{:02x}{:02x}".format(*colour)
-            text = "" if value is None else _text(value, panel.form)
+            star = "*" if panel.starred and panel.starred[row][column] else ""
+            text = "" if value is None else _text(value, panel.form) + star
             yield Rect(left, upper, square - 1, HIGH - 1, paint, text)
             if colour is not None and square == WIDE:
                 ink = "#ffffff" if sum(colour) < 400 else INK

@@ -33,7 +33,7 @@ def picture(drawing: Drawing) -> Image:
                     shape.x + shape.radius,
                     shape.y + shape.radius,
                 )
-                pen.ellipse(corners, fill=fill)
+                pen.ellipse(corners, fill=PAINTS["page"] if shape.hollow else fill, outline=fill, width=2)
             case Label(upwards=True):
                 made.paste(
                     upright := _upright(shape, fill), (round(shape.x) - upright.width, round(shape.y) - upright.height)

@@ -31,9 +31,12 @@ def _element(shape: Shape) -> str:
                 f'stroke-width="{_n(shape.width)}" {_paint(shape.paint, "stroke")}{dashes}/>'
             )
         case Dot():
-            return (
-                f'<circle cx="{_n(shape.x)}" cy="{_n(shape.y)}" r="{_n(shape.radius)}" {_paint(shape.paint, "fill")}/>'
-            )
+            inner = f"<title>{escape(shape.title)}</title>" if shape.title else ""
+            classes = f"fill-page stroke-{shape.paint}" if shape.hollow else f"fill-{shape.paint}"
+            painted = f'class="{classes}"' if shape.paint in PAINTS else f'fill="{shape.paint}"'
+            wide = ' stroke-width="2"' if shape.hollow else ""
+            start = f'<circle cx="{_n(shape.x)}" cy="{_n(shape.y)}" r="{_n(shape.radius)}" {painted}{wide}'
+            return f"{start}>{inner}</circle>" if inner else f"{start}/>"
         case Label():
             turned = f' transform="rotate(-90 {_n(shape.x)} {_n(shape.y)})"' if shape.upwards else ""
             return (

@@ -13,8 +13,8 @@ import yaml
 from edgefair.data.images.generated import GENERATED
 from edgefair.report.escape import markdown, one_line
 from edgefair.report.formats.base import Item
-from edgefair.report.formats.markdown import table
 from edgefair.report.judged import exceptions, headline, judged
+from edgefair.report.markdown_table import table
 from edgefair.report.numbers import shown
 from edgefair.report.results.verification import Report, TargetResult
 from edgefair.report.worst_groups import worst_groups

@@ -9,7 +9,9 @@ from edgefair.report.formats.base import Item
 from edgefair.report.page import others, verdict
 from edgefair.report.page.document import document
 from edgefair.report.page.parts import Sheet
+from edgefair.report.results.study import StudyReport
 from edgefair.report.results.verification import Report
+from edgefair.report.study.sheet import sheet as study_sheet
 
 
 class Html:
@@ -23,4 +25,6 @@ class Html:
 def _sheet(item: Item) -> Sheet:
     if isinstance(item.result, Report):
         return verdict.sheet(item.result, item.named(item.result.model.path), item.changed)
+    if isinstance(item.result, StudyReport):
+        return study_sheet(item.result, item.named(f"Study {item.result.study}"))
     return others.sheet(item.result, item.named(item.result.schema.partition("/")[0].replace(".", " ")), item.changed)

@@ -1,4 +1,4 @@
-"""Verdicts as Markdown: the step summary of GitHub, a comment, a page."""
+"""Verdicts and studies as Markdown: the step summary of GitHub, a comment, a page."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from edgefair.report.escape import markdown
 from edgefair.report.formats.base import Item
 from edgefair.report.hit import beginnings, chance_of_hit, group_hit
 from edgefair.report.judged import exceptions, headline, judged
+from edgefair.report.markdown_table import table
 from edgefair.report.numbers import shown
 from edgefair.report.results.failure import Failure
+from edgefair.report.results.study import StudyReport
 from edgefair.report.results.verification import TargetResult
+from edgefair.report.study.markdown import lines
 from edgefair.report.terminal.timing import device_line
 from edgefair.report.worst_groups import worst_groups
 
@@ -44,6 +47,9 @@ def _lines(item: Item) -> Iterator[str]:
         yield ""
         yield from (f"{markdown(line)}  " for line in item.result.lines)
         yield ""
+        return
+    if isinstance(item.result, StudyReport):
+        yield from lines(item.result, _of(item))
         return
     report = item.report
     yield f"## edgefair: {headline(report)}{_of(item)}"
@@ -101,11 +107,3 @@ def _groups(target: TargetResult, summary: AttributeSummary) -> Iterator[str]:
     if worst.left:
         yield f"and {worst.left}; `--format json` has all of them"
         yield ""
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """A table, whatever is in its cells, and the line that ends it."""
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    yield from (f"| {' | '.join(map(markdown, row))} |" for row in rows)
-    yield ""

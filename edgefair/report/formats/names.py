@@ -36,7 +36,7 @@ FORMATS: Mapping[str, Known] = {
     "terminal": Known(f"{_AT}.terminal:Terminal"),
     "json": Known(f"{_AT}.json:Json"),
     "html": Known(f"{_AT}.html:Html", shows_rows=True),
-    "markdown": Known(f"{_AT}.markdown:Markdown", ENDINGS),
+    "markdown": Known(f"{_AT}.markdown:Markdown", ENDINGS | {"edgefair.study-report"}),
     "junit": Known(f"{_AT}.junit:JUnit", ENDINGS),
     "github": Known(f"{_AT}.github:GitHub", ENDINGS),
     "gitlab-codequality": Known(f"{_AT}.gitlab_codequality:CodeQuality", REPORTS),

@@ -34,18 +34,20 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing, and the sentence below it."""
+    """A drawing, and the sentence below it. finding: what it shows, above it; empty where the section says so."""
 
     drawing: Drawing
     caption: str
+    finding: str = ""
     kind: str = field(default="chart", init=False)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Sentences, one below the other."""
+    """Sentences, one below the other. heading: above them, where a section has several listings."""
 
     items: Sequence[str]
+    heading: str = ""
     kind: str = field(default="listing", init=False)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from edgefair.cli.commands.study.report import report
 from edgefair.cli.commands.study.run import run
+from edgefair.cli.commands.study.schema import schema
 
 
 class _RunsByDefault(click.Group):
@@ -29,7 +31,10 @@ def command() -> None:
       edgefair study census-quick --dry-run
       edgefair study census-quick --executor processes
       edgefair study my-plan.yaml --output studies/mine
+      edgefair study report studies/mine --format html=study.html
     """
 
 
 command.add_command(run)
+command.add_command(report)
+command.add_command(schema)

@@ -1,0 +1,45 @@
+"""A study as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgefair.report.escape import markdown
+from edgefair.report.markdown_table import table
+from edgefair.report.results.study import StudyReport
+from edgefair.report.study import words
+
+
+def lines(report: StudyReport, of: str) -> Iterator[str]:
+    """Findings family by family, every condition, and what was planned.
+
+    Args:
+        of: where it was read from, for the heading.
+    """
+    yield f"## edgefair study {markdown(report.study)}: {markdown(words.headline(report))}{of}"
+    yield ""
+    yield markdown(words.lead(report))
+    yield ""
+    yield from (f"- {markdown(step)}" for step in words.steps(report))
+    yield ""
+    for _, question, own in words.families(report):
+        yield f"### {markdown(question)}"
+        yield ""
+        yield from (f"- {markdown(item.sentence)}" for claim in words.CLAIMS for item in own if item.claim == claim)
+        yield ""
+    yield "### Every level"
+    yield ""
+    planned = [item for item in report.responses if item.planned]
+    head = ["condition", "done", "failed", "not run", "collapsed", *(f"{item.words}, {item.unit}" for item in planned)]
+    yield from table(head, [
+        (words.condition(report, level.factors), *map(str, (level.done, level.failed, level.not_run, level.collapsed)),
+         *(words.mean(level, item) for item in planned))
+        for level in report.levels
+    ])  # fmt: skip
+    yield "### What was planned"
+    yield ""
+    yield from table(["factor", "levels"], [(name, ", ".join(own)) for name, own in report.factors.items()])
+    said = (f"digest of the plan: {report.plan}", f"seeds: {', '.join(map(str, report.seeds))}", *report.notes)
+    yield from (f"- {markdown(text)}" for text in said)
+    yield from (f"- failed: {markdown(item.cell)}: {markdown(item.error)}" for item in report.failures)
+    yield ""
