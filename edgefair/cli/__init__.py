@@ -20,7 +20,7 @@ from edgefair.cli.say import say
 from edgefair.cli.streams import open_streams, settle
 from edgefair.errors import EXIT_MEASUREMENT, EXIT_USAGE, EdgefairError, did_you_mean
 
-# What one wants -> name -> one-line help. The table is data, so `edgefair --help` imports no command.
+# What one wants -> name -> one-line help; each has a folder of `commands`. The table is data, so `edgefair --help` imports no command.
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Begin": {
         "init": "Write edgefair.yaml for this project.",
@@ -43,10 +43,10 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "explain": "Which layer hurts whom: INT8, pruning, saturation and clipping, layer by layer.",
         "study": "How purity of the data, extent of compression and treatment each move the bias (`study PLAN`).",
     },
-    "Run on devices": {
+    "Devices": {
         "target": "Devices that a model can be measured on: list, prepare, probe.",
     },
-    "Vouch for it": {
+    "Trust": {
         "policy": "Sign what models will be judged by, before they are (`policy sign`).",
         "sign": "Sign a bundle, so that devices can refuse what is not yours.",
         "inspect": "Check a bundle's digests and signature, and print its manifest.",
@@ -54,6 +54,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
 }
 COMMANDS: Mapping[str, str] = {name: said for section in SECTIONS.values() for name, said in section.items()}
+_HOME = {name: f"{__name__}.commands.{title.lower()}.{name}" for title, section in SECTIONS.items() for name in section}
 EXIT_INTERRUPTED = 130
 
 
@@ -68,7 +69,7 @@ class EdgefairGroup(click.Group):
         """Import the file of one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"edgefair.cli.commands.{cmd_name}").command
+        command: click.Command = importlib.import_module(_HOME[cmd_name]).command
         return command
 
     def resolve_command(

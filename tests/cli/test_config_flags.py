@@ -8,7 +8,8 @@ import click
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from edgefair.cli.commands import explain, export
+from edgefair.cli.commands.make import export
+from edgefair.cli.commands.understand import explain
 from edgefair.cli.config_flags import KeyOption
 from edgefair.compress.config import IMPORTANCES, CompressConfig
 from edgefair.decision.policy import Policy
@@ -99,7 +100,7 @@ def test_a_key_named_in_a_description_is_a_flag_in_the_help():
     assert FLAGS["compress__repair__enabled"].help.endswith("[default: --repair]")
 
 
-@pytest.mark.parametrize("command", ["export", "verify", "explain"])
+@pytest.mark.parametrize("command", ["make.export", "judge.verify", "understand.explain"])
 def test_help_needs_no_torch_onnx_or_scipy(command):
     code = (
         f"import sys, edgefair.cli.commands.{command}\n"

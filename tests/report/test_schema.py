@@ -7,7 +7,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from edgefair.cli.commands.report import command
+from edgefair.cli.commands.judge.report import command
 from edgefair.decision.policy import Policy
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.gates import AT_LEAST, direction_of

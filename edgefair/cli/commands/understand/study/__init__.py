@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from edgefair.cli.commands.study.report import report
-from edgefair.cli.commands.study.run import run
-from edgefair.cli.commands.study.schema import schema
+from edgefair.cli.commands.understand.study.report import report
+from edgefair.cli.commands.understand.study.run import run
+from edgefair.cli.commands.understand.study.schema import schema
 
 
 class _RunsByDefault(click.Group):

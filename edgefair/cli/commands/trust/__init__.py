@@ -1,0 +1,1 @@
+"""Commands that let others check what was judged."""
