@@ -20,7 +20,8 @@ from edgefair.cli.say import say
 from edgefair.cli.streams import open_streams, settle
 from edgefair.errors import EXIT_MEASUREMENT, EXIT_USAGE, EdgefairError, did_you_mean
 
-# What one wants -> name -> one-line help; each has a folder of `commands`. The table is data, so `edgefair --help` imports no command.
+# What one wants (a folder of `commands`) -> name -> one-line help. The table is data, so `edgefair --help` imports no
+# command.
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Begin": {
         "init": "Write edgefair.yaml for this project.",

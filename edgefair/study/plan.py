@@ -34,6 +34,8 @@ MANNERS: Mapping[str, tuple[str, ...]] = {
     "measure": ("prune",),
     "rounds": ("prune",),
     "beta": ("prune",),
+    "schedule": ("sparsity",),
+    "centroids": ("cluster",),
     "calibration": (),
     "int8": (),
 }
@@ -207,7 +209,7 @@ class Plan(BaseModel):
     compress: dict[str, Any] = Field(
         default_factory=dict,
         description="Keys of `compress:` beside an extent's own, for every extent that takes them: scope, "
-        "round_to, measure, rounds, beta; calibration and int8.",
+        "round_to, measure, rounds, beta, schedule, centroids; calibration and int8.",
     )
     updates: int | None = Field(
         None, ge=1, description="Steps of the dense training whatever the number of rows; else epochs of the project."

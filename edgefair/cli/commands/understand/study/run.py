@@ -60,7 +60,7 @@ def run(
     \b
     Examples:
       edgefair study --list
-      edgefair study census-quick --executor processes
+      edgefair study run census-quick --executor processes
       edgefair study my-plan.yaml --dry-run
     """
     from edgefair.errors import EXIT_MEASUREMENT, UsageError
