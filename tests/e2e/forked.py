@@ -1,32 +1,23 @@
 """Real processes, to be killed and to be starved, that need not import everything anew: a server forks each of them.
 
-Importing what an export needs takes a Python that starts several seconds of processor time; the server does it once.
+Importing what an export needs takes a Python that starts several seconds of processor time; the server does it once
+(`preloaded`). What this process knows of exports, and its server of probes, they have too.
 """
 
 import contextlib
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import tempfile
 from pathlib import Path
 
+from tests.exporters import remembered
+from tests.targets import warm
+
 WAITING = "waiting for the test"
+ROOT = Path(__file__).parents[2]
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    [
-        "click.testing",
-        "pytest",
-        "torch.onnx",
-        "torch._dynamo",
-        "onnxscript",
-        "onnxruntime.quantization",
-        "onnxruntime.tools.symbolic_shape_infer",
-        "scipy.stats",
-        "edgefair.cli",
-        "edgefair.exporters.torch_module",
-        "edgefair.training.loop",
-        "edgefair.workflow.export",
-    ]
-)
+_CONTEXT.set_forkserver_preload(["tests.e2e.preloaded"])
 
 
 def exit_code(function, *arguments):
@@ -90,13 +81,18 @@ def _ended(function, arguments):
 
 
 def _started(function, arguments):
-    process = _CONTEXT.Process(target=_call, args=(dict(os.environ), Path.cwd(), function, arguments))
+    with contextlib.chdir(ROOT):
+        multiprocessing.forkserver.ensure_running()
+    given = dict(os.environ), Path.cwd(), warm.address(), remembered.known()
+    process = _CONTEXT.Process(target=_call, args=(*given, function, arguments))
     process.start()
     return process
 
 
-def _call(environment, folder, function, arguments):
+def _call(environment, folder, probes, exports, function, arguments):
     """Call it in the surroundings of the process that asks, which may not be those in which the server began."""
+    warm.fork_probes(True, probes)
+    remembered.learn(exports)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -18,6 +18,8 @@ import onnx
 import pytest
 
 MOST = 64
+# Of a graph that another process is told.
+SMALL = 1 << 18
 _graphs: OrderedDict[str, bytes] = OrderedDict()
 _wanted = [True]
 
@@ -30,6 +32,16 @@ def remember(wanted):
         # The table of ONNX operators is always the same; each export parses 500 functions for it.
         registration.ONNXRegistry.from_torchlib = staticmethod(functools.cache(registration.ONNXRegistry.from_torchlib))
         sys.modules["torch.onnx"].export = _remembering(sys.modules["torch.onnx"].export)
+
+
+def known():
+    """The small graphs, for another process to `learn`; empty where exports are not remembered."""
+    return {key: graph for key, graph in _graphs.items() if len(graph) < SMALL} if _wanted[0] else {}
+
+
+def learn(graphs):
+    """What another process knows."""
+    _graphs.update(graphs)
 
 
 @pytest.fixture

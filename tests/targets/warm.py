@@ -123,27 +123,28 @@ class Server:
 
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="probes-")
-        zipapp, self._address = (str(Path(self._folder.name, name)) for name in ("probe.pyz", "asked"))
+        zipapp, self.address = (str(Path(self._folder.name, name)) for name in ("probe.pyz", "asked"))
         Path(zipapp).write_bytes(build_zipapp())
         alive, self._alive = os.pipe()
-        command = [*COMMAND, "-c", SERVER, zipapp, self._address, str(alive)]
+        command = [*COMMAND, "-c", SERVER, zipapp, self.address, str(alive)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, pass_fds=[alive], cwd="/")
         os.close(alive)
         assert self._process.stdout.readline() == b"ready\n"
         self.pid = self._process.pid
 
-    def start(self):
-        """A new probe, in this process's environment."""
-        asker = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        asker.connect(self._address)
-        (stdin, to_it), (from_it, stdout), (said, stderr) = os.pipe(), os.pipe(), os.pipe()
-        theirs = [stdin, stdout, stderr]
-        socket.send_fds(asker, [json.dumps(dict(os.environ)).encode()], theirs)
-        for stream in theirs:
-            os.close(stream)
-        process = Forked(asker, (os.fdopen(to_it, "wb"), os.fdopen(from_it, "rb"), os.fdopen(said, "rb")))
-        enlarge_pipes(process)
-        return process
+
+def started(address):
+    """A new probe of the server there, in this process's environment."""
+    asker = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    asker.connect(address)
+    (stdin, to_it), (from_it, stdout), (said, stderr) = os.pipe(), os.pipe(), os.pipe()
+    theirs = [stdin, stdout, stderr]
+    socket.send_fds(asker, [json.dumps(dict(os.environ)).encode()], theirs)
+    for stream in theirs:
+        os.close(stream)
+    process = Forked(asker, (os.fdopen(to_it, "wb"), os.fdopen(from_it, "rb"), os.fdopen(said, "rb")))
+    enlarge_pipes(process)
+    return process
 
 
 def processor_seconds():
@@ -156,15 +157,22 @@ def processor_seconds():
     return 0.0
 
 
-def fork_probes(wanted):
-    """Whether probes of this machine are forked from now on, or each started anew."""
+def fork_probes(wanted, address=None):
+    """Whether probes of this machine are forked from now on, by this process's server or one that has an address."""
     local.start_zipapp = _forked if wanted else _anew
+    if address is not None:
+        _others.append(address)
 
 
-_anew, _server = local.start_zipapp, functools.cache(Server)
+def address():
+    """That of this process's server; None where probes are not forked."""
+    return _server().address if local.start_zipapp is _forked else None
+
+
+_anew, _server, _others = local.start_zipapp, functools.cache(Server), []
 
 
 def _forked(python, *, target, environment=None):
     if list(python) != COMMAND or environment is not None:
         return _anew(python, target=target, environment=environment)
-    return _server().start()
+    return started(_others[-1] if _others else _server().address)
