@@ -1,12 +1,19 @@
-"""What all tests share: the surroundings of a log, not of a terminal; and what torch reads anew in every export."""
+"""What all tests share: the surroundings of a log, not of a terminal; and what takes long and is always the same."""
 
-import functools
 import os
-import sys
+from pathlib import Path
 
 from hypothesis import settings
 
+from tests.exporters.remembered import exported_anew as exported_anew
+from tests.exporters.remembered import remember
 from tests.targets.quiet import quiet_device as quiet_device
+from tests.targets.warm import fork_probes
+
+HERE = Path(__file__).parent
+# What starting a probe is, and exporting a network, is tested here.
+STARTING = {HERE / "targets" / name for name in ("test_local_target.py", "test_lost_devices.py")}
+EXPORTING = HERE / "exporters"
 
 # pytest-xdist tells its workers the width of the terminal that nobody sees; output in a pipe keeps to it.
 os.environ.pop("COLUMNS", None)
@@ -15,8 +22,6 @@ settings.register_profile("suite", parent=settings(), deadline=None)
 settings.load_profile("suite")
 
 
-def pytest_runtest_setup():
-    """Keep torch's table of ONNX operators, which is always the same: each export parses 500 functions for it."""
-    module = sys.modules.get("torch.onnx._internal.exporter._registration")
-    if module is not None and not hasattr(module.ONNXRegistry.from_torchlib, "cache_info"):
-        module.ONNXRegistry.from_torchlib = staticmethod(functools.cache(module.ONNXRegistry.from_torchlib))
+def pytest_runtest_setup(item):
+    fork_probes(item.path not in STARTING)
+    remember(not item.path.is_relative_to(EXPORTING))

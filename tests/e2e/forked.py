@@ -1,32 +1,38 @@
 """Real processes, to be killed and to be starved, that need not import everything anew: a server forks each of them.
 
-Importing what an export needs takes a Python that starts several seconds of processor time; the server does it once.
+Importing what an export needs takes a Python that starts several seconds of processor time; the server does it once
+(`preloaded`). What this process knows of exports, and its server of probes, they have too.
 """
 
 import contextlib
+import json
 import multiprocessing
+import multiprocessing.forkserver
 import os
+import socket
+import sys
 import tempfile
+import threading
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+from edgefair.cli import main
+from tests.exporters import remembered
+from tests.targets import warm
+
 WAITING = "waiting for the test"
+ROOT = Path(__file__).parents[2]
+LONGEST = 1 << 17
+PROGRAM = """#!{python} -IS
+import json, os, socket, sys
+asker = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+asker.connect({address!r})
+said = json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]).encode()
+socket.send_fds(asker, [said], [0, 1, 2])
+sys.exit(*asker.recv(1))
+"""
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    [
-        "click.testing",
-        "pytest",
-        "torch.onnx",
-        "torch._dynamo",
-        "onnxscript",
-        "onnxruntime.quantization",
-        "onnxruntime.tools.symbolic_shape_infer",
-        "scipy.stats",
-        "edgefair.cli",
-        "edgefair.exporters.torch_module",
-        "edgefair.training.loop",
-        "edgefair.workflow.export",
-    ]
-)
+_CONTEXT.set_forkserver_preload(["tests.e2e.preloaded"])
 
 
 def exit_code(function, *arguments):
@@ -76,6 +82,44 @@ class Talking:
         return self.heard
 
 
+@contextlib.contextmanager
+def program(folder):
+    """A folder with `edgefair` for a shell: each run is a process of its own, with the streams of who started it."""
+    path = Path(folder, "edgefair")
+    path.write_text(PROGRAM.format(python=sys.executable, address=f"{folder}/asked"))
+    path.chmod(0o755)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+        server.bind(f"{folder}/asked")
+        server.listen()
+        answering = threading.Thread(target=_answer, args=(server,), daemon=True)
+        answering.start()
+        yield folder
+        server.shutdown(socket.SHUT_RDWR)
+        answering.join()
+
+
+def _answer(server):
+    with contextlib.suppress(OSError):
+        while True:
+            asker, _ = server.accept()
+            with asker:
+                said, streams, _, _ = socket.recv_fds(asker, LONGEST, 3)
+                arguments, environment, folder = json.loads(said)
+                process = _started(_command, (arguments, list(map(Connection, streams))), environment, folder)
+                process.join()
+                asker.send(bytes([process.exitcode % 256]))
+
+
+def _command(arguments, streams):
+    for number, stream in enumerate(streams):
+        os.dup2(stream.fileno(), number)
+        stream.close()
+    # Those of the server may have been files, in which one can seek.
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in enumerate("rww"))
+    sys.argv = ["edgefair", *arguments]
+    main()
+
+
 def wait(pipe):
     """Say so, and wait until the other process lets this one go on, or is no more."""
     pipe.send(WAITING)
@@ -89,14 +133,19 @@ def _ended(function, arguments):
     return process.exitcode
 
 
-def _started(function, arguments):
-    process = _CONTEXT.Process(target=_call, args=(dict(os.environ), Path.cwd(), function, arguments))
+def _started(function, arguments, environment=None, folder=None):
+    with contextlib.chdir(ROOT):
+        multiprocessing.forkserver.ensure_running()
+    given = environment or dict(os.environ), folder or Path.cwd(), warm.address(), remembered.known()
+    process = _CONTEXT.Process(target=_call, args=(*given, function, arguments))
     process.start()
     return process
 
 
-def _call(environment, folder, function, arguments):
+def _call(environment, folder, probes, exports, function, arguments):
     """Call it in the surroundings of the process that asks, which may not be those in which the server began."""
+    warm.fork_probes(True, probes)
+    remembered.learn(exports)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

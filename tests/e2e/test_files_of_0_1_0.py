@@ -136,14 +136,14 @@ def test_its_ledger_goes_on_counting(project):
     assert (project / "edgefair.ledger.jsonl").read_text().startswith(before)
 
 
-def test_its_run_is_exported(project):
+def test_its_run_is_exported(project, quiet_device):
     out = project / "again"
     done(project, "export", "--int8", "--run", "plain", "-o", out)
     assert open_bundle(out).manifest.settings["run"] == "plain"
     assert load(out).report["outcome"] == "PASS"
 
 
-def test_a_search_that_logged_names_goes_on_with_ids(project):
+def test_a_search_that_logged_names_goes_on_with_ids(project, quiet_device):
     def gates():
         done(project, "export", "--int8", "--run", "plain", "-o", project / "again")
         (trial,) = open_bundle(project / "again").manifest.settings["repair"]["trials"]

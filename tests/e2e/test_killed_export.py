@@ -14,6 +14,7 @@ from edgefair.bundle import staging
 from edgefair.bundle.manifest import open_bundle
 from tests.e2e.commands import run
 from tests.e2e.forked import exit_code
+from tests.targets.quiet import quiet
 
 STAGES = [
     "reading",
@@ -44,7 +45,8 @@ def export_and_die(project, stage):
     staging._exchange = {"before exchange": die, "after exchange": exchange_and_die}.get(stage, exchange)
     progress = edgefair.Progress(lambda _done, _total, what: die() if what == stage else None)
     config = edgefair.load_config(project / "edgefair.yaml")
-    edgefair.export(config, run="plain", int8="auto", output=project / "out", progress=progress)
+    with quiet():
+        edgefair.export(config, run="plain", int8="auto", output=project / "out", progress=progress)
 
 
 def killed_at(project, stage):

@@ -38,6 +38,7 @@ def test_two_processes_train_what_one_would(project, methods):
     weights = [load_file(project / "runs" / name / "model.safetensors") for name in ("one", "two")]
     for name, value in weights[0].items():
         assert (value - weights[1][name]).abs().max() < 0.05, name
+    assert not [path.name for path in (project / "runs").rglob(".*")], "locks that were left"
 
 
 def test_an_error_is_said_once_with_its_exit_code(project):

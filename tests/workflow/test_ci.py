@@ -4,8 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -14,6 +12,7 @@ from click.testing import CliRunner
 from edgefair import __version__
 from edgefair.cli import main
 from edgefair.resources import shipped_path
+from tests.e2e.forked import program
 
 CONFIG = """\
 project: people
@@ -63,17 +62,16 @@ def steps(service, folder):
     return yaml.safe_load((folder / path).read_text())
 
 
-def played(folder, script, **variables):
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    """A folder for the path, in which edgefair is."""
+    with program(tmp_path_factory.mktemp("bin")) as folder:
+        yield folder
+
+
+def played(folder, script, commands, **variables):
     """A step in bash as GitHub's runner starts it, with edgefair on the path."""
-    bin_folder = folder / "bin"
-    bin_folder.mkdir(exist_ok=True)
-    command = bin_folder / "edgefair"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m edgefair "$@"\n')
-    command.chmod(0o755)
-    environment = {
-        **os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1", **variables,
-        "PYTHONPATH": str(Path(main.callback.__code__.co_filename).parents[2]),
-    }  # fmt: skip
+    environment = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1", **variables}
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
         cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600,
@@ -89,14 +87,16 @@ def played(folder, script, **variables):
     ],
     ids=["PASS", "FAIL", "INCONCLUSIVE"],
 )
-def test_githubs_gate_ends_with_the_exit_code_of_the_verdict_and_leaves_its_files(project, make, gap, code, outcome):
+def test_githubs_gate_ends_with_the_exit_code_of_the_verdict_and_leaves_its_files(
+    project, commands, make, gap, code, outcome
+):
     make(project)
     (project / "edgefair.yaml").write_text(CONFIG % gap)
     found = steps("github", project)["jobs"]["gate"]["steps"]
     gate = next(item for item in found if item.get("name") == "Gate")
     summary, output = project / "summary.md", project / "output.txt"
     result = played(
-        project / gate["working-directory"], gate["run"], GITHUB_ACTIONS="true",
+        project / gate["working-directory"], gate["run"], commands, GITHUB_ACTIONS="true",
         GITHUB_STEP_SUMMARY=str(summary), GITHUB_OUTPUT=str(output), GITHUB_WORKSPACE=str(project),
     )  # fmt: skip
     assert result.returncode == code, result.stderr[-2000:]
@@ -161,13 +161,13 @@ def test_what_is_there_is_kept_and_names_that_need_quoting_are_refused(project):
 
 
 @pytest.mark.parametrize("service", ["github", "gitlab"])
-def test_the_shared_job_judges_what_it_is_told_and_leaves_its_files(project, service):
+def test_the_shared_job_judges_what_it_is_told_and_leaves_its_files(project, commands, service):
     people(project, unfair=True)
     (project / "edgefair.yaml").write_text(CONFIG % 0.05)
-    assert played(project, "edgefair train").returncode == 0
+    assert played(project, "edgefair train", commands).returncode == 0
     command = "export --int8 --no-latency"
     given = {"COMMAND": command, "CONFIG": "edgefair.yaml", "REPORT": "gate"}
-    result = played(project, shared_script(service), **given)
+    result = played(project, shared_script(service), commands, **given)
     assert result.returncode == 1, result.stderr[-2000:]
     for ending in ("html", "junit.xml", "json"):
         assert (project / f"gate.{ending}").stat().st_size > 0

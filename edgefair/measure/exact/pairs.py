@@ -98,10 +98,10 @@ def _confirmed(upper: bytes, x_1: bytes, x_2: bytes, n_1: bytes, n_2: bytes, thr
     cells = [[np.frombuffer(part, dtype=np.int64) for part in pair] for pair in ((x_1, n_1), (x_2, n_2))]
     for (xs, ns), (others, of) in (cells, cells[::-1]):
         doubtful = np.flatnonzero(found <= threshold)
-        many = doubtful[np.minimum(ns, of)[doubtful] > MOST_ROWS]
+        large = np.minimum(ns, of)[doubtful] > MOST_ROWS
+        many, few = doubtful[large], doubtful[~large]
         steps = staircase((xs[many], others[many]), (ns[many], of[many]), alpha)
         found[many] = np.where(steps > threshold, np.maximum(found[many], steps), found[many])
-        few = np.setdiff1d(doubtful, many)
         shown = staircase((xs[few], others[few]), (ns[few], of[few]), (1 - SPENT) * alpha, BEND)
         for pair in few[shown > threshold]:
             table = (int(xs[pair]), int(ns[pair]), int(others[pair]), int(of[pair]))
@@ -146,8 +146,16 @@ def _ratio(n_1: ArrayLike, n_2: ArrayLike) -> Array:
 
 def _once(limit: Callable[[Whole, Whole, Array], Array], x: Whole, n: Whole, kind: Whole, levels: Array) -> Array:
     """Limits at the levels of each pair's kind of corners, [pairs, corners], equal ones computed once."""
-    cells, pair = np.unique(np.stack([x, n, kind], axis=1), axis=0, return_inverse=True)
-    return limit(cells[:, :1], cells[:, 1:2], levels[cells[:, 2]])[pair.ravel()]
+    # By places among the distinct numbers: sorting rows of three takes ten times as long.
+    _, cell = _joined(np.unique(x, return_inverse=True)[1], np.unique(n, return_inverse=True)[1])
+    first, pair = _joined(cell, kind)
+    return limit(x[first, None], n[first, None], levels[kind[first]])[pair]
+
+
+def _joined(one: Whole, other: Whole) -> tuple[Whole, Whole]:
+    """Of pairs of small numbers, where each distinct one is first, and the place of each among the distinct ones."""
+    _, first, place = np.unique(one * (other.max() + 1) + other, return_index=True, return_inverse=True)
+    return first, place
 
 
 @lru_cache(maxsize=1 << 10)

@@ -1,0 +1,14 @@
+"""What forked processes need not do anew: import all that an export takes, and read torch's table of operators."""
+
+import importlib
+
+from tests.exporters.remembered import remember
+
+for name in (
+    *("click.testing", "pytest", "torch._dynamo", "onnxscript", "onnxruntime.quantization", "scipy.stats"),
+    *("onnxruntime.tools.symbolic_shape_infer", "edgefair.cli", "edgefair.exporters.torch_module"),
+    *("edgefair.training.loop", "edgefair.workflow.export"),
+):
+    importlib.import_module(name)
+remember(True)
+importlib.import_module("torch.onnx._internal.exporter._registration").ONNXRegistry.from_torchlib()
