@@ -78,7 +78,7 @@ def test_without_a_clock_nothing_is_said_of_time():
                     "nodes": {"A": 62, "CPUExecutionProvider": 2},
                 },
             },
-            "x, onnxruntime 1, CPU P=f32, N=1, arch=73, b={, 62 of 64 nodes on A (a-plugin 2.0)",
+            "x, onnxruntime 1, CPU PRECISION=f32, N=1, arch=73, b={, 62 of 64 nodes on A (a-plugin 2.0)",
         ),
         (
             {
