@@ -41,7 +41,7 @@ from peers.tools import PEERS, SCRIPTS, UnavailableError
 from torch import nn
 
 import edgefair
-from edgefair.bundle.manifest import MODEL
+from edgefair.bundle.manifest import open_bundle
 from edgefair.compress.quantization.recipe import calibration_rows, open_recipe
 from edgefair.config import Config, parse_config
 from edgefair.data.dataset import load
@@ -200,11 +200,11 @@ def lines_of(case: Case, size: Size, folder: Path) -> dict[str, Line]:
     started = time.perf_counter()
     report = edgefair.export(strict, output=mended, latency=False, **from_file)
     spent = time.perf_counter() - started
-    found = {RECIPE: Line(asked / MODEL, judged)}
+    found = {RECIPE: Line(open_bundle(asked).model, judged)}
     searched = report.settings["repair"]
     if report.exit_code == 0:
         done = said(searched["chosen"]["choice"])
-        found[REPAIRED] = Line(mended / MODEL, report, len(searched["trials"]) + 1, spent, done)
+        found[REPAIRED] = Line(open_bundle(mended).model, report, len(searched["trials"]) + 1, spent, done)
     else:
         print(f"{case.name}: not repaired, {searched['ended']}", flush=True)
     return found

@@ -31,7 +31,7 @@ from machine import finish, print_machine
 from onnx import TensorProto
 
 import edgefair
-from edgefair.bundle.manifest import MODEL, REFERENCE
+from edgefair.bundle.manifest import open_bundle
 from edgefair.config import Config, parse_config
 from edgefair.decision.verdict import Outcome
 from edgefair.errors import ModelError
@@ -216,19 +216,17 @@ def run(folder: Path, rows: int, without: Collection[str], *, quick: bool) -> bo
             f"the export is {exported.outcome}: {'; '.join(gate.reason for gate in exported.targets[0].verdict.gates)}"
         )
         return False
-    bundle = config.bundle_path
+    bundle = open_bundle(config.bundle_path)
     started = time.perf_counter()
-    report = edgefair.verify(config, bundle / MODEL, latency=False)
-    print(
-        f"{rows:,} audit rows, {(bundle / MODEL).stat().st_size:,} bytes INT8, {time.perf_counter() - started:.0f} s:"
-    )
+    report = edgefair.verify(config, bundle.model, latency=False)
+    print(f"{rows:,} audit rows, {bundle.model.stat().st_size:,} bytes INT8, {time.perf_counter() - started:.0f} s:")
     print_table(report)
     if PROGRAMS not in without and at_hand((PROGRAMS,)):
-        judge_program(config_of(folder, rows, [PROGRAMS], quick=quick), folder, bundle / REFERENCE)
+        judge_program(config_of(folder, rows, [PROGRAMS], quick=quick), folder, bundle.path / bundle.manifest.reference)
     if SIMULATOR not in targets:
         return True
     safe = next(item.verdict.outcome for item in report.targets if item.target == SIMULATOR)
-    return qnn_case(config_of(folder, CASE_ROWS, [SIMULATOR], quick=quick), bundle / MODEL, folder, safe)
+    return qnn_case(config_of(folder, CASE_ROWS, [SIMULATOR], quick=quick), bundle.model, folder, safe)
 
 
 def main() -> None:

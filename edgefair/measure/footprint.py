@@ -30,6 +30,12 @@ class Footprint:
         """Half of the loads take no longer."""
         return statistics.median(self.load_ms)
 
+    @property
+    def of_later_loads(self) -> Footprint | None:
+        """Without the first load, which a runtime's library is loaded with too, and without memory, which holds that
+        library and not what the model takes elsewhere; None where there was no later one."""
+        return Footprint(self.load_ms[1:], None, None) if len(self.load_ms) > 1 else None
+
     def load_limits(self, level: float) -> tuple[float, float]:
         """Limits of the median that each miss with probability `level` at most, (-inf, inf) for too few loads.
 

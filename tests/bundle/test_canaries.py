@@ -285,3 +285,21 @@ def test_a_target_that_does_not_answer_them_leaves_the_bundle_without_canary_row
     (note,) = asked.ask(SilentProbe(), None)
     assert "target 'board' did not answer them (output 'score' is NaN" in note
     assert asked.to_bytes(["board"]) is None
+
+
+def test_a_file_that_answers_slowly_is_asked_fewer_rows_of_every_kind(pictures, monkeypatch):
+    """As many as travel at least; with time enough, all of them."""
+    content = (pictures / "model.onnx").read_bytes()
+    asked, answers = [], selection._answers
+
+    def counted(loaded, ready, spec):
+        asked.append(len(ready["x"]))
+        return answers(loaded, ready, spec)
+
+    monkeypatch.setattr(selection, "_answers", counted)
+    for seconds, rows in ((1e-6, MOST), (1e6, ROWS)):
+        monkeypatch.setattr(selection, "SECONDS", seconds)
+        asked.clear()
+        assert len(choose(content, OF_PICTURES))
+        assert asked == [1, 1, *[rows] * (len(asked) - 2)]
+        assert len(asked) - 2 <= selection.ASKED

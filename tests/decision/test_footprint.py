@@ -72,3 +72,8 @@ def test_a_footprint_is_read_back_as_it_was_written(loads, load, peak):
 def test_an_impossible_footprint_is_refused(broken):
     with pytest.raises(ValueError, match="impossible"):
         Footprint.from_json({**TEN.to_json(), **broken})
+
+
+def test_of_a_runtime_with_a_library_of_its_own_later_loads_count_and_no_memory():
+    assert Footprint((90.0, 1.0, 2.0), 10, 20).of_later_loads == Footprint((1.0, 2.0), None, None)
+    assert Footprint((90.0,), 10, 20).of_later_loads is None

@@ -64,6 +64,25 @@ def test_without_a_clock_nothing_is_said_of_time():
         (
             {
                 "cpu": "x",
+                "onnxruntime": "1",
+                "session": {
+                    "providers": ["A", "CPUExecutionProvider"],
+                    "provider_settings": {
+                        "A": {
+                            "options": {"load_config": '{"CPU": {"PRECISION": "f32"}, "N": 1}', "arch": "73", "b": "{"}
+                        }
+                    },
+                },
+                "engine": {
+                    "providers": {"A": {"package": "a-plugin 2.0"}},
+                    "nodes": {"A": 62, "CPUExecutionProvider": 2},
+                },
+            },
+            "x, onnxruntime 1, CPU PRECISION=f32, N=1, arch=73, b={, 62 of 64 nodes on A (a-plugin 2.0)",
+        ),
+        (
+            {
+                "cpu": "x",
                 "runs_on": "onnxruntime_web",
                 "onnxruntime_web": "1.30.0",
                 "session": {"providers": ["webgpu"], "config": {"adapter": "swiftshader"}},

@@ -120,6 +120,9 @@ def test_a_candidate_is_compared_with_an_onnx_reference_that_onnxruntime_runs(tm
     assert target["latency"]["p90_ms"] > 0
     assert "reference_latency" not in target or target["reference_latency"] is None
     assert target.get("speed_up") is None
+    loading = target["evidence"]["footprint"]
+    assert loading["load_ms"]
+    assert loading["peak_bytes"] is None
     assert any("another runtime ran on the same device: it was not timed" in note for note in found["notes"])
     assert sum(cell["flipped"] for cell in target["flips"]) > 0
     assert gate(found, "eo_gap")["outcome"] == "PASS"

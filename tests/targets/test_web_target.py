@@ -208,6 +208,9 @@ def test_a_verdict_of_a_page_has_latency_and_the_browser_in_report_and_record(tm
     assert (code, gate(found, LATENCY)["outcome"]) == (0, "PASS")
     device = found["targets"][0]["device"]
     assert device["engine"]["browser"].startswith(("Chrome/", "Edg/"))
+    loading = found["targets"][0]["evidence"]["footprint"]
+    assert loading["load_ms"]
+    assert loading["peak_bytes"] is None
     _, again = report("verify", project, "--from-record", record)
     assert again["targets"][0]["device"] == device
 

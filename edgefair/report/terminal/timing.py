@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,14 +36,27 @@ def device_line(device: Mapping[str, Any]) -> str:
 def _settings(session: Mapping[str, Any], *, told: Mapping[str, Any]) -> list[str]:
     """What the profile sets otherwise than usual, but what the device tells of: the device's loader sets it too."""
     plugins = session.get("provider_settings", {}).values()
+    named = session.get("providers", USUAL) != USUAL and not told.get("providers")
     return [
-        " then ".join(session["providers"]) if session.get("providers", USUAL) != USUAL else "",
+        " then ".join(session["providers"]) if named else "",
         f"optimization {session['optimization']}" if session.get("optimization", "all") != "all" else "",
-        *(f"{key}={value}" for own in plugins for key, value in own.get("options", {}).items()),
+        *(text for own in plugins for key, value in own.get("options", {}).items() for text in _option(key, value)),
         f"batch {session['batch']}" if session.get("batch") else "",
         *(f"{key}={value}" for key, value in session.get("config", {}).items() if not told.get(key)),
         f"{session['threads']} threads" if session.get("threads", 1) != 1 else "",
     ]
+
+
+def _option(key: str, value: str) -> list[str]:
+    """An option of a provider; one that holds JSON by the settings in it, each after the device that it is of."""
+    try:
+        held = json.loads(value) if value.startswith("{") else None
+    except ValueError:
+        held = None
+    if not isinstance(held, dict):
+        return [f"{key}={value}"]
+    parts = {name: own if isinstance(own, dict) else {"": own} for name, own in held.items()}
+    return [f"{name} {inner}".rstrip() + f"={said}" for name, own in parts.items() for inner, said in own.items()]
 
 
 def _providers(engine: Mapping[str, Any]) -> list[str]:

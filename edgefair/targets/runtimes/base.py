@@ -52,6 +52,7 @@ class HostRuntime(ABC):
         engine_identity: as `identity`, of `engine_facts`.
         engine_shown: those of them that belong to the name of what ran a model.
         packages: what its Python needs beside numpy, where a device's is made.
+        keeps_engine: whether it builds an engine once and finds it later: then no load is like the first.
     """
 
     name: str
@@ -60,6 +61,7 @@ class HostRuntime(ABC):
     engine_identity: tuple[str, ...] = ()
     engine_shown: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("onnxruntime",)
+    keeps_engine: bool = False
 
     @property
     def format(self) -> FileFormat:

@@ -70,4 +70,5 @@ RUNTIME = TensorRt(
     },
     engine_identity=("tensorrt", "device", "compute_capability", "cuda_driver"),
     engine_shown=("device",),
+    keeps_engine=True,
 )

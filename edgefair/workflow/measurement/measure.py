@@ -148,13 +148,16 @@ def measure(
 
 
 def _footprint(probe: Probe, candidate: LoadedModel, rows: TableRows, spec: ModelSpec) -> Footprint | None:
-    """Of the candidate while it is the only model there; None where the device measures no time, or builds an engine.
+    """Of the candidate while it is the only model there; None where the device measures no time, or keeps an engine.
 
-    A first load that builds something and later ones that find it are no one number.
+    A first load that builds something and later ones that find it are no one number. Of other runtimes than
+    onnxruntime's own kernels later loads alone are taken.
     """
-    if candidate.engine or not probe.profile.latency.measured:
+    profile = probe.profile
+    if not profile.latency.measured or profile.host_runtime.keeps_engine:
         return None
-    return footprint(probe, candidate, next(rows.inputs(spec, 1)), [spec.reading.output], inputs=spec.inputs)
+    found = footprint(probe, candidate, next(rows.inputs(spec, 1)), [spec.reading.output], inputs=spec.inputs)
+    return found.of_later_loads if candidate.engine else found
 
 
 def _reference(probe: Probe, path: Path, candidate: LoadedModel) -> LoadedModel:

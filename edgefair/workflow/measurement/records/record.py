@@ -28,8 +28,8 @@ from edgefair.workflow.measurement.records.columns import integers, probabilitie
 from edgefair.workflow.measurement.records.rows import RecordedRows
 
 NO_FOOTPRINT = (
-    "loading was not measured: decisions were brought, the model is built or runs elsewhere than in the probe's own "
-    "process, or the record is an older one"
+    "loading was not measured: decisions were brought, the model is built once or takes too long to load again, or the "
+    "record is an older one"
 )
 RECORD_SCHEMA = "edgefair.record/4"
 
