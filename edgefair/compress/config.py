@@ -36,18 +36,24 @@ IMPORTANCES: Mapping[str, str] = {
     "taylor": "edgefair.compress.steps.pruning.taylor:taylor",
     "fairgrape": "edgefair.compress.steps.pruning.fairgrape:fairgrape",
     "fairprune": "edgefair.compress.steps.pruning.fairprune:fairprune",
+    "group-effect": "edgefair.compress.steps.pruning.group_effect:group_effect",
     "adversarial": "edgefair.compress.steps.pruning.adversarial:adversarial",
     "adversarial-frozen": "edgefair.compress.steps.pruning.adversarial:adversarial_frozen",
     "random": "edgefair.compress.steps.pruning.lots:lots",
 }
-# Keys that only one importance reads.
-IMPORTANCE_OPTIONS: Mapping[str, tuple[str, ...]] = {"fairprune": ("beta",)}
+# Keys that only some importances read.
+IMPORTANCE_OPTIONS: Mapping[str, tuple[str, ...]] = {"fairprune": ("beta",), "group-effect": ("beta",)}
 # Importances that choose among the random weights of the untrained network, which stay as they are.
 RANDOM_WEIGHTS = frozenset({"adversarial-frozen"})
 if TYPE_CHECKING:
     Importance = str
 else:
     Importance = Literal[tuple(IMPORTANCES)]
+
+
+def _importances_by_option() -> Mapping[str, list[str]]:
+    options = {option for of in IMPORTANCE_OPTIONS.values() for option in of}
+    return {option: [name for name, of in IMPORTANCE_OPTIONS.items() if option in of] for option in sorted(options)}
 
 
 def step_name(key: str) -> str:
@@ -110,9 +116,9 @@ class RepairConfig(BaseModel):
         True, description="Search for a compression that passes every gate if one fails on validation rows."
     )
     moves: tuple[Move, ...] = Field(
-        ("seven-bit", "bias", "calibration", "float", "prune"),
-        description="Allowed moves. last-layer and threshold change the model rather than its arithmetic: allow them "
-        "by name.",
+        ("seven-bit", "bias", "calibration", "threshold", "float", "prune"),
+        description="Allowed moves. threshold moves the decision to where the compressed model's scores are, the same "
+        "for all groups. last-layer changes the model rather than its arithmetic: allow it by name.",
     )
     calibrations: tuple[str, ...] = Field(
         ("int8-entropy", "int8-percentile", "int8-worst"), description="Recipes to try instead of `calibration`."
@@ -138,14 +144,16 @@ class CompressConfig(BaseModel):
     )
     importance: Annotated[Importance, Flag()] = Field(
         "magnitude",
-        description="Which channels matter; fairgrape, fairprune and adversarial weigh what they are worth to "
-        "each group. adversarial-frozen (a sub-network with random weights, never trained) and random are for studies.",
+        description="Which channels matter; fairgrape, fairprune, group-effect and adversarial weigh what they are "
+        "worth to each group. adversarial-frozen (a sub-network with random weights, never trained) and random are for "
+        "studies.",
     )
     beta: Annotated[float, Flag(shows_default=True)] = Field(
         0.5,
         gt=0,
         allow_inf_nan=False,
-        description="For fairprune: weight of the other groups' loss against the worst one's.",
+        description="For fairprune: weight of the other groups' loss against the worst one's. For group-effect: weight "
+        "of what a group loses beyond all.",
     )
     round_to: Annotated[int, Flag(metavar="CHANNELS", shows_default=True)] = Field(
         16,
@@ -247,9 +255,8 @@ class CompressConfig(BaseModel):
             ("round_to", "prune", self.prune is not None),
             ("measure", "prune", self.prune is not None),
             *(
-                (option, f"importance: {name}", self.importance == name)
-                for name, options in IMPORTANCE_OPTIONS.items()
-                for option in options
+                (option, "importance: " + " or ".join(names), self.importance in names)
+                for option, names in _importances_by_option().items()
             ),
             ("energy", "low_rank: energy", self.low_rank == "energy"),
             ("tolerance", "low_rank: worst-group", self.low_rank == "worst-group"),
