@@ -12,7 +12,7 @@ from edgefair.config import Config, with_budget
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.gaps import missing_notes
 from edgefair.data.identity.seen import SeenRows, columns_of
-from edgefair.errors import missing_extra
+from edgefair.errors import DataError, missing_extra
 from edgefair.files import sha256_json
 from edgefair.progress import Progress, silent
 from edgefair.versions import version_of
@@ -70,6 +70,12 @@ def train_on(config: Config, data: DataSet, *, name: str, overwrite: bool = Fals
     methods = open_methods([(item.method, item.options) for item in config.debias.train])
     engine = open_engine()
     check_not_sealed(config, data)
+    if config.train.refit_threshold and len(data.classes) != 2:
+        raise DataError(
+            f"train.refit_threshold chooses a threshold, and there are {len(data.classes)} classes",
+            expected="two classes",
+            fix="omit it",
+        )
     config = with_budget(config, len(data.train))
     settings = _settings(config, data)
     folder = config.run_path(name)
