@@ -13,8 +13,10 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.progress import Progress
 from edgefair.training.run import load_run
 from edgefair.workflow.auto import search
+from edgefair.workflow.auto.notes import notes_of_search
 from edgefair.workflow.auto.reach import reach_of
 from edgefair.workflow.auto.search import auto
+from edgefair.workflow.training import operating_point
 from tests.workflow.small_project import project
 
 ROWS = 2400
@@ -38,10 +40,11 @@ def leaking(seed=0, *, skill=1.2):
 
 @pytest.fixture(autouse=True)
 def few_recipes(monkeypatch):
-    """The mildest two are enough to choose between, and two budgets to see that there are several."""
+    """The mildest two are enough to choose between, two budgets to see that there are several, and few thresholds."""
     few = {name: recipes.RECIPES[name] for name in ("plain", "reweigh")}
     monkeypatch.setattr(search, "RECIPES", few)
     monkeypatch.setattr(search, "RUNGS", 2)
+    monkeypatch.setattr(operating_point, "QUANTILES", 8)
 
 
 def configured(folder, *, floor, gap=0.1, columns=None):
@@ -75,12 +78,16 @@ def test_where_the_untreated_model_fails_it_finds_a_treatment_and_a_threshold_th
         auto(config.model_copy(update={"seed": 1}), name="auto")
 
 
-def test_what_nothing_reaches_is_said_with_how_much_is_lacking(tmp_path):
-    run = auto(configured(tmp_path, floor=0.99), name="auto")
+def test_what_nothing_reaches_is_said_with_how_much_is_lacking(tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "RUNGS", 1)
+    config = configured(tmp_path, floor=0.99)
+    run = auto(config, name="auto")
     floor = next(item for item in run.metrics["auto"]["reach"] if item["gate"] == "balanced_accuracy_floor")
     assert not floor["attainable"]
     assert floor["lacking"] == pytest.approx(0.99 - floor["alone"])
     assert 0 < floor["lacking"] < 0.5
+    (said,) = notes_of_search(config, "auto")
+    assert f"{floor['alone']:.4f}, {floor['lacking']:.4f} from its aim of 0.99" in said
 
 
 def test_an_untreated_model_that_is_shown_to_pass_is_left_untreated(tmp_path):
