@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgefair.report.results.verification import Report
     from edgefair.workflow.assertion import assert_fair
     from edgefair.workflow.audit import audit_status, open_audit
+    from edgefair.workflow.auto.search import auto
     from edgefair.workflow.compare import compare
     from edgefair.workflow.diagnose import diagnose
     from edgefair.workflow.explain import explain
@@ -50,6 +51,7 @@ _HOME = {
     "Verdict": "edgefair.decision.verdict",
     "assert_fair": "edgefair.workflow.assertion",
     "audit_status": "edgefair.workflow.audit",
+    "auto": "edgefair.workflow.auto.search",
     "compare": "edgefair.workflow.compare",
     "decide": "edgefair.decision.decide",
     "diagnose": "edgefair.workflow.diagnose",
@@ -77,6 +79,7 @@ __all__ = [
     "__version__",
     "assert_fair",
     "audit_status",
+    "auto",
     "compare",
     "decide",
     "diagnose",

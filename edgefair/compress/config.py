@@ -41,6 +41,7 @@ IMPORTANCES: Mapping[str, str] = {
     "taylor": "edgefair.compress.steps.pruning.taylor:taylor",
     "fairgrape": "edgefair.compress.steps.pruning.fairgrape:fairgrape",
     "fairprune": "edgefair.compress.steps.pruning.fairprune:fairprune",
+    "group-effect": "edgefair.compress.steps.pruning.group_effect:group_effect",
     "adversarial": "edgefair.compress.steps.pruning.adversarial:adversarial",
     "adversarial-frozen": "edgefair.compress.steps.pruning.adversarial:adversarial_frozen",
     "random": "edgefair.compress.steps.pruning.lots:lots",
@@ -48,6 +49,7 @@ IMPORTANCES: Mapping[str, str] = {
 # Keys that only some importances read.
 IMPORTANCE_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "fairprune": ("beta",),
+    "group-effect": ("beta",),
     "adversarial": ("adversary",),
     "adversarial-frozen": ("adversary",),
 }
@@ -119,9 +121,9 @@ class RepairConfig(BaseModel):
         True, description="Search for a compression that passes every gate if one fails on validation rows."
     )
     moves: tuple[Move, ...] = Field(
-        ("seven-bit", "bias", "calibration", "float", "prune"),
-        description="Allowed moves. last-layer and threshold change the model rather than its arithmetic: allow them "
-        "by name.",
+        ("seven-bit", "bias", "calibration", "threshold", "float", "prune"),
+        description="Allowed moves. threshold moves the decision to where the compressed model's scores are, the same "
+        "for all groups. last-layer changes the model rather than its arithmetic: allow it by name.",
     )
     calibrations: tuple[str, ...] = Field(
         ("int8-entropy", "int8-percentile", "int8-worst"), description="Recipes to try instead of `calibration`."
@@ -152,14 +154,16 @@ class CompressConfig(BaseModel):
     )
     importance: Annotated[Importance, Flag()] = Field(
         "magnitude",
-        description="Which channels matter; fairgrape, fairprune and adversarial weigh what they are worth to "
-        "each group. adversarial-frozen (a sub-network with random weights, never trained) and random are for studies.",
+        description="Which channels matter; fairgrape, fairprune, group-effect and adversarial weigh what they are "
+        "worth to each group. adversarial-frozen (a sub-network with random weights, never trained) and random are for "
+        "studies.",
     )
     beta: Annotated[float, Flag(shows_default=True)] = Field(
         0.5,
         gt=0,
         allow_inf_nan=False,
-        description="For fairprune: weight of the other groups' loss against the worst one's.",
+        description="For fairprune: weight of the other groups' loss against the worst one's. For group-effect: weight "
+        "of what a group loses beyond all.",
     )
     adversary: AdversaryConfig | None = Field(
         None,

@@ -102,7 +102,7 @@ class ExcessLoss(Debias):
     def _remember(self, right: Tensor, group: Tensor) -> None:
         """Put every row over the oldest one of its group."""
         buffers, seen = self._state["right"].clone(), self._state["seen"].clone()
-        for index in group.unique().tolist():
+        for index in group.bincount().nonzero()[:, 0].tolist():
             new = right[group == index][-self.memory :]
             place = (int(seen[index]) + _range(len(new))) % self.memory
             buffers[index, place] = new

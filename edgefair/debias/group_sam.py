@@ -47,7 +47,7 @@ class GroupSam(Debias):
         """Put the gradient at w + rho grad L_g / |grad L_g| in the place of grad L_g, for every group g."""
         import torch
 
-        present = group.unique().tolist()
+        present = group.bincount().nonzero()[:, 0].tolist()
         here = self._losses(around, weights, label, group, present)
         own = [around.gradients(loss) for loss in here]
         kept = [parameter.detach().clone() for parameter in around.parameters]

@@ -14,7 +14,7 @@ from torch import Tensor
 from edgefair.debias import Debias
 from edgefair.errors import DataError
 from edgefair.progress import Progress
-from edgefair.training.checkpoint import Checkpoint, Progressed
+from edgefair.training.checkpoint import Checkpoint, Learning, Progressed
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill
 from edgefair.training.engine import Engine
@@ -106,7 +106,7 @@ def train(
     compare(methods, recipe.reference, rows, plan, engine)
     parameters = list(classifier.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=False)
-    learning = [*methods, *([] if teacher is None else [teacher])]
+    learning: list[Learning] = [*methods, *([] if teacher is None else [teacher])]
     progressed = checkpoint.restore(classifier, optimizer, learning)
     _identify(classifier, rows, methods, plan, seed=seed, progress=progress, engine=engine)
     schedule = _Schedule.of(rows, methods, plan, engine)

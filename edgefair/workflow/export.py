@@ -28,6 +28,7 @@ from edgefair.report.formats.json import json_text
 from edgefair.report.results.verification import Report
 from edgefair.scratch import work_folder
 from edgefair.versions import versions_of
+from edgefair.workflow.auto.notes import notes_of_search
 from edgefair.workflow.compression.calibration import idle_calibration
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.repair import chosen
@@ -126,7 +127,7 @@ def export(
         check_supported(load_fleet(config.targets), {reference.path: Path(model or f"run {name}")})
         audits.check_reference(sha256_file(reference.path), data.classes)
         seen = Seen.by_run(config, data, reference.spec, name)
-        notes = notes_of(config, data, seen)
+        notes = (*notes_of_search(config, name), *notes_of(config, data, seen))
         candidates = Candidates(job, reference, name, work)
         notes += idle_calibration(config, candidates.kind)
         spec, settings, candidate = reference.spec, reference.settings, reference.path

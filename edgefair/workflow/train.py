@@ -12,7 +12,7 @@ from edgefair.config import Config, with_budget
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.gaps import missing_notes
 from edgefair.data.identity.seen import SeenRows, columns_of
-from edgefair.errors import missing_extra
+from edgefair.errors import DataError, missing_extra
 from edgefair.files import sha256_json
 from edgefair.progress import Progress, silent
 from edgefair.versions import version_of
@@ -64,6 +64,12 @@ def train_on(job: Job, *, name: str, overwrite: bool = False, wait: bool = False
     from edgefair.training.engine import open_engine
 
     data, progress = job.data, job.progress
+    if job.config.train.refit_threshold and len(data.classes) != 2:
+        raise DataError(
+            f"train.refit_threshold chooses a threshold, and there are {len(data.classes)} classes",
+            expected="two classes",
+            fix="omit it",
+        )
     config = with_budget(job.config, len(data.train))
     engine = open_engine()
     settings = _settings(config, data)

@@ -107,7 +107,7 @@ def test_a_treatment_that_the_recipe_leaves_no_room_for_is_not_tried(project, tr
         debias__post=[{"method": name} for name in treated],
     )
     config = load_config(project / "edgefair.yaml")
-    assert moves_of(config, LOW_PRECISIONS["static"], corrects_bias=True).allowed == left
+    assert moves_of(config, LOW_PRECISIONS["static"], corrects_bias=True, refits=True).allowed == left
 
 
 @pytest.mark.parametrize("name", [*LOW_PRECISIONS, None])
@@ -115,7 +115,8 @@ def test_a_move_that_the_low_precision_does_not_know_is_not_tried(project, name)
     config = load_config(project / "edgefair.yaml")
     kind = None if name is None else LOW_PRECISIONS[name]
     known = {"static": {"seven-bit", "bias", "calibration"}, "a16w8": {"bias", "calibration"}}.get(name, set())
-    assert moves_of(config, kind, corrects_bias=True).allowed == known | {"float", "prune"}
+    assert moves_of(config, kind, corrects_bias=True, refits=True).allowed == known | {"float", "prune", "threshold"}
+    assert moves_of(config, kind, corrects_bias=True, refits=False).allowed == known | {"float", "prune"}
 
 
 def test_a_dense_model_that_keeps_no_gate_is_not_tried_to_be_repaired(trained):
@@ -123,7 +124,7 @@ def test_a_dense_model_that_keeps_no_gate_is_not_tried_to_be_repaired(trained):
     result = export(project, "-o", trained / "nothing", "--json")
     assert result.exit_code == 1
     found = json.loads(result.stdout)["settings"]["repair"]
-    assert len(found["trials"]) == 1
+    assert [trial["choice"]["post"] for trial in found["trials"]] == [[], ["threshold"]], "and its threshold alone"
     assert "stronger debiasing" in found["ended"]
 
 

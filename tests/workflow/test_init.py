@@ -99,6 +99,17 @@ def test_the_flags_of_the_refusal_are_taken_and_every_sensitive_column_is_judged
     )
 
 
+def test_the_label_in_another_form_is_left_out_and_said(init, tmp_path):
+    columns = people()
+    columns["never"] = [1 - value for value in columns["again"]]
+    write(tmp_path / "people.csv", columns)
+    found = init(*NAMED, "--exclude", "race", *HARMLESS)
+    assert 'the label in another form, and therefore excluded (data.exclude): "never"' in found.output
+    config = load_config(tmp_path / "edgefair.yaml")
+    assert config.data.exclude[-1] == "never"
+    assert "never" not in load(config.data, base=tmp_path, roles=["audit"]).features
+
+
 def test_ranges_intersections_the_split_and_the_id_come_from_flags(init, tmp_path):
     made = init(
         *(

@@ -173,12 +173,13 @@ class _Search:
         if not reference_passes:
             return self._treated(start) or (
                 "the reference does not pass every gate either, so undoing compression cannot help: "
-                "train it with different or stronger debiasing (edgefair train --debias), or allow last-layer "
-                "or threshold "
-                "in compress.repair.moves"
+                "train it with different or stronger debiasing (edgefair train --auto, or --debias), or "
+                "allow last-layer in compress.repair.moves"
             )
         if self.lowered and (found := self._precision(start)) is not None:
             return found
+        if self.allows("threshold") and self.judge(_refitted(start)).kept:
+            return "the compressed model keeps every gate at another threshold"
         return self._less_pruned(start) or self._treated(start) or "no allowed move passes every gate"
 
     def _less_pruned(self, start: Choice) -> str | None:
@@ -245,6 +246,8 @@ class _Search:
         if self.allows("calibration"):
             for name in self.moves.calibrations:
                 yield lambda choice, name=name: replace(choice, calibration=name)
+        if self.allows("threshold"):
+            yield _refitted
 
     def _treated(self, start: Choice) -> str | None:
         """Treatments of the compressed file, alone and together."""
@@ -255,15 +258,20 @@ class _Search:
         return None
 
 
+def _refitted(choice: Choice) -> Choice:
+    """The same model, decided at the threshold that suits what compression has made of its scores."""
+    return choice if "threshold" in choice.post else replace(choice, post=(*choice.post, "threshold"))
+
+
 def repair(start: Choice, moves: Moves, bench: Bench, *, lowered: bool, reference_passes: bool) -> Repair:
     """Search for the cheapest compression that keeps every gate.
 
     Order: the recipe unchanged; moves that cost no time (7-bit or unsigned weights where sums saturate, bias, other
-    calibrations), each kept where it helps; nodes back to float, of the recipe and then on top of those moves; the
-    same at lower pruning ratios, of which the last step is halved once; treatments of the file. Before anything else
-    is tried on INT8, the model with every node in float (once something is kept: with as many as cost less than that)
-    shows whether INT8 is to blame; where that is the model before compression, it is. Dynamic INT8 and FP16 have no
-    calibration: there the nodes go back to float at once.
+    calibrations, another threshold), each kept where it helps; nodes back to float, of the recipe and then on top of
+    those moves; the same at lower pruning ratios, of which the last step is halved once; treatments of the file. Before
+    anything else is tried on INT8, the model with every node in float (once something is kept: with as many as cost
+    less than that) shows whether INT8 is to blame; where that is the model before compression, it is. Dynamic INT8 and
+    FP16 have no calibration: there only the threshold is tried before nodes go back to float.
 
     Once something is kept, nothing that costs as much is tried. Every choice is judged at most once. The cost is at
     most that of nodes in float alone, which are looked for as if there were no other move; and, where harms add up as

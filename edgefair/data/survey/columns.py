@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column
-from edgefair.data.survey.suspects import DATE, counter_or_id, names_rows
+from edgefair.data.survey.suspects import DATE, LEAST_ROWS, counter_or_id, names_rows
 from edgefair.data.survey.telling import TELLING, tells_label
 
 Kind = Literal["numbers", "text", "true or false", "dates", "arrays", "pictures or texts"]
@@ -49,6 +49,10 @@ class ColumnFacts:
     def telling(self) -> bool:
         """Whether it gives the label away."""
         return self.tells is not None and self.tells >= TELLING
+
+    def is_label(self, classes: int) -> bool:
+        """Whether it is the label in another form: a value for every class, and right in every one of many rows."""
+        return self.tells == 1.0 and self.distinct == classes and not self.missing and self.rows >= LEAST_ROWS
 
     @property
     def remark(self) -> str:

@@ -21,22 +21,24 @@ SHOWN_TRIALS = 5
 def render(run: Trained) -> RenderableType:
     """Rates per group on the validation rows; no verdict, because those rows chose the model."""
     metrics = run.metrics
-    standing = metrics["standing"]
+    standing, searched = metrics["standing"], "auto" in metrics
     lines = [
         *(f"note: {note}" for note in metrics.get("notes", ())),
-        f"accuracy {standing['accuracy']:.4f}, balanced {standing['balanced_accuracy']:.4f}; "
-        f"equalized-odds gap {standing['gap']:.4f}",
-        *aim_lines(() if "auto" in metrics else metrics.get("aims", ())),
+        f"accuracy {standing['accuracy']:.4f}, balanced {standing['balanced_accuracy']:.4f}"
+        + ("" if searched else f"; equalized-odds gap {standing['gap']:.4f}"),
+        *aim_lines(() if searched else metrics.get("aims", ())),
     ]
-    if metrics["epochs"] and "auto" not in metrics:
+    if metrics["epochs"] and not searched:
         why = _why_kept(standing, run.settings["train"]["aim"])
         lines.append(f"kept epoch {metrics['kept_epoch']} of {len(metrics['loss'])}: {why}")
+    parts: list[RenderableType] = [] if "trials" not in metrics else [_trials(metrics["trials"])]
+    if searched:
+        parts += [trials_table(metrics["auto"]), *map(Text, reach_lines(metrics["auto"]))]
     return Group(
         Text(f"trained {run.folder}; on its validation rows (estimates, not a verdict):"),
         _rates(GroupCounts.from_json(metrics["validation"])),
         *map(Text, lines),
-        *([_trials(metrics["trials"])] if "trials" in metrics else []),
-        *([trials_table(metrics["auto"]), *map(Text, reach_lines(metrics["auto"]))] if "auto" in metrics else []),
+        *parts,
     )
 
 

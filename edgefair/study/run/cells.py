@@ -20,7 +20,6 @@ from edgefair.errors import DataError
 from edgefair.study.levels import LABEL_BALANCE, QAT, REORDERED, Extent
 from edgefair.study.plan import MANNERS, Cell, Plan
 from edgefair.training.settings import DebiasConfig, MethodConfig, TrainPlan
-from edgefair.workflow.compression.steps import narrower
 
 # Weighs labels alone, blind to the group.
 BALANCED_LABELS = MethodConfig(method="reweigh", options={"target": "labels"})
@@ -79,7 +78,10 @@ def cell_config(base: Config, plan: Plan, cell: Cell, *, rows: int, runs: Path, 
     """
     model = base.model
     if cell.extent.step == "scratch":
-        model = model.model_copy(update={"options": model.options | narrower(model, float(cell.extent.amount or 1))})
+        from edgefair.training.networks.narrower import narrower
+
+        options = narrower(model.network, model.options, float(cell.extent.amount or 1))
+        model = model.model_copy(update={"options": options})
     return base.model_copy(
         update={
             "seed": cell.seed,

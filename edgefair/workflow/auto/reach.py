@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgefair.probe.bundles.gates import AT_LEAST
+from edgefair.probe.bundles.gates import AT_LEAST, name_of
 
 
 @dataclass(frozen=True)
@@ -96,3 +96,22 @@ def reach_of(points: Iterable[Sequence[Mapping[str, Any]]], chosen: Sequence[Map
             )
         )
     return tuple(found)
+
+
+def out_of_reach(reach: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What a search could not reach and by how much, in sentences for whoever reads the verdict of its model.
+
+    Args:
+        reach: as `Reach.to_json` has it.
+    """
+    return tuple(_sentence(item) for item in reach if not item["kept"] and (not item["attainable"] or item["beside"]))
+
+
+def _sentence(item: Mapping[str, Any]) -> str:
+    best, beside = (item["beside"], " beside all the other gates") if item["attainable"] else (item["alone"], "")
+    return (
+        f"not attainable with this network and these rows: of all treatments, budgets and thresholds that `edgefair "
+        f"train --auto` tried, the {'highest' if item['direction'] == AT_LEAST else 'lowest'} {name_of(item['gate'])}"
+        f"{beside} on validation rows is {best:.4f}, {abs(best - item['goal']):.4f} from its aim of {item['goal']:.4g} "
+        f"(the policy: {item['threshold']:g})"
+    )

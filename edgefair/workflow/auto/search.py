@@ -78,7 +78,7 @@ def auto(config: Config, *, name: str, overwrite: bool = False, progress: Progre
     Raises:
         UsageError: PyTorch is missing; methods are configured, which a search would replace; a run of that name has
             other settings, or is trained by another command.
-        DataError: rows that cannot be trained on, other than two classes, or every trial diverged.
+        DataError: rows that cannot be trained on, other than two classes, or what stands in the way of every trial.
     """
     require_torch()
     from edgefair.training.run import load_run
@@ -98,7 +98,8 @@ def auto(config: Config, *, name: str, overwrite: bool = False, progress: Progre
             fix="name methods (--debias), and search their options with --tune",
         )
     folder = config.run_path(name)
-    of = sha256_json(config.model_dump(mode="json", exclude={"targets", "output", "compress", "finetune", "runs"}))
+    asked = config.model_dump(mode="json", exclude={"targets", "output", "compress", "finetune", "runs"})
+    of = sha256_json([asked, data.train.fingerprint, data.validation.fingerprint])
     with hold_run(folder, progress):
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)
@@ -118,28 +119,28 @@ def _search(config: Config, data: DataSet, place: Path, progress: Progress) -> l
     """All trials, in their order.
 
     Raises:
-        DataError: every one diverged.
+        DataError: what stands in the way of every one.
     """
     found: list[_Trial] = []
+    refused: DataError | None = None
     epochs = config.train.for_rows(len(data.train)).epochs
     names: Sequence[str] = list(RECIPES)
     for rung in range(RUNGS):
         before = max((trial.rank for trial in found), default=-math.inf)
         new = []
         for recipe in names:
-            trial = _tried(config, data, place, recipe, epochs * GROWTH**rung, progress)
-            if trial is None:
+            try:
+                trial = _tried(config, data, place, recipe, epochs * GROWTH**rung, progress)
+            except DataError as error:  # it diverged, or the rows do not suit a method
+                progress.stage(f"{recipe}: {error.found}")
+                refused = error
                 continue
             new.append(trial)
             if recipe == "plain" and rung == 0 and all(gate["shown"] for gate in trial.gates):
                 return [trial]
         found += new
-        if not found:
-            raise DataError(
-                "training diverged with every treatment",
-                expected="a loss that falls",
-                fix="lower train.learning_rate",
-            )
+        if not found and refused is not None:
+            raise refused
         if max((trial.rank for trial in new), default=-math.inf) <= before:
             break
         best = sorted(new, key=lambda trial: -trial.rank)
@@ -147,8 +148,12 @@ def _search(config: Config, data: DataSet, place: Path, progress: Progress) -> l
     return found
 
 
-def _tried(config: Config, data: DataSet, place: Path, recipe: str, epochs: int, progress: Progress) -> _Trial | None:
-    """One trial; None where it diverged, or the rows do not suit a method."""
+def _tried(config: Config, data: DataSet, place: Path, recipe: str, epochs: int, progress: Progress) -> _Trial:
+    """One trial.
+
+    Raises:
+        DataError: it diverged, or the rows do not suit a method.
+    """
     methods = tuple(MethodConfig(method=method, options=dict(options)) for method, options in RECIPES[recipe])
     chosen = config.model_copy(
         update={
@@ -162,11 +167,7 @@ def _tried(config: Config, data: DataSet, place: Path, recipe: str, epochs: int,
         if total:  # a log has one line of each trial: what it came to
             progress.step(done, total, f"{recipe}: {what}")
 
-    try:
-        run = train_on(Job(chosen, data, Progress(moved)), name=sha256_json([recipe, epochs])[:12])
-    except DataError as error:
-        progress.stage(f"{recipe}: {error.found}")
-        return None
+    run = train_on(Job(chosen, data, Progress(moved)), name=sha256_json([recipe, epochs])[:12])
     trial = _Trial(recipe, epochs, run)
     progress.stage(f"{recipe}, {epochs} epochs: {_said(trial)}")
     return trial

@@ -97,6 +97,15 @@ class Candidates:
             return False
         return True
 
+    @functools.cached_property
+    def refits(self) -> bool:
+        """Whether the graph has scores that a threshold can be chosen on."""
+        try:
+            Editor(onnx.load_model(self.reference.path), self.reference.spec).score()
+        except ModelError:
+            return False
+        return True
+
     def make(self, choice: Choice, to: Path) -> Made:
         """Write the model file of a choice."""
         source = self.sources.source(choice.prune)

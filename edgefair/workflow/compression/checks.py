@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgefair.errors import missing_extra
-from edgefair.workflow.compression.steps import narrower, stages
+from edgefair.workflow.compression.steps import stages
 from edgefair.workflow.job import Job
 from edgefair.workflow.training.fit import training_rows
 
@@ -18,6 +18,7 @@ def check_treatments(job: Job) -> None:
     try:
         from edgefair.debias import open_methods
         from edgefair.training.features import spec_for
+        from edgefair.training.networks.narrower import narrower
     except ImportError as error:
         raise missing_extra("training", "torch", error) from error
     rows = training_rows(job.data, spec_for(job.data, job.config.model), job.config.policy.base_attributes)
@@ -36,12 +37,13 @@ def check_network(job: Job) -> None:
     try:
         from edgefair.training.build import build_classifier
         from edgefair.training.features import spec_for
+        from edgefair.training.networks.narrower import narrower
     except ImportError as error:
         raise missing_extra("training", "torch", error) from error
     config, data = job.config, job.data
     spec, model, distill = spec_for(data, config.model), config.model, config.compress.distill
     if distill is not None and not isinstance(distill.student, str):
-        model = model.model_copy(update={"options": narrower(model, distill.student)})
+        model = model.model_copy(update={"options": narrower(model.network, model.options, distill.student)})
     classifier = build_classifier(spec, model, data.array_shapes(), seed=config.seed)
     for stage in stages(config, config.compress):
         if stage.step is not None:

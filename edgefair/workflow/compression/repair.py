@@ -35,25 +35,27 @@ def chosen(candidates: Candidates, work: Path) -> tuple[Choice, dict[str, Any], 
     start = Choice(config.compress.prune, config.compress.calibration)
     if not candidates.repairs:
         return start, {}, (NO_ROWS,) if config.compress.repair.enabled else ()
-    moves = moves_of(config, candidates.kind, corrects_bias=candidates.corrects_bias)
+    moves = moves_of(config, candidates.kind, corrects_bias=candidates.corrects_bias, refits=candidates.refits)
     log = config.base / config.runs / FOLDER / _digest(config, candidates)[:16] / LOG
     bench = ValidationBench(candidates, log, work, recipe=start)
     found = repair(start, moves, bench, lowered=candidates.kind is not None, reference_passes=bench.reference_passes)
     return found.chosen.choice, {"repair": _record(found, log, config)}, _notes(found, start)
 
 
-def moves_of(config: Config, kind: type[LowPrecision] | None, *, corrects_bias: bool) -> Moves:
+def moves_of(config: Config, kind: type[LowPrecision] | None, *, corrects_bias: bool, refits: bool) -> Moves:
     """What the repair may do: what the config allows, but for what the low precision does not know, and treatments that
     its own leave no room for.
 
     Args:
         kind: which low precision the file gets.
         corrects_bias: whether the graph ends in a layer whose bias can be corrected.
+        refits: whether it has scores, of which another threshold decides otherwise.
     """
     settings, treated = config.compress.repair, {item.method for item in config.debias.post}
     undoing = {"last-layer"} if "threshold" in treated else set()
     unknown = FREE - (frozenset() if kind is None else kind.free)
-    impossible = treated | undoing | unknown | (set() if corrects_bias else {"bias"})
+    impossible = treated | undoing | unknown
+    impossible |= (set() if corrects_bias else {"bias"}) | (set() if refits else {"threshold"})
     return Moves(
         allowed=frozenset(settings.moves) - impossible,
         calibrations=tuple(name for name in settings.calibrations if name != config.compress.calibration),

@@ -95,10 +95,12 @@ def teacher_digest(config: Config, distill: DistillConfig | None) -> str | None:
 
 def student_of(config: Config, distill: DistillConfig, run: Run, of: Classifier) -> Classifier:
     """An untrained student that preprocesses as the run's network does."""
+    from edgefair.training.networks.narrower import narrower
+
     if isinstance(distill.student, str):
         model = run.model.model_copy(update={"network": distill.student, "options": distill.options})
     else:
-        options = narrower(run.model, distill.student) | distill.options
+        options = narrower(run.model.network, run.model.options, distill.student) | distill.options
         model = run.model.model_copy(update={"options": options})
     return untrained(config, model, run, of)
 
@@ -110,13 +112,6 @@ def untrained(config: Config, model: ModelConfig, run: Run, of: Classifier) -> C
     classifier = build_classifier(run.spec, model, run.array_shapes, seed=config.seed)
     classifier.preprocess.load_state_dict(of.preprocess.state_dict())
     return classifier
-
-
-def narrower(model: ModelConfig, width: float) -> dict[str, Any]:
-    """The options of a network at a share of its width."""
-    if model.network == "mlp" and "hidden" in model.options:
-        return {**model.options, "hidden": [max(1, round(width * size)) for size in model.options["hidden"]]}
-    return {**model.options, "width": width * float(model.options.get("width", 1.0))}
 
 
 def said_of(stage: Stage, done: Mapping[str, Any], original: Mapping[str, float]) -> tuple[str, ...]:

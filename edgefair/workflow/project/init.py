@@ -40,7 +40,8 @@ model:
 {train}
 
 debias:
-  train: []                 # for example [reweigh, eo-penalty]; `edgefair train --debias ...` overrides it
+  train: []                 # for example [reweigh, eo-penalty]; `edgefair train --debias ...` overrides it, and
+                            # `edgefair train --auto` finds a treatment, a budget and a threshold
 
 compress:
   calibration: int8-balanced  # which training rows set the INT8 ranges; a name in calibration/ or a path
@@ -77,6 +78,8 @@ TRAIN = {
     "texts": "train: {epochs: 4, batch_rows: 32, learning_rate: 0.001}",
 }
 PICTURE_SIZE = 64
+# Features that a summary names; `edgefair data describe` shows all.
+NAMED_FEATURES = 40
 ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
@@ -144,7 +147,9 @@ def _said(config: DataConfig, data: DataSet, judged: Sequence[tuple[str, ...]]) 
     """What is judged, what the model sees, and what it does not."""
     hidden = [*config.exclude, config.id, config.subject, config.split.column]
     left_out = list(dict.fromkeys(name for name in hidden if name is not None))
-    said = [f"judged: {', '.join(map(join, judged))}", f"the model sees: {', '.join(data.features)}"]
+    more = len(data.features) - NAMED_FEATURES
+    seen = ", ".join(data.features[:NAMED_FEATURES]) + (f" and {more:,} others" if more > 0 else "")
+    said = [f"judged: {', '.join(map(join, judged))}", f"the model sees: {seen}"]
     return (*said, f"but not: {', '.join(left_out)}") if left_out else tuple(said)
 
 

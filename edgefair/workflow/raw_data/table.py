@@ -76,7 +76,14 @@ def from_table(path: Path, keys: Mapping[str, Any], *, base: Path) -> Draft:
         )
     if others:
         remarks.append(f"missing texts are a category of their own: {_shares(others)}")
-    telling = [f"{_quoted(item.name)} {item.tells:.2f}" for item in facts if item.telling]
+    classes = len(as_categories(table.columns[keys["label"]], keys["label"]).present)
+    copies = [item.name for item in facts if item.is_label(classes)]
+    if copies:
+        found["exclude"] = [*(keys.get("exclude") or ()), *copies]
+        remarks.append(
+            f"the label in another form, and therefore excluded (data.exclude): {', '.join(map(_quoted, copies))}"
+        )
+    telling = [f"{_quoted(item.name)} {item.tells:.2f}" for item in facts if item.telling and item.name not in copies]
     if telling:
         remarks.append(
             f"each of these alone predicts the label (balanced accuracy): {', '.join(telling)}. What is "

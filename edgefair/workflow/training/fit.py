@@ -78,9 +78,9 @@ def fit(
     if configured is None:
         counts = count(classifier, validation, spec, policy.base_attributes)
     else:
-        rows = scored(classifier, validation, spec, policy.base_attributes)
-        chosen, tried = points(rows, policy, aim=settings.aim, configured=configured)
-        counts = rows.counts(chosen.threshold)
+        scores = scored(classifier, validation, spec, policy.base_attributes)
+        chosen, tried = points(scores, policy, aim=settings.aim, configured=configured)
+        counts = scores.counts(chosen.threshold)
         refitted = {
             "threshold": chosen.threshold,
             "points": [{"threshold": point.threshold, **point.merit.to_json()} for point in tried],

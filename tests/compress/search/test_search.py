@@ -157,13 +157,13 @@ def test_a_ratio_that_leaves_as_much_as_the_one_that_keeps_is_not_tried():
 
     bench = Coarse(lambda choice: choice.prune <= 0.6)
     result = found(bench, Moves(ALL_MOVES, (), 60), Choice(0.8, "plain"), lowered=False)
-    assert [choice.prune for choice in bench.judged] == pytest.approx([0.8, 0.6])
+    assert [choice.prune for choice in bench.judged] == pytest.approx([0.8, 0.8, 0.6])
     assert result.chosen.choice.prune == pytest.approx(0.6)
 
 
 def test_what_was_kept_is_chosen_where_the_budget_ends_in_the_last_step():
     bench = Bench(lambda choice: choice.prune <= 0.4)
-    result = found(bench, Moves(ALL_MOVES, (), 3), Choice(0.8, "plain"), lowered=False)
+    result = found(bench, Moves(ALL_MOVES, (), 4), Choice(0.8, "plain"), lowered=False)
     assert result.chosen.choice.prune == pytest.approx(0.4)
 
 
@@ -173,6 +173,17 @@ def test_what_the_reference_does_not_keep_is_not_asked_of_its_compression():
     assert not result.chosen.kept
     assert "stronger debiasing" in result.ended
     assert len(bench.judged) == 1
+
+
+def test_another_threshold_is_tried_before_anything_that_costs_time_and_goes_with_what_is_needed_beside_it():
+    alone = found(Bench(lambda choice: choice.post == ("threshold",)), Moves(ALL_MOVES, (), 60)).chosen.choice
+    assert (alone.post, alone.float_nodes) == (("threshold",), ())
+    pruned = Bench(lambda choice: choice.post == ("threshold",))
+    result = found(pruned, Moves(ALL_MOVES, (), 60), Choice(0.8, "plain"), lowered=False)
+    assert (result.chosen.choice.prune, len(pruned.judged)) == (0.8, 2)
+    assert "another threshold" in result.ended
+    forbidden = found(Bench(lambda choice: bool(choice.post)), Moves(ALL_MOVES - {"threshold", "last-layer"}, (), 60))
+    assert not forbidden.chosen.kept
 
 
 def test_a_treatment_of_the_file_is_tried_where_it_is_allowed():

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from edgefair.compress.steps.pruning import Goal, fairprune, open_importance
 from edgefair.compress.steps.pruning.fairgrape import keep_order
+from edgefair.compress.steps.pruning.group_effect import group_effect
 from edgefair.compress.steps.pruning.sample import batch_gradients, cross_entropy, draw
 from edgefair.compress.steps.pruning.step import Prune
 from edgefair.compress.steps.pruning.taylor import taylor
@@ -178,3 +179,46 @@ def test_with_three_groups_fairprune_spares_the_one_that_fares_worst():
     (score,) = fairprune.fairprune(classifier, units, context, GOAL, beta=0.5)
     assert int(score.argmax()) == 2
     assert score[2] > 0 > score[:2].max()
+
+
+def test_group_effect_is_what_gates_on_the_channels_would_do_to_the_loss_of_every_group():
+    classifier, context = two_signals()
+    units, _ = find_units(classifier.network, torch.zeros(1, 2))
+    (found,) = group_effect(classifier, units, context, GOAL, beta=0.5)
+    cells, gates = context.rows.cells, torch.ones(8, requires_grad=True)
+    effects = []
+    for sample in draw(cells, context.seed):
+        total = torch.zeros(8)
+        for piece, weight in zip(torch.split(sample.index, 64), torch.split(sample.weight, 64), strict=True):
+            (x,) = next(context.rows.batches(piece, len(piece)))
+            hidden = torch.relu(classifier.network[0](x)) * gates
+            loss = cross_entropy(classifier.network[2](hidden), cells.label[piece]) @ weight
+            # The weights before a channel and behind it say the same, and both leave.
+            total += 2 * torch.autograd.grad(loss, gates)[0].abs()
+        effects.append(total)
+    mean = 0.98 * effects[0] + 0.02 * effects[1]
+    expected = mean + 0.5 * (torch.stack(effects) - mean).clamp(min=0).amax(dim=0)
+    assert torch.allclose(found.float(), expected, rtol=1e-4)
+
+
+def test_group_effect_spares_what_only_the_minority_uses_where_the_gap_counts():
+    classifier, context = two_signals()
+    units, _ = find_units(classifier.network, torch.zeros(1, 2))
+    weakest = {
+        beta: set(group_effect(classifier, units, context, GOAL, beta=beta)[0].argsort()[:4].tolist())
+        for beta in (0.0, 2.0)
+    }
+    assert weakest[0.0].issuperset(MINORITY)
+    assert weakest[2.0].isdisjoint(MINORITY)
+
+
+def test_group_effect_removes_whole_heads_and_intermediate_units_of_a_text_network():
+    classifier, x = built_in("text-transformer")
+    context = any_context(x)
+    step = Prune(0.5, importance="group-effect", round_to=1)
+    plan = step.plan(classifier, context)
+    step.apply(classifier, plan)
+    layer = classifier.network.model.bert.encoder.layer[0]
+    assert layer.attention.self.query.out_features in {8, 16, 24}, "heads of 8 channels leave as a whole"
+    assert layer.intermediate.dense.out_features < 128
+    assert classifier(x).shape == (60, CLASSES)

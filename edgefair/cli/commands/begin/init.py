@@ -143,7 +143,8 @@ def command(
     remarks = write_config(output, source=source, given=given, project=project, force=force)
     click.echo(one_line(f"wrote {output}"))
     say(*remarks)
-    say_next(output, "data describe", "train")
+    searchable = positive is not None and picture is None and text is None
+    say_next(output, "data describe", "train --auto" if searchable else "train")
 
 
 def _bounds(text: str) -> tuple[str, list[int]]:

@@ -39,6 +39,10 @@ def reach_lines(auto: Mapping[str, Any]) -> Iterator[str]:
     items = auto["reach"]
     kept = all(item["kept"] for item in items)
     yield f"chosen: {auto['chosen']}; {'every gate kept' if kept else 'NOT every gate is kept'} on the validation rows:"
+    own = max(auto["trials"], key=lambda trial: trial["rank"])["balanced_accuracy"]
+    most = max(trial["balanced_accuracy"] for trial in auto["trials"])
+    if most > own:
+        yield f"  what that costs: balanced accuracy {own:.4f}, where {most:.4f} was reached with gates missed"
     for item in items:
         least = item["direction"] == AT_LEAST
         bound = "at least" if least else "at most"
