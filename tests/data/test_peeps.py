@@ -159,6 +159,7 @@ def test_threads_that_draw_the_same_pictures_get_the_same():
     assert (found["a"] == found["b"]).all()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("packages")
 def test_init_writes_a_project_that_trains_and_is_judged(tmp_path):
     write_config(tmp_path / "edgefair.yaml", source="peeps", given={"peeps": SMALL})
