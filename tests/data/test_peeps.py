@@ -115,7 +115,7 @@ def test_lines_have_less_contrast_on_darker_skin():
 
 
 def test_without_the_packages_the_error_names_the_extra(monkeypatch):
-    monkeypatch.setitem(peep_drawing.importlib.sys.modules, "resvg_py", None)
+    monkeypatch.setattr(peep_drawing, "PACKAGES", ("a-package-that-nobody-has",))
     with pytest.raises(UsageError, match=r"pip install 'edgefair\[peeps\]'"):
         column()
 
