@@ -115,7 +115,7 @@ def test_lines_have_less_contrast_on_darker_skin():
 
 
 def test_without_the_packages_the_error_names_the_extra(monkeypatch):
-    monkeypatch.setitem(peep_drawing.importlib.sys.modules, "resvg_py", None)
+    monkeypatch.setattr(peep_drawing, "PACKAGES", ("a-package-that-nobody-has",))
     with pytest.raises(UsageError, match=r"pip install 'edgefair\[peeps\]'"):
         column()
 
@@ -159,6 +159,7 @@ def test_threads_that_draw_the_same_pictures_get_the_same():
     assert (found["a"] == found["b"]).all()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("packages")
 def test_init_writes_a_project_that_trains_and_is_judged(tmp_path):
     write_config(tmp_path / "edgefair.yaml", source="peeps", given={"peeps": SMALL})

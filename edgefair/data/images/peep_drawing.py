@@ -26,12 +26,12 @@ HIDDEN: dict[str, Any] = {"maskProbability": 0, "backgroundColor": "#ffffff"}
 def versions() -> tuple[str, ...]:
     """Releases of the packages that draw: others may draw other pixels.
 
+    They are not imported: where every picture is drawn already, nobody needs to wait for them.
+
     Raises:
         UsageError: one is not installed.
     """
     try:
-        for module in ("dicebear", "dicebear_styles", "resvg_py"):
-            importlib.import_module(module)
         return tuple(metadata.version(name) for name in PACKAGES)
     except ImportError as error:
         raise missing_extra("the set `peeps`", "peeps", error) from error
@@ -45,8 +45,11 @@ def draw(expression: int, tone: int, seed: int, size: int) -> NDArray[np.uint8]:
         tone: index into `TONES`.
         seed: of the person.
         size: height and width, in pixels.
+
+    Raises:
+        UsageError: a package that draws cannot be imported.
     """
-    dicebear, resvg = importlib.import_module("dicebear"), importlib.import_module("resvg_py")
+    avatar, resvg, style = _packages()
     options = {
         "seed": f"{seed:016x}",
         "expressionVariant": EXPRESSIONS[expression],
@@ -54,13 +57,18 @@ def draw(expression: int, tone: int, seed: int, size: int) -> NDArray[np.uint8]:
         **PLACE,
         **HIDDEN,
     }
-    svg = dicebear.Avatar(_style(), options).to_string()
+    svg = avatar(style, options).to_string()
     png = resvg.svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True)
     with Image.open(io.BytesIO(png)) as picture:
         return np.asarray(picture.convert("RGB"), dtype=np.uint8)
 
 
 @lru_cache(maxsize=1)
-def _style() -> Any:
-    text = resources.files("dicebear_styles").joinpath("open-peeps.json").read_text("utf-8")
-    return importlib.import_module("dicebear").Style(json.loads(text))
+def _packages() -> tuple[Any, Any, Any]:
+    """What makes a drawing of options, what makes pixels of it, and the drawings."""
+    try:
+        dicebear, resvg = importlib.import_module("dicebear"), importlib.import_module("resvg_py")
+        text = resources.files("dicebear_styles").joinpath("open-peeps.json").read_text("utf-8")
+    except ImportError as error:
+        raise missing_extra("the set `peeps`", "peeps", error) from error
+    return dicebear.Avatar, resvg, dicebear.Style(json.loads(text))
