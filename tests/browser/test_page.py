@@ -10,6 +10,7 @@ import pytest
 from edgefair.report.formats.base import Item
 from tests.report.golden_results import document, results
 from tests.report.rich_results import compared, explained, pictured, rich
+from tests.report.study_results import studies
 from tests.report.test_reading import others
 
 HERE = Path(__file__).parent
@@ -20,6 +21,7 @@ PAGES = {name: Item(RESULTS[name]) for name in ("fail", "error", "targets", "gro
 PAGES |= {name: Item(result) for name, result in others().items() if name in {"plan", "diagnosis"}}
 PAGES |= {"explanation": Item(explained()), "compare": Item(compared()), "rich": Item(rich())}
 PAGES |= {kind: Item(rich(), changed=pictured(kind)) for kind in ("pictures", "texts", "features")}
+PAGES |= {name: Item(result) for name, result in studies().items()}
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),

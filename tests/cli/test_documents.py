@@ -20,7 +20,10 @@ def test_the_committed_schema_is_that_of_the_config():
     assert json.loads((ROOT / "docs/edgefair.schema.json").read_text()) == config_schema()
 
 
-@pytest.mark.parametrize(("kind", "file"), [([], "report"), (["report"], "report"), (["compare"], "compare")])
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [([], "report"), (["report"], "report"), (["compare"], "compare"), (["study-report"], "study-report")],
+)
 def test_the_committed_schema_of_results_is_the_one_that_the_command_prints(kind, file):
     """`make schema` writes it."""
     printed = CliRunner().invoke(main, ["report", "--schema", *kind])

@@ -33,6 +33,7 @@ from edgefair.report.results.verification import (
     Report,
     TargetResult,
 )
+from tests.report.study_results import studies
 
 GOLDEN = Path(__file__).parent / "golden"
 SCORES = Information(
@@ -48,6 +49,7 @@ SUFFIX = {"json": "json", "gitlab-codequality": "json", "sarif": "sarif", "cyclo
 LEFT_OUT = {("json", name) for name in ("pass", "fail", "inconclusive", "waiver", "one-class", "targets", "groups")}
 # Pages are long, and looked at in tests/browser.
 LEFT_OUT |= {("html", name) for name in ("pass", "waiver", "one-class", "targets", "groups", "classes", "fail")}
+LEFT_OUT |= {(form, name) for form in ("json", "html") for name in ("study", "study-few", "study-part")}
 LEFT_OUT |= {("json", "classes"), ("cyclonedx", "groups"), ("cyclonedx", "classes"), ("cyclonedx", "targets")}
 
 
@@ -150,7 +152,7 @@ def document(form, *items):
 
 def documents():
     """(file, format, result) of every document that there is."""
-    for name, result in results().items():
+    for name, result in (results() | studies()).items():
         for form, known in FORMATS.items():
             if known.can_hold(result.schema) and (form, name) not in LEFT_OUT:
                 yield GOLDEN / f"{name}.{form}.{SUFFIX.get(form, 'txt')}", form, result

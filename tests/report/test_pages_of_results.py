@@ -15,9 +15,10 @@ from edgefair.report.page.openings import OPENINGS
 from edgefair.report.page.others import SENTENCES
 from edgefair.report.results.comparison import compare_paired
 from tests.report.golden_results import document, results
+from tests.report.study_results import studies
 
 MOST_BYTES = 1 << 20
-RESULTS = results()
+RESULTS = results() | studies()
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -30,7 +31,8 @@ def test_every_kind_of_result_that_is_no_verdict_has_a_sentence():
     for module in pkgutil.iter_modules(kinds.__path__):
         names = vars(importlib.import_module(f"{kinds.__name__}.{module.name}"))
         schemas |= {value.partition("/")[0] for name, value in names.items() if name.endswith("_SCHEMA")}
-    assert schemas - {"edgefair.report"} == SENTENCES.keys() == OPENINGS.keys()
+    # Verdicts and studies have pages of their own.
+    assert schemas - {"edgefair.report", "edgefair.study-report"} == SENTENCES.keys() == OPENINGS.keys()
 
 
 def test_a_comparison_shows_whose_decisions_changed():

@@ -21,6 +21,7 @@ from edgefair.report.results.explanation import Cell, Explanation, Layer, Moved
 from edgefair.report.results.plan import AttributePlan, CellPlan, GapPlan, GatePlan, Plan
 from edgefair.report.saved import READERS, read_saved
 from tests.report.golden_results import ONE_CLASS, document, report_of, results
+from tests.report.study_results import studies
 
 SAMPLE = Path(__file__).parent.parent / "samples/0.1.0/bundle"
 MOVED = Moved(0.5, None, (0.5, None), (0.1, None), (0.1, None), (0.0, None))
@@ -48,7 +49,7 @@ def others():
     }  # fmt: skip
 
 
-KNOWN = results() | others()
+KNOWN = results() | others() | studies()
 
 
 @pytest.mark.parametrize("name", KNOWN)

@@ -16,6 +16,7 @@ from edgefair.report.schema import HEADS, report_schema, schema_of
 from tests.bundle.small_bundle import report_on
 from tests.report.golden_results import results
 from tests.report.rich_results import compared, explained, rich
+from tests.report.study_results import studies
 from tests.report.test_reading import others
 
 GROUPS = (("F", "old"), ("F", "young"), ("M", "old"), ("M", "young"))
@@ -112,6 +113,7 @@ def test_what_is_no_report_does_not_fit(change):
 
 
 OTHERS = others() | {"comparison": compared(), "explained": explained(3), "error": results()["error"], "rich": rich()}
+OTHERS |= studies()
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -194,7 +194,7 @@ def test_a_study_finds_the_planted_effect_and_hardly_ever_another():
 
 @pytest.mark.long
 def test_a_study_has_the_power_that_it_promises_and_false_findings_below_alpha_over_the_family():
-    studies, tests = 2_000, 10
+    studies, tests = 800, 10
     error = 3 * np.sqrt(0.25 / studies)
     true, false, excluded = played(studies, PLANTED)
     # Holm asks at least alpha and at most alpha / tests of the one planted effect; the sign flips may cost a little.

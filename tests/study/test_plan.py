@@ -1,5 +1,9 @@
+import re
+from pathlib import Path
+
 import pytest
 
+import edgefair
 from edgefair.errors import UsageError
 from edgefair.study.levels import Treatment, read_extent, read_purity, read_treatment
 from edgefair.study.planned import planned_contrasts
@@ -182,3 +186,9 @@ def test_a_plan_that_cannot_be_is_refused_with_what_would_be(changes, said):
 def test_a_plan_without_a_control_has_nothing_to_compare():
     with pytest.raises(UsageError, match="nothing to compare"):
         read_plan("study: x\nfactors: {extent: [int8, fp16]}")
+
+
+def test_the_plan_that_is_documented_is_one():
+    text = (Path(edgefair.__file__).parent.parent / "docs/study.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert read_plan(shown).study == "hiring"

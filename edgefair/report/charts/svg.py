@@ -5,13 +5,14 @@ from __future__ import annotations
 from xml.sax.saxutils import escape, quoteattr
 
 from edgefair.report.charts.drawing import PAINTS, Dot, Drawing, Label, Line, Rect, Shape
+from edgefair.report.escape import one_line
 
 
 def svg(drawing: Drawing) -> str:
     """An `<svg>` element as wide as its place, with the drawing's title for readers of the page aloud."""
     head = (
         f'<svg viewBox="0 0 {_n(drawing.width)} {_n(drawing.height)}" width="{_n(drawing.width)}" '
-        f'height="{_n(drawing.height)}" role="img" aria-label={quoteattr(drawing.title)}>'
+        f'height="{_n(drawing.height)}" role="img" aria-label={quoteattr(one_line(drawing.title))}>'
     )
     return head + "".join(map(_element, drawing.shapes)) + "</svg>"
 

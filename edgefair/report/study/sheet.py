@@ -12,6 +12,8 @@ from edgefair.report.study.drawings import certainty, contrasts, levels, people
 # Beyond this the page leaves the JSON to its file.
 MOST_JSON = 150_000
 HOW_TO_READ = (
+    "Extent none is the dense network, finetune-only the same with the fine-tune alone: the control of extents. "
+    "Treatment label-balance weighs the labels alone: the control of treatments that also do so.",
     "A condition is a level of every factor; it is run once with every seed. A contrast is taken inside each seed "
     "first, whose models share rows, first weights and order, and only then looked at over seeds.",
     "+- is half of a 95 % interval over seeds, not adjusted. An effect is claimed where p holds after Holm's "
@@ -108,8 +110,11 @@ def _said(report: StudyReport) -> str:
 
 
 def _findings(report: StudyReport) -> Iterator[Block]:
-    """Effects for everybody, and for whoever opens it what is shown to be small and what is not shown."""
+    """Effects, and for whoever opens it what is small and what is not shown; all of them where nothing is claimed."""
     for _, question, own in words.families(report):
+        if not report.can_claim:
+            yield Listing([item.sentence for item in own], question)
+            continue
         by = {claim: [item.sentence for item in own if item.claim == claim] for claim in words.CLAIMS}
         shown = by["effect"] + by["small effect"]
         yield Listing(shown or [f"No contrast of these {len(own):,} carries the claim of an effect."], question)
@@ -118,8 +123,7 @@ def _findings(report: StudyReport) -> Iterator[Block]:
             said = f"No effect above {words.points(report)} points: {_contrasts(small)}"
             yield More(said, [Listing(small)])
         if rest:
-            what = "No claim" if report.can_claim else "Estimates"
-            yield More(f"{what}: {_contrasts(rest)}", [Listing(rest)])
+            yield More(f"No claim: {_contrasts(rest)}", [Listing(rest)])
 
 
 def _contrasts(said: Sequence[str]) -> str:

@@ -107,9 +107,9 @@ def value(finding: Finding, response: StudyResponse) -> str:
     """Mean and half of the 95 % interval, as "+1.2 +- 0.3 points"."""
     if finding.mean is None:
         return "no number"
-    said = f"{finding.mean * response.scale + 0.0:+.1f}"
+    said = f"{finding.mean * response.scale:+z.1f}"
     if finding.lower is not None and finding.upper is not None:
-        said += f" +- {(finding.upper - finding.lower) / 2 * response.scale:.1f}"
+        said += f" +- {_up((finding.upper - finding.lower) / 2 * response.scale):.1f}"
     return f"{said} {response.unit}"
 
 
@@ -118,9 +118,7 @@ def short_claim(finding: Finding, response: StudyResponse) -> str:
     if finding.mean is None:
         return "no number"
     p = "" if finding.p_holm is None else ", p < 0.001" if finding.p_holm < 0.001 else f", p {finding.p_holm:.3f}"
-    # Rounded up: a bound that is rounded down says too much.
-    tenths = 1 if finding.bound is None else max(1, math.ceil(round(finding.bound * response.scale * 10, 6)))
-    bound = f"{tenths / 10:.1f}"
+    bound = f"{max(0.1, _up((finding.bound or 0.0) * response.scale)):.1f}"
     left = len(finding.collapsed) + len(finding.missing)
     out = f"; {left} seed{'s' * (left > 1)} out" if left else ""
     return {
@@ -143,15 +141,20 @@ def mean(level: Level, response: StudyResponse) -> str:
     if found is None:
         return "?"
     digits = 1 if response.is_share else 3
-    said = f"{found.value * response.scale:.{digits}f}"
+    said = f"{found.value * response.scale:z.{digits}f}"
     if found.lower is None or found.upper is None:
         return said
-    return f"{said} +- {(found.upper - found.lower) / 2 * response.scale:.{digits}f}"
+    return f"{said} +- {(found.upper - found.lower) / 2 * response.scale:z.{digits}f}"
 
 
 def points(report: StudyReport) -> str:
     """The effect that is asked about, in points."""
     return f"{100 * report.delta:g}"
+
+
+def _up(value: float) -> float:
+    """To a tenth, upwards: a bound that is rounded down says too much."""
+    return math.ceil(round(value * 10, 6)) / 10
 
 
 def _of(some: int, all_of: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -137,12 +139,21 @@ def _needed(sd: float) -> int | None:
 def _setting(plan: Plan, done: Sequence[Row]) -> dict[str, str]:
     found = {"config": plan.config}
     for column, name in SETTING.items():
-        values = list(dict.fromkeys(str(value) for row in done if (value := getattr(row, column)) is not None))
+        values = list(dict.fromkeys(_plain(value) for row in done if (value := getattr(row, column)) is not None))
         if values:
             found[name] = values[0] if len(values) == 1 else f"{len(values)} of them: {', '.join(values[:3])}, ..."
     found |= {f"treatment {stage}": getattr(plan.methods, stage) for stage in ("before", "during", "after")
               if any(stage in item.parts for item in plan.factors.treatment)}  # fmt: skip
     return found
+
+
+def _plain(value: Any) -> str:
+    """The value of a column as words; of JSON its keys and values."""
+    try:
+        content = json.loads(value) if isinstance(value, str) else None
+    except ValueError:
+        content = None
+    return ", ".join(f"{key} {item}" for key, item in content.items()) if isinstance(content, dict) else str(value)
 
 
 def _notes(plan: Plan, done: Sequence[Row], responses: Sequence[StudyResponse]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from edgefair.report.charts.drawing import Drawing
 from edgefair.report.charts.heat_map import Panel, heat_map
 from edgefair.report.charts.studies.effects import Effect, effects
-from edgefair.report.page.parts import Chart
+from edgefair.report.page.parts import Block, Chart, Listing
 from edgefair.report.results.study import Finding, StudyReport, StudyResponse
 from edgefair.report.study.words import points, short_claim, title
 
@@ -17,13 +17,16 @@ PAINT = {"effect": "candidate", "small effect": "candidate", "no effect above de
 MOST_DRAWN = 48
 
 
-def forest(report: StudyReport, findings: Sequence[Finding], family: tuple[str, str]) -> Iterator[Chart]:
+def forest(report: StudyReport, findings: Sequence[Finding], family: tuple[str, str]) -> Iterator[Block]:
     """A forest for every response of these contrasts.
 
     Args:
         family: its name, and what it asks.
     """
     for response, own in _by_response(report, findings):
+        if all(item.mean is None for item in own):
+            yield Listing([f"None of the {len(own):,} contrasts of {response.words}, {family[0]}, has a number."])
+            continue
         finding = title(report, response, own, f", {family[0]}")
         drawn = _effects(report, response, own, finding, dots=False)
         stripe = f", grey: within {points(report)} points of it" if response.is_share else ""

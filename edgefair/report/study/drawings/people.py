@@ -79,8 +79,8 @@ def levelling(report: StudyReport) -> Iterator[Block]:
     finding = f"{down:,} of {len(found):,} conditions make both '{best}' and '{worst}' worse. {EXPLORATORY}"
     spots = [
         Spot(100 * item.best_change, 100 * item.worst_change,
-             f"{condition(report, factors[item.condition], purity=False)}: {100 * item.best_change:+.1f}, "
-             f"{100 * item.worst_change:+.1f} points", hollow=item.condition in collapsed)
+             f"{condition(report, factors[item.condition], purity=False)}: {100 * item.best_change:+z.1f}, "
+             f"{100 * item.worst_change:+z.1f} points", hollow=item.condition in collapsed)
         for item in found
     ]  # fmt: skip
     caption = (
@@ -94,8 +94,8 @@ def levelling(report: StudyReport) -> Iterator[Block]:
         [
             str(number),
             condition(report, factors[item.condition], purity=False),
-            f"{spot.x:+.1f}",
-            f"{spot.y:+.1f}",
+            f"{spot.x:+z.1f}",
+            f"{spot.y:+z.1f}",
             str(item.seeds),
         ]
         for number, (item, spot) in enumerate(zip(found, spots, strict=True), 1)
