@@ -15,7 +15,7 @@ Finished = Callable[[Task, Done], None]
 
 
 def carry_out(tasks: Sequence[Task], executor: Executor, finished: Finished) -> None:
-    """Carry out all tasks. What fails is told, and the others go on; what needs it is tried and tells itself.
+    """Carry out all tasks. What fails is told, and the others go on; rows of a training that failed fail with it.
 
     Args:
         finished: told once of every task, in the order in which they end; what it raises ends the work.
@@ -23,10 +23,17 @@ def carry_out(tasks: Sequence[Task], executor: Executor, finished: Finished) -> 
     waiting = {task.name: task for task in tasks}
     running: dict[str, int] = {}
     tries: dict[str, int] = {}
+    broken: dict[str, str] = {}
     while waiting or running:
+        for task in _ready(waiting, running):
+            if (why := next((broken[name] for name in task.needs if name in broken), None)) is not None:
+                del waiting[task.name]
+                finished(task, Done(error=f"its training failed: {why}"))
         for task in _ready(waiting, running)[: executor.workers - len(running)]:
             running[task.name] = tries[task.name] = tries.get(task.name, 0) + 1
             executor.submit(task)
+        if not running:
+            continue
         task, found = executor.next()
         del running[task.name]
         if isinstance(found, Lost):
@@ -34,6 +41,8 @@ def carry_out(tasks: Sequence[Task], executor: Executor, finished: Finished) -> 
                 continue
             found = Done(error=f"{found.why}, {TRIES} times")
         del waiting[task.name]
+        if task.kind == "training" and found.error is not None:
+            broken[task.name] = found.error
         finished(task, found)
 
 

@@ -90,6 +90,21 @@ def test_a_task_whose_worker_died_is_tried_again_and_one_that_kills_it_fails_alo
     assert [name for name, done in told.items() if done.error] == [bad]
 
 
+def test_rows_of_a_training_that_failed_fail_with_it_and_are_not_tried():
+    given, seen = tasks(), []
+    bad = given[0]
+
+    def work(task):
+        seen.append(task.name)
+        return Done(error="diverged") if task is bad else Done()
+
+    told = run(given, work)
+    failed = {name for name, done in told.items() if done.error}
+    assert failed == {bad.name, *(task.name for task in given if bad.name in task.needs)}
+    assert not (failed - {bad.name}) & {*seen}
+    assert {done.error for done in told.values()} == {None, "diverged", "its training failed: diverged"}
+
+
 def test_what_ends_the_study_ends_it_at_once():
     def stop(task, done):
         raise KeyboardInterrupt
