@@ -25,15 +25,16 @@ def carry_out(tasks: Sequence[Task], executor: Executor, finished: Finished) -> 
     tries: dict[str, int] = {}
     broken: dict[str, str] = {}
     while waiting or running:
-        for task in _ready(waiting, running):
-            if (why := next((broken[name] for name in task.needs if name in broken), None)) is not None:
-                del waiting[task.name]
-                finished(task, Done(error=f"its training failed: {why}"))
-        for task in _ready(waiting, running)[: executor.workers - len(running)]:
+        ready = _ready(waiting, running)
+        hopeless = next((task for task in ready if not broken.keys().isdisjoint(task.needs)), None)
+        if hopeless is not None:
+            del waiting[hopeless.name]
+            why = next(broken[name] for name in hopeless.needs if name in broken)
+            finished(hopeless, Done(error=f"its training failed: {why}"))
+            continue
+        for task in ready[: executor.workers - len(running)]:
             running[task.name] = tries[task.name] = tries.get(task.name, 0) + 1
             executor.submit(task)
-        if not running:
-            continue
         task, found = executor.next()
         del running[task.name]
         if isinstance(found, Lost):
