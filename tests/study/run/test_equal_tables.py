@@ -21,10 +21,9 @@ PLAN = """
 study: people
 config: edgefair.yaml
 factors:
-  noise: [0, 0.1]
   extent: [none, finetune-only, prune 0.5 + int8]
   treatment: [none, during]
-seeds: 2
+seeds: [0, 5]
 after_rows: 200
 """
 STUDY = "from edgefair.cli import main; main(['study', 'plan.yaml', '-o', '{}', '--executor', '{}', '--workers', '{}'])"
