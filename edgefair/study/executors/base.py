@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from edgefair.errors import UsageError
+
+# Read by what computes with threads, when it is loaded.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 # A unit of work in, what it gave out; both can be pickled.
 Work = Callable[[Any], Any]
 Make = Callable[[], Work]
@@ -64,3 +68,9 @@ class Executor(Protocol):
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_workers(workers: int | None) -> None:
+    """Refuse more workers than cores of this machine (UsageError)."""
+    if workers is not None and workers > cores():
+        raise UsageError(f"{workers} workers for {cores()} cores", expected="at most one each: they would only wait")

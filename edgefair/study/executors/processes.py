@@ -16,10 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from edgefair.errors import UsageError
-from edgefair.study.executors.base import Lost, Make, Settings, cores
+from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, check_workers, cores
 
-# Read by what computes with threads, when it is loaded.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 ENDS_S = 5.0
 
 
@@ -43,11 +41,8 @@ class Processes:
     def __init__(self, make: Make, settings: Settings) -> None:
         if settings.address is not None:
             raise UsageError("the executor 'processes' is of this machine", fix="--executor ray --address ADDRESS")
+        check_workers(settings.workers)
         self.workers = settings.workers or cores()
-        if self.workers > cores():
-            raise UsageError(
-                f"{self.workers} workers for {cores()} cores", expected="at most one each: they would only wait"
-            )
         self._make = make
         self._context = multiprocessing.get_context("spawn")
         self._waiting: deque[Any] = deque()

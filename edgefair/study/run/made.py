@@ -13,6 +13,7 @@ from typing import Any
 import onnx
 
 from edgefair.compress.quantization.macs import node_macs
+from edgefair.compress.quantization.prepare import embedding_nodes, quantizable_nodes
 from edgefair.compress.search.search import Choice
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.scratch import work_folder
@@ -89,5 +90,7 @@ def make_file(job: Job, reference: Reference, run: str, work: Path) -> File:
 
 
 def _parameters(graph: onnx.ModelProto) -> int:
-    """Numbers in the float weights of a graph."""
-    return sum(math.prod(item.dims) for item in graph.graph.initializer if item.data_type == onnx.TensorProto.FLOAT)
+    """Weights and biases of the layers and large embeddings of a prepared graph, those that two share counted once."""
+    layers = {*quantizable_nodes(graph), *embedding_nodes(graph)}
+    read = {name for node in graph.graph.node if node.name in layers for name in node.input}
+    return sum(math.prod(item.dims) for item in graph.graph.initializer if item.name in read)

@@ -15,7 +15,7 @@ Finished = Callable[[Task, Done], None]
 
 
 def carry_out(tasks: Sequence[Task], executor: Executor, finished: Finished) -> None:
-    """Carry out all tasks. What fails is told, and the others go on; what needs it is tried and tells itself.
+    """Carry out all tasks. What fails is told, and the others go on; rows of a training that failed fail with it.
 
     Args:
         finished: told once of every task, in the order in which they end; what it raises ends the work.
@@ -23,8 +23,16 @@ def carry_out(tasks: Sequence[Task], executor: Executor, finished: Finished) -> 
     waiting = {task.name: task for task in tasks}
     running: dict[str, int] = {}
     tries: dict[str, int] = {}
+    broken: dict[str, str] = {}
     while waiting or running:
-        for task in _ready(waiting, running)[: executor.workers - len(running)]:
+        ready = _ready(waiting, running)
+        hopeless = next((task for task in ready if not broken.keys().isdisjoint(task.needs)), None)
+        if hopeless is not None:
+            del waiting[hopeless.name]
+            why = next(broken[name] for name in hopeless.needs if name in broken)
+            finished(hopeless, Done(error=f"its training failed: {why}"))
+            continue
+        for task in ready[: executor.workers - len(running)]:
             running[task.name] = tries[task.name] = tries.get(task.name, 0) + 1
             executor.submit(task)
         task, found = executor.next()
@@ -34,6 +42,8 @@ def carry_out(tasks: Sequence[Task], executor: Executor, finished: Finished) -> 
                 continue
             found = Done(error=f"{found.why}, {TRIES} times")
         del waiting[task.name]
+        if task.kind == "training" and found.error is not None:
+            broken[task.name] = found.error
         finished(task, found)
 
 

@@ -1,0 +1,79 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from edgefair.errors import UsageError
+from edgefair.study.executors import Lost, Settings, open_executor
+from edgefair.study.executors.base import cores
+
+DRIVER = """
+import sys, time
+from edgefair.study.executors import Settings, open_executor
+from tests.study.executors.test_processes import make
+if __name__ == "__main__":
+    with open_executor("processes", make, Settings(1)) as executor:
+        executor.submit("who")
+        print(executor.next()[1][0], flush=True)
+        executor.submit("sleep")
+        executor.next()
+"""
+
+
+def make():
+    return work
+
+
+def work(unit):
+    if unit == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if unit == "sleep":
+        time.sleep(600)
+    return os.getpid(), os.environ["OMP_NUM_THREADS"], unit
+
+
+def test_a_process_that_dies_loses_its_unit_and_is_replaced():
+    before = os.environ.get("OMP_NUM_THREADS")
+    with open_executor("processes", make, Settings(1)) as executor:
+        found = []
+        for unit in ("one", "die", "two"):
+            executor.submit(unit)
+            found.append(executor.next())
+    (_, (first, threads, _)), (unit, lost), (_, (second, *_)) = found
+    assert (unit, lost) == ("die", Lost("its process was killed by signal 9"))
+    assert first != second
+    assert threads == "1"
+    assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_a_process_ends_at_once_when_the_one_that_started_it_is_killed():
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, text=True)
+    worker = int(driver.stdout.readline())
+    # It tells of its end by closing what it has of the pipe.
+    descriptor = os.pidfd_open(worker)
+    driver.kill()
+    driver.wait()
+    import select
+
+    assert select.select([descriptor], [], [], 30)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("processes", Settings(10_000), "10000 workers for"),
+        ("processes", Settings(1, "ray://x"), "of this machine"),
+        ("serial", Settings(2), "this process alone"),
+        ("process", Settings(), "did you mean 'processes'"),
+    ],
+)
+def test_what_an_executor_cannot_do_is_refused(name, settings, said):
+    with pytest.raises(UsageError, match=said):
+        open_executor(name, make, settings)
+
+
+def test_as_many_workers_as_cores_by_default():
+    assert open_executor("processes", make, Settings()).workers == cores()

@@ -1,0 +1,159 @@
+"""A study of seconds, carried out: its rows, its table, and what is made anew when it is run again."""
+
+import json
+
+import pytest
+
+from edgefair.errors import ModelError, UsageError
+from edgefair.measure.counts import GroupCounts
+from edgefair.progress import Progress
+from edgefair.study.reading import plan_digest, read_plan
+from edgefair.study.run import study as running
+from edgefair.study.run import work
+from edgefair.study.run.foreseen import foresee
+from edgefair.study.run.study import run_study
+from edgefair.study.table import equal_but_for_times, from_parquet, values_of
+from tests.study.run.small_study import PLAN, given, rows_in
+
+
+def table(folder):
+    return from_parquet((folder / "table.parquet").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    """The plan, the folder of its study, and what the run said."""
+    plan = given(tmp_path_factory.mktemp("project"))
+    folder, said = tmp_path_factory.mktemp("study") / "out", []
+    done = run_study(plan, folder, progress=Progress(lambda at, of, what: said.append((at, of, what))))
+    return plan, folder, done, said
+
+
+def test_every_cell_is_a_row_with_its_numbers(studied):
+    plan, folder, done, _ = studied
+    rows = table(folder)
+    assert (done.cells, done.reused, done.failed) == (4, 0, {})
+    assert {row.cell for row in rows} == {cell.key for cell in plan.plan.cells}
+    assert {row.plan for row in rows} == {plan_digest(plan.plan)}
+    for row in rows:
+        counts = GroupCounts.from_json(json.loads(row.counts))
+        people = (plan.config.base / "people.csv").read_text().split()
+        assert counts.n == sum(line.endswith(",audit") for line in people)
+        assert row.accuracy > 0.8
+        assert 0 < row.packed_bytes < row.bytes
+        assert (row.params, row.macs) == (2 * 16 + 16 + 16 * 8 + 8 + 8 * 2 + 2, 2 * 16 + 16 * 8 + 8 * 2)
+        assert row.refit_rows.endswith("validation rows")
+        assert row.p90_ms is None
+    assert len(values_of(rows, "gap").cells) == 4
+
+
+def test_a_compressed_file_is_paired_with_the_dense_one_of_its_seed(studied):
+    rows = {(row.extent, row.seed): row for row in table(studied[1])}
+    assert rows["int8", 0].bits == 8
+    assert rows["int8", 0].flips_dense is not None
+    assert rows["none", 0].flips_dense is None
+    assert rows["int8", 0].parent == rows["none", 0].parent != rows["none", 1].parent
+    assert json.loads(rows["int8", 1].paired_dense)["classes"] == ["no", "yes"]
+    assert rows["int8", 1].paired_control is None
+
+
+def test_one_training_serves_all_extents_of_a_seed(studied):
+    assert len([path for path in (studied[1] / "stages" / "runs").iterdir() if not path.name.startswith(".")]) == 2
+
+
+def test_the_folder_holds_the_plan_as_it_was_given_and_resolved(studied):
+    plan, folder, *_ = studied
+    content = json.loads((folder / "plan.json").read_text())
+    assert read_plan((folder / "plan.yaml").read_text()) == plan.plan
+    assert content["digest"] == plan_digest(plan.plan)
+    assert content["contrasts"][0]["name"] == "int8 minus none, treatment none"
+    assert (folder / "table.csv").read_text().count("\n") == 5
+
+
+def test_progress_counts_cells_and_says_what_is_left(studied):
+    steps = [item for item in studied[3] if item[1]]
+    assert [at for at, *_ in steps] == [0, 1, 2, 3, 4]
+    assert "left" in steps[1][2]
+
+
+def test_a_second_run_makes_nothing(studied, monkeypatch):
+    plan, folder, *_ = studied
+    monkeypatch.setattr(running, "Workshop", None)
+    before = {path: path.stat().st_mtime_ns for path in (folder / "rows").iterdir()}
+    assert run_study(plan, folder).reused == 4
+    assert {path: path.stat().st_mtime_ns for path in (folder / "rows").iterdir()} == before
+
+
+def test_a_row_that_is_lost_comes_back_the_same_and_the_others_stay(studied):
+    plan, folder, *_ = studied
+    before = table(folder)
+    next(path for path in (folder / "stages" / "decisions").iterdir()).unlink()
+    compressed = next(key for key, row in rows_in(folder).items() if row["bits"] == 8)
+    (folder / "rows" / f"{compressed}.json").write_text("{")
+    assert run_study(plan, folder).reused == 2
+    assert equal_but_for_times(table(folder), before)
+
+
+def test_a_cell_that_fails_is_a_row_with_its_error_and_is_tried_again(studied, monkeypatch):
+    plan, folder, *_ = studied
+    before = table(folder)
+    compressed = next(key for key, row in rows_in(folder).items() if row["bits"] == 8)
+    (folder / "rows" / f"{compressed}.json").unlink()
+    with monkeypatch.context() as patched:
+
+        def fails(*_):
+            raise ModelError("no node can be quantized")
+
+        patched.setattr(work, "make_file", fails)
+        assert [*run_study(plan, folder).failed.values()] == ["no node can be quantized"]
+    assert [row.error for row in table(folder) if row.status == "failed"] == ["no node can be quantized"]
+    assert run_study(plan, folder).failed == {}
+    assert equal_but_for_times(table(folder), before)
+
+
+def test_a_full_disk_ends_the_study_and_keeps_what_is_done(studied, monkeypatch):
+    plan, folder, *_ = studied
+    before = table(folder)
+    compressed = next(key for key, row in rows_in(folder).items() if row["bits"] == 8)
+    content = (folder / "rows" / f"{compressed}.json").read_bytes()
+    (folder / "rows" / f"{compressed}.json").unlink()
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "x")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(work, "make_file", full)
+        with pytest.raises(UsageError, match="No space left on device"):
+            run_study(plan, folder)
+    assert len(table(folder)) == 3
+    (folder / "rows" / f"{compressed}.json").write_bytes(content)
+    run_study(plan, folder)
+    assert table(folder) == before
+
+
+def test_rows_of_other_code_are_said_and_not_mixed(studied, monkeypatch):
+    plan, folder, *_ = studied
+    other = {**running.environment(), "code": "another"}
+    monkeypatch.setattr(running, "environment", lambda: other)
+    monkeypatch.setattr(running, "carry_out", lambda *_: None)
+    done = run_study(plan, folder)
+    assert (done.reused, len(table(folder))) == (0, 0)
+    assert "4 rows" in done.notes[0]
+    assert "not mixed" in done.notes[0]
+
+
+def test_a_folder_keeps_to_one_plan(studied):
+    plan, folder, *_ = studied
+    other = given(plan.config.base, PLAN.replace("seeds: 2", "seeds: 3"))
+    with pytest.raises(UsageError, match="another plan"):
+        run_study(other, folder)
+
+
+def test_what_is_foreseen_tells_of_cells_time_and_of_the_smallest_effect(studied):
+    plan, folder, *_ = studied
+    run_study(plan, folder)
+    found = foresee(plan, folder)
+    assert (found.cells, found.done, found.seconds) == (4, 4, 0.0)
+    assert found.trainings == {"dense": 2, "anew": 0, "fine-tunes": 0, "saved": 2}
+    assert found.visible[0.01] > 0.1  # two seeds
+    assert any("no claim" in line for line in found.lines)
