@@ -9,6 +9,8 @@ Floats = NDArray[np.float64]
 
 # Passes over the inputs of a layer; mostly nothing changes after a few.
 PASSES = 8
+# Inputs whose changes are passed on to the others together.
+BLOCK = 64
 # Steps by which a code may differ from its number by rounding in float32.
 EXACT = 1e-4
 # Of the mean of the diagonal of A: what keeps weights where they were in directions that the rows do not show.
@@ -43,18 +45,34 @@ def round_adaptively(weight: Floats, scale: Floats, largest: int, inner: Floats,
     slope = inner @ codes.T - target
     # The inputs that say most come first.
     order = np.argsort(-np.diag(inner), kind="stable")
+    blocks = np.array_split(order, -(-len(order) // BLOCK))
     for _ in range(PASSES):
-        changed = False
-        for index in order.tolist():
-            other = low[:, index] + high[:, index] - codes[:, index]
-            step = other - codes[:, index]
-            gain = step * (2 * slope[index] + step * inner[index, index])
-            step = np.where(gain < 0, step, 0.0)
-            moved = np.flatnonzero(step)
-            if len(moved):
-                codes[moved, index] += step[moved]
-                slope[:, moved] += np.outer(inner[:, index], step[moved])
-                changed = True
-        if not changed:
+        changed = [_descend(block, codes, low + high, inner, slope) for block in blocks]
+        if not any(changed):
             break
     return codes
+
+
+def _descend(block: NDArray[np.int64], codes: Floats, both: Floats, inner: Floats, slope: Floats) -> bool:
+    """Go once over some inputs, in place; whether any code has changed.
+
+    What others lose by it is added up for all of the block at once: that is a product of matrices.
+
+    Args:
+        codes: [outputs, inputs].
+        both: sum of the two codes that each weight may have, [outputs, inputs].
+        slope: half of the gradient of the loss, [inputs, outputs].
+    """
+    before, near, local = codes[:, block].copy(), inner[np.ix_(block, block)], slope[block]
+    for place, index in enumerate(block.tolist()):
+        step = both[:, index] - 2 * codes[:, index]
+        gain = step * (2 * local[place] + step * near[place, place])
+        step = np.where(gain < 0, step, 0.0)
+        if step.any():
+            codes[:, index] += step
+            local += np.outer(near[:, place], step)
+    moved = codes[:, block] - before
+    if not moved.any():
+        return False
+    slope += inner[:, block] @ moved.T
+    return True
