@@ -17,6 +17,8 @@ from edgefair.compress.quantization.prepare import STATIC, quantizable_nodes, un
 from edgefair.compress.quantization.static import Precision
 from edgefair.compress.search.search import FREE
 
+UNTREATED = "weights and biases stay as they are, as they were trained for INT8 with the ranges that go with them"
+
 
 class StaticInt8(LowPrecision):
     """See `quantization.static`. Layers that are wrong on calibration rows stay in float."""
@@ -33,6 +35,8 @@ class StaticInt8(LowPrecision):
         small = self._slow(prepared)
         self.small = frozenset() if small >= set(quantizable_nodes(prepared)) else small
         self._few, self.notes = on.few, on.notes
+        if on.learned and (on.recipe.equalize or on.recipe.correct_biases):
+            self.notes += (f"calibration '{on.recipe.name}': {UNTREATED}",)
         self._treated, self._quantizer = treat(prepared, on, self.small)
         self.left, self.held = unquantizable_nodes(prepared), self._quantizer.held
         names = (*self._quantizer.embeddings, *self._quantizer.nodes)

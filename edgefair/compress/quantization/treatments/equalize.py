@@ -68,6 +68,8 @@ def equalize(prepared: onnx.ModelProto, batches: Iterable[Batch], *, per_channel
         return prepared
     constants, seen = Constants(prepared), _extremes(prepared, [item.value for item in pairs], batches)
     for pair in pairs:
+        if pair.value not in seen:
+            continue
         low, high = seen[pair.value]
         scale = _scale(constants, pair, low, high, per_channel=per_channel)
         _scale_outputs(constants, pair.first, scale)
@@ -111,6 +113,8 @@ def _extremes(
     found: dict[str, tuple[Floats, Floats]] = {}
     for _, given in Runner(prepared, values).values(batches):
         for name, value in zip(values, given, strict=True):
+            if not value.size:
+                continue
             others = tuple(axis for axis in range(value.ndim) if axis != 1)
             low, high = value.min(axis=others).astype(np.float64), value.max(axis=others).astype(np.float64)
             before = found.get(name, (low, high))
