@@ -240,6 +240,11 @@ class CompressConfig(BaseModel):
         "int8-balanced",
         description="Calibration recipe by name or path, or a file of rows to calibrate on (.csv, .npz, .parquet).",
     )
+    ladder: tuple[str, ...] = Field(
+        ("int8-mse", "int8-adaptive"),
+        description="Calibration recipes that plain `int8: auto` tries in turn on validation rows while gates are not "
+        "kept or more than 1 % of the decisions are changed; none where a recipe is named, or without repair.",
+    )
     repair: RepairConfig = Field(default_factory=RepairConfig, description="If a gate fails on validation rows.")
 
     @field_validator("low_rank", mode="before")
@@ -254,6 +259,12 @@ class CompressConfig(BaseModel):
     def steps(self) -> tuple[str, ...]:
         """Keys of the torch steps that are asked for, in their order."""
         return tuple(key for key in STEPS if getattr(self, key))
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """The ladder, where neither a kind of INT8 nor a recipe is asked for by name."""
+        usual = self.calibration == type(self).model_fields["calibration"].default
+        return self.ladder if self.int8 == "auto" and usual and not self.qat else ()
 
     @property
     def trains(self) -> bool:

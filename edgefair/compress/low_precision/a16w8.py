@@ -34,6 +34,6 @@ class A16W8(StaticInt8):
     def audit(self, look: Look) -> ActivationHarm:
         """Clipping."""
         look.tell("checking for clipping")
-        clipped = measure_clipping(self.prepared, look.calibrated, look.batches, look.cell, look.cells)
+        clipped = measure_clipping(self._treated, look.calibrated, look.batches, look.cell, look.cells)
         note = "A16W8 adds up in 32 bits and more: its sums do not saturate"
         return ActivationHarm(clipping={item.node: item.share for item in clipped}, notes=(note,))

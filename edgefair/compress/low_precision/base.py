@@ -30,6 +30,9 @@ class Calibration:
         batches: these rows as graph inputs.
         few: some of them, as many as the graph takes at once: every node is compared on them.
         learned: ranges that training found, which are used over those of the rows.
+        cell: of every row, int64 [rows], 0 <= cell; None where rows have no groups.
+        takes: rows that the graph takes at once; None where it takes any number.
+        bits: of weights, unless a choice says otherwise: a key of `quantization.weights.LARGEST`.
     """
 
     recipe: CalibrationRecipe
@@ -38,6 +41,9 @@ class Calibration:
     batches: Iterable[Batch]
     few: Mapping[str, NDArray[Any]]
     learned: Ranges
+    cell: NDArray[np.int64] | None = None
+    takes: int | None = None
+    bits: int = 8
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,12 +10,14 @@ import onnx
 from edgefair.compress.analysis.clipping import measure_clipping
 from edgefair.compress.analysis.saturation import audit_saturation
 from edgefair.compress.low_precision.base import ActivationHarm, Calibration, Look, LowPrecision
+from edgefair.compress.low_precision.treated import treat
 from edgefair.compress.quantization.agreement import check_agreement, disagreements
-from edgefair.compress.quantization.calibrate import calibrate
 from edgefair.compress.quantization.placement import small_layers
-from edgefair.compress.quantization.prepare import STATIC, unquantizable_nodes
-from edgefair.compress.quantization.static import Precision, Quantizer
+from edgefair.compress.quantization.prepare import STATIC, quantizable_nodes, unquantizable_nodes
+from edgefair.compress.quantization.static import Precision
 from edgefair.compress.search.search import FREE
+
+UNTREATED = "weights and biases stay as they are, as they were trained for INT8 with the ranges that go with them"
 
 
 class StaticInt8(LowPrecision):
@@ -30,13 +32,15 @@ class StaticInt8(LowPrecision):
     def __init__(self, prepared: onnx.ModelProto, calibration: Callable[[], Calibration]) -> None:
         super().__init__(prepared, calibration)
         on = self.calibration()
-        found = calibrate(prepared, on.batches, method=on.recipe.method, percentile=on.recipe.percentile)
-        self._quantizer, self._few = Quantizer(prepared, found | on.learned, on.recipe), on.few
-        layers, small = self._quantizer.nodes, self._slow(prepared)
-        self.small = frozenset() if small >= set(layers) else small
-        self._quantizer.hold(Precision(float_nodes=self.small), self._few)
-        self.left, self.held, self.notes = unquantizable_nodes(prepared), self._quantizer.held, on.notes
-        self.nodes = tuple(name for name in (*self._quantizer.embeddings, *layers) if name not in self.held)
+        small = self._slow(prepared)
+        self.small = frozenset() if small >= set(quantizable_nodes(prepared)) else small
+        self._few, self.notes = on.few, on.notes
+        if on.learned and (on.recipe.equalize or on.recipe.correct_biases):
+            self.notes += (f"calibration '{on.recipe.name}': {UNTREATED}",)
+        self._treated, self._quantizer = treat(prepared, on, self.small)
+        self.left, self.held = unquantizable_nodes(prepared), self._quantizer.held
+        names = (*self._quantizer.embeddings, *self._quantizer.nodes)
+        self.nodes = tuple(name for name in names if name not in self.held)
         recipe = on.recipe.model_dump(mode="json")
         self.settings = {"int8": self.name, "reduce_range": False, "calibration": recipe, "calibration_rows": on.rows}
 
@@ -50,12 +54,12 @@ class StaticInt8(LowPrecision):
 
     def check_made(self, made: onnx.ModelProto) -> None:
         """See `LowPrecision`."""
-        check_agreement(disagreements(self.prepared, made, self._few))
+        check_agreement(disagreements(self._treated, made, self._few))
 
     def audit(self, look: Look) -> ActivationHarm:
         """Saturation and clipping."""
         look.tell("checking for saturation")
         sums = audit_saturation(look.made, look.batches, look.cell, look.cells, seed=look.seed)
         look.tell("checking for clipping")
-        clipped = measure_clipping(self.prepared, look.calibrated, look.batches, look.cell, look.cells)
+        clipped = measure_clipping(self._treated, look.calibrated, look.batches, look.cell, look.cells)
         return ActivationHarm({item.node: item for item in sums}, {item.node: item.share for item in clipped})

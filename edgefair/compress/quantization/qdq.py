@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from edgefair.compress.quantization.calibrate import Ranges
 from edgefair.compress.quantization.dialect import DIALECTS
 from edgefair.compress.quantization.placement import Graph, Placement
 from edgefair.compress.quantization.prepare import MARKS, weight_name
-from edgefair.compress.quantization.recipe import Activations, CalibrationRecipe
+from edgefair.compress.quantization.recipe import CODES, CalibrationRecipe
 from edgefair.compress.quantization.weights import Codes
 from edgefair.errors import ModelError
 from edgefair.graphs.metadata import take_metadata
@@ -22,13 +21,6 @@ from edgefair.graphs.names import Names
 
 LARGEST_BIAS = 2**31 - 1
 REQUANTIZED = frozenset({"Conv", "ConvTranspose", "Gemm"})
-# Smallest and largest code of an activation.
-CODES: Mapping[Activations, tuple[int, int]] = {
-    "uint8": (0, 255),
-    "int8": (-128, 127),
-    "int8-symmetric": (-127, 127),
-    "uint16": (0, 65535),
-}
 # The first opset whose own QuantizeLinear and DequantizeLinear know 16 bits; before it onnxruntime's do.
 SIXTEEN_BITS, CONTRIBUTED = 21, "com.microsoft"
 

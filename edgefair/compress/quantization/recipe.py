@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -20,9 +20,17 @@ from edgefair.yaml_text import MAX_BYTES, parse_yaml
 # With fewer rows a range is an accident; with fewer of one cell it is that cell's.
 LEAST_ROWS = 16
 FEW_ROWS = 8
+Method = Literal["minmax", "entropy", "percentile", "mse", "group-mse"]
 Activations = Literal["uint8", "int8", "int8-symmetric", "uint16"]
 # Runtimes whose kernels take one type of activations only, which no other runtime computes as fast.
 BOUND = {"tensorrt": "int8-symmetric", "npu": "uint16"}
+# Smallest and largest code of an activation.
+CODES: Mapping[Activations, tuple[int, int]] = {
+    "uint8": (0, 255),
+    "int8": (-128, 127),
+    "int8-symmetric": (-127, 127),
+    "uint16": (0, 65535),
+}
 # How files end that hold rows and no recipe.
 ROWS = (".csv", ".npz", ".parquet")
 
@@ -43,11 +51,19 @@ class CalibrationRecipe(BaseModel):
     balance: Literal["none", "group", "group-label", "group-worst"] = Field(
         "group-label", description="Which cells contribute equally many rows."
     )
-    method: Literal["minmax", "entropy", "percentile"] = Field(
-        "minmax", description="How the range of an activation is found."
-    )
+    method: Method = Field("minmax", description="How the range of an activation is found.")
     percentile: float = Field(
-        99.99, gt=0, le=100, description="Percentage of the values inside a range, with `method: percentile`."
+        99.999, gt=0, le=100, description="Percentage of the values inside a range, with `method: percentile`."
+    )
+    equalize: bool = Field(
+        False, description="Scale channels between layers so that those with one scale have one size."
+    )
+    rounding: Literal["nearest", "adaptive"] = Field(
+        "nearest",
+        description="To which code a weight goes: the nearest, or that with which its layer gives what it gave.",
+    )
+    correct_biases: bool = Field(
+        False, description="Move every bias by what coding changes in the mean of its channel."
     )
     weights: Literal["per-channel", "per-tensor"] = Field("per-channel", description="Granularity of weight scales.")
     weight_bits: Literal[8, 4] = Field(
@@ -65,6 +81,8 @@ class CalibrationRecipe(BaseModel):
                 raise ValueError(f"`runtime: {runtime}` and `activations: {activations}` need each other")
         if self.percentile != type(self).model_fields["percentile"].default and self.method != "percentile":
             raise ValueError(f"`percentile` needs `method: percentile`, not {self.method}")
+        if self.rounding == "adaptive" and not self.correct_biases:
+            raise ValueError("`rounding: adaptive` needs `correct_biases: true`: weights are chosen for moved biases")
         if self.source is not None and self.balance != "none":
             raise ValueError(f"`source` needs `balance: none`, not {self.balance}: such rows have no groups")
         return self

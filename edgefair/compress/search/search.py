@@ -16,6 +16,8 @@ from edgefair.compress.search.float_nodes import Cost, Harmless, Nodes, Ranked, 
 Move = Literal["seven-bit", "bias", "calibration", "float", "prune", "last-layer", "threshold"]
 # Those that leave the speed as it is, where the low precision knows them.
 FREE: frozenset[Move] = frozenset({"seven-bit", "bias", "calibration"})
+# Share of decisions that low precision may change before a more careful recipe is tried.
+FEW = 0.01
 # What a lower pruning ratio is tried at, as shares of the ratio that was asked for.
 RATIOS = (0.75, 0.5, 0.25)
 
@@ -57,6 +59,8 @@ class Trial:
         shortfall: how far the others are from being kept, relative to their thresholds; 0 where all are.
         cost: what decides among those that keep every gate; smaller is better.
         gates: target -> id of a gate -> outcome, for the log.
+        changed: share of the rows that are decided otherwise than before compression, on the target where it is
+            largest; None in logs of before.
         gap, p90_ms, size_bytes: upper limit of the equalized-odds gap and p90 of the latency, on the target where each
             is largest, and size of the file: for a reader; None where they were not measured, and in logs of before.
     """
@@ -70,6 +74,12 @@ class Trial:
     gap: float | None = None
     p90_ms: float | None = None
     size_bytes: int | None = None
+    changed: float | None = None
+
+    @property
+    def excess(self) -> float:
+        """`changed`, where that is more than FEW."""
+        return 0.0 if self.changed is None or self.changed <= FEW else self.changed
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -108,11 +118,17 @@ class Moves:
         allowed: kinds of moves.
         calibrations: recipes to try instead of the one that was asked for.
         trials: most trials.
+        ladder: recipes that are tried in turn, each more careful and slower to make than the one before, while gates
+            are not kept or more than FEW decisions are changed.
     """
 
     allowed: frozenset[Move]
     calibrations: tuple[str, ...]
     trials: int
+    ladder: tuple[str, ...] = ()
+
+
+CLIMBED = "a more careful recipe passes every gate and changes fewer decisions"
 
 
 @dataclass(frozen=True)
@@ -128,6 +144,11 @@ class Repair:
     chosen: Trial
     trials: tuple[Trial, ...]
     ended: str
+
+
+def _worth(trial: Trial) -> tuple[bool, float, float]:
+    """The smaller, the better: kept first, then cheap, then like the model before."""
+    return not trial.kept, trial.cost if trial.kept else trial.shortfall, trial.excess
 
 
 class _SpentError(Exception):
@@ -168,8 +189,9 @@ class _Search:
 
     def run(self, start: Choice, *, reference_passes: bool) -> str:
         """Try until something is kept and nothing cheaper is left; why it ended."""
+        recipe, start = start, self._climb(start) if reference_passes else start
         if self.judge(start).kept:
-            return "the recipe passes every gate"
+            return CLIMBED if start != recipe else "the recipe passes every gate"
         if not reference_passes:
             return self._treated(start) or (
                 "the reference does not pass every gate either, so undoing compression cannot help: "
@@ -181,6 +203,15 @@ class _Search:
         if self.allows("threshold") and self.judge(_refitted(start)).kept:
             return "the compressed model keeps every gate at another threshold"
         return self._less_pruned(start) or self._treated(start) or "no allowed move passes every gate"
+
+    def _climb(self, start: Choice) -> Choice:
+        """The first rung that is kept and changes few decisions; else the best of all."""
+        rungs = [start, *(replace(start, calibration=name) for name in self.moves.ladder)]
+        for rung in rungs:
+            trial = self.judge(rung)
+            if trial.kept and not trial.excess:
+                return rung
+        return min(rungs, key=lambda rung: _worth(self.judge(rung)))
 
     def _less_pruned(self, start: Choice) -> str | None:
         """The first lower ratio that keeps every gate, or one half-way back to the ratio that does not."""
@@ -266,12 +297,13 @@ def _refitted(choice: Choice) -> Choice:
 def repair(start: Choice, moves: Moves, bench: Bench, *, lowered: bool, reference_passes: bool) -> Repair:
     """Search for the cheapest compression that keeps every gate.
 
-    Order: the recipe unchanged; moves that cost no time (7-bit or unsigned weights where sums saturate, bias, other
-    calibrations, another threshold), each kept where it helps; nodes back to float, of the recipe and then on top of
-    those moves; the same at lower pruning ratios, of which the last step is halved once; treatments of the file. Before
-    anything else is tried on INT8, the model with every node in float (once something is kept: with as many as cost
-    less than that) shows whether INT8 is to blame; where that is the model before compression, it is. Dynamic INT8 and
-    FP16 have no calibration: there only the threshold is tried before nodes go back to float.
+    Order: the recipe unchanged; the ladder, whose best takes the recipe's place; moves that cost no time (7-bit or
+    unsigned weights where sums saturate, bias, other calibrations, another threshold), each kept where it helps; nodes
+    back to float, of the recipe and then on top of those moves; the same at lower pruning ratios, of which the last step
+    is halved once; treatments of the file. Before anything else is tried on INT8, the model with every node in float
+    (once something is kept: with as many as cost less than that) shows whether INT8 is to blame; where that is the model
+    before compression, it is. Dynamic INT8 and FP16 have no calibration: there only the threshold is tried before nodes
+    go back to float.
 
     Once something is kept, nothing that costs as much is tried. Every choice is judged at most once. The cost is at
     most that of nodes in float alone, which are looked for as if there were no other move; and, where harms add up as
@@ -288,7 +320,4 @@ def repair(start: Choice, moves: Moves, bench: Bench, *, lowered: bool, referenc
     except _SpentError:
         ended = f"the budget of {moves.trials} trials is exhausted"
     trials, usable = tuple(search.trials.values()), search.usable
-    kept = [trial for trial in usable if trial.kept]
-    if kept:
-        return Repair(min(kept, key=lambda trial: trial.cost), trials, ended)
-    return Repair(min(usable, key=lambda trial: trial.shortfall), trials, ended)
+    return Repair(min(usable, key=_worth), trials, ended)

@@ -8,8 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from edgefair.compress.quantization.qdq import CODES
-from edgefair.compress.quantization.recipe import Activations
+from edgefair.compress.quantization.recipe import CODES, Activations
 from edgefair.compress.quantization.weights import LARGEST
 
 # Share of a batch's own limits in the moving range of an activation.

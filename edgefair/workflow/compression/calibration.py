@@ -75,6 +75,13 @@ class CalibrationRows:
             self._found[recipe] = self._own_rows(recipe) if own else self._training_rows(recipe)
         return self._found[recipe]
 
+    def cell(self, recipe: CalibrationRecipe, rows: TableRows) -> NDArray[np.int64] | None:
+        """Of every row of `rows(recipe)` its cell of joint group and label; None of a file of rows, which has none."""
+        if recipe.source is not None:
+            return None
+        group, _ = joint_groups(rows.sensitive, self._config.policy.base_attributes)
+        return group * len(self._data.classes) + rows.label
+
     def batches(self, rows: TableRows) -> GraphInputs:
         """Rows as the graph takes them."""
         return GraphInputs(rows, self._reference.spec, BATCH_ROWS)

@@ -72,7 +72,8 @@ class Candidates:
     def _check_calibration(self) -> None:
         """Refuse rows that cannot calibrate: those of the recipe, and files of rows that the repair may try."""
         self._calibration.check(recipe_of(self.job.config, self.job.config.compress.calibration))
-        names = self.job.config.compress.repair.calibrations if self.repairs else ()
+        compress = self.job.config.compress
+        names = (*compress.rungs, *compress.repair.calibrations) if self.repairs else ()
         for recipe in (recipe_of(self.job.config, name) for name in names):
             if recipe.source is not None:
                 self._calibration.check(recipe)

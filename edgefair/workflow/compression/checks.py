@@ -18,7 +18,6 @@ def check_treatments(job: Job) -> None:
     try:
         from edgefair.debias import open_methods
         from edgefair.training.features import spec_for
-        from edgefair.training.networks.narrower import narrower
     except ImportError as error:
         raise missing_extra("training", "torch", error) from error
     rows = training_rows(job.data, spec_for(job.data, job.config.model), job.config.policy.base_attributes)

@@ -130,7 +130,8 @@ class Graphs:
         source = self.sources.source(prune)
         rows, notes = self.calibration.rows(recipe)
         dims = prepared.graph.input[0].type.tensor_type.shape.dim
-        count = (dims[0].dim_value if dims else 0) or COMPARED_ROWS
+        takes = (dims[0].dim_value if dims else 0) or None
+        count = takes or COMPARED_ROWS
         some = rows.take(np.linspace(0, len(rows) - 1, count).astype(np.int64))
         few = next(iter(self.calibration.batches(some)))
         check_prepared(onnx.load_model(source.path), prepared, few)
@@ -139,7 +140,9 @@ class Graphs:
             from edgefair.compress.steps.qat import ranges_of
 
             learned = ranges_of(prepared, source.ranges)
-        return Calibration(recipe, len(rows), notes, self.calibration.batches(rows), few, learned)
+        cell = self.calibration.cell(recipe, rows)
+        bits = 7 if self.numerics.reduce_range and recipe.weight_bits == 8 else recipe.weight_bits
+        return Calibration(recipe, len(rows), notes, self.calibration.batches(rows), few, learned, cell, takes, bits)
 
     def _corrected(
         self, prepared: onnx.ModelProto, made: onnx.ModelProto

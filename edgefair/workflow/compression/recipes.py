@@ -40,7 +40,8 @@ def check_recipes(config: Config) -> None:
         UsageError: an unknown one.
     """
     repair = config.compress.repair
-    for name in (config.compress.calibration, *(repair.calibrations if repair.enabled else ())):
+    tried = (*config.compress.rungs, *repair.calibrations) if repair.enabled else ()
+    for name in (config.compress.calibration, *tried):
         recipe_of(config, name)
 
 

@@ -60,13 +60,15 @@ def moves_of(config: Config, kind: type[LowPrecision] | None, *, corrects_bias: 
         allowed=frozenset(settings.moves) - impossible,
         calibrations=tuple(name for name in settings.calibrations if name != config.compress.calibration),
         trials=settings.max_trials,
+        ladder=() if kind is None or "calibration" not in kind.free else config.compress.rungs,
     )
 
 
 def _digest(config: Config, candidates: Candidates) -> str:
     """Of everything that a trial depends on, but for the devices themselves."""
     data = candidates.job.data
-    recipes = (config.compress.calibration, *config.compress.repair.calibrations)
+    compress = config.compress
+    recipes = (compress.calibration, *compress.rungs, *compress.repair.calibrations)
     packages = ("onnx", "onnxruntime", *(("torch",) if config.compress.trains else ()))
     return sha256_json(
         {

@@ -125,7 +125,8 @@ class ValidationBench:
             return _trial(choice, self._known[key])
         self._job.progress.stage(f"trial {len(self._known) + 1}: {_said(choice)}")
         made = self._candidates.make(choice, self._folder / "trial.onnx")
-        verdicts = self._on_each(lambda probe, told: self._verdict(probe, made.path, made.spec, told))
+        found = self._on_each(lambda probe, told: self._verdict(probe, made.path, made.spec, told))
+        verdicts = {name: verdict for name, (verdict, _) in found.items()}
         aim, stretch = self._job.config.train.aim, self._stretch(choice)
         judged = [
             (gate, self._is_kept(gate, name, aim=aim, stretch=stretch))
@@ -142,6 +143,7 @@ class ValidationBench:
             gap=_largest(verdict.gate(ABSOLUTE).upper for verdict in verdicts.values()),
             p90_ms=_largest(gate.estimate for gate, _ in judged if gate.id == LATENCY),
             size_bytes=made.path.stat().st_size,
+            changed=max(changed for _, changed in found.values()),
         )
         self._write(key, trial)
         return trial
@@ -222,9 +224,11 @@ class ValidationBench:
         spec = spec_of(loaded, lambda _: spec, self._job.data.classes)
         return decide_rows(probe, loaded, self._rows, spec, told).decisions
 
-    def _verdict(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> Verdict:
+    def _verdict(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> tuple[Verdict, float]:
+        """On one target, and the share of decisions that are others than before compression."""
         decisions = self._decisions(probe, path, spec, told)
-        evidence = self._evidence(decisions, self._devices[probe.profile.name].decisions, path)
+        before = self._devices[probe.profile.name].decisions
+        evidence = self._evidence(decisions, before, path)
         policy, budget = self._job.config.policy, probe.profile.budgets
         judged = {policy.max_latency_p90_ms, budget.max_latency_p90_ms} != {None}
         if judged and probe.profile.latency.measured:
@@ -236,7 +240,7 @@ class ValidationBench:
                 latency=summarize(times["candidate"], level=policy.alpha),
                 not_measured=() if unmet is None else ((LATENCY, unmet),),
             )
-        return self._decided(evidence, budget)
+        return self._decided(evidence, budget), float((decisions != before).mean())
 
     def _decided(self, evidence: Evidence, budget: Budgets) -> Verdict:
         """By the rules of the release: its error of FAIL is shared by all targets. No audit row is asked for it."""

@@ -27,13 +27,20 @@ class Bench:
     harm: dict = field(default_factory=dict)
     reference: bool = False
     judged: list = field(default_factory=list)
+    changed: dict = field(default_factory=dict)
 
     def judge(self, choice):
         self.judged.append(choice)
         kept = self.keeps(choice)
         harmless = kept if self.harmless is None else self.harmless(choice)
         return Trial(
-            choice, kept, harmless, 0.0 if kept else 1.0 / (1 + len(choice.float_nodes)), self.cost(choice), {}
+            choice,
+            kept,
+            harmless,
+            0.0 if kept else 1.0 / (1 + len(choice.float_nodes)),
+            self.cost(choice),
+            {},
+            changed=self.changed.get(choice.calibration),
         )
 
     def cost(self, choice):
@@ -57,6 +64,43 @@ def test_a_recipe_that_keeps_every_gate_is_judged_once_and_left_alone():
     bench = Bench(lambda choice: True)
     assert found(bench).chosen.choice == START
     assert len(bench.judged) == 1
+
+
+LADDER = Moves(ALL_MOVES, (), 60, ladder=("careful", "most careful"))
+
+
+@pytest.mark.parametrize(
+    ("keeps", "changed", "judged", "chosen"),
+    [
+        ({"plain"}, {"plain": 0.01}, 1, "plain"),
+        ({"plain", "careful"}, {"plain": 0.05, "careful": 0.0}, 2, "careful"),
+        (
+            {"plain", "careful", "most careful"},
+            {"plain": 0.04, "careful": 0.03, "most careful": 0.02},
+            3,
+            "most careful",
+        ),
+        ({"plain", "most careful"}, {"plain": 0.02, "careful": 0.0, "most careful": 0.03}, 3, "plain"),
+        ({"most careful"}, {"plain": 0.0}, 3, "most careful"),
+    ],
+)
+def test_the_first_rung_that_keeps_every_gate_and_changes_few_decisions_is_taken_else_the_best(
+    keeps, changed, judged, chosen
+):
+    bench = Bench(lambda choice: choice.calibration in keeps, changed=changed)
+    result = found(bench, LADDER)
+    assert result.chosen.choice == replace(START, calibration=chosen)
+    assert len(bench.judged) == judged
+    if chosen != "plain":
+        assert "more careful" in result.ended
+
+
+def test_where_no_rung_keeps_every_gate_nodes_go_back_to_float_from_the_closest_and_without_a_reference_none_is_tried():
+    bench = Bench(lambda choice: "a" in choice.float_nodes)
+    assert found(bench, LADDER).chosen.choice.float_nodes == ("a",)
+    failing = Bench(lambda choice: False)
+    found(failing, replace(LADDER, allowed=frozenset()), reference_passes=False)
+    assert failing.judged == [START]
 
 
 @given(st.sets(st.sampled_from(NODES), min_size=1))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgefair.compress.quantization.ranges.coding import Coding
 
 BINS = 2048
 # Codes of a clipped range, in the entropy search.
@@ -37,6 +40,7 @@ class Histogram:
         self._largest = np.float32(max(-low, high))
         # As np.histogram has them for float32 values.
         self._edges = np.linspace(-self._largest, self._largest, BINS + 1, dtype=np.float32)
+        self._middles = (self._edges[:-1].astype(np.float64) + self._edges[1:]) / 2
 
     def add(self, value: NDArray[np.float32]) -> None:
         """Count values between low and high."""
@@ -54,26 +58,45 @@ class Histogram:
         cut = (100 - percentile) / 200
         return self._between(int(np.searchsorted(below, cut)), int(np.searchsorted(below, 1 - cut)) + 1)
 
-    def entropy(self) -> tuple[float, float]:
+    def entropy(self, coding: Coding) -> tuple[float, float]:
         """The range [-T, T], cut to what was seen, that loses least when coded in STEPS steps; see `calibrate`."""
-        return (self.low, self.high) if self._largest < TINY else self._between(*best_window(self.counts))
+        if self._largest < TINY:
+            return self.low, self.high
+        windows = windows_of(self.counts)
+        errors = [self.error(*self._between(*window), coding) for window in windows]
+        # The last window is all of it.
+        allowed = [window for window, error in zip(windows, errors, strict=True) if error <= errors[-1]]
+        return self._between(*best_window(self.counts, allowed))
+
+    def error(self, low: float, high: float, coding: Coding) -> float:
+        """Mean squared error of the values as codes of a range; each value counts as the middle of its bin."""
+        return float((coding.errors(self._middles, low, high) * self.counts).sum() / self.counts.sum())
+
+    def mean_square(self) -> float:
+        """Of the values, each as the middle of its bin."""
+        return float((self._middles**2 * self.counts).sum() / self.counts.sum())
 
     def _between(self, first: int, end: int) -> tuple[float, float]:
         """From the lower edge of one bin to that of another, as far as there are values."""
         return max(self.low, float(self._edges[first])), min(self.high, float(self._edges[min(end, BINS)]))
 
 
-def best_window(counts: Counts) -> tuple[int, int]:
-    """The bins [first, end) around the middle whose window has the smallest divergence, the narrowest of equal ones.
+def windows_of(counts: Counts) -> list[tuple[int, int]]:
+    """Bins [first, end) around the middle, of at least STEPS bins, the narrowest first and all of them last."""
+    half = len(counts) // 2
+    return [(half - size, min(half + size + 1, len(counts))) for size in range(STEPS // 2, half + 1)]
 
-    Windows and divergence are those of onnxruntime's calibrator, to the last bit of its single precision: both choose
-    alike.
+
+def best_window(counts: Counts, windows: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The window that has the smallest divergence, the first of equal ones.
+
+    The divergence is that of onnxruntime's calibrator, to the last bit of its single precision: of all windows both
+    choose alike.
 
     Args:
         counts: int64 [bins], zero between the two in the middle.
+        windows: of `windows_of`.
     """
-    half = len(counts) // 2
-    windows = [(half - size, min(half + size + 1, len(counts))) for size in range(STEPS // 2, half + 1)]
     return windows[int(np.argmin([_divergence(counts, *window) for window in windows]))]
 
 
