@@ -17,6 +17,11 @@ from edgefair.compress.quantization.prepare import STATIC, unquantizable_nodes
 from edgefair.compress.quantization.static import Precision, Quantizer
 from edgefair.compress.search.search import FREE
 
+NO_GAIN = (
+    "every layer is so small that INT8 makes the file smaller and, on a CPU, not faster: omit --int8 where only "
+    "latency counts"
+)
+
 
 class StaticInt8(LowPrecision):
     """See `quantization.static`. Layers that are wrong on calibration rows stay in float."""
@@ -33,9 +38,14 @@ class StaticInt8(LowPrecision):
         found = calibrate(prepared, on.batches, method=on.recipe.method, percentile=on.recipe.percentile)
         self._quantizer, self._few = Quantizer(prepared, found | on.learned, on.recipe), on.few
         layers, small = self._quantizer.nodes, self._slow(prepared)
-        self.small = frozenset() if small >= set(layers) else small
+        tiny = small >= set(layers)
+        self.small = frozenset() if tiny else small
         self._quantizer.hold(Precision(float_nodes=self.small), self._few)
-        self.left, self.held, self.notes = unquantizable_nodes(prepared), self._quantizer.held, on.notes
+        self.left, self.held, self.notes = (
+            unquantizable_nodes(prepared),
+            self._quantizer.held,
+            on.notes + (NO_GAIN,) * tiny,
+        )
         self.nodes = tuple(name for name in (*self._quantizer.embeddings, *layers) if name not in self.held)
         recipe = on.recipe.model_dump(mode="json")
         self.settings = {"int8": self.name, "reduce_range": False, "calibration": recipe, "calibration_rows": on.rows}

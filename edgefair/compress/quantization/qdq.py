@@ -71,9 +71,29 @@ class Writer:
             return
         copied = onnx.NodeProto()
         copied.CopyFrom(node)
+        if node.op_type == "HardSigmoid" and node.output[0] in self._inside:
+            copied = self._sum_of_gate(node)
         if node.op_type in REQUANTIZED and node.input[0] in self._inside and node.input[1] in self._graph.constant:
             copied.input[0] = self._by_channel(node)
         self._connect(copied)
+
+    def _sum_of_gate(self, node: onnx.NodeProto) -> onnx.NodeProto:
+        """A hard sigmoid as alpha x + beta, whose codes end where it is cut: the sum has an integer kernel.
+
+        alpha is part of the scale with which the codes of x are decoded.
+        """
+        options = {"alpha": 0.2, "beta": 0.5} | {item.name: item.f for item in node.attribute}
+        name = node.input[0]
+        slope = np.array(float(self._scale(name)) * options["alpha"], dtype=np.float32)
+        stem, zero = f"{node.name}/slope", self._zero(name)
+        inputs = [self._coded[name], self._constant(f"{stem}/scale", slope), self._constant(f"{stem}/zero", zero)]
+        sloped = self._add("DequantizeLinear", inputs, stem, f"{stem}/dequantize")
+        stem, codes = f"{node.name}/offset", CODES[self._recipe.activations]
+        offset = [np.array(codes[1], dtype=zero.dtype), np.array(options["beta"] / codes[1], dtype=np.float32)]
+        inputs = [self._constant(f"{stem}/codes", offset[0]), self._constant(f"{stem}/scale", offset[1])]
+        inputs.append(self._constant(f"{stem}/zero", np.zeros_like(zero)))
+        decoded = self._add("DequantizeLinear", inputs, stem, f"{stem}/dequantize")
+        return helper.make_node("Add", [sloped, decoded], list(node.output), node.name)
 
     def least_scale(self, node: onnx.NodeProto) -> NDArray[np.float64] | float:
         """The smallest weight scale by channel with which the layer's bias fits 32 bits."""
