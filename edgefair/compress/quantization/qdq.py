@@ -58,6 +58,7 @@ class Writer:
         self._decoded: dict[str, str] = {}
         self._spread: dict[tuple[str, int, int], str] = {}
         self._weights: dict[int, tuple[Codes, str]] = {}
+        self._integers: dict[int, tuple[Codes, str]] = {}
         self._tables: dict[str, tuple[str, str]] = {}
         self._inside = set(placement.inside)
         self._dropped = set(placement.folded.values())
@@ -127,8 +128,8 @@ class Writer:
         """A lookup of rows of codes, decoded after it: row = scale of the row * codes."""
         name, result = node.input[0], node.output[0]
         if name not in self._tables:
-            codes, scale = table.codes, table.scale[:, None]
-            self._tables[name] = self._constant(f"{name}/rows", codes), self._constant(f"{name}/row_scales", scale)
+            scale = self._constant(f"{name}/row_scales", table.scale[:, None])
+            self._tables[name] = self._codes_of(f"{name}/rows", table), scale
         row, row_scale = (
             self._add("Gather", [values, node.input[1]], given, f"{given}/gather", axis=0)
             for values, given in zip(self._tables[name], (f"{result}/row", f"{result}/row_scale"), strict=True)
@@ -222,7 +223,7 @@ class Writer:
             constants = [self._constant(f"{name}/scale", codes.scale), self._constant(f"{name}/zero", zero)]
             axis: dict[str, Any] = {} if codes.axis is None else {"axis": codes.axis}
             if self._dialect.integer_weights:
-                integers = self._constant(f"{name}/codes", codes.codes)
+                integers = self._codes_of(f"{name}/codes", codes)
             else:
                 integers = self._add("QuantizeLinear", [name, *constants], f"{name}/codes", f"{name}/quantize", **axis)
             decoded = self._add(
@@ -230,6 +231,12 @@ class Writer:
             )
             self._weights[id(codes)] = codes, decoded
         return self._weights[id(codes)][1]
+
+    def _codes_of(self, name: str, codes: Codes) -> str:
+        """The integers of a weight as a constant, which a table and a layer share where they share the weight."""
+        if id(codes) not in self._integers:
+            self._integers[id(codes)] = codes, self._constant(name, codes.codes)
+        return self._integers[id(codes)][1]
 
     def _bias(self, node: onnx.NodeProto) -> NDArray[np.float32] | None:
         """The bias, if it can be integers: constant, one number per output."""

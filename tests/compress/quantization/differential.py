@@ -110,7 +110,7 @@ def unlike_kernels(prepared, int8, feeds):
     as_written = session(int8, fused=False).run(None, feeds)
     for node, other, clamp, decoded in compared:
         wanted = alone_of(node, other, clamp, pairing, values)
-        low, high, step = pairing.range_of(pairing.quantizer(value))
+        low, high, step = pairing.range_of(pairing.quantizer(node.output[0] if clamp is None else clamp.output[0]))
         difference = np.abs(np.clip(wanted, low, high) - values[decoded])
         allowed = step * (0.5 + KERNEL) + 1e-5 * np.abs(wanted)
         if (difference > allowed).any():
