@@ -67,7 +67,8 @@ def _check_runnable(model: onnx.ModelProto, path: Path) -> None:
     """Refuse what onnx lets through and onnxruntime loads nowhere.
 
     Raises:
-        ModelError: two nodes of one name, or an operator that nobody but its author has.
+        ModelError: two nodes of one name, a batch normalization in training mode, or an operator that nobody but its
+            author has.
     """
     names = Counter(node.name for node in model.graph.node if node.name)
     name, uses = max(names.items(), key=operator.itemgetter(1), default=("", 0))
@@ -79,6 +80,13 @@ def _check_runnable(model: onnx.ModelProto, path: Path) -> None:
         )
     own = {(item.domain, item.name) for item in model.functions}
     for node in (node for part in parts_of(model) for node in part.node):
+        trains = any(item.name == "training_mode" and item.i for item in node.attribute)
+        if node.op_type == "BatchNormalization" and trains:
+            raise ModelError(
+                f"BatchNormalization '{node.name}' of '{path}' is in training mode: it reads the statistics of a batch",
+                expected="the statistics of training, so that a row is decided alike in every batch",
+                fix="export the network after .eval()",
+            )
         if node.domain and not node.domain.startswith(SHIPPED) and (node.domain, node.op_type) not in own:
             raise ModelError(
                 f"node '{node.name}' of '{path}' is the custom operator {node.domain}.{node.op_type}, which "

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.errors import ModelError
+from edgefair.exporters.batch_norms import check_statistics
 from edgefair.exporters.conversion import OPSET, ROWS, finished_model, first_line, quietly
 from edgefair.graphs.names import Names
 
@@ -25,8 +26,10 @@ def export_network(network: nn.Module, example: tuple[Tensor, ...], input_names:
         other numbers where inputs have these names. Of a result with `.logits`, the logits alone.
 
     Raises:
-        ModelError: forward returns no tensors, or the network cannot be exported with any number of rows.
+        ModelError: forward returns no tensors, a batch normalization has no statistics, or the network cannot be
+            exported with any number of rows.
     """
+    check_statistics(network)
     plain = _Plain(network).eval().float()
     # A batch of one would be specialised away.
     example = tuple(torch.cat([item, item]) if len(item) == 1 else item for item in example)

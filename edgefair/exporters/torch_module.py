@@ -11,6 +11,7 @@ import onnx
 import torch
 
 from edgefair.errors import ModelError
+from edgefair.exporters.batch_norms import check_statistics
 from edgefair.exporters.checked import checked_model, drop_traces
 from edgefair.graphs.byte_casts import widen_byte_casts
 from edgefair.graphs.metadata import set_spec
@@ -34,8 +35,10 @@ def export_classifier(
     The spec is written into the file's metadata.
 
     Raises:
-        ModelError: the network cannot be exported, or the exported graph does not give the network's decisions.
+        ModelError: a batch normalization has no statistics, the network cannot be exported, or the exported graph does
+            not give the network's decisions.
     """
+    check_statistics(classifier)
     deployable = Deployable(classifier, spec).eval()
     example = tuple(_example(item, array_shapes) for item in spec.inputs)
     rows = torch.export.Dim("rows", min=1)

@@ -86,7 +86,7 @@ class Editor:
             node = next((found for item in node.input if (found := producer(made_by, item, through=_COPIES))), None)
         if node is not None and node.op_type == "Mul":
             node = next((found for item in node.input if (found := _integer_product(made_by, item))), node)
-        if node is None or node.op_type not in {"Gemm", "MatMul", "MatMulInteger"}:
+        if node is None or node.op_type not in {"Gemm", "MatMul", "MatMulInteger", "MatMulNBits"}:
             raise ModelError(
                 f"the logits come from {'no node' if node is None else node.op_type}, not from a linear layer",
                 expected="a graph that ends in Gemm or MatMul (and Add), then Softmax",

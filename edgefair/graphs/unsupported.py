@@ -66,7 +66,7 @@ def _reasons(
     """Why a node is not taken, in words."""
     own = node.domain in OWN
     absent = support.only is not None and node.op_type not in support.only
-    if node.domain in support.domains or (own and (absent or node.op_type in support.lacks)):
+    if node.domain in support.domains or node.op_type in support.lacks or (own and absent):
         yield "is not there"
     if node.op_type == "Cast":
         to = type_name(next(item.i for item in node.attribute if item.name == "to"))

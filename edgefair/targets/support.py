@@ -11,6 +11,8 @@ from typing import Self
 
 # Domains whose operators nobody but onnxruntime has.
 TREES = "ai.onnx.ml"
+# onnxruntime's product with weights of 4 bits, which few kernels beside its own have.
+PACKED = "MatMulNBits"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Support:
         wrong: casts (from a type, to a type) that give other numbers -> what they give.
         fixed: whether every size of an input but the first must be fixed, and not a node is taken where one is not.
         only: operators of ONNX that there are; None where that is not known.
-        lacks: operators of ONNX that there are not.
+        lacks: operators of ONNX and of onnxruntime that there are not.
         domains: of operators that there are not.
         readers: types that only some operators read: type -> these.
         codes: types of what is quantized; None for any.
@@ -56,6 +58,7 @@ QNN = Support(
     wrong={("uint8", "float"): "makes 0 or 1 of every byte"},
     fixed=True,
     domains=frozenset({TREES}),
+    lacks=frozenset({PACKED}),
     only=_named(
         "Abs Add And ArgMax ArgMin Asin Atan AveragePool BatchNormalization Cast Ceil Clip Concat Constant Conv "
         "ConvInteger ConvTranspose Cos CumSum DepthToSpace DequantizeLinear Div DynamicQuantizeLinear Einsum Elu Equal "
@@ -75,7 +78,8 @@ QNN = Support(
 # and `tensorrt.DataType` of NVIDIA's documentation (codes are signed and symmetric; UINT8 is for inputs and outputs
 # and is cast before anything else reads it), as that parser says too.
 TENSORRT = Support(
-    lacks=_named(
+    lacks=frozenset({PACKED})
+    | _named(
         "AffineGrid Bernoulli BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor CenterCropPad Col2Im "
         "Compress ConcatFromSequence ConvInteger CumProd DFT DeformConv Det DynamicQuantizeLinear ImageDecoder "
         "MatMulInteger MaxRoiPool MaxUnpool MelWeightMatrix Multinomial NegativeLogLikelihoodLoss Optional "

@@ -149,6 +149,12 @@ def test_one_result_for_all_rows_is_refused(folder):
         exported("user_nets:net", path, (torch.zeros(2, 4),), ("x",), {"kind": "mean"})
 
 
+def test_a_batch_normalization_without_statistics_is_refused_by_name():
+    network = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3, track_running_stats=False))
+    with pytest.raises(ModelError, match="batch normalization '1' has no running statistics"):
+        export_network(network, (torch.zeros(2, 4),), ("x",))
+
+
 def test_pickled_weights_are_never_loaded(folder):
     class Payload:
         def __reduce__(self):

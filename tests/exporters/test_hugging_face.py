@@ -284,7 +284,10 @@ def test_preprocessing_that_the_settings_cannot_express_is_refused_by_key(copied
         ({"problem_type": "multi_label_classification"}, "multi_label"),
         ({"id2label": {"0": "cat", "1": "cat", "2": "dog"}}, "id2label"),
         ({"model_type": "no-such-model"}, "cannot be loaded"),
-        ({"hidden_size": 64}, "cannot be loaded"),
+        (
+            {"hidden_size": 64},
+            r"37 weights in '.*' do not fit its config\.json: classifier\.weight, of which it needs \[3, 64\]",
+        ),
     ],
 )
 def test_models_that_are_not_supported_are_refused(copied, changes, message):

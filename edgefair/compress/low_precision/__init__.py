@@ -12,11 +12,13 @@ from edgefair.compress.low_precision.base import Calibration, LowPrecision
 from edgefair.compress.low_precision.dynamic import DynamicInt8
 from edgefair.compress.low_precision.fp16 import Fp16
 from edgefair.compress.low_precision.static import StaticInt8
+from edgefair.compress.low_precision.w4 import FourBits
 
 LOW_PRECISIONS: Mapping[str, type[LowPrecision]] = {
     "static": StaticInt8,
     "dynamic": DynamicInt8,
     "a16w8": A16W8,
+    "w4": FourBits,
     "fp16": Fp16,
 }
 

@@ -18,6 +18,10 @@ from edgefair.compress.quantization.static import Precision
 from edgefair.compress.search.search import FREE
 
 UNTREATED = "weights and biases stay as they are, as they were trained for INT8 with the ranges that go with them"
+NO_GAIN = (
+    "every layer is so small that INT8 makes the file smaller and, on a CPU, not faster: omit --int8 where only "
+    "latency counts"
+)
 
 
 class StaticInt8(LowPrecision):
@@ -33,8 +37,9 @@ class StaticInt8(LowPrecision):
         super().__init__(prepared, calibration)
         on = self.calibration()
         small = self._slow(prepared)
-        self.small = frozenset() if small >= set(quantizable_nodes(prepared)) else small
-        self._few, self.notes = on.few, on.notes
+        tiny = small >= set(quantizable_nodes(prepared))
+        self.small = frozenset() if tiny else small
+        self._few, self.notes = on.few, on.notes + (NO_GAIN,) * tiny
         if on.learned and (on.recipe.equalize or on.recipe.correct_biases):
             self.notes += (f"calibration '{on.recipe.name}': {UNTREATED}",)
         self._treated, self._quantizer = treat(prepared, on, self.small)

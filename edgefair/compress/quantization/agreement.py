@@ -120,7 +120,7 @@ def _miswired(pairing: Pairing) -> Iterator[Disagreement]:
         said: str | None = None
         if other is None:
             said = None if pairing.is_folded(node) else "it is not in the INT8 graph"
-        elif pairing.is_lookup(node, other):
+        elif pairing.is_lookup(node, other) or pairing.is_sum_of_gate(node, other):
             continue
         elif not pairing.is_same_operator(node, other):
             said = f"it became another operator, {other.op_type}"
@@ -200,6 +200,18 @@ def _beside(pairing: Pairing) -> tuple[onnx.ModelProto, list[_Compared]]:
         model.graph.node.append(copied)
         return str(copied.output[0])
 
+    def decoded(value: str, quantizer: onnx.NodeProto) -> str:
+        """What an FP32 value is behind its codes."""
+        there = pairing.decoded(value)
+        if there is not None:
+            return there
+        given = names.fresh(f"{value}/decoded")
+        inputs = [quantizer.output[0], *quantizer.input[1:]]
+        model.graph.node.append(
+            onnx.helper.make_node("DequantizeLinear", inputs, [given], given, domain=quantizer.domain)
+        )
+        return given
+
     there = set(pairing.made)
     for node in pairing.nodes:
         other = pairing.other(node)
@@ -210,18 +222,24 @@ def _beside(pairing: Pairing) -> tuple[onnx.ModelProto, list[_Compared]]:
             continue
         clamp = pairing.folded_into(node)
         value = node.output[0] if clamp is None else clamp.output[0]
-        decoded = pairing.decoded(value)
-        if decoded is None:
+        quantizer = pairing.quantizer(value)
+        if quantizer is None:
             continue
+        codes = pairing.range_of(quantizer)
         if pairing.is_float(value):
-            compared.append(_Compared(node, value, decoded, pairing.range_of(decoded)))
+            compared.append(_Compared(node, value, decoded(value, quantizer), codes))
             continue
-        reference = add(node, list(other.input))
+        inputs = list(other.input)
+        if pairing.is_sum_of_gate(node, other):
+            source = pairing.quantizer(node.input[0])
+            inputs = [node.input[0] if source is None else decoded(node.input[0], source)]
+        reference = add(node, inputs)
         if clamp is not None:
             reference = add(clamp, [reference, *clamp.input[1:]])
-        compared.append(_Compared(node, reference, decoded, pairing.range_of(decoded)))
+        compared.append(_Compared(node, reference, decoded(value, quantizer), codes))
     for name in pairing.inputs:
-        decoded = pairing.decoded(name)
-        if decoded is not None:
-            compared.append(_Compared(pairing.reader(decoded), name, decoded, pairing.range_of(decoded)))
+        quantizer = pairing.quantizer(name)
+        if quantizer is not None:
+            given = decoded(name, quantizer)
+            compared.append(_Compared(pairing.reader(given), name, given, pairing.range_of(quantizer)))
     return model, compared

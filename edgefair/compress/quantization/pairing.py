@@ -34,13 +34,20 @@ class Pairing:
         self._clamp = {node.input[0]: node for node in reversed(self.nodes) if node.op_type in CLAMPS}
         self._values = {*self.inputs, *(name for node in self.nodes for name in node.output)}
         by_name = {node.name: node for node in self.nodes}
-        # Codes -> the FP32 value that they are of, and what decodes that value.
+        sloped = {
+            self._own[node.name].input[0]
+            for node in self.nodes
+            if node.name in self._own and self.is_sum_of_gate(node, self._own[node.name])
+        }
+        # Codes -> the FP32 value that they are of, what gives its codes, and what decodes it.
         self._coded: dict[str, str] = {}
+        self._quantizer: dict[str, onnx.NodeProto] = {}
         self._decoded: dict[str, str] = {}
         for node in quantized.graph.node:
             if node.op_type == "QuantizeLinear":
-                self._coded[node.output[0]] = self._value_of(node.input[0], by_name)
-            elif node.op_type == "DequantizeLinear" and node.input[0] in self._coded:
+                value = self._coded[node.output[0]] = self._value_of(node.input[0], by_name)
+                self._quantizer.setdefault(value, node)
+            elif node.op_type == "DequantizeLinear" and node.input[0] in self._coded and node.output[0] not in sloped:
                 self._decoded.setdefault(self._coded[node.input[0]], node.output[0])
 
     def _value_of(self, name: str, by_name: dict[str, onnx.NodeProto]) -> str:
@@ -67,6 +74,10 @@ class Pairing:
         """Whether an embedding became a lookup of codes, whose last node scales them."""
         return node.op_type == "Gather" and other.op_type == "Mul"
 
+    def is_sum_of_gate(self, node: onnx.NodeProto, other: onnx.NodeProto) -> bool:
+        """Whether a hard sigmoid became a sum, of which the codes are what it is between its ends."""
+        return node.op_type == "HardSigmoid" and other.op_type == "Add"
+
     def is_folded(self, node: onnx.NodeProto) -> bool:
         """Whether a clamp is part of the node in front of it."""
         return node.op_type in CLAMPS and node.name not in self._own and self._clamp.get(node.input[0]) is node
@@ -88,18 +99,21 @@ class Pairing:
         return decoder(self._made_by, value)
 
     def decoded(self, value: str) -> str | None:
-        """What an FP32 value is behind its codes; None where it has none."""
+        """What an FP32 value is behind its codes; None where it has none, or nobody reads it as it is."""
         return self._decoded.get(value)
+
+    def quantizer(self, value: str) -> onnx.NodeProto | None:
+        """The QuantizeLinear that gives the codes of an FP32 value; None where it has none."""
+        return self._quantizer.get(value)
 
     def is_float(self, value: str) -> bool:
         """Whether the INT8 graph has an FP32 value as it is, and not only its codes."""
         return value in self.inputs or (value in self._made_by and self.decoder(value) is None)
 
-    def range_of(self, decoded: str) -> tuple[float, float, float]:
+    def range_of(self, quantizer: onnx.NodeProto) -> tuple[float, float, float]:
         """The smallest and the largest number that a value behind its codes can be, and the step between two."""
-        decoder = self._made_by[decoded]
-        scale, zero = (numpy_helper.to_array(self.made[name]).reshape(-1)[0] for name in decoder.input[1:])
-        step, codes = float(scale), np.iinfo(numpy_helper.to_array(self.made[decoder.input[2]]).dtype)
+        scale, zero = (numpy_helper.to_array(self.made[name]).reshape(-1)[0] for name in quantizer.input[1:])
+        step, codes = float(scale), np.iinfo(numpy_helper.to_array(self.made[quantizer.input[2]]).dtype)
         return (codes.min - int(zero)) * step, (codes.max - int(zero)) * step, step
 
     def reader(self, value: str) -> onnx.NodeProto:

@@ -13,13 +13,19 @@ from edgefair.compress.quantization.prepare import STATIC_OPS, quantizable_nodes
 from edgefair.graphs.producers import producers, readers
 
 # Read INT8 and give INT8 where everything around them does.
-ARITHMETIC = frozenset({"Add", "Concat", "GlobalAveragePool", "AveragePool"})
+ARITHMETIC = frozenset({"Add", "Concat", "GlobalAveragePool", "AveragePool", "LeakyRelu"})
+# Give numbers between 0 and 1, by which a product scales what it reads (SiLU, hard-swish, squeeze-and-excite). Another
+# product of two values may have too wide a range for 8 bits.
+GATES = frozenset({"Sigmoid", "HardSigmoid"})
 # Move values and keep their scale.
 MOVES = frozenset({"MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze"})
 CLAMPS = frozenset({"Relu", "Clip"})
 # Multiplications of one row below which a Gemm is no faster in INT8: starting its kernel and coding its result cost
 # as much as they save (measured on AVX512-VNNI, batch 1).
 SMALL = 1 << 15
+# Input channels and pixels behind an output up to which a convolution is no faster in INT8, and channels up to which a
+# depthwise one right behind it is not (3x3 on the colours of a picture and on 32 channels of 112 pixels: half as fast).
+FEW_CHANNELS, FEW_PIXELS, NARROW = 4, 9, 32
 
 
 @dataclass
@@ -48,12 +54,19 @@ class Graph:
         self.outputs = {item.name for item in prepared.graph.output}
         self.layers = frozenset(quantizable_nodes(prepared))
         self.readers = readers(self.nodes)
+        self._made_by = producers(self.nodes)
         self.clamp = {
             node.input[0]: node
             for node in self.nodes
             if node.op_type in CLAMPS and self._alone(node.input[0]) and self._holds_zero(node)
         }
         self._clamps = {node.output[0]: node for node in self.clamp.values()}
+        gates = {node.output[0] for node in self.nodes if node.op_type in GATES}
+        self.passing = frozenset(
+            node.name
+            for node in self.nodes
+            if node.op_type in ARITHMETIC | MOVES | GATES or (node.op_type == "Mul" and gates & set(node.input))
+        )
 
     def values(self, node: onnx.NodeProto) -> list[str]:
         """What a node reads that is not constant: of a linear layer its rows, of a move what is moved."""
@@ -65,6 +78,14 @@ class Graph:
         """What a node gives once its clamp is part of it; a move cannot clamp, as it has no scale of its own."""
         clamp = None if node.op_type in MOVES else self.clamp.get(node.output[0])
         return str(node.output[0] if clamp is None else clamp.output[0])
+
+    def behind(self, value: str) -> str | None:
+        """What a layer gives from which a value comes by clamps and gates; None where several nodes read the value."""
+        if not self._alone(value):
+            return None
+        while value in self._made_by and self._made_by[value].op_type in {*CLAMPS, *GATES, "Mul"}:
+            value = self._made_by[value].input[0]
+        return value
 
     def gives_codes(self, layer: onnx.NodeProto) -> bool:
         """Whether an INT8 layer has no kernel that gives float."""
@@ -100,17 +121,32 @@ class Graph:
 
 
 def small_layers(prepared: onnx.ModelProto) -> frozenset[str]:
-    """Names of the Gemm nodes that are no faster in INT8 on a CPU, to be left in float where there are other layers.
+    """Names of the layers that are no faster in INT8 on a CPU, to be left in float where there are other layers.
 
+    Gemm nodes with few weights; convolutions of few pixels on few channels, as an integer kernel then finds little to
+    add up at once: the first layer of most networks of pictures; and a narrow depthwise convolution behind such a one.
     Where every layer is one, INT8 makes the graph smaller and slower.
     """
-    size = {item.name: math.prod(item.dims) for item in prepared.graph.initializer}
-    layers = {node.name: node for node in prepared.graph.node}
-    return frozenset(
-        name
-        for name in quantizable_nodes(prepared)
-        if layers[name].op_type == "Gemm" and size[weight_name(layers[name])] < SMALL
-    )
+    graph = Graph(prepared)
+    dims = {name: item.dims for name, item in graph.constant.items()}
+    found: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.name not in graph.layers:
+            continue
+        weight, groups = dims[weight_name(node)], _groups(node)
+        if node.op_type == "Gemm":
+            small = math.prod(weight) < SMALL
+        elif groups == 1:
+            small = node.op_type == "Conv" and weight[1] <= FEW_CHANNELS and 1 < math.prod(weight[2:]) <= FEW_PIXELS
+        else:
+            small = groups <= NARROW and weight[1] == 1 and graph.behind(node.input[0]) in found
+        if small:
+            found[node.output[0]] = node.name
+    return frozenset(found.values())
+
+
+def _groups(node: onnx.NodeProto) -> int:
+    return next((item.i for item in node.attribute if item.name == "group"), 1)
 
 
 def place_for_cpu(graph: Graph, quantized: Set[str], held: Set[str] = frozenset()) -> Placement:
@@ -154,11 +190,11 @@ def pairable(graph: Graph) -> tuple[str, ...]:
 
 
 def _able(graph: Graph, quantized: Set[str], held: Set[str]) -> list[onnx.NodeProto]:
-    """Nodes that can give INT8: layers, and others if all they read is INT8."""
-    available: set[str] = set()
+    """Nodes that can give INT8: layers, and others if all they read is INT8, or has codes as a layer reads it too."""
+    available = {name for node in graph.nodes if node.name in quantized for name in graph.values(node)}
     able = []
     for node in graph.nodes:
-        passing = node.op_type in ARITHMETIC | MOVES and all(name in available for name in graph.values(node))
+        passing = node.name in graph.passing and all(name in available for name in graph.values(node))
         if node.name in quantized or (passing and node.name not in held):
             available.add(graph.result(node))
             able.append(node)

@@ -13,7 +13,10 @@ import numpy as np
 import onnx
 from onnx import helper, inliner, numpy_helper
 
+from edgefair.compress.quantization.rewrites.depthwise import widen_depthwise
 from edgefair.compress.quantization.rewrites.gemm import without_factors
+from edgefair.compress.quantization.rewrites.pads import fold_pads
+from edgefair.compress.quantization.rewrites.pools import write_global_pools
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model
 from edgefair.exporters.conversion import first_line, quietly
@@ -147,6 +150,9 @@ def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     prepared = _optimized(_inlined(model))
     drop_unused_domains(prepared)
     without_factors(prepared)
+    fold_pads(prepared)
+    write_global_pools(prepared)
+    widen_depthwise(prepared)
     # onnxruntime's optimizer has joined them.
     widen_byte_casts(prepared)
     _name_nodes(prepared)

@@ -50,6 +50,7 @@ class Writer:
         self._decoded: dict[str, str] = {}
         self._spread: dict[tuple[str, int, int], str] = {}
         self._weights: dict[int, tuple[Codes, str]] = {}
+        self._integers: dict[int, tuple[Codes, str]] = {}
         self._tables: dict[str, tuple[str, str]] = {}
         self._inside = set(placement.inside)
         self._dropped = set(placement.folded.values())
@@ -63,9 +64,29 @@ class Writer:
             return
         copied = onnx.NodeProto()
         copied.CopyFrom(node)
+        if node.op_type == "HardSigmoid" and node.output[0] in self._inside:
+            copied = self._sum_of_gate(node)
         if node.op_type in REQUANTIZED and node.input[0] in self._inside and node.input[1] in self._graph.constant:
             copied.input[0] = self._by_channel(node)
         self._connect(copied)
+
+    def _sum_of_gate(self, node: onnx.NodeProto) -> onnx.NodeProto:
+        """A hard sigmoid as alpha x + beta, whose codes end where it is cut: the sum has an integer kernel.
+
+        alpha is part of the scale with which the codes of x are decoded.
+        """
+        options = {"alpha": 0.2, "beta": 0.5} | {item.name: item.f for item in node.attribute}
+        name = node.input[0]
+        slope = np.array(float(self._scale(name)) * options["alpha"], dtype=np.float32)
+        stem, zero = f"{node.name}/slope", self._zero(name)
+        inputs = [self._coded[name], self._constant(f"{stem}/scale", slope), self._constant(f"{stem}/zero", zero)]
+        sloped = self._add("DequantizeLinear", inputs, stem, f"{stem}/dequantize")
+        stem, codes = f"{node.name}/offset", CODES[self._recipe.activations]
+        offset = [np.array(codes[1], dtype=zero.dtype), np.array(options["beta"] / codes[1], dtype=np.float32)]
+        inputs = [self._constant(f"{stem}/codes", offset[0]), self._constant(f"{stem}/scale", offset[1])]
+        inputs.append(self._constant(f"{stem}/zero", np.zeros_like(zero)))
+        decoded = self._add("DequantizeLinear", inputs, stem, f"{stem}/dequantize")
+        return helper.make_node("Add", [sloped, decoded], list(node.output), node.name)
 
     def least_scale(self, node: onnx.NodeProto) -> NDArray[np.float64] | float:
         """The smallest weight scale by channel with which the layer's bias fits 32 bits."""
@@ -99,8 +120,8 @@ class Writer:
         """A lookup of rows of codes, decoded after it: row = scale of the row * codes."""
         name, result = node.input[0], node.output[0]
         if name not in self._tables:
-            codes, scale = table.codes, table.scale[:, None]
-            self._tables[name] = self._constant(f"{name}/rows", codes), self._constant(f"{name}/row_scales", scale)
+            scale = self._constant(f"{name}/row_scales", table.scale[:, None])
+            self._tables[name] = self._codes_of(f"{name}/rows", table), scale
         row, row_scale = (
             self._add("Gather", [values, node.input[1]], given, f"{given}/gather", axis=0)
             for values, given in zip(self._tables[name], (f"{result}/row", f"{result}/row_scale"), strict=True)
@@ -194,7 +215,7 @@ class Writer:
             constants = [self._constant(f"{name}/scale", codes.scale), self._constant(f"{name}/zero", zero)]
             axis: dict[str, Any] = {} if codes.axis is None else {"axis": codes.axis}
             if self._dialect.integer_weights:
-                integers = self._constant(f"{name}/codes", codes.codes)
+                integers = self._codes_of(f"{name}/codes", codes)
             else:
                 integers = self._add("QuantizeLinear", [name, *constants], f"{name}/codes", f"{name}/quantize", **axis)
             decoded = self._add(
@@ -202,6 +223,12 @@ class Writer:
             )
             self._weights[id(codes)] = codes, decoded
         return self._weights[id(codes)][1]
+
+    def _codes_of(self, name: str, codes: Codes) -> str:
+        """The integers of a weight as a constant, which a table and a layer share where they share the weight."""
+        if id(codes) not in self._integers:
+            self._integers[id(codes)] = codes, self._constant(name, codes.codes)
+        return self._integers[id(codes)][1]
 
     def _bias(self, node: onnx.NodeProto) -> NDArray[np.float32] | None:
         """The bias, if it can be integers: constant, one number per output."""

@@ -298,12 +298,12 @@ def repair(start: Choice, moves: Moves, bench: Bench, *, lowered: bool, referenc
     """Search for the cheapest compression that keeps every gate.
 
     Order: the recipe unchanged; the ladder, whose best takes the recipe's place; moves that cost no time (7-bit or
-    unsigned weights where sums saturate, bias, other calibrations, another threshold), each kept where it helps; nodes
-    back to float, of the recipe and then on top of those moves; the same at lower pruning ratios, of which the last step
-    is halved once; treatments of the file. Before anything else is tried on INT8, the model with every node in float
-    (once something is kept: with as many as cost less than that) shows whether INT8 is to blame; where that is the model
-    before compression, it is. Dynamic INT8 and FP16 have no calibration: there only the threshold is tried before nodes
-    go back to float.
+    unsigned weights where sums saturate, bias, other calibrations, another threshold), each kept where it helps;
+    nodes back to float, of the recipe and then on top of those moves; the same at lower pruning ratios, of which the
+    last step is halved once; treatments of the file. Before anything else is tried on INT8, the model with every node
+    in float (once something is kept: with as many as cost less than that) shows whether INT8 is to blame; where that
+    is the model before compression, it is. Dynamic INT8 and FP16 have no calibration: there only the threshold is
+    tried before nodes go back to float.
 
     Once something is kept, nothing that costs as much is tried. Every choice is judged at most once. The cost is at
     most that of nodes in float alone, which are looked for as if there were no other move; and, where harms add up as

@@ -102,7 +102,7 @@ class Explanation:
 
     Attributes:
         model: what was explained.
-        int8: `static`, `dynamic` or `a16w8`; None where FP16 is explained.
+        int8: `static`, `dynamic`, `a16w8` or `w4`; None where FP16 is explained.
         target: where the models answered.
         source: where the rows come from.
         rows_per_cell: at most so many of each cell were measured.
@@ -119,7 +119,7 @@ class Explanation:
     view: ClassVar[str] = "edgefair.report.terminal.explanation"
 
     model: str
-    int8: Literal["static", "dynamic", "a16w8"] | None
+    int8: Literal["static", "dynamic", "a16w8", "w4"] | None
     target: str
     source: str
     rows_per_cell: int

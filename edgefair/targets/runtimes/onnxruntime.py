@@ -25,7 +25,7 @@ from edgefair.targets.support import Support
 
 OWN = Kernels("onnxruntime")
 # Compiles the graph when it loads it; a batch is run row by row, on a simulator in half a second each.
-QNN = Kernels("QNN", lacks=frozenset({"dynamic"}), support=support.QNN, build_s=3600.0)
+QNN = Kernels("QNN", lacks=frozenset({"dynamic", "w4"}), support=support.QNN, build_s=3600.0)
 OPENVINO = Kernels("OpenVINO", build_s=600.0)
 # Execution providers that hand the graph to somebody else's kernels, for whom the file must be made.
 OTHERS = {

@@ -18,7 +18,7 @@ from edgefair.targets.runtimes.base import HostRuntime, Kernels
 TENSORRT = Kernels(
     "TensorRT",
     recipe={"runtime": "tensorrt", "activations": "int8-symmetric"},
-    lacks=frozenset({"dynamic", "a16w8"}),
+    lacks=frozenset({"dynamic", "a16w8", "w4"}),
     unsigned_weights=False,
     support=support.TENSORRT,
     build_s=3600.0,

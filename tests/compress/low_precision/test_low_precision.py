@@ -65,10 +65,11 @@ def test_equal_choices_give_equal_files_that_say_nothing_of_their_preparation(lo
     assert not made.metadata_props
 
 
-def test_what_it_makes_computes_what_the_graph_does(low):
+def test_what_it_makes_computes_what_the_graph_does(low, name):
     rows = {"x": ROWS if low.prepared.graph.input[0].type.tensor_type.elem_type == 1 else WORDS}
     wanted, found = (next(inner_values(item, ["y"], [rows]))["y"] for item in (low.prepared, low.convert(Precision())))
-    assert 0 < np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+    share = 0.2 if name == "w4" else 0.05
+    assert 0 < np.abs(found - wanted).max() < share * np.abs(wanted).max()
 
 
 def test_only_what_is_calibrated_reads_rows_and_knows_the_moves_that_cost_no_time(name):
@@ -82,7 +83,7 @@ def test_only_what_is_calibrated_reads_rows_and_knows_the_moves_that_cost_no_tim
     low = LOW_PRECISIONS[name](prepare_graph(layers(16, 64, 4)), calibration)
     calibrated = low.uncalibrated is None
     free = FREE if low.saturates else FREE - {"seven-bit"}
-    assert (bool(asked), low.notes, low.free) == (
+    assert (bool(asked), low.notes[:1], low.free) == (
         (True, ("few rows",), free) if calibrated else (False, (), frozenset())
     )
     assert ("calibration" in low.settings) == calibrated
@@ -94,7 +95,7 @@ def test_activations_are_looked_at_in_every_cell(low):
     harm = low.audit(Look(made, made, [{"x": rows}], np.arange(32) % 2, 2, 0, told.append))
     assert told
     shares = [*harm.clipping.values(), *harm.overflow.values(), *(item.share for item in harm.saturation.values())]
-    assert shares
+    assert shares or any("leave activations in float" in said for said in harm.notes)
     assert all(share.shape == (2,) for share in shares)
 
 
@@ -102,7 +103,10 @@ def test_static_int8_leaves_small_layers_to_the_choice():
     low = opened("static", layers(16, 64, SMALL // 64, 4), ROWS)
     assert low.small == {"layer0", "layer2"}
     assert set(low.nodes) == {"layer0", "layer1", "layer2"}
-    assert not opened("static", layers(16, 64, 4), ROWS).small
+    assert not low.notes[1:]
+    tiny = opened("static", layers(16, 64, 4), ROWS)
+    assert not tiny.small
+    assert "not faster: omit --int8" in tiny.notes[1]
 
 
 def test_static_int8_needs_a_batch_and_dynamic_int8_does_not():

@@ -77,10 +77,10 @@ def unexplained(model, prepared, ranges, int8, x, *, whole=True):
 def cut_off(prepared, ranges, int8, feeds):
     """A value that calibration rows have, and no code."""
     pairing = Pairing(prepared, int8)
-    coded = {name: pairing.decoded(name) for name in ranges if pairing.decoded(name) is not None}
+    coded = {name: pairing.quantizer(name) for name in ranges if pairing.quantizer(name) is not None}
     values = session(exposed(prepared, list(coded)), fused=False).run(list(coded), feeds) if coded else []
-    for (name, decoded), value in zip(coded.items(), values, strict=True):
-        low, high, step = pairing.range_of(decoded)
+    for (name, quantizer), value in zip(coded.items(), values, strict=True):
+        low, high, step = pairing.range_of(quantizer)
         slack = 0.51 * step + 1e-5 * np.abs(value).max(initial=0)
         if value.size and (value.min() < low - slack or value.max() > high + slack):
             return f"'{name}' is from {value.min()} to {value.max()}, its codes from {low} to {high}"
@@ -110,7 +110,7 @@ def unlike_kernels(prepared, int8, feeds):
     as_written = session(int8, fused=False).run(None, feeds)
     for node, other, clamp, decoded in compared:
         wanted = alone_of(node, other, clamp, pairing, values)
-        low, high, step = pairing.range_of(decoded)
+        low, high, step = pairing.range_of(pairing.quantizer(node.output[0] if clamp is None else clamp.output[0]))
         difference = np.abs(np.clip(wanted, low, high) - values[decoded])
         allowed = step * (0.5 + KERNEL) + 1e-5 * np.abs(wanted)
         if (difference > allowed).any():

@@ -1,5 +1,6 @@
 """Every network by name trains, exports, and gives the same numbers in onnxruntime."""
 
+import json
 import sys
 import types
 
@@ -122,6 +123,40 @@ def test_pickled_weights_and_other_architectures_are_refused(tmp_path):
     vit.model.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="vit"):
         open_network("resnet-18", features=(3, 32, 32), classes=2, options=options)
+
+
+def saved_vit(folder):
+    network = open_network("vit-small", features=(3, 32, 32), classes=2, options=SMALL["vit-small"])
+    network.model.save_pretrained(folder)
+    return network.model
+
+
+def reopened(folder):
+    return open_network("vit-small", features=(3, 32, 32), classes=2, options={"weights": str(folder)})
+
+
+def test_weights_that_do_not_fit_their_config_are_named_and_not_drawn_at_random(tmp_path):
+    saved_vit(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"intermediate_size": 3 * config["intermediate_size"]}))
+    with pytest.raises(
+        ModelError, match=r"do not fit its config\.json: .*intermediate.dense.bias, of which it needs \["
+    ) as caught:
+        reopened(tmp_path)
+    assert "same save" in caught.value.fix
+
+
+@pytest.mark.parametrize(("value", "message"), [(None, "lacks weights"), (float("nan"), "NaN or infinite numbers")])
+def test_weights_that_are_missing_or_no_numbers_are_named(value, message, tmp_path):
+    model = saved_vit(tmp_path)
+    weights, name = model.state_dict(), "vit.layernorm.weight"
+    if value is None:
+        del weights[name]
+    else:
+        weights[name][0] = value
+    model.save_pretrained(tmp_path, state_dict=weights)
+    with pytest.raises(ModelError, match=rf"{message}: {name}"):
+        reopened(tmp_path)
 
 
 @pytest.mark.parametrize(
