@@ -15,7 +15,7 @@ from edgefair.probe.bundles.files import BundleError, model_among
 from edgefair.probe.bundles.runtime import load
 from edgefair.probe.formats.appended import appended
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
-from tests.bundle.small_bundle import private_key, public_pem, write_key
+from tests.bundle.small_bundle import private_key, public_pem, write_key, write_manifest
 from tests.targets.bare import litert_output
 from tests.targets.people import report, run, write_project
 from tests.targets.tflite_models import linear
@@ -60,6 +60,26 @@ def test_such_a_bundle_is_verified_again(project):
     code, found = report("verify", project, project / "dist", "--target", "litert", "--no-latency")
     assert code == 0
     assert found["model"]["sha256"] == sha256_file(project / "dist/model.tflite")
+
+
+def test_a_bundle_that_was_judged_on_openvino_is_served_by_it_and_refused_with_other_kernels(tmp_path):
+    pytest.importorskip("openvino")
+    write_project(tmp_path)
+    code, _ = report(
+        "export", tmp_path, tmp_path / "model.onnx", "--target", "openvino", "--no-latency", "-o", tmp_path / "d"
+    )
+    assert code == 0
+    _, rows = raw()
+    model = load(tmp_path / "d")
+    assert model.predict(rows).decision == [
+        "yes" if a + 0.5 * b < 0 else "no" for a, b in zip(rows["a"], rows["b"], strict=True)
+    ]
+    judged = json.loads((tmp_path / "d/report.json").read_text())
+    judged["targets"][0]["device"]["engine"]["kernels"] = "0" * 64
+    (tmp_path / "d/report.json").write_text(json.dumps(judged))
+    write_manifest(tmp_path / "d")
+    with pytest.raises(BundleError, match=r"kernels is .* here, and the model was judged with 0000"):
+        load(tmp_path / "d")
 
 
 def test_another_version_of_the_runtime_or_none_is_refused(project, monkeypatch):
