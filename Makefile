@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # A file's tests stay with one worker, which has their fixtures; in the order of the folders, short files come last.
 SHARED := --dist loadfile --no-loadscope-reorder
+# The files with tests of a mark: collecting all of them takes every worker 20 s of imports.
+marked = $$(grep -rl 'mark\.$(1)' tests --include='test_*.py')
 
 .PHONY: help dev demo test slowest test-targets test-runtimes test-browser docs pictures test-long fuzz fuzz-graphs lint bench false-pass schema clean
 
@@ -27,7 +29,7 @@ slowest: $(VENV)/.ready ## Run the tests, and list those that take most processo
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(SHARED) -p tests.processor_time
 
 test-targets: $(VENV)/.ready ## Run the tests that need QEMU, an OpenSSH server or a container engine
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'target and not long and not gpu'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'target and not long and not gpu' $(call marked,target)
 
 $(VENV)/.runtimes: $(VENV)/.ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,runtimes]'
@@ -35,7 +37,7 @@ $(VENV)/.runtimes: $(VENV)/.ready
 
 test-runtimes: $(VENV)/.runtimes ## Install the other runtimes that fit beside ours, and run the tests that need one
 	@if command -v npm && command -v chromium; then $(BIN)/edgefair target prepare web:wasm; fi >/dev/null || true
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'runtimes and not long and not gpu'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'runtimes and not long and not gpu' $(call marked,runtimes)
 
 test-long: $(VENV)/.ready ## Run the tests and the long simulations
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(SHARED) -m 'not gpu'

@@ -56,6 +56,13 @@ def test_no_file_is_long_without_a_reason():
     assert not [name for name in LONG if name not in lines], "a file that is no more needs no reason"
 
 
+def test_what_needs_devices_or_other_runtimes_says_so_in_its_own_file():
+    """`make test-targets` and `make test-runtimes` look for the marks there."""
+    helpers = [path for path in Path(__file__).parent.rglob("*.py") if not path.name.startswith("test_")]
+    marks = [f"mark.{name}" for name in ("target", "runtimes")]
+    assert not [path.name for path in helpers if any(mark in path.read_text() for mark in marks)]
+
+
 @pytest.fixture(scope="module")
 def graph():
     """Every import of the package, those inside of functions and of type checking too."""

@@ -98,7 +98,7 @@ def test_two_runs_give_the_same_report_but_for_times(shipped):
     assert reports[0] == reports[1]
 
 
-def test_exporting_twice_gives_the_same_bytes(project):
+def test_exporting_twice_gives_the_same_bytes(project, exported_anew):
     config = project / "edgefair.yaml"
     digests = set()
     for name in ("one", "two"):

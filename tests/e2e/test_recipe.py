@@ -204,7 +204,7 @@ def test_half_precision_halves_the_file(project):
 
 
 @pytest.mark.parametrize("flags", [["--int8"], ["--prune", 0.5, "--low-rank", 0.5, "--qat", "--int8", "static"]])
-def test_compressing_twice_gives_the_same_bytes(project, tmp_path, flags):
+def test_compressing_twice_gives_the_same_bytes(project, tmp_path, exported_anew, flags):
     files = []
     for name in ("a", "b"):
         for folder in (project / "runs/plain").iterdir():
