@@ -1,6 +1,5 @@
 """Every step of a recipe as one job, and recipes that contradict themselves."""
 
-import functools
 import json
 
 import numpy as np
@@ -10,8 +9,6 @@ import torch
 from onnx import TensorProto, helper
 
 from edgefair.bundle.manifest import open_bundle
-from edgefair.compress.steps.pruning import adversarial as game
-from edgefair.compress.steps.pruning.adversarial import Adversary
 from edgefair.compress.steps.pruning.step import Prune
 from edgefair.config import load_config, with_compress
 from edgefair.files import sha256_file
@@ -76,7 +73,6 @@ def test_options_of_an_importance_and_of_a_rank_reach_the_steps(project):
 def test_a_fair_sub_network_of_random_weights_is_found_without_training_any(tmp_path, monkeypatch):
     """Ten of its 300 steps show that it runs; what it is worth is in the docs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(game, "Adversary", functools.partial(Adversary, steps=10))
     assert run("init", "--data", "glyphs").exit_code == 0
     glyphs = {"rows": 400, "audit_rows": 80, "size": 12, "contrast": 1.0, "share": 0.5, "texture": 0.0}
     edit(
@@ -85,13 +81,13 @@ def test_a_fair_sub_network_of_random_weights_is_found_without_training_any(tmp_
         model__options={"width": 0.125},
         model__picture={"height": 12, "width": 12, "channels": 1},
         train__epochs=1,
+        compress={"prune": 0.4, "importance": "adversarial-frozen", "adversary": {"steps": 10}},
         policy__max_eo_gap=0.9,
         policy__min_balanced_accuracy=None,
         policy__max_accuracy_drop=None,
     )
     assert run("train", "--name", "plain").exit_code == 0
-    flags = ["--prune", 0.4, "--importance", "adversarial-frozen", "--no-repair"]
-    done = run("export", *flags, "--no-latency", "--json")
+    done = run("export", "--no-repair", "--no-latency", "--json")
     assert done.exit_code in {0, 1, 3}, done.output
     (note,) = [item for item in json.loads(done.stdout)["notes"] if "adversarial-frozen" in item]
     assert note.startswith("the network with random weights pruned locally by adversarial-frozen to ")
