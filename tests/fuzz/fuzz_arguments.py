@@ -108,6 +108,7 @@ FIRST = {
     "target": [("target", "list"), ("target", "list", "board.yaml")], "report": [("report",), ("report", "--schema")],
     "audit": [("audit", "status", "--json"), ("audit", "open")],
     "policy": [("policy", "sign", "--key", "key.pem"), ("policy", "check", "p.json", "--public-key", "key.pub")],
+    "study": [("study", "report", "dist/signed"), ("study", "schema")],
     "check": [("check", "edgefair.yaml", "dist/signed")],
 }  # fmt: skip
 
