@@ -108,7 +108,8 @@ FIRST = {
     "target": [("target", "list"), ("target", "list", "board.yaml")], "report": [("report",), ("report", "--schema")],
     "audit": [("audit", "status", "--json"), ("audit", "open")],
     "policy": [("policy", "sign", "--key", "key.pem"), ("policy", "check", "p.json", "--public-key", "key.pub")],
-    "study": [("study", "run", "--list"), ("study", "run", "board.yaml", "--dry-run")],
+    "study": [("study", "run", "--list"), ("study", "run", "board.yaml", "--dry-run"), ("study", "schema"),
+              ("study", "report", "dist/signed")],
     "check": [("check", "edgefair.yaml", "dist/signed")],
 }  # fmt: skip
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edgefair.report.charts.axis import GAP, ROW, WIDTH, Axis, Upright
-from edgefair.report.charts.drawing import Dot, Drawing, Label, Line, Shape, text_width
+from edgefair.report.charts.axis import GAP, ROW, WIDER, Axis, Upright
+from edgefair.report.charts.drawing import Dot, Drawing, Label, Line, Rect, Shape, text_width
 from edgefair.report.charts.heat_map import shade
 from edgefair.report.escape import one_line
 
-HEIGHT, LEFT, RADIUS, SMALL = 320, 56, 6, 11
+WIDTH, HEIGHT, LEFT, RADIUS, SMALL = 700, 340, 56, 6, 11
 ROOM = 0.08
-# Points that lie nearer are named together, so many of them by number.
-NEAR, NAMED = 14.0, 4
+# Points that lie nearer, across and up, are named together, so many of them by number.
+NEAR, NAMED = (34.0, 12.0), 4
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Named:
 def plane(title: str, spots: Sequence[Spot], across: Named, up: Named) -> Drawing:
     """Points by their number from 1, which a table beside the drawing explains."""
     top, bottom = GAP + ROW, GAP + ROW + HEIGHT
-    axis = Axis(LEFT, *_ends([spot.x for spot in spots], across.null))
+    axis = Axis(LEFT, *_ends([spot.x for spot in spots], across.null), width=WIDTH)
     upright = Upright(top, bottom, *_ends([spot.y for spot in spots], up.null))
     right = LEFT + WIDTH
     shapes: list[Shape] = [*axis.shapes(top, bottom), *upright.shapes(LEFT, right)]
@@ -54,11 +54,13 @@ def plane(title: str, spots: Sequence[Spot], across: Named, up: Named) -> Drawin
     if up.null is not None:
         shapes.append(Line(LEFT, upright.y(up.null), right, upright.y(up.null), "ink", 1.5, dashed=True))
     places = [(axis.x(spot.x), upright.y(spot.y)) for spot in spots]
+    labels = list(_labels(places))
+    # No line goes through a number.
+    shapes += [Rect(label.x - 1, label.y - 10, WIDER * text_width(label.text, SMALL), 13, "page") for label in labels]
     for spot, (x, y) in zip(spots, places, strict=True):
         shapes.append(Dot(x, y, RADIUS, "ink", spot.hollow, one_line(spot.said)))
         if not spot.hollow:
             shapes.append(Dot(x, y, RADIUS - 1, "#{:02x}{:02x}{:02x}".format(*shade(spot.shade, 1.0))))
-    labels = list(_labels(places))
     ends = [label.x + text_width(label.text, SMALL) for label in labels]
     width = max([right, LEFT + text_width(one_line(up.name)), *ends]) + 2 * GAP
     return Drawing(one_line(title), width, bottom + 2 * ROW + GAP, [*shapes, *labels])
@@ -68,9 +70,8 @@ def _labels(places: Sequence[tuple[float, float]]) -> Iterator[Label]:
     """The numbers of the points, of those that lie together in one label."""
     groups: list[list[int]] = []
     for number, (x, y) in enumerate(places):
-        near = (group for group in groups
-                if max(abs(places[group[0]][0] - x), abs(places[group[0]][1] - y)) < NEAR)  # fmt: skip
-        group = next(near, None)
+        group = next((group for group in groups for at in group
+                      if abs(places[at][0] - x) < NEAR[0] and abs(places[at][1] - y) < NEAR[1]), None)  # fmt: skip
         if group is None:
             groups.append([number])
         else:
@@ -79,7 +80,8 @@ def _labels(places: Sequence[tuple[float, float]]) -> Iterator[Label]:
         said = ", ".join(str(number + 1) for number in group[:NAMED])
         said += f" and {len(group) - NAMED} more" if len(group) > NAMED else ""
         x = max(places[number][0] for number in group) + RADIUS + 3
-        yield Label(x, places[group[0]][1] + 4, said, "ink", SMALL)
+        y = sum(places[number][1] for number in group) / len(group)
+        yield Label(x, y + 4, said, "ink", SMALL)
 
 
 def _ends(values: Sequence[float], null: float | None) -> tuple[float, float]:
