@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import machine
+from machine import print_machine
 
 PROJECT = """
 project: people
@@ -115,24 +115,21 @@ def main() -> None:
     from edgefair.study.executors.base import cores
 
     workers = arguments.workers or min(2, cores())
-    print(machine())
+    print_machine("torch", "onnxruntime")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        size = (
-            {"rows": 1500, "updates": 60, "seeds": 2} if arguments.quick else {"rows": 6000, "updates": 600, "seeds": 6}
-        )
-        write_study(folder, **size)
-        print(size)
+        rows, updates, seeds = (1500, 60, 2) if arguments.quick else (6000, 600, 6)
+        write_study(folder, rows=rows, updates=updates, seeds=seeds)
+        print(f"{rows:,} rows, {updates} steps, {seeds} seeds")
         seconds = {}
         for kind, number in (("bare", 1), ("serial", 1), ("processes", workers)):
             command = [sys.executable, __file__, "--one", str(folder), kind, str(number)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             seconds[kind] = json.loads(done.stdout.splitlines()[-1])
-    print(f"bare work        {seconds['bare']:7.1f} s")
-    print(f"runner, serial   {seconds['serial']:7.1f} s  {seconds['serial'] / seconds['bare']:.2f}x of the bare work")
-    print(
-        f"{workers} processes      {seconds['processes']:7.1f} s  {seconds['serial'] / seconds['processes']:.2f}x as fast"
-    )
+    bare, serial, several = seconds.values()
+    print(f"bare work         {bare:7.1f} s")
+    print(f"runner, serial    {serial:7.1f} s  {serial / bare:.2f}x of the bare work")
+    print(f"{workers} processes       {several:7.1f} s  {serial / several:.2f}x as fast")
 
 
 if __name__ == "__main__":
