@@ -35,6 +35,11 @@ def test_a_link_leads_to_a_file_and_to_a_heading_of_it(document):
         assert not anchor or anchor in anchors(target), link
 
 
+def default_of(command):
+    """The command of a group that is meant where none of its commands is named; None for others."""
+    return command.commands[command.default] if hasattr(command, "default") else None
+
+
 @EACH
 def test_a_command_in_a_block_has_the_options_that_it_is_told_to_have(document):
     context = click.Context(main)
@@ -45,8 +50,9 @@ def test_a_command_in_a_block_has_the_options_that_it_is_told_to_have(document):
         for word in words[1:]:
             if not isinstance(command, click.Group) or word.startswith("-"):
                 break
-            command = command.get_command(context, word)
+            command = command.get_command(context, word) or default_of(command)
             assert command is not None, line
+        command = default_of(command) or command
         known = {option for item in command.params for option in (*item.opts, *item.secondary_opts)}
         used = {word.partition("=")[0] for word in words if word.startswith("--")}
         assert used <= known | {"--help", "--version"}, line
