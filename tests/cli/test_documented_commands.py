@@ -39,6 +39,11 @@ def test_a_link_leads_to_a_file_and_to_a_heading_of_it(document):
 CONTEXT = click.Context(main)
 
 
+def default_of(command):
+    """The command of a group that is meant where none of its commands is named; None for others."""
+    return command.commands[command.default] if hasattr(command, "default") else None
+
+
 def check_line(line):
     """That the commands and options of a line are there."""
     words = shlex.split(line, comments=True)
@@ -46,8 +51,9 @@ def check_line(line):
     for word in words[1:]:
         if not isinstance(command, click.Group) or word.startswith("-"):
             break
-        command = command.get_command(CONTEXT, word)
+        command = command.get_command(CONTEXT, word) or default_of(command)
         assert command is not None, line
+    command = default_of(command) or command
     known = {option for item in command.params for option in (*item.opts, *item.secondary_opts)}
     used = {word.partition("=")[0] for word in words if word.startswith("--")}
     assert used <= known | {"--help", "--version"}, line

@@ -38,9 +38,9 @@ class Ray:
         own: dict[str, Any] = {"num_cpus": self.workers, "include_dashboard": False} if address is None else {}
         try:
             ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": dict(ONE_THREAD)}, **own)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises that itself where a node does not start in time
             raise UsageError(
-                f"no Ray cluster at '{address or 'this machine'}': {error}", fix="start one: ray start --head"
+                f"no Ray at '{address or 'this machine'}': {error}", fix="start one: ray start --head"
             ) from error
         if address is not None and self._settings.workers is None:
             self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))

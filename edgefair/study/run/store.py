@@ -24,6 +24,7 @@ from typing import Any
 from edgefair.errors import DataError, UsageError
 from edgefair.files import write_atomic
 from edgefair.locks import hold
+from edgefair.progress import Progress
 from edgefair.report.escape import csv_cell
 from edgefair.study.levels import CONTROL, DENSE
 from edgefair.study.plan import Cell
@@ -53,9 +54,16 @@ class Store:
                 f"cannot write the study to '{self.folder}': {error.strerror}", fix="choose another --output"
             ) from error
 
-    def held(self) -> AbstractContextManager[bool]:
-        """Keep the folder to this process (BlockingIOError: another study runs there)."""
-        return hold(self.folder / ".lock")
+    def held(self, progress: Progress) -> AbstractContextManager[bool]:
+        """Keep the folder to this process; another one is waited for, and what it made is not made again.
+
+        That of a study that was just killed may hold it for a moment: until the probe that it left has heard of it.
+        """
+
+        def waiting() -> None:
+            progress.stage(f"waiting for another study that is using '{self.folder}'")
+
+        return hold(self.folder / ".lock", waiting=waiting)
 
     @property
     def _files(self) -> Path:

@@ -82,7 +82,7 @@ def run_study(
     started = time.perf_counter()
     store = Store(output)
     store.prepare()
-    with store.held():
+    with store.held(progress):
         progress.stage("reading")
         data = rows_of(given)
         setup = setup_of(given, output, rows_digest(data))

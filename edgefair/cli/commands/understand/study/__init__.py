@@ -10,12 +10,14 @@ from edgefair.cli.commands.understand.study.schema import schema
 
 
 class _RunsByDefault(click.Group):
-    """What is no command of the group is the plan, or an option, of `run`."""
+    """What is no command of the group is the plan, or an option, of its default one."""
+
+    default = "run"
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `run` before the arguments where no command stands there."""
+        """Put the default before the arguments where no command stands there."""
         own = {*self.commands, *self.get_help_option_names(ctx)}
-        return super().parse_args(ctx, args if not args or args[0] in own else [run.name or "", *args])
+        return super().parse_args(ctx, args if not args or args[0] in own else [self.default, *args])
 
 
 @click.group("study", cls=_RunsByDefault)
