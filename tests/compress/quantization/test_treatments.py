@@ -60,7 +60,7 @@ def pictures(rows, seed=0):
     return np.random.default_rng(seed).normal(size=(rows, 3, 6, 6)).astype(np.float32)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.sampled_from(["Relu", "Clip"]), st.integers(0, 10_000), st.floats(0, 8), st.floats(0, 4))
 def test_an_equalized_graph_gives_what_it_gave_on_the_rows_that_it_was_equalized_on(clamp, seed, spread, shift):
     prepared, x = separable(clamp, seed=seed, spread=spread, shift=shift), pictures(24, seed)
@@ -97,7 +97,7 @@ def test_a_channel_that_reaches_its_clamp_keeps_its_scale_and_nothing_is_scaled_
     assert (answers(equal, x, "r0").max(axis=(0, 2, 3))[~reached] < 6).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6), st.integers(4, 60))
 def test_adaptive_rounding_loses_no_more_than_the_nearest_codes_and_no_other_side_of_one_weight_is_better(
     seed, width, rows
