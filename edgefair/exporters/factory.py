@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.errors import ModelError
-from edgefair.exporters.batch_norms import check_statistics
 from edgefair.exporters.conversion import OPSET, ROWS, finished_model, first_line, quietly
 from edgefair.graphs.names import Names
+from edgefair.training.networks.batch_norms import check_statistics
 
 OUTPUT = "output"
 

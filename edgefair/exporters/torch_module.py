@@ -11,11 +11,11 @@ import onnx
 import torch
 
 from edgefair.errors import ModelError
-from edgefair.exporters.batch_norms import check_statistics
 from edgefair.exporters.checked import checked_model, drop_traces
 from edgefair.graphs.byte_casts import widen_byte_casts
 from edgefair.graphs.metadata import set_spec
 from edgefair.training.classifier import Classifier, Deployable
+from edgefair.training.networks.batch_norms import check_statistics
 
 if TYPE_CHECKING:
     from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec

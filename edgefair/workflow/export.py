@@ -85,8 +85,8 @@ def export(
         run: name of a finished training run; default: the only one.
         model: instead of a run, an existing model: see `workflow.models.convert.KINDS`.
         weights: of the torch module that the factory `model` makes.
-        int8: instead of `compress.int8`: `static`, `dynamic`, `a16w8`, `w4`, or `auto` (dynamic for texts where
-            TensorRT is not a target, else static).
+        int8: instead of `compress.int8`: `static`, `dynamic`, `a16w8`, `w4`, or `auto` (dynamic for texts
+            where TensorRT is not a target, else static).
         output: the bundle's folder; default: the project's.
         sign: PEM file of the private key that signs what ships.
         sequential: whether to take the audit rows in steps, and to stop on each target where its verdict is shown.

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import onnx
 
 from edgefair.compress.low_precision.base import ActivationHarm, Calibration, Look, LowPrecision
-from edgefair.compress.quantization.blockwise import packable_nodes, to_four_bits
+from edgefair.compress.low_precision.packing import packable_nodes, to_four_bits
 from edgefair.compress.quantization.prepare import Needs, embedding_nodes, unquantizable_nodes
 from edgefair.compress.quantization.static import Precision
 
 
 class FourBits(LowPrecision):
-    """See `quantization.blockwise`."""
+    """See `low_precision.packing`."""
 
     needs = Needs(
         "4-bit weights",

@@ -7,7 +7,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from edgefair.compress.low_precision import LOW_PRECISIONS
-from edgefair.compress.quantization.blockwise import BLOCK, pack, unpack
+from edgefair.compress.low_precision.packing import BLOCK, pack, unpack
 from edgefair.compress.quantization.static import Precision
 from edgefair.errors import ModelError
 from edgefair.graphs.inner_values import inner_values

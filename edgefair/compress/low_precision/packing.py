@@ -53,8 +53,7 @@ def pack(weight: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.flo
     # What is nothing but zeros, or nearly, is code 8.
     scale[np.abs(scale) < np.finfo(np.float32).tiny] = 1.0
     codes = np.clip(np.rint(rows / scale) + ZERO, 0, 2 * ZERO - 1).astype(np.uint8)
-    packed: NDArray[np.uint8] = codes[:, :, ::2] | codes[:, :, 1::2] << BITS
-    return packed, scale[:, :, 0].astype(np.float32)
+    return codes[:, :, ::2] | codes[:, :, 1::2] << BITS, scale[:, :, 0].astype(np.float32)
 
 
 def unpack(packed: NDArray[np.uint8], scale: NDArray[np.float32], inputs: int) -> NDArray[np.float32]:
