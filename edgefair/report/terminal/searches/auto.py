@@ -50,7 +50,7 @@ def reach_lines(auto: Mapping[str, Any]) -> Iterator[str]:
         line = f"  {title_of(item['gate'])}: {_number(item['chosen'])}, aim {bound} {item['goal']:.4g}"
         if item["goal"] != item["threshold"]:
             line += f" (the policy: {item['threshold']:g})"
-        told = "kept, by its confidence limit" if item["shown"] and not item["reached"] else "kept"
+        told = "kept" if item["reached"] else "kept, by its confidence limit"
         yield f"{line}: {told if item['kept'] else 'MISSED'}"
         if item["kept"]:
             continue
