@@ -121,9 +121,10 @@ class RepairConfig(BaseModel):
         True, description="Search for a compression that passes every gate if one fails on validation rows."
     )
     moves: tuple[Move, ...] = Field(
-        ("seven-bit", "bias", "calibration", "threshold", "float", "prune"),
-        description="Allowed moves. threshold moves the decision to where the compressed model's scores are, the same "
-        "for all groups. last-layer changes the model rather than its arithmetic: allow it by name.",
+        ("seven-bit", "bias", "calibration", "operating-point", "float", "prune"),
+        description="Allowed moves. operating-point moves the threshold to where compression has moved the scores, the "
+        "same for all groups. last-layer and threshold change a model that fails before compression too: allow them by "
+        "name.",
     )
     calibrations: tuple[str, ...] = Field(
         ("int8-entropy", "int8-percentile", "int8-worst"), description="Recipes to try instead of `calibration`."

@@ -18,7 +18,8 @@ class ExcessLoss(Debias):
     psi_g = (A_g(dense) - A_g) - (A(dense) - A), where A is the accuracy over all rows and A_g that of a group: what a
     group loses beyond what all lose, as the gate `max_excess_loss` judges it. It has no gradient, so the loss gains
     sum_g lambda_g (L_g - L) with mean cross-entropies L of the batch, and after each step
-    lambda_g <- clip(lambda_g + dual_lr (psi_g - eps), 0, max_lambda). A_g is that of the last `memory` rows of the
+    lambda_g <- max(lambda_g + dual_lr (psi_g - eps), 0), all scaled so that they add up to at most max_lambda: above 1
+    the loss of all would be driven up. A_g is that of the last `memory` rows of the
     group (a replay buffer: a batch holds few rows of a small one), A the sum of A_g weighted by the groups' shares;
     A_g(dense) is that of the model before compression on all training rows (Hashemizadeh et al., "Balancing Act:
     Constraining Disparate Impact in Sparse Models", ICLR 2024, algorithm 1 and eq. 5 to 7).
@@ -31,9 +32,7 @@ class ExcessLoss(Debias):
     few_rows = "its accuracy is that of the same few rows again and again"
     needs_reference = True
 
-    def __init__(
-        self, *, eps: float = 0.005, dual_lr: float = 0.1, max_lambda: float = 10.0, memory: int = 256
-    ) -> None:
+    def __init__(self, *, eps: float = 0.005, dual_lr: float = 0.1, max_lambda: float = 1.0, memory: int = 256) -> None:
         if memory < 1:
             raise UsageError(f"excess-loss: memory is {memory}", expected="at least 1 row of every group")
         if dual_lr < 0 or max_lambda < 0:
@@ -89,7 +88,8 @@ class ExcessLoss(Debias):
     def end_step(self) -> None:
         """Projected dual ascent on lambda."""
         step = self.dual_lr * (self.psi() - self.eps)
-        self._state["lambda"] = (self._state["lambda"] + step).clamp(0.0, self.max_lambda)
+        price = (self._state["lambda"] + step).clamp(min=0.0)
+        self._state["lambda"] = price * min(1.0, self.max_lambda / max(float(price.sum()), 1e-9))
 
     def state(self) -> dict[str, Tensor]:
         """Prices [groups], the last rows of every group [groups, memory], and how many it has had."""

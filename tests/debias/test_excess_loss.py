@@ -40,6 +40,9 @@ def test_only_the_group_that_loses_more_than_all_gets_a_price():
     assert method.psi().tolist() == pytest.approx([-0.25, 0.75])
     method.end_step()
     assert method.state()["lambda"].tolist() == pytest.approx([0.0, 0.5 * (0.75 - 0.01)])
+    for _ in range(5):
+        method.end_step()
+    assert method.state()["lambda"].tolist() == pytest.approx([0.0, 1.0]), "above 1 the loss of all would be driven up"
 
 
 def test_its_term_is_the_price_times_what_the_group_loses_beyond_the_batch():

@@ -1,4 +1,5 @@
 import contextlib
+import copy
 
 import pytest
 import torch
@@ -175,7 +176,7 @@ def test_every_method_runs_with_three_groups_and_ten_classes_and_cells_that_batc
     trained = train(
         classifier,
         rows,
-        TrainingRecipe(config, [open_method(name, {})]),
+        TrainingRecipe(config, [open_method(name, {})], reference=copy.deepcopy(classifier)),
         seed=0,
         checkpoint=checkpoint,
         progress=silent,

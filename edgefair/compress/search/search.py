@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from edgefair.compress.search.float_nodes import Cost, Harmless, Nodes, Ranked, cheaper, fewest, fitting, harm_of, names
 
-Move = Literal["seven-bit", "bias", "calibration", "float", "prune", "last-layer", "threshold"]
+Move = Literal["seven-bit", "bias", "calibration", "operating-point", "float", "prune", "last-layer", "threshold"]
 # Those that leave the speed as it is, where the low precision knows them.
 FREE: frozenset[Move] = frozenset({"seven-bit", "bias", "calibration"})
 # Share of decisions that low precision may change before a more careful recipe is tried.
@@ -196,11 +196,11 @@ class _Search:
             return self._treated(start) or (
                 "the reference does not pass every gate either, so undoing compression cannot help: "
                 "train it with different or stronger debiasing (edgefair train --auto, or --debias), or "
-                "allow last-layer in compress.repair.moves"
+                "allow last-layer or threshold in compress.repair.moves"
             )
         if self.lowered and (found := self._precision(start)) is not None:
             return found
-        if self.allows("threshold") and self.judge(_refitted(start)).kept:
+        if self.allows("operating-point") and self.judge(_refitted(start)).kept:
             return "the compressed model keeps every gate at another threshold"
         return self._less_pruned(start) or self._treated(start) or "no allowed move passes every gate"
 
@@ -277,7 +277,7 @@ class _Search:
         if self.allows("calibration"):
             for name in self.moves.calibrations:
                 yield lambda choice, name=name: replace(choice, calibration=name)
-        if self.allows("threshold"):
+        if self.allows("operating-point"):
             yield _refitted
 
     def _treated(self, start: Choice) -> str | None:

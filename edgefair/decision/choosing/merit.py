@@ -10,7 +10,7 @@ from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
 from edgefair.decision.recording.corrections import recorded_threshold
-from edgefair.decision.trial import is_kept
+from edgefair.decision.trial import is_kept, limit_stretch
 from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.gates import AT_LEAST, COLLAPSE, LATENCY, LOAD, MEMORY, SIZE
@@ -28,7 +28,7 @@ class Met:
             estimate at the threshold itself is beyond it on other rows half of the time; the floor of one that shall
             be large.
         kept: whether it is kept (`decision.trial.is_kept`).
-        shown: whether these rows even show it: the verdict on them is PASS.
+        shown: whether these rows even show it, though the model was picked among others (`trial.limit_stretch`).
         beyond: how far the limit that decides lies beyond the threshold; 0 where it does not, or there is none.
     """
 
@@ -93,20 +93,22 @@ class Merit:
         return {"rank": 10 * stage + value, "kept": self.kept, "gates": [gate.to_json() for gate in self.gates]}
 
 
-def merit(counts: GroupCounts, policy: Policy, *, aim: float) -> Merit:
+def merit(counts: GroupCounts, policy: Policy, *, aim: float, tries: int = 1) -> Merit:
     """Judge decisions on validation rows by every gate that can be judged without a device.
 
     What a policy lets compression cost is kept, as nothing is compressed yet.
 
     Args:
         aim: share of a threshold that an estimate shall keep.
+        tries: among how many such models the best is picked.
     """
+    stretch = limit_stretch(policy.alpha, tries)
     verdict = decide(Evidence(counts=counts, own_reference=True), _of_decisions(policy), level=policy.alpha)
     total = counts.table.sum(axis=0)
     recall = total.diagonal()[total.sum(axis=1) > 0] / total.sum(axis=1)[total.sum(axis=1) > 0]
     judged = [gate for gate in verdict.gates if gate.id not in OF_DEVICE]
     return Merit(
-        gates=tuple(_met(gate, aim, recorded_threshold(policy, gate, counts.classes)) for gate in judged),
+        gates=tuple(_met(gate, aim, recorded_threshold(policy, gate, counts.classes), stretch) for gate in judged),
         accuracy=float(recall.mean()),
     )
 
@@ -117,7 +119,7 @@ def _of_decisions(policy: Policy) -> Policy:
     return policy.model_copy(update={**costs, "waivers": ()})
 
 
-def _met(gate: Gate, aim: float, recorded: float | None) -> Met:
+def _met(gate: Gate, aim: float, recorded: float | None, stretch: float) -> Met:
     threshold = gate.threshold if recorded is None else recorded
     least = gate.direction == AT_LEAST
     return Met(
@@ -127,9 +129,18 @@ def _met(gate: Gate, aim: float, recorded: float | None) -> Met:
         threshold=gate.threshold,
         goal=threshold if threshold is None or least else aim * threshold,
         kept=is_kept(gate, None, aim=aim, recorded=recorded),
-        shown=gate.outcome is Outcome.PASS,
+        shown=gate.outcome is Outcome.PASS and _is_shown(gate, stretch),
         beyond=0.0 if gate.id == COLLAPSE else _beyond(gate),
     )
+
+
+def _is_shown(gate: Gate, stretch: float) -> bool:
+    """Whether the limit that decides keeps the threshold, so many times as far from the estimate as it is."""
+    limit = gate.lower if gate.direction == AT_LEAST else gate.upper
+    if limit is None or gate.estimate is None or gate.threshold is None:
+        return True
+    farther = gate.estimate + stretch * (limit - gate.estimate)
+    return farther >= gate.threshold if gate.direction == AT_LEAST else farther <= gate.threshold
 
 
 def _beyond(gate: Gate) -> float:

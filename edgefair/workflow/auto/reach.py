@@ -19,7 +19,7 @@ class Reach:
         alone: best estimate of any, whatever became of the other gates.
         beside: best estimate of any that keeps all the other gates; None where none does.
         kept: whether the chosen model keeps it.
-        shown: whether these rows alone show that: its limit lies within the threshold.
+        shown: whether these rows alone show that, though the threshold was picked on them.
     """
 
     gate: str

@@ -52,10 +52,10 @@ def moves_of(config: Config, kind: type[LowPrecision] | None, *, corrects_bias: 
         refits: whether it has scores, of which another threshold decides otherwise.
     """
     settings, treated = config.compress.repair, {item.method for item in config.debias.post}
-    undoing = {"last-layer"} if "threshold" in treated else set()
+    undoing = {"last-layer", "operating-point"} if "threshold" in treated else set()
     unknown = FREE - (frozenset() if kind is None else kind.free)
     impossible = treated | undoing | unknown
-    impossible |= (set() if corrects_bias else {"bias"}) | (set() if refits else {"threshold"})
+    impossible |= (set() if corrects_bias else {"bias"}) | (set() if refits else {"operating-point", "threshold"})
     return Moves(
         allowed=frozenset(settings.moves) - impossible,
         calibrations=tuple(name for name in settings.calibrations if name != config.compress.calibration),

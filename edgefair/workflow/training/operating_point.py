@@ -78,5 +78,6 @@ def points(scored: Scored, policy: Policy, *, aim: float, configured: float) -> 
 
     Where the configured one is as good as any, it stays.
     """
-    tried = [Point(at, merit(scored.counts(at), policy, aim=aim)) for at in scored.thresholds(configured)]
+    thresholds = scored.thresholds(configured)
+    tried = [Point(at, merit(scored.counts(at), policy, aim=aim, tries=len(thresholds))) for at in thresholds]
     return tried[best_of([point.merit for point in tried])], tried

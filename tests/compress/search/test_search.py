@@ -12,7 +12,9 @@ from edgefair.compress.search.search import Choice, Moves, Trial, repair
 
 NODES = tuple("abcdefgh")
 START = Choice(None, "plain")
-ALL_MOVES = frozenset(("seven-bit", "bias", "calibration", "float", "prune", "last-layer", "threshold"))
+ALL_MOVES = frozenset(
+    ("seven-bit", "bias", "calibration", "operating-point", "float", "prune", "last-layer", "threshold")
+)
 PRECISION = Moves(frozenset({"float"}), (), 60)
 
 
@@ -226,7 +228,10 @@ def test_another_threshold_is_tried_before_anything_that_costs_time_and_goes_wit
     result = found(pruned, Moves(ALL_MOVES, (), 60), Choice(0.8, "plain"), lowered=False)
     assert (result.chosen.choice.prune, len(pruned.judged)) == (0.8, 2)
     assert "another threshold" in result.ended
-    forbidden = found(Bench(lambda choice: bool(choice.post)), Moves(ALL_MOVES - {"threshold", "last-layer"}, (), 60))
+    forbidden = found(
+        Bench(lambda choice: bool(choice.post)),
+        Moves(ALL_MOVES - {"operating-point", "threshold", "last-layer"}, (), 60),
+    )
     assert not forbidden.chosen.kept
 
 

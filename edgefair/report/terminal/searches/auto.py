@@ -39,6 +39,7 @@ def reach_lines(auto: Mapping[str, Any]) -> Iterator[str]:
     items = auto["reach"]
     kept = all(item["kept"] for item in items)
     yield f"chosen: {auto['chosen']}; {'every gate kept' if kept else 'NOT every gate is kept'} on the validation rows:"
+    yield "  (these rows chose it among all that was tried: on others expect less)"
     own = max(auto["trials"], key=lambda trial: trial["rank"])["balanced_accuracy"]
     most = max(trial["balanced_accuracy"] for trial in auto["trials"])
     if most > own:
@@ -49,7 +50,7 @@ def reach_lines(auto: Mapping[str, Any]) -> Iterator[str]:
         line = f"  {title_of(item['gate'])}: {_number(item['chosen'])}, aim {bound} {item['goal']:.4g}"
         if item["goal"] != item["threshold"]:
             line += f" (the policy: {item['threshold']:g})"
-        told = "kept, by its confidence limit" if item["shown"] and not item["reached"] else "kept"
+        told = "kept" if item["reached"] else "kept, by its confidence limit"
         yield f"{line}: {told if item['kept'] else 'MISSED'}"
         if item["kept"]:
             continue
