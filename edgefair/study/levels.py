@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from edgefair.compress.config import IMPORTANCES
+from edgefair.compress.names import IMPORTANCES
 from edgefair.errors import UsageError, did_you_mean
 
 # In the order in which they are written and varied; the first three are the purity of the data.

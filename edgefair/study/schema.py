@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from edgefair.compress.config import IMPORTANCES
+from edgefair.compress.names import IMPORTANCES
 from edgefair.study.levels import EXTENTS, PRECISIONS, SHARES, TREATMENTS, UNTREATED
 from edgefair.study.plan import ContrastPlan, Plan
 from edgefair.study.table import RESPONSES

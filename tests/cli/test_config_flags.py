@@ -11,7 +11,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from edgefair.cli.commands.make import export
 from edgefair.cli.commands.understand import explain
 from edgefair.cli.config_flags import KeyOption
-from edgefair.compress.config import IMPORTANCES, CompressConfig
+from edgefair.compress.config import CompressConfig
+from edgefair.compress.names import IMPORTANCES
 from edgefair.decision.policy import Policy
 
 FLAGS = {item.name: item for item in export.command.params if isinstance(item, KeyOption)}

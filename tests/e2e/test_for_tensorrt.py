@@ -6,7 +6,7 @@ import pytest
 from onnx import numpy_helper
 
 from edgefair.compress.low_precision import LOW_PRECISIONS
-from edgefair.compress.search.search import Choice
+from edgefair.compress.search.choice import Choice
 from edgefair.config import load_config, with_compress
 from edgefair.data.dataset import load
 from edgefair.errors import UsageError

@@ -5,7 +5,7 @@ import pytest
 from onnx import numpy_helper
 
 from edgefair.compress.quantization.prepare import weight_name
-from edgefair.compress.search.search import Choice
+from edgefair.compress.search.choice import Choice
 from edgefair.config import load_config, with_compress
 from edgefair.data.dataset import load
 from edgefair.progress import silent

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
 
+from edgefair.compress.search.choice import Choice
 from edgefair.compress.search.float_nodes import Cost, Harmless, Nodes, Ranked, cheaper, fewest, fitting, harm_of, names
 
 Move = Literal["seven-bit", "bias", "calibration", "operating-point", "float", "prune", "last-layer", "threshold"]
@@ -20,33 +21,6 @@ FREE: frozenset[Move] = frozenset({"seven-bit", "bias", "calibration"})
 FEW = 0.01
 # What a lower pruning ratio is tried at, as shares of the ratio that was asked for.
 RATIOS = (0.75, 0.5, 0.25)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One way to compress a model; equal choices give equal files.
-
-    Attributes:
-        prune: share of the MACs that pruning removes; None for no pruning.
-        calibration: name of the calibration recipe.
-        seven_bit: nodes whose weights have 7 bits, so that no processor saturates.
-        unsigned: nodes whose weights are unsigned, with the same end and all 8 bits.
-        correct_bias: whether the last layer's bias is corrected, groups weighing alike.
-        float_nodes: nodes that stay in float.
-        post: treatments of the file beyond those of the recipe.
-    """
-
-    prune: float | None
-    calibration: str
-    seven_bit: tuple[str, ...] = ()
-    unsigned: tuple[str, ...] = ()
-    correct_bias: bool = False
-    float_nodes: tuple[str, ...] = ()
-    post: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

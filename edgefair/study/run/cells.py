@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from edgefair.compress.config import IMPORTANCE_OPTIONS, CompressConfig
+from edgefair.compress.config import CompressConfig
+from edgefair.compress.names import IMPORTANCE_OPTIONS
 from edgefair.config import Config
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import DataSet

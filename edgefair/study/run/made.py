@@ -14,7 +14,7 @@ import onnx
 
 from edgefair.compress.quantization.macs import node_macs
 from edgefair.compress.quantization.prepare import embedding_nodes, quantizable_nodes
-from edgefair.compress.search.search import Choice
+from edgefair.compress.search.choice import Choice
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.scratch import work_folder
 from edgefair.workflow.compression.candidates import Candidates

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 
-from edgefair.compress.search.search import Choice
+from edgefair.compress.search.choice import Choice
 from edgefair.data.rows import TableRows
 from edgefair.errors import ModelError
 from edgefair.graphs.editor import Editor

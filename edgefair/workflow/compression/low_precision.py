@@ -16,7 +16,7 @@ from edgefair.compress.quantization.calibrate import Ranges
 from edgefair.compress.quantization.prepare import embedding_nodes, quantizable_nodes
 from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.quantization.static import Precision
-from edgefair.compress.search.search import Choice
+from edgefair.compress.search.choice import Choice
 from edgefair.errors import ModelError
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.streams import Stream

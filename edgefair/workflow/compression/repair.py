@@ -7,7 +7,8 @@ from typing import Any
 
 from edgefair._version import __version__
 from edgefair.compress.low_precision import LowPrecision
-from edgefair.compress.search.search import FREE, Choice, Moves, Repair, repair
+from edgefair.compress.search.choice import Choice
+from edgefair.compress.search.search import FREE, Moves, Repair, repair
 from edgefair.config import Config
 from edgefair.files import sha256_file, sha256_json, shown
 from edgefair.versions import versions_of

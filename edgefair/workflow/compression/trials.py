@@ -14,8 +14,9 @@ from edgefair import jsonl
 from edgefair.compress.analysis.saturation import audit_saturation
 from edgefair.compress.analysis.sensitivity import rank_nodes
 from edgefair.compress.quantization.macs import node_macs
+from edgefair.compress.search.choice import Choice
 from edgefair.compress.search.float_nodes import Ranked
-from edgefair.compress.search.search import Choice, Trial
+from edgefair.compress.search.search import Trial
 from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.recording.corrections import recorded_threshold

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgefair.compress.search.choice import Choice
 from edgefair.compress.search.float_nodes import Ranked
-from edgefair.compress.search.search import Choice, Moves, Trial, repair
+from edgefair.compress.search.search import Moves, Trial, repair
 
 NODES = tuple("abcdefgh")
 START = Choice(None, "plain")

@@ -6,7 +6,8 @@ from itertools import combinations
 import pytest
 import torch
 
-from edgefair.compress.config import IMPORTANCE_OPTIONS, IMPORTANCES, LAST, STEPS, CompressConfig, step_name
+from edgefair.compress.config import CompressConfig
+from edgefair.compress.names import IMPORTANCE_OPTIONS, IMPORTANCES, LAST, STEPS, step_name
 from edgefair.compress.quantization.recipe import CalibrationRecipe
 from edgefair.compress.steps.base import Project
 from edgefair.compress.steps.game import Adversary

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from edgefair.compress.low_precision import LOW_PRECISIONS
-from edgefair.compress.search.search import Choice
+from edgefair.compress.search.choice import Choice
 from edgefair.workflow.compression.repair import moves_of
 from edgefair.workflow.compression.trials import ValidationBench
 from tests.workflow.small_project import candidates_of

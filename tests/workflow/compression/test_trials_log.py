@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgefair.compress.search.search import Choice
+from edgefair.compress.search.choice import Choice
 from edgefair.targets import load_profile
 from edgefair.workflow.compression.trials import ValidationBench
 from tests.workflow.small_project import candidates_of

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgefair.compress.config import IMPORTANCES, Scope
+from edgefair.compress.config import Scope
+from edgefair.compress.names import IMPORTANCES
 from edgefair.errors import UsageError, check_options
 
 if TYPE_CHECKING:

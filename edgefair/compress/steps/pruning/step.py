@@ -10,7 +10,8 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from edgefair.compress.config import IMPORTANCE_OPTIONS, RANDOM_WEIGHTS, CompressConfig, Measure, Scope
+from edgefair.compress.config import CompressConfig, Measure, Scope
+from edgefair.compress.names import IMPORTANCE_OPTIONS, RANDOM_WEIGHTS
 from edgefair.compress.steps.base import Context, Plan, Project, Stage, Step, named
 from edgefair.compress.steps.cost import macs, parameters
 from edgefair.compress.steps.layers import example_features

@@ -1,0 +1,46 @@
+"""Steps and importances by name. Data: listing them imports none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Key of `compress:` that asks for it -> torch step, in the order in which they are carried out.
+STEPS: Mapping[str, str] = {
+    "finetune_only": "edgefair.compress.steps.unchanged:Unchanged",
+    "prune": "edgefair.compress.steps.pruning.step:Prune",
+    "low_rank": "edgefair.compress.steps.low_rank:LowRank",
+    "sparsity": "edgefair.compress.steps.sparsity:Sparsify",
+    "cluster": "edgefair.compress.steps.cluster:Cluster",
+    "ticket": "edgefair.compress.steps.ticket:Ticket",
+    "qat": "edgefair.compress.steps.qat:Qat",
+}
+# Steps that must be the last one, and what any training behind them would do.
+LAST: Mapping[str, str] = {
+    "sparsity": "training would fill the zeros again",
+    "cluster": "training would break up the clusters again",
+}
+# Importance of `prune` -> `steps.pruning.Importance`.
+IMPORTANCES: Mapping[str, str] = {
+    "magnitude": "edgefair.compress.steps.pruning.magnitude:magnitude",
+    "taylor": "edgefair.compress.steps.pruning.taylor:taylor",
+    "fairgrape": "edgefair.compress.steps.pruning.fairgrape:fairgrape",
+    "fairprune": "edgefair.compress.steps.pruning.fairprune:fairprune",
+    "group-effect": "edgefair.compress.steps.pruning.group_effect:group_effect",
+    "adversarial": "edgefair.compress.steps.pruning.adversarial:adversarial",
+    "adversarial-frozen": "edgefair.compress.steps.pruning.adversarial:adversarial_frozen",
+    "random": "edgefair.compress.steps.pruning.lots:lots",
+}
+# Keys that only some importances read.
+IMPORTANCE_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "fairprune": ("beta",),
+    "group-effect": ("beta",),
+    "adversarial": ("adversary",),
+    "adversarial-frozen": ("adversary",),
+}
+# Importances that choose among the random weights of the untrained network, which stay as they are.
+RANDOM_WEIGHTS = frozenset({"adversarial-frozen"})
+
+
+def step_name(key: str) -> str:
+    """What folders, settings and notes call the step of a key."""
+    return key.replace("_", "-")
