@@ -32,7 +32,7 @@ test-targets: $(VENV)/.ready ## Run the tests that need QEMU, an OpenSSH server 
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'target and not long and not gpu' $(call marked,target)
 
 $(VENV)/.runtimes: $(VENV)/.ready
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,runtimes,study]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,runtimes]'
 	@touch $@
 
 test-runtimes: $(VENV)/.runtimes ## Install the other runtimes that fit beside ours, and run the tests that need one

@@ -23,11 +23,9 @@ class Settings:
 
     Attributes:
         workers: how many units at a time; None: as many as there are cores for.
-        address: of a cluster.
     """
 
     workers: int | None = None
-    address: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Any, Self
 
-from edgefair.errors import UsageError
 from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, check_workers, cores
 
 ENDS_S = 5.0
@@ -35,12 +34,10 @@ class Processes:
     """`Executor` with a process for every worker. A process that dies loses its unit and is replaced.
 
     Raises:
-        UsageError: more workers than cores, or a cluster.
+        UsageError: more workers than cores.
     """
 
     def __init__(self, make: Make, settings: Settings) -> None:
-        if settings.address is not None:
-            raise UsageError("the executor 'processes' is of this machine", fix="--executor ray --address ADDRESS")
         check_workers(settings.workers)
         self.workers = settings.workers or cores()
         self._make = make

@@ -14,16 +14,14 @@ class Serial:
     """`Executor` without another process.
 
     Raises:
-        UsageError: more than one worker, or a cluster.
+        UsageError: more than one worker.
     """
 
     workers = 1
 
     def __init__(self, make: Make, settings: Settings) -> None:
-        if settings.workers not in {None, 1} or settings.address is not None:
-            raise UsageError(
-                "the executor 'serial' is this process alone", fix="--executor processes --workers N, or --executor ray"
-            )
+        if settings.workers not in {None, 1}:
+            raise UsageError("the executor 'serial' is this process alone", fix="--executor processes --workers N")
         self._make = make
         self._work: Work | None = None
         self._waiting: deque[Any] = deque()

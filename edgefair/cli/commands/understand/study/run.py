@@ -11,7 +11,7 @@ from edgefair.cli.options import json_option, overrides
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say
 
-EXECUTORS = ("serial", "processes", "ray")
+EXECUTORS = ("serial", "processes")
 
 
 @click.command("run")
@@ -30,10 +30,9 @@ EXECUTORS = ("serial", "processes", "ray")
     type=click.Choice(EXECUTORS),
     default="serial",
     show_default=True,
-    help="Where cells run: in this process, in several with a thread each, or on a Ray cluster.",
+    help="Where cells run: in this process, or in several with a thread each.",
 )
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Cells at a time.  [default: one a core]")
-@click.option("--address", default=None, help="With --executor ray: of the cluster.  [default: this machine]")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any key of the project. Repeatable."
 )
@@ -48,7 +47,6 @@ def run(
     output: Path | None,
     executor: str,
     workers: int | None,
-    address: str | None,
     settings: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -86,7 +84,7 @@ def run(
         click.echo("\n".join(shown))
         return
     with progress_bar() as progress:
-        done = run_study(given, folder, executor=executor, settings=Settings(workers, address), progress=progress)
+        done = run_study(given, folder, executor=executor, settings=Settings(workers), progress=progress)
     if as_json:
         click.echo(json_in_a_log(json.dumps(done.to_json())))
     else:
