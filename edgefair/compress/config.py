@@ -90,6 +90,11 @@ class RepairConfig(BaseModel):
     calibrations: tuple[str, ...] = Field(
         ("int8-entropy", "int8-percentile", "int8-worst"), description="Recipes to try instead of `calibration`."
     )
+    ladder: tuple[str, ...] = Field(
+        ("int8-mse", "int8-adaptive"),
+        description="Calibration recipes that plain `int8: auto` tries in turn on validation rows while gates are not "
+        "kept or more than 1 % of the decisions are changed; none where a recipe is named, or without repair.",
+    )
     max_trials: int = Field(40, ge=1, description="Largest number of models to make and judge.")
 
 
@@ -202,11 +207,6 @@ class CompressConfig(BaseModel):
         "int8-balanced",
         description="Calibration recipe by name or path, or a file of rows to calibrate on (.csv, .npz, .parquet).",
     )
-    ladder: tuple[str, ...] = Field(
-        ("int8-mse", "int8-adaptive"),
-        description="Calibration recipes that plain `int8: auto` tries in turn on validation rows while gates are not "
-        "kept or more than 1 % of the decisions are changed; none where a recipe is named, or without repair.",
-    )
     repair: RepairConfig = Field(default_factory=RepairConfig, description="If a gate fails on validation rows.")
 
     @field_validator("low_rank", mode="before")
@@ -226,7 +226,7 @@ class CompressConfig(BaseModel):
     def rungs(self) -> tuple[str, ...]:
         """The ladder, where neither a kind of INT8 nor a recipe is asked for by name."""
         usual = self.calibration == type(self).model_fields["calibration"].default
-        return self.ladder if self.int8 == "auto" and usual and not self.qat else ()
+        return self.repair.ladder if self.int8 == "auto" and usual and not self.qat else ()
 
     @property
     def trains(self) -> bool:

@@ -18,7 +18,15 @@ from edgefair.errors import UsageError
 from edgefair.training.settings import TrainPlan
 from tests.compress.steps.prune_cases import any_context, built_in
 
-ASKED = {"prune": 0.5, "low_rank": 0.5, "sparsity": 0.5, "cluster": 8, "ticket": {"keep": 0.3}, "qat": True}
+ASKED = {
+    "finetune_only": True,
+    "prune": 0.5,
+    "low_rank": 0.5,
+    "sparsity": 0.5,
+    "cluster": 8,
+    "ticket": {"keep": 0.3},
+    "qat": True,
+}
 
 
 def recipe():

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from edgefair.compress.config import RepairConfig
 from edgefair.compress.low_precision import LOW_PRECISIONS
 from edgefair.compress.search.choice import Choice
 from edgefair.workflow.compression.repair import moves_of
@@ -22,7 +23,7 @@ def candidates(tmp_path_factory):
     ("changes", "kind", "rungs"),
     [
         ({}, "static", ("int8-mse", "int8-adaptive")),
-        ({"ladder": ()}, "static", ()),
+        ({"repair": RepairConfig(ladder=())}, "static", ()),
         ({"int8": "static"}, "static", ()),
         ({"calibration": "int8-worst"}, "static", ()),
         ({}, "dynamic", ()),
@@ -31,7 +32,7 @@ def candidates(tmp_path_factory):
 def test_only_plain_int8_that_is_calibrated_has_rungs(candidates, changes, kind, rungs):
     config = candidates.job.config
     config = config.model_copy(update={"compress": config.compress.model_copy(update=changes)})
-    assert moves_of(config, LOW_PRECISIONS[kind], corrects_bias=True).ladder == rungs
+    assert moves_of(config, LOW_PRECISIONS[kind], corrects_bias=True, refits=False).ladder == rungs
 
 
 def test_a_rung_is_judged_like_any_trial_and_its_file_has_the_same_operators(candidates, tmp_path):
