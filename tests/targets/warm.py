@@ -20,11 +20,10 @@ import tempfile
 import threading
 from pathlib import Path
 
-from edgefair.targets.transports import local
+from edgefair.targets.transports import local, zipapp
 from edgefair.targets.transports.streams import enlarge_pipes
-from edgefair.targets.transports.zipapp import build_zipapp
 
-COMMAND = [sys.executable, "-I"]
+COMMAND, MAIN = [sys.executable, "-I"], zipapp.MAIN
 LONGEST = 1 << 17
 CODE = struct.Struct("i")
 SERVER = """
@@ -123,10 +122,10 @@ class Server:
 
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="probes-")
-        zipapp, self.address = (str(Path(self._folder.name, name)) for name in ("probe.pyz", "asked"))
-        Path(zipapp).write_bytes(build_zipapp())
+        program, self.address = (str(Path(self._folder.name, name)) for name in ("probe.pyz", "asked"))
+        Path(program).write_bytes(zipapp.build_zipapp())
         alive, self._alive = os.pipe()
-        command = [*COMMAND, "-c", SERVER, zipapp, self.address, str(alive)]
+        command = [*COMMAND, "-c", SERVER, program, self.address, str(alive)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, pass_fds=[alive], cwd="/")
         os.close(alive)
         assert self._process.stdout.readline() == b"ready\n"
@@ -173,6 +172,6 @@ _anew, _server, _others = local.start_zipapp, functools.cache(Server), []
 
 
 def _forked(python, *, target, environment=None):
-    if list(python) != COMMAND or environment is not None:
+    if list(python) != COMMAND or environment is not None or zipapp.MAIN != MAIN:
         return _anew(python, target=target, environment=environment)
     return started(_others[-1] if _others else _server().address)
