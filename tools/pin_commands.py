@@ -39,9 +39,11 @@ def help_texts() -> dict[str, list[str]]:
 
 
 def commands_in(lines: list[str]) -> list[str]:
-    """The names that the section `Commands:` of a help lists."""
-    if "Commands:" not in lines:
-        return []
-    section = lines[lines.index("Commands:") + 1 :]
-    section = section[: section.index("")] if "" in section else section
-    return [line.split()[0] for line in section if line.startswith("  ") and not line.startswith("   ")]
+    """The names that a help lists in its sections, but for that of options."""
+    names, inside = [], False
+    for line in lines:
+        if not line.startswith(" "):
+            inside = line.endswith(":") and line != "Options:"
+        elif inside and not line.startswith("   "):
+            names.append(line.split()[0])
+    return names

@@ -214,8 +214,7 @@ def notes_of(
     if speed is not None and speed.upper < SLOWER:
         notes.append(
             f"on target '{target}' the compressed model is slower than the reference: it runs at {speed.ratio:.2f} "
-            f"of its speed ({speed.lower:.2f} to {speed.upper:.2f}), batch 1. Where speed counts, omit --int8 for it, "
-            "or make the network smaller with --prune, which is faster on any processor"
+            f"of its speed ({speed.lower:.2f} to {speed.upper:.2f}), batch 1"
         )
     if latency is None:
         return notes

@@ -78,8 +78,7 @@ QNN = Support(
 # and `tensorrt.DataType` of NVIDIA's documentation (codes are signed and symmetric; UINT8 is for inputs and outputs
 # and is cast before anything else reads it), as that parser says too.
 TENSORRT = Support(
-    lacks=frozenset({PACKED})
-    | _named(
+    lacks=_named(
         "AffineGrid Bernoulli BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor CenterCropPad Col2Im "
         "Compress ConcatFromSequence ConvInteger CumProd DFT DeformConv Det DynamicQuantizeLinear ImageDecoder "
         "MatMulInteger MaxRoiPool MaxUnpool MelWeightMatrix Multinomial NegativeLogLikelihoodLoss Optional "

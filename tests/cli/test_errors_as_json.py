@@ -23,6 +23,7 @@ ARGUMENTS = {
     "target probe": ["none.yaml"],
     "target loader": ["-o", "none/loader.zip"],
     "init": ["--data", "none.csv"],
+    "doctor": ["--format", "none"],
 }
 
 

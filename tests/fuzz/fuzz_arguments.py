@@ -110,7 +110,7 @@ FIRST = {
     "policy": [("policy", "sign", "--key", "key.pem"), ("policy", "check", "p.json", "--public-key", "key.pub")],
     "study": [("study", "run", "--list"), ("study", "run", "board.yaml", "--dry-run"), ("study", "schema"),
               ("study", "report", "dist/signed")],
-    "check": [("check", "edgefair.yaml", "dist/signed")],
+    "check": [("check", "edgefair.yaml", "dist/signed")], "doctor": [("doctor",), ("doctor", "--json")],
 }  # fmt: skip
 
 

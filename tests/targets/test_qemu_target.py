@@ -167,13 +167,13 @@ def test_a_preparation_that_failed_shows_no_half_a_system_and_the_next_one_goes_
     archives.broken = "pip"
     with pytest.raises(MeasurementError, match="no the wheels of numpy=="):
         prefix.build_system("sparc64", silent)
-    assert names(prefix.cache_folder()) == []
-    (work,) = prefix.cache_folder().glob(".*.partial")
+    assert names(prefix.cache_folder("targets")) == []
+    (work,) = prefix.cache_folder("targets").glob(".*.partial")
     (work / "debs" / "kept.deb").touch()
     archives.broken = None
     system = prefix.build_system("sparc64", silent)
     assert archives.asked[-1] == "dpkg-deb", "the package of the first attempt was unpacked"
-    assert names(prefix.cache_folder()) == [system.name]
+    assert names(prefix.cache_folder("targets")) == [system.name]
     assert not work.exists()
 
 

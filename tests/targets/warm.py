@@ -111,7 +111,8 @@ class Forked:
 
     def kill(self):
         if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended since, and nobody has told us yet
+                os.kill(self.pid, signal.SIGKILL)
 
     def __del__(self):
         self._asker.close()

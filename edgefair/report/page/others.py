@@ -28,6 +28,7 @@ SENTENCES = {
     "edgefair.data": "Features, and groups and labels of every split.",
     "edgefair.cleaning": "Training labels that look wrong, by group and label.",
     "edgefair.trained": "What training gave on the validation rows. This is not a verdict.",
+    "edgefair.installation": "What is installed here, which extras and targets work, and what to do for the rest.",
     "edgefair.targets": "Devices that a model can be measured on, and what each still needs.",
     "edgefair.device": "What a device says of itself.",
     "edgefair.error": "What a terminal shows. Nothing was judged: this is not a verdict.",

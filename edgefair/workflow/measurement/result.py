@@ -12,7 +12,7 @@ from edgefair.config import Config
 from edgefair.decision.decide import check_evidence
 from edgefair.decision.evidence import Evidence
 from edgefair.measure.flips import cell_flips
-from edgefair.measure.latency import LatencySummary, SpeedUp, notes_of
+from edgefair.measure.latency import SLOWER, LatencySummary, SpeedUp, notes_of
 from edgefair.report.results.verification import TargetResult
 from edgefair.workflow.clock import today
 from edgefair.workflow.measurement.information import information_of
@@ -22,6 +22,8 @@ from edgefair.workflow.measurement.records.rows import RecordedRows
 from edgefair.workflow.measurement.sequential.looks import Look, LookPlan, first_rows
 from edgefair.workflow.measurement.sequential.stopping import decided_at
 from edgefair.workflow.measurement.steps import Decisions
+
+FASTER = "where speed counts on {targets}, compress otherwise: without --int8, or by --prune, faster on any processor"
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,4 +112,6 @@ class Counted:
 
 def notes_of_results(results: Sequence[TargetResult]) -> list[str]:
     """What a reader must know of how fast the model ran, and how steadily."""
-    return [note for item in results for note in notes_of(item.target, item.device, item.latency, item.speed_up)]
+    notes = [note for item in results for note in notes_of(item.target, item.device, item.latency, item.speed_up)]
+    slow = [item.target for item in results if item.speed_up is not None and item.speed_up.upper < SLOWER]
+    return notes + [FASTER.format(targets=" and ".join(slow))] * bool(slow)
