@@ -24,7 +24,7 @@ from edgefair.study.run.made import File
 from edgefair.targets import Probe
 from edgefair.workflow.clock import today
 from edgefair.workflow.job import Job
-from edgefair.workflow.measurement.measure import Measurement, evidence_of, latencies, measure
+from edgefair.workflow.measurement.measure import evidence_of, latencies, measure
 from edgefair.workflow.measurement.steps import Decisions
 
 # Training rows that tell the training accuracy, at most.
@@ -61,11 +61,11 @@ class Beside:
 
 def answers_of(
     probe: Probe, job: Job, file: File, *, dense: Path | None, latency: bool
-) -> tuple[Answers, dict[str, Any], Measurement]:
+) -> tuple[Answers, dict[str, Any]]:
     """Have the target decide the audit rows, and time it beside the dense file where that is asked for.
 
     Returns:
-        the answers; the columns of times; the measurement.
+        the answers; the columns of times.
 
     Raises:
         ModelError, MeasurementError: as `verify` does.
@@ -87,12 +87,10 @@ def answers_of(
         times = {"p50_ms": own.p50_ms, "p90_ms": own.p90_ms}
     if faster is not None:
         times |= {"speed_up": faster.ratio, "speed_up_lower": faster.lower, "speed_up_upper": faster.upper}
-    return Answers(found.decisions, found.score), times, found
+    return Answers(found.decisions, found.score), times
 
 
-def responses_of(
-    probe: Probe, job: Job, file: File, answers: Answers, beside: Beside, measured: Measurement
-) -> dict[str, Any]:
+def responses_of(probe: Probe, job: Job, file: File, answers: Answers, beside: Beside) -> dict[str, Any]:
     """The columns of a row that say what was found, but for times."""
     config, data = job.config, job.data
     rows, policy = data.audit, config.policy
@@ -126,10 +124,16 @@ def responses_of(
         "macs": file.macs,
         "target": probe.profile.name,
         "processor": probe.device.get("cpu"),
-        "runtime": measured.candidate.format.name,
+        "runtime": _runtime(probe),
         "threads": probe.device.get("threads"),
         "recipe": json.dumps(file.recipe, sort_keys=True),
     }
+
+
+def _runtime(probe: Probe) -> str:
+    """What ran the file, with its version where the device tells it."""
+    version = probe.device.get(probe.profile.runtime)
+    return probe.profile.runtime if version is None else f"{probe.profile.runtime} {version}"
 
 
 def _paired(

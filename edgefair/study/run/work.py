@@ -134,10 +134,10 @@ class Workshop:
             file = make_file(job, reference, name, work)
             probe = self._target(job)
             dense = self._dense_file(cell) if setup.plan.latency else None
-            answers, times, measured = answers_of(
+            answers, times = answers_of(
                 probe, job, file, dense=None if dense == file.path else dense, latency=setup.plan.latency
             )
-            found = responses_of(probe, job, file, answers, others, measured)
+            found = responses_of(probe, job, file, answers, others)
         if self._store.keeps_decisions(cell):
             write_atomic(self._store.decisions_of(task.name), answers.to_bytes())
         return {

@@ -2,6 +2,7 @@
 
 import json
 
+import onnxruntime
 import pytest
 
 from edgefair.errors import ModelError, UsageError
@@ -44,6 +45,7 @@ def test_every_cell_is_a_row_with_its_numbers(studied):
         assert (row.params, row.macs) == (2 * 16 + 16 + 16 * 8 + 8 + 8 * 2 + 2, 2 * 16 + 16 * 8 + 8 * 2)
         assert row.refit_rows.endswith("validation rows")
         assert row.p90_ms is None
+        assert row.runtime == f"onnxruntime {onnxruntime.__version__}"
     assert len(values_of(rows, "gap").cells) == 4
 
 
