@@ -19,7 +19,7 @@ def mean_variance(means_at: Callable[[int], np.ndarray]) -> float:
     """Variance of the mean of a series: the largest that its batches show, be they short or long (`SCALES`).
 
     A device whose load wanders has a little of it in every batch, and short ones alone see none of the slow part: the
-    p90 of onnxruntime on a quiet machine was within limits from 20 batches in 72 % of the runs that said 95 %, within
+    p90 of onnxruntime on an idle machine was within limits from 20 batches in 72 % of the runs that said 95 %, within
     these in 93 % (`benchmarks/latency_coverage.py`).
 
     Args:
