@@ -12,7 +12,7 @@ from edgefair.config import Config, with_budget
 from edgefair.data.dataset import DataSet, load
 from edgefair.data.gaps import missing_notes
 from edgefair.data.identity.seen import SeenRows, columns_of
-from edgefair.errors import DataError, missing_extra
+from edgefair.errors import DataError
 from edgefair.files import sha256_json
 from edgefair.progress import Progress, silent
 from edgefair.versions import version_of
@@ -21,6 +21,7 @@ from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.sealing.seal import check_not_sealed
 from edgefair.workflow.training.fit import fit, training_rows
 from edgefair.workflow.training.run_folder import prepare_folder
+from edgefair.workflow.training.torch_here import require_torch
 
 if TYPE_CHECKING:
     from edgefair.debias import Debias
@@ -85,18 +86,6 @@ def train_on(job: Job, *, name: str, overwrite: bool = False, wait: bool = False
             return finished
         progress.stage(f"training {name}")
         return _train_into(folder, Job(config, data, progress), methods, settings, engine)
-
-
-def require_torch() -> None:
-    """Refuse to train without PyTorch.
-
-    Raises:
-        UsageError: it is missing.
-    """
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise missing_extra("training", "torch", error) from error
 
 
 def _methods(config: Config) -> Sequence[Debias]:

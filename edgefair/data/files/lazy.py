@@ -42,8 +42,8 @@ class LazyColumn(ABC):
         """
 
 
-def workers() -> int:
-    """Threads that make cells: one per core that this process may use."""
+def cores() -> int:
+    """Cores that this process may use, each of which gets a thread that makes cells."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -51,7 +51,7 @@ def ahead(
     make: Callable[[int, int], dict[str, NDArray[Any]]], rows: int, batch_rows: int
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """Batches in order, each made by a thread while the ones before it are in use; a few batches are held at a time."""
-    threads = workers()
+    threads = cores()
     starts = iter(range(0, rows, batch_rows))
     waiting: deque[Future[dict[str, NDArray[Any]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.files.blobs import Blobs
-from edgefair.data.files.lazy import LazyColumn, workers
+from edgefair.data.files.lazy import LazyColumn, cores
 from edgefair.data.files.skipped import Skipped
 from edgefair.data.hashing import bytes_hash
 from edgefair.data.images.decode import UnreadableError, decode, examine
@@ -94,7 +94,7 @@ def stored_pictures(blobs: Blobs, rows: NDArray[np.int64]) -> tuple[StoredPictur
             except OSError as error:
                 reasons[index] = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
 
-    with ThreadPoolExecutor(workers()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for _ in pool.map(look, range(0, len(rows), PIECE)):
             pass
     return StoredPictures(blobs, rows, hashes), reasons

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -63,12 +62,9 @@ class Executor(Protocol):
         ...
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def check_workers(workers: int | None) -> None:
     """Refuse more workers than cores of this machine (UsageError)."""
+    from edgefair.data.files.lazy import cores
+
     if workers is not None and workers > cores():
         raise UsageError(f"{workers} workers for {cores()} cores", expected="at most one each: they would only wait")

@@ -15,7 +15,8 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Any, Self
 
-from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, check_workers, cores
+from edgefair.data.files.lazy import cores
+from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, check_workers
 
 ENDS_S = 5.0
 

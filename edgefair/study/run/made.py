@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +39,6 @@ class File:
     params: int
     macs: int
     recipe: dict[str, Any]
-
-    @property
-    def packed_bytes(self) -> int:
-        """Its bytes when deflated, as for transport."""
-        return len(zlib.compress(self.path.read_bytes(), 9))
 
 
 def reference_of(job: Job, run: str, folder: Path) -> Reference:

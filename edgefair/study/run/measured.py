@@ -17,6 +17,7 @@ from edgefair.data.rows import TableRows
 from edgefair.decision.compare import judge_paired
 from edgefair.decision.decide import decide
 from edgefair.decision.policy import Policy
+from edgefair.files import packed_bytes
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
 from edgefair.study.responses import auc_gap, decided, flip_rate, flips_json, psi_max, refitted
@@ -119,7 +120,7 @@ def responses_of(probe: Probe, job: Job, file: File, answers: Answers, beside: B
         "gap_growth_upper": None if growth is None else growth.upper,
         "train_accuracy": _train_accuracy(probe, job, file),
         "bytes": file.path.stat().st_size,
-        "packed_bytes": file.packed_bytes,
+        "packed_bytes": packed_bytes(file.path),
         "params": file.params,
         "macs": file.macs,
         "target": probe.profile.name,

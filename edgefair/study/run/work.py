@@ -27,7 +27,7 @@ from edgefair.targets import Probe, load_profile, open_target
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.job import Job
 from edgefair.workflow.train import train_on
-from edgefair.workflow.training.threads import single_thread
+from edgefair.workflow.training.torch_here import single_thread
 
 # Data sets that a process keeps: the rows of neighbouring cells are often the same.
 KEPT = 2

@@ -20,7 +20,8 @@ from edgefair.workflow.auto.reach import reach_of
 from edgefair.workflow.job import Job
 from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.sealing.seal import check_not_sealed
-from edgefair.workflow.train import require_torch, train_on
+from edgefair.workflow.train import train_on
+from edgefair.workflow.training.torch_here import require_torch
 
 if TYPE_CHECKING:
     from edgefair.training.run import Run

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from edgefair.errors import missing_extra
 from edgefair.workflow.compression.steps import stages
 from edgefair.workflow.job import Job
 from edgefair.workflow.training.fit import training_rows
+from edgefair.workflow.training.torch_here import require_torch
 
 
 def check_treatments(job: Job) -> None:
@@ -15,11 +15,10 @@ def check_treatments(job: Job) -> None:
         UsageError: an unknown method, or two that contradict; PyTorch is missing.
         DataError: a group and label without a training row.
     """
-    try:
-        from edgefair.debias import open_methods
-        from edgefair.training.features import spec_for
-    except ImportError as error:
-        raise missing_extra("training", "torch", error) from error
+    require_torch()
+    from edgefair.debias import open_methods
+    from edgefair.training.features import spec_for
+
     rows = training_rows(job.data, spec_for(job.data, job.config.model), job.config.policy.base_attributes)
     for items in (job.config.debias.train, job.config.debias.finetune or ()):
         for method in open_methods([(item.method, item.options) for item in items]):
@@ -33,12 +32,11 @@ def check_network(job: Job) -> None:
         UsageError: an unknown network or option; a step that the project cannot have; PyTorch is missing.
         ModelError: see the steps.
     """
-    try:
-        from edgefair.training.build import build_classifier
-        from edgefair.training.features import spec_for
-        from edgefair.training.networks.narrower import narrower
-    except ImportError as error:
-        raise missing_extra("training", "torch", error) from error
+    require_torch()
+    from edgefair.training.build import build_classifier
+    from edgefair.training.features import spec_for
+    from edgefair.training.networks.narrower import narrower
+
     config, data = job.config, job.data
     spec, model, distill = spec_for(data, config.model), config.model, config.compress.distill
     if distill is not None and not isinstance(distill.student, str):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator
 from importlib import metadata
@@ -11,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from edgefair._version import __version__
+from edgefair.data.files.lazy import cores
 from edgefair.errors import UsageError
 from edgefair.report.results.installation import Extra, Installation, Package
 from edgefair.workflow.targets import known_targets
@@ -40,7 +40,7 @@ def examine() -> Installation:
         version=__version__,
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
-        cores=len(os.sched_getaffinity(0)),
+        cores=cores(),
         extras=tuple(Extra(name, _packages(needed, name)) for name in names),
         targets=known_targets(),
     )

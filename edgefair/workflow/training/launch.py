@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Sequence
 
+from edgefair.data.files.lazy import cores
 from edgefair.errors import MeasurementError, UsageError, missing_extra
 
 
@@ -42,7 +43,7 @@ def launch(arguments: Sequence[str], processes: int | None) -> int:
         raise UsageError(f"{number} processes for {gpus} GPUs", expected="at most one process per GPU")
     if gpus == 0:
         os.environ["ACCELERATE_USE_CPU"] = "true"
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // number)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // number)))
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     settings = LaunchConfig(
         min_nodes=1,

@@ -10,8 +10,7 @@ import click
 from edgefair.cli.options import json_option, overrides
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say
-
-EXECUTORS = ("serial", "processes")
+from edgefair.study.executors import EXECUTORS
 
 
 @click.command("run")
@@ -27,7 +26,7 @@ EXECUTORS = ("serial", "processes")
 )
 @click.option(
     "--executor",
-    type=click.Choice(EXECUTORS),
+    type=click.Choice([*EXECUTORS]),
     default="serial",
     show_default=True,
     help="Where cells run: in this process, or in several with a thread each.",

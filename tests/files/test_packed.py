@@ -4,12 +4,12 @@ import zlib
 
 import numpy as np
 
-from edgefair.measure import packed
-from edgefair.measure.packed import packed_bytes
+from edgefair import files
+from edgefair.files import packed_bytes
 
 
 def test_packed_bytes_are_those_of_the_whole_file_deflated_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(packed, "PIECE", 1000)
+    monkeypatch.setattr(files, "PIECE", 1000)
     weights = np.random.default_rng(0).normal(size=5000).astype("<f4")
     for name, content in (("dense", weights), ("sparse", np.where(np.arange(5000) % 5, 0, weights)), ("empty", b"")):
         path = tmp_path / name
