@@ -22,7 +22,7 @@ from PIL import Image
 
 import edgefair
 from edgefair.data.dataset import load
-from edgefair.data.files.lazy import workers
+from edgefair.data.files.lazy import cores
 from edgefair.data.images.decode import decode
 from edgefair.data.images.glyphs import SHAPES, GlyphConfig, draw, glyph_rows
 from edgefair.data.rows import TableRows
@@ -73,7 +73,7 @@ def bare(session: onnxruntime.InferenceSession, folder: Path, rows: TableRows, s
         return np.stack([decode(path.read_bytes(), picture) for path in paths[start : start + batch]])
 
     started = time.perf_counter()
-    with ThreadPoolExecutor(workers()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for pixels in pool.map(decoded, range(0, len(paths), batch)):
             session.run(["decision", "score"], {"picture": pixels})
     return time.perf_counter() - started
@@ -108,6 +108,6 @@ def image_ratio(folder: Path, *, rows: int, rounds: int) -> float:
             ours.append(time.perf_counter() - started)
     ratio = statistics.median(a / b for a, b in zip(ours[1:], theirs[1:], strict=True))
     print(f"{len(audit):,} PNG files of {SIDE} x {SIDE}, ResNet-18 of 1/8 width, batch {batch}, {rounds} rounds:")
-    print(f"  bare loop, {workers()} threads decode   {statistics.median(theirs[1:]):.3f} s")
+    print(f"  bare loop, {cores()} threads decode   {statistics.median(theirs[1:]):.3f} s")
     print(f"  edgefair, file to verdict     {statistics.median(ours[1:]):.3f} s   ratio {ratio:.3f}")
     return ratio

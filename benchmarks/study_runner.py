@@ -112,7 +112,7 @@ def main() -> None:
         folder, kind, workers = arguments.one
         print(json.dumps(work(Path(folder), kind, int(workers))))
         return
-    from edgefair.study.executors.base import cores
+    from edgefair.data.files.lazy import cores
 
     workers = arguments.workers or min(2, cores())
     print_machine("torch", "onnxruntime")

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from edgefair.data.files.lazy import cores
 from edgefair.errors import UsageError
 from edgefair.study.executors import Lost, Settings, open_executor
-from edgefair.study.executors.base import cores
 
 DRIVER = """
 import sys, time

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from edgefair.data.files.lazy import cores
 from edgefair.progress import Progress
 from edgefair.study.executors import Settings
-from edgefair.study.executors.base import cores
 from edgefair.study.run.study import run_study
 from edgefair.study.table import TIMES, from_parquet, to_parquet
 from tests.study.run.small_study import given
