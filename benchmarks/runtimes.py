@@ -5,8 +5,8 @@ all targets of TARGETS that lack nothing here; the others are named with what th
 decides otherwise than `local`, onnxruntime's CPU provider; p is that of Fisher's exact test that the minority has more
 of them, after Holm over all groups and pairs of targets.
 
-Formats other than ONNX are files of their own: the run as an ExecuTorch program is judged beside its FP32 file, where
-ExecuTorch is here. There is no such line for LiteRT: a converter to TFLite has no place beside ours (docs/runtimes.md).
+Formats other than ONNX are files of their own: the run as an ExecuTorch program, and as a LiteRT program in FP32 and in
+INT8, is judged beside its FP32 file, where the runtime and its converter are here (docs/runtimes.md says how).
 
 On Qualcomm's simulator the same file is then asked with the Cast(uint8 -> float) that pictures began with in other
 versions: `verify` must refuse it before it is measured, and the decisions of a bare session, judged as brought ones,
@@ -34,7 +34,7 @@ import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.config import Config, parse_config
 from edgefair.decision.verdict import Outcome
-from edgefair.errors import ModelError
+from edgefair.errors import ModelError, UsageError
 from edgefair.graphs.byte_casts import byte_casts
 from edgefair.measure.counts import GroupCounts
 from edgefair.report.judged import judged
@@ -43,10 +43,13 @@ from edgefair.report.terminal.timing import device_line
 from edgefair.targets import load_profile
 from edgefair.workflow.measurement.brought.inputs import export_inputs
 from edgefair.workflow.measurement.brought.verify import verify_decisions
-from edgefair.workflow.targets import known_targets, write_program
+from edgefair.workflow.programs import write_program
+from edgefair.workflow.targets import known_targets
 
-FIRST, SIMULATOR, PROGRAMS = "local", "qnn-simulator", "executorch"
-SLOW = ("web:webgpu-software", "qemu:haswell", PROGRAMS)
+FIRST, SIMULATOR = "local", "qnn-simulator"
+# Targets with files of their own: their suffix, and whether each is in 8 bits.
+PROGRAMS = {"executorch": (".pte", (False,)), "litert": (".tflite", (False, True))}
+SLOW = ("web:webgpu-software", "qemu:haswell", *PROGRAMS)
 TARGETS = (
     FIRST,
     "qemu:haswell",
@@ -123,15 +126,26 @@ def print_table(report: Report) -> None:
             print(f"{pair.first} and {pair.second}: {pair.differing} of {pair.rows:,} rows")
 
 
-def judge_program(config: Config, folder: Path, reference: Path) -> None:
-    """The trained run as an ExecuTorch program, beside its FP32 file on onnxruntime."""
-    program = folder / "fp32.pte"
-    write_program(config, "run", program)
-    report = edgefair.verify(config, program, reference=reference, latency=False)
-    (item,) = report.targets
-    of = {name: sum(cell.flipped for cell in item.flips if cell.group == (name,)) for name in (MAJORITY, MINORITY)}
-    print(f"`{item.target}` ({device_line(item.device)}), the FP32 program: {item.verdict.outcome}; flips against ")
-    print(f"  onnxruntime on the FP32 file: {of[MAJORITY]} of the majority, {of[MINORITY]} of the minority")
+def judge_programs(config: Config, folder: Path, reference: Path) -> None:
+    """The trained run as programs of the config's target, beside its FP32 file on onnxruntime."""
+    suffix, precisions = PROGRAMS[config.targets[0]]
+    for int8 in precisions:
+        program = folder / f"{'int8' if int8 else 'fp32'}{suffix}"
+        try:
+            write_program(config, "run", program, int8=int8)
+        except UsageError as error:
+            print(f"left out: {program.name}: {error.found}")
+            return
+        report = edgefair.verify(config, program, reference=reference, latency=False)
+        (item,) = report.targets
+        gate, of = item.verdict.gates[0], dict.fromkeys((MAJORITY, MINORITY), 0)
+        for cell in item.flips:
+            of[cell.group[0]] += cell.flipped
+        print(f"`{item.target}` ({device_line(item.device)}), {program.name}, {program.stat().st_size:,} bytes:")
+        print(
+            f"  {item.verdict.outcome}, gap {gate.estimate:.3f} ({gate.lower:.3f} to {gate.upper:.3f}); flips against"
+        )
+        print(f"  onnxruntime on the FP32 file: {of[MAJORITY]} of the majority, {of[MINORITY]} of the minority")
 
 
 # Qualcomm's Cast ----------------------------------------------------------------------------------------------------
@@ -221,8 +235,9 @@ def run(folder: Path, rows: int, without: Collection[str], *, quick: bool) -> bo
     report = edgefair.verify(config, bundle.model, latency=False)
     print(f"{rows:,} audit rows, {bundle.model.stat().st_size:,} bytes INT8, {time.perf_counter() - started:.0f} s:")
     print_table(report)
-    if PROGRAMS not in without and at_hand((PROGRAMS,)):
-        judge_program(config_of(folder, rows, [PROGRAMS], quick=quick), folder, bundle.path / bundle.manifest.reference)
+    for name in at_hand(tuple(name for name in PROGRAMS if name not in without)):
+        made = config_of(folder, rows, [name], quick=quick)
+        judge_programs(made, folder, bundle.path / bundle.manifest.reference)
     if SIMULATOR not in targets:
         return True
     safe = next(item.verdict.outcome for item in report.targets if item.target == SIMULATOR)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgefair.bundle.canaries.probing import check_target
 from edgefair.config import Config
-from edgefair.errors import UsageError, missing_extra
+from edgefair.errors import UsageError
 from edgefair.files import write_atomic
 from edgefair.progress import Progress, silent
 from edgefair.report.results.targets import Device, KnownTarget, Targets
@@ -17,7 +17,6 @@ from edgefair.targets import load_profile, open_target, transport_of
 from edgefair.targets.transports.zipapp import build_runtime
 from edgefair.workflow.models.as_it_is import is_for_a_runtime, with_spec
 from edgefair.workflow.models.convert import convert_model
-from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.vocabulary import categories_in, load_to_judge
 
 
@@ -71,33 +70,6 @@ def write_loader(path: Path) -> None:
         write_atomic(path, build_runtime())
     except OSError as error:
         raise UsageError(f"the loader cannot be written to '{path}': {error.strerror}") from error
-
-
-def write_program(config: Config, run: str | None, path: Path, progress: Progress = silent) -> None:
-    """Write a training run as an ExecuTorch program, which `verify` judges: nobody has yet.
-
-    Args:
-        run: its name; default: the only one.
-
-    Raises:
-        UsageError: no such run, the file cannot be written, or a package is missing.
-        ModelError: the network cannot be exported.
-    """
-    name = choose_run(config, run)
-    progress.stage("exporting to ExecuTorch")
-    try:
-        from edgefair.exporters.executorch_program import program_of
-        from edgefair.training.build import load_classifier
-        from edgefair.training.run import load_run
-
-        found = load_run(config.run_path(name))
-        content = program_of(load_classifier(found), found.spec, found.array_shapes)
-    except ImportError as error:
-        raise missing_extra("an ExecuTorch program", "torch,executorch", error) from error
-    try:
-        write_atomic(path, content)
-    except OSError as error:
-        raise UsageError(f"the program cannot be written to '{path}': {error.strerror}") from error
 
 
 def write_described(config: Config, model: Path, path: Path, progress: Progress = silent) -> None:

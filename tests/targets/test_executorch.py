@@ -5,9 +5,11 @@ import pytest
 from click.testing import CliRunner
 
 import edgefair
+from edgefair.bundle.manifest import open_bundle
 from edgefair.cli import main
 from edgefair.config import load_config
 from edgefair.errors import MeasurementError, ModelError
+from edgefair.probe.bundles.runtime import load
 from edgefair.probe.formats.appended import with_appended
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, Column, InputSpec, ModelSpec, Reading
 from edgefair.targets import load_profile, open_target
@@ -62,6 +64,18 @@ def test_a_program_is_judged_beside_an_onnx_reference(programs, tmp_path):
     assert code == 0
     assert found["targets"][0]["device"]["engine"] == {"backends": "XnnpackBackend"}
     assert sum(cell["flipped"] for cell in found["targets"][0]["flips"]) == 0
+
+
+def test_a_bundle_of_a_program_serves_the_decisions_of_the_bare_runtime(programs, tmp_path):
+    project = write_project(tmp_path)
+    path, bundle = project / "m.pte", project / "dist"
+    path.write_bytes(with_appended(programs["one"].read_bytes(), {SPEC_METADATA_KEY: SPEC.to_json()}))
+    code, _ = report("export", project, path, "--target", "executorch", "--no-latency", "-o", bundle)
+    assert code == 0
+    assert open_bundle(bundle).model.name == "model.pte"
+    x = (np.random.default_rng(0).normal(size=(50, 2)) * 3).astype(np.float32)
+    decided = load(bundle).predict({"a": x[:, 0].tolist(), "b": x[:, 1].tolist()}).decision
+    assert decided == np.array(["no", "yes"])[executorch_output(path, x).argmax(axis=1)].tolist()
 
 
 def test_what_cannot_be_fed_or_is_not_whole_is_refused(programs, tmp_path):

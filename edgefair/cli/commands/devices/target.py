@@ -106,22 +106,27 @@ def loader_command(output: Path) -> None:
     "-o", "--output", type=click.Path(path_type=Path), default=Path("model.pte"), show_default=True,
     help="The file to write.",
 )  # fmt: skip
+@click.option("--int8", is_flag=True, help="8-bit weights and activations, calibrated as `export` is (.tflite).")
 @config_options
-def program_command(run_name: str | None, output: Path, config_path: Path, settings: tuple[str, ...]) -> None:
-    """Write a training run as an ExecuTorch program, lowered to XNNPACK, for one row at a time; needs executorch.
+def program_command(
+    run_name: str | None, output: Path, int8: bool, config_path: Path, settings: tuple[str, ...]
+) -> None:
+    """Write a training run as a program for ExecuTorch (.pte) or LiteRT (.tflite), by the suffix of the file.
 
-    Nothing is judged: `edgefair verify FILE --target executorch` does that.
+    It takes one row at a time; ExecuTorch's is lowered to XNNPACK. It needs executorch, or litert-torch. Nothing is
+    judged: `edgefair verify FILE --target executorch` (or litert) does that.
 
     \b
     Examples:
       edgefair target program --run fair -o fair.pte
+      edgefair target program --run fair -o fair.tflite --int8
     """
     from edgefair.config import load_config
-    from edgefair.workflow.targets import write_program
+    from edgefair.workflow.programs import write_program
 
     config = load_config(config_path, overrides(settings))
     with progress_bar() as progress:
-        write_program(config, run_name, output, progress)
+        write_program(config, run_name, output, progress, int8=int8)
     say(f"wrote {output}")
 
 
