@@ -12,7 +12,7 @@ from edgefair.data.rows import TableRows
 from edgefair.errors import EdgefairError, MeasurementError, ModelError
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.targets import LoadedModel, Probe, load_profile, open_target
+from edgefair.targets import AnyProbe, LoadedModel, load_profile, open_target
 
 Answered = tuple[NDArray[np.int64], NDArray[np.float32]]
 HERE = "local"
@@ -39,7 +39,7 @@ class SecondAsking:
         batch_rows: how many of them at a time.
     """
 
-    def __init__(self, probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSpec, batch_rows: int) -> None:
+    def __init__(self, probe: AnyProbe, model: LoadedModel, rows: TableRows, spec: ModelSpec, batch_rows: int) -> None:
         self._probe = probe
         self._model = model
         self._spec = spec
@@ -113,11 +113,11 @@ class SecondAsking:
         except EdgefairError:
             return False
 
-    def _answers(self, probe: Probe, model: LoadedModel) -> Answered:
+    def _answers(self, probe: AnyProbe, model: LoadedModel) -> Answered:
         """What the picked rows are answered, each alone."""
         return self._read(probe, model, self._rows, one_by_one=True)
 
-    def _read(self, probe: Probe, model: LoadedModel, rows: TableRows, *, one_by_one: bool) -> Answered:
+    def _read(self, probe: AnyProbe, model: LoadedModel, rows: TableRows, *, one_by_one: bool) -> Answered:
         """Decisions int64 [rows] and P(class) float32 [rows, classes], NaN where the model gives none."""
         spec, decisions, scores = self._spec, [], []
         batches = rows.inputs(spec, self._batch_rows)
@@ -159,7 +159,7 @@ def outputs_of(spec: ModelSpec) -> list[str]:
 
 
 def unreadable(
-    probe: Probe, model: LoadedModel, spec: ModelSpec, batch: Mapping[str, NDArray[Any]], error: ValueError
+    probe: AnyProbe, model: LoadedModel, spec: ModelSpec, batch: Mapping[str, NDArray[Any]], error: ValueError
 ) -> EdgefairError:
     """The error for outputs that cannot be read: the device is to blame if this machine's own run of the batch can.
 

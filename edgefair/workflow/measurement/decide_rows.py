@@ -15,7 +15,7 @@ from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
-from edgefair.targets import LoadedModel, Probe
+from edgefair.targets import AnyProbe, LoadedModel
 from edgefair.workflow.measurement.consistency import SecondAsking, outputs_of, unreadable
 
 BATCH_ROWS = 4096
@@ -38,7 +38,7 @@ class Decided:
     notes: tuple[str, ...] = ()
 
 
-def decide_rows(probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSpec, progress: Progress) -> Decided:
+def decide_rows(probe: AnyProbe, model: LoadedModel, rows: TableRows, spec: ModelSpec, progress: Progress) -> Decided:
     """Decide every row.
 
     In batches; where a row of a sample is decided otherwise when it is asked alone, as a device is asked, all rows are
@@ -63,7 +63,7 @@ def decide_rows(probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSp
 
 
 def _decisions(
-    probe: Probe,
+    probe: AnyProbe,
     model: LoadedModel,
     rows: TableRows,
     spec: ModelSpec,

@@ -28,7 +28,7 @@ from edgefair.measure.paired import PairedCounts
 from edgefair.probe.clock.effective import BATCHES
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
-from edgefair.targets import LoadedModel, Probe
+from edgefair.targets import AnyProbe, LoadedModel
 from edgefair.targets.costs import footprint
 from edgefair.workflow.exemplars.changed import DecidedTwice
 from edgefair.workflow.measurement.design import design_of
@@ -78,7 +78,7 @@ class Measurement:
 
 
 def measure(
-    probe: Probe,
+    probe: AnyProbe,
     model: Path,
     rows: TableRows,
     *,
@@ -147,7 +147,7 @@ def measure(
     )
 
 
-def _footprint(probe: Probe, candidate: LoadedModel, rows: TableRows, spec: ModelSpec) -> Footprint | None:
+def _footprint(probe: AnyProbe, candidate: LoadedModel, rows: TableRows, spec: ModelSpec) -> Footprint | None:
     """Of the candidate while it is the only model there; None where the device measures no time, or keeps an engine.
 
     A first load that builds something and later ones that find it are no one number. Of other runtimes than
@@ -160,7 +160,7 @@ def _footprint(probe: Probe, candidate: LoadedModel, rows: TableRows, spec: Mode
     return found.of_later_loads if candidate.engine else found
 
 
-def _reference(probe: Probe, path: Path, candidate: LoadedModel) -> LoadedModel:
+def _reference(probe: AnyProbe, path: Path, candidate: LoadedModel) -> LoadedModel:
     """The model before compression, loaded.
 
     Raises:
@@ -288,7 +288,7 @@ def latencies(
 
 
 def _times(
-    probe: Probe,
+    probe: AnyProbe,
     candidate: LoadedModel,
     reference: LoadedModel | None,
     rows: TableRows,

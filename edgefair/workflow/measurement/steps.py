@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
-from edgefair.targets import LoadedModel, Probe
+from edgefair.targets import AnyProbe, LoadedModel
 from edgefair.workflow.measurement.decide_rows import decide_rows
 
 
@@ -54,7 +54,7 @@ class Deciding:
         seconds, encoding_s: spent on it, and of that on encoding; notes: see `decide_rows.Decided`.
     """
 
-    probe: Probe
+    probe: AnyProbe
     model: LoadedModel
     spec: ModelSpec
     seconds: float = 0.0
