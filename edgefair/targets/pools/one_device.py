@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from edgefair.targets.pools.any_probe import AnyProbe, Member
 from edgefair.targets.profile import TargetProfile
@@ -11,8 +11,8 @@ from edgefair.targets.profile import TargetProfile
 Result = TypeVar("Result")
 
 
-class OneDevice(AnyProbe):
-    """What a probe is as a pool of its own. See `AnyProbe`."""
+class OneDevice:
+    """What a probe has of `AnyProbe` only because a pool has it."""
 
     def __init__(self, profile: TargetProfile) -> None:
         self.profile = profile
@@ -25,4 +25,4 @@ class OneDevice(AnyProbe):
 
     def each(self, work: Callable[[AnyProbe], Result], *, timed: bool = False) -> dict[str, Result]:  # noqa: ARG002
         """The work's result here."""
-        return {self.profile.name: work(self)}
+        return {self.profile.name: work(cast("AnyProbe", self))}
