@@ -101,7 +101,9 @@ def test_devices_that_decide_otherwise_than_each_other_are_refused_with_the_rows
     _, data = project(tmp_path)
     with opened(named("a"), liar(model, *ALL_NO)) as pool:
         loaded = pool.load(model, name="m")
-        with pytest.raises(MeasurementError, match=r"'a' and 'local' answer \d+ of 100 rows differently: row 0, ") as why:
+        with pytest.raises(
+            MeasurementError, match=r"'a' and 'local' answer \d+ of 100 rows differently: row 0, "
+        ) as why:
             check_alike(pool, loaded, data.audit, SPEC, np.arange(100))
         assert why.value.exit_code == 4
 
@@ -118,7 +120,7 @@ def test_an_answer_that_cannot_be_is_never_taken_for_a_loss(tmp_path, model):
 def test_devices_of_different_classes_are_refused_with_what_differs(tmp_path, model):
     other = fingerprint() | {"onnxruntime": "1.0.0"}
     with (
-        pytest.raises(MeasurementError, match="'onnxruntime' of 'a' is .*, of 'local' 1.0.0") as why,
+        pytest.raises(MeasurementError, match=r"'onnxruntime' of 'a' is .*, of 'local' 1\.0\.0") as why,
         opened(named("a"), liar(model, ("hello", "device", repr(other)))),
     ):
         pass
