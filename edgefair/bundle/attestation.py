@@ -33,8 +33,8 @@ def statement(bundle: Bundle, counter: int | None = None) -> dict[str, Any]:
     `outcome`, the `project`, when it was `created`, the `counter` of the release if it has one, the digests of the
     `policy` and the `report`, the `data` section that chose the rows with its digest, the `audit` rows with how many
     each group has, of sealed rows the `seal` (which verdict on them it was, at which level, and the account's line),
-    the `targets` on which it was judged with the class of each device (equal classes make equal decisions), and the
-    version of `edgefair` that judged.
+    the `targets` on which it was judged with the class of each device (equal classes make equal decisions) and, of a
+    pool, how many rows each device decided, and the version of `edgefair` that judged.
 
     Args:
         counter: number of the release, where the manifest has none.
@@ -145,6 +145,7 @@ def _target(target: dict[str, Any]) -> dict[str, Any]:
     device = target["device"]
     own, session = device_class(device), Session.of(device)
     settings = {name: said.to_json() for name, said in own.provider_settings}
+    pool = target["evidence"].get("pool", ())
     return {
         "name": target["target"],
         "deviceClass": {
@@ -160,4 +161,5 @@ def _target(target: dict[str, Any]) -> dict[str, Any]:
             **({"boundTo": dict(own.bound_to)} if own.bound_to else {}),
         },
         "threads": session.threads,
+        **({"pool": [{"name": item["name"], "rows": item["rows"]} for item in pool]} if pool else {}),
     }

@@ -91,6 +91,10 @@ def _decided(
     measured = counts.n if evidence.strata is None else evidence.strata.total
     if measured != rows:
         raise contradiction(f"the counts of target '{target['target']}' hold {measured:,} rows", f"{rows:,} audit rows")
+    if evidence.pool and sum(item.rows for item in evidence.pool) != rows:
+        raise contradiction(f"the devices of target '{target['target']}' did not decide all rows", f"{rows:,} rows")
+    if evidence.pool and evidence.latency not in {None, *(item.latency for item in evidence.pool)}:
+        raise contradiction(f"the latency of target '{target['target']}' is none of its devices'", "the slowest's")
     if looks is not None:
         _check_looks(looks, report, target, policy, evidence)
     for name, said, rests_on in (

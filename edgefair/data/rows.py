@@ -191,16 +191,20 @@ class TableRows:
             if isinstance(values, Categories):
                 # A missing value has code -1, which picks the last entry.
                 codes = category_codes([*values.values, None], column.vocabulary or (), column.missing_code)
-                sources.append((values.codes, codes))
+                sources.append((values.codes, codes.astype(dtype)))
             else:
                 _check_no_gap(column, values)
                 sources.append((values, None))
 
         def encode(start: int, stop: int) -> NDArray[Any]:
-            out = np.empty((stop - start, len(sources)), dtype=dtype)
-            for position, (values, codes) in enumerate(sources):
-                out[:, position] = values[start:stop] if codes is None else codes[values[start:stop]]
-            return out
+            # Column by column in a row of memory each: writing every 31st number costs twice as much.
+            out = np.empty((len(sources), stop - start), dtype=dtype)
+            for column, (values, codes) in zip(out, sources, strict=True):
+                if codes is None:
+                    column[:] = values[start:stop]
+                else:
+                    np.take(codes, values[start:stop], out=column, mode="wrap")
+            return np.ascontiguousarray(out.T)
 
         return encode
 

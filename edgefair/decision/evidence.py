@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from edgefair.decision.reference.audited import AuditedReference
@@ -13,7 +13,10 @@ from edgefair.measure.footprint import Footprint
 from edgefair.measure.labels.strata import Strata
 from edgefair.measure.latency import LatencySummary
 from edgefair.measure.paired import PairedCounts
-from edgefair.probe.bundles.gates import id_of, name_of
+from edgefair.measure.pooled import PoolDevice
+from edgefair.probe.bundles.gates import LATENCY, LOAD, MEMORY, id_of, name_of
+
+OF_CLOCK = frozenset({LATENCY, LOAD, MEMORY})
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Evidence:
         strata: where a label design chose which rows have labels: all rows by stratum and decision, of which the counts
             are the labelled ones; None where every row has a label.
         footprint: time to load the candidate and its memory; None where they were not measured.
+        pool: where several devices decided the rows, what each did and showed: the gates of what needs a clock are
+            those of its worst device. `latency` and `footprint` are those of the slowest then.
     """
 
     counts: GroupCounts
@@ -46,6 +51,24 @@ class Evidence:
     audited: AuditedReference | None = None
     strata: Strata | None = None
     footprint: Footprint | None = None
+    pool: tuple[PoolDevice, ...] = ()
+
+    @property
+    def of_devices(self) -> dict[str, Self]:
+        """The same as each device of a pool shows it, by its name; where there is no pool, as it is."""
+        if not self.pool:
+            return {"": self}
+        beside = tuple(item for item in self.not_measured if item[0] not in OF_CLOCK)
+        return {
+            item.name: replace(
+                self,
+                pool=(),
+                latency=item.latency,
+                footprint=item.footprint,
+                not_measured=(*beside, *item.not_measured),
+            )
+            for item in self.pool
+        }
 
     def why_missing(self, gate: str, default: str) -> str:
         """Why the evidence of a gate is lacking."""
@@ -63,6 +86,7 @@ class Evidence:
             **({} if self.audited is None else {"reference_audit": self.audited.to_json()}),
             **({} if self.strata is None else {"strata": self.strata.to_json()}),
             **({} if self.footprint is None else {"footprint": self.footprint.to_json()}),
+            **({"pool": [item.to_json() for item in self.pool]} if self.pool else {}),
         }
 
     @classmethod
@@ -84,4 +108,5 @@ class Evidence:
             audited=AuditedReference.from_json(data["reference_audit"]) if "reference_audit" in data else None,
             strata=None if data.get("strata") is None else Strata.from_json(data["strata"]),
             footprint=None if data.get("footprint") is None else Footprint.from_json(data["footprint"]),
+            pool=tuple(PoolDevice.from_json(item) for item in data.get("pool", ())),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -61,6 +61,16 @@ class Footprint:
         if not loads or not all(0 < value < math.inf for value in loads):
             raise ValueError(f"impossible times of loading: {loads}")
         return cls(loads, *(_bytes(data[name]) for name in ("load_bytes", "peak_bytes")))
+
+
+def worst_of(found: Sequence[Footprint | None]) -> Footprint | None:
+    """The slowest loads and the most memory of several devices; None where one was not measured, or there is none."""
+    known = [item for item in found if item is not None]
+    if not known or len(known) < len(found):
+        return None
+    slowest = max(known, key=lambda item: item.median_load_ms)
+    loads, peaks = ([getattr(item, name) for item in known] for name in ("load_bytes", "peak_bytes"))
+    return Footprint(slowest.load_ms, *(None if None in values else max(values) for values in (loads, peaks)))
 
 
 def _bytes(value: Any) -> int | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from edgefair.targets.client import Probe
 from edgefair.targets.loaded import LoadedModel
-from edgefair.targets.profile import TargetProfile, load_profile
+from edgefair.targets.pools.any_probe import AnyProbe
+from edgefair.targets.pools.pool import Pool
+from edgefair.targets.profile import TargetProfile, load_profile, member_profiles
 from edgefair.targets.transports import transport_named
-from edgefair.targets.transports.base import Transport
+from edgefair.targets.transports.base import HERE, Transport, Way
 
 
-def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> Probe:
-    """A probe on the profile's machine, to be used as a context manager.
+def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> AnyProbe:
+    """A probe on the profile's machine, or on those of a pool, to be used as a context manager.
 
     Args:
         timeout_s: longest silence of the device before it counts as lost.
@@ -18,20 +20,26 @@ def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> Probe:
     Raises:
         MeasurementError: a container's image or its engine is not there.
     """
-    transport = transport_of(profile)
-    return Probe(transport.identified(), transport, timeout_s=timeout_s)
+    way = transport_of(profile)
+    if isinstance(way, Transport):
+        return Probe(way.identified(), way, timeout_s=timeout_s)
+    ways = {item.name: transport_of(item) for item in member_profiles(profile)}
+    probes = [Probe(own.identified(), own, timeout_s=timeout_s) for own in ways.values() if isinstance(own, Transport)]
+    return Pool(profile, probes, frozenset(name for name, own in ways.items() if HERE in own.machine_keys))
 
 
-def transport_of(profile: TargetProfile) -> Transport:
-    """The way to the profile's machine; nothing is started."""
+def transport_of(profile: TargetProfile) -> Way:
+    """The way to the profile's machine, or to those of a pool; nothing is started."""
     return transport_named(profile.transport)(profile)
 
 
 __all__ = [
+    "AnyProbe",
     "LoadedModel",
     "Probe",
     "TargetProfile",
     "Transport",
+    "Way",
     "load_profile",
     "open_target",
     "transport_of",

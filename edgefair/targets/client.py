@@ -28,9 +28,9 @@ from edgefair.targets.loaded import (
     unloadable,
     untrustworthy,
 )
+from edgefair.targets.pools.one_device import OneDevice
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.running import Running, running
-from edgefair.targets.runtimes.base import HostRuntime
 from edgefair.targets.sending import Sender, preparation, send_file
 from edgefair.targets.timing import check_times, circumstances, timing_request
 from edgefair.targets.transports.base import Transport
@@ -40,7 +40,7 @@ RESTARTS = 4
 RESTART_AFTER_S = 1.0
 
 
-class Probe:
+class Probe(OneDevice):
     """A running probe. Use it as a context manager.
 
     A broken connection is re-established and the work resumes where it was; a device that fails is not retried.
@@ -53,7 +53,7 @@ class Probe:
     """
 
     def __init__(self, profile: TargetProfile, transport: Transport, *, timeout_s: float) -> None:
-        self.profile = profile
+        super().__init__(profile)
         self.device: dict[str, Any] = {}
         self._transport = transport
         self._timeout_s = timeout_s
@@ -85,7 +85,7 @@ class Probe:
     @property
     def identity(self) -> dict[str, Any]:
         """What outputs depend on beside the model and the profile, after a model was loaded."""
-        return {**self._runtime.identity_of(self.device), **self._transport.identity}
+        return {**self.profile.host_runtime.identity_of(self.device), **self._transport.identity}
 
     def _connect(self) -> dict[str, Any]:
         """Start the probe; the device's fingerprint."""
@@ -121,8 +121,8 @@ class Probe:
                         f"'{model.path}' changed while it was being measured: its sha256 is {model.sha256}",
                         expected=self._models[name].sha256,
                     )
-                self._refuse(self._runtime.rebuilt(self._models[name].engine, model.engine))
-            self._refuse(self._runtime.changed(self.device, device))
+                self._refuse(self.profile.host_runtime.rebuilt(self._models[name].engine, model.engine))
+            self._refuse(self.profile.host_runtime.changed(self.device, device))
             return
         raise error
 
@@ -193,10 +193,6 @@ class Probe:
 
     def _refuse(self, fault: Fault | None) -> None:
         refuse(self._connection, fault)
-
-    @property
-    def _runtime(self) -> HostRuntime:
-        return self.profile.host_runtime
 
     @property
     def _build_s(self) -> float:
@@ -277,6 +273,10 @@ class Probe:
         whole = {**self._load_request(model.path, model.name, content, run), **request}
         whole |= {"prepare": preparation(inputs), "threads": self.profile.threads}
         return self._timed(whole, row, 0)[0]
+
+    def give_up(self, why: str) -> None:
+        """End the probe now; whoever still waits for it learns why."""
+        self._connection.give_up(why)
 
     def failed(self, found: str) -> MeasurementError:
         """What to raise where the device said what cannot be."""

@@ -28,7 +28,11 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ENDING_S = 5.0
 
 
-class DroppedError(MeasurementError):
+class LostError(MeasurementError):
+    """The device no longer answers. What it answered before may be believed."""
+
+
+class DroppedError(LostError):
     """The way to the device broke; the device itself may be as well as before."""
 
 
@@ -134,8 +138,11 @@ class Connection:
 
     def give_up(self, found: str, *, expected: str | None = None, fix: str | None = None) -> None:
         """End the probe now; who still waits for it learns `found`."""
+        self._give_up(self.failed(found, expected=expected, fix=fix))
+
+    def _give_up(self, error: MeasurementError) -> None:
         if self._given_up is None:
-            self._given_up = self.failed(found, expected=expected, fix=fix)
+            self._given_up = error
         self._process.kill()
 
     def lost(self, error: BaseException | None) -> MeasurementError:
@@ -147,12 +154,15 @@ class Connection:
         try:
             code = self._process.wait(timeout=ENDING_S)
         except subprocess.TimeoutExpired:
-            self.give_up("the probe closed its stream and kept running")
+            self._give_up(self._lost("the probe closed its stream and kept running"))
             return self.lost(None)
         self._listener.join(timeout=ENDING_S)
         ending = self._ended(code, b"".join(self._said).decode(errors="replace").strip())
-        kind = DroppedError if ending.dropped else MeasurementError
+        kind = DroppedError if ending.dropped else LostError
         return kind(f"target '{self.target}': {ending.found}", fix=ending.fix)
+
+    def _lost(self, found: str, fix: str | None = None) -> LostError:
+        return LostError(f"target '{self.target}': {found}", fix=fix)
 
     def last_words(self) -> str:
         """End the probe, which is of no use any more; what its libraries said last."""
@@ -183,12 +193,10 @@ class Connection:
 
     @contextlib.contextmanager
     def _deadline(self, seconds: float) -> Iterator[None]:
-        timer = threading.Timer(
-            seconds,
-            self.give_up,
-            [f"no answer within {seconds:g} s"],
-            {"fix": "is the device overloaded, asleep, or stuck in the model?"},
+        silent = self._lost(
+            f"no answer within {seconds:g} s", "is the device overloaded, asleep, or stuck in the model?"
         )
+        timer = threading.Timer(seconds, self._give_up, [silent])
         timer.daemon = True
         timer.start()
         try:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from edgefair.measure.footprint import Footprint
 from edgefair.probe.onnx_files.spec import InputSpec
-from edgefair.targets.client import Probe
 from edgefair.targets.connection import Arrays
 from edgefair.targets.loaded import LoadedModel
+from edgefair.targets.pools.any_probe import AnyProbe
 
 
 def footprint(
-    probe: Probe, model: LoadedModel, row: Arrays, outputs: Sequence[str], *, inputs: Sequence[InputSpec] = ()
+    probe: AnyProbe, model: LoadedModel, row: Arrays, outputs: Sequence[str], *, inputs: Sequence[InputSpec] = ()
 ) -> Footprint:
     """Time to load a model and the memory that it takes; to be asked before another model is loaded.
 
@@ -32,7 +32,7 @@ def footprint(
 
 
 def node_times(
-    probe: Probe, model: LoadedModel, row: Arrays, outputs: Sequence[str], *, inputs: Sequence[InputSpec] = ()
+    probe: AnyProbe, model: LoadedModel, row: Arrays, outputs: Sequence[str], *, inputs: Sequence[InputSpec] = ()
 ) -> dict[str, float]:
     """Microseconds of every node in a query, median, by the name that the runtime has for it after it fused nodes.
 

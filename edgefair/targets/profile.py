@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,10 +19,11 @@ from edgefair.targets.runtimes import DEFAULT, HostRuntime, Kernels, host_runtim
 from edgefair.targets.sections import Budgets, DeviceClass, LatencyRules, ProviderSection, one_of
 from edgefair.targets.transports import NAMES as TRANSPORTS
 from edgefair.targets.transports import transport_named
+from edgefair.targets.transports.base import HERE
 from edgefair.targets.transports.emulation import emulated_cpu
 from edgefair.yaml_text import MAX_BYTES, parse_yaml
 
-QEMU, CONTAINER = "qemu:", "container:"
+QEMU, CONTAINER, POOL = "qemu:", "container:", "pool:"
 # Families of targets: `web:wasm` is the file web-wasm.yaml.
 FAMILIES = (QEMU, "web:")
 ADDRESS = "ssh://host, ssh://user@host or ssh://user@host:port"
@@ -31,6 +32,11 @@ ADDRESS_PARTS = re.compile(
 )
 # The section of its own that every transport's profiles have, if any.
 OWN = {name: transport_named(name).section for name in TRANSPORTS}
+
+
+# What a pool's own profile says, and what its members may say otherwise than each other.
+OF_A_POOL = frozenset({"name", "about", "transport", "pool", "budgets"})
+OF_A_MEMBER = frozenset({"name", "about", "transport", *(own.key for own in OWN.values() if own is not None)})
 
 
 class _Target(BaseModel):
@@ -104,6 +110,11 @@ class TargetProfile(_Reached, _Target):
         return transport_named(self.transport).emulates(self.settings)
 
     @property
+    def members(self) -> tuple[str, ...]:
+        """Targets that share its work, where it is a pool."""
+        return transport_named(self.transport).members(self.settings)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What a fingerprint holds of how models run there, whatever the device says."""
         settings = {item.name: item.settings.to_json() for item in self.providers}
@@ -128,11 +139,20 @@ def load_profile(name_or_path: str) -> TargetProfile:
 
     Args:
         name_or_path: a shipped profile (`qemu:CPU` is the file qemu-CPU.yaml), the path of a .yaml file,
-            `ssh://[user@]host[:port]`, PROFILE=ssh://... (a profile's settings on that machine), or `container:IMAGE`.
+            `ssh://[user@]host[:port]`, PROFILE=ssh://... (a profile's settings on that machine), `container:IMAGE`, or
+            `pool:A,B,...` of such names.
 
     Raises:
-        UsageError: no such target, or a file that is not a profile.
+        UsageError: no such target, a file that is not a profile, or a pool of unlike members.
     """
+    return _loaded(name_or_path)
+
+
+def _loaded(name_or_path: str, *, pool: str | None = None) -> TargetProfile:
+    """A profile, of a member of a pool if there is one."""
+    if name_or_path.startswith(POOL):
+        names = [name for name in name_or_path.removeprefix(POOL).split(",") if name]
+        return _pooled({"name": name_or_path, "transport": "pool", "pool": names}, name_or_path, within=pool)
     base, found, address = name_or_path.rpartition("ssh://")
     if found:
         return _behind_ssh(name_or_path, base, address)
@@ -147,10 +167,69 @@ def load_profile(name_or_path: str) -> TargetProfile:
         raw = parse_yaml(read_regular(path, most=MAX_BYTES).decode())
     except (OSError, ValueError) as error:
         raise UsageError(f"target profile '{path}' cannot be read: {error}") from error
+    if isinstance(raw, dict) and "pool" in raw:
+        return _pooled(raw, str(path), within=pool)
     try:
         return TargetProfile.model_validate(raw)
     except ValidationError as error:
         raise _explained(error, path) from error
+
+
+def member_profiles(profile: TargetProfile) -> list[TargetProfile]:
+    """Of a pool; a member is timed by the pool's rules."""
+    return [load_profile(name).model_copy(update={"latency": profile.latency}) for name in profile.members]
+
+
+def _pooled(said: Mapping[str, Any], named: str, *, within: str | None) -> TargetProfile:
+    """A pool, with the settings that its members share.
+
+    Args:
+        said: of its profile: `name`, `about`, `transport`, `pool`, `budgets`.
+        named: what a user knows it by.
+        within: the pool that it is a member of.
+
+    Raises:
+        UsageError: no two members, one twice, a pool among them, or members whose profiles differ.
+    """
+    if within is not None:
+        raise UsageError(f"target '{within}': its member '{named}' is a pool itself", fix="list its members instead")
+    unknown = sorted(said.keys() - OF_A_POOL)
+    names = said.get("pool")
+    if unknown or not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) < 2:
+        found = f"key '{unknown[0]}'" if unknown else f"the members {names!r}"
+        raise UsageError(
+            f"target '{named}' is a pool with {found}",
+            expected="two targets or more under `pool`, beside its name, about, transport and budgets: how models run "
+            "is said by its members",
+        )
+    members = [_loaded(name, pool=named) for name in names]
+    first, seen = members[0], dict[Hashable, TargetProfile]()
+    for member in members:
+        keys = {member.name, *transport_named(member.transport)(member).machine_keys - {HERE}}
+        twice = next((seen[key] for key in keys if key in seen), None)
+        if twice is not None:
+            raise UsageError(
+                f"target '{named}' has a member twice: '{twice.name}' and '{member.name}'", fix="list each device once"
+            )
+        seen |= dict.fromkeys(keys, member)
+        for key in sorted(TargetProfile.model_fields.keys() - OF_A_MEMBER - (said.keys() & {"budgets"})):
+            one, other = getattr(first, key), getattr(member, key)
+            if one != other:
+                raise UsageError(
+                    f"target '{named}': members of different classes: `{key}` of '{first.name}' is {_plain(one)}, of "
+                    f"'{member.name}' {_plain(other)}",
+                    expected="devices of one class, whose profiles differ in how they are reached alone",
+                    fix="measure the others as a target of their own",
+                )
+    shared = first.model_dump(exclude_unset=True, exclude=set(OF_A_MEMBER))
+    try:
+        return TargetProfile.model_validate({**shared, "transport": "pool", **said})
+    except ValidationError as error:
+        raise _explained(error, Path(named)) from error
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
 
 
 def _behind_ssh(name: str, base: str, address: str) -> TargetProfile:
@@ -163,8 +242,9 @@ def _behind_ssh(name: str, base: str, address: str) -> TargetProfile:
     settings: dict[str, Any] = {"transport": "local"}
     if base:
         profile = load_profile(base.removesuffix("="))
-        if profile.emulated is not None:
-            raise UsageError(f"target '{name}': '{profile.name}' is emulated and has no address")
+        if profile.emulated is not None or profile.members:
+            what = "a pool" if profile.members else "emulated"
+            raise UsageError(f"target '{name}': '{profile.name}' is {what} and has no address")
         settings = profile.model_dump(exclude_unset=True)
     ssh = {
         **(settings.get("ssh") or {}),

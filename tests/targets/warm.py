@@ -170,9 +170,12 @@ def address():
 
 
 _anew, _server, _others = local.start_zipapp, functools.cache(Server), []
+_one_server = threading.Lock()
 
 
 def _forked(python, *, target, environment=None):
     if list(python) != COMMAND or environment is not None or zipapp.MAIN != MAIN:
         return _anew(python, target=target, environment=environment)
-    return started(_others[-1] if _others else _server().address)
+    with _one_server:  # the devices of a pool start side by side
+        found = _others[-1] if _others else _server().address
+    return started(found)

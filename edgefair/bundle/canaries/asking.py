@@ -10,7 +10,7 @@ from edgefair.bundle.canaries.selection import NO_ROWS, Chosen, choose, clear_ro
 from edgefair.errors import MeasurementError
 from edgefair.probe.bundles.canaries import Answers, Canaries
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.targets import LoadedModel, Probe
+from edgefair.targets import AnyProbe, LoadedModel
 
 
 class Questions:
@@ -25,7 +25,7 @@ class Questions:
         self._spec = spec
         self._found: dict[str, Answers] = {}
 
-    def ask(self, probe: Probe, model: LoadedModel) -> tuple[str, ...]:
+    def ask(self, probe: AnyProbe, model: LoadedModel) -> tuple[str, ...]:
         """Have a target answer, each row alone, as a device in use is asked.
 
         The verdict does not rest on it: synthetic numbers may be what no person has, and overflow in a narrow type.

@@ -11,10 +11,10 @@ from edgefair.probe.bundles.canaries import CANARIES, otherwise, read_canaries, 
 from edgefair.probe.bundles.settings import described, device_class
 from edgefair.probe.files import read_json
 from edgefair.probe.onnx_files.spec_check import spec_from_json
-from edgefair.targets import Probe
+from edgefair.targets import AnyProbe
 
 
-def check_target(probe: Probe, path: Path) -> int:
+def check_target(probe: AnyProbe, path: Path) -> int:
     """Have a target answer the canary rows of a bundle; how many there are.
 
     Raises:

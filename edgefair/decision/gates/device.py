@@ -12,7 +12,7 @@ import numpy as np
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.gates import judge_bounds, unmeasured
 from edgefair.decision.policy import Policy
-from edgefair.decision.verdict import Gate, Outcome
+from edgefair.decision.verdict import Gate, Outcome, worst
 from edgefair.measure.latency import LEAST_FOR_P90
 from edgefair.probe.bundles.gates import LATENCY, LOAD, MEMORY, SIZE
 
@@ -49,11 +49,15 @@ def claims(evidence: Evidence, policy: Policy, budget: Limits | None) -> int:
     A look counts it too, as latency is measured after the last one. A summary with limits at one level, as reports of
     before hold, takes no part: its FAIL has an error of its own.
     """
-    found, lacking = evidence.latency, dict(evidence.not_measured)
+    found = evidence.latency
     apart = found is not None and found.ladder is None
-    timed = _asked("max_latency_p90_ms", policy, budget) and not apart and LATENCY not in lacking
-    loaded = _asked("max_load_ms", policy, budget) and LOAD not in lacking
+    timed = _asked("max_latency_p90_ms", policy, budget) and not apart and _judged_somewhere(evidence, LATENCY)
+    loaded = _asked("max_load_ms", policy, budget) and _judged_somewhere(evidence, LOAD)
     return int(timed) + int(loaded)
+
+
+def _judged_somewhere(evidence: Evidence, gate: str) -> bool:
+    return any(gate not in dict(own.not_measured) for own in evidence.of_devices.values())
 
 
 def cost(evidence: Evidence, policy: Policy, budget: Limits | None, claims: float) -> list[Gate]:
@@ -64,14 +68,27 @@ def cost(evidence: Evidence, policy: Policy, budget: Limits | None, claims: floa
     Args:
         claims: how many share the error of FAIL.
     """
+    # A pool's gate may FAIL by any of its devices.
+    share = claims * len(evidence.of_devices)
     judges: dict[str, Callable[[float], Gate]] = {
-        "max_latency_p90_ms": partial(latency_p90, evidence, policy, claims),
+        "max_latency_p90_ms": partial(_worst, evidence, lambda own, most: latency_p90(own, policy, share, most)),
         "max_size_bytes": partial(file_size, evidence),
-        "max_load_ms": partial(load_time, evidence, policy, claims),
-        "max_peak_memory_mb": partial(peak_memory, evidence),
+        "max_load_ms": partial(_worst, evidence, lambda own, most: load_time(own, policy, share, most)),
+        "max_peak_memory_mb": partial(_worst, evidence, peak_memory),
     }
     gates = [_stricter(*_thresholds(key, policy, budget), judge) for key, judge in judges.items()]
     return [gate for gate in gates if gate is not None]
+
+
+def _worst(evidence: Evidence, judge: Callable[[Evidence, float], Gate], threshold: float) -> Gate:
+    """The gate of the worst device: a pool PASSes where each of its devices does."""
+    judged = {name: judge(own, threshold) for name, own in evidence.of_devices.items()}
+    outcome = worst(gate.outcome for gate in judged.values())
+    found = {name: gate for name, gate in judged.items() if gate.outcome is outcome}
+    name = max(found, key=lambda name: np.inf if (number := found[name].estimate) is None else number)
+    if not name:
+        return found[name]
+    return replace(found[name], reason=f"{found[name].reason}; of '{name}', the worst of {len(judged)} devices")
 
 
 def _thresholds(key: str, policy: Policy, budget: Limits | None) -> tuple[float | None, float | None]:

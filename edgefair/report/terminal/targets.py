@@ -26,7 +26,7 @@ def _targets(known: Targets) -> Table:
         table.add_column(column, overflow="fold")
     for item in known.targets:
         profile = item.profile
-        here = transport_of(profile).machine_key == HERE
+        here = HERE in transport_of(profile).machine_keys
         ready = "ready" if here else "not asked: `edgefair target probe` does"
         cells = (profile.name, profile.about, _budgets(profile.budgets), ready if item.lacks is None else item.lacks)
         table.add_row(*cells)

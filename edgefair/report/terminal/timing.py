@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgefair.measure.footprint import Footprint
 from edgefair.measure.latency import LatencySummary
+from edgefair.measure.pooled import PoolDevice
 from edgefair.probe.runtimes import NAMES
 from edgefair.report.results.verification import TargetResult
 from edgefair.targets.runtimes import DEFAULT, host_runtime
@@ -72,8 +73,9 @@ def _providers(engine: Mapping[str, Any]) -> list[str]:
 
 def latency_lines(target: TargetResult) -> list[str]:
     """Latency of candidate and reference, the cores that it was measured on, and the energy of a query."""
+    pool = [PoolDevice.from_json(item) for item in target.evidence.get("pool", ())]
     if target.latency is None:
-        return ["latency not measured"]
+        return ["latency not measured", *_pool(pool)]
     lines = [
         f"latency {_percentiles(target.latency)}; {_queries(target.latency)}, batch 1, "
         f"{_cores(target.device.get('pinned'))}"
@@ -85,7 +87,18 @@ def latency_lines(target: TargetResult) -> list[str]:
             f"{speed.ratio:.2f}x as fast as the reference [{speed.lower:.2f}, {speed.upper:.2f}]"
         )
     energy = target.device.get("energy")
-    return [*lines, *([] if energy is None else _energy(energy)), *_footprint(target)]
+    return [*lines, *([] if energy is None else _energy(energy)), *_footprint(target), *_pool(pool)]
+
+
+def _pool(devices: Sequence[PoolDevice]) -> list[str]:
+    """How many rows each device of a pool decided, and how fast it is."""
+    if not devices:
+        return []
+    lines = [f"pool    {len(devices)} devices; what is said of the clock above is of the slowest"]
+    for item in devices:
+        latency = f", latency {_percentiles(item.latency)}" if item.latency is not None else ""
+        lines.append(f"{INDENT}{item.name}: {item.rows:,} rows{latency}")
+    return lines
 
 
 def _footprint(target: TargetResult) -> list[str]:

@@ -22,7 +22,7 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
 from edgefair.study.responses import auc_gap, decided, flip_rate, flips_json, psi_max, refitted
 from edgefair.study.run.made import File
-from edgefair.targets import Probe
+from edgefair.targets import AnyProbe
 from edgefair.workflow.clock import today
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.measure import evidence_of, latencies, measure
@@ -61,7 +61,7 @@ class Beside:
 
 
 def answers_of(
-    probe: Probe, job: Job, file: File, *, dense: Path | None, latency: bool
+    probe: AnyProbe, job: Job, file: File, *, dense: Path | None, latency: bool
 ) -> tuple[Answers, dict[str, Any]]:
     """Have the target decide the audit rows, and time it beside the dense file where that is asked for.
 
@@ -91,7 +91,7 @@ def answers_of(
     return Answers(found.decisions, found.score), times
 
 
-def responses_of(probe: Probe, job: Job, file: File, answers: Answers, beside: Beside) -> dict[str, Any]:
+def responses_of(probe: AnyProbe, job: Job, file: File, answers: Answers, beside: Beside) -> dict[str, Any]:
     """The columns of a row that say what was found, but for times."""
     config, data = job.config, job.data
     rows, policy = data.audit, config.policy
@@ -131,7 +131,7 @@ def responses_of(probe: Probe, job: Job, file: File, answers: Answers, beside: B
     }
 
 
-def _runtime(probe: Probe) -> str:
+def _runtime(probe: AnyProbe) -> str:
     """What ran the file, with its version where the device tells it."""
     version = probe.device.get(probe.profile.runtime)
     return probe.profile.runtime if version is None else f"{probe.profile.runtime} {version}"
@@ -151,7 +151,7 @@ def _paired(
     )
 
 
-def _of_scores(probe: Probe, job: Job, file: File, answers: Answers) -> dict[str, Any]:
+def _of_scores(probe: AnyProbe, job: Job, file: File, answers: Answers) -> dict[str, Any]:
     """The gap at the operating point that the validation rows choose, and that of AUC; nothing without scores."""
     data, attributes = job.data, job.config.policy.base_attributes
     if answers.score is None:
@@ -172,14 +172,14 @@ def _noise(data: DataSet) -> str:
     return " with the noise of the training rows" if any("data.noise" in note for note in data.poorer) else ""
 
 
-def _train_accuracy(probe: Probe, job: Job, file: File) -> float:
+def _train_accuracy(probe: AnyProbe, job: Job, file: File) -> float:
     """Share of training rows that are decided as they are labelled, noise and all."""
     train = job.data.train
     some = train.take(np.unique(np.linspace(0, len(train) - 1, min(len(train), TRAIN_ROWS)).astype(np.int64)))
     return float((_decide(probe, job, file, some).decision == some.label).mean())
 
 
-def _decide(probe: Probe, job: Job, file: File, rows: TableRows) -> Answers:
+def _decide(probe: AnyProbe, job: Job, file: File, rows: TableRows) -> Answers:
     found = measure(
         probe,
         file.path,

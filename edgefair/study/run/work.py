@@ -23,7 +23,7 @@ from edgefair.study.run.made import MODEL, make_file, reference_of
 from edgefair.study.run.measured import Answers, Beside, answers_of, responses_of
 from edgefair.study.run.store import Store
 from edgefair.study.run.tasks import Task, beside
-from edgefair.targets import Probe, load_profile, open_target
+from edgefair.targets import AnyProbe, load_profile, open_target
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.job import Job
 from edgefair.workflow.train import train_on
@@ -77,7 +77,7 @@ class Workshop:
         self._places = {cell: index for index, cell in enumerate(setup.plan.cells)}
         self._data: dict[str, DataSet] = {}
         self._stack = ExitStack()
-        self._probe: Probe | None = None
+        self._probe: AnyProbe | None = None
 
     def __call__(self, task: Task) -> Done:
         """Carry out one unit; whatever goes wrong is told and not raised."""
@@ -159,7 +159,7 @@ class Workshop:
         index = beside(cell, self._places).get("dense")
         return None if index is None else self._store.file_of(self._setup.trainings[index]) / MODEL
 
-    def _target(self, job: Job) -> Probe:
+    def _target(self, job: Job) -> AnyProbe:
         if self._probe is None:
             self._probe = self._stack.enter_context(open_target(load_profile(job.config.targets[0])))
         return self._probe

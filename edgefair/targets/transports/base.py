@@ -45,16 +45,14 @@ class Section:
     about: str
 
 
-class Transport(ABC):
-    """A machine that can run the probe. `start` comes first, `stop` last and always; after `stop` it may start again.
+class Way(ABC):
+    """How a target is reached, before anything is started there.
 
     Attributes:
         section: of its own in a profile, if any.
-        shares_files: whether the device reads this machine's files; where not, they travel through the probe.
     """
 
     section: ClassVar[Section | None] = None
-    shares_files: ClassVar[bool]
 
     def __init__(self, profile: TargetProfile) -> None:
         self.profile = profile
@@ -64,10 +62,46 @@ class Transport(ABC):
         """What emulates the device under the settings of `section`; None for a real one."""
         return None
 
+    @staticmethod
+    def members(settings: Any) -> tuple[str, ...]:  # noqa: ARG004 - most ways lead to one device
+        """Targets that share the work under the settings of `section`; none where it is one device."""
+        return ()
+
+    @property
+    @abstractmethod
+    def machine_keys(self) -> frozenset[Hashable]:
+        """Which machines' clocks its work disturbs: HERE, or a key that is equal for one machine."""
+
+    def prepare(self, progress: Progress) -> None:  # noqa: B027 - many have nothing to make
+        """Make what lasts from one start to the next: `edgefair target prepare`.
+
+        Raises:
+            MeasurementError: something that it takes is missing.
+        """
+
+    @abstractmethod
+    def lacks(self) -> str | None:
+        """What is known to be missing before a start, without asking the machine; None if nothing is."""
+
+
+class Transport(Way):
+    """A machine that can run the probe. `start` comes first, `stop` last and always; after `stop` it may start again.
+
+    Attributes:
+        shares_files: whether the device reads this machine's files; where not, they travel through the probe.
+    """
+
+    shares_files: ClassVar[bool]
+
     @property
     @abstractmethod
     def machine_key(self) -> Hashable:
-        """Which machine's clock its work disturbs: HERE, or a key that is equal for one machine."""
+        """The one of `machine_keys`."""
+
+    @property
+    def machine_keys(self) -> frozenset[Hashable]:
+        """Of one machine."""
+        return frozenset({self.machine_key})
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -83,17 +117,6 @@ class Transport(ABC):
         """
         return self.profile
 
-    def prepare(self, progress: Progress) -> None:  # noqa: B027 - many have nothing to make
-        """Make what lasts from one start to the next: `edgefair target prepare`.
-
-        Raises:
-            MeasurementError: something that it takes is missing.
-        """
-
-    @abstractmethod
-    def lacks(self) -> str | None:
-        """What is known to be missing before a start, without asking the machine; None if nothing is."""
-
     @abstractmethod
     def start(self) -> Popen[bytes]:
         """Start the probe; its stdin and stdout carry the frames, its stderr is kept for error messages.
@@ -108,5 +131,5 @@ class Transport(ABC):
     def ended(self, code: int, said: str) -> Ending:
         """What it means that the process of `start` ended with this code, having said this on stderr."""
 
-    def stop(self) -> None:  # noqa: B027 - on this machine nothing is left
+    def stop(self) -> None:
         """Leave nothing behind on the machine but what the next start uses again."""

@@ -29,7 +29,7 @@ from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
 from edgefair.streams import Stream
-from edgefair.targets import Probe, TargetProfile, load_profile, open_target
+from edgefair.targets import AnyProbe, TargetProfile, load_profile, open_target
 from edgefair.targets.sections import Budgets
 from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
@@ -94,7 +94,7 @@ class ValidationBench:
         self._known = {entry["key"]: entry["trial"] for entry in logged if entry.keys() >= {"key", "trial"}}
         self._devices = self._on_each(self._reference)
 
-    def _on_each(self, work: Callable[[Probe, Progress], Result]) -> dict[str, Result]:
+    def _on_each(self, work: Callable[[AnyProbe, Progress], Result]) -> dict[str, Result]:
         """The work's result by target."""
 
         def with_probe(profile: TargetProfile, told: Progress) -> Result:
@@ -105,7 +105,7 @@ class ValidationBench:
         results = on_each(self._fleet, with_probe, self._job.progress)
         return {profile.name: result for profile, result in zip(self._fleet, results, strict=True)}
 
-    def _reference(self, probe: Probe, told: Progress) -> _Device:
+    def _reference(self, probe: AnyProbe, told: Progress) -> _Device:
         reference = self._candidates.reference
         decisions = self._decisions(probe, reference.path, reference.spec, told)
         evidence = self._evidence(decisions, decisions, reference.path)
@@ -220,12 +220,12 @@ class ValidationBench:
         audit = audit_saturation(self._candidates.graph(choice), batches, drawn.cell, len(cells), seed=config.seed)
         return [item.node for item in audit if item.saturates]
 
-    def _decisions(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> NDArray[np.int64]:
+    def _decisions(self, probe: AnyProbe, path: Path, spec: ModelSpec, told: Progress) -> NDArray[np.int64]:
         loaded = probe.load(path, name="candidate")
         spec = spec_of(loaded, lambda _: spec, self._job.data.classes)
         return decide_rows(probe, loaded, self._rows, spec, told).decisions
 
-    def _verdict(self, probe: Probe, path: Path, spec: ModelSpec, told: Progress) -> tuple[Verdict, float]:
+    def _verdict(self, probe: AnyProbe, path: Path, spec: ModelSpec, told: Progress) -> tuple[Verdict, float]:
         """On one target, and the share of decisions that are others than before compression."""
         decisions = self._decisions(probe, path, spec, told)
         before = self._devices[probe.profile.name].decisions

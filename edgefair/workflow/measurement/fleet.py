@@ -53,10 +53,7 @@ def on_each(
     """
     results: dict[int, Result] = {}
     errors: dict[int, BaseException] = {}
-    machines: dict[Hashable, list[int]] = {}
-    for index, profile in enumerate(profiles):
-        machines.setdefault(transport_of(profile).machine_key, []).append(index)
-    here = machines.pop(HERE, [])
+    here, *others = _machines(profiles)
 
     told = [progress.named(profile.name) if len(profiles) > 1 else progress for profile in profiles]
 
@@ -69,7 +66,7 @@ def on_each(
                 return
 
     # Daemons: who interrupts the command does not wait for them, and the probes end with their streams.
-    threads = [threading.Thread(target=attend, args=(indices,), daemon=True) for indices in machines.values()]
+    threads = [threading.Thread(target=attend, args=(indices,), daemon=True) for indices in others]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -79,3 +76,18 @@ def on_each(
     if errors:
         raise errors[min(errors)]
     return [results[index] for index in range(len(profiles))]
+
+
+def _machines(profiles: Sequence[TargetProfile]) -> list[list[int]]:
+    """Positions of the targets that share a machine, directly or by way of a pool; first those on this machine."""
+    found: dict[frozenset[Hashable], list[int]] = {frozenset({HERE}): []}
+    for index, profile in enumerate(profiles):
+        keys = transport_of(profile).machine_keys
+        # What is on this machine comes last, when nobody is at work elsewhere.
+        keys = frozenset({HERE}) if HERE in keys else keys
+        same = [known for known in found if known & keys]
+        joined = sorted(at for known in same for at in found[known])
+        found = {known: at for known, at in found.items() if known not in same}
+        found[keys.union(*same)] = [*joined, index]
+    here = found.pop(frozenset({HERE}))
+    return [here, *found.values()]

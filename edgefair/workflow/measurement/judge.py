@@ -154,6 +154,7 @@ def judge_file(
             reference_decision=measured.decisions if file.own_reference else measured.reference_decisions,
             score=measured.score,
             footprint=measured.footprint,
+            pool=measured.pool,
             times=measured.times,
             not_timed=measured.not_timed,
             notes=(*measured.notes, *asked),
@@ -259,7 +260,7 @@ def judge_measured(
         notes.insert(0, note_of(audits.joined, results[0].verdict.alpha, record.rows.audit.rows))
     if results:
         notes += [note for target in record.targets for note in target.notes]
-        notes += notes_of_results(results)
+        notes += notes_of_results(results, [item.evidence for item in counted])
     created = now()
     ledger = spend(
         config.base,

@@ -26,16 +26,15 @@ from edgefair.measure.labels.strata import Strata
 from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summarize
 from edgefair.measure.paired import PairedCounts
 from edgefair.probe.clock.effective import BATCHES
-from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
-from edgefair.targets import LoadedModel, Probe
-from edgefair.targets.costs import footprint
+from edgefair.targets import AnyProbe, LoadedModel
 from edgefair.workflow.exemplars.changed import DecidedTwice
 from edgefair.workflow.measurement.design import design_of
+from edgefair.workflow.measurement.devices.costs import Costs, losses
+from edgefair.workflow.measurement.records.pooled import DeviceRecord
 from edgefair.workflow.measurement.steps import Deciding, Decisions, Steps, decide_in_steps
 from edgefair.workflow.models.spec import Fallback, spec_of
 
-LATENCY_POOL = 256
 ALL_AT_ONCE = Steps()
 OTHER_RUNTIME = (
     "the reference is an {} file, which another runtime ran on the same device: it was not timed, and there is no "
@@ -56,6 +55,7 @@ class Measurement:
         not_timed: why they were not; empty where they were.
         timings_s: seconds of each phase.
         notes: what a reader of the verdict must know of how the rows were fed.
+        pool: the devices that shared the rows; none where it is one. `times` and `footprint` are the slowest's then.
     """
 
     candidate: LoadedModel
@@ -69,6 +69,7 @@ class Measurement:
     not_timed: str
     timings_s: dict[str, float]
     notes: tuple[str, ...] = ()
+    pool: tuple[DeviceRecord, ...] = ()
 
     def twice(self, place: NDArray[np.int64] | None) -> DecidedTwice | None:
         """What both models decided, with every row's place where it is not its own; None without a reference."""
@@ -78,7 +79,7 @@ class Measurement:
 
 
 def measure(
-    probe: Probe,
+    probe: AnyProbe,
     model: Path,
     rows: TableRows,
     *,
@@ -107,7 +108,9 @@ def measure(
     candidate = probe.load(model, name="candidate")
     spec = spec_of(candidate, fallback_spec, classes)
     unseen = (*unseen_notes(rows, spec), *missing_notes(rows, spec))
-    taken = _footprint(probe, candidate, rows, spec) if with_latency else None
+    costs = Costs(probe, candidate, rows, spec)
+    if with_latency:
+        costs.take_footprints()
     base = None if reference is None else _reference(probe, reference, candidate)
     loaded = time.perf_counter()
     deciding = Deciding(probe, candidate, spec)
@@ -117,7 +120,8 @@ def measure(
     before = None if base is None else Deciding(probe, base, spec_of(base, fallback, classes))
     decisions = decide_in_steps(deciding, before, rows, steps, progress)
     decided = time.perf_counter()
-    times, why = _times(probe, candidate, base, rows, spec, with_latency, progress)
+    if with_latency:
+        costs.take_times(base, progress)
     finished = time.perf_counter()
     return Measurement(
         candidate=candidate,
@@ -125,10 +129,10 @@ def measure(
         decisions=decisions.candidate,
         reference_decisions=decisions.reference,
         score=deciding.score,
-        footprint=taken,
+        footprint=costs.footprint,
         reference_score=None if before is None else before.score,
-        times=times,
-        not_timed=why,
+        times=costs.times,
+        not_timed=costs.not_timed,
         timings_s={
             "loading": loaded - started,
             "encoding": deciding.encoding_s,
@@ -143,24 +147,13 @@ def measure(
             *(() if alike or base is None else (OTHER_RUNTIME.format(base.format.name),)),
             *cut_notes(rows, spec),
             *unseen,
+            *losses(probe, deciding.rows_by),
         ),
+        pool=costs.by_device(deciding.rows_by),
     )
 
 
-def _footprint(probe: Probe, candidate: LoadedModel, rows: TableRows, spec: ModelSpec) -> Footprint | None:
-    """Of the candidate while it is the only model there; None where the device measures no time, or keeps an engine.
-
-    A first load that builds something and later ones that find it are no one number. Of other runtimes than
-    onnxruntime's own kernels later loads alone are taken.
-    """
-    profile = probe.profile
-    if not profile.latency.measured or profile.host_runtime.keeps_engine:
-        return None
-    found = footprint(probe, candidate, next(rows.inputs(spec, 1)), [spec.reading.output], inputs=spec.inputs)
-    return found.of_later_loads if candidate.engine else found
-
-
-def _reference(probe: Probe, path: Path, candidate: LoadedModel) -> LoadedModel:
+def _reference(probe: AnyProbe, path: Path, candidate: LoadedModel) -> LoadedModel:
     """The model before compression, loaded.
 
     Raises:
@@ -285,25 +278,3 @@ def latencies(
     if reference.queries < BATCHES:
         return candidate, reference, None
     return candidate, reference, speed_up(times["reference"], times["candidate"], level=level)
-
-
-def _times(
-    probe: Probe,
-    candidate: LoadedModel,
-    reference: LoadedModel | None,
-    rows: TableRows,
-    spec: ModelSpec,
-    with_latency: bool,
-    progress: Progress,
-) -> tuple[dict[str, NDArray[np.int64]], str]:
-    """Query times per model and, where there are none, why."""
-    if not probe.profile.latency.measured:
-        return {}, f"target '{probe.profile.name}' is emulated: its clock does not measure latency"
-    if not with_latency:
-        return {}, "the latency phase was skipped (--no-latency)"
-    progress.stage("timing")
-    pool = next(rows.inputs(spec, rows.batch_rows(spec, LATENCY_POOL)))
-    alone = reference is None or reference.format is not candidate.format
-    names = [candidate.name] if alone else ["reference", candidate.name]
-    outputs = {name: [spec.reading.output] for name in names}
-    return probe.latency(outputs, pool, inputs=spec.inputs, energy=True), ""

@@ -13,10 +13,12 @@ from edgefair.decision.decide import check_evidence
 from edgefair.decision.evidence import Evidence
 from edgefair.measure.flips import cell_flips
 from edgefair.measure.latency import SLOWER, LatencySummary, SpeedUp, notes_of
+from edgefair.measure.pooled import PoolDevice
 from edgefair.report.results.verification import TargetResult
 from edgefair.workflow.clock import today
 from edgefair.workflow.measurement.information import information_of
 from edgefair.workflow.measurement.measure import evidence_of, latencies
+from edgefair.workflow.measurement.records.pooled import DeviceRecord, lacking
 from edgefair.workflow.measurement.records.record import TargetRecord
 from edgefair.workflow.measurement.records.rows import RecordedRows
 from edgefair.workflow.measurement.sequential.looks import Look, LookPlan, first_rows
@@ -75,6 +77,7 @@ class Counted:
         )
         if audit is not None:
             evidence = replace(evidence, audited=audit.on(target.device, target.target, policy.base_attributes))
+        evidence = replace(evidence, pool=tuple(_judged(item, target, policy.alpha) for item in target.pool))
         check_evidence(evidence, policy, today())
         look = None if plan is None else plan.at(len(target.decision))
         return cls(
@@ -110,8 +113,21 @@ class Counted:
         return replace(result, timings_s={**target.timings_s, "verdict": seconds})
 
 
-def notes_of_results(results: Sequence[TargetResult]) -> list[str]:
-    """What a reader must know of how fast the model ran, and how steadily."""
+def _judged(item: DeviceRecord, target: TargetRecord, level: float) -> PoolDevice:
+    """One device of a pool, as far as a verdict rests on it."""
+    latency, _, _ = latencies(item.times, level=level)
+    missing = lacking(item.times, item.footprint, not_timed=item.not_timed, rules=target.rules)
+    return PoolDevice(item.name, item.rows, item.device, latency, item.footprint, missing)
+
+
+def notes_of_results(results: Sequence[TargetResult], evidence: Sequence[Evidence]) -> list[str]:
+    """What a reader must know of how fast the model ran, and how steadily, on every device.
+
+    Args:
+        evidence: what each result rests on.
+    """
     notes = [note for item in results for note in notes_of(item.target, item.device, item.latency, item.speed_up)]
+    devices = [device for own in evidence for device in own.pool]
+    notes += [note for device in devices for note in notes_of(device.name, device.device, device.latency, None)]
     slow = [item.target for item in results if item.speed_up is not None and item.speed_up.upper < SLOWER]
     return notes + [FASTER.format(targets=" and ".join(slow))] * bool(slow)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
-from edgefair.targets import LoadedModel, Probe
+from edgefair.targets import AnyProbe, LoadedModel
 from edgefair.workflow.measurement.decide_rows import decide_rows
 
 
@@ -51,15 +52,16 @@ class Deciding:
     """A model that decides ever more rows on a target.
 
     Attributes:
-        seconds, encoding_s: spent on it, and of that on encoding; notes: see `decide_rows.Decided`.
+        seconds, encoding_s: spent on it, and of that on encoding; notes, rows_by: see `decide_rows.Decided`.
     """
 
-    probe: Probe
+    probe: AnyProbe
     model: LoadedModel
     spec: ModelSpec
     seconds: float = 0.0
     encoding_s: float = 0.0
     notes: tuple[str, ...] = ()
+    rows_by: Counter[str] = field(default_factory=Counter)
     _parts: list[NDArray[np.int64]] = field(default_factory=list)
     _scores: list[NDArray[np.float32] | None] = field(default_factory=list)
 
@@ -80,6 +82,7 @@ class Deciding:
         self.seconds += time.perf_counter() - started
         self.encoding_s += decided.encoding_s
         self.notes += decided.notes
+        self.rows_by.update(decided.rows_by)
         self._parts.append(decided.decisions)
         self._scores.append(decided.score)
         return np.concatenate(self._parts)

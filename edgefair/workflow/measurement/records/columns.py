@@ -30,6 +30,7 @@ class _TargetFacts(BaseModel):
     model: ModelFile
     reference: ModelFile | None
     footprint: dict[str, Any] | None = None
+    pool: list[dict[str, Any]] | None = None
     times: list[str]
     not_timed: str
     notes: list[str]

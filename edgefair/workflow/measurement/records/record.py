@@ -17,20 +17,15 @@ from edgefair.data.identity.ids import check_ids
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_json, write_atomic
 from edgefair.measure.footprint import Footprint
-from edgefair.measure.latency import rule_unmet
 from edgefair.measure.sketch import SKETCH_ROWS
-from edgefair.probe.bundles.gates import LATENCY, LOAD, MEMORY
 from edgefair.report.results.verification import BroughtDecisions, DataSection, ModelFile
 from edgefair.targets.fingerprint import checked_fingerprint
 from edgefair.targets.sections import Budgets, LatencyRules
 from edgefair.targets.timing import check_times
 from edgefair.workflow.measurement.records.columns import integers, probabilities, record_facts
+from edgefair.workflow.measurement.records.pooled import DeviceRecord, lacking
 from edgefair.workflow.measurement.records.rows import RecordedRows
 
-NO_FOOTPRINT = (
-    "loading was not measured: decisions were brought, the model is built once or takes too long to load again, or the "
-    "record is an older one"
-)
 RECORD_SCHEMA = "edgefair.record/4"
 
 
@@ -45,6 +40,7 @@ class TargetRecord:
         decision, reference_decision: int64 [rows].
         score: the model's P(class 1), float32 [rows], where it has two classes and gives it; else None.
         footprint: time to load the model and its memory, if measured.
+        pool: the devices that shared the rows; none where it is one. `times` and `footprint` are the slowest's then.
         times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
         not_timed: why they were not; empty where they were.
         notes: what a reader of the verdict must know of how the rows were fed.
@@ -65,6 +61,7 @@ class TargetRecord:
     timings_s: dict[str, float]
     score: NDArray[np.float32] | None = None
     footprint: Footprint | None = None
+    pool: tuple[DeviceRecord, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """All but the arrays, as JSON types."""
@@ -76,6 +73,7 @@ class TargetRecord:
             "model": asdict(self.model),
             "reference": None if self.reference is None else asdict(self.reference),
             "footprint": None if self.footprint is None else self.footprint.to_json(),
+            **({"pool": [item.facts() for item in self.pool]} if self.pool else {}),
             "times": list(self.times),
             "not_timed": self.not_timed,
             "notes": list(self.notes),
@@ -88,16 +86,11 @@ class TargetRecord:
         return self.model.is_same(self.reference)
 
     @property
-    def not_judged(self) -> str | None:
-        """Why latency cannot be judged: not measured, or not as long as the profile asks for; None where it can."""
-        return self.not_timed or rule_unmet(self.times, **self.rules.rule)
-
-    @property
     def not_measured(self) -> tuple[tuple[str, str], ...]:
-        """Gate id -> why it cannot be judged, of what needs a clock."""
-        of_loading = self.not_timed or NO_FOOTPRINT
-        lacking = ((LATENCY, self.not_judged),) if self.not_judged else ()
-        return lacking if self.footprint is not None else (*lacking, (LOAD, of_loading), (MEMORY, of_loading))
+        """Gate id -> why it cannot be judged, of what needs a clock; of a pool, on the first device where it can't."""
+        parts = self.pool or (self,)
+        found = [lacking(part.times, part.footprint, not_timed=part.not_timed, rules=self.rules) for part in parts]
+        return tuple(dict(item for part in reversed(found) for item in part).items())
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str) -> Self:
@@ -122,6 +115,10 @@ class TargetRecord:
             timings_s=facts["timings_s"],
             score=probabilities(arrays, f"{prefix}score") if f"{prefix}score" in arrays else None,
             footprint=None if facts.get("footprint") is None else Footprint.from_json(facts["footprint"]),
+            pool=tuple(
+                DeviceRecord.from_facts(item, arrays, f"{prefix}pool/{number}/")
+                for number, item in enumerate(facts.get("pool") or ())
+            ),
         )
 
 
@@ -194,6 +191,8 @@ def save_record(path: Path, record: Record) -> None:
         if target.score is not None:
             arrays[f"{index}/score"] = target.score
         arrays |= {f"{index}/times/{name}": times for name, times in target.times.items()}
+        for number, device in enumerate(target.pool):
+            arrays |= device.arrays(f"{index}/pool/{number}/")
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     try:
@@ -270,6 +269,8 @@ def _check(record: Record) -> None:
             raise ValueError(f"a decision is none of {classes} classes")
         if target.own_reference and not np.array_equal(target.decision, decided[-1]):
             raise ValueError(f"target '{target.target}' decided differently with the reference, which is the same file")
+        if target.pool and sum(device.rows for device in target.pool) != len(target.decision):
+            raise ValueError(f"the devices of target '{target.target}' did not decide all of its rows")
         _check_times(target)
 
 

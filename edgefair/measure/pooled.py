@@ -1,0 +1,60 @@
+"""What each device of a pool did and showed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from edgefair.measure.footprint import Footprint
+from edgefair.measure.latency import LatencySummary
+from edgefair.probe.bundles.gates import id_of, name_of
+
+
+@dataclass(frozen=True)
+class PoolDevice:
+    """One device of the pool that a model was measured on.
+
+    Attributes:
+        rows: that it decided, of those that are judged.
+        device: its fingerprint.
+        latency, footprint: of the candidate there; None where they were not measured.
+        not_measured: gate id -> why its evidence is lacking there.
+    """
+
+    name: str
+    rows: int
+    device: Mapping[str, Any]
+    latency: LatencySummary | None
+    footprint: Footprint | None
+    not_measured: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "name": self.name,
+            "rows": self.rows,
+            "device": dict(self.device),
+            "latency": None if self.latency is None else self.latency.to_json(),
+            "footprint": None if self.footprint is None else self.footprint.to_json(),
+            "not_measured": {name_of(gate): why for gate, why in self.not_measured},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: not such an object.
+        """
+        rows = data["rows"]
+        if type(rows) is not int or rows < 0:
+            raise ValueError(f"a device of a pool cannot have decided {rows!r} rows")
+        return cls(
+            name=str(data["name"]),
+            rows=rows,
+            device=dict(data["device"]),
+            latency=None if data["latency"] is None else LatencySummary.from_json(data["latency"]),
+            footprint=None if data["footprint"] is None else Footprint.from_json(data["footprint"]),
+            not_measured=tuple((id_of(name), why) for name, why in dict(data["not_measured"]).items()),
+        )

@@ -1,0 +1,1 @@
+"""Pools: devices of one class that share the rows of one target."""
