@@ -94,8 +94,12 @@ class Checkpoint:
             return Progressed()
         tensors = load_file(self.path)
         model.load_state_dict(under(tensors, "model."))
-        for index, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
-            optimizer.state[parameter] = under(tensors, f"optimizer.{index}.")
+        before = optimizer.state_dict()
+        places = [index for group in before["param_groups"] for index in group["params"]]
+        # Its own loading puts everything on the parameters' device.
+        optimizer.load_state_dict(
+            {**before, "state": {index: under(tensors, f"optimizer.{index}.") for index in places}}
+        )
         for position, method in enumerate(methods):
             method.load_state(under(tensors, f"method.{position}."))
         content = json.loads(metadata["progress"])

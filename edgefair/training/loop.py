@@ -6,10 +6,11 @@ import copy
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgefair.debias import Debias
 from edgefair.errors import DataError
@@ -30,6 +31,8 @@ Validate = Callable[[], Standing]
 
 # An epoch whose loss is this many times that of knowing nothing, ln(classes), has diverged.
 DIVERGED = 3.0
+# Steps from one look at the loss to the next: a GPU would stand still after every one.
+LOOK = 16
 # Lines of one training in a log.
 TOLD = 10
 
@@ -105,7 +108,7 @@ def train(
         method.start(rows.cells)
     compare(methods, recipe.reference, rows, plan, engine)
     parameters = list(classifier.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=False)
+    optimizer = _optimizer(parameters, plan, engine)
     learning: list[Learning] = [*methods, *([] if teacher is None else [teacher])]
     progressed = checkpoint.restore(classifier, optimizer, learning)
     _identify(classifier, rows, methods, plan, seed=seed, progress=progress, engine=engine)
@@ -216,48 +219,46 @@ class _Epochs:
         torch.manual_seed(self.seed * 1_000_003 + epoch)
         order = self.schedule.order()
         torch.manual_seed(self.seed * 1_000_003 + epoch + 500_009 * engine.rank)
+        order, labels, groups, row_weights = (
+            x.to(engine.device) for x in (order, cells.label, cells.group, self.schedule.weights)
+        )
         parameters = list(self.classifier.parameters())
         steps = -(-self.schedule.used // plan.batch_rows)
-        pieces = zip(
-            torch.split(order, plan.batch_rows),
-            self.rows.batches(engine.part(order, plan.batch_rows), plan.batch_rows // engine.processes),
-            strict=True,
-        )
+        batches = self.rows.batches(engine.part(order, plan.batch_rows), plan.batch_rows // engine.processes)
         self.classifier.train()
-        total = 0.0
-        for step, (index, inputs) in enumerate(pieces, start=epoch * steps):
-            for group in self.optimizer.param_groups:
-                group["lr"] = plan.learning_rate * _triangle(step / (steps * plan.epochs))
-            mine = index.chunk(engine.processes)[engine.rank]
-            placed = tuple(x.to(engine.device) for x in inputs)
-            features = self.classifier.preprocess(*placed)
-            for method in methods:
-                features = method.augment(
-                    features, cells.label[mine].to(engine.device), cells.group[mine].to(engine.device)
+        total = torch.zeros((), dtype=torch.float64, device=engine.device)
+        with closing(batches):
+            pieces = zip(torch.split(order, plan.batch_rows), batches, strict=True)
+            for step, (index, inputs) in enumerate(pieces, start=epoch * steps):
+                for group in self.optimizer.param_groups:
+                    group["lr"] = plan.learning_rate * _triangle(step / (steps * plan.epochs))
+                mine = index.chunk(engine.processes)[engine.rank]
+                features = self.classifier.preprocess(*inputs)
+                for method in methods:
+                    features = method.augment(features, labels[mine], groups[mine])
+                if self.teacher is None:
+                    logits, lesson = self.classifier.network(features), None
+                else:
+                    logits, lesson = self.teacher.lesson(self.classifier.network, features, inputs, engine)
+                loss = set_gradients(
+                    parameters,
+                    engine.whole(logits),
+                    label=labels[index],
+                    group=groups[index],
+                    weights=row_weights[index],
+                    methods=methods,
+                    engine=engine,
+                    lesson=lesson,
+                    again=functools.partial(self._again, features),
                 )
-            if self.teacher is None:
-                logits, lesson = self.classifier.network(features), None
-            else:
-                logits, lesson = self.teacher.lesson(self.classifier.network, features, placed, engine)
-            loss = set_gradients(
-                parameters,
-                engine.whole(logits),
-                label=cells.label[index].to(engine.device),
-                group=cells.group[index].to(engine.device),
-                weights=self.schedule.weights[index].to(engine.device),
-                methods=methods,
-                engine=engine,
-                lesson=lesson,
-                again=functools.partial(self._again, features),
-            )
-            if not math.isfinite(loss):
-                return loss
-            self.optimizer.step()
-            for method in methods:
-                method.end_step()
-            total += loss * len(index)
-            self.progress.step(step + 1, steps * plan.epochs, f"epoch {epoch + 1}/{plan.epochs}")
-        return total / self.schedule.used
+                total += loss.double() * len(index)
+                if step % LOOK == 0 and not torch.isfinite(total):
+                    break
+                self.optimizer.step()
+                for method in methods:
+                    method.end_step()
+                self.progress.step(step + 1, steps * plan.epochs, f"epoch {epoch + 1}/{plan.epochs}")
+        return float(total) / self.schedule.used
 
     def _again(self, features: Tensor) -> Tensor:
         """The logits of the whole batch, once more; what normalizations have learned of it stays as it was."""
@@ -281,15 +282,21 @@ def _identify(
             continue
         short = config.model_copy(update={"epochs": method.identify_epochs})
         other = copy.deepcopy(classifier)
-        optimizer = torch.optim.AdamW(
-            other.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=False
-        )
+        optimizer = _optimizer(list(other.parameters()), config, engine)
         schedule = _Schedule.of(rows, [], short, engine)
         epochs = _Epochs(other, rows, [], short, optimizer, schedule, seed, engine, progress)
         for epoch in range(short.epochs):
             epochs.run(epoch)
         engine.agree(other)
         method.learn_errors(~right_rows(other, rows, config, engine))
+
+
+def _optimizer(parameters: list[nn.Parameter], plan: TrainPlan, engine: Engine) -> torch.optim.Optimizer:
+    """AdamW: on a GPU all parameters in one kernel, else one after the other."""
+    gpu = engine.device.type == "cuda"
+    return torch.optim.AdamW(
+        parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=None if gpu else False, fused=gpu
+    )
 
 
 def _triangle(done: float) -> float:

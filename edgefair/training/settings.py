@@ -152,6 +152,19 @@ class TrainConfig(BaseModel):
         0.5, gt=0, le=1, description="Share of policy.max_eo_gap that the gap on the validation rows must stay within."
     )
 
+    memory_mb: int = Field(
+        2048,
+        ge=0,
+        description="Memory for the pictures and tokens of training and validation rows. Where all fit, each is made "
+        "once, otherwise in every epoch; the weights are the same.",
+    )
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """What decides the weights, as JSON: of settings that came later, only what differs from before."""
+        later = {"memory_mb": self.memory_mb}
+        return {name: value for name, value in self.model_dump(mode="json").items() if name not in later}
+
     def for_rows(self, rows: int) -> TrainPlan:
         """The settings with what was left to the number of training rows."""
         batch_rows = self.batch_rows or default_batch(rows)
