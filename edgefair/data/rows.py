@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -128,7 +128,7 @@ class TableRows:
             stratum=None if self.stratum is None else self.stratum[rows],
         )
 
-    def inputs(self, spec: ModelSpec, batch_rows: int) -> Iterator[dict[str, NDArray[Any]]]:
+    def inputs(self, spec: ModelSpec, batch_rows: int) -> Generator[dict[str, NDArray[Any]], None, None]:
         """The rows as graph inputs; equal to `probe.onnx_files.spec.encode` on their raw texts and numbers.
 
         Raises:
@@ -136,20 +136,23 @@ class TableRows:
         """
         encoders = {item.name: self._encoder(item) for item in spec.inputs}
 
-        def make(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        def make(start: int) -> dict[str, NDArray[Any]]:
+            stop = min(start + batch_rows, len(self))
             return {name: encode(start, stop) for name, encode in encoders.items()}
 
-        if any(isinstance(self.table.columns[name], LazyColumn) for name in self.features):
-            yield from ahead(make, len(self), batch_rows)
-            return
-        for start in range(0, len(self), batch_rows):
-            yield make(start, min(start + batch_rows, len(self)))
+        starts = range(0, len(self), batch_rows)
+        lazy = any(isinstance(self.table.columns[name], LazyColumn) for name in self.features)
+        yield from ahead(make, starts) if lazy else map(make, starts)
 
     def batch_rows(self, spec: ModelSpec, most: int) -> int:
         """Rows of a batch whose inputs stay small: a network holds many times as much for each of its layers."""
         each = sum(4 * math.prod(self._row_shape(item)) for item in spec.inputs)
         tokens = sum(item.tokens.length for item in spec.inputs if item.tokens is not None)
         return max(1, min(most, BATCH_BYTES // each, BATCH_TOKENS // tokens if tokens else most))
+
+    def row_bytes(self, spec: ModelSpec) -> int:
+        """Bytes of one row's inputs."""
+        return sum(_dtype(item).itemsize * math.prod(self._row_shape(item)) for item in spec.inputs)
 
     def _row_shape(self, item: InputSpec) -> tuple[int, ...]:
         array = None if item.array is None else self._feature(item.array)
@@ -167,8 +170,7 @@ class TableRows:
                     fix="say what the column is: data.picture, or data.text and data.tokenizer",
                 )
             return cells.encoder(item)
-        # Texts travel as codes; the device puts the texts in their place.
-        dtype = np.dtype(np.int32 if item.dtype == TEXT else item.dtype)
+        dtype = _dtype(item)
         if item.array is not None:
             array = self._feature(item.array)
             if not isinstance(array, np.ndarray):
@@ -267,6 +269,11 @@ class TableRows:
         digest = hashlib.sha256("\0".join(sorted(self.content)).encode())
         digest.update(np.sort(self.row_hashes).astype("<u8").tobytes())
         return digest.hexdigest()
+
+
+def _dtype(item: InputSpec) -> np.dtype[Any]:
+    """Of an input on its way. Texts travel as codes; the device puts the texts in their place."""
+    return np.dtype(np.int32 if item.dtype == TEXT else item.dtype)
 
 
 def _check_no_gap(column: SpecColumn, values: NDArray[Any]) -> None:

@@ -99,8 +99,11 @@ class Adversarial(Debias):
 
     def edit_gradients(self, gradients: Sequence[Tensor], adversary: Sequence[Tensor]) -> None:
         """g <- g - proj_h g - alpha h, over all parameters as one vector."""
-        square = sum(float((h * h).sum()) for h in adversary)
-        inner = sum(float((g * h).sum()) for g, h in zip(gradients, adversary, strict=True))
+        import torch
+
+        # All at once to the host: a GPU would stand still for each.
+        square = sum(torch.stack([(h * h).sum() for h in adversary]).tolist())
+        inner = sum(torch.stack([(g * h).sum() for g, h in zip(gradients, adversary, strict=True)]).tolist())
         along = inner / square if self.form == "projection" and square > 0 else 0.0
         alpha = self.alpha * min(1.0, (self._done + 1) / RAMP_STEPS)
         for g, h in zip(gradients, adversary, strict=True):

@@ -53,7 +53,7 @@ class GroupDro(Debias):
         rows = torch.bincount(cell, minlength=len(q)).float()
         means = torch.zeros_like(q).index_add(0, cell, losses) / rows.clamp(min=1.0)
         q = (q.log() + self.eta * means).softmax(dim=0)
-        self._state["q"] = q.cpu()
+        self._state["q"] = q
         return (q / rows.clamp(min=1.0))[cell] * len(cell)
 
     def state(self) -> dict[str, Tensor]:

@@ -75,7 +75,8 @@ class Checkpoint:
     ) -> None:
         """Write the state after the epochs that are done."""
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-        tensors |= {f"best.{name}": value.clone() for name, value in (progressed.best or {}).items()}
+        if progressed.kept != len(progressed.losses):
+            tensors |= {f"best.{name}": value for name, value in (progressed.best or {}).items()}
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
         for position, method in enumerate(methods):
@@ -94,13 +95,18 @@ class Checkpoint:
             return Progressed()
         tensors = load_file(self.path)
         model.load_state_dict(under(tensors, "model."))
-        for index, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
-            optimizer.state[parameter] = under(tensors, f"optimizer.{index}.")
+        before = optimizer.state_dict()
+        places = [index for group in before["param_groups"] for index in group["params"]]
+        # Its own loading puts everything on the parameters' device.
+        optimizer.load_state_dict(
+            {**before, "state": {index: under(tensors, f"optimizer.{index}.") for index in places}}
+        )
         for position, method in enumerate(methods):
             method.load_state(under(tensors, f"method.{position}."))
         content = json.loads(metadata["progress"])
         standings = [Standing(**item) for item in content["standings"]]
-        return Progressed(content["losses"], standings, under(tensors, "best."), content["kept"])
+        best = under(tensors, "best.") or under(tensors, "model.")
+        return Progressed(content["losses"], standings, best, content["kept"])
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -209,8 +209,14 @@ class Distill:
             answer = self.teacher.network(features) if self._same_view else self.teacher(*inputs)
         both = None
         if self._features:
-            both = engine.whole(_rows(seen, logits)), engine.whole(_rows(told, answer))
-        return logits, Lesson(self.weight, self.temperature, engine.whole(answer), self.mfd_weight, both, self._robust)
+            both = engine.whole(_rows(seen, logits).float()), engine.whole(_rows(told, answer).float())
+        whole = engine.whole(answer.float())
+        return logits, Lesson(self.weight, self.temperature, whole, self.mfd_weight, both, self._robust)
+
+    @property
+    def watches(self) -> bool:
+        """Whether it looks at a layer of the student."""
+        return self._features
 
     def state(self) -> dict[str, Tensor]:
         """Weights of the cells, where there are any."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import torch
@@ -16,8 +17,10 @@ from edgefair.errors import DataError
 from edgefair.progress import Progress
 from edgefair.training.checkpoint import Checkpoint, Learning, Progressed
 from edgefair.training.classifier import Classifier
-from edgefair.training.distill import Distill
+from edgefair.training.distill import Distill, Lesson
 from edgefair.training.engine import Engine
+from edgefair.training.epoch.arithmetic import Arithmetic, open_optimizer
+from edgefair.training.epoch.schedule import Schedule
 from edgefair.training.passes.decided import compare, right_rows
 from edgefair.training.passes.statistics import frozen_statistics
 from edgefair.training.rows import TrainingRows
@@ -30,6 +33,8 @@ Validate = Callable[[], Standing]
 
 # An epoch whose loss is this many times that of knowing nothing, ln(classes), has diverged.
 DIVERGED = 3.0
+# Steps from one look at the loss to the next: a GPU would stand still after every one.
+LOOK = 16
 # Lines of one training in a log.
 TOLD = 10
 
@@ -105,12 +110,13 @@ def train(
         method.start(rows.cells)
     compare(methods, recipe.reference, rows, plan, engine)
     parameters = list(classifier.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=False)
-    learning: list[Learning] = [*methods, *([] if teacher is None else [teacher])]
+    optimizer = open_optimizer(parameters, plan, engine.device)
+    arithmetic = Arithmetic(classifier.network, plan, engine.device)
+    learning: list[Learning] = [*methods, *([] if teacher is None else [teacher]), arithmetic]
     progressed = checkpoint.restore(classifier, optimizer, learning)
     _identify(classifier, rows, methods, plan, seed=seed, progress=progress, engine=engine)
-    schedule = _Schedule.of(rows, methods, plan, engine)
-    epochs = _Epochs(classifier, rows, methods, plan, optimizer, schedule, seed, engine, progress, teacher)
+    schedule = Schedule.of(rows, methods, plan, engine)
+    epochs = _Epochs(classifier, rows, methods, plan, optimizer, schedule, seed, engine, progress, arithmetic, teacher)
     notes = [_few_rows(name, count, methods) for name, count in rows.cells.few() if methods]
     if progressed.losses:
         progress.stage(f"going on after epoch {len(progressed.losses)}/{plan.epochs}")
@@ -161,41 +167,6 @@ def _out_of_patience(progressed: Progressed, config: TrainPlan) -> bool:
 
 
 @dataclass(frozen=True)
-class _Schedule:
-    """Which rows an epoch uses, and how much each counts."""
-
-    used: int
-    weights: Tensor
-    sampling: Tensor | None
-
-    @classmethod
-    def of(cls, rows: TrainingRows, methods: Sequence[Debias], config: TrainPlan, engine: Engine) -> _Schedule:
-        # Every process needs the same number of rows, and two of them, because one has no variance to normalize by:
-        # the rows that are over (others in every epoch) wait.
-        if config.batch_rows % engine.processes:
-            raise DataError(
-                f"train.batch_rows is {config.batch_rows} for {engine.processes} processes",
-                expected=f"a multiple of {engine.processes}",
-            )
-        over = len(rows) % config.batch_rows
-        last = over - over % engine.processes
-        used = len(rows) - over + (last if last >= 2 * engine.processes or len(rows) == 1 else 0)
-        sampling = _product(method.sampling_weights(rows.cells) for method in methods)
-        weights = _product(method.row_weights(rows.cells) for method in methods)
-        weights = torch.ones(len(rows)) if weights is None else weights / weights.mean()
-        return cls(used, weights, sampling)
-
-    def order(self) -> Tensor:
-        """The rows of one epoch, int64 [used], from the global random state."""
-        if self.sampling is None:
-            return torch.randperm(len(self.weights))[: self.used]
-        edges = self.sampling.double().cumsum(0)
-        return torch.searchsorted(edges, torch.rand(self.used, dtype=torch.float64) * edges[-1]).clamp(
-            max=len(edges) - 1
-        )
-
-
-@dataclass(frozen=True)
 class _Epochs:
     """Passes of one network over the rows."""
 
@@ -204,65 +175,74 @@ class _Epochs:
     methods: Sequence[Debias]
     plan: TrainPlan
     optimizer: torch.optim.Optimizer
-    schedule: _Schedule
+    schedule: Schedule
     seed: int
     engine: Engine
     progress: Progress
+    arithmetic: Arithmetic
     teacher: Distill | None = None
 
     def run(self, epoch: int) -> float:
         """One pass; the mean loss, not finite where it broke off."""
-        plan, engine, cells, methods = self.plan, self.engine, self.rows.cells, self.methods
+        plan, engine, cells, methods, arithmetic = (
+            self.plan, self.engine, self.rows.cells, self.methods, self.arithmetic
+        )  # fmt: skip
         torch.manual_seed(self.seed * 1_000_003 + epoch)
         order = self.schedule.order()
         torch.manual_seed(self.seed * 1_000_003 + epoch + 500_009 * engine.rank)
+        order, labels, groups, row_weights = (
+            x.to(engine.device) for x in (order, cells.label, cells.group, self.schedule.weights)
+        )
         parameters = list(self.classifier.parameters())
         steps = -(-self.schedule.used // plan.batch_rows)
-        pieces = zip(
-            torch.split(order, plan.batch_rows),
-            self.rows.batches(engine.part(order, plan.batch_rows), plan.batch_rows // engine.processes),
-            strict=True,
-        )
+        batches = self.rows.batches(engine.part(order, plan.batch_rows), plan.batch_rows // engine.processes)
         self.classifier.train()
-        total = 0.0
-        for step, (index, inputs) in enumerate(pieces, start=epoch * steps):
-            for group in self.optimizer.param_groups:
-                group["lr"] = plan.learning_rate * _triangle(step / (steps * plan.epochs))
-            mine = index.chunk(engine.processes)[engine.rank]
-            placed = tuple(x.to(engine.device) for x in inputs)
-            features = self.classifier.preprocess(*placed)
-            for method in methods:
-                features = method.augment(
-                    features, cells.label[mine].to(engine.device), cells.group[mine].to(engine.device)
+        total = torch.zeros((), dtype=torch.float64, device=engine.device)
+        with closing(batches):
+            pieces = zip(torch.split(order, plan.batch_rows), batches, strict=True)
+            for step, (index, inputs) in enumerate(pieces, start=epoch * steps):
+                for group in self.optimizer.param_groups:
+                    group["lr"] = plan.learning_rate * _triangle(step / (steps * plan.epochs))
+                mine = index.chunk(engine.processes)[engine.rank]
+                features = self.classifier.preprocess(*inputs)
+                for method in methods:
+                    features = method.augment(features, labels[mine], groups[mine])
+                logits, lesson = self._logits(arithmetic.laid(features), inputs)
+                loss = set_gradients(
+                    parameters,
+                    engine.whole(logits),
+                    label=labels[index],
+                    group=groups[index],
+                    weights=row_weights[index],
+                    methods=methods,
+                    engine=engine,
+                    scaled=arithmetic.scaled,
+                    lesson=lesson,
+                    again=functools.partial(self._again, features),
                 )
+                total += loss.double() * len(index)
+                if step % LOOK == 0 and not torch.isfinite(total):
+                    break
+                arithmetic.step(self.optimizer)
+                for method in methods:
+                    method.end_step()
+                self.progress.step(step + 1, steps * plan.epochs, f"epoch {epoch + 1}/{plan.epochs}")
+        return float(total) / self.schedule.used
+
+    def _logits(self, features: Tensor, inputs: tuple[Tensor, ...]) -> tuple[Tensor, Lesson | None]:
+        """FP32 logits of this process's part of a batch, and what a teacher says of the whole."""
+        with self.arithmetic.passing():
             if self.teacher is None:
-                logits, lesson = self.classifier.network(features), None
-            else:
-                logits, lesson = self.teacher.lesson(self.classifier.network, features, placed, engine)
-            loss = set_gradients(
-                parameters,
-                engine.whole(logits),
-                label=cells.label[index].to(engine.device),
-                group=cells.group[index].to(engine.device),
-                weights=self.schedule.weights[index].to(engine.device),
-                methods=methods,
-                engine=engine,
-                lesson=lesson,
-                again=functools.partial(self._again, features),
-            )
-            if not math.isfinite(loss):
-                return loss
-            self.optimizer.step()
-            for method in methods:
-                method.end_step()
-            total += loss * len(index)
-            self.progress.step(step + 1, steps * plan.epochs, f"epoch {epoch + 1}/{plan.epochs}")
-        return total / self.schedule.used
+                return self.arithmetic.forward(features).float(), None
+            # Who watches a layer has to find it: a compiled network has none.
+            student = self.classifier.network if self.teacher.watches else self.arithmetic.forward
+            logits, lesson = self.teacher.lesson(student, features, inputs, self.engine)
+            return logits.float(), lesson
 
     def _again(self, features: Tensor) -> Tensor:
         """The logits of the whole batch, once more; what normalizations have learned of it stays as it was."""
-        with frozen_statistics(self.classifier.network):
-            return self.engine.whole(self.classifier.network(features))
+        with frozen_statistics(self.classifier.network), self.arithmetic.passing():
+            return self.engine.whole(self.classifier.network(self.arithmetic.laid(features)).float())
 
 
 def _identify(
@@ -281,11 +261,10 @@ def _identify(
             continue
         short = config.model_copy(update={"epochs": method.identify_epochs})
         other = copy.deepcopy(classifier)
-        optimizer = torch.optim.AdamW(
-            other.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=False
-        )
-        schedule = _Schedule.of(rows, [], short, engine)
-        epochs = _Epochs(other, rows, [], short, optimizer, schedule, seed, engine, progress)
+        optimizer = open_optimizer(list(other.parameters()), config, engine.device)
+        schedule = Schedule.of(rows, [], short, engine)
+        arithmetic = Arithmetic(other.network, short, engine.device)
+        epochs = _Epochs(other, rows, [], short, optimizer, schedule, seed, engine, progress, arithmetic)
         for epoch in range(short.epochs):
             epochs.run(epoch)
         engine.agree(other)
@@ -295,14 +274,6 @@ def _identify(
 def _triangle(done: float) -> float:
     """Learning rate over its peak at a share of the steps: up for the first fifth, then down to 0."""
     return (done + 0.01) / 0.21 if done < 0.2 else (1.0 - done) / 0.8
-
-
-def _product(parts: Iterator[Tensor | None]) -> Tensor | None:
-    found: Tensor | None = None
-    for part in parts:
-        if part is not None:
-            found = part if found is None else found * part
-    return found
 
 
 def _finite(classifier: Classifier) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -118,6 +119,10 @@ class ModelConfig(BaseModel):
     output: OutputConfig | None = Field(None, description="How to read an .onnx file that carries no edgefair spec.")
 
 
+# Settings of a training that runs may be older than, and what they were then.
+LATER: Mapping[str, Any] = {"precision": "fp32", "compile": False}
+
+
 class TrainConfig(BaseModel):
     """How the network is trained (AdamW, triangular learning rate)."""
 
@@ -151,6 +156,26 @@ class TrainConfig(BaseModel):
     aim: float = Field(
         0.5, gt=0, le=1, description="Share of policy.max_eo_gap that the gap on the validation rows must stay within."
     )
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32",
+        description="Numbers of the network's layers in training (torch's autocast): bf16 and fp16 pay on a GPU. "
+        "Weights, losses, validation, quantization-aware training and the exported file are FP32.",
+    )
+    compile: bool = Field(
+        False, description="Train the network as torch.compile makes it: minutes at the start, faster steps."
+    )
+    memory_mb: int = Field(
+        2048,
+        ge=0,
+        description="Memory for the pictures and tokens of training and validation rows. Where all fit, each is made "
+        "once, otherwise in every epoch; the weights are the same.",
+    )
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """What decides the weights, as JSON. Runs that are older than a setting had its default, and do not say so."""
+        found = self.model_dump(mode="json", exclude={"memory_mb"})
+        return {name: value for name, value in found.items() if name not in LATER or LATER[name] != value}
 
     def for_rows(self, rows: int) -> TrainPlan:
         """The settings with what was left to the number of training rows."""

@@ -113,7 +113,13 @@ def _train_into(folder: Path, job: Job, methods: Sequence[Debias], settings: dic
         spec,
         classifier,
         TrainingRecipe(config.train, methods),
-        rows=training_rows(data, spec, config.policy.base_attributes, learn=classifier.preprocess),
+        rows=training_rows(
+            data,
+            spec,
+            config.policy.base_attributes,
+            memory_mb=config.train.memory_mb,
+            learn=classifier.preprocess,
+        ),
         checkpoint=checkpoint,
         engine=engine,
     )
@@ -145,7 +151,7 @@ def _settings(config: Config, data: DataSet) -> dict[str, Any]:
     """Everything that decides the weights."""
     return {
         "model": config.model.model_dump(mode="json"),
-        "train": config.train.model_dump(mode="json"),
+        "train": config.train.deciding,
         "debias": [item.model_dump(mode="json") for item in config.debias.train],
         "selection": config.policy.digest,
         "attributes": list(config.policy.base_attributes),

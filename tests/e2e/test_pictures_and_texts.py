@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 
 import numpy as np
 import onnx
@@ -73,7 +74,7 @@ def test_glyphs_from_init_to_a_shipped_bundle(here):
     assert compared.exit_code == 0, compared.output
 
 
-def test_an_interrupted_training_on_pictures_goes_on_to_the_same_weights(here):
+def test_a_training_on_pictures_ends_with_the_same_weights_interrupted_or_with_no_room_for_them(here, monkeypatch):
     from edgefair import load_config
     from edgefair.workflow.train import train
 
@@ -85,8 +86,14 @@ def test_an_interrupted_training_on_pictures_goes_on_to_the_same_weights(here):
         model={"options": {"width": 0.125}, "picture": {"height": 12, "width": 12, "channels": 1}},
         train={"epochs": 3, "batch_rows": 64},
     )
+    monkeypatch.setattr("edgefair.data.files.lazy.cores", lambda: 3)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
     config = load_config(config_path)
     whole = train(config, name="whole")
+    roomless = load_config(config_path, {"train.memory_mb": 0})
+    anew = train(roomless, name="anew")
+    assert anew.weights.read_bytes() == whole.weights.read_bytes()
+    assert anew.settings == whole.settings, "the room for rows decides nothing"
 
     class StopError(Exception):
         pass
@@ -95,8 +102,9 @@ def test_an_interrupted_training_on_pictures_goes_on_to_the_same_weights(here):
         if total and done > 4:
             raise StopError
 
-    with pytest.raises(StopError):
-        train(config, name="broken", progress=Progress(stop))
+    with pytest.raises(StopError) as stopped:
+        train(roomless, name="broken", progress=Progress(stop))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")], stopped
     assert train(config, name="broken").weights.read_bytes() == whole.weights.read_bytes()
 
 

@@ -63,7 +63,9 @@ class Qat(Step):
         if compress.qat:
             recipe, reduce_range = project.recipe(), project.reduce_range
             settings = {"recipe": recipe.model_dump(mode="json"), "reduce_range": reduce_range}
-            yield Stage("qat", settings, cls(recipe, reduce_range=reduce_range), project.finetune)
+            # Numbers on a grid of 8 bits would be rounded once more in 16 bits.
+            train = project.finetune.model_copy(update={"precision": "fp32"})
+            yield Stage("qat", settings, cls(recipe, reduce_range=reduce_range), train)
 
     def check(self, classifier: Classifier) -> None:
         """Refuse a network without a layer in INT8.

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ClassVar, Self
+from itertools import islice
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.probe.onnx_files.spec import InputSpec
+
+Work = TypeVar("Work")
+Made = TypeVar("Made")
 
 
 class LazyColumn(ABC):
@@ -43,22 +47,36 @@ class LazyColumn(ABC):
 
 
 def cores() -> int:
-    """Cores that this process may use, each of which gets a thread that makes cells."""
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ahead(
-    make: Callable[[int, int], dict[str, NDArray[Any]]], rows: int, batch_rows: int
-) -> Iterator[dict[str, NDArray[Any]]]:
-    """Batches in order, each made by a thread while the ones before it are in use; a few batches are held at a time."""
-    threads = cores()
-    starts = iter(range(0, rows, batch_rows))
-    waiting: deque[Future[dict[str, NDArray[Any]]]] = deque()
+def makers() -> int:
+    """Threads that make cells: one for every core, or as many as OMP_NUM_THREADS leaves this process.
+
+    A study's worker and a process of a launcher are told so how many of the machine's cores are theirs.
+    """
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(cores(), int(told)) if told.isdecimal() and int(told) else cores()
+
+
+def ahead(make: Callable[[Work], Made], work: Iterable[Work]) -> Generator[Made, None, None]:
+    """What `make` gives for every piece of work, in order, each made by a thread while those before it are in use.
+
+    Pillow decodes without holding Python's lock. One piece more than there are threads is under way or waits at a
+    time. Where this process has one thread, pieces are made when they are asked for. Closed or failed, it leaves no
+    thread behind.
+    """
+    threads = makers()
+    if threads == 1:
+        yield from map(make, work)
+        return
+    pieces = iter(work)
+    waiting: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
             while True:
-                while len(waiting) <= threads and (start := next(starts, None)) is not None:
-                    waiting.append(pool.submit(make, start, min(start + batch_rows, rows)))
+                waiting.extend(pool.submit(make, piece) for piece in islice(pieces, threads + 1 - len(waiting)))
                 if not waiting:
                     return
                 yield waiting.popleft().result()

@@ -24,8 +24,9 @@ CODE = (
 PACKAGES = ("numpy", "onnx", "onnxruntime", "torch")
 # Threads of every training and of nothing else: two of them add up in another order.
 THREADS = 1
-# Sections of the project that say where things lie, and not what they are.
+# What of the project says where things lie and how much memory there is, and not what they are.
 PLACES = {"runs", "output", "account", "project"}
+MEMORY = {"memory_mb"}
 SHORT = 20
 
 
@@ -52,7 +53,7 @@ def _code() -> str:
 
 def project_settings(config: Config) -> dict[str, Any]:
     """The project as a key sees it."""
-    return config.model_dump(mode="json", exclude=PLACES)
+    return config.model_dump(mode="json", exclude=dict.fromkeys(PLACES, True) | {"train": MEMORY, "finetune": MEMORY})
 
 
 def training_name(plan: Plan, config: Config, cell: Cell, *, rows: str, made_by: Mapping[str, Any]) -> str:
@@ -66,7 +67,7 @@ def training_name(plan: Plan, config: Config, cell: Cell, *, rows: str, made_by:
     settings = {
         "start": [*start],
         "model": config.model.model_dump(mode="json"),
-        "train": config.train.model_dump(mode="json"),
+        "train": config.train.deciding,
         "data": data_config(config.data, cell).model_dump(mode="json"),
         "policy": config.policy.digest,
         "before": plan.methods.before,

@@ -42,7 +42,7 @@ def right_rows(classifier: Classifier, rows: TrainingRows, plan: TrainPlan, engi
     classifier.to(engine.device).eval()
     with torch.no_grad():
         decided = [
-            classifier(*(x.to(engine.device) for x in batch)).argmax(dim=1).cpu()
-            for batch in rows.batches(torch.arange(len(rows)), plan.batch_rows)
+            classifier(*batch).argmax(dim=1)
+            for batch in rows.batches(torch.arange(len(rows), device=engine.device), plan.batch_rows)
         ]
-    return torch.cat(decided) == rows.cells.label
+    return torch.cat(decided).cpu() == rows.cells.label

@@ -50,7 +50,9 @@ class Work:
 
     @functools.cached_property
     def _rows(self) -> TrainingRows:
-        return training_rows(self._job.data, self._run.spec, self._job.config.policy.base_attributes)
+        config = self._job.config
+        memory_mb = config.finetune_settings.memory_mb
+        return training_rows(self._job.data, self._run.spec, config.policy.base_attributes, memory_mb=memory_mb)
 
     def carry_out(
         self, stage: Stage, classifier: Classifier, previous: str
@@ -150,7 +152,7 @@ class Work:
             "of": previous,
             "step": stage.name,
             **stage.settings,
-            "finetune": stage.train.model_dump(mode="json") if stage.train is not None else None,
+            "finetune": stage.train.deciding if stage.train is not None else None,
             "debias": [item.model_dump(mode="json") for item in self._chosen if trained],
             "distill": distill.model_dump(mode="json") if distill is not None and stage.taught else None,
             "teacher": teacher_digest(self._job.config, distill if stage.taught else None),

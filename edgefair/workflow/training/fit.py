@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from edgefair.data.dataset import DataSet
+import numpy as np
+
+from edgefair.data.dataset import DataSet, Role
+from edgefair.data.files.encoded import EncodedRows
 from edgefair.data.groups import joint_groups
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from edgefair.workflow.training.operating_point import Scored
 
 ENCODE_ROWS = 8192
+# So many of the batches that suit a processor's cache are one on a GPU, which waits for its next work otherwise.
+GPU_BATCHES = 16
 
 
 def fit(
@@ -50,16 +55,18 @@ def fit(
 
     policy, validation, settings = job.config.policy, job.data.validation, recipe.config
     configured = spec.reading.threshold if settings.refit_threshold else None
+    encoded = encoded_rows(job.data, "validation", spec, settings.memory_mb)
 
     def validate() -> Standing:
         if configured is not None:
             return best_standing(
-                scored(classifier, validation, spec, policy.base_attributes),
+                scored(classifier, validation, spec, policy.base_attributes, encoded=encoded),
                 policy,
                 aim=settings.aim,
                 configured=configured,
             )
-        return standing(count(classifier, validation, spec, policy.base_attributes), policy, aim=settings.aim)
+        counts = count(classifier, validation, spec, policy.base_attributes, encoded=encoded)
+        return standing(counts, policy, aim=settings.aim)
 
     keep_best = settings.keep == "best" or (settings.keep == "auto" and bool(recipe.methods))
     trained = train(
@@ -76,9 +83,9 @@ def fit(
     classifier.cpu()
     refitted: dict[str, Any] = {}
     if configured is None:
-        counts = count(classifier, validation, spec, policy.base_attributes)
+        counts = count(classifier, validation, spec, policy.base_attributes, encoded=encoded)
     else:
-        scores = scored(classifier, validation, spec, policy.base_attributes)
+        scores = scored(classifier, validation, spec, policy.base_attributes, encoded=encoded)
         chosen, tried = points(scores, policy, aim=settings.aim, configured=configured)
         counts = scores.counts(chosen.threshold)
         refitted = {
@@ -98,46 +105,76 @@ def fit(
     }
 
 
-def count(classifier: Classifier, rows: TableRows, spec: ModelSpec, attributes: tuple[str, ...]) -> GroupCounts:
-    """Decisions of the torch model on some rows, counted by group and label."""
+def count(
+    classifier: Classifier,
+    rows: TableRows,
+    spec: ModelSpec,
+    attributes: tuple[str, ...],
+    *,
+    encoded: EncodedRows | None = None,
+) -> GroupCounts:
+    """Decisions of the torch model on some rows, counted by group and label.
+
+    Args:
+        encoded: the rows as graph inputs, where they are asked for again and again.
+    """
     return GroupCounts.from_rows(
         {name: rows.sensitive[name] for name in attributes},
         label=rows.label,
-        decision=_answers(classifier, rows, spec)[0].numpy(),
+        decision=_answers(classifier, rows, spec, encoded)[0].numpy(),
         classes=spec.classes,
     )
 
 
-def scored(classifier: Classifier, rows: TableRows, spec: ModelSpec, attributes: tuple[str, ...]) -> Scored:
-    """Scores of a torch model with two classes on some rows."""
+def scored(
+    classifier: Classifier,
+    rows: TableRows,
+    spec: ModelSpec,
+    attributes: tuple[str, ...],
+    *,
+    encoded: EncodedRows | None = None,
+) -> Scored:
+    """Scores of a torch model with two classes on some rows; `encoded` as in `count`."""
     from edgefair.workflow.training.operating_point import Scored
 
-    return Scored(_answers(classifier, rows, spec)[1][:, 1].numpy(), rows, attributes, spec.classes)
+    return Scored(_answers(classifier, rows, spec, encoded)[1][:, 1].numpy(), rows, attributes, spec.classes)
 
 
-def _answers(classifier: Classifier, rows: TableRows, spec: ModelSpec) -> tuple[Tensor, Tensor]:
+def _answers(
+    classifier: Classifier, rows: TableRows, spec: ModelSpec, encoded: EncodedRows | None
+) -> tuple[Tensor, Tensor]:
     """Decisions int64 [rows] and probabilities float32 [rows, classes] of the model as it would be exported."""
     import torch
 
     from edgefair.training.classifier import Deployable
+    from edgefair.training.rows import on_device
 
+    encoded = encoded or EncodedRows(rows, spec, row_bytes=0)
     deployable = Deployable(classifier, spec).eval()
     device = next(classifier.parameters()).device
-    with torch.no_grad():
-        found = [
-            tuple(x.cpu() for x in deployable(*(torch.from_numpy(batch[item.name]).to(device) for item in spec.inputs)))
-            for batch in rows.inputs(spec, rows.batch_rows(spec, ENCODE_ROWS))
-        ]
+    batch_rows = rows.batch_rows(spec, ENCODE_ROWS) * (GPU_BATCHES if device.type == "cuda" else 1)
+    found = []
+    with torch.no_grad(), closing(encoded.batches(np.arange(len(rows)), batch_rows)) as batches:
+        for batch in batches:
+            inputs = on_device(tuple(torch.from_numpy(batch[item.name]) for item in spec.inputs), device)
+            found.append(deployable(*inputs))
     decisions, scores = zip(*found, strict=True)
-    return torch.cat(decisions), torch.cat(scores)
+    return torch.cat(decisions).cpu(), torch.cat(scores).cpu()
+
+
+def encoded_rows(data: DataSet, split: Role, spec: ModelSpec, memory_mb: int) -> EncodedRows:
+    """Rows of a split as graph inputs, held where those of training and validation fit into so much memory together."""
+    rows = sum(len(data.splits[name]) for name in ("train", "validation") if name in data.splits)
+    return EncodedRows(data.splits[split], spec, row_bytes=memory_mb * 2**20 / max(1, rows))
 
 
 def training_rows(
-    data: DataSet, spec: ModelSpec, attributes: tuple[str, ...], *, learn: Preprocess | None = None
+    data: DataSet, spec: ModelSpec, attributes: tuple[str, ...], *, memory_mb: int = 0, learn: Preprocess | None = None
 ) -> TrainingRows:
-    """The rows of a table encoded once and held in memory; pictures and texts made anew for every batch.
+    """The rows of a table encoded once and held in memory, and pictures and texts too where they fit.
 
     Args:
+        memory_mb: what training and validation rows may take as pictures and tokens; others are made for every batch.
         learn: takes the scaling of the table's numbers from these rows.
     """
     import torch
@@ -151,12 +188,7 @@ def training_rows(
     )
     names = [item.name for item in spec.inputs]
     if any(item.picture is not None or item.tokens is not None for item in spec.inputs):
-
-        def made(order: Tensor, batch_rows: int) -> Iterator[tuple[Tensor, ...]]:
-            for batch in data.train.take(order.numpy()).inputs(spec, batch_rows):
-                yield tuple(torch.from_numpy(batch[name]) for name in names)
-
-        return TrainingRows(made, cells)
+        return TrainingRows.made(encoded_rows(data, "train", spec, memory_mb), names, cells)
 
     encoded = list(data.train.inputs(spec, ENCODE_ROWS))
     inputs = tuple(torch.cat([torch.from_numpy(batch[name]) for batch in encoded]) for name in names)

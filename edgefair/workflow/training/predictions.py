@@ -94,7 +94,13 @@ def _trained_on(job: Job, rows: TableRows, spec: ModelSpec) -> Classifier:
             spec,
             classifier,
             TrainingRecipe(config.train, ()),
-            rows=training_rows(data, spec, config.policy.base_attributes, learn=classifier.preprocess),
+            rows=training_rows(
+                data,
+                spec,
+                config.policy.base_attributes,
+                memory_mb=config.train.memory_mb,
+                learn=classifier.preprocess,
+            ),
             checkpoint=Checkpoint(Path(folder) / "checkpoint.safetensors", ""),
             engine=Engine(),
         )
