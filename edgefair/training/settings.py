@@ -118,6 +118,9 @@ class ModelConfig(BaseModel):
     output: OutputConfig | None = Field(None, description="How to read an .onnx file that carries no edgefair spec.")
 
 
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
 class TrainConfig(BaseModel):
     """How the network is trained (AdamW, triangular learning rate)."""
 
@@ -151,6 +154,13 @@ class TrainConfig(BaseModel):
     aim: float = Field(
         0.5, gt=0, le=1, description="Share of policy.max_eo_gap that the gap on the validation rows must stay within."
     )
+    device: Annotated[DeviceName, Flag()] = Field(
+        "auto", description="What trains: an NVIDIA GPU by CUDA, or the CPU. auto: the GPU where there is one."
+    )
+
+    def deciding(self) -> dict[str, Any]:
+        """What decides the weights, JSON. The device that was chosen is told beside it, whatever this file calls it."""
+        return self.model_dump(mode="json", exclude={"device"})
 
     def for_rows(self, rows: int) -> TrainPlan:
         """The settings with what was left to the number of training rows."""

@@ -22,6 +22,7 @@ from edgefair.workflow.measurement.quick_latency import median_ms
 from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.training.fit import count, fit, training_rows
 from edgefair.workflow.training.run_folder import prepare_folder
+from edgefair.workflow.training.torch_here import device_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from edgefair.training.checkpoint import Checkpoint
     from edgefair.training.classifier import Classifier
     from edgefair.training.distill import Distill
+    from edgefair.training.engine import Engine
     from edgefair.training.rows import TrainingRows
     from edgefair.training.run import Run
 
@@ -51,6 +53,12 @@ class Work:
     @functools.cached_property
     def _rows(self) -> TrainingRows:
         return training_rows(self._job.data, self._run.spec, self._job.config.policy.base_attributes)
+
+    @functools.cached_property
+    def _engine(self) -> Engine:
+        from edgefair.training.engine import Engine
+
+        return Engine(self._job.config.train.device)
 
     def carry_out(
         self, stage: Stage, classifier: Classifier, previous: str
@@ -110,7 +118,6 @@ class Work:
         """Train in place with the run's treatment; the metrics."""
         from edgefair.debias import open_methods
         from edgefair.training.build import load_classifier
-        from edgefair.training.engine import Engine
         from edgefair.training.loop import TrainingRecipe
 
         self._job.progress.stage(f"training ({stage.name})")
@@ -122,7 +129,7 @@ class Work:
             TrainingRecipe(settings, methods, self._teacher(stage), load_classifier(self._run)),
             rows=self._rows,
             checkpoint=checkpoint,
-            engine=Engine(),
+            engine=self._engine,
         )
 
     def _as_it_is(self, classifier: Classifier) -> dict[str, Any]:
@@ -150,7 +157,7 @@ class Work:
             "of": previous,
             "step": stage.name,
             **stage.settings,
-            "finetune": stage.train.model_dump(mode="json") if stage.train is not None else None,
+            "finetune": stage.train.deciding() if stage.train is not None else None,
             "debias": [item.model_dump(mode="json") for item in self._chosen if trained],
             "distill": distill.model_dump(mode="json") if distill is not None and stage.taught else None,
             "teacher": teacher_digest(self._job.config, distill if stage.taught else None),
@@ -159,6 +166,7 @@ class Work:
             "train_rows": self._job.data.train.fingerprint,
             "validation_rows": self._job.data.validation.fingerprint,
             "torch": self._run.settings["torch"],
+            **(device_of(self._engine) if trained else {}),
         }
 
     def _decided(self, stage: Stage, classifier: Classifier, folder: Path) -> tuple[Classifier, Plan]:

@@ -96,6 +96,6 @@ def _trained_on(job: Job, rows: TableRows, spec: ModelSpec) -> Classifier:
             TrainingRecipe(config.train, ()),
             rows=training_rows(data, spec, config.policy.base_attributes, learn=classifier.preprocess),
             checkpoint=Checkpoint(Path(folder) / "checkpoint.safetensors", ""),
-            engine=Engine(),
+            engine=Engine(config.train.device),
         )
     return classifier.eval()
