@@ -31,10 +31,6 @@ class Learning(Protocol):
         """Take back what `state` returned."""
         ...
 
-    def to(self, device: torch.device) -> None:
-        """Hold on a device what the steps compute with."""
-        ...
-
 
 @dataclass
 class Progressed:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from edgefair.errors import UsageError
-from edgefair.training.arithmetic import as_written
 from edgefair.training.settings import DeviceName
 
 CPU = torch.device("cpu")
@@ -104,6 +103,28 @@ class Together(Engine):
     def wait(self) -> None:
         """A barrier."""
         self._accelerator.wait_for_everyone()
+
+
+@contextmanager
+def as_written() -> Iterator[None]:
+    """float32 is float32, and a run that is resumed ends with the same weights, as on the CPU. All is put back.
+
+    No TF32, cuDNN's default for convolutions: with 10 bits of mantissa a network learns what the exported file, which
+    computes in float32, does not do. And the deterministic kernels, where PyTorch has one: where it has none, it warns,
+    and a resumed run may differ in the last bits.
+    """
+    # cuBLAS reads it when it starts; without it PyTorch takes matrix products for indeterminate.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    precision = torch.get_float32_matmul_precision()
+    mode = torch.get_deterministic_debug_mode()
+    torch.set_float32_matmul_precision("highest")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.set_deterministic_debug_mode(mode)
 
 
 def open_engine(device: DeviceName = "auto") -> Engine:

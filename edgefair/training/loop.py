@@ -121,10 +121,11 @@ def _train(
     compare(methods, recipe.reference, rows, plan, engine)
     parameters = list(classifier.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=False)
-    learning: list[Learning] = [*methods, *([] if teacher is None else [teacher])]
+    placed = [*methods, *([] if teacher is None else [teacher])]
+    learning: list[Learning] = [*placed]
     progressed = checkpoint.restore(classifier, optimizer, learning)
-    for learner in learning:
-        learner.to(engine.device)
+    for item in placed:
+        item.to(engine.device)
     _identify(classifier, rows, methods, plan, seed=seed, progress=progress, engine=engine)
     schedule = _Schedule.of(rows, methods, plan, engine)
     epochs = _Epochs(classifier, rows, methods, plan, optimizer, schedule, seed, engine, progress, teacher)
@@ -154,8 +155,8 @@ def _train(
         if engine.main:
             checkpoint.save(progressed, classifier, optimizer, learning)
     engine.wait()
-    for learner in learning:
-        learner.to(CPU)
+    for item in placed:
+        item.to(CPU)
     if progressed.best is not None:
         classifier.load_state_dict(progressed.best)
     return Trained(progressed.losses, progressed.standings, progressed.kept, tuple(notes))

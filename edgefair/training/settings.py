@@ -158,8 +158,9 @@ class TrainConfig(BaseModel):
         "auto", description="What trains: an NVIDIA GPU by CUDA, or the CPU. auto: the GPU where there is one."
     )
 
+    @property
     def deciding(self) -> dict[str, Any]:
-        """What decides the weights, JSON. The device that was chosen is told beside it, whatever this file calls it."""
+        """What decides the weights, as JSON. The device that was chosen is told beside it."""
         return self.model_dump(mode="json", exclude={"device"})
 
     def for_rows(self, rows: int) -> TrainPlan:

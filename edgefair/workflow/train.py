@@ -145,7 +145,7 @@ def _settings(config: Config, data: DataSet, engine: Engine) -> dict[str, Any]:
     """Everything that decides the weights."""
     return {
         "model": config.model.model_dump(mode="json"),
-        "train": config.train.deciding(),
+        "train": config.train.deciding,
         "debias": [item.model_dump(mode="json") for item in config.debias.train],
         "selection": config.policy.digest,
         "attributes": list(config.policy.base_attributes),

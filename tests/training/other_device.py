@@ -110,11 +110,14 @@ def _swapped(one, other):
 @contextmanager
 def other_device():
     """Tensors can be moved to the other device. Modules keep their parameters' identity, as with a GPU."""
-    before, torch.utils.swap_tensors = torch.utils.swap_tensors, _swapped
+    before = torch.utils.swap_tensors, torch.autocast
+    torch.utils.swap_tensors = _swapped
+    # It takes only devices that it knows.
+    torch.autocast = lambda device, *more, **how: before[1](device.replace(OTHER.type, HERE.type), *more, **how)
     torch.__future__.set_swap_module_params_on_conversion(True)
     try:
         with Moving():
             yield OTHER
     finally:
-        torch.utils.swap_tensors = before
+        torch.utils.swap_tensors, torch.autocast = before
         torch.__future__.set_swap_module_params_on_conversion(False)

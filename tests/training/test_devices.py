@@ -19,10 +19,9 @@ from edgefair.compress.steps.unchanged import Unchanged
 from edgefair.debias import METHODS, open_method
 from edgefair.errors import UsageError
 from edgefair.progress import silent
-from edgefair.training.arithmetic import as_written
 from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.distill import Distill
-from edgefair.training.engine import Engine
+from edgefair.training.engine import Engine, as_written
 from edgefair.training.loop import DivergedError, TrainingRecipe, train
 from edgefair.training.settings import TrainConfig
 from tests.compress.steps.prune_cases import any_context, built_in

@@ -157,7 +157,7 @@ class Work:
             "of": previous,
             "step": stage.name,
             **stage.settings,
-            "finetune": stage.train.deciding() if stage.train is not None else None,
+            "finetune": stage.train.deciding if stage.train is not None else None,
             "debias": [item.model_dump(mode="json") for item in self._chosen if trained],
             "distill": distill.model_dump(mode="json") if distill is not None and stage.taught else None,
             "teacher": teacher_digest(self._job.config, distill if stage.taught else None),
