@@ -76,6 +76,12 @@ class Config(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_device_trains(self) -> Self:
+        if self.finetune is not None and "device" in self.finetune.model_fields_set:
+            raise ValueError("finetune.device: train.device says what trains, in a fine-tune too")
+        return self
+
     @property
     def finetune_settings(self) -> TrainPlan:
         """The training after pruning; what is left open is that of many rows until `with_budget` knows them."""

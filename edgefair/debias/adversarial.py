@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
-from edgefair.debias.base import Cells, Debias, under
+from edgefair.debias.base import Cells, Debias, load_optimizer, optimizer_state, under
 from edgefair.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, device
 
 RAMP_STEPS = 100
 Target = Literal["equalized-odds", "parity"]
@@ -89,7 +89,6 @@ class Adversarial(Debias):
 
     def adversary_loss(self, logits: Tensor, label: Tensor, group: Tensor) -> Tensor:
         """Train the adversary on this batch, then give its loss as a function of the logits: a scalar."""
-        self._net.to(logits.device)
         for _ in range(self.steps):
             own = self._loss(logits.detach(), label, group)
             self._optimizer.zero_grad(set_to_none=True)
@@ -117,10 +116,8 @@ class Adversarial(Debias):
         """The adversary, its optimizer and the number of steps."""
         import torch
 
-        tensors = {f"net.{name}": value for name, value in self._net.state_dict().items()}
-        for index, state in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-        return {**tensors, "done": torch.tensor(self._done)}
+        net = {f"net.{name}": value for name, value in self._net.state_dict().items()}
+        return {**net, **optimizer_state(self._optimizer), "done": torch.tensor(self._done)}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Go on from a stored adversary."""
@@ -128,8 +125,14 @@ class Adversarial(Debias):
             return
         self._done = int(state["done"])
         self._net.load_state_dict(under(state, "net."))
-        for index, parameter in enumerate(self._net.parameters()):
-            self._optimizer.state[parameter] = under(state, f"optimizer.{index}.")
+        load_optimizer(self._optimizer, state)
+
+    def to(self, place: device) -> None:
+        """Move the adversary, with its optimizer."""
+        learned = optimizer_state(self._optimizer)
+        self._net.to(place)
+        self._weights = self._weights.to(place)
+        load_optimizer(self._optimizer, learned)
 
     def _loss(self, logits: Tensor, label: Tensor, group: Tensor) -> Tensor:
         import torch
@@ -140,5 +143,5 @@ class Adversarial(Debias):
             of_label = functional.one_hot(label, self._classes).to(logits.dtype)
             seen = torch.cat([of_label, (of_label[:, :, None] * seen[:, None, :]).flatten(1)], dim=1)
         guess = self._net(seen)
-        weights = self._weights.to(logits.device)[group, label]
+        weights = self._weights[group, label]
         return (functional.cross_entropy(guess, group, reduction="none") * weights).mean()

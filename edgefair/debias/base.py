@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from edgefair.errors import DataError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, device
     from torch.nn import Parameter
+    from torch.optim import Optimizer
 
 # A cell with fewer rows than this is reported: whatever a method does with it rests on a handful of people.
 FEW_ROWS = 10
@@ -83,9 +84,10 @@ class Surroundings:
 class Debias(Protocol):
     """One treatment. Each hook does nothing unless a subclass says otherwise.
 
-    The loop calls `start` once, `load_state` where a run is resumed, `row_weights` and `sampling_weights` before the
-    first epoch, and in every step `augment`, `batch_weights`, `penalty`, `edit_gradients`, `look_around` and
-    `end_step`, in that order. `state` and `load_state` carry what the method learned across a resumed run.
+    The loop calls `start` once, `load_state` where a run is resumed, `to` with the device of the steps, `row_weights`
+    and `sampling_weights` before the first epoch, and in every step `augment`, `batch_weights`, `penalty`,
+    `edit_gradients`, `look_around` and `end_step`, in that order; at last `to` with the CPU. `state` and `load_state`
+    carry what the method learned across a resumed run.
 
     Attributes:
         sets_weights: it decides how much every cell counts; two such methods would correct twice.
@@ -176,6 +178,10 @@ class Debias(Protocol):
         """Take back what `state` returned."""
         return
 
+    def to(self, place: device) -> None:  # noqa: ARG002
+        """Hold on a device what the hooks of a step compute with; whatever is of the rows stays on the CPU, as they."""
+        return
+
 
 def inverse_frequency(cells: Cells, *, power: float = 1.0) -> Tensor:
     """n(s, y) ** -power for every row's cell, float64 [rows]; power 1 gives every cell the same total."""
@@ -186,6 +192,24 @@ def inverse_frequency(cells: Cells, *, power: float = 1.0) -> Tensor:
 def mean_one(weights: Tensor) -> Tensor:
     """The weights as float32 with mean 1."""
     return (weights / weights.mean()).float()
+
+
+def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The state of an optimizer as tensors, to store."""
+    import torch
+
+    return {
+        f"optimizer.{index}.{name}": torch.as_tensor(value)
+        for index, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Take back what `optimizer_state` returned, each tensor to the device of its parameter."""
+    content = optimizer.state_dict()
+    numbers = [index for group in content["param_groups"] for index in group["params"]]
+    optimizer.load_state_dict({**content, "state": {index: under(tensors, f"optimizer.{index}.") for index in numbers}})
 
 
 def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

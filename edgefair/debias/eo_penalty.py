@@ -9,7 +9,7 @@ from edgefair.debias.base import Cells, Debias
 from edgefair.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, device
 
 # A batch holds a dozen rows of a rare cell: the constraint is judged on a mean over about 1 / (1 - MEMORY) batches,
 # because the largest difference of noisy means is positive even where the model is fair.
@@ -78,7 +78,7 @@ class EoPenalty(Debias):
         """The Lagrangian term of one batch, a scalar."""
         import torch
 
-        state = self._state = {name: value.to(logits.device) for name, value in self._state.items()}
+        state = self._state
         classes, groups = state["rows"].shape
         cell = label * groups + group
         rows = (
@@ -103,7 +103,7 @@ class EoPenalty(Debias):
         high, low = _extremes(rows, sums)
         means = sums / rows.clamp(min=1e-9).unsqueeze(2)
         violation = (means.gather(1, high) - means.gather(1, low)).squeeze(1) - self.eps
-        comparable = ((rows > 0).sum(dim=1, keepdim=True) >= 2) & self._constrained.to(rows.device)
+        comparable = ((rows > 0).sum(dim=1, keepdim=True) >= 2) & self._constrained
         step = torch.where(comparable, self.dual_lr * violation, 0.0)
         self._state["lambda"] = (self._state["lambda"] + step).clamp(0.0, self.max_lambda)
 
@@ -114,6 +114,11 @@ class EoPenalty(Debias):
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Go on from stored dual variables and running cells."""
         self._state = dict(state)
+
+    def to(self, place: device) -> None:
+        """Move dual variables and running cells."""
+        self._state = {name: value.to(place) for name, value in self._state.items()}
+        self._constrained = self._constrained.to(place)
 
 
 def _extremes(rows: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from edgefair.debias.base import Cells, Debias, inverse_frequency
 from edgefair.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, device
 
 
 class GroupDro(Debias):
@@ -48,7 +48,7 @@ class GroupDro(Debias):
         """Move q, then weigh every row by q_c * batch / rows of its cell, float32 [batch]."""
         import torch
 
-        q = self._state["q"].to(losses.device)
+        q = self._state["q"]
         cell = group * self._classes + label
         rows = torch.bincount(cell, minlength=len(q)).float()
         means = torch.zeros_like(q).index_add(0, cell, losses) / rows.clamp(min=1.0)
@@ -63,3 +63,7 @@ class GroupDro(Debias):
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Go on from a stored q."""
         self._state = dict(state)
+
+    def to(self, place: device) -> None:
+        """Move q."""
+        self._state = {name: value.to(place) for name, value in self._state.items()}

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from edgefair.debias.base import under
+from edgefair.debias.base import load_optimizer, optimizer_state, under
 from edgefair.errors import ModelError
 from edgefair.files import write_atomic
 from edgefair.probe.regular import open_regular
@@ -76,9 +76,8 @@ class Checkpoint:
         """Write the state after the epochs that are done."""
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
         if progressed.kept != len(progressed.losses):
-            tensors |= {f"best.{name}": value for name, value in (progressed.best or {}).items()}
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+            tensors |= {f"best.{name}": value.clone() for name, value in (progressed.best or {}).items()}
+        tensors |= optimizer_state(optimizer)
         for position, method in enumerate(methods):
             tensors |= {f"method.{position}.{name}": value for name, value in method.state().items()}
         standings = [asdict(item) for item in progressed.standings]
@@ -95,12 +94,7 @@ class Checkpoint:
             return Progressed()
         tensors = load_file(self.path)
         model.load_state_dict(under(tensors, "model."))
-        before = optimizer.state_dict()
-        places = [index for group in before["param_groups"] for index in group["params"]]
-        # Its own loading puts everything on the parameters' device.
-        optimizer.load_state_dict(
-            {**before, "state": {index: under(tensors, f"optimizer.{index}.") for index in places}}
-        )
+        load_optimizer(optimizer, tensors)
         for position, method in enumerate(methods):
             method.load_state(under(tensors, f"method.{position}."))
         content = json.loads(metadata["progress"])

@@ -177,14 +177,13 @@ class Distill:
         self.mfd_weight = mfd_weight
         self._robust = GroupDro(eta=dro_eta) if dro_eta else None
 
-    def start(self, student: Classifier, cells: Cells, device: torch.device) -> None:
+    def start(self, student: Classifier, cells: Cells) -> None:
         """Get ready to teach this student these rows.
 
         Raises:
             ModelError: features are to be compared, and one of the two has no linear layer that reads them.
             DataError: a cell without rows, where cells are weighed.
         """
-        self.teacher.to(device)
         if self._robust is not None:
             self._robust.start(cells)
         self._same_view = _equal(self.teacher.preprocess, student.preprocess)
@@ -226,6 +225,11 @@ class Distill:
         """Go on from stored weights of the cells."""
         if self._robust is not None:
             self._robust.load_state(state)
+
+    def to(self, device: torch.device) -> None:
+        """Compute the weights of the cells on a device; the loop moves the teacher."""
+        if self._robust is not None:
+            self._robust.to(device)
 
     def _watch(self, network: nn.Module) -> AbstractContextManager[list[Tensor]]:
         return penultimate(network) if self._features else nullcontext([])

@@ -1,28 +1,52 @@
-"""Where a training step runs: in this process, or in several that share every batch."""
+"""Where a training step runs: on which device, and in this process or in several that share every batch."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
+from edgefair.errors import UsageError
+from edgefair.training.settings import DeviceName
+
+CPU = torch.device("cpu")
+
 
 class Engine:
-    """One process.
+    """One process, and the one place that chooses a device: everything else is on the CPU, before and after.
 
     With more than one (`Together`), every process computes the logits of its part of a batch, all logits are gathered,
     and the loss of the whole batch is computed everywhere from the same numbers. So group counts, group losses, dual
     variables and adversaries are those of the batch, never averages over parts of it. Only the gradients are summed.
+
+    Args:
+        device: `train.device`.
+
+    Raises:
+        UsageError: there is no such device.
     """
 
     processes = 1
     main = True
 
-    def __init__(self) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    def __init__(self, device: DeviceName = "auto") -> None:
+        self.device = _chosen(device)
         self.rank = 0
+
+    @contextmanager
+    def lent(self, *networks: nn.Module) -> Iterator[None]:
+        """Networks on this device, which computes as written; whatever happens, they come back to the CPU."""
+        try:
+            for network in networks:
+                network.to(self.device)
+            with as_written() if self.device.type == "cuda" else nullcontext():
+                yield
+        finally:
+            for network in networks:
+                network.to(CPU)
 
     def part(self, order: Tensor, batch_rows: int) -> Tensor:
         """The positions of `order` that this process computes, batch by batch."""
@@ -46,10 +70,10 @@ class Engine:
 class Together(Engine):
     """Processes started by `accelerate launch` (or by `edgefair train --launcher accelerate`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: DeviceName = "auto") -> None:
         from accelerate import Accelerator
 
-        self._accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        self._accelerator = Accelerator(cpu=_chosen(device) == CPU)
         self.processes = self._accelerator.num_processes
         self.rank = self._accelerator.process_index
         self.main = self._accelerator.is_main_process
@@ -81,6 +105,44 @@ class Together(Engine):
         self._accelerator.wait_for_everyone()
 
 
-def open_engine() -> Engine:
-    """This process alone, or one of several where a launcher has set WORLD_SIZE."""
-    return Together() if int(os.environ.get("WORLD_SIZE", "1")) > 1 else Engine()
+@contextmanager
+def as_written() -> Iterator[None]:
+    """float32 is float32, and a run that is resumed ends with the same weights, as on the CPU. All is put back.
+
+    No TF32, cuDNN's default for convolutions: with 10 bits of mantissa a network learns what the exported file, which
+    computes in float32, does not do. And the deterministic kernels, where PyTorch has one: where it has none, it warns,
+    and a resumed run may differ in the last bits.
+    """
+    # cuBLAS reads it when it starts; without it PyTorch takes matrix products for indeterminate.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    precision = torch.get_float32_matmul_precision()
+    mode = torch.get_deterministic_debug_mode()
+    torch.set_float32_matmul_precision("highest")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.set_deterministic_debug_mode(mode)
+
+
+def open_engine(device: DeviceName = "auto") -> Engine:
+    """This process alone, or one of several where a launcher has set WORLD_SIZE; see `Engine`."""
+    return Together(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else Engine(device)
+
+
+def _chosen(device: DeviceName) -> torch.device:
+    """The device of a name: `auto` is the NVIDIA GPU where there is one.
+
+    Raises:
+        UsageError: there is none, and it was asked for.
+    """
+    found = torch.cuda.is_available()
+    if device == "cuda" and not found:
+        raise UsageError(
+            "train.device is cuda, and PyTorch finds no NVIDIA GPU",
+            expected="a driver, and a build of PyTorch for CUDA",
+            fix="set train.device to auto or cpu",
+        )
+    return torch.device("cuda") if found and device != "cpu" else CPU

@@ -18,7 +18,7 @@ from edgefair.progress import Progress
 from edgefair.training.checkpoint import Checkpoint, Learning, Progressed
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill, Lesson
-from edgefair.training.engine import Engine
+from edgefair.training.engine import CPU, Engine
 from edgefair.training.epoch.arithmetic import Arithmetic, open_optimizer
 from edgefair.training.epoch.schedule import Schedule
 from edgefair.training.passes.decided import compare, right_rows
@@ -87,33 +87,51 @@ def train(
     validate: Validate | None = None,
     engine: Engine | None = None,
 ) -> Trained:
-    """Train in place.
+    """Train in place, on the engine's device; every network is on the CPU before and after, also after an error.
 
     A checkpoint is written after every epoch, and training goes on from the last one. The order of the rows in an
     epoch depends on (seed, epoch) alone, so a resumed run ends with the weights of an uninterrupted one.
 
     Args:
         validate: judges every epoch; the best one is kept (`selection.Standing.rank`). Without it the last one is.
-        engine: where the steps run; default: this process.
+        engine: where the steps run; default: this process, on `recipe.config.device`.
 
     Raises:
         DataError: rows that a method cannot be used on.
         DivergedError: training diverged before any epoch could be kept.
         ModelError: a teacher that cannot teach this classifier.
     """
+    engine = engine or Engine(recipe.config.device)
+    taught_by = [] if recipe.teacher is None else [recipe.teacher.teacher]
+    with engine.lent(classifier, *taught_by):
+        return _train(classifier, rows, recipe, seed, checkpoint, progress, validate, engine)
+
+
+def _train(
+    classifier: Classifier,
+    rows: TrainingRows,
+    recipe: TrainingRecipe,
+    seed: int,
+    checkpoint: Checkpoint,
+    progress: Progress,
+    validate: Validate | None,
+    engine: Engine,
+) -> Trained:
+    """`train`, with the networks on the engine's device."""
     plan, methods, teacher = recipe.config.for_rows(len(rows)), recipe.methods, recipe.teacher
-    engine = engine or Engine()
-    classifier.to(engine.device)
     if teacher is not None:
-        teacher.start(classifier, rows.cells, engine.device)
+        teacher.start(classifier, rows.cells)
     for method in methods:
         method.start(rows.cells)
     compare(methods, recipe.reference, rows, plan, engine)
     parameters = list(classifier.parameters())
     optimizer = open_optimizer(parameters, plan, engine.device)
     arithmetic = Arithmetic(classifier.network, plan, engine.device)
-    learning: list[Learning] = [*methods, *([] if teacher is None else [teacher]), arithmetic]
+    placed = [*methods, *([] if teacher is None else [teacher])]
+    learning: list[Learning] = [*placed, arithmetic]
     progressed = checkpoint.restore(classifier, optimizer, learning)
+    for item in placed:
+        item.to(engine.device)
     _identify(classifier, rows, methods, plan, seed=seed, progress=progress, engine=engine)
     schedule = Schedule.of(rows, methods, plan, engine)
     epochs = _Epochs(classifier, rows, methods, plan, optimizer, schedule, seed, engine, progress, arithmetic, teacher)
@@ -143,6 +161,8 @@ def train(
         if engine.main:
             checkpoint.save(progressed, classifier, optimizer, learning)
     engine.wait()
+    for item in placed:
+        item.to(CPU)
     if progressed.best is not None:
         classifier.load_state_dict(progressed.best)
     return Trained(progressed.losses, progressed.standings, progressed.kept, tuple(notes))

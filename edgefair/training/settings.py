@@ -121,6 +121,7 @@ class ModelConfig(BaseModel):
 
 # Settings of a training that runs may be older than, and what they were then.
 LATER: Mapping[str, Any] = {"precision": "fp32", "compile": False}
+DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 class TrainConfig(BaseModel):
@@ -170,11 +171,17 @@ class TrainConfig(BaseModel):
         description="Memory for the pictures and tokens of training and validation rows. Where all fit, each is made "
         "once, otherwise in every epoch; the weights are the same.",
     )
+    device: Annotated[DeviceName, Flag()] = Field(
+        "auto", description="What trains: an NVIDIA GPU by CUDA, or the CPU. auto: the GPU where there is one."
+    )
 
     @property
     def deciding(self) -> dict[str, Any]:
-        """What decides the weights, as JSON. Runs that are older than a setting had its default, and do not say so."""
-        found = self.model_dump(mode="json", exclude={"memory_mb"})
+        """What decides the weights, as JSON; the device that was chosen is told beside it.
+
+        Runs that are older than a setting had its default, and do not say so.
+        """
+        found = self.model_dump(mode="json", exclude={"memory_mb", "device"})
         return {name: value for name, value in found.items() if name not in LATER or LATER[name] != value}
 
     def for_rows(self, rows: int) -> TrainPlan:

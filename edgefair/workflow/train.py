@@ -21,7 +21,7 @@ from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.sealing.seal import check_not_sealed
 from edgefair.workflow.training.fit import fit, training_rows
 from edgefair.workflow.training.run_folder import prepare_folder
-from edgefair.workflow.training.torch_here import require_torch
+from edgefair.workflow.training.torch_here import device_of, require_torch
 
 if TYPE_CHECKING:
     from edgefair.debias import Debias
@@ -72,8 +72,8 @@ def train_on(job: Job, *, name: str, overwrite: bool = False, wait: bool = False
             fix="omit it",
         )
     config = with_budget(job.config, len(data.train))
-    engine = open_engine()
-    settings = _settings(config, data)
+    engine = open_engine(config.train.device)
+    settings = _settings(config, data, engine)
     folder = config.run_path(name)
     with hold_run(folder, progress, wait=wait) if engine.main else nullcontext():
         if not engine.main:
@@ -147,7 +147,7 @@ def _train_into(folder: Path, job: Job, methods: Sequence[Debias], settings: dic
     return run
 
 
-def _settings(config: Config, data: DataSet) -> dict[str, Any]:
+def _settings(config: Config, data: DataSet, engine: Engine) -> dict[str, Any]:
     """Everything that decides the weights."""
     return {
         "model": config.model.model_dump(mode="json"),
@@ -162,4 +162,5 @@ def _settings(config: Config, data: DataSet) -> dict[str, Any]:
         "missing": config.data.missing,
         **({"purity": config.data.purity.settings} if config.data.purity.settings else {}),
         "torch": version_of("torch"),
+        **device_of(engine),
     }

@@ -10,7 +10,6 @@ from decimal import Decimal
 import numpy as np
 import onnxruntime
 import pandas
-import polars
 import pyarrow
 import pyarrow.csv
 import pyarrow.parquet
@@ -24,6 +23,7 @@ from edgefair.training.run import load_run
 from edgefair.workflow.models.vocabulary import categories_of
 from tests.e2e.commands import run
 
+polars = pytest.importorskip("polars")
 ROWS = 1200
 TRAIN, AUDIT = dt.date(2024, 1, 31), dt.date(2024, 2, 29)
 CONFIG = """\

@@ -15,7 +15,7 @@ def launched(project, *flags, code=0):
     command = [sys.executable, "-m", "edgefair", "train", "-c", project / "edgefair.yaml", "--json"]
     clean = {key: value for key, value in os.environ.items() if key not in {"RANK", "WORLD_SIZE"}}
     result = subprocess.run(
-        [*map(str, command), "--launcher", "accelerate", "--processes", "2", *flags],
+        [*map(str, command), "--launcher", "accelerate", "--processes", "2", "--device", "cpu", *flags],
         capture_output=True,
         text=True,
         timeout=240,
@@ -30,7 +30,7 @@ def launched(project, *flags, code=0):
 def test_two_processes_train_what_one_would(project, methods):
     flags = [item for name in methods for item in ("--debias", name)]
     two = launched(project, *flags, "--name", "two")
-    one = run("train", "-c", project / "edgefair.yaml", "--json", *flags, "--name", "one")
+    one = run("train", "-c", project / "edgefair.yaml", "--json", "--device", "cpu", *flags, "--name", "one")
     one = json.loads(one.stdout)
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-3)
     assert two["standing"]["accuracy"] == pytest.approx(one["standing"]["accuracy"], abs=0.01)

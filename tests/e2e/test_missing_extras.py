@@ -1,5 +1,6 @@
 """Without an extra's packages, what needs them says what to install, and is no internal error."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_the_extra_is_named(project, package, extra, command):
         capture_output=True,
         text=True,
         cwd=project,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]), "PATH": "/usr/bin:/bin"},
     )
     assert done.returncode == 2, done.stderr
     assert f"needs {package}, which cannot be imported" in done.stderr

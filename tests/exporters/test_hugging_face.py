@@ -23,10 +23,18 @@ SENTENCES = ["the cat sat on the mat", "a dog barks", "birds sing in the morning
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 37}
 
 
+def by_pillow(kind):
+    """A processor that works with Pillow, as edgefair does: transformers 5 gave it a name of its own.
+
+    torchvision's, which it prefers, rounds a value otherwise, has no Lanczos filter and takes another nearest pixel.
+    """
+    return getattr(transformers, f"{kind}ImageProcessorPil", None) or getattr(transformers, f"{kind}ImageProcessor")
+
+
 def mobilenet():
     config = transformers.MobileNetV2Config(image_size=64, depth_multiplier=0.25, id2label=LABELS)
     size = {"size": {"shortest_edge": 73}, "crop_size": {"height": 64, "width": 64}}
-    return transformers.MobileNetV2ForImageClassification(config), transformers.MobileNetV2ImageProcessor(**size)
+    return transformers.MobileNetV2ForImageClassification(config), by_pillow("MobileNetV2")(**size)
 
 
 def resnet():
@@ -34,13 +42,13 @@ def resnet():
         embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", id2label=LABELS
     )
     size = {"size": {"shortest_edge": 56}, "crop_pct": 0.875}
-    return transformers.ResNetForImageClassification(config), transformers.ConvNextImageProcessor(**size)
+    return transformers.ResNetForImageClassification(config), by_pillow("ConvNext")(**size)
 
 
 def vit():
     config = transformers.ViTConfig(image_size=32, patch_size=8, id2label=LABELS, **SMALL)
     size = {"size": {"height": 32, "width": 32}}
-    return transformers.ViTForImageClassification(config), transformers.ViTImageProcessor(**size)
+    return transformers.ViTForImageClassification(config), by_pillow("ViT")(**size)
 
 
 PICTURES = {"mobilenet": mobilenet, "resnet": resnet, "vit": vit}
@@ -62,7 +70,14 @@ def distilbert():
 
 def roberta():
     return transformers.RobertaForSequenceClassification(
-        transformers.RobertaConfig(vocab_size=40, max_position_embeddings=24, pad_token_id=1, id2label=LABELS, **SMALL)
+        transformers.RobertaConfig(
+            vocab_size=40,
+            max_position_embeddings=24,
+            pad_token_id=1,
+            type_vocab_size=1,
+            id2label=LABELS,
+            **SMALL,
+        )
     )
 
 
@@ -198,30 +213,26 @@ PROCESSORS = {
     "mobilenet": lambda: mobilenet()[1],
     "resnet": lambda: resnet()[1],
     "vit": lambda: vit()[1],
-    "ConvNext from 384 on": lambda: transformers.ConvNextImageProcessor(size={"shortest_edge": 384}),
-    "CLIP": lambda: transformers.CLIPImageProcessor(),
-    "Beit": lambda: transformers.BeitImageProcessor(size={"height": 48, "width": 56}, do_center_crop=False),
-    "not normalised": lambda: transformers.ViTImageProcessor(do_normalize=False, resample=1),
-    "not rescaled": lambda: transformers.ViTImageProcessor(
-        do_rescale=False, image_mean=[120.0] * 3, image_std=[60.0] * 3
-    ),
-    "to -1 to 1": lambda: transformers.ViTImageProcessor(rescale_factor=1 / 127.5, image_mean=[1.0] * 3, resample=2),
-    "DeiT": lambda: transformers.DeiTImageProcessor(),
-    "DeiT, another centre": lambda: transformers.DeiTImageProcessor(
+    "ConvNext from 384 on": lambda: by_pillow("ConvNext")(size={"shortest_edge": 384}),
+    "CLIP": lambda: by_pillow("CLIP")(),
+    "Beit": lambda: by_pillow("Beit")(size={"height": 48, "width": 56}, do_center_crop=False),
+    "not normalised": lambda: by_pillow("ViT")(do_normalize=False, resample=1),
+    "not rescaled": lambda: by_pillow("ViT")(do_rescale=False, image_mean=[120.0] * 3, image_std=[60.0] * 3),
+    "to -1 to 1": lambda: by_pillow("ViT")(rescale_factor=1 / 127.5, image_mean=[1.0] * 3, resample=2),
+    "DeiT": lambda: by_pillow("DeiT")(),
+    "DeiT, another centre": lambda: by_pillow("DeiT")(
         size={"height": 60, "width": 51}, crop_size={"height": 48, "width": 50}, resample=3
     ),
-    "EfficientNet": lambda: transformers.EfficientNetImageProcessor(size={"height": 50, "width": 61}, resample=0),
-    "EfficientNet, not for its top": lambda: transformers.EfficientNetImageProcessor(
+    "EfficientNet": lambda: by_pillow("EfficientNet")(size={"height": 50, "width": 61}, resample=0),
+    "EfficientNet, not for its top": lambda: by_pillow("EfficientNet")(
         include_top=False, rescale_offset=True, rescale_factor=1 / 127.5, resample=3
     ),
-    "LeViT": lambda: transformers.LevitImageProcessor(
-        size={"shortest_edge": 65}, crop_size={"height": 60, "width": 64}
-    ),
-    "PoolFormer": lambda: transformers.PoolFormerImageProcessor(),
-    "PoolFormer, two sides": lambda: transformers.PoolFormerImageProcessor(
+    "LeViT": lambda: by_pillow("Levit")(size={"shortest_edge": 65}, crop_size={"height": 60, "width": 64}),
+    "PoolFormer": lambda: by_pillow("PoolFormer")(),
+    "PoolFormer, two sides": lambda: by_pillow("PoolFormer")(
         size={"height": 50, "width": 60}, crop_size={"height": 50, "width": 56}
     ),
-    "MobileViT in RGB": lambda: transformers.MobileViTImageProcessor(
+    "MobileViT in RGB": lambda: by_pillow("MobileViT")(
         size={"shortest_edge": 60}, crop_size={"height": 56, "width": 52}, do_flip_channel_order=False
     ),
 }

@@ -145,7 +145,7 @@ def test_feature_distillation_draws_the_groups_to_the_teachers_features(tmp_path
         lessons = Distill(teacher, weight=0.2, mfd_weight=mfd)
         trained(student, rows, tmp_path, teacher=lessons, epochs=15, name=name)
         judge = Distill(teacher, mfd_weight=1.0)
-        judge.start(student, rows.cells, torch.device("cpu"))
+        judge.start(student, rows.cells)
         with torch.no_grad():
             features = student.preprocess(*inputs_of(rows))
             _, lesson = judge.lesson(student.network, features, inputs_of(rows), Engine())
@@ -182,7 +182,7 @@ def test_the_teacher_stays_as_it_is_and_the_students_own_weights_alone_are_store
 
 def lesson_of(teacher, student, rows, augment=lambda x: x, **options):
     lessons = Distill(teacher, **options)
-    lessons.start(student, rows.cells, torch.device("cpu"))
+    lessons.start(student, rows.cells)
     features = augment(student.preprocess(*inputs_of(rows)))
     return lessons.lesson(student.network, features, inputs_of(rows), Engine())[1]
 
@@ -273,7 +273,7 @@ def test_two_processes_together_have_the_gradient_of_one(teacher):
 
     def gradients(engine):
         lessons = Distill(teacher, mfd_weight=5.0)
-        lessons.start(student, rows.cells, torch.device("cpu"))
+        lessons.start(student, rows.cells)
         inputs = tuple(x.chunk(engine.processes)[engine.rank] for x in inputs_of(rows))
         logits, lesson = lessons.lesson(student.network, student.preprocess(*inputs), inputs, engine)
         set_gradients(

@@ -6,8 +6,8 @@ from click.testing import CliRunner
 
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.cli import main
+from edgefair.resources import PACKAGE
 from tests.bundle.small_bundle import private_key, public_pem, write_bundle, write_key
-from tests.test_layout import PACKAGE
 
 CONFIG = """\
 data: {source: absent.csv, label: hired, positive: "yes", sensitive: [sex]}

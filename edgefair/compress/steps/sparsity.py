@@ -183,7 +183,7 @@ class ConstantMask(Mask):
 
 def _largest(values: Tensor, ratio: float) -> Tensor:
     """Whether each of some values stays where a share of them leaves, bool [n]; of equal magnitudes the first leave."""
-    stays = torch.ones(len(values), dtype=torch.bool)
+    stays = torch.ones_like(values, dtype=torch.bool)
     stays[values.abs().sort(stable=True).indices[: round(ratio * len(values))]] = False
     return stays
 

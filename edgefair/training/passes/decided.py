@@ -38,9 +38,9 @@ def compare(
 
 
 def right_rows(classifier: Classifier, rows: TrainingRows, plan: TrainPlan, engine: Engine) -> Tensor:
-    """Which training rows a model decides rightly, bool [rows]."""
-    classifier.to(engine.device).eval()
-    with torch.no_grad():
+    """Which training rows a model decides rightly, bool [rows]; it comes back to the CPU."""
+    classifier.eval()
+    with engine.lent(classifier), torch.no_grad():
         decided = [
             classifier(*batch).argmax(dim=1)
             for batch in rows.batches(torch.arange(len(rows), device=engine.device), plan.batch_rows)

@@ -22,6 +22,7 @@ from edgefair.workflow.measurement.quick_latency import median_ms
 from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.training.fit import count, fit, training_rows
 from edgefair.workflow.training.run_folder import prepare_folder
+from edgefair.workflow.training.torch_here import device_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from edgefair.training.checkpoint import Checkpoint
     from edgefair.training.classifier import Classifier
     from edgefair.training.distill import Distill
+    from edgefair.training.engine import Engine
     from edgefair.training.rows import TrainingRows
     from edgefair.training.run import Run
 
@@ -53,6 +55,12 @@ class Work:
         config = self._job.config
         memory_mb = config.finetune_settings.memory_mb
         return training_rows(self._job.data, self._run.spec, config.policy.base_attributes, memory_mb=memory_mb)
+
+    @functools.cached_property
+    def _engine(self) -> Engine:
+        from edgefair.training.engine import Engine
+
+        return Engine(self._job.config.train.device)
 
     def carry_out(
         self, stage: Stage, classifier: Classifier, previous: str
@@ -112,7 +120,6 @@ class Work:
         """Train in place with the run's treatment; the metrics."""
         from edgefair.debias import open_methods
         from edgefair.training.build import load_classifier
-        from edgefair.training.engine import Engine
         from edgefair.training.loop import TrainingRecipe
 
         self._job.progress.stage(f"training ({stage.name})")
@@ -124,7 +131,7 @@ class Work:
             TrainingRecipe(settings, methods, self._teacher(stage), load_classifier(self._run)),
             rows=self._rows,
             checkpoint=checkpoint,
-            engine=Engine(),
+            engine=self._engine,
         )
 
     def _as_it_is(self, classifier: Classifier) -> dict[str, Any]:
@@ -161,6 +168,7 @@ class Work:
             "train_rows": self._job.data.train.fingerprint,
             "validation_rows": self._job.data.validation.fingerprint,
             "torch": self._run.settings["torch"],
+            **(device_of(self._engine) if trained else {}),
         }
 
     def _decided(self, stage: Stage, classifier: Classifier, folder: Path) -> tuple[Classifier, Plan]:

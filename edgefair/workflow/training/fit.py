@@ -80,7 +80,6 @@ def fit(
         engine=engine,
     )
     job.progress.stage("validating")
-    classifier.cpu()
     refitted: dict[str, Any] = {}
     if configured is None:
         counts = count(classifier, validation, spec, policy.base_attributes, encoded=encoded)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from edgefair.data.files.lazy import cores
 from edgefair.errors import MeasurementError, UsageError, missing_extra
+from edgefair.training.settings import DeviceName
 
 
 def is_first_process() -> bool:
@@ -17,16 +18,17 @@ def is_first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def launch(arguments: Sequence[str], processes: int | None) -> int:
+def launch(arguments: Sequence[str], processes: int | None, device: DeviceName) -> int:
     """Run `edgefair ARGUMENTS` in several processes through torch's launcher; the exit code.
 
     They find each other through the environment, where `training.engine` looks. A process that fails ends the others.
 
     Args:
         processes: how many; default: one per GPU, else 2.
+        device: `train.device`.
 
     Raises:
-        UsageError: accelerate is not installed, or fewer than 2 processes.
+        UsageError: accelerate is not installed, or more processes than GPUs.
         MeasurementError: a process died without a word.
     """
     try:
@@ -37,10 +39,14 @@ def launch(arguments: Sequence[str], processes: int | None) -> int:
     except ImportError as error:
         raise missing_extra("--launcher", "launch", error) from error
 
-    gpus = torch.cuda.device_count()
-    number = processes or max(gpus, 2)
+    gpus = 0 if device == "cpu" else torch.cuda.device_count()
+    number = processes or gpus or 2
     if gpus and number > gpus:
-        raise UsageError(f"{number} processes for {gpus} GPUs", expected="at most one process per GPU")
+        raise UsageError(
+            f"{number} processes for {gpus} GPUs",
+            expected="at most one process per GPU",
+            fix="lower --processes, or train on the CPU with --device cpu",
+        )
     if gpus == 0:
         os.environ["ACCELERATE_USE_CPU"] = "true"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // number)))

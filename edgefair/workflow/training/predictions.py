@@ -102,6 +102,6 @@ def _trained_on(job: Job, rows: TableRows, spec: ModelSpec) -> Classifier:
                 learn=classifier.preprocess,
             ),
             checkpoint=Checkpoint(Path(folder) / "checkpoint.safetensors", ""),
-            engine=Engine(),
+            engine=Engine(config.train.device),
         )
     return classifier.eval()

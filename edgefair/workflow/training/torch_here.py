@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from edgefair.errors import missing_extra
+
+if TYPE_CHECKING:
+    from edgefair.training.engine import Engine
 
 
 def require_torch() -> None:
@@ -15,6 +20,14 @@ def require_torch() -> None:
         import torch  # noqa: F401
     except ImportError as error:
         raise missing_extra("training", "torch", error) from error
+
+
+def device_of(engine: Engine) -> dict[str, str]:
+    """What trains, for the settings of a run: two devices give weights that differ in the last bits.
+
+    Nothing where it is the CPU, as in runs that were trained before there was a choice.
+    """
+    return {} if engine.device.type == "cpu" else {"device": engine.device.type}
 
 
 def single_thread() -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from edgefair.compress.steps.cost import macs
 from edgefair.compress.steps.pruning.choose import leaving, rounded
-from edgefair.compress.steps.pruning.cut import cut
+from edgefair.compress.steps.pruning.cut import cut, heads_of
 from edgefair.compress.steps.pruning.gates import Gates
 from edgefair.compress.steps.pruning.step import Prune
 from edgefair.compress.steps.pruning.units import Unit, find_units, removal
@@ -90,11 +90,16 @@ def test_the_macs_of_gates_are_those_of_the_network_that_is_left():
 def test_whole_attention_heads_leave_and_a_head_keeps_its_width():
     classifier, x = built_in("vit-small")
     plan, other = pruned(classifier, x, ratio=0.7)
-    for layer in other.network.model.vit.encoder.layer:
-        attention = layer.attention.attention
-        assert attention.num_attention_heads in {2, 3}
-        assert attention.query.out_features == attention.num_attention_heads * 8 == attention.all_head_size
-    assert [kept for name, kept in plan["kept"].items() if name.endswith(".value")] == [[2, 4]] * 2
+    attentions = [module for module in other.network.modules() if heads_of(module)]
+    assert len(attentions) == 2
+    for attention in attentions:
+        heads, left = heads_of(attention), attention.num_attention_heads
+        assert left in {2, 3}
+        assert heads.size == 8
+        assert {attention.get_submodule(name).out_features for name in heads.layers} == {8 * left}
+        assert getattr(attention, "all_head_size", 8 * left) == 8 * left
+    values = [kept for name, kept in plan["kept"].items() if name.endswith((".value", ".v_proj"))]
+    assert values == [[2, 4]] * 2
 
 
 class Grouped(nn.Module):

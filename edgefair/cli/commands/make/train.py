@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 
+from edgefair.cli.config_flags import key_flag
 from edgefair.cli.options import config_options, overrides, result_options
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say_next
 from edgefair.debias import METHODS
 from edgefair.errors import EdgefairError
+from edgefair.training.settings import TrainConfig
 
 
 @click.command("train")
@@ -25,6 +27,7 @@ from edgefair.errors import EdgefairError
 @click.option("--name", default=None, help="Name of the run.  [default: the methods, joined by '+', or 'plain']")
 @click.option("--seed", type=click.IntRange(min=0), default=None, help="Overrides the config's seed.")
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Overrides train.epochs.")
+@key_flag(TrainConfig, "train__device")
 @click.option(
     "--auto",
     "search_all",
@@ -60,6 +63,7 @@ def command(
     name: str | None,
     seed: int | None,
     epochs: int | None,
+    train__device: str | None,
     search_all: bool,
     tune: int | None,
     launcher: str | None,
@@ -101,10 +105,11 @@ def command(
     from edgefair.workflow.tune import tune as search
 
     outputs = outputs_of(formats, as_json=as_json, schemas=[TRAINED_SCHEMA])
-    flags = overrides(settings, debias__train=list(debias) or None, seed=seed, train__epochs=epochs)
+    chosen = {"train__epochs": epochs, "train__device": train__device}
+    flags = overrides(settings, debias__train=list(debias) or None, seed=seed, **chosen)
     config = load_config(config_path, flags)
     if launcher is not None and "RANK" not in os.environ:
-        ctx.exit(launch(ctx.obj, processes))
+        ctx.exit(launch(ctx.obj, processes, config.train.device))
     run_name = (
         name or ("auto" if search_all else "") or "+".join(item.method for item in config.debias.train) or "plain"
     )

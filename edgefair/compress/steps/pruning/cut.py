@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,6 +13,11 @@ from edgefair.errors import ModelError
 
 # Path of a module, or of a bare parameter -> "out" or "in" (a bare parameter: its dimension) -> indices that leave.
 Cut = dict[str, dict[str, list[int]]]
+# What attentions call their layers and the channels of a head: BERT's and, with transformers 4, ViT's; ViT's with 5.
+ATTENTIONS = (
+    (("query", "key", "value"), "attention_head_size"),
+    (("q_proj", "k_proj", "v_proj"), "head_dim"),
+)
 
 
 def cut(network: nn.Module, removed: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
@@ -37,18 +43,36 @@ def cut(network: nn.Module, removed: Mapping[str, Mapping[str, Sequence[int]]]) 
             _check(path, layer, side, indices, pruner)
             (pruner.prune_out_channels if side == "out" else pruner.prune_in_channels)(layer, list(indices))
     for attention in modules.values():
-        if has_heads(attention):
-            width = attention.query.out_features
-            attention.num_attention_heads = width // attention.attention_head_size
-            attention.all_head_size = width
+        if (found := heads_of(attention)) is not None:
+            width = attention.get_submodule(found.layers[0]).out_features
+            attention.num_attention_heads = width // found.size  # type: ignore[operator, assignment]
+            if hasattr(attention, "all_head_size"):
+                attention.all_head_size = width
 
 
-def has_heads(module: nn.Module) -> bool:
-    """Whether this is an attention of transformers, whose heads can leave one by one."""
-    parts = (getattr(module, name, None) for name in ("query", "key", "value"))
-    return all(isinstance(part, nn.Linear) for part in parts) and all(
-        hasattr(module, name) for name in ("num_attention_heads", "attention_head_size", "all_head_size")
-    )
+@dataclass(frozen=True)
+class Heads:
+    """What an attention of transformers is made of, whose heads can leave one by one.
+
+    Attributes:
+        layers: names of the layers that make queries, keys and values.
+        size: channels of one head.
+    """
+
+    layers: tuple[str, str, str]
+    size: int
+
+
+def heads_of(module: nn.Module) -> Heads | None:
+    """The heads of an attention of transformers; None for any other module, and where several heads share a key."""
+    if not hasattr(module, "num_attention_heads"):
+        return None
+    for layers, size in ATTENTIONS:
+        parts = [getattr(module, name, None) for name in layers]
+        widths = {part.out_features for part in parts if isinstance(part, nn.Linear)}
+        if all(isinstance(part, nn.Linear) for part in parts) and len(widths) == 1 and hasattr(module, size):
+            return Heads(layers, int(getattr(module, size)))
+    return None
 
 
 def _cut_parameter(network: nn.Module, path: str, dim: int, indices: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgefair.compress.steps.pruning.cut import Cut, cut, has_heads
+from edgefair.compress.steps.pruning.cut import Cut, cut, heads_of
 from edgefair.compress.steps.pruning.recurrent import stand_in
 from edgefair.errors import EdgefairError, ModelError, missing_extra
 
@@ -245,8 +245,8 @@ def _groups(layer: Any) -> int:
 def _head_sizes(network: nn.Module) -> dict[str, int]:
     """Channels of one head, by the path of each layer that makes queries, keys or values."""
     return {
-        f"{path}.{part}": module.attention_head_size
+        f"{path}.{part}": found.size
         for path, module in network.named_modules()
-        if has_heads(module)
-        for part in ("query", "key", "value")
+        if (found := heads_of(module)) is not None
+        for part in found.layers
     }
