@@ -14,6 +14,7 @@ from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model, drop_traces
 from edgefair.graphs.byte_casts import widen_byte_casts
 from edgefair.graphs.metadata import set_spec
+from edgefair.progress import timed
 from edgefair.training.classifier import Classifier, Deployable
 from edgefair.training.networks.batch_norms import check_statistics
 
@@ -26,6 +27,7 @@ EXAMPLE_ROWS = 2
 SCORE = "score"
 
 
+@timed("exporting to ONNX")
 def export_classifier(
     classifier: Classifier, spec: ModelSpec, array_shapes: dict[str, tuple[int, ...]], path: Path
 ) -> onnx.ModelProto:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgefair.errors import EdgefairError, MeasurementError, ModelError
 from edgefair.probe.onnx_files.spec import InputSpec
+from edgefair.progress import timed
 from edgefair.targets.connection import Arrays, Connection, DroppedError
 from edgefair.targets.fault import Fault
 from edgefair.targets.introduction import introduced, refuse
@@ -61,6 +62,7 @@ class Probe:
         self._models: dict[str, LoadedModel] = {}
         self._waits_s = iter([RESTART_AFTER_S * 2**attempt for attempt in range(RESTARTS)])
 
+    @timed("starting the target")
     def __enter__(self) -> Self:
         try:
             self.device = {**self._connect(), **self.profile.facts, **self._transport.identity}
@@ -126,6 +128,7 @@ class Probe:
             return
         raise error
 
+    @timed("loading the model")
     def load(self, path: Path, *, name: str, beside: bool = False) -> LoadedModel:
         """Load a model on the device under a name.
 
@@ -282,6 +285,7 @@ class Probe:
         """What to raise where the device said what cannot be."""
         return self._connection.failed(found)
 
+    @timed("timing queries")
     def latency(
         self,
         outputs: Mapping[str, Sequence[str]],

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.files import sha256_json, write_atomic
-from edgefair.progress import silent
+from edgefair.progress import Stage, recorded, silent, timed
 from edgefair.scratch import work_folder
 from edgefair.study.plan import Cell, Plan
 from edgefair.study.run.cells import cell_config, cell_rows, data_config
@@ -42,6 +42,7 @@ class Setup:
     Attributes:
         config: of the project, with the settings of the plan.
         rows, trainings: position of a cell -> key of its row and name of its training.
+        timed: whether every unit says where its time went.
     """
 
     plan: Plan
@@ -50,6 +51,7 @@ class Setup:
     rows: Mapping[int, str]
     trainings: Mapping[int, str]
     made_by: Mapping[str, Any]
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,13 @@ class Done:
         row: columns of the row, but for its plan; None of a training.
         error: why there is none.
         fatal: whether no other unit would fare better.
+        stages: where the time went, where that is asked for.
     """
 
     row: dict[str, Any] | None = None
     error: str | None = None
     fatal: bool = False
+    stages: Stage | None = None
 
 
 class Workshop:
@@ -81,6 +85,13 @@ class Workshop:
 
     def __call__(self, task: Task) -> Done:
         """Carry out one unit; whatever goes wrong is told and not raised."""
+        if not self._setup.timed:
+            return self._carried_out(task)
+        with recorded("work") as work, timed(task.kind):
+            done = self._carried_out(task)
+        return replace(done, stages=work)
+
+    def _carried_out(self, task: Task) -> Done:
         cell = self._setup.plan.cells[task.cell]
         try:
             if task.kind == "training":

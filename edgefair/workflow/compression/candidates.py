@@ -14,6 +14,7 @@ from edgefair.data.rows import TableRows
 from edgefair.errors import ModelError
 from edgefair.graphs.editor import Editor
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import timed
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.compression.calibration import CalibrationRows
 from edgefair.workflow.compression.fp32 import Sources
@@ -107,6 +108,7 @@ class Candidates:
             return False
         return True
 
+    @timed("making the file")
     def make(self, choice: Choice, to: Path) -> Made:
         """Write the model file of a choice."""
         source = self.sources.source(choice.prune)

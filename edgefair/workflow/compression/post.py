@@ -19,6 +19,7 @@ from edgefair.errors import UsageError
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import timed
 from edgefair.targets import load_profile
 from edgefair.training.selection import standing
 from edgefair.training.settings import MethodConfig
@@ -63,7 +64,7 @@ def apply_post(
     for item in methods:
         job.progress.stage(f"{item.method} on validation rows")
         method = open_post_method(item.method, item.options)
-        with TargetAnswers(profile, data.validation, spec, few=False) as answers:
+        with timed(item.method), TargetAnswers(profile, data.validation, spec, few=False) as answers:
             model, spec, chosen[item.method] = method.apply(model, spec, answers, judge)
     onnx.save_model(model, to)
     return spec, chosen

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.progress import Progress
+from edgefair.progress import Progress, timed
 from edgefair.targets import LoadedModel, Probe
 from edgefair.workflow.measurement.consistency import SecondAsking, outputs_of, unreadable
 
@@ -38,6 +38,7 @@ class Decided:
     notes: tuple[str, ...] = ()
 
 
+@timed("deciding rows")
 def decide_rows(probe: Probe, model: LoadedModel, rows: TableRows, spec: ModelSpec, progress: Progress) -> Decided:
     """Decide every row.
 

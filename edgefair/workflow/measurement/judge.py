@@ -20,7 +20,7 @@ from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
 from edgefair.files import sha256_file, shown, shown_in
 from edgefair.measure.disagreement import Disagreement, disagreements
-from edgefair.progress import Progress, silent
+from edgefair.progress import Progress, silent, timed
 from edgefair.report.results.verification import DataSection, ModelFile, Report
 from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.clock import now, today
@@ -224,6 +224,7 @@ def judge_record(
     return judge_measured(config, noted, noted.rows.row_set, audits, command="verify", progress=progress)
 
 
+@timed("judging")
 def judge_measured(
     config: Config,
     record: Record,

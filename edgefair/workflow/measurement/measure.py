@@ -27,7 +27,7 @@ from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summariz
 from edgefair.measure.paired import PairedCounts
 from edgefair.probe.clock.effective import BATCHES
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.progress import Progress
+from edgefair.progress import Progress, timed
 from edgefair.targets import LoadedModel, Probe
 from edgefair.targets.costs import footprint
 from edgefair.workflow.exemplars.changed import DecidedTwice
@@ -147,6 +147,7 @@ def measure(
     )
 
 
+@timed("load time and memory")
 def _footprint(probe: Probe, candidate: LoadedModel, rows: TableRows, spec: ModelSpec) -> Footprint | None:
     """Of the candidate while it is the only model there; None where the device measures no time, or keeps an engine.
 

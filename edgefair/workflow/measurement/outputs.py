@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import timed
 from edgefair.scratch import work_folder
 from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.targets.costs import node_times
@@ -49,6 +50,7 @@ class TargetAnswers:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    @timed("running a graph")
     def __call__(self, model: onnx.ModelProto, names: Sequence[str]) -> list[NDArray[np.float32]]:
         """Values of the named outputs, each [rows, ...].
 

@@ -9,6 +9,7 @@ from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
+from edgefair.progress import timed
 from edgefair.workflow.job import Job
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def scored(classifier: Classifier, rows: TableRows, spec: ModelSpec, attributes:
     return Scored(_answers(classifier, rows, spec)[1][:, 1].numpy(), rows, attributes, spec.classes)
 
 
+@timed("deciding rows in torch")
 def _answers(classifier: Classifier, rows: TableRows, spec: ModelSpec) -> tuple[Tensor, Tensor]:
     """Decisions int64 [rows] and probabilities float32 [rows, classes] of the model as it would be exported."""
     import torch
@@ -132,6 +134,7 @@ def _answers(classifier: Classifier, rows: TableRows, spec: ModelSpec) -> tuple[
     return torch.cat(decisions), torch.cat(scores)
 
 
+@timed("encoding the training rows")
 def training_rows(
     data: DataSet, spec: ModelSpec, attributes: tuple[str, ...], *, learn: Preprocess | None = None
 ) -> TrainingRows:
