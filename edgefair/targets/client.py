@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from edgefair.errors import EdgefairError, MeasurementError, ModelError
 from edgefair.probe.onnx_files.spec import InputSpec
-from edgefair.progress import timed
 from edgefair.targets.connection import Arrays, Connection, DroppedError
 from edgefair.targets.fault import Fault
 from edgefair.targets.introduction import introduced, refuse
@@ -31,7 +30,6 @@ from edgefair.targets.loaded import (
 )
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.running import Running, running
-from edgefair.targets.runtimes.base import HostRuntime
 from edgefair.targets.sending import Sender, preparation, send_file
 from edgefair.targets.timing import check_times, circumstances, timing_request
 from edgefair.targets.transports.base import Transport
@@ -62,14 +60,19 @@ class Probe:
         self._models: dict[str, LoadedModel] = {}
         self._waits_s = iter([RESTART_AFTER_S * 2**attempt for attempt in range(RESTARTS)])
 
-    @timed("starting the target")
     def __enter__(self) -> Self:
         try:
-            self.device = {**self._connect(), **self.profile.facts, **self._transport.identity}
+            self._started = {**self._connect(), **self.profile.facts, **self._transport.identity}
         except BaseException:
             self._transport.stop()
             raise
+        self.begin_anew()
         return self
+
+    def begin_anew(self) -> bool:
+        """Forget the models, and what the device said of them; whether another question can be asked."""
+        self._models, self.device = {}, dict(self._started)
+        return self._connection.idle
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -87,7 +90,7 @@ class Probe:
     @property
     def identity(self) -> dict[str, Any]:
         """What outputs depend on beside the model and the profile, after a model was loaded."""
-        return {**self._runtime.identity_of(self.device), **self._transport.identity}
+        return {**self.profile.host_runtime.identity_of(self.device), **self._transport.identity}
 
     def _connect(self) -> dict[str, Any]:
         """Start the probe; the device's fingerprint."""
@@ -123,12 +126,11 @@ class Probe:
                         f"'{model.path}' changed while it was being measured: its sha256 is {model.sha256}",
                         expected=self._models[name].sha256,
                     )
-                self._refuse(self._runtime.rebuilt(self._models[name].engine, model.engine))
-            self._refuse(self._runtime.changed(self.device, device))
+                self._refuse(self.profile.host_runtime.rebuilt(self._models[name].engine, model.engine))
+            self._refuse(self.profile.host_runtime.changed(self.device, device))
             return
         raise error
 
-    @timed("loading the model")
     def load(self, path: Path, *, name: str, beside: bool = False) -> LoadedModel:
         """Load a model on the device under a name.
 
@@ -144,12 +146,11 @@ class Probe:
             raise ModelError(f"no model file '{path}'", expected="a model file or a bundle")
         while True:
             try:
-                model = self._load(path, name, beside=beside)
+                self._models[name] = self._load(path, name, beside=beside)
             except DroppedError as error:
                 self._reconnect(error)
             else:
-                self._models[name] = model
-                return model
+                return self._models[name]
 
     def _load(self, path: Path, name: str, *, beside: bool) -> LoadedModel:
         content = read_content(path)
@@ -196,10 +197,6 @@ class Probe:
 
     def _refuse(self, fault: Fault | None) -> None:
         refuse(self._connection, fault)
-
-    @property
-    def _runtime(self) -> HostRuntime:
-        return self.profile.host_runtime
 
     @property
     def _build_s(self) -> float:
@@ -285,7 +282,6 @@ class Probe:
         """What to raise where the device said what cannot be."""
         return self._connection.failed(found)
 
-    @timed("timing queries")
     def latency(
         self,
         outputs: Mapping[str, Sequence[str]],

@@ -34,6 +34,7 @@ from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.repair import chosen
 from edgefair.workflow.exemplars.changed import RowsToShow
 from edgefair.workflow.job import Job
+from edgefair.workflow.kept_targets import KeptTargets
 from edgefair.workflow.measurement.fleet import load_fleet
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.measurement.reference_audit import asked_for
@@ -113,13 +114,13 @@ def export(
     output = config.bundle_path if output is None else Path(output)
     destination, shown_as = output.absolute(), Path(shown(output, config.base))
     blocked = _blocked(destination)
-    with staging(destination) as folder, work_folder() as work:
+    with staging(destination) as folder, work_folder() as work, KeptTargets() as targets:
         started = time.perf_counter()
         progress.stage("reading")
         data = load_to_judge(
             config, categories_in(Path(str(model))) if name is None else categories_of_run(config, name)
         )
-        job = Job(config, data, progress, to_show)
+        job = Job(config, data, progress, to_show, targets)
         preflight(job)
         reading_s = time.perf_counter() - started
         reference = _reference(job, name, model, weights=weights, folder=folder)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
 from edgefair.progress import Progress
 from edgefair.workflow.exemplars.changed import RowsToShow
+from edgefair.workflow.kept_targets import KeptTargets
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,9 +17,11 @@ class Job:
 
     Attributes:
         to_show: takes rows whose decision compression changed, where a page shall show them.
+        targets: opens those that are asked on the way to a verdict.
     """
 
     config: Config
     data: DataSet
     progress: Progress
     to_show: RowsToShow | None = None
+    targets: KeptTargets = field(default_factory=lambda: KeptTargets(keep=False))

@@ -11,4 +11,9 @@ for name in (
 ):
     importlib.import_module(name)
 remember(True)
-importlib.import_module("torch.onnx._internal.exporter._registration").ONNXRegistry.from_torchlib()
+torch = importlib.import_module("torch")
+importlib.import_module("edgefair.exporters.torch_program").torch_program(
+    torch.nn.Identity(),
+    (torch.zeros(2),),
+    opset_version=importlib.import_module("edgefair.exporters.torch_module").OPSET,
+)

@@ -155,7 +155,7 @@ class Graphs:
         """The graph with its last layer's bias corrected on training rows, every cell weighted equally."""
         config, data = self.job.config, self.job.data
         drawn = draw(data.train, config, cells_of(config, data), BIAS_ROWS, Stream.BIAS_ROWS)
-        with TargetAnswers(load_profile(config.targets[0]), drawn.rows, self.spec) as answers:
+        with TargetAnswers(load_profile(config.targets[0]), drawn.rows, self.spec, targets=self.job.targets) as answers:
             return correct_bias(made, prepared, self.spec, answers, drawn.cell)
 
 

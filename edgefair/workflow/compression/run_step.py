@@ -216,6 +216,6 @@ class Work:
             with work_folder() as folder:
                 path = folder / "model.onnx"
                 export_classifier(classifier, self._run.spec, self._run.array_shapes, path)
-                return median_ms(profile, path, self._job.data.validation, self._run.spec)
+                return median_ms(self._job.targets, profile, path, self._job.data.validation, self._run.spec)
 
         return measured

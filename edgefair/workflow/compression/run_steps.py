@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from edgefair.compress.config import PRUNED, CompressConfig
@@ -140,7 +140,7 @@ def shrink(job: Job, run: Run, *, compress: CompressConfig, reduce_range: bool) 
             expected="the rows of the run, for the fine-tune after compression",
             fix="retrain it",
         )
-    work = Work(Job(config, data, job.progress), run, chosen, compress)
+    work = Work(replace(job, config=config, data=data), run, chosen, compress)
     classifier = load_classifier(run)
     previous = sha256_file(run.weights)
     made: dict[str, Any] = {}

@@ -29,7 +29,7 @@ from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress, timed
 from edgefair.streams import Stream
-from edgefair.targets import Probe, TargetProfile, load_profile, open_target
+from edgefair.targets import Probe, TargetProfile, load_profile
 from edgefair.targets.sections import Budgets
 from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
@@ -85,7 +85,7 @@ class ValidationBench:
         self._job = candidates.job
         self._recipe = recipe
         self._candidates = candidates
-        self._rows = candidates.job.data.validation
+        self._rows = candidates.validation
         self._log = log
         self._folder = folder
         self._macs: dict[float | None, dict[str, int]] = {}
@@ -99,7 +99,7 @@ class ValidationBench:
 
         def with_probe(profile: TargetProfile, told: Progress) -> Result:
             told.stage(f"starting {profile.name}")
-            with open_target(profile) as probe:
+            with self._job.targets.open(profile) as probe:
                 return work(probe, told)
 
         results = on_each(self._fleet, with_probe, self._job.progress)
@@ -192,7 +192,7 @@ class ValidationBench:
         self._job.progress.stage("ranking layers")
         drawn = draw(self._rows, config, cells_of(config, self._job.data), RANKING_ROWS, Stream.RANKING_ROWS)
         spec = candidates.reference.spec
-        with TargetAnswers(load_profile(config.targets[0]), drawn.rows, spec) as answers:
+        with TargetAnswers(load_profile(config.targets[0]), drawn.rows, spec, targets=self._job.targets) as answers:
             found = rank_nodes(
                 lambda node: candidates.graph(
                     replace(choice, float_nodes=tuple(name for name in names if name != node))

@@ -116,8 +116,8 @@ def judge_file(
     recorded = RecordedRows.of(rows, data.classes, source=shown(data.source, config.base))
     profiles = load_fleet(config.targets)
     before_as = file.shown_as if file.own_reference and file.reference_as is None else file.reference_as
-
     check_supported(profiles, {file.path: file.shown_as, file.reference: before_as})
+    job.targets.let_go()
 
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
         told.stage(f"starting {profile.name}")

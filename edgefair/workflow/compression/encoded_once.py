@@ -1,0 +1,45 @@
+"""Rows that are decided by one candidate after the other, and encoded for the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from edgefair.data.rows import TableRows
+from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec
+
+# Of encoded rows that are kept, at most; more of them are encoded anew each time.
+MOST_BYTES = 512 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedOnce(TableRows):
+    """Rows that remember the batches that a model of one kind of input was last given."""
+
+    _kept: dict[tuple[tuple[InputSpec, ...], int], list[dict[str, NDArray[Any]]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: TableRows) -> Self:
+        """The same rows."""
+        return cls(**{item.name: getattr(rows, item.name) for item in fields(TableRows)})
+
+    def inputs(self, spec: ModelSpec, batch_rows: int) -> Iterator[dict[str, NDArray[Any]]]:
+        """See `TableRows`; nobody may write into the arrays."""
+        key = (spec.inputs, batch_rows)
+        if key in self._kept:
+            yield from self._kept[key]
+            return
+        batches, held = [], 0
+        for batch in super().inputs(spec, batch_rows):
+            held += sum(array.nbytes for array in batch.values())
+            if held <= MOST_BYTES:
+                batches.append(batch)
+            else:
+                batches.clear()
+            yield batch
+        if held <= MOST_BYTES:
+            self._kept.clear()
+            self._kept[key] = batches
