@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet
@@ -18,6 +19,7 @@ class Job:
     Attributes:
         to_show: takes rows whose decision compression changed, where a page shall show them.
         targets: opens those that are asked on the way to a verdict.
+        shelf: folder where the FP32 files of compressed networks stay, for others that are made from the same one.
     """
 
     config: Config
@@ -25,3 +27,4 @@ class Job:
     progress: Progress
     to_show: RowsToShow | None = None
     targets: KeptTargets = field(default_factory=lambda: KeptTargets(keep=False))
+    shelf: Path | None = None

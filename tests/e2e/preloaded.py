@@ -11,9 +11,5 @@ for name in (
 ):
     importlib.import_module(name)
 remember(True)
-torch = importlib.import_module("torch")
-importlib.import_module("edgefair.exporters.torch_program").torch_program(
-    torch.nn.Identity(),
-    (torch.zeros(2),),
-    opset_version=importlib.import_module("edgefair.exporters.torch_module").OPSET,
-)
+torch, exporting = map(importlib.import_module, ("torch", "edgefair.exporters.torch_module"))
+exporting.torch_program(torch.nn.Identity(), (torch.zeros(2),), opset_version=exporting.OPSET)

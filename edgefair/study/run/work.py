@@ -115,7 +115,7 @@ class Workshop:
         data = cell_rows(self._loaded(cell), setup.plan, cell)
         run = setup.trainings[index]
         config = cell_config(setup.config, setup.plan, cell, rows=len(data.train), runs=self._store.runs, run=run)
-        return Job(config, data, silent, targets=self._targets)
+        return Job(config, data, silent, targets=self._targets, shelf=self._store.file_of(run))
 
     def _loaded(self, cell: Cell) -> DataSet:
         wanted = data_config(self._setup.config.data, cell)

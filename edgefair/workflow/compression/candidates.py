@@ -19,7 +19,6 @@ from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import timed
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.compression.calibration import CalibrationRows
-from edgefair.workflow.compression.encoded_once import EncodedOnce
 from edgefair.workflow.compression.fp32 import Sources
 from edgefair.workflow.compression.low_precision import Graphs
 from edgefair.workflow.compression.post import apply_post, post_notes
@@ -28,6 +27,7 @@ from edgefair.workflow.compression.recipes import recipe_of
 from edgefair.workflow.job import Job
 from edgefair.workflow.models.graph_inputs import GraphInputs
 from edgefair.workflow.models.reference import Reference
+from edgefair.workflow.training.encoded_once import EncodedOnce
 
 # Of files that are kept, in case that they are asked for again.
 MOST_BYTES = 1 << 30

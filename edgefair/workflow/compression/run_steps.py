@@ -29,10 +29,12 @@ class Shrunk:
     Attributes:
         made: step -> what was done, for the manifest.
         notes: what a reader must know.
+        digest: equal for networks that were made in the same way from the same weights.
         ranges: parameter name -> range of its layer's input, where training simulated INT8.
     """
 
     classifier: Classifier
+    digest: str
     made: dict[str, Any]
     notes: tuple[str, ...]
     ranges: dict[str, Learned] = field(default_factory=dict)
@@ -151,4 +153,4 @@ def shrink(job: Job, run: Run, *, compress: CompressConfig, reduce_range: bool) 
         notes += made[stage.name].pop("notes")
     if warning is not None and any(item["finetune"] for item in made.values()):
         notes.append(warning)
-    return Shrunk(classifier.eval(), made, tuple(notes), ranges)
+    return Shrunk(classifier.eval(), previous, made, tuple(notes), ranges)

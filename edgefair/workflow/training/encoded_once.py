@@ -1,13 +1,14 @@
-"""Rows that are decided by one candidate after the other, and encoded for the first."""
+"""Rows that are given to one network after the other, or in one epoch after the other, and encoded once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from edgefair.data.dataset import DataSet, Role
 from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec
 
@@ -24,6 +25,8 @@ class EncodedOnce(TableRows):
     @classmethod
     def of(cls, rows: TableRows) -> Self:
         """The same rows."""
+        if isinstance(rows, cls):
+            return rows
         return cls(**{item.name: getattr(rows, item.name) for item in fields(TableRows)})
 
     def inputs(self, spec: ModelSpec, batch_rows: int) -> Iterator[dict[str, NDArray[Any]]]:
@@ -43,3 +46,8 @@ class EncodedOnce(TableRows):
         if held <= MOST_BYTES:
             self._kept.clear()
             self._kept[key] = batches
+
+
+def encoded_once(data: DataSet, *roles: Role) -> DataSet:
+    """The same rows, those of the given roles encoded once."""
+    return replace(data, splits={**data.splits, **{role: EncodedOnce.of(data.splits[role]) for role in roles}})
