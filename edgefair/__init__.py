@@ -12,9 +12,13 @@ The names below are imported when they are first used, so that `import edgefair`
 from __future__ import annotations
 
 import importlib
+import time
 from typing import TYPE_CHECKING, Any
 
 from edgefair._version import __version__
+
+# Where the time of a command begins (`cli.timings`).
+_began = time.perf_counter()
 
 if TYPE_CHECKING:
     from edgefair.config import Config, load_config

@@ -18,6 +18,7 @@ import edgefair
 from edgefair.cli.failures import tell_failure
 from edgefair.cli.say import say
 from edgefair.cli.streams import open_streams, settle
+from edgefair.cli.timings import timings_of, with_timings
 from edgefair.errors import EXIT_MEASUREMENT, EXIT_USAGE, EdgefairError, did_you_mean
 
 # What one wants (a folder of `commands`) -> name -> one-line help. The table is data, so `edgefair --help` imports no
@@ -71,7 +72,7 @@ class EdgefairGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(_HOME[cmd_name]).command
-        return command
+        return with_timings(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -96,6 +97,14 @@ class EdgefairGroup(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         extra.pop("standalone_mode", None)
+        with timings_of(arguments, whole_process=args is None):
+            code = self._code(arguments, extra)
+        settle(sys.stdout)
+        settle(sys.stderr)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def _code(self, arguments: list[str], extra: dict[str, Any]) -> Any:
+        """Run; the exit code, or what a command gives that has none."""
         try:
             open_streams()
             code = super().main(arguments, standalone_mode=False, obj=arguments, **extra)
@@ -111,9 +120,7 @@ class EdgefairGroup(click.Group):
         except SystemExit:
             # click leaves with 1, which would read as FAIL, where stdout's reader has gone.
             code = _explain(BrokenPipeError())
-        settle(sys.stdout)
-        settle(sys.stderr)
-        sys.exit(code if isinstance(code, int) else 0)
+        return code
 
 
 def _explain(error: Exception) -> int:

@@ -29,7 +29,7 @@ def tell_failure(error: Exception, exit_code: int, arguments: Sequence[str]) -> 
     Args:
         arguments: of the command line; they may be the error.
     """
-    asked = list(_formats(arguments))
+    asked = list(formats_of(arguments))
     judging = bool(JUDGING & set(arguments))
     in_ci = judging and "--no-ci" not in arguments and not os.environ.get("EDGEFAIR_NO_CI")
     if not (asked or in_ci):
@@ -81,7 +81,7 @@ def _failure(error: Exception, exit_code: int) -> Failure:
     return Failure("UsageError" if exit_code == EXIT_USAGE else "InternalError", said, None, None, exit_code)
 
 
-def _formats(arguments: Sequence[str]) -> Iterator[str]:
+def formats_of(arguments: Sequence[str]) -> Iterator[str]:
     """What `--json` and `--format` ask for, also where the rest of the line cannot be parsed."""
     options = list(itertools.takewhile(lambda item: item != "--", arguments))
     if "--json" in options:

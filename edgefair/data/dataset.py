@@ -25,6 +25,7 @@ from edgefair.data.sources import Source, named_columns, open_source
 from edgefair.data.survey.suspects import suspects
 from edgefair.data.values import as_categories, declared
 from edgefair.errors import DataError
+from edgefair.progress import timed
 
 Role = Literal["train", "validation", "audit"]
 # What audit rows without a label are: an error, those that the label design of the config did not choose, or (before
@@ -95,6 +96,7 @@ class DataSet:
         }
 
 
+@timed("reading the rows")
 def load(
     config: DataConfig,
     *,

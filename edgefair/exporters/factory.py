@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from edgefair.errors import ModelError
 from edgefair.exporters.conversion import OPSET, ROWS, finished_model, first_line, quietly
+from edgefair.exporters.torch_program import torch_program
 from edgefair.graphs.names import Names
 from edgefair.training.networks.batch_norms import check_statistics
 
@@ -38,16 +39,13 @@ def export_network(network: nn.Module, example: tuple[Tensor, ...], input_names:
         with quietly():
             with torch.no_grad():
                 count = len(plain(*example))
-            program = torch.onnx.export(
+            program = torch_program(
                 plain,
                 example,
-                dynamo=True,
                 opset_version=OPSET,
                 input_names=list(input_names),
                 output_names=[names.fresh(OUTPUT)] if count == 1 else [names.numbered(OUTPUT) for _ in range(count)],
                 dynamic_shapes=(tuple({0: rows} for _ in example),),
-                external_data=False,
-                verbose=False,
             )
     except ModelError:
         raise

@@ -134,22 +134,20 @@ def _by_torch(model: Any, feed: Feed) -> onnx.ModelProto:
     import torch
 
     from edgefair.exporters.hub_logits import Logits
+    from edgefair.exporters.torch_program import torch_program
 
     example = feed.as_trained(feed.batch(EXAMPLE_ROWS))
     dims = {
         index: torch.export.Dim(name, min=1 + index, max=largest)
         for index, (name, largest) in enumerate(feed.limits.items())
     }
-    program = torch.onnx.export(
+    program = torch_program(
         Logits(model, feed.names),
         tuple(torch.from_numpy(example[name]) for name in feed.names),
-        dynamo=True,
         opset_version=OPSET,
         input_names=list(feed.names),
         output_names=[LOGITS],
         dynamic_shapes=(tuple(dims for _ in feed.names),),
-        external_data=False,
-        verbose=False,
     )
     if program is None:
         raise ModelError("the exporter returned no ONNX program")

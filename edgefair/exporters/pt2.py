@@ -21,6 +21,7 @@ import torch
 
 from edgefair.errors import ModelError
 from edgefair.exporters.conversion import OPSET, finished_model, first_line, quietly
+from edgefair.exporters.torch_program import torch_program
 from edgefair.probe.regular import read_regular
 
 DYNAMIC = "export it with torch.export.export(..., dynamic_shapes=...), dimension 0 of every input being dynamic"
@@ -70,7 +71,7 @@ def from_pt2(path: Path) -> onnx.ModelProto:
         _check_archive(path, data)
         program = _load(path, data)
         try:
-            exported = torch.onnx.export(program, dynamo=True, opset_version=OPSET, external_data=False, verbose=False)
+            exported = torch_program(program, opset_version=OPSET)
         except Exception as error:
             raise ModelError(f"'{path}' cannot be expressed in ONNX: {first_line(error)}") from error
     if exported is None:

@@ -12,8 +12,10 @@ import torch
 
 from edgefair.errors import ModelError
 from edgefair.exporters.checked import checked_model, drop_traces
+from edgefair.exporters.torch_program import torch_program
 from edgefair.graphs.byte_casts import widen_byte_casts
 from edgefair.graphs.metadata import set_spec
+from edgefair.progress import timed
 from edgefair.training.classifier import Classifier, Deployable
 from edgefair.training.networks.batch_norms import check_statistics
 
@@ -26,6 +28,7 @@ EXAMPLE_ROWS = 2
 SCORE = "score"
 
 
+@timed("exporting to ONNX")
 def export_classifier(
     classifier: Classifier, spec: ModelSpec, array_shapes: dict[str, tuple[int, ...]], path: Path
 ) -> onnx.ModelProto:
@@ -46,16 +49,13 @@ def export_classifier(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.onnx.export(
+            program = torch_program(
                 deployable,
                 example,
-                dynamo=True,
                 opset_version=OPSET,
                 input_names=[item.name for item in spec.inputs],
                 output_names=[spec.reading.output, spec.reading.score or SCORE],
                 dynamic_shapes=(tuple({0: rows} for _ in example),),
-                external_data=False,
-                verbose=False,
             )
     except Exception as error:
         raise ModelError(

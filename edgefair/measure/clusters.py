@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from edgefair.measure.bounds import Array
 
@@ -137,6 +136,8 @@ def pair_widening(item: Votes, shape: tuple[int, int]) -> Array | None:
         item: votes of cells group * labels + label.
         shape: groups, labels.
     """
+    from scipy.sparse import csr_matrix
+
     groups, labels = shape
     size = int(item.subject.max(initial=0)) + 1
     found = np.ones((groups, groups, labels))

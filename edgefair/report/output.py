@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgefair.errors import UsageError, did_you_mean
 from edgefair.files import write_atomic
+from edgefair.progress import timed
 from edgefair.report.changed_rows import ChangedRows
 from edgefair.report.ci import repository
 from edgefair.report.formats import FORMATS, open_format
@@ -111,6 +112,7 @@ def write_result(
     write_items([Item(result, policy=lines, changed=changed)], outputs)
 
 
+@timed("writing the result")
 def write_items(items: Sequence[Item], outputs: Sequence[Output]) -> None:
     """Write results in every format, each time as one document; the files first, each whole or not at all.
 

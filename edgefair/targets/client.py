@@ -63,11 +63,17 @@ class Probe(OneDevice):
 
     def __enter__(self) -> Self:
         try:
-            self.device = {**self._connect(), **self.profile.facts, **self._transport.identity}
+            self._started = {**self._connect(), **self.profile.facts, **self._transport.identity}
         except BaseException:
             self._transport.stop()
             raise
+        self.begin_anew()
         return self
+
+    def begin_anew(self) -> bool:
+        """Forget the models, and what the device said of them; whether another question can be asked."""
+        self._models, self.device = {}, dict(self._started)
+        return self._connection.idle
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -141,12 +147,11 @@ class Probe(OneDevice):
             raise ModelError(f"no model file '{path}'", expected="a model file or a bundle")
         while True:
             try:
-                model = self._load(path, name, beside=beside)
+                self._models[name] = self._load(path, name, beside=beside)
             except DroppedError as error:
                 self._reconnect(error)
             else:
-                self._models[name] = model
-                return model
+                return self._models[name]
 
     def _load(self, path: Path, name: str, *, beside: bool) -> LoadedModel:
         content = read_content(path)

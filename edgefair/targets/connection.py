@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.probe.wire import TruncatedError, WireError, encode_frame, read_frame, write_frame
+from edgefair.progress import timed
 from edgefair.targets.transports.base import Ending
 
 Arrays = dict[str, NDArray[Any]]
@@ -77,13 +78,14 @@ class Connection:
         Raises:
             MeasurementError: the device was lost, is silent, or refuses.
         """
-        number, buffers = self.encode(request, arrays)
-        with self._deadline(self.timeout_s + extra_s):
-            try:
-                self.write(buffers)
-            except OSError as error:
-                raise self.lost(error) from error
-        return self.receive(number, refusals=refusals, extra_s=extra_s)
+        with timed(f"asking the target to {request['do']}"):
+            number, buffers = self.encode(request, arrays)
+            with self._deadline(self.timeout_s + extra_s):
+                try:
+                    self.write(buffers)
+                except OSError as error:
+                    raise self.lost(error) from error
+            return self.receive(number, refusals=refusals, extra_s=extra_s)
 
     def encode(
         self, request: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from edgefair.debias import Debias
 from edgefair.errors import DataError
-from edgefair.progress import Progress
+from edgefair.progress import Progress, timed
 from edgefair.training.checkpoint import Checkpoint, Learning, Progressed
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill, Lesson
@@ -127,7 +127,7 @@ def _train(
     parameters = list(classifier.parameters())
     optimizer = open_optimizer(parameters, plan, engine.device)
     arithmetic = Arithmetic(classifier.network, plan, engine.device)
-    placed = [*methods, *([] if teacher is None else [teacher])]
+    placed: list[Debias | Distill] = [*methods, *([] if teacher is None else [teacher])]
     learning: list[Learning] = [*placed, arithmetic]
     progressed = checkpoint.restore(classifier, optimizer, learning)
     for item in placed:
@@ -139,7 +139,8 @@ def _train(
     if progressed.losses:
         progress.stage(f"going on after epoch {len(progressed.losses)}/{plan.epochs}")
     while (epoch := len(progressed.losses)) < plan.epochs and not _out_of_patience(progressed, plan):
-        mean = epochs.run(epoch)
+        with timed("epochs"):
+            mean = epochs.run(epoch)
         if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not _finite(classifier):
             if progressed.best is None:
                 raise DivergedError(
@@ -154,12 +155,14 @@ def _train(
             break
         progressed.losses.append(mean)
         engine.agree(classifier)
-        found = None if validate is None else validate()
+        with timed("validating"):
+            found = None if validate is None else validate()
         progressed.judge(classifier, found)
         if _is_told(epoch + 1, plan.epochs):
             progress.stage(f"epoch {epoch + 1}/{plan.epochs}: loss {mean:.4g}{_judged(found)}")
         if engine.main:
-            checkpoint.save(progressed, classifier, optimizer, learning)
+            with timed("saving the checkpoint"):
+                checkpoint.save(progressed, classifier, optimizer, learning)
     engine.wait()
     for item in placed:
         item.to(CPU)

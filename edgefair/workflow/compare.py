@@ -23,8 +23,9 @@ from edgefair.measure.paired import PairedCounts
 from edgefair.progress import Progress, silent
 from edgefair.report.escape import csv_cell
 from edgefair.report.results.comparison import ComparisonReport, compare_paired, compare_unpaired
-from edgefair.targets import load_profile, open_target
+from edgefair.targets import load_profile
 from edgefair.workflow.exemplars.changed import DecidedTwice, RowsToShow, rows_not_at_hand
+from edgefair.workflow.kept_targets import KeptTargets
 from edgefair.workflow.measurement.decide_rows import decide_rows
 from edgefair.workflow.measurement.design import design_of
 from edgefair.workflow.measurement.records.record import load_record
@@ -84,8 +85,9 @@ def compare(
             config.data, base=config.base, roles=["audit"], optional=("train", "validation"), categories=categories
         )
         check_shown(config, RowSet.of(data.audit), by=COMPARE)
-    one = _side(config, before, data, progress, beside=True)
-    other = _side(config, after, data, progress)
+    with KeptTargets() as targets:
+        one = _side(config, before, data, progress, targets, beside=True)
+        other = _side(config, after, data, progress, targets)
     _check_labelled(one, other)
     attributes = config.policy.base_attributes
     for record in (one, other):
@@ -149,7 +151,15 @@ def _designs(policy: Policy, one: Side, other: Side) -> tuple[Design, Design] | 
     return None if before is None or after is None else (before, after)
 
 
-def _side(config: Config, path: Path, data: DataSet | None, progress: Progress, *, beside: bool = False) -> Side:
+def _side(
+    config: Config,
+    path: Path,
+    data: DataSet | None,
+    progress: Progress,
+    targets: KeptTargets,
+    *,
+    beside: bool = False,
+) -> Side:
     """A saved record's first target, or the decisions of a model made now on the first target.
 
     Args:
@@ -164,7 +174,7 @@ def _side(config: Config, path: Path, data: DataSet | None, progress: Progress, 
     model = path if bundle is None else bundle.model
     seen = Seen.by_config(data, spec_here(config, data, path)) if bundle is None else Seen.by_bundle(bundle, data)
     check_rows(config, data, seen)
-    with open_target(load_profile(config.targets[0])) as probe:
+    with targets.open(load_profile(config.targets[0])) as probe:
         loaded = probe.load(model, name=path.name, beside=beside)
         spec = spec_of(loaded, lambda found: foreign_spec(found, data, config.model), data.classes)
         decided = decide_rows(probe, loaded, data.audit, spec, progress)

@@ -37,6 +37,7 @@ from edgefair.workflow.explanation.cost import layer_times
 from edgefair.workflow.explanation.layers import Effects, layer_effects
 from edgefair.workflow.explanation.subject import Subject, subject_of
 from edgefair.workflow.job import Job
+from edgefair.workflow.kept_targets import KeptTargets
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import Cells as StratifiedCells
 from edgefair.workflow.measurement.sampling import Drawn, cells_of, draw, sample_of
@@ -84,18 +85,21 @@ def explain(
     check_not_sealed(config, data)
     if len(data.validation) == 0:
         raise DataError("there are no validation rows to compare layers on", fix="hold some out with data.validation")
-    with work_folder() as work:
+    with work_folder() as work, KeptTargets() as targets:
         to = work / "reference" / "model.onnx"
         subject = subject_of(config, data, model=model, run=name, weights=weights, to=to, progress=progress)
         config = _compressing(config, subject)
-        candidates = Candidates(Job(config, data, progress), subject.reference, None, work)
+        job = Job(config, data, progress, targets=targets)
+        candidates = Candidates(job, subject.reference, None, work)
         low = candidates.graphs.low_precision(None, subject.recipe or recipe_of(config, config.compress.calibration))
         cells = cells_of(config, data)
         held = draw(data.validation, config, cells, rows, Stream.EXPLAINED_ROWS)
         seen = draw(data.train, config, cells, rows, Stream.EXPLAINED_ACTIVATIONS)
         harm = activation_harm(subject, low, seen, config.seed, progress)
         progress.stage(f"starting {config.targets[0]}")
-        with TargetAnswers(load_profile(config.targets[0]), held.rows, subject.reference.spec) as answers:
+        with TargetAnswers(
+            load_profile(config.targets[0]), held.rows, subject.reference.spec, targets=job.targets
+        ) as answers:
             sample = sample_of(held, config)
             found = layer_effects(low, answers, subject.reference.spec, sample, prune_share, progress)
             progress.stage("timing nodes")

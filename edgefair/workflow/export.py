@@ -23,7 +23,7 @@ from edgefair.probe.bundles.canaries import CANARIES
 from edgefair.probe.bundles.files import MOST_MANIFEST
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.probe.regular import read_regular
-from edgefair.progress import Progress, silent
+from edgefair.progress import Progress, silent, timed
 from edgefair.report.formats.json import json_text
 from edgefair.report.results.verification import Report
 from edgefair.scratch import work_folder
@@ -34,6 +34,7 @@ from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.repair import chosen
 from edgefair.workflow.exemplars.changed import RowsToShow
 from edgefair.workflow.job import Job
+from edgefair.workflow.kept_targets import KeptTargets
 from edgefair.workflow.measurement.fleet import load_fleet
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.measurement.reference_audit import asked_for
@@ -113,13 +114,13 @@ def export(
     output = config.bundle_path if output is None else Path(output)
     destination, shown_as = output.absolute(), Path(shown(output, config.base))
     blocked = _blocked(destination)
-    with staging(destination) as folder, work_folder() as work:
+    with staging(destination) as folder, work_folder() as work, KeptTargets() as targets:
         started = time.perf_counter()
         progress.stage("reading")
         data = load_to_judge(
             config, categories_in(Path(str(model))) if name is None else categories_of_run(config, name)
         )
-        job = Job(config, data, progress, to_show)
+        job = Job(config, data, progress, to_show, targets)
         preflight(job)
         reading_s = time.perf_counter() - started
         reference = _reference(job, name, model, weights=weights, folder=folder)
@@ -156,10 +157,11 @@ def export(
         if not changed:
             (folder / kept).write_bytes(reference.path.read_bytes())
         progress.stage("writing")
-        (folder / REPORT).write_bytes(text)
-        _add_descriptions(data, spec, seen, folder)
-        _add_canaries(file, report, folder)
-        _add_manifest(folder, config, report, counter)
+        with timed("writing the bundle"):
+            (folder / REPORT).write_bytes(text)
+            _add_descriptions(data, spec, seen, folder)
+            _add_canaries(file, report, folder)
+            _add_manifest(folder, config, report, counter)
         _publish(folder, destination, signer, progress)
     blocked.unlink(missing_ok=True)
     progress.stage("published")
@@ -169,9 +171,11 @@ def export(
 def _publish(folder: Path, destination: Path, signer: CryptoSigner | None, progress: Progress) -> None:
     """Sign what lies in the folder, where there is a key, and let it be seen."""
     if signer is not None:
-        sign_bundle(folder, signer)
+        with timed("signing"):
+            sign_bundle(folder, signer)
     progress.stage("publishing")
-    publish(folder, destination)
+    with timed("publishing"):
+        publish(folder, destination)
 
 
 def _reference(job: Job, run: str | None, model: str | None, *, weights: Path | None, folder: Path) -> Reference:

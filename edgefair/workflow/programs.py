@@ -12,6 +12,7 @@ from edgefair.progress import Progress, silent
 from edgefair.scratch import work_folder
 from edgefair.workflow.compression.calibration import CalibrationRows
 from edgefair.workflow.compression.recipes import recipe_of
+from edgefair.workflow.job import Job
 from edgefair.workflow.models.graph_inputs import GraphInputs
 from edgefair.workflow.models.runs import choose_run
 from edgefair.workflow.models.trained import trained_model
@@ -68,6 +69,6 @@ def _calibration_rows(config: Config, run: str, progress: Progress) -> GraphInpu
     data = load(config.data, base=config.base, roles=["train"], categories=categories_of_run(config, run))
     with work_folder() as folder:
         reference = trained_model(config, run, folder / "run" / "fp32.onnx", progress)
-        found = CalibrationRows(config, data, reference)
+        found = CalibrationRows(Job(config, data, progress), reference)
         rows, _ = found.rows(recipe_of(config, config.compress.calibration))
     return found.batches(rows)

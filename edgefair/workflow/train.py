@@ -19,6 +19,7 @@ from edgefair.versions import version_of
 from edgefair.workflow.job import Job
 from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.sealing.seal import check_not_sealed
+from edgefair.workflow.training.encoded_once import encoded_once
 from edgefair.workflow.training.fit import fit, training_rows
 from edgefair.workflow.training.run_folder import prepare_folder
 from edgefair.workflow.training.torch_here import device_of, require_torch
@@ -64,7 +65,8 @@ def train_on(job: Job, *, name: str, overwrite: bool = False, wait: bool = False
     methods = _methods(job.config)
     from edgefair.training.engine import open_engine
 
-    data, progress = job.data, job.progress
+    # Every epoch may be judged by the validation rows.
+    data, progress = encoded_once(job.data, "validation"), job.progress
     if job.config.train.refit_threshold and len(data.classes) != 2:
         raise DataError(
             f"train.refit_threshold chooses a threshold, and there are {len(data.classes)} classes",

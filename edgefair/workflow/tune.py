@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgefair.config import Config
+from edgefair.data.dataset import load
 from edgefair.debias import open_method
-from edgefair.errors import DataError, UsageError, missing_extra
+from edgefair.errors import UsageError, missing_extra
 from edgefair.files import sha256_json, write_atomic
 from edgefair.progress import Progress, silent
+from edgefair.workflow.job import Job
 from edgefair.workflow.models.runs import hold_run
-from edgefair.workflow.train import train
+from edgefair.workflow.sealing.seal import check_not_sealed
+from edgefair.workflow.train import train_on
+from edgefair.workflow.training.encoded_once import encoded_once
 
 if TYPE_CHECKING:
     import optuna
@@ -36,7 +40,8 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
     (`training.selection.Standing.rank`), never the one with the smallest gap. The first trial has the configured
     settings, so the result is never worse than without a search. Options that the config names are not searched.
     Optuna's TPE sampler proposes; its journal and every trial's run are kept below runs/NAME/trials, so that an
-    interrupted search resumes with the trial, and the epoch, at which it stopped. More trials extend a search.
+    interrupted search resumes with the trial, and the epoch, at which it stopped. More trials extend a search. Other
+    rows make another search.
 
     Raises:
         UsageError: Optuna is missing, a run of that name has other settings or is trained by another command, or an
@@ -54,11 +59,15 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
         raise missing_extra("--tune", "tune", error) from error
 
     optuna.logging.set_verbosity(logging.WARNING)
+    progress.stage("reading")
+    data = encoded_once(load(config.data, base=config.base, roles=("train", "validation")), "train", "validation")
+    check_not_sealed(config, data)
     folder = config.run_path(name)
     with hold_run(folder, progress):
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)
-        of = sha256_json(config.model_dump(mode="json", exclude={"targets", "output", "compress", "finetune", "runs"}))
+        asked = config.model_dump(mode="json", exclude={"targets", "output", "compress", "finetune", "runs"})
+        of = sha256_json([asked, data.train.fingerprint, data.validation.fingerprint])
         searched = {"tune": trials, "of": of}
         if (folder / "run.json").exists():
             found = load_run(folder)
@@ -79,11 +88,11 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
             load_if_exists=True,
         )
         _take_up(study, config)
-        _search(study, config, place, trials, progress)
+        _search(study, Job(config, data, progress), place, trials)
         return _keep(study, folder, searched)
 
 
-def _search(study: optuna.Study, config: Config, place: Path, trials: int, progress: Progress) -> None:
+def _search(study: optuna.Study, job: Job, place: Path, trials: int) -> None:
     """Train until there are so many trials.
 
     Raises:
@@ -93,14 +102,14 @@ def _search(study: optuna.Study, config: Config, place: Path, trials: int, progr
 
     from edgefair.training.loop import DivergedError
 
-    diverged: DataError | None = None
+    config, diverged = job.config, None
     while (number := len(_done(study))) < trials:
         study.sampler = optuna.samplers.TPESampler(seed=config.seed + number, n_startup_trials=5)
         trial = study.ask()
         chosen = _chosen(config, trial, place)
-        within = _within(progress, number, trials)
+        own = Job(chosen, job.data, _within(job.progress, number, trials))
         try:
-            run = train(chosen, name=sha256_json(trial.params)[:12], progress=within)
+            run = train_on(own, name=sha256_json(trial.params)[:12])
         except DivergedError as error:
             diverged = error
             study.tell(trial, DIVERGED)

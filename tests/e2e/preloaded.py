@@ -11,4 +11,5 @@ for name in (
 ):
     importlib.import_module(name)
 remember(True)
-importlib.import_module("torch.onnx._internal.exporter._registration").ONNXRegistry.from_torchlib()
+torch, exporting = map(importlib.import_module, ("torch", "edgefair.exporters.torch_module"))
+exporting.torch_program(torch.nn.Identity(), (torch.zeros(2),), opset_version=exporting.OPSET)

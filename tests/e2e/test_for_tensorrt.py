@@ -15,6 +15,7 @@ from edgefair.progress import silent
 from edgefair.workflow.compression.candidates import Candidates
 from edgefair.workflow.compression.precision import numerics_of
 from edgefair.workflow.job import Job
+from edgefair.workflow.kept_targets import KeptTargets
 from edgefair.workflow.models.reference import Reference
 from edgefair.workflow.models.trained import trained_model
 from tests.e2e.commands import run
@@ -51,9 +52,11 @@ def test_texts_get_static_int8(project, tmp_path):
     config = with_compress(load_config(project / "edgefair.yaml"), int8="auto")
     exported(tmp_path, "text-transformer")
     reference = Reference(built("text-transformer")[1], tmp_path / "text-transformer.onnx", {})
-    assert numerics_of(config, reference).kind is LOW_PRECISIONS["dynamic"]
+    once = KeptTargets(keep=False)
+    assert numerics_of(config, reference, once).kind is LOW_PRECISIONS["dynamic"]
     for target in ("tensorrt", "onnxruntime-tensorrt"):
-        assert numerics_of(config.model_copy(update={"targets": [target]}), reference).kind is LOW_PRECISIONS["static"]
+        there = config.model_copy(update={"targets": [target]})
+        assert numerics_of(there, reference, once).kind is LOW_PRECISIONS["static"]
 
 
 def test_dynamic_int8_is_refused_before_a_device_is_asked(project):

@@ -27,11 +27,9 @@ _wanted = [True]
 def remember(wanted):
     """Whether exports are remembered from now on. torch is left alone until something has imported it."""
     _wanted[0] = wanted
-    registration = sys.modules.get("torch.onnx._internal.exporter._registration")
-    if registration is not None and not hasattr(registration.ONNXRegistry.from_torchlib, "cache_info"):
-        # The table of ONNX operators is always the same; each export parses 500 functions for it.
-        registration.ONNXRegistry.from_torchlib = staticmethod(functools.cache(registration.ONNXRegistry.from_torchlib))
-        sys.modules["torch.onnx"].export = _remembering(sys.modules["torch.onnx"].export)
+    exporter = sys.modules.get("torch.onnx")
+    if exporter is not None and not hasattr(exporter.export, "__wrapped__"):
+        exporter.export = _remembering(exporter.export)
 
 
 def known():

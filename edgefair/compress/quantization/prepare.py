@@ -24,6 +24,7 @@ from edgefair.graphs.byte_casts import widen_byte_casts
 from edgefair.graphs.metadata import take_metadata
 from edgefair.graphs.names import Names
 from edgefair.graphs.quantized import is_quantized
+from edgefair.progress import timed
 from edgefair.scratch import work_folder
 
 # Everything else (scaling, one-hot, softmax, the decision) costs little and would lose precision for nothing.
@@ -132,6 +133,7 @@ def _check_opset(model: onnx.ModelProto, oldest: int, needed_by: str) -> None:
         )
 
 
+@timed("preparing the graph")
 def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     """Infer shapes, fold constants, factors and batch normalizations; name every node; twice is as good as once.
 

@@ -29,8 +29,7 @@ def column_of(name: str, chunked: Any, *, text: bool = False) -> Column:
         chunked = chunked.cast(chunked.type.value_type)
     kind = chunked.type
     if types.is_boolean(kind):
-        codes = chunked.cast(pyarrow.int32()).fill_null(MISSING).to_numpy()
-        return Categories((str(False), str(True)), np.asarray(codes, dtype=np.int32))
+        return Categories((str(False), str(True)), _array(chunked.cast(pyarrow.int32()), missing=MISSING))
     if types.is_null(kind):
         return Categories((), np.full(len(chunked), MISSING, dtype=np.int32))
     if types.is_timestamp(kind) and kind.tz is not None:
@@ -74,7 +73,24 @@ def _numbers(chunked: Any) -> NDArray[Any]:
         chunked = chunked.cast(pyarrow.float64())
     elif types.is_float16(chunked.type):
         chunked = chunked.cast(pyarrow.float32())
-    return np.asarray(chunked.to_numpy())
+    return _array(chunked, missing=np.nan)
+
+
+def _array(chunked: Any, *, missing: float) -> NDArray[Any]:
+    """Numbers, a new array of their type with `missing` where there is none.
+
+    Not by `to_numpy` and `fill_null`, which load pandas where that is installed: that takes longer than most tables.
+    """
+    import pyarrow
+
+    parts = [np.empty(0, dtype=chunked.type.to_pandas_dtype())]
+    for chunk in chunked.chunks:
+        _, values = chunk.buffers()
+        there = pyarrow.Array.from_buffers(chunk.type, len(chunk), [None, values], offset=chunk.offset)
+        parts.append(np.array(np.from_dlpack(there)))
+        if chunk.null_count:
+            parts[-1][np.from_dlpack(chunk.is_null().cast(pyarrow.uint8())).astype(bool)] = missing
+    return np.concatenate(parts)
 
 
 def _categories(encoded: Any) -> Categories:
@@ -84,9 +100,9 @@ def _categories(encoded: Any) -> Categories:
     array = encoded.combine_chunks()
     if isinstance(array, pyarrow.ChunkedArray):
         array = array.chunk(0)
-    codes = array.indices.fill_null(MISSING) if array.indices.null_count else array.indices
+    codes = _array(pyarrow.chunked_array([array.indices]), missing=MISSING)
     values = [value_text(item) or "" for item in array.dictionary.to_pylist()]
-    return _without_empty(values, np.asarray(codes.to_numpy(), dtype=np.int32))
+    return _without_empty(values, codes.astype(np.int32, copy=False))
 
 
 def _without_empty(values: list[str], codes: NDArray[np.int32]) -> Categories:

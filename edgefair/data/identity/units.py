@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from edgefair.data.config import DataConfig
 from edgefair.data.hashing import hash_categories, numbered
@@ -40,6 +38,10 @@ def _joined(keys: NDArray[np.uint64], shared: NDArray[np.uint64]) -> NDArray[np.
     A unit of k keys that another joins keeps its key with probability k / (k + 1), and its place in a split more often:
     no rule that does not know which rows came first can do better for two.
     """
+    # Takes as long to load as a table to read, and few have units that others join.
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     unit = np.unique(keys, return_inverse=True)[1]
     other = np.unique(shared, return_inverse=True)[1] + int(unit.max()) + 1
     edges = csr_array((np.ones(len(keys), dtype=bool), (unit, other)), shape=(int(other.max()) + 1,) * 2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,14 +22,19 @@ from edgefair.decision.policy import Policy
 from edgefair.files import packed_bytes
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.paired import PairedCounts
+from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import silent
 from edgefair.study.responses import auc_gap, decided, flip_rate, flips_json, psi_max, refitted
 from edgefair.study.run.made import File
-from edgefair.targets import AnyProbe
+from edgefair.targets import AnyProbe, LoadedModel
 from edgefair.workflow.clock import today
 from edgefair.workflow.job import Job
+from edgefair.workflow.measurement.decide_rows import decide_rows
 from edgefair.workflow.measurement.measure import evidence_of, latencies, measure
 from edgefair.workflow.measurement.steps import Decisions
+from edgefair.workflow.models.spec import spec_of
 
+Asked = Callable[[TableRows], "Answers"]
 # Training rows that tell the training accuracy, at most.
 TRAIN_ROWS = 10_000
 
@@ -62,11 +69,11 @@ class Beside:
 
 def answers_of(
     probe: AnyProbe, job: Job, file: File, *, dense: Path | None, latency: bool
-) -> tuple[Answers, dict[str, Any]]:
+) -> tuple[Answers, dict[str, Any], LoadedModel]:
     """Have the target decide the audit rows, and time it beside the dense file where that is asked for.
 
     Returns:
-        the answers; the columns of times.
+        the answers; the columns of times; the file as the target has it.
 
     Raises:
         ModelError, MeasurementError: as `verify` does.
@@ -88,11 +95,17 @@ def answers_of(
         times = {"p50_ms": own.p50_ms, "p90_ms": own.p90_ms}
     if faster is not None:
         times |= {"speed_up": faster.ratio, "speed_up_lower": faster.lower, "speed_up_upper": faster.upper}
-    return Answers(found.decisions, found.score), times
+    return Answers(found.decisions, found.score), times, found.candidate
 
 
-def responses_of(probe: AnyProbe, job: Job, file: File, answers: Answers, beside: Beside) -> dict[str, Any]:
-    """The columns of a row that say what was found, but for times."""
+def responses_of(
+    probe: AnyProbe, job: Job, file: File, model: LoadedModel, answers: Answers, beside: Beside
+) -> dict[str, Any]:
+    """The columns of a row that say what was found, but for times.
+
+    Args:
+        model: the file on the target.
+    """
     config, data = job.config, job.data
     rows, policy = data.audit, config.policy
     attributes = policy.base_attributes
@@ -103,8 +116,10 @@ def responses_of(probe: AnyProbe, job: Job, file: File, answers: Answers, beside
         classes=data.classes,
     )
     dense, control = (_paired(rows, attributes, data.classes, item, answers) for item in (beside.dense, beside.control))
+    spec = spec_of(model, lambda _: file.spec, data.classes)
+    asked = functools.partial(_decided, probe, model, spec)
     found = asdict(decided(counts))
-    found |= _of_scores(probe, job, file, answers)
+    found |= _of_scores(asked, job, answers)
     found |= _verdict(policy, rows, data.classes, answers, beside.dense, file)
     growth = None if dense is None else judge_paired(dense, policy, None)
     return found | {
@@ -118,7 +133,7 @@ def responses_of(probe: AnyProbe, job: Job, file: File, answers: Answers, beside
         "gap_growth": None if growth is None else growth.estimate,
         "gap_growth_lower": None if growth is None else growth.lower,
         "gap_growth_upper": None if growth is None else growth.upper,
-        "train_accuracy": _train_accuracy(probe, job, file),
+        "train_accuracy": _train_accuracy(asked, job),
         "bytes": file.path.stat().st_size,
         "packed_bytes": packed_bytes(file.path),
         "params": file.params,
@@ -151,7 +166,7 @@ def _paired(
     )
 
 
-def _of_scores(probe: AnyProbe, job: Job, file: File, answers: Answers) -> dict[str, Any]:
+def _of_scores(asked: Asked, job: Job, answers: Answers) -> dict[str, Any]:
     """The gap at the operating point that the validation rows choose, and that of AUC; nothing without scores."""
     data, attributes = job.data, job.config.policy.base_attributes
     if answers.score is None:
@@ -160,7 +175,7 @@ def _of_scores(probe: AnyProbe, job: Job, file: File, answers: Answers) -> dict[
     group, _ = joint_groups(audit.sensitive, attributes)
     score = answers.score.astype(np.float64)
     found: dict[str, Any] = {"auc_gap": auc_gap(score, audit.label, group)}
-    held = _decide(probe, job, file, data.validation)
+    held = asked(data.validation)
     if held.score is None or len(np.unique(data.validation.label)) < 2:
         return found
     said = f"{len(data.validation):,} validation rows{_noise(data)}"
@@ -172,24 +187,15 @@ def _noise(data: DataSet) -> str:
     return " with the noise of the training rows" if any("data.noise" in note for note in data.poorer) else ""
 
 
-def _train_accuracy(probe: AnyProbe, job: Job, file: File) -> float:
+def _train_accuracy(asked: Asked, job: Job) -> float:
     """Share of training rows that are decided as they are labelled, noise and all."""
     train = job.data.train
     some = train.take(np.unique(np.linspace(0, len(train) - 1, min(len(train), TRAIN_ROWS)).astype(np.int64)))
-    return float((_decide(probe, job, file, some).decision == some.label).mean())
+    return float((asked(some).decision == some.label).mean())
 
 
-def _decide(probe: AnyProbe, job: Job, file: File, rows: TableRows) -> Answers:
-    found = measure(
-        probe,
-        file.path,
-        rows,
-        classes=job.data.classes,
-        reference=None,
-        fallback_spec=lambda _: file.spec,
-        with_latency=False,
-        progress=job.progress,
-    )
+def _decided(probe: AnyProbe, model: LoadedModel, spec: ModelSpec, rows: TableRows) -> Answers:
+    found = decide_rows(probe, model, rows, spec, silent)
     return Answers(found.decisions, found.score)
 
 

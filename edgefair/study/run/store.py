@@ -5,7 +5,7 @@
 | `plan.yaml`, `plan.json` | the plan as it was given, and all that it fixes with its digest |
 | `rows/KEY.json` | one cell, written whole |
 | `stages/runs/NAME/` | trainings, and the fine-tunes behind them |
-| `stages/files/NAME/` | their float files |
+| `stages/files/NAME/` | their float files, and those of the fine-tunes |
 | `stages/decisions/KEY.npz` | decisions of dense models and controls, with which others are paired |
 | `table.parquet`, `table.csv` | all rows of the plan, written anew by every run |
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefair.errors import UsageError
-from edgefair.progress import Progress, silent
+from edgefair.progress import Progress, is_recorded, join, silent, timed
 from edgefair.study.executors import Settings, open_executor
 from edgefair.study.levels import FACTORS
 from edgefair.study.planned import planned_contrasts
@@ -95,9 +95,11 @@ def run_study(
         tasks = tasks_of(setup.plan.cells, waiting, rows=setup.rows, trainings=setup.trainings)
         try:
             if tasks:
-                check_study(given, data, progress)
+                with timed("checking the levels"):
+                    check_study(given, data, progress)
                 del data
-                with open_executor(executor, functools.partial(Workshop, setup), settings or Settings()) as opened:
+                workshop = functools.partial(Workshop, setup)
+                with timed("cells"), open_executor(executor, workshop, settings or Settings()) as opened:
                     book.begin()
                     carry_out(tasks, opened, book.enter)
         finally:
@@ -136,6 +138,7 @@ def setup_of(given: Given, output: Path, rows: str) -> Setup:
         rows={index: row_key(plan, config, cell, rows=rows, made_by=made_by) for index, cell in cells},
         trainings={index: training_name(plan, config, cell, rows=rows, made_by=made_by) for index, cell in cells},
         made_by=made_by,
+        timed=is_recorded(),
     )
 
 
@@ -210,6 +213,7 @@ class _Book:
         Raises:
             UsageError: nothing more can be kept.
         """
+        join(done.stages)
         if done.fatal:
             raise self._full(str(done.error))
         cell = self._setup.plan.cells[task.cell]

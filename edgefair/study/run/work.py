@@ -6,8 +6,7 @@ import errno
 import json
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.files import sha256_json, write_atomic
-from edgefair.progress import silent
+from edgefair.progress import Stage, recorded, silent, timed
 from edgefair.scratch import work_folder
 from edgefair.study.plan import Cell, Plan
 from edgefair.study.run.cells import cell_config, cell_rows, data_config
@@ -23,9 +22,10 @@ from edgefair.study.run.made import MODEL, make_file, reference_of
 from edgefair.study.run.measured import Answers, Beside, answers_of, responses_of
 from edgefair.study.run.store import Store
 from edgefair.study.run.tasks import Task, beside
-from edgefair.targets import AnyProbe, load_profile, open_target
+from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.job import Job
+from edgefair.workflow.kept_targets import KeptTargets
 from edgefair.workflow.train import train_on
 from edgefair.workflow.training.torch_here import single_thread
 
@@ -42,6 +42,7 @@ class Setup:
     Attributes:
         config: of the project, with the settings of the plan.
         rows, trainings: position of a cell -> key of its row and name of its training.
+        timed: whether every unit says where its time went.
     """
 
     plan: Plan
@@ -50,6 +51,7 @@ class Setup:
     rows: Mapping[int, str]
     trainings: Mapping[int, str]
     made_by: Mapping[str, Any]
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,13 @@ class Done:
         row: columns of the row, but for its plan; None of a training.
         error: why there is none.
         fatal: whether no other unit would fare better.
+        stages: where the time went, where that is asked for.
     """
 
     row: dict[str, Any] | None = None
     error: str | None = None
     fatal: bool = False
+    stages: Stage | None = None
 
 
 class Workshop:
@@ -76,11 +80,17 @@ class Workshop:
         self._store = Store(setup.output)
         self._places = {cell: index for index, cell in enumerate(setup.plan.cells)}
         self._data: dict[str, DataSet] = {}
-        self._stack = ExitStack()
-        self._probe: AnyProbe | None = None
+        self._targets = KeptTargets()
 
     def __call__(self, task: Task) -> Done:
         """Carry out one unit; whatever goes wrong is told and not raised."""
+        if not self._setup.timed:
+            return self._carried_out(task)
+        with recorded("work") as work, timed(task.kind):
+            done = self._carried_out(task)
+        return replace(done, stages=work)
+
+    def _carried_out(self, task: Task) -> Done:
         cell = self._setup.plan.cells[task.cell]
         try:
             if task.kind == "training":
@@ -98,15 +108,14 @@ class Workshop:
 
     def close(self) -> None:
         """Let the target go."""
-        self._probe = None
-        self._stack.close()
+        self._targets.let_go()
 
     def _job(self, cell: Cell, index: int) -> Job:
         setup = self._setup
         data = cell_rows(self._loaded(cell), setup.plan, cell)
         run = setup.trainings[index]
         config = cell_config(setup.config, setup.plan, cell, rows=len(data.train), runs=self._store.runs, run=run)
-        return Job(config, data, silent)
+        return Job(config, data, silent, targets=self._targets, shelf=self._store.file_of(run))
 
     def _loaded(self, cell: Cell) -> DataSet:
         wanted = data_config(self._setup.config.data, cell)
@@ -132,12 +141,13 @@ class Workshop:
         others = self._beside(cell)
         with work_folder() as work:
             file = make_file(job, reference, name, work)
-            probe = self._target(job)
             dense = self._dense_file(cell) if setup.plan.latency else None
-            answers, times = answers_of(
-                probe, job, file, dense=None if dense == file.path else dense, latency=setup.plan.latency
-            )
-            found = responses_of(probe, job, file, answers, others)
+            with self._targets.open(load_profile(job.config.targets[0])) as probe:
+                answers, times, model = answers_of(
+                    probe, job, file, dense=None if dense == file.path else dense, latency=setup.plan.latency
+                )
+                with timed("responses"):
+                    found = responses_of(probe, job, file, model, answers, others)
         if self._store.keeps_decisions(cell):
             write_atomic(self._store.decisions_of(task.name), answers.to_bytes())
         return {
@@ -158,11 +168,6 @@ class Workshop:
     def _dense_file(self, cell: Cell) -> Path | None:
         index = beside(cell, self._places).get("dense")
         return None if index is None else self._store.file_of(self._setup.trainings[index]) / MODEL
-
-    def _target(self, job: Job) -> AnyProbe:
-        if self._probe is None:
-            self._probe = self._stack.enter_context(open_target(load_profile(job.config.targets[0])))
-        return self._probe
 
 
 def _described(cell: Cell, setup: Setup, job: Job, training: str) -> dict[str, Any]:

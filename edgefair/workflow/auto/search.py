@@ -21,6 +21,7 @@ from edgefair.workflow.job import Job
 from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.sealing.seal import check_not_sealed
 from edgefair.workflow.train import train_on
+from edgefair.workflow.training.encoded_once import encoded_once
 from edgefair.workflow.training.torch_here import require_torch
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def auto(config: Config, *, name: str, overwrite: bool = False, progress: Progre
             fix="omit --debias and debias.train, or omit --auto (--tune searches the options of chosen methods)",
         )
     progress.stage("reading")
-    data = load(config.data, base=config.base, roles=("train", "validation"))
+    data = encoded_once(load(config.data, base=config.base, roles=("train", "validation")), "train", "validation")
     check_not_sealed(config, data)
     if len(data.classes) != 2:
         raise DataError(

@@ -10,7 +10,6 @@ from edgefair.compress.analysis.scores import scores
 from edgefair.compress.low_precision import LowPrecision
 from edgefair.compress.quantization.recipe import CalibrationRecipe, calibration_rows, check_calibration
 from edgefair.config import Config
-from edgefair.data.dataset import DataSet
 from edgefair.data.groups import joint_groups
 from edgefair.data.own_rows import check_unjudged, feature_rows, unlike_training
 from edgefair.data.rows import TableRows
@@ -18,6 +17,7 @@ from edgefair.files import shown
 from edgefair.joint import group_name
 from edgefair.streams import Stream
 from edgefair.targets import load_profile
+from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.measurement.sampling import cells_of, draw
 from edgefair.workflow.models.graph_inputs import GraphInputs
@@ -46,9 +46,8 @@ class CalibrationRows:
         reference: the model before compression, whose loss tells the worst groups.
     """
 
-    def __init__(self, config: Config, data: DataSet, reference: Reference) -> None:
-        self._config = config
-        self._data = data
+    def __init__(self, job: Job, reference: Reference) -> None:
+        self._config, self._data, self._targets = job.config, job.data, job.targets
         self._reference = reference
         self._found: dict[CalibrationRecipe, tuple[TableRows, tuple[str, ...]]] = {}
 
@@ -134,5 +133,5 @@ class CalibrationRows:
             self._train(recipe), self._config, cells_of(self._config, self._data), recipe.rows, Stream.CALIBRATION_LOSS
         )
         model, spec = onnx.load_model(self._reference.path), self._reference.spec
-        with TargetAnswers(load_profile("local"), drawn.rows, spec) as answers:
+        with TargetAnswers(load_profile("local"), drawn.rows, spec, targets=self._targets) as answers:
             return drawn.rows, scores(model, answers, spec).loss(drawn.rows.label)

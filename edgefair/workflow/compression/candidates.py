@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+import itertools
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from edgefair.data.rows import TableRows
 from edgefair.errors import ModelError
 from edgefair.graphs.editor import Editor
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import timed
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.compression.calibration import CalibrationRows
 from edgefair.workflow.compression.fp32 import Sources
@@ -24,6 +27,10 @@ from edgefair.workflow.compression.recipes import recipe_of
 from edgefair.workflow.job import Job
 from edgefair.workflow.models.graph_inputs import GraphInputs
 from edgefair.workflow.models.reference import Reference
+from edgefair.workflow.training.encoded_once import EncodedOnce
+
+# Of files that are kept, in case that they are asked for again.
+MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +44,7 @@ class Made:
 
 
 class Candidates:
-    """Makes model files.
+    """Makes model files, each once: the last ones are kept, as long as they are not large together.
 
     Args:
         reference: the model before compression.
@@ -49,6 +56,7 @@ class Candidates:
         reduce_range: whether every weight has 7 bits, because a target's processor saturates 16-bit sums.
         sources: the FP32 files after the torch steps.
         graphs: their graphs in low precision.
+        validation: the rows that candidates are tried on.
 
     Raises:
         UsageError: steps that contradict, or no such recipe.
@@ -60,10 +68,12 @@ class Candidates:
     def __init__(self, job: Job, reference: Reference, run: str | None, folder: Path) -> None:
         self.job = job
         self.reference = reference
+        self.validation = EncodedOnce.of(job.data.validation)
+        self._folder, self._files, self._numbers = folder, dict[Choice, Made](), itertools.count()
         config = job.config
-        numerics = numerics_of(config, reference)
+        numerics = numerics_of(config, reference, job.targets)
         self.kind, self.reduce_range = numerics.kind, numerics.reduce_range
-        self._calibration = CalibrationRows(config, job.data, reference)
+        self._calibration = CalibrationRows(job, reference)
         if self.kind is not None and self.kind.uncalibrated is None:
             self._check_calibration()
         self.sources = Sources(job, reference, run, folder, reduce_range=self.reduce_range)
@@ -107,15 +117,29 @@ class Candidates:
             return False
         return True
 
+    @timed("making the file")
     def make(self, choice: Choice, to: Path) -> Made:
         """Write the model file of a choice."""
+        if choice not in self._files:
+            self._files[choice] = self._made(choice, self._folder / f"made-{next(self._numbers)}.onnx")
+        made = self._files[choice]
+        shutil.copyfile(made.path, to)
+        self._drop_old()
+        return replace(made, path=to)
+
+    def _drop_old(self) -> None:
+        """Let the oldest files go where all of them are large."""
+        while len(self._files) > 1 and sum(made.path.stat().st_size for made in self._files.values()) > MOST_BYTES:
+            self._files.pop(next(iter(self._files))).path.unlink()
+
+    def _made(self, choice: Choice, to: Path) -> Made:
         source = self.sources.source(choice.prune)
         model, settings = self.graphs.make(choice, compared=True)
         onnx.save_model(model, to)
         spec, notes = self.reference.spec, (*source.notes, *self.graphs.notes(choice))
         post = (*self.job.config.debias.post, *(MethodConfig(method=name) for name in choice.post))
         if post:
-            spec, chosen = apply_post(self.job, spec, to, to, post)
+            spec, chosen = apply_post(self.job, self.validation, spec, to, post)
             settings |= {"post": chosen}
             notes = (*notes, *post_notes(chosen))
         return Made(to, spec, source.settings | settings, notes)

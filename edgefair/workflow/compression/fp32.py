@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 
 from edgefair.compress.quantization.prepare import prepare_graph
+from edgefair.files import write_atomic
 from edgefair.workflow.job import Job
 from edgefair.workflow.models.reference import Reference
 
@@ -77,7 +78,12 @@ class Sources:
 
         run = load_run(self._job.config.run_path(self._run))
         done = shrink(self._job, run, compress=compress, reduce_range=compress.qat and self._reduce_range)
-        path = self._folder / f"fp32-{prune}.onnx"
-        self._job.progress.stage("exporting to ONNX")
-        export_classifier(done.classifier, run.spec, run.array_shapes, path)
+        shelf = self._job.shelf
+        path = self._folder / f"fp32-{prune}.onnx" if shelf is None else shelf / f"{done.digest}.onnx"
+        if shelf is None or not path.exists():
+            self._job.progress.stage("exporting to ONNX")
+            made = self._folder / "exported.onnx"
+            export_classifier(done.classifier, run.spec, run.array_shapes, made)
+            write_atomic(path, made.read_bytes())
+            made.unlink()
         return Source(path, done.made, done.notes, done.ranges)

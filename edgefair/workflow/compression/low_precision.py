@@ -19,6 +19,7 @@ from edgefair.compress.quantization.static import Precision
 from edgefair.compress.search.choice import Choice
 from edgefair.errors import ModelError
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import timed
 from edgefair.streams import Stream
 from edgefair.targets import load_profile
 from edgefair.workflow.compression.calibration import CalibrationRows
@@ -76,10 +77,12 @@ class Graphs:
             reduced_nodes=None if self.numerics.reduce_range else frozenset(choice.seven_bit) - in_float,
             unsigned_nodes=frozenset(choice.unsigned) - in_float,
         )
-        graph = low.convert(precision)
+        with timed("quantizing"):
+            graph = low.convert(precision)
         settings = low.settings | ({"reduce_range": True} if self.numerics.reduce_range else {})
         if compared:
-            low.check_made(graph)
+            with timed("comparing with the FP32 graph"):
+                low.check_made(graph)
         if choice.correct_bias:
             graph, shift = self._corrected(low.prepared, graph)
             settings["bias_shift"] = shift.tolist()
@@ -118,7 +121,8 @@ class Graphs:
             raise ModelError("nothing is in low precision", fix="ask for it with --int8 or --fp16")
         if (key := (prune, recipe)) not in self._made:
             prepared = self.sources.prepared(prune)
-            self._made[key] = self.numerics.kind(prepared, lambda: self._calibrated(prune, prepared, recipe))
+            with timed("calibrating"):
+                self._made[key] = self.numerics.kind(prepared, lambda: self._calibrated(prune, prepared, recipe))
         return self._made[key]
 
     def _of(self, choice: Choice) -> LowPrecision:
@@ -144,13 +148,14 @@ class Graphs:
         bits = 7 if self.numerics.reduce_range and recipe.weight_bits == 8 else recipe.weight_bits
         return Calibration(recipe, len(rows), notes, self.calibration.batches(rows), few, learned, cell, takes, bits)
 
+    @timed("correcting biases")
     def _corrected(
         self, prepared: onnx.ModelProto, made: onnx.ModelProto
     ) -> tuple[onnx.ModelProto, NDArray[np.float64]]:
         """The graph with its last layer's bias corrected on training rows, every cell weighted equally."""
         config, data = self.job.config, self.job.data
         drawn = draw(data.train, config, cells_of(config, data), BIAS_ROWS, Stream.BIAS_ROWS)
-        with TargetAnswers(load_profile(config.targets[0]), drawn.rows, self.spec) as answers:
+        with TargetAnswers(load_profile(config.targets[0]), drawn.rows, self.spec, targets=self.job.targets) as answers:
             return correct_bias(made, prepared, self.spec, answers, drawn.cell)
 
 

@@ -19,6 +19,7 @@ from edgefair.errors import UsageError
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import timed
 from edgefair.targets import load_profile
 from edgefair.training.selection import standing
 from edgefair.training.settings import MethodConfig
@@ -45,27 +46,27 @@ def check_post(methods: Sequence[MethodConfig]) -> None:
 
 
 def apply_post(
-    job: Job, spec: ModelSpec, path: Path, to: Path, methods: Sequence[MethodConfig]
+    job: Job, validation: TableRows, spec: ModelSpec, path: Path, methods: Sequence[MethodConfig]
 ) -> tuple[ModelSpec, dict[str, Any]]:
-    """Apply treatments to a model file in order; the spec of the new file and what was chosen.
+    """Apply treatments to a model file, in place and in order; its new spec and what was chosen.
 
     Args:
+        validation: the rows that they are fitted on.
         path: the file as it would ship.
-        to: where the changed one goes; it may be the same.
 
     Raises:
         DataError, ModelError, PolicyError: see the methods.
     """
-    config, data = job.config, job.data
-    model, profile = onnx.load_model(path), load_profile(config.targets[0])
-    judge = _judge(config, data.validation, data.classes)
+    model, profile = onnx.load_model(path), load_profile(job.config.targets[0])
+    judge = _judge(job.config, validation, job.data.classes)
     chosen: dict[str, Any] = {}
     for item in methods:
         job.progress.stage(f"{item.method} on validation rows")
         method = open_post_method(item.method, item.options)
-        with TargetAnswers(profile, data.validation, spec, few=False) as answers:
+        asked = TargetAnswers(profile, validation, spec, targets=job.targets, few=False)
+        with timed(item.method), asked as answers:
             model, spec, chosen[item.method] = method.apply(model, spec, answers, judge)
-    onnx.save_model(model, to)
+    onnx.save_model(model, path)
     return spec, chosen
 
 

@@ -12,8 +12,9 @@ from edgefair.errors import ModelError, UsageError
 from edgefair.exporters.conversion import narrow_tensor
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.targets import load_profile, open_target
+from edgefair.targets import load_profile
 from edgefair.workflow.compression.recipes import kernels_of
+from edgefair.workflow.kept_targets import KeptTargets
 from edgefair.workflow.models.reference import Reference
 
 
@@ -30,13 +31,14 @@ class Numerics:
     reduce_range: bool
 
 
-def numerics_of(config: Config, reference: Reference) -> Numerics:
+def numerics_of(config: Config, reference: Reference, targets: KeptTargets) -> Numerics:
     """What the config asks for, and what its targets need.
 
     Devices are asked now: later they may be busy, and what cannot be reached is found before hours are spent.
 
     Args:
         reference: the model before compression.
+        targets: opens those that are asked.
 
     Raises:
         UsageError: steps that contradict.
@@ -49,7 +51,7 @@ def numerics_of(config: Config, reference: Reference) -> Numerics:
     model = onnx.load_model(reference.path)
     _check_wide(model, str(reference.settings.get("model", reference.path.name)))
     kind.check(model)
-    return Numerics(kind, reduce_range=kind.saturates and any(_reduce_range(name) for name in config.targets))
+    return Numerics(kind, reduce_range=kind.saturates and any(_reduce_range(name, targets) for name in config.targets))
 
 
 def _check_wide(model: onnx.ModelProto, name: str) -> None:
@@ -80,10 +82,10 @@ def _kind(config: Config, spec: ModelSpec) -> type[LowPrecision] | None:
     return kind
 
 
-def _reduce_range(target: str) -> bool:
+def _reduce_range(target: str, targets: KeptTargets) -> bool:
     """Whether a target's processor needs 7-bit weights: as its profile says, else as its fingerprint says."""
     profile = load_profile(target)
     if isinstance(profile.reduce_range, bool):
         return profile.reduce_range
-    with open_target(profile) as probe:
+    with targets.open(profile) as probe:
         return saturates_int8(probe.device)

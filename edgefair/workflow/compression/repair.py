@@ -11,6 +11,7 @@ from edgefair.compress.search.choice import Choice
 from edgefair.compress.search.search import FREE, Moves, Repair, repair
 from edgefair.config import Config
 from edgefair.files import sha256_file, sha256_json, shown
+from edgefair.progress import timed
 from edgefair.versions import versions_of
 from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
@@ -23,6 +24,7 @@ NO_ROWS = "the recipe was judged without repair: a repair needs both training an
 FOLDER, LOG = "repair", "trials.jsonl"
 
 
+@timed("choosing the compression")
 def chosen(candidates: Candidates, work: Path) -> tuple[Choice, dict[str, Any], tuple[str, ...]]:
     """The choice to ship; how it was found, for the manifest; and notes.
 

@@ -13,6 +13,7 @@ from edgefair.compress.steps.base import Context, Learned, Plan, Stage
 from edgefair.data.identity.seen import SeenRows, columns_of
 from edgefair.errors import EdgefairError
 from edgefair.files import sha256_json, write_atomic
+from edgefair.progress import timed
 from edgefair.scratch import work_folder
 from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig, TrainConfig
@@ -75,7 +76,7 @@ class Work:
         settings = self._settings(stage, previous)
         digest = sha256_json(settings)
         folder = self._run.folder / f"{stage.name}-{digest[:12]}"
-        with hold_run(folder, self._job.progress, wait=True):
+        with hold_run(folder, self._job.progress, wait=True), timed(f"step {stage.name}"):
             classifier, ranges, record = self._carried_out(stage, classifier, folder, settings)
         return classifier, digest, ranges, record
 
@@ -225,6 +226,6 @@ class Work:
             with work_folder() as folder:
                 path = folder / "model.onnx"
                 export_classifier(classifier, self._run.spec, self._run.array_shapes, path)
-                return median_ms(profile, path, self._job.data.validation, self._run.spec)
+                return median_ms(self._job.targets, profile, path, self._job.data.validation, self._run.spec)
 
         return measured

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from edgefair.compress.config import PRUNED, CompressConfig
@@ -29,10 +29,12 @@ class Shrunk:
     Attributes:
         made: step -> what was done, for the manifest.
         notes: what a reader must know.
+        digest: equal for networks that were made in the same way from the same weights.
         ranges: parameter name -> range of its layer's input, where training simulated INT8.
     """
 
     classifier: Classifier
+    digest: str
     made: dict[str, Any]
     notes: tuple[str, ...]
     ranges: dict[str, Learned] = field(default_factory=dict)
@@ -140,7 +142,7 @@ def shrink(job: Job, run: Run, *, compress: CompressConfig, reduce_range: bool) 
             expected="the rows of the run, for the fine-tune after compression",
             fix="retrain it",
         )
-    work = Work(Job(config, data, job.progress), run, chosen, compress)
+    work = Work(replace(job, config=config, data=data), run, chosen, compress)
     classifier = load_classifier(run)
     previous = sha256_file(run.weights)
     made: dict[str, Any] = {}
@@ -151,4 +153,4 @@ def shrink(job: Job, run: Run, *, compress: CompressConfig, reduce_range: bool) 
         notes += made[stage.name].pop("notes")
     if warning is not None and any(item["finetune"] for item in made.values()):
         notes.append(warning)
-    return Shrunk(classifier.eval(), made, tuple(notes), ranges)
+    return Shrunk(classifier.eval(), previous, made, tuple(notes), ranges)

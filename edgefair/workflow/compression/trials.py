@@ -27,9 +27,9 @@ from edgefair.measure.latency import rule_unmet, summarize
 from edgefair.probe.bundles.gates import ABSOLUTE, LATENCY, LOAD, MEMORY, SIZE, id_of
 from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.progress import Progress
+from edgefair.progress import Progress, timed
 from edgefair.streams import Stream
-from edgefair.targets import AnyProbe, TargetProfile, load_profile, open_target
+from edgefair.targets import AnyProbe, TargetProfile, load_profile
 from edgefair.targets.sections import Budgets
 from edgefair.workflow.clock import today
 from edgefair.workflow.compression.candidates import Candidates
@@ -85,7 +85,7 @@ class ValidationBench:
         self._job = candidates.job
         self._recipe = recipe
         self._candidates = candidates
-        self._rows = candidates.job.data.validation
+        self._rows = candidates.validation
         self._log = log
         self._folder = folder
         self._macs: dict[float | None, dict[str, int]] = {}
@@ -99,7 +99,7 @@ class ValidationBench:
 
         def with_probe(profile: TargetProfile, told: Progress) -> Result:
             told.stage(f"starting {profile.name}")
-            with open_target(profile) as probe:
+            with self._job.targets.open(profile) as probe:
                 return work(probe, told)
 
         results = on_each(self._fleet, with_probe, self._job.progress)
@@ -119,6 +119,7 @@ class ValidationBench:
         gates = [gate for item in self._devices.values() for gate in item.verdict.gates if gate.id not in OF_DEVICE]
         return all(is_kept(gate, gate, aim=aim, recorded=self._recorded(gate)) for gate in gates)
 
+    @timed("trial")
     def judge(self, choice: Choice) -> Trial:
         """See `compress.search.search.Bench`."""
         key = sha256_json([choice.to_json(), [item.identity for item in self._devices.values()]])
@@ -179,6 +180,7 @@ class ValidationBench:
         """See `compress.search.search.Bench`."""
         return not self._job.config.debias.post and self._candidates.is_reference(choice.prune)
 
+    @timed("ranking layers")
     def nodes(self, choice: Choice) -> Sequence[Ranked]:
         """See `compress.search.search.Bench`. Ranked on the first target, by rows of every cell."""
         candidates, config = self._candidates, self._job.config
@@ -190,7 +192,7 @@ class ValidationBench:
         self._job.progress.stage("ranking layers")
         drawn = draw(self._rows, config, cells_of(config, self._job.data), RANKING_ROWS, Stream.RANKING_ROWS)
         spec = candidates.reference.spec
-        with TargetAnswers(load_profile(config.targets[0]), drawn.rows, spec) as answers:
+        with TargetAnswers(load_profile(config.targets[0]), drawn.rows, spec, targets=self._job.targets) as answers:
             found = rank_nodes(
                 lambda node: candidates.graph(
                     replace(choice, float_nodes=tuple(name for name in names if name != node))
@@ -205,6 +207,7 @@ class ValidationBench:
             )
         return [Ranked(item.node, max(item.harm, 0.0)) for item in found]
 
+    @timed("checking for sums beyond 16 bits")
     def saturating(self, choice: Choice) -> Sequence[str]:
         """See `compress.search.search.Bench`. Told from sums on calibration rows, without such a processor."""
         # Where all weights must be signed, sums have 32 bits.
@@ -243,6 +246,7 @@ class ValidationBench:
             )
         return self._decided(evidence, budget), float((decisions != before).mean())
 
+    @timed("judging")
     def _decided(self, evidence: Evidence, budget: Budgets) -> Verdict:
         """By the rules of the release: its error of FAIL is shared by all targets. No audit row is asked for it."""
         policy, targets = self._job.config.policy.model_copy(update=LATER), len(self._job.config.targets)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.progress import Progress
+from edgefair.progress import Progress, timed
 from edgefair.targets import AnyProbe, LoadedModel
 from edgefair.workflow.measurement.consistency import SecondAsking, outputs_of, unreadable
 from edgefair.workflow.measurement.devices.alike import check_alike, rows_at_once
@@ -42,6 +42,7 @@ class Decided:
     notes: tuple[str, ...] = ()
 
 
+@timed("deciding rows")
 def decide_rows(probe: AnyProbe, model: LoadedModel, rows: TableRows, spec: ModelSpec, progress: Progress) -> Decided:
     """Decide every row.
 

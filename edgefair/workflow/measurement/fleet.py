@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
@@ -66,7 +67,10 @@ def on_each(
                 return
 
     # Daemons: who interrupts the command does not wait for them, and the probes end with their streams.
-    threads = [threading.Thread(target=attend, args=(indices,), daemon=True) for indices in others]
+    threads = [
+        threading.Thread(target=contextvars.copy_context().run, args=(attend, indices), daemon=True)
+        for indices in others
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -20,7 +20,7 @@ from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
 from edgefair.files import sha256_file, shown, shown_in
 from edgefair.measure.disagreement import Disagreement, disagreements
-from edgefair.progress import Progress, silent
+from edgefair.progress import Progress, silent, timed
 from edgefair.report.results.verification import DataSection, ModelFile, Report
 from edgefair.targets import LoadedModel, TargetProfile, open_target
 from edgefair.workflow.clock import now, today
@@ -116,8 +116,8 @@ def judge_file(
     recorded = RecordedRows.of(rows, data.classes, source=shown(data.source, config.base))
     profiles = load_fleet(config.targets)
     before_as = file.shown_as if file.own_reference and file.reference_as is None else file.reference_as
-
     check_supported(profiles, {file.path: file.shown_as, file.reference: before_as})
+    job.targets.let_go()
 
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
         told.stage(f"starting {profile.name}")
@@ -225,6 +225,7 @@ def judge_record(
     return judge_measured(config, noted, noted.rows.row_set, audits, command="verify", progress=progress)
 
 
+@timed("judging")
 def judge_measured(
     config: Config,
     record: Record,

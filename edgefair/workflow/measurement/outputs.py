@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import timed
 from edgefair.scratch import work_folder
-from edgefair.targets import LoadedModel, TargetProfile, open_target
+from edgefair.targets import LoadedModel, TargetProfile
 from edgefair.targets.costs import node_times
+from edgefair.workflow.kept_targets import KeptTargets
 
 BATCH_ROWS = 4096
 
@@ -24,11 +26,21 @@ class TargetAnswers:
     """`debias.post.Answers` of a target, as a context manager.
 
     Args:
+        targets: opens it; default: it is started anew.
         few: whether the rows are so few that they are encoded once, and not for every graph anew.
     """
 
-    def __init__(self, profile: TargetProfile, rows: TableRows, spec: ModelSpec, *, few: bool = True) -> None:
+    def __init__(
+        self,
+        profile: TargetProfile,
+        rows: TableRows,
+        spec: ModelSpec,
+        *,
+        targets: KeptTargets | None = None,
+        few: bool = True,
+    ) -> None:
         self._profile = profile
+        self._targets = targets or KeptTargets(keep=False)
         self._spec = spec
         self._rows = rows
         self._kept = list(self._batches()) if few else None
@@ -40,7 +52,7 @@ class TargetAnswers:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             self._path = stack.enter_context(work_folder()) / "model.onnx"
-            self._probe = stack.enter_context(open_target(self._profile))
+            self._probe = stack.enter_context(self._targets.open(self._profile))
             self._stack = stack.pop_all()
         return self
 
@@ -49,6 +61,7 @@ class TargetAnswers:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    @timed("running a graph")
     def __call__(self, model: onnx.ModelProto, names: Sequence[str]) -> list[NDArray[np.float32]]:
         """Values of the named outputs, each [rows, ...].
 

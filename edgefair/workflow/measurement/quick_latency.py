@@ -11,12 +11,13 @@ import numpy as np
 
 from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.targets import TargetProfile, open_target
+from edgefair.targets import TargetProfile
+from edgefair.workflow.kept_targets import KeptTargets
 
 QUERIES, WARMUP, MAX_SECONDS, POOL = 200, 10, 5.0, 16
 
 
-def median_ms(profile: TargetProfile, path: Path, rows: TableRows, spec: ModelSpec) -> float:
+def median_ms(targets: KeptTargets, profile: TargetProfile, path: Path, rows: TableRows, spec: ModelSpec) -> float:
     """Median milliseconds of a single query on a target whose clock can be believed.
 
     Raises:
@@ -31,7 +32,7 @@ def median_ms(profile: TargetProfile, path: Path, rows: TableRows, spec: ModelSp
             "min_effective_queries": 0,
         }
     )
-    with open_target(profile.model_copy(update={"latency": rules})) as probe:
+    with targets.open(profile.model_copy(update={"latency": rules})) as probe:
         probe.load(path, name="candidate")
         pool = next(rows.inputs(spec, POOL))
         times = probe.latency({"candidate": [spec.reading.output]}, pool, inputs=spec.inputs)

@@ -26,7 +26,7 @@ from edgefair.probe.errors import ProbeError
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.probe.regular import read_regular
 from edgefair.probe.runtimes.models import open_model
-from edgefair.progress import Progress
+from edgefair.progress import Progress, timed
 from edgefair.targets import LoadedModel
 from edgefair.targets.loaded import UnlikeFileError
 from edgefair.targets.loaded import read_model as read_whole
@@ -90,6 +90,7 @@ def check_no_rows(path: Path) -> None:
         )
 
 
+@timed("converting to ONNX")
 def convert_model(
     config: Config, data: DataSet, name: str, *, weights: Path | None, to: Path, progress: Progress
 ) -> Reference:

@@ -12,6 +12,7 @@ from edgefair.data.files.encoded import EncodedRows
 from edgefair.data.groups import joint_groups
 from edgefair.joint import group_name
 from edgefair.measure.counts import GroupCounts
+from edgefair.progress import timed
 from edgefair.workflow.job import Job
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def scored(
     return Scored(_answers(classifier, rows, spec, encoded)[1][:, 1].numpy(), rows, attributes, spec.classes)
 
 
+@timed("deciding rows in torch")
 def _answers(
     classifier: Classifier, rows: TableRows, spec: ModelSpec, encoded: EncodedRows | None
 ) -> tuple[Tensor, Tensor]:
@@ -167,6 +169,7 @@ def encoded_rows(data: DataSet, split: Role, spec: ModelSpec, memory_mb: int) ->
     return EncodedRows(data.splits[split], spec, row_bytes=memory_mb * 2**20 / max(1, rows))
 
 
+@timed("encoding the training rows")
 def training_rows(
     data: DataSet, spec: ModelSpec, attributes: tuple[str, ...], *, memory_mb: int = 0, learn: Preprocess | None = None
 ) -> TrainingRows:

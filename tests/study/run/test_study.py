@@ -1,13 +1,14 @@
 """A study of seconds, carried out: its rows, its table, and what is made anew when it is run again."""
 
 import json
+from collections import Counter
 
 import onnxruntime
 import pytest
 
 from edgefair.errors import ModelError, UsageError
 from edgefair.measure.counts import GroupCounts
-from edgefair.progress import Progress
+from edgefair.progress import Progress, recorded
 from edgefair.study.reading import plan_digest, read_plan
 from edgefair.study.run import study as running
 from edgefair.study.run import work
@@ -47,6 +48,24 @@ def test_every_cell_is_a_row_with_its_numbers(studied):
         assert row.p90_ms is None
         assert row.runtime == f"onnxruntime {onnxruntime.__version__}"
     assert len(values_of(rows, "gap").cells) == 4
+
+
+def passes(stage):
+    """How often each stage was passed, wherever it was."""
+    found = Counter({stage.name: stage.passes})
+    for part in stage.parts.values():
+        found += passes(part)
+    return found
+
+
+def test_cells_share_a_probe_and_the_file_of_a_network_and_each_opens_its_own_once(tmp_path):
+    plan = PLAN.replace("[none, int8]", "[prune 0.5, prune 0.5 + int8]").replace("seeds: 2", "seeds: [0]")
+    with recorded("all") as told:
+        assert run_study(given(tmp_path, plan), tmp_path / "out").failed == {}
+    found = passes(told)
+    assert found["row"] == found["asking the target to load"] == 2
+    assert found["asking the target to hello"] == 1
+    assert found["exporting to ONNX"] == 2, "the dense network and the pruned one"
 
 
 def test_a_compressed_file_is_paired_with_the_dense_one_of_its_seed(studied):

@@ -5,14 +5,16 @@ import pytest
 
 from edgefair.compress.low_precision import LOW_PRECISIONS
 from edgefair.errors import DataError
+from edgefair.progress import silent
 from edgefair.workflow.compression.calibration import CalibrationRows, idle_calibration
 from edgefair.workflow.compression.recipes import recipe_of
+from edgefair.workflow.job import Job
 from tests.workflow.small_project import columns_of, dense_of, project
 
 
 def calibration(folder, columns=None, **sections):
     config, data = project(folder, columns, **sections)
-    return CalibrationRows(config, data, dense_of(folder)), config, data
+    return CalibrationRows(Job(config, data, silent), dense_of(folder)), config, data
 
 
 def cells_of(rows):

@@ -10,6 +10,7 @@ from edgefair.probe.device import saturates_int8
 from edgefair.probe.onnx_files.spec import InputSpec, TokenSpec
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.compression.precision import numerics_of
+from edgefair.workflow.kept_targets import KeptTargets
 from tests.workflow.small_project import dense_of, project
 
 # Nobody answers there: whoever is asked is a lost measurement.
@@ -18,7 +19,7 @@ UNREACHABLE = "ssh://nobody@192.0.2.1"
 
 def numerics(folder, **sections):
     config, _ = project(folder, **sections)
-    return numerics_of(config, dense_of(folder))
+    return numerics_of(config, dense_of(folder), KeptTargets(keep=False))
 
 
 def target(folder, name, **settings):
@@ -51,9 +52,9 @@ def test_int8_of_texts_is_dynamic_and_of_everything_else_static(tmp_path):
     config, _ = project(tmp_path, compress={"int8": "auto"}, targets=[target(tmp_path, "t", reduce_range=False)])
     dense = dense_of(tmp_path)
     texts = InputSpec("x", "int64", tokens=TokenSpec("a", "ids", 8, "0" * 64, 100, 0))
-    assert numerics_of(config, dense).kind.__name__ == "StaticInt8"
+    assert numerics_of(config, dense, KeptTargets(keep=False)).kind.__name__ == "StaticInt8"
     of_texts = replace(dense, spec=replace(dense.spec, inputs=(texts,)))
-    assert numerics_of(config, of_texts).kind.__name__ == "DynamicInt8"
+    assert numerics_of(config, of_texts, KeptTargets(keep=False)).kind.__name__ == "DynamicInt8"
 
 
 @pytest.mark.parametrize(("name", "called"), [("dynamic", "dynamic INT8"), ("a16w8", "16-bit activations")])
@@ -75,4 +76,4 @@ def test_a_model_in_half_precision_is_no_reference_to_compress(tmp_path):
         tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype("float16"), tensor.name))
     onnx.save(model, dense.path)
     with pytest.raises(ModelError, match=r"'model.onnx' is in half precision"):
-        numerics_of(config, dense)
+        numerics_of(config, dense, KeptTargets(keep=False))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgefair.data.rows import TableRows
 from edgefair.measure.footprint import Footprint, worst_of
 from edgefair.probe.onnx_files.spec import ModelSpec
-from edgefair.progress import Progress
+from edgefair.progress import Progress, timed
 from edgefair.targets import AnyProbe, LoadedModel
 from edgefair.targets.costs import footprint
 from edgefair.workflow.measurement.records.pooled import DeviceRecord
@@ -37,6 +37,7 @@ class Costs:
         if not probe.profile.latency.measured:
             self.not_timed = f"target '{probe.profile.name}' is emulated: its clock does not measure latency"
 
+    @timed("load time and memory")
     def take_footprints(self) -> None:
         """While the candidate is the only model there; nothing where a device measures no time, or keeps an engine.
 

@@ -18,6 +18,7 @@ from edgefair.graphs.boundaries import Boundaries
 from edgefair.measure.disagreement import Origin
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
+from edgefair.progress import timed
 from edgefair.report.results.verification import Report
 from edgefair.targets import TargetProfile
 from edgefair.targets.loaded import LoadedModel, read_model
@@ -36,6 +37,7 @@ LATE = f"not within {SECONDS:.0f} s"
 OTHER_FORMAT = "the inner values of {} files cannot be looked at"
 
 
+@timed("tracing differences")
 def with_origins(
     job: Job,
     report: Report,

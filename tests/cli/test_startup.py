@@ -1,0 +1,29 @@
+"""What a command must not load: every use of it would pay for that."""
+
+import subprocess
+import sys
+
+# Each takes longer to load than a small verdict takes.
+HEAVY = {"pandas", "torch", "scipy.stats", "scipy.optimize", "scipy.sparse", "scipy.linalg", "sklearn", "transformers"}
+AFTER = """
+import sys
+from edgefair.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    print(ended.code, *sys.modules, file=sys.stderr)
+"""
+
+
+def loaded_by(*arguments):
+    """Exit code of a command in a process of its own, and what that has loaded."""
+    command = [sys.executable, "-c", AFTER, *map(str, arguments)]
+    code, *modules = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()[-1].split()
+    return int(code), set(modules)
+
+
+def test_help_loads_no_numpy_and_no_command():
+    code, modules = loaded_by("--help")
+    assert code == 0
+    assert not modules & (HEAVY | {"numpy", "pydantic", "rich", "jinja2", "edgefair.config"})
+    assert not [name for name in modules if name.startswith("edgefair.cli.commands.")]
