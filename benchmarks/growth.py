@@ -3,7 +3,8 @@
 Generated rows of a table with four numbers, whole commands without the latency phase. Time is processor time of host
 and probe, which a busy machine changes less than the clock on the wall; what the smallest set takes is start-up and is
 left out. Time is linear where a row of the largest set takes no longer than one of a set a tenth as large. Memory is
-the peak of each process: the probe's should not depend on the rows, and the host's by no more than the columns it keeps.
+the peak of each process: the probe's should not depend on the rows, and the host's by no more than the columns that it
+keeps.
 
     python benchmarks/growth.py [--quick]
 """

@@ -1,6 +1,6 @@
 """The image rows of `verify_overhead.py`: decoding and inference of picture files, edgefair beside a bare loop.
 
-Both sides read the same PNG files, decode them with the same function in the same number of threads, and run the same
+Both sides read the same JPEG files, decode them with the same function in the same number of threads, and run the same
 model file with one thread of onnxruntime on the same batches, interleaved:
 
 - bare: the decoded batches go straight into a session, and the decisions are thrown away;
@@ -36,26 +36,26 @@ from edgefair.training.build import build_classifier
 from edgefair.training.features import spec_for
 from edgefair.workflow.measurement.decide_rows import BATCH_ROWS
 
-SIDE = 64
+SIDE = 224
 CONFIG = """\
 project: pictures
 data: {source: faces.csv, picture: path, label: shape, positive: ring, sensitive: [group], folder: pictures}
-model: {network: resnet-18, options: {width: 0.125}}
+model: {network: resnet-18, options: {width: 0.125}, picture: {height: 224, width: 224}}
 policy: {max_eo_gap: 1.0, attributes: {group: {groups: [majority, minority]}}}
 """
 
 
 def write_pictures(folder: Path, rows: int) -> None:
-    """A folder of PNG files and its table."""
+    """A folder of JPEG files and its table."""
     config = GlyphConfig(rows=rows, size=SIDE, audit_rows=8)
     made = glyph_rows(config)
     (folder / "pictures").mkdir()
     for start in range(0, rows, 256):
         part = slice(start, min(start + 256, rows))
         for row, pixels in enumerate(draw(config, made.shape[part], made.group[part], made.seed[part]), start=start):
-            Image.fromarray(pixels).save(folder / "pictures" / f"{row}.png", compress_level=1)
+            Image.fromarray(pixels).save(folder / "pictures" / f"{row}.jpg", quality=90)
     table = {
-        "path": [f"{row}.png" for row in range(rows)],
+        "path": [f"{row}.jpg" for row in range(rows)],
         "shape": [SHAPES[index] for index in made.label[:rows]],
         "group": [config.groups[index] for index in made.group[:rows]],
     }
@@ -107,7 +107,7 @@ def image_ratio(folder: Path, *, rows: int, rounds: int) -> float:
             decide(counts, config.policy)
             ours.append(time.perf_counter() - started)
     ratio = statistics.median(a / b for a, b in zip(ours[1:], theirs[1:], strict=True))
-    print(f"{len(audit):,} PNG files of {SIDE} x {SIDE}, ResNet-18 of 1/8 width, batch {batch}, {rounds} rounds:")
+    print(f"{len(audit):,} JPEG files of {SIDE} x {SIDE}, ResNet-18 of 1/8 width, batch {batch}, {rounds} rounds:")
     print(f"  bare loop, {cores()} threads decode   {statistics.median(theirs[1:]):.3f} s")
     print(f"  edgefair, file to verdict     {statistics.median(ours[1:]):.3f} s   ratio {ratio:.3f}")
     return ratio
