@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import jsonschema
@@ -194,10 +195,12 @@ def test_verify_works_where_torch_is_not_installed(shipped, tmp_path):
     """A virtual environment that holds everything that is installed here but torch."""
     packages = tmp_path / "packages"
     packages.mkdir()
-    site = Path(jsonschema.__file__).parent.parent
-    for path in site.iterdir():
+    # Packages may be in several folders; the first that has one wins.
+    sites = [site for site in map(Path, sys.path) if site.is_dir() and any(site.glob("*.dist-info"))]
+    for path in [path for site in sites for path in site.iterdir()]:
         if not path.name.startswith(("torch", "functorch", "onnxscript", "safetensors")) and path.name != "edgefair":
-            (packages / path.name).symlink_to(path)
+            with suppress(FileExistsError):
+                (packages / path.name).symlink_to(path)
     (packages / "edgefair").symlink_to(Path(edgefair.__file__).parent)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     library = next((tmp_path / "venv/lib").iterdir()) / "site-packages"

@@ -151,6 +151,7 @@ def prepare_graph(model: onnx.ModelProto) -> onnx.ModelProto:
         check_quantizable(model, STATIC)
     prepared = _optimized(_inlined(model))
     drop_unused_domains(prepared)
+    _forget_shapes_of_constants(prepared.graph)
     without_factors(prepared)
     fold_pads(prepared)
     write_global_pools(prepared)
@@ -269,6 +270,14 @@ def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
             except Exception as error:
                 failure = error
     raise ModelError(f"the graph cannot be prepared for quantization: {first_line(failure or ValueError())}")
+
+
+def _forget_shapes_of_constants(graph: onnx.GraphProto) -> None:
+    """A constant has its shape; one that is told beside it is wrong as soon as a weight is transposed."""
+    constant = {item.name for item in graph.initializer}
+    kept = [item for item in graph.value_info if item.name not in constant]
+    del graph.value_info[:]
+    graph.value_info.extend(kept)
 
 
 def _name_nodes(model: onnx.ModelProto) -> None:
