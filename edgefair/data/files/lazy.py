@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.probe.onnx_files.spec import InputSpec
+from edgefair.probe.system.linux import core_count
 
 
 class LazyColumn(ABC):
@@ -44,7 +44,7 @@ class LazyColumn(ABC):
 
 def cores() -> int:
     """Cores that this process may use, each of which gets a thread that makes cells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return core_count() or 1
 
 
 def ahead(
