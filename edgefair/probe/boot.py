@@ -109,13 +109,13 @@ def environment(folder: Path, packages: Sequence[str]) -> str:
     python = str(home / "bin" / "python")
     wanted = json.dumps([sys.version, *packages])
     ready = home / READY
-    if ready.is_file() and ready.read_text(encoding="utf-8") == wanted:
+    if ready.is_file() and ready.read_text() == wanted:
         return python
     print(f"making {home} with {', '.join(packages)}", file=sys.stderr, flush=True)  # noqa: T201
     shutil.rmtree(str(home), ignore_errors=True)
     run([sys.executable, "-m", "venv", str(home)], "install python3-venv on the device")
     run([python, "-m", "pip", "install", "-q", "--only-binary=:all:", *packages], "is PyPI reachable?")
-    ready.write_text(wanted, encoding="utf-8")
+    ready.write_text(wanted)
     return python
 
 

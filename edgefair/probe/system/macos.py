@@ -15,6 +15,10 @@ def mac_processor() -> Optional[str]:
     if platform.system() != "Darwin":
         return None
     text, size = ctypes.create_string_buffer(MOST_BYTES), ctypes.c_size_t(MOST_BYTES)
-    if ctypes.CDLL(None).sysctlbyname(NAME, text, ctypes.byref(size), None, 0):
+    try:
+        failed = ctypes.CDLL(None).sysctlbyname(NAME, text, ctypes.byref(size), None, 0)
+    except AttributeError:
+        return None
+    if failed:
         return None
     return text.value.decode(errors="replace") or None
