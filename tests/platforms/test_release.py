@@ -63,7 +63,9 @@ def test_the_wheel_is_small_and_holds_the_package_its_data_and_its_licences_and_
     assert wheel_of(built).stat().st_size <= MOST_BYTES
     names = set(zipfile.ZipFile(wheel_of(built)).namelist())
     assert {name.partition("/")[0] for name in names} == {"edgefair", f"edgefair-{__version__}.dist-info"}
-    assert not [name for name in names if "test_" in name or "__pycache__" in name or name.endswith(".pyc")]
+    assert not [
+        name for name in names if Path(name).name.startswith("test_") or "__pycache__" in name or name.endswith(".pyc")
+    ]
     licences = f"edgefair-{__version__}.dist-info/licenses"
     assert {f"{licences}/LICENSE", f"{licences}/edgefair/data/sets/ATTRIBUTION.md"} <= names
     for needed in ("edgefair/py.typed", "edgefair/data/sets/census_income_kdd.parquet"):
@@ -73,7 +75,8 @@ def test_the_wheel_is_small_and_holds_the_package_its_data_and_its_licences_and_
 
 
 def test_the_sdist_holds_what_builds_tests_and_documents_it(built):
-    names = {name.partition("/")[2] for name in tarfile.open(sdist_of(built)).getnames()}
+    with tarfile.open(sdist_of(built)) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
     for needed in ("pyproject.toml", "LICENSE", "Makefile", "constraints.txt", "tests/test_layout.py", "docs/index.md"):
         assert needed in names
     assert not [name for name in names if "__pycache__" in name or name.startswith((".git/", ".venv", "docs/_build"))]
