@@ -1,4 +1,4 @@
-# Every target makes its own environment: each works as the first command on a fresh machine with Python 3.11-3.13.
+# Every target makes its own environment: each works as the first command on a fresh machine with Python 3.11-3.14.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ SHARED := --dist loadfile --no-loadscope-reorder
 # The files with tests of a mark: collecting all of them takes every worker 20 s of imports.
 marked = $$(grep -rl 'mark\.$(1)' tests --include='test_*.py')
 
-.PHONY: help dev demo test slowest test-targets test-runtimes test-gpu test-browser docs pictures test-long fuzz fuzz-graphs lint bench false-pass schema clean
+.PHONY: help dev demo test slowest test-targets test-runtimes test-gpu test-browser docs pictures test-long test-release test-newest sbom fuzz fuzz-graphs lint bench false-pass schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,7 +43,25 @@ test-gpu: ## Run the tests that need an NVIDIA GPU, with the PyTorch for CUDA th
 	OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR) $(PYTHON) -m pytest -n 4 -m gpu $(call marked,gpu)
 
 test-long: $(VENV)/.ready ## Run the tests and the long simulations
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(SHARED) -m 'not gpu'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(SHARED) -m 'not gpu and not release'
+
+test-release: $(VENV)/.ready ## Build the wheel and the sdist, and use each in clean environments: base alone, and with extras
+	$(BIN)/pytest -m release tests/platforms/test_release.py
+
+test-newest: ## Run the tests with the newest of everything, whatever constraints.txt says; for a nightly job
+	$(PYTHON) -m venv $(VENV)-newest
+	$(VENV)-newest/bin/pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
+	$(VENV)-newest/bin/pip freeze --exclude-editable
+	OMP_NUM_THREADS=1 $(VENV)-newest/bin/pytest -n auto $(SHARED)
+
+# What an SBOM is of: nothing (the base), or an extra in brackets.
+SBOM_EXTRA ?=
+sbom: ## Write sbom.json (CycloneDX), what a clean installation consists of; SBOM_EXTRA='[torch]' for an extra
+	$(PYTHON) -m venv --clear $(VENV)-sbom
+	$(VENV)-sbom/bin/pip install --quiet --constraint constraints.txt '.$(SBOM_EXTRA)'
+	$(PYTHON) -m venv --clear $(VENV)-cyclonedx
+	$(VENV)-cyclonedx/bin/pip install --quiet 'cyclonedx-bom>=7.5,<8'
+	$(VENV)-cyclonedx/bin/cyclonedx-py environment --output-reproducible --validate --pyproject pyproject.toml --mc-type library --of JSON --sv 1.6 -o sbom.json $(VENV)-sbom
 
 test-browser: $(VENV)/.ready ## Look at the HTML report in chromium, with axe-core; needs node and chromium
 	npm ci --silent --prefix tests/browser
@@ -84,4 +102,4 @@ false-pass: $(VENV)/.ready ## Play audits of unfair models in every configuratio
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.false_pass --processes $$(nproc) --json false-pass.jsonl
 
 clean: ## Remove the virtual environment and what the tools left
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/census/demo
+	rm -rf $(VENV) $(VENV)-newest $(VENV)-sbom $(VENV)-cyclonedx sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/census/demo

@@ -9,10 +9,12 @@ import os
 import secrets
 import stat
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
-from edgefair.locks import lock_new, remove_abandoned
+from edgefair.locks import let_go, lock_new, remove_abandoned
+from edgefair.probe.system.files import open_file, set_mode, sync_folder
 
 # What a name under way begins with: `.NAME.partial-`, and some letters of its own.
 PARTIAL = ".{}.partial-"
@@ -54,15 +56,6 @@ def cache_folder(kind: str) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgefair" / kind
 
 
-def fsync_directory(path: Path) -> None:
-    """Make the names inside a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @overload
 def as_path(value: str | Path) -> Path: ...
 @overload
@@ -82,9 +75,9 @@ def shown(path: Path | str, base: Path) -> str:
     """
     path = Path(path)
     if not path.is_absolute():
-        return str(path)
+        return path.as_posix()
     inside = next((item for item in (path, path.resolve()) if item.is_relative_to(base)), None)
-    return path.name if inside is None else str(inside.relative_to(base))
+    return path.name if inside is None else inside.relative_to(base).as_posix()
 
 
 def shown_in(value: Any, base: Path) -> Any:
@@ -113,19 +106,35 @@ def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
     """
     mode = _mode(path)
     remove_abandoned(path.parent, PARTIAL.format(path.name))
+    while not _placed(path, content, mode, private=private):
+        pass
+    sync_folder(path.parent)
+
+
+def _placed(path: Path, content: bytes, mode: int | None, *, private: bool) -> bool:
+    """Write a new file and move it to its place; False where another writer took it for abandoned just then."""
     descriptor, temporary = _new_file(path, 0o600 if private or mode is not None else 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            if mode is not None:
-                os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
-            temporary.replace(path)
+        _fill(descriptor, content, mode)
+        let_go(descriptor, partial(temporary.replace, path))
+    except FileNotFoundError:  # the next try finds out where the folder is gone
+        return False
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    fsync_directory(path.parent)
+    return True
+
+
+def _fill(descriptor: int, content: bytes, mode: int | None) -> None:
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as stream:
+            stream.write(content)
+        if mode is not None:
+            set_mode(descriptor, mode)
+        os.fsync(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _mode(path: Path) -> int | None:
@@ -145,7 +154,7 @@ def _new_file(path: Path, mode: int) -> tuple[int, Path]:
     """A new, locked file beside `path`, with the permissions that the umask leaves of `mode`."""
     while True:
         temporary = path.with_name(PARTIAL.format(path.name) + secrets.token_hex(4))
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = open_file(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         if lock_new(descriptor):
             return descriptor, temporary
         os.close(descriptor)

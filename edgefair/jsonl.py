@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from edgefair.probe.system.files import read_at
+
 
 def entries(content: bytes) -> Iterator[dict[str, Any]]:
     """The objects of a log, whatever lies between them: a damaged line is none."""
@@ -29,7 +31,7 @@ def append(descriptor: int, entry: Mapping[str, Any]) -> None:
         OSError: it cannot be written; the log is as it was.
     """
     size = os.fstat(descriptor).st_size
-    torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+    torn = size > 0 and read_at(descriptor, 1, size - 1) != b"\n"
     line = (b"\n" if torn else b"") + json.dumps(entry, allow_nan=False).encode() + b"\n"
     try:
         while line:

@@ -1,19 +1,25 @@
 """Who is at work on a file or a folder, told by locks: the kernel takes them back however a process ends.
 
-Process ids tell nothing: containers give them out again, and other namespaces do not see them. Locks of flock(2) hold
-between containers, and between machines on NFS. On a file system without locks nothing is ever taken for abandoned
-and nobody is kept out; `hold` says so.
+Process ids tell nothing: containers give them out again, and other namespaces do not see them. Locks of flock(2), and
+LockFileEx on Windows, hold between containers, and those of flock between machines on NFS. On a file system without
+locks nothing is ever taken for abandoned and nobody is kept out; `hold` says so.
+
+Of filelock the lock of an open file alone is used: its own lock files stay behind, and where there are no locks it
+makes do with files that outlive a killed process.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+
+from edgefair.probe.system.files import WINDOWS, open_file, open_in
 
 # The file in a held folder that carries its lock: NFS locks no folders.
 LOCK = ".lock"
@@ -33,8 +39,7 @@ def held_folder(parent: Path, prefix: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
+        let_go(descriptor, partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 @contextmanager
@@ -52,41 +57,89 @@ def hold(path: Path, *, waiting: Callable[[], None] | None = None) -> Iterator[b
     try:
         yield held
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        with suppress(PermissionError):  # on Windows somebody waits for it, who will remove it
+            let_go(descriptor, partial(path.unlink, missing_ok=True))
 
 
 def abandoned(parent: Path, prefix: str) -> Iterator[Path]:
     """The files and folders with that prefix that no living process holds, the latest first; each is held meanwhile."""
-    found = [entry for entry in os.scandir(parent) if entry.name.startswith(prefix)]
-    for entry in sorted(found, key=_age):
-        with suppress(OSError):  # held, another user's, or gone by now
-            descriptor = _open(Path(entry.path))
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield Path(entry.path)
-            finally:
-                os.close(descriptor)
+    for path, descriptor in _taken(parent, prefix):
+        try:
+            yield path
+        finally:
+            os.close(descriptor)
 
 
 def remove_abandoned(parent: Path, prefix: str) -> None:
     """Remove what killed processes left behind under that prefix."""
-    for path in abandoned(parent, prefix):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    for path, descriptor in _taken(parent, prefix):
+        with suppress(OSError):
+            let_go(descriptor, partial(_remove, path))
+
+
+def let_go(descriptor: int, end: Callable[[], object]) -> None:
+    """Move or remove the file or folder that a locked descriptor is of, and close that.
+
+    Held until it is done; on Windows, which moves and removes no open file, closed a moment before.
+
+    Raises:
+        OSError: it cannot be done; the descriptor is closed.
+    """
+    if WINDOWS:
+        os.close(descriptor)
+        end()
+        return
+    try:
+        end()
+    finally:
+        os.close(descriptor)
+
+
+def lock_now(descriptor: int) -> None:
+    """Lock an open file until its descriptor is closed, however that happens.
+
+    Raises:
+        BlockingIOError: another process, or another opening of the file, has it.
+        OSError: the file system has no locks.
+    """
+    from filelock import lock_descriptor
+
+    if not lock_descriptor(descriptor, blocking=False):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 def lock_new(descriptor: int) -> bool:
     """Lock a file that was just made; False where another process has taken it for abandoned in between."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_now(descriptor)
     except BlockingIOError:
         return False
     except OSError:  # no locks: there nobody takes anything for abandoned either
         return True
     return os.fstat(descriptor).st_nlink > 0
+
+
+def _taken(parent: Path, prefix: str) -> Iterator[tuple[Path, int]]:
+    """What `abandoned` gives, each with the locked descriptor, which whoever takes it closes."""
+    found = [entry for entry in os.scandir(parent) if entry.name.startswith(prefix)]
+    for entry in sorted(found, key=_age):
+        try:
+            descriptor = _open(Path(entry.path))
+        except OSError:  # another user's, or gone by now
+            continue
+        try:
+            lock_now(descriptor)
+        except OSError:
+            os.close(descriptor)
+            continue
+        yield Path(entry.path), descriptor
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _new_folder(parent: Path, prefix: str) -> tuple[Path, int]:
@@ -101,7 +154,7 @@ def _new_folder(parent: Path, prefix: str) -> tuple[Path, int]:
 
 def _hold(path: Path, waiting: Callable[[], None] | None) -> tuple[int, bool]:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        descriptor = open_file(path, os.O_RDWR | os.O_CREAT, follow=False)
         try:
             held = _locked(descriptor, waiting)
         except BaseException:
@@ -114,13 +167,15 @@ def _hold(path: Path, waiting: Callable[[], None] | None) -> tuple[int, bool]:
 
 
 def _locked(descriptor: int, waiting: Callable[[], None] | None) -> bool:
+    from filelock import lock_descriptor
+
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_now(descriptor)
     except BlockingIOError:
         if waiting is None:
             raise
         waiting()
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock_descriptor(descriptor)
     except OSError:
         return False
     return True
@@ -129,12 +184,8 @@ def _locked(descriptor: int, waiting: Callable[[], None] | None) -> bool:
 def _open(path: Path) -> int:
     """The descriptor that carries the lock of a file, or of a folder: that of its lock file, made where it lacks."""
     if not path.is_dir():
-        return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        return os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=folder)
-    finally:
-        os.close(folder)
+        return open_file(path, os.O_RDWR, follow=False)
+    return open_in(path, LOCK, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _age(entry: os.DirEntry[str]) -> float:

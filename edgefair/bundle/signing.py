@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from edgefair.files import write_atomic
 from edgefair.probe.bundles.attestation import ATTESTATION, MODEL_SIGNATURE, PAYLOAD_TYPE, TEST_RESULT
 from edgefair.probe.files import read_json
 from edgefair.probe.regular import read_regular
+from edgefair.probe.system.files import others_mode
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
@@ -115,10 +115,10 @@ def _private(path: Path) -> bytes:
     """The content of a file that not everyone may read."""
     try:
         content = read_regular(path, most=MAX_KEY_BYTES)
-        mode = stat.S_IMODE(path.stat().st_mode)
+        mode = others_mode(path)
     except OSError as error:
         raise UsageError(f"the signing key '{path}' cannot be read: {error.strerror}", fix=GENERATE) from error
-    if mode & stat.S_IRWXO and b"PRIVATE KEY" in content:
+    if mode is not None and b"PRIVATE KEY" in content:
         raise UsageError(
             f"the signing key '{path}' is readable by other users of this machine (mode {mode:04o})",
             expected="a file that only its owner can read",

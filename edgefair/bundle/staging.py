@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from edgefair.errors import UsageError
-from edgefair.files import PARTIAL, fsync_directory
+from edgefair.files import PARTIAL
 from edgefair.locks import abandoned, held_folder
 from edgefair.probe.bundles.attestation import MANIFEST
+from edgefair.probe.system.files import sync_file, sync_folder
+from edgefair.probe.system.linux import exchange
 
-AT_FDCWD = -100
-RENAME_EXCHANGE = 2
 # In the folder of one export: the bundle under way, and where the old one waits if the two cannot be exchanged.
 UNDER_WAY, OLD = "bundle", "old"
 # What a call on the destination meets where another export was published, or put a bundle aside, at this moment.
@@ -66,14 +64,13 @@ def publish(folder: Path, destination: Path) -> None:
     """
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
+            sync_file(path)
         else:
-            fsync_directory(path)
-    fsync_directory(folder)
+            sync_folder(path)
+    sync_folder(folder)
     while not _moved(folder, destination):
         pass
-    fsync_directory(destination.parent)
+    sync_folder(destination.parent)
 
 
 def _moved(folder: Path, destination: Path) -> bool:
@@ -81,26 +78,13 @@ def _moved(folder: Path, destination: Path) -> bool:
     try:
         if not destination.exists():
             folder.rename(destination)
-        elif not _exchange(folder, destination):
+        elif not exchange(folder, destination):
             _replace(folder, destination)
     except OSError as error:
         if error.errno not in OVERTAKEN or not folder.is_dir():
             raise
         return False
     return True
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders atomically; False where the platform cannot (renameat2(2), Linux 3.15)."""
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is None:
-        return False
-    if renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in {errno.ENOSYS, errno.EINVAL}:
-        return False
-    raise OSError(code, os.strerror(code), str(other))
 
 
 def _replace(folder: Path, destination: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ def _from_file(config: DataConfig, base: Path, categories: Collection[str]) -> S
 
 def _path(source: str, base: Path) -> Path:
     if source in BUILT_IN_FILES:
-        return Path(__file__).parent / "sets" / BUILT_IN_FILES[source]
+        return _built_in(source)
     if Path(source).suffix.lower() not in READERS and not (base / source).exists():
         raise DataError(
             f"unknown data source '{source}'{did_you_mean(source, BUILT_IN)}",
@@ -129,6 +130,26 @@ def _path(source: str, base: Path) -> Path:
             "with data.layout",
         )
     return base / source
+
+
+def _built_in(source: str) -> Path:
+    """The file of a built-in set: in this package, or in one of its own.
+
+    Raises:
+        DataError: it is in neither.
+    """
+    name = BUILT_IN_FILES[source]
+    own = f"edgefair-{source}"
+    spec = find_spec(own.replace("-", "_"))
+    folders = [Path(__file__).parent / "sets", *(() if spec is None else spec.submodule_search_locations or ())]
+    found = next((path for folder in folders if (path := Path(folder) / name).is_file()), None)
+    if found is None:
+        raise DataError(
+            f"the built-in set '{source}' is not installed",
+            expected=f"the package {own}, which is not part of edgefair's wheel for its size",
+            fix=f"pip install ./packages/{source}, in a checkout of edgefair",
+        )
+    return found
 
 
 def named_columns(config: DataConfig) -> list[str]:

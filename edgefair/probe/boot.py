@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -18,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any, List, Mapping, NoReturn, Sequence
+
+from edgefair.probe.system.linux import lock_now, path_of
 
 OLDEST_PYTHON = (3, 9)
 # Exit codes with a meaning for the host (sysexits.h: EX_UNAVAILABLE, EX_CANTCREAT, EX_TEMPFAIL).
@@ -62,7 +63,7 @@ def main(zipapp: int, settings: Mapping[str, Any]) -> NoReturn:
     os.set_inheritable(zipapp, True)
     os.set_inheritable(lock, True)
     try:
-        os.execvp(python, [python, "-I", f"/proc/self/fd/{zipapp}", str(folder / "models")])
+        os.execvp(python, [python, "-I", path_of(zipapp), str(folder / "models")])
     except OSError as error:
         stop(UNAVAILABLE, f"{python} cannot be run: {error.strerror}")
 
@@ -86,7 +87,7 @@ def hold(lock: int, session: str) -> None:
     deadline = time.monotonic() + BUSY_S
     while True:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_now(lock)
             break
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Union
@@ -10,6 +9,8 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 import numpy as np
 
 from edgefair.probe.runtimes import NAMES, runtime_named
+from edgefair.probe.system.linux import core_count, proc_text
+from edgefair.probe.system.macos import mac_processor
 
 # The instruction sets that choose onnxruntime's kernels, and so its numerics.
 DECISIVE = (
@@ -18,6 +19,8 @@ DECISIVE = (
 )  # fmt: skip
 
 SYS = Path("/sys")
+# Kinds of processors whose INT8 kernels depend on their instruction sets, as Linux, macOS and Windows name them.
+X86 = ("x86_64", "AMD64", "i686")
 # Bits of the Raspberry Pi firmware's get_throttled: frequency capped, throttled, soft temperature limit; now, and at
 # any time since it was started.
 CAPPED_NOW, CAPPED_EVER = 0b1110, 0b1110 << 16
@@ -42,8 +45,8 @@ def fingerprint(emulated: Optional[str] = None) -> Dict[str, Any]:
         "emulated": emulated,
         "machine": platform.machine(),
         "cpu": _cpu_model(),
-        "flags": sorted(set(flags) & set(DECISIVE)),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "flags": None if flags is None else sorted(set(flags) & set(DECISIVE)),
+        "cores": core_count(),
         "governor": read_text(SYS / "devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "temperature_c": _temperature(SYS),
         "system": f"{platform.system()} {platform.release()}",
@@ -87,16 +90,22 @@ def slowed_down(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 def saturates_int8(device: Mapping[str, Any]) -> bool:
-    """Whether INT8 kernels add U8S8 products in 16 bits and may saturate: x86 without VNNI (see targets.md)."""
-    if device.get("machine") not in ("x86_64", "AMD64", "i686"):
+    """Whether INT8 kernels add U8S8 products in 16 bits and may saturate: x86 that is not known to have VNNI
+    (see targets.md)."""
+    if device.get("machine") not in X86:
         return False
     return not set(device.get("flags", ())) & {"avx512_vnni", "avx_vnni", "amx_int8"}
+
+
+def unknown_processor(device: Mapping[str, Any]) -> Optional[str]:
+    """The name of an x86 processor whose instruction sets no system tells; only one of that name computes alike."""
+    return str(device.get("cpu")) if device.get("machine") in X86 and "flags" not in device else None
 
 
 def read_text(path: Union[str, Path]) -> Optional[str]:
     """A small file's text without the blanks around it; None where it cannot be read."""
     try:
-        return Path(path).read_text(errors="replace").strip()
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None
 
@@ -109,8 +118,12 @@ def read_number(path: Path, base: int = 10) -> Optional[int]:
         return None
 
 
-def _cpu_flags() -> List[str]:
-    for line in (read_text("/proc/cpuinfo") or "").splitlines():
+def _cpu_flags() -> Optional[List[str]]:
+    """The instruction sets that Linux tells; None where no Linux does."""
+    said = proc_text("cpuinfo")
+    if said is None:
+        return None
+    for line in said.splitlines():
         name, _, value = line.partition(":")
         if name.strip() in ("flags", "Features"):
             return value.split()
@@ -118,11 +131,11 @@ def _cpu_flags() -> List[str]:
 
 
 def _cpu_model() -> Optional[str]:
-    for line in (read_text("/proc/cpuinfo") or "").splitlines():
+    for line in (proc_text("cpuinfo") or "").splitlines():
         name, _, value = line.partition(":")
         if name.strip() in ("model name", "Model", "Hardware"):
             return value.strip()
-    return platform.processor() or None
+    return mac_processor() or platform.processor() or None
 
 
 def _temperature(root: Path) -> Optional[float]:

@@ -29,9 +29,12 @@ def read_json(content: bytes) -> Dict[str, Any]:
 
 
 def inside(name: str) -> bool:
-    """Whether a name is that of a file in a folder: relative, with no way out of it, of letters that can be seen."""
+    """Whether a name is that of a file in a folder: relative, with no way out of it, of letters that can be seen.
+
+    On Windows a backslash parts names too, and a colon follows a drive or begins a stream: no name has them.
+    """
     parts = name.split("/")
-    return name.isprintable() and not {"", ".", ".."} & set(parts)
+    return name.isprintable() and not {"", ".", ".."} & set(parts) and not {"\\", ":"} & set(name)
 
 
 def files_below(folder: Path) -> Iterator[str]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Optional
 
-STATUS, PEAK_RESET = "/proc/self/status", "/proc/self/clear_refs"
+from edgefair.probe.system.linux import forget_peak, proc_text
 
 
 class Memory:
     """The memory of this process, from where a model was not loaded yet. Linux alone tells the peak."""
 
     def __init__(self) -> None:
-        self._before = _forget_peak()
+        self._before = _bytes_of("VmRSS") if forget_peak() else None
 
     def peak(self) -> Optional[int]:
         """Bytes of this process at most since then, beyond those of then; None where the system does not tell."""
@@ -20,23 +19,10 @@ class Memory:
         return None if after is None or self._before is None else max(after - self._before, 0)
 
 
-def _forget_peak() -> Optional[int]:
-    """Let the peak begin at what there is now, and tell that; None where the system does not allow it.
-
-    https://www.kernel.org/doc/html/latest/filesystems/proc.html, clear_refs
-    """
-    try:
-        with Path(PEAK_RESET).open("w") as stream:
-            stream.write("5")
-    except OSError:
-        return None
-    return _bytes_of("VmRSS")
-
-
 def _bytes_of(name: str) -> Optional[int]:
+    """One of the sizes that /proc/self/status holds, in bytes; None where it does not."""
+    lines = dict(line.split(":", 1) for line in (proc_text("self/status") or "").splitlines() if ":" in line)
     try:
-        with Path(STATUS).open() as stream:
-            lines = dict(line.split(":", 1) for line in stream if ":" in line)
         return int(lines[name].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
+    except (KeyError, ValueError, IndexError):
         return None

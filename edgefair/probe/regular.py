@@ -6,9 +6,10 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, Optional, Union
+from typing import BinaryIO, Optional
 
-PathLike = Union[str, Path]
+from edgefair.probe.system.files import AT_ONCE, PathLike, open_file, wait_again
+
 KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -31,12 +32,12 @@ def open_regular(path: PathLike, *, follow: bool = True) -> BinaryIO:
         OSError: it cannot be opened, or is a folder, pipe, socket or device; `strerror` says which.
     """
     try:
-        # Opening a pipe would wait for its writer.
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-        descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
+        descriptor = open_file(path, os.O_RDONLY | AT_ONCE, follow=follow)
     except ValueError as error:
         raise OSError(errno.EINVAL, str(error), str(path)) from error
     except OSError as error:
+        if error.errno == errno.EACCES and Path(path).is_dir():  # Windows opens no folders
+            raise OSError(errno.EINVAL, "it is a folder, not a file", str(path)) from error
         if error.errno == errno.ENXIO:
             raise OSError(errno.EINVAL, "it is a socket or device, not a file", str(path)) from error
         raise
@@ -45,7 +46,7 @@ def open_regular(path: PathLike, *, follow: bool = True) -> BinaryIO:
         os.close(descriptor)
         kind = next((name for test, name in KINDS if test(mode)), "no file")
         raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
-    os.set_blocking(descriptor, True)
+    wait_again(descriptor)
     return os.fdopen(descriptor, "rb")
 
 

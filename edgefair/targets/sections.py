@@ -125,6 +125,8 @@ class DeviceClass(BaseModel):
         machine, flags = device.get("machine"), device.get("flags", ())
         if self.machine not in {None, machine}:
             return _other(f"the device is {machine}", str(self.machine))
+        if self.flags and "flags" not in device:
+            return _other("the device's instruction sets cannot be read", f"a processor with {', '.join(self.flags)}")
         missing = [flag for flag in self.flags if flag not in flags]
         if missing:
             return _other(f"the device lacks {', '.join(missing)}", f"a processor with {', '.join(self.flags)}")

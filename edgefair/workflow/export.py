@@ -220,7 +220,7 @@ def _blocked(destination: Path) -> Path:
 
 def _add_descriptions(data: DataSet, spec: ModelSpec, seen: Seen, folder: Path) -> None:
     """What the model takes and what it has seen; a device that gets texts needs what cuts them."""
-    (folder / SPEC).write_text(spec.to_json())
+    (folder / SPEC).write_bytes(spec.to_json().encode())
     (folder / SEEN_ROWS).write_bytes(seen_bytes(seen.parts))
     for name in data.features:
         column = data.train.table.columns[name]
@@ -239,7 +239,9 @@ def _add_manifest(folder: Path, config: Config, report: Report, counter: int | N
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     versions = versions_of(("numpy", "onnx", "onnxruntime", "torch"))
     manifest = Manifest(
-        files={str(path.relative_to(folder)): FileEntry(sha256_file(path), path.stat().st_size) for path in paths},
+        files={
+            path.relative_to(folder).as_posix(): FileEntry(sha256_file(path), path.stat().st_size) for path in paths
+        },
         outcome=str(report.outcome),
         targets=tuple(
             {
@@ -256,4 +258,4 @@ def _add_manifest(folder: Path, config: Config, report: Report, counter: int | N
         created=report.created,
         counter=counter,
     )
-    (folder / MANIFEST).write_text(manifest.to_json())
+    (folder / MANIFEST).write_bytes(manifest.to_json().encode())

@@ -90,7 +90,7 @@ def report_on(counts, policy, *, sha256="0" * 64, size=1, devices=None):
     ]
     report = Report(
         command="export",
-        version="0.1.0",
+        version="0.2.0",
         created=CREATED,
         model=ModelFile("model.onnx", sha256, size),
         reference=None,
@@ -112,7 +112,7 @@ def write_manifest(folder, outcome="PASS", **release):
     kept = [path for path in paths if path.name != "manifest.json" and not is_signature(path.name)]
     files = {str(path.relative_to(folder)): FileEntry(sha256_file(path), path.stat().st_size) for path in kept}
     said = {"project": "people", "created": CREATED, **release}
-    manifest = Manifest(files, outcome, ({"name": "local"},), {"edgefair": "0.1.0"}, {"seed": 0}, **said)
+    manifest = Manifest(files, outcome, ({"name": "local"},), {"edgefair": "0.2.0"}, {"seed": 0}, **said)
     (folder / "manifest.json").write_text(manifest.to_json())
 
 

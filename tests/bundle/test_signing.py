@@ -83,7 +83,7 @@ def test_the_statement_names_every_file_with_its_digest_and_the_verdict_in_short
                 "threads": 1,
             }
         ],
-        "edgefair": "0.1.0",
+        "edgefair": "0.2.0",
     }
 
 

@@ -1,9 +1,10 @@
 import pytest
 
 from edgefair.bundle.manifest import FileEntry, Manifest, open_bundle
-from edgefair.bundle.staging import _exchange, publish, staging
+from edgefair.bundle.staging import publish, staging
 from edgefair.errors import ModelError, UsageError
 from edgefair.files import sha256_file, write_atomic
+from edgefair.probe.system.linux import exchange
 
 
 def write_bundle(folder, content):
@@ -34,7 +35,7 @@ def test_a_bundle_is_published_and_replaced_and_nothing_else_is_left(tmp_path):
 
 
 def test_replacing_works_where_folders_cannot_be_exchanged(tmp_path, monkeypatch):
-    monkeypatch.setattr("edgefair.bundle.staging._exchange", lambda *_: False)
+    monkeypatch.setattr("edgefair.bundle.staging.exchange", lambda *_: False)
     ship(tmp_path / "out", b"one")
     ship(tmp_path / "out", b"two")
     assert open_bundle(tmp_path / "out").model.read_bytes() == b"two"
@@ -45,7 +46,7 @@ def test_two_folders_change_places(tmp_path):
     for name in "ab":
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)
-    if not _exchange(tmp_path / "a", tmp_path / "b"):
+    if not exchange(tmp_path / "a", tmp_path / "b"):
         pytest.skip("this file system cannot exchange two folders")
     assert (tmp_path / "a" / "file").read_text() == "b"
     assert (tmp_path / "b" / "file").read_text() == "a"

@@ -1,6 +1,7 @@
 """A small project (the fair label treats its two groups alike, the unfair one does not), and how to drive it."""
 
 import csv
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,30 @@ def write_comments(folder: Path, words, longest: int) -> None:
 
 
 def run(*arguments):
-    return CliRunner().invoke(main, [str(item) for item in arguments], catch_exceptions=False)
+    """A command in this process, which reaches no other machine meanwhile."""
+    before = len(REACHED)
+    result = CliRunner().invoke(main, [str(item) for item in arguments], catch_exceptions=False)
+    assert REACHED[before:] == [], "a command sends nothing anywhere"
+    return result
+
+
+# What this process has asked other machines for.
+REACHED: list[tuple[str, str]] = []
+
+
+def _watch(event, arguments):
+    """https://docs.python.org/3/library/audit_events.html"""
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        where = str(arguments[1][0])
+    elif event in {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}:
+        where = str(arguments[0])
+    else:
+        return
+    if where not in {"127.0.0.1", "::1", "localhost", "None"}:
+        REACHED.append((event, where))
+
+
+sys.addaudithook(_watch)
 
 
 def change(project, **columns):

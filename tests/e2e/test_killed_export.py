@@ -41,8 +41,8 @@ def export_and_die(project, stage):
         exchange(one, other)
         die()
 
-    exchange = staging._exchange
-    staging._exchange = {"before exchange": die, "after exchange": exchange_and_die}.get(stage, exchange)
+    exchange = staging.exchange
+    staging.exchange = {"before exchange": die, "after exchange": exchange_and_die}.get(stage, exchange)
     progress = edgefair.Progress(lambda _done, _total, what: die() if what == stage else None)
     config = edgefair.load_config(project / "edgefair.yaml")
     with quiet():

@@ -1,9 +1,11 @@
-"""What a bundle or a report tells of the machine that made it, and who may read records of people."""
+"""What bundles and reports tell of the machine that made them, who may read them, and that nothing is sent anywhere."""
 
 import getpass
 import json
 import os
+import re
 import shutil
+import socket
 import stat
 import sys
 from pathlib import Path
@@ -11,7 +13,9 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from tests.e2e.commands import ROWS, edit, refused, run
+import edgefair
+from edgefair.cli import COMMANDS
+from tests.e2e.commands import REACHED, ROWS, edit, refused, run
 
 
 def places(project):
@@ -108,3 +112,66 @@ def test_a_link_or_a_device_is_no_place_for_a_report(project, elsewhere, shipped
     for name, said in (("link.json", "symbolic link"), ("pipe", "not a file")):
         assert said in refused(project, "verify", shipped / "dist/small", "--report", project / name)
     assert (elsewhere / "precious").read_text() == "precious"
+
+
+PACKAGE = Path(edgefair.__file__).parent
+# What opens connections, in the standard library and beside it.
+CONNECTING = re.compile(
+    r"^\s*(?:import|from) (?:_?socket|ssl|urllib\.request|http\.client|http\.server|ftplib|smtplib|xmlrpc|asyncio|"
+    r"requests|httpx|aiohttp|urllib3|huggingface_hub)\b",
+    re.MULTILINE,
+)
+STARTING = re.compile(r"^\s*(?:import|from) subprocess\b|\bos\.(?:system|popen|exec\w+|posix_spawn\w*)\(", re.MULTILINE)
+# Which programs are started, and so whom edgefair can make talk to another machine.
+STARTED = {
+    "probe/boot.py": "the Python of a device, and its pip where the profile has no Python: the user's device",
+    "probe/browser/chromium.py": "a browser that shows one page of this machine",
+    "probe/clock/energy.py": "nvidia-smi or the like, which reads a meter of this machine",
+    "targets/connection.py": "no program of its own: it reads from what a transport started",
+    "targets/transports/base.py": "no program of its own: the type alone",
+    "targets/transports/container.py": "the container engine, for the image that the user names",
+    "targets/transports/images.py": "the container engine, as above",
+    "targets/transports/local.py": "the probe on this machine",
+    "targets/transports/prefix.py": "apt and pip, in `edgefair target prepare` alone",
+    "targets/transports/qemu.py": "the probe under QEMU on this machine",
+    "targets/transports/ssh.py": "ssh, to the host that the user names",
+    "targets/transports/streams.py": "no program of its own: the type alone",
+    "targets/runtimes/onnxruntime_web.py": "npm, in `edgefair target prepare` alone",
+}
+
+
+def having(pattern):
+    return {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if pattern.search(path.read_text(encoding="utf-8"))
+    }
+
+
+def test_nothing_of_edgefair_opens_a_connection_but_the_page_that_it_serves_to_its_own_browser():
+    assert having(CONNECTING) == {"probe/browser/server.py"}
+    assert "127.0.0.1" in (PACKAGE / "probe/browser/server.py").read_text(encoding="utf-8")
+
+
+def test_what_starts_other_programs_is_listed_with_whom_they_talk_to():
+    assert having(STARTING) <= set(STARTED)
+
+
+def test_every_command_is_run_by_a_test_that_sees_what_it_reaches():
+    """By `tests.e2e.commands.run`."""
+    tests = Path(__file__).parent.parent
+    text = "".join(path.read_text() for folder in ("e2e", "cli") for path in (tests / folder).glob("test_*.py"))
+    assert [name for name in COMMANDS if f'"{name}"' not in text] == []
+
+
+def test_what_reaches_another_machine_is_seen():
+    with pytest.raises(OSError), socket.create_connection(("192.0.2.1", 9), timeout=0.01):
+        pass
+    assert REACHED.pop()[1] == "192.0.2.1"
+    REACHED.clear()
+
+
+@pytest.mark.parametrize("command", ["doctor", "check"])
+def test_commands_that_no_other_test_runs_reach_nobody(shipped, command):
+    arguments = [shipped / "edgefair.yaml"] if command == "check" else []
+    assert run(command, *arguments).exit_code == 0

@@ -55,9 +55,9 @@ def test_how_idle_a_core_is_comes_from_its_ticks(monkeypatch, tmp_path):
             "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 25 0 5 102 8 0 0 0 9 9\ncpu1 0 0 0 70 0 0 0 0 0 0\nintr 9\n",
         ]
     )
-    monkeypatch.setattr(pinning, "read_text", lambda _: next(moments))
+    monkeypatch.setattr(pinning, "proc_text", lambda _: next(moments))
     assert pinning.idle_shares(0.0) == {0: 0.25, 1: 1.0}
-    monkeypatch.setattr(pinning, "read_text", lambda _: None)
+    monkeypatch.setattr(pinning, "proc_text", lambda _: None)
     assert pinning.idle_shares(0.0) == {}
 
 
@@ -99,7 +99,7 @@ def test_where_the_system_does_not_allow_it_nothing_is_pinned_and_nothing_fails(
     finally:
         done.set()
         thread.join()
-    monkeypatch.delattr(pinning.os, "sched_setaffinity")
-    monkeypatch.delattr(pinning.os, "sched_getaffinity")
+    monkeypatch.delattr(os, "sched_setaffinity")
+    monkeypatch.delattr(os, "sched_getaffinity")
     with pinned(1) as cores:
         assert cores is None

@@ -87,7 +87,7 @@ def report_of(table, *, groups=("Female", "Male"), attribute="sex", classes=("no
     rows = int(np.asarray(table).sum())
     return Report(
         command="verify",
-        version="0.1.0",
+        version="0.2.0",
         created="2026-11-01T12:00:00+00:00",
         model=ModelFile(model, "ab" * 32, 3149),
         reference=None,

@@ -3,7 +3,6 @@
 import io
 import os
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,9 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.errors import MeasurementError, ModelError, UsageError
 from edgefair.probe.clock.footprint import LOADS
-from edgefair.probe.memory import PEAK_RESET
 from edgefair.probe.onnx_files.spec import Column, InputSpec, ModelSpec, Reading
 from edgefair.probe.onnx_files.spec_check import spec_from_json
+from edgefair.probe.system.linux import PROC
 from edgefair.targets import TargetProfile, load_profile, open_target
 from edgefair.targets.binding import check_binding
 from edgefair.targets.costs import footprint, node_times
@@ -48,7 +47,9 @@ def test_the_device_says_what_it_is_and_which_bytes_it_loaded(probe, tmp_path):
     check_binding(loaded, SPEC)
 
 
-@pytest.mark.skipif(not Path(PEAK_RESET).exists(), reason="this system does not tell the peak of a process's memory")
+@pytest.mark.skipif(
+    not (PROC / "self/clear_refs").exists(), reason="this system does not tell the peak of a process's memory"
+)
 def test_a_model_that_is_larger_takes_more_memory_and_longer_to_load(tmp_path):
     found = {}
     for name, width in (("small", 64), ("large", 3000)):

@@ -25,7 +25,7 @@ def check_target(probe: AnyProbe, path: Path) -> int:
     if CANARIES not in bundle.manifest.files:
         raise ModelError(f"bundle '{path}' has no canary rows", fix="export it again with this version of edgefair")
     try:
-        spec = spec_from_json(bundle.spec.read_text())
+        spec = spec_from_json(bundle.spec.read_text(encoding="utf-8"))
         devices = [item["device"] for item in read_json((path / REPORT).read_bytes())["targets"]]
         canaries = read_canaries((path / CANARIES).read_bytes(), spec, len(devices))
         known = ", ".join(sorted({described(device) for device in devices}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.probe.regular import read_regular
+from edgefair.probe.system.files import read_at
 
 # Of one picture's file: above the largest that is decoded, stored without compression.
 MAX_FILE_BYTES = 1 << 28
@@ -72,7 +72,7 @@ class SpilledBlobs:
     def read(self, index: int) -> bytes:
         """The bytes of one cell."""
         start, end = int(self._ends[index]), int(self._ends[index + 1])
-        return os.pread(self._file.fileno(), end - start, start)
+        return read_at(self._file.fileno(), end - start, start)
 
     def name(self, index: int) -> str:
         """Its place in the table."""

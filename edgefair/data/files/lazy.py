@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.probe.onnx_files.spec import InputSpec
+from edgefair.probe.system.linux import core_count
 
 Work = TypeVar("Work")
 Made = TypeVar("Made")
@@ -48,7 +49,7 @@ class LazyColumn(ABC):
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return core_count() or 1
 
 
 def makers() -> int:

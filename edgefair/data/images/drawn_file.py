@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from edgefair.files import cache_folder
+from edgefair.probe.system.files import open_file, read_at, write_at
 
 DIGEST_BYTES = 16
 
@@ -32,20 +33,20 @@ class DrawnFile:
     def read(self, number: int) -> bytes | None:
         """A record; None if it is not there, or not whole."""
         size = DIGEST_BYTES + self._bytes
-        found = os.pread(self._descriptor, size, number * size)
+        found = read_at(self._descriptor, size, number * size)
         digest, record = found[:DIGEST_BYTES], found[DIGEST_BYTES:]
         return record if len(found) == size and _digest(record) == digest else None
 
     def write(self, number: int, record: bytes) -> None:
         """Keep a record; where the disk is full, it is not kept."""
         with contextlib.suppress(OSError):
-            os.pwrite(self._descriptor, _digest(record) + record, number * (DIGEST_BYTES + self._bytes))
+            write_at(self._descriptor, _digest(record) + record, number * (DIGEST_BYTES + self._bytes))
 
 
 def _opened(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return open_file(path, os.O_RDWR | os.O_CREAT)
     except OSError:
         with tempfile.TemporaryFile(prefix="edgefair-") as stream:
             return os.dup(stream.fileno())

@@ -14,6 +14,7 @@ import threading
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence
 
 from edgefair.probe.errors import ProbeError
+from edgefair.probe.system.linux import is_root
 
 # In the order in which they are looked for.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "microsoft-edge-stable")
@@ -78,7 +79,7 @@ class Chromium:
         Raises:
             ProbeError: `no_runtime`, with its last words where it ended.
         """
-        self.sandboxed = os.geteuid() != 0
+        self.sandboxed = not is_root()
         self._gone = gone
         self._page: Optional[str] = None
         self._answers: Dict[int, "queue.Queue[Optional[Dict[str, Any]]]"] = {}

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from edgefair.probe.device import saturates_int8
+from edgefair.probe.device import saturates_int8, unknown_processor
 from edgefair.probe.runtimes import runtime_named
 from edgefair.probe.runtimes.onnxruntime import LEVELS, check_entries
 from edgefair.probe.runtimes.providers.settings import CPU, ProviderSettings, check_order, settings_of
@@ -187,13 +187,17 @@ def _flat(facts: Mapping[str, Any]) -> List[Tuple[str, str]]:
 def arithmetic(device: Mapping[str, Any]) -> Tuple[Optional[str], bool]:
     """Machine, and whether it saturates INT8 sums: what of a device's class no setting changes.
 
+    Of an x86 processor whose instruction sets are unknown the machine is named with the processor.
+
     Raises:
         ValueError: a fingerprint of other types.
     """
     machine, flags = device.get("machine"), device.get("flags", [])
     if not isinstance(machine, (str, type(None))) or not isinstance(flags, list):
         raise ValueError("its device has a machine or flags of other types")
-    return machine, saturates_int8({**device, "flags": [flag for flag in flags if isinstance(flag, str)]})
+    unknown = unknown_processor(device)
+    named = machine if unknown is None else f"{machine} ({unknown})"
+    return named, saturates_int8({**device, "flags": [flag for flag in flags if isinstance(flag, str)]})
 
 
 @dataclass(frozen=True)
@@ -265,4 +269,5 @@ def judged_alike(
 def described(device: Mapping[str, Any]) -> str:
     """A device in words, as far as it decides numerics."""
     machine, saturates = arithmetic(device)
-    return f"{machine}{' without VNNI' if saturates else ''}"
+    lacks = " without VNNI" if unknown_processor(device) is None else " with unknown instruction sets"
+    return f"{machine}{lacks if saturates else ''}"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from pathlib import Path
 from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
 from edgefair.probe.device import SYS, read_number, read_text
+from edgefair.probe.system.linux import allow_cores, allowed_cores, proc_text, thread_ids
 
 CPU = "devices/system/cpu/cpu{}"
-TASKS = Path("/proc/self/task")
-STAT = Path("/proc/stat")
 # How long the load of the cores is looked at, seconds.
 LOOK_S = 0.2
 
@@ -48,9 +46,9 @@ def pinned(threads: int) -> Iterator[Optional[List[int]]]:
     Gives the cores, or None where the system does not let a process choose them.
     """
     try:
-        cores = fastest(os.sched_getaffinity(0), threads, idle_shares())
+        cores = fastest(allowed_cores(), threads, idle_shares())
         before = _place(cores)
-    except (AttributeError, OSError):
+    except OSError:
         yield None
         return
     try:
@@ -61,9 +59,9 @@ def pinned(threads: int) -> Iterator[Optional[List[int]]]:
 
 def idle_shares(seconds: float = LOOK_S) -> Dict[int, float]:
     """Share of the next moment that each logical processor is idle, 0 to 1; empty where the system does not say."""
-    before = _ticks(read_text(STAT) or "")
+    before = _ticks(proc_text("stat") or "")
     time.sleep(seconds)
-    after = _ticks(read_text(STAT) or "")
+    after = _ticks(proc_text("stat") or "")
     return {
         cpu: (idle - before[cpu][0]) / (total - before[cpu][1])
         for cpu, (idle, total) in after.items()
@@ -86,11 +84,11 @@ def _place(cores: List[int]) -> Dict[int, Set[int]]:
     """Move the threads; where each was allowed to run before."""
     before: Dict[int, Set[int]] = {}
     try:
-        for task in (int(place.name) for place in TASKS.iterdir()):
+        for thread in thread_ids():
             with contextlib.suppress(ProcessLookupError):  # it has ended
-                was = os.sched_getaffinity(task)
-                os.sched_setaffinity(task, cores)
-                before[task] = was
+                was = allowed_cores(thread)
+                allow_cores(thread, cores)
+                before[thread] = was
     except OSError:
         _restore(before)
         raise
@@ -98,9 +96,9 @@ def _place(cores: List[int]) -> Dict[int, Set[int]]:
 
 
 def _restore(before: Dict[int, Set[int]]) -> None:
-    for task, cores in before.items():
+    for thread, cores in before.items():
         with contextlib.suppress(OSError):
-            os.sched_setaffinity(task, cores)
+            allow_cores(thread, cores)
 
 
 def _siblings(cpu: int, root: Path) -> FrozenSet[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List, Mapping, Set, Tuple
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
@@ -38,7 +39,7 @@ ENTRIES = frozenset(
 # `probe.onnx_files.external` reads. Before 1.22 onnxruntime does not look at the folder, and what that module finds
 # is all there is.
 WALLS = {
-    "session.model_external_initializers_file_folder_path": "/dev/null",
+    "session.model_external_initializers_file_folder_path": os.devnull,
     "session.load_model_format": "ONNX",
 }
 # Providers that run on the driver of NVIDIA's.

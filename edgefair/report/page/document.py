@@ -64,4 +64,4 @@ def _styles() -> str:
 
 
 def _file(name: str) -> str:
-    return resources.files("edgefair.report.page").joinpath("templates", name).read_text()
+    return resources.files("edgefair.report.page").joinpath("templates", name).read_text(encoding="utf-8")

@@ -97,7 +97,7 @@ class Store:
         """
         path = self.folder / "plan.json"
         try:
-            found: dict[str, Any] = json.loads(path.read_text())
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -112,7 +112,7 @@ class Store:
     def row(self, key: str) -> dict[str, Any] | None:
         """The columns of a row that is there and done; None where it is to be made: there is none, or it failed."""
         try:
-            content = json.loads((self._rows / f"{key}.json").read_text())
+            content = json.loads((self._rows / f"{key}.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return None
         row = content.get("row") if isinstance(content, dict) and content.get("schema") == ROW_SCHEMA else None

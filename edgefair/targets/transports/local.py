@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from edgefair.errors import MeasurementError
+from edgefair.files import cache_folder, write_atomic
 from edgefair.probe.device import fingerprint
+from edgefair.probe.system.linux import memory_file, path_of
 from edgefair.progress import Progress
 from edgefair.targets.transports.base import HERE, Ending, Transport
 from edgefair.targets.transports.streams import enlarge_pipes
 from edgefair.targets.transports.zipapp import build_zipapp
 
-# Of files that are no standard streams.
-FIRST_NUMBER = 3
+# What keeps Ctrl-C from the probe on Windows, where there are no sessions.
+NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
 class LocalTransport(Transport):
     """Runs the zipapp with this Python, isolated from the working folder and the environment (`-I`).
 
-    The zipapp lies in memory, so that even a host that is killed leaves no file behind.
+    The zipapp lies in memory where the system has such files, so that even a host that is killed leaves none behind;
+    elsewhere it is kept in the cache, under its digest.
     """
 
     shares_files = True
@@ -69,16 +74,15 @@ def start_zipapp(
         MeasurementError: it cannot be started.
     """
     try:
-        with os.fdopen(_above_streams(os.memfd_create("probe.pyz")), "wb") as zipapp:
-            zipapp.write(build_zipapp())
-            zipapp.flush()
+        with _zipapp() as (path, descriptors):
             process = subprocess.Popen(
-                [*python, f"/proc/self/fd/{zipapp.fileno()}"],
+                [*python, path],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                pass_fds=[zipapp.fileno()],
+                creationflags=NEW_GROUP,
+                pass_fds=descriptors,
                 cwd="/",
                 env=environment,
             )
@@ -88,11 +92,27 @@ def start_zipapp(
     return process
 
 
-def _above_streams(descriptor: int) -> int:
-    """The same file under a number of no standard stream, which it gets where this process has closed its own."""
-    higher = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST_NUMBER)
-    os.close(descriptor)
-    return higher
+@contextmanager
+def _zipapp() -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The path of the zipapp for a process that is started meanwhile, and the descriptors that it needs for that."""
+    content = build_zipapp()
+    descriptor = memory_file("probe.pyz", content)
+    if descriptor is None:
+        yield str(_kept(content)), ()
+        return
+    try:
+        yield path_of(descriptor), (descriptor,)
+    finally:
+        os.close(descriptor)
+
+
+def _kept(content: bytes) -> Path:
+    """The zipapp as a file, which is made where it is not there, or was changed."""
+    path = cache_folder("probe") / f"{hashlib.sha256(content).hexdigest()}.pyz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_bytes() != content:
+        write_atomic(path, content, private=True)
+    return path
 
 
 def process_ending(code: int, said: str) -> Ending:

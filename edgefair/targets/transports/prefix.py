@@ -66,7 +66,7 @@ def open_prefix(cpu: EmulatedCpu) -> Path:
         with held_folder(_prepared(), f".{cpu.name}.partial-") as work:
             made = work / "prefix"
             (made / "proc").mkdir(parents=True)
-            (made / "proc" / "cpuinfo").write_text(cpu.cpuinfo)
+            (made / "proc" / "cpuinfo").write_text(cpu.cpuinfo, encoding="utf-8")
             for name, to in links.items():
                 (made / name).symlink_to(to)
             _put_in_place(made, prefix)

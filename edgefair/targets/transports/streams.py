@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import subprocess
+
+from edgefair.probe.system.linux import enlarge_pipe
 
 # What Linux lets any user have: a batch that fits is written at once, not in 64 KiB pieces with a switch after each.
 PIPE_BYTES = 1 << 20
@@ -13,5 +13,4 @@ PIPE_BYTES = 1 << 20
 def enlarge_pipes(process: subprocess.Popen[bytes]) -> None:
     """Give the process's stdin and stdout all that a user may have."""
     for stream in (process.stdin, process.stdout):
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
+        enlarge_pipe(stream, PIPE_BYTES)

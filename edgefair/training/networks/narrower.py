@@ -45,7 +45,7 @@ def _defaults(network: str) -> dict[str, Any]:
 
 def _shape_of(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return {
             "width": int(config["hidden_size"]),
             "depth": int(config["num_hidden_layers"]),

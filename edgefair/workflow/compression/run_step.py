@@ -182,7 +182,7 @@ class Work:
         if stage.fresh:
             classifier = untrained(self._job.config, self._run.model, self._run, classifier)
         if (folder / PLAN).exists():
-            plan: Plan = json.loads((folder / PLAN).read_text())
+            plan: Plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
             load_weights(folder / START, classifier)
         else:
             self._job.progress.stage(f"step {stage.name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import time
@@ -12,8 +11,10 @@ from typing import Any
 
 from edgefair import jsonl
 from edgefair.errors import UsageError
+from edgefair.locks import lock_now
 from edgefair.measure.sketch import SAME_ROWS, read_sketch, shared, sketch_text
 from edgefair.probe.regular import read_regular
+from edgefair.probe.system.files import open_file
 from edgefair.report.results.verification import LedgerCount
 from edgefair.workflow.sealing.rows import RowSet
 
@@ -54,7 +55,7 @@ def spend(
     entry = {"created": created, "command": command, "audit": audit, "model": model, "outcome": outcome}
     entry |= {} if head is None else {"account": head}
     try:
-        descriptor = os.open(folder / LEDGER, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
+        descriptor = open_file(folder / LEDGER, os.O_RDWR | os.O_CREAT | os.O_APPEND, follow=False)
     except OSError:
         return None
     try:
@@ -132,7 +133,7 @@ def _read(descriptor: int) -> list[dict[str, Any]]:
 def _lock(descriptor: int) -> None:
     for tries_left in reversed(range(LOCK_TRIES)):
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_now(descriptor)
         except BlockingIOError:
             if tries_left == 0:
                 raise

@@ -98,7 +98,7 @@ def bundle_spec(bundle: Bundle) -> ModelSpec:
         ModelError: its spec cannot be read.
     """
     try:
-        return spec_from_json(bundle.spec.read_text())
+        return spec_from_json(bundle.spec.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"'{bundle.spec}' cannot be read: {error}", fix="export the bundle again") from error
 

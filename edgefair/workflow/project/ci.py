@@ -39,7 +39,8 @@ def write_workflow(service: Service, config_path: Path, *, force: bool = False) 
     """
     config = load_config(config_path)
     root = _root(config_path.resolve().parent)
-    text = _filled(shipped_path("deploy", f"ci/{service}/{_template(service)}").read_text(), config, config_path, root)
+    template = shipped_path("deploy", f"ci/{service}/{_template(service)}").read_text(encoding="utf-8")
+    text = _filled(template, config, config_path, root)
     path, remarks = _place(service, root)
     if path.exists() and not force:
         raise UsageError(f"'{path}' already exists", fix="edit it, or replace it with --force")
