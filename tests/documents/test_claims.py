@@ -38,3 +38,16 @@ def test_results_say_the_command_of_every_table():
     for part in text.split("\n## ")[1:]:
         if re.search(r"\d", part) and "| " in part:
             assert re.search(r"`(make|edgefair|python) [^`]+`", part), part.partition("\n")[0]
+
+
+def test_the_readme_is_two_screens_with_pictures_that_are_small_and_load_nothing():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 110
+    pictures = [ROOT / name for name in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)]
+    assert {picture.suffix for picture in pictures} == {".png", ".svg"}
+    for picture in pictures:
+        assert picture.stat().st_size < 200_000
+        loaded = (
+            re.findall(rb"(?:href|src)=|@import|url\((?!#)", picture.read_bytes()) if picture.suffix == ".svg" else []
+        )
+        assert loaded == []
