@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from edgefair.cli import main
-from edgefair.config import parse_config
+from edgefair.config import Config, parse_config
+from edgefair.study.plan import Plan
 from edgefair.study.reading import read_plan
 from edgefair.targets.profile import TargetProfile
 from edgefair.yaml_text import parse_yaml
@@ -119,6 +120,12 @@ def check_profile(keys):
     TargetProfile.model_validate({"name": "board", "transport": "local"} | keys)
 
 
+def check_plan(block, keys):
+    """A plan of a study, or keys that the plan of the same page may have too."""
+    whole = next(other for other in in_language("yaml") if other.document == block.document and "study:" in other.text)
+    read_plan(yaml.safe_dump(parse_yaml(whole.text) | keys))
+
+
 def check_config(keys):
     """A config, or a part of one; the attributes that it judges are its sensitive columns where it names none."""
     merged = {section: {**value, **keys.get(section, {})} for section, value in BASE.items()}
@@ -135,8 +142,8 @@ def test_yaml_is_a_config_a_plan_a_profile_or_a_job(block):
         (check_workflow if "jobs" in keys else check_job)(keys)
         return
     keys = parse_yaml(block.text)
-    if "study" in keys:
-        read_plan(block.text)
+    if "study" in keys or {*keys} <= {*Plan.model_fields} - {*Config.model_fields}:
+        check_plan(block, keys)
     elif {*keys} & {"transport", "runtime", "budgets", "latency"}:
         check_profile(keys)
     else:
