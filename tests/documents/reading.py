@@ -57,6 +57,10 @@ def read_values(line: str, context: click.Context) -> None:
             raise NotReadError(f"{line}: no format '{form}'")
     flags = {name: value for name, value in context.params.items() if "__" in name}
     given = overrides(tuple(context.params.get("settings") or ()), **flags)
+    # The options of a set that edgefair makes are of that set alone.
+    for made in ("glyphs", "peeps"):
+        if any(key.startswith(f"data.{made}.") for key in given):
+            given["data.source"] = made
     try:
         read_config(given)
     except EdgefairError as error:

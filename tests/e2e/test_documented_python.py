@@ -10,11 +10,11 @@ import edgefair
 from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.probe.bundles import runtime
 from tests.bundle.small_bundle import private_key, public_pem, write_bundle, write_key
-from tests.documents.blocks import in_language
+from tests.documents.blocks import ROOT, in_language
 from tests.e2e.commands import CONFIG, write_people
 
-# Tutorials are carried out as a whole, by their own tests.
-BLOCKS = [block for block in in_language("python") if "tutorials" not in block.document.parts]
+# Tutorials and how-to pages are carried out as a whole, by their own tests.
+BLOCKS = [block for block in in_language("python") if block.document.parent in {ROOT, ROOT / "docs"}]
 DEVICE = [block for block in BLOCKS if "edgefair_runtime" in block.text]
 PROJECT = [block for block in BLOCKS if block not in DEVICE]
 
