@@ -71,9 +71,11 @@ docs: $(VENV)/.ready ## Build the documentation into docs/_build; a warning is a
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build
 
-pictures: ## Photograph the report of `make demo` for the README; needs node and chromium
+pictures: $(VENV)/.ready ## Picture the verdicts of `make demo` for the README; needs node and chromium
 	npm ci --silent --prefix tests/browser
 	node tests/browser/picture.mjs examples/census/demo/report.html docs/pictures/report.png
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/terminal_picture.py docs/pictures/blocked.svg \
+		--folder examples/census/demo -- edgefair report dist/plain.blocked.json
 
 fuzz: $(VENV)/.ready ## Give 20,000 damaged inputs to every place that reads something; findings go to fuzz-findings/
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.fuzz_harness --inputs 20000

@@ -6,7 +6,7 @@ import { dirname, resolve } from "node:path";
 const [file, picture] = process.argv.slice(2).map((path) => resolve(path));
 mkdirSync(dirname(picture), { recursive: true });
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
-const page = await browser.newPage({ colorScheme: "light", viewport: { width: 1040, height: 1370 } });
+const page = await browser.newPage({ colorScheme: "light", viewport: { width: 1040, height: 1085 } });
 await page.goto("file://" + file);
 await page.screenshot({ path: picture });
 await browser.close();

@@ -169,8 +169,8 @@ class _Search:
         if not reference_passes:
             return self._treated(start) or (
                 "the reference does not pass every gate either, so undoing compression cannot help: "
-                "train it with different or stronger debiasing (edgefair train --auto, or --debias), or "
-                "allow last-layer or threshold in compress.repair.moves"
+                "train it with different or stronger debiasing (edgefair train --debias, or --auto where there are "
+                "two classes), or allow last-layer or threshold in compress.repair.moves"
             )
         if self.lowered and (found := self._precision(start)) is not None:
             return found
