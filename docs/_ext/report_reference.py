@@ -11,8 +11,9 @@ from edgefair.report.schema import report_schema
 PAGE = "reference/report.md"
 HEAD = """# The JSON report
 
-What `--format json`, `--report FILE` and `report.json` in a bundle hold. `edgefair report --schema` prints the JSON Schema that this page is
-made from. Keys are only ever added within one version of the schema: [stability](stability.md). What the numbers are: [metrics](metrics.md).
+What `--format json`, `--report FILE` and `report.json` in a bundle hold. `edgefair report --schema` prints the JSON
+Schema that this page is made from. Keys are only ever added within one version of the schema:
+[stability](stability.md). What the numbers are: [metrics](metrics.md).
 """
 
 
@@ -37,7 +38,9 @@ def page(schema: dict[str, Any]) -> str:
 
 def section(name: str, part: dict[str, Any], schema: dict[str, Any]) -> str:
     """One part with its keys."""
-    rows = [f"| `{key}` | {cell(kind(value, schema))} | {cell(said(value))} |" for key, value in part["properties"].items()]
+    rows = [
+        f"| `{key}` | {cell(kind(value, schema))} | {cell(said(value))} |" for key, value in part["properties"].items()
+    ]
     table = "\n".join(["| key | holds | what it is |", "|---|---|---|", *rows])
     return f"\n## {name}\n\n{said(part) if part is not schema else ''}\n\n{table}\n"
 

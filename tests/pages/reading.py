@@ -20,7 +20,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Typed:
-    """A command with the lines that the page shows of its output (`...` stands for what varies), and where it stands."""
+    """A command, the lines that the page shows of its output (`...` stands for what varies), and where it stands."""
 
     command: str
     shown: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""A page carried out in a folder: its files are written and its commands typed into one shell, with the real program."""
+"""A page carried out in a folder: its files are written, and its commands typed into one shell with the real program."""
 
 import os
 import shlex

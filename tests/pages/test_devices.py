@@ -1,4 +1,4 @@
-"""Tutorials about devices: a board behind a real ssh server, whose processor QEMU emulates, and an NPU in its simulator."""
+"""Tutorials about devices: a board behind a real ssh server whose processor QEMU emulates, and a simulated NPU."""
 
 import getpass
 import shlex
@@ -41,12 +41,14 @@ def test_a_raspberry_pi_behind_ssh_judges_as_its_tutorial_says(first, tmp_path, 
         python.write_text(f'#!/bin/sh\n[ "$1" = -I ] && shift\nexec env -i {shlex.join(command)} "$@"\n')
         python.chmod(0o755)
         replaced = f"s#{PYTHON}#{python}#g"
-        server.before.write_text(f'SSH_ORIGINAL_COMMAND=$(printf %s "$SSH_ORIGINAL_COMMAND" | sed {shlex.quote(replaced)})\n')
+        server.before.write_text(
+            f'SSH_ORIGINAL_COMMAND=$(printf %s "$SSH_ORIGINAL_COMMAND" | sed {shlex.quote(replaced)})\n'
+        )
         known = server.folder / "known_hosts"
         known.write_text(known.read_text() + known.read_text().replace(f"[127.0.0.1]:{server.port}", HOST))
         settings = server.folder / "ssh_config"
-        alias = f"Host {HOST}\n  HostName 127.0.0.1\n  Port {server.port}\n  User {getpass.getuser()}\n  HostKeyAlias {HOST}\n"
-        settings.write_text(alias + settings.read_text())
+        alias = ("HostName 127.0.0.1", f"Port {server.port}", f"User {getpass.getuser()}", f"HostKeyAlias {HOST}")
+        settings.write_text("\n  ".join((f"Host {HOST}", *alias)) + "\n" + settings.read_text())
         ssh = tools / "ssh"
         ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {settings} "$@"\n')
         ssh.chmod(0o755)

@@ -16,6 +16,7 @@ OUTPUT = ["reading", "PASS may ship  dist/people", " sex: gap 0.0187 (FPR 0.0187
         ["...", "PASS may ship dist/people", "...", "accuracy 0.86"],
         ["...", "sex: gap 0.0287 (FPR 0.0001) of 2,936", "..."],
         ["...", "PASS ... dist/people", "..."],
+        ["...", "sex: gap 0.02 (... 0.02) of 2,936", "..."],
         ["..."],
     ],
 )
