@@ -1,4 +1,4 @@
-"""A page carried out in a folder: its files are written, and its commands typed into one shell with the real program."""
+"""A page carried out in a folder: files are written, and commands typed into one shell with the real program."""
 
 import os
 import shlex
@@ -10,13 +10,16 @@ from tests.e2e.forked import program
 from tests.pages.matching import first_unlike
 from tests.pages.reading import Typed, steps
 
+DOCS = Path(__file__).parents[2] / "docs"
 MARK = "@@@ done"
 # A verdict that blocks is no mistake of a page that asks for its exit code next.
 ASKS = "echo $?"
+# pytest finds the plugin of an installed edgefair; one that runs from its sources may list none.
+PLUGIN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "edgefair.workflow.pytest_plugin"}
 OF_THE_SURROUNDINGS = ("GITHUB_ACTIONS", "GITLAB_CI", "EDGEFAIR_NO_CI", "COLUMNS")
 
 
-def carry_out(page: Path, folder: Path, tools: Path, **environment: str) -> None:
+def carry_out(page: Path, folder: Path, tools: Path) -> None:
     """Do in `folder` what the page says, and compare what comes out; `tools` is a folder for programs."""
     script, commands = [], []
     for step in steps(page):
@@ -35,7 +38,7 @@ def carry_out(page: Path, folder: Path, tools: Path, **environment: str) -> None
         done = subprocess.run(
             ["bash", tools / "page.sh"],
             cwd=folder,
-            env=kept | {"PATH": path} | environment,
+            env=kept | PLUGIN | {"PATH": path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -9,8 +9,7 @@ import pytest
 
 from edgefair.targets import load_profile, transport_of
 from tests.exporters.qnn_simulator import simulator
-from tests.pages.shell import carry_out
-from tests.pages.test_tutorials import DOCS, first  # noqa: F401
+from tests.pages.shell import DOCS, carry_out
 from tests.targets.openssh import serving
 
 BOARD = "qemu:cortex-a72"
@@ -30,7 +29,7 @@ def emulated_python():
 
 @pytest.mark.target
 @pytest.mark.long
-def test_a_raspberry_pi_behind_ssh_judges_as_its_tutorial_says(first, tmp_path, monkeypatch):  # noqa: F811
+def test_a_raspberry_pi_behind_ssh_judges_as_its_tutorial_says(first, tmp_path, monkeypatch):
     command = emulated_python()
     board, tools = tmp_path / "board", tmp_path / "tools"
     for folder in (board, tools):
@@ -57,7 +56,6 @@ def test_a_raspberry_pi_behind_ssh_judges_as_its_tutorial_says(first, tmp_path, 
 
 
 @pytest.mark.runtimes
-@pytest.mark.long
 def test_an_npu_in_its_simulator_judges_as_its_tutorial_says(tmp_path):
     simulator()
     folder = tmp_path / "shapes"

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_documented_commands import check_line
+from tests.pages.conftest import FIRST
 from tests.pages.reading import Typed, steps
-from tests.pages.shell import carry_out
+from tests.pages.shell import DOCS, carry_out
 
-DOCS = Path(__file__).parents[2] / "docs"
-FIRST = "tutorials/table.md"
 # Pages that go on in the folder of the first tutorial, and say so.
 GO_ON = ("tutorials/your-model.md", "tutorials/study.md", "tutorials/ci-github.md")
 BY_THEMSELVES = ("tutorials/pictures.md", "tutorials/texts.md", "coming-from/fairlearn.md")
@@ -19,15 +18,6 @@ BY_THEMSELVES = ("tutorials/pictures.md", "tutorials/texts.md", "coming-from/fai
 def pages(folder):
     """Pages of a folder, but the one that lists them."""
     return [f"{folder}/{path.name}" for path in sorted((DOCS / folder).glob("*.md")) if path.name != "README.md"]
-
-
-@pytest.fixture(scope="session")
-def first(tmp_path_factory):
-    """The folder that the first tutorial leaves; not to be written to."""
-    folder = tmp_path_factory.mktemp("first") / "people"
-    folder.mkdir()
-    carry_out(DOCS / FIRST, folder, tmp_path_factory.mktemp("tools"))
-    return folder
 
 
 def test_the_first_tutorial_goes_from_a_csv_file_to_a_model_that_ships(first):
