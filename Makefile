@@ -7,7 +7,7 @@ SHARED := --dist loadfile --no-loadscope-reorder
 # The files with tests of a mark: collecting all of them takes every worker 20 s of imports.
 marked = $$(grep -rl 'mark\.$(1)' tests --include='test_*.py')
 
-.PHONY: help dev demo test slowest test-targets test-runtimes test-gpu test-browser docs pictures test-long test-release test-newest sbom fuzz fuzz-graphs lint bench false-pass schema clean
+.PHONY: help dev demo test slowest test-targets test-runtimes test-gpu test-browser docs docs-links pictures test-long test-release test-newest sbom fuzz fuzz-graphs lint bench false-pass schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,10 @@ test-browser: $(VENV)/.ready ## Look at the HTML report in chromium, with axe-co
 docs: $(VENV)/.ready ## Build the documentation into docs/_build; a warning is an error
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build
+
+docs-links: $(VENV)/.ready ## Ask every address that the documentation links to whether it is still there
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx --quiet -b linkcheck docs docs/_build/links
 
 pictures: $(VENV)/.ready ## Picture the verdicts of `make demo` for the README; needs node and chromium
 	npm ci --silent --prefix tests/browser

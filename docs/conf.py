@@ -10,7 +10,14 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "edgefair"
 author = "The edgefair maintainers"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click", "config_reference"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "config_reference",
+    "report_reference",
+]
 exclude_patterns = ["_build", "_ext"]
 html_theme = "furo"
 html_title = "edgefair"

@@ -12,12 +12,12 @@ from edgefair.report.escape import one_line
 
 
 def say(*lines: str) -> None:
-    """Print the lines; a line break or control character inside of one is shown and does nothing.
+    """Print the lines, if there are any; a line break or control character inside of one is shown and does nothing.
 
     Where nobody can be told, the exit code must still be right: a stream that takes nothing is not an error.
     """
     with suppress(OSError):
-        click.echo("\n".join(map(one_line, lines)), err=True)
+        click.echo("".join(f"{one_line(line)}\n" for line in lines), err=True, nl=False)
 
 
 def say_next(config_path: Path, *commands: str) -> None:
