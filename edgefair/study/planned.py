@@ -3,7 +3,8 @@
 Families of the defaults, each at the first level of every factor that it does not vary:
 - `extent`: every extent minus `finetune-only`, for each treatment;
 - `precision`: every extent with INT8 or FP16 minus the same network without, for each treatment;
-- `treatment`: every treatment minus `none`, and minus `label-balance`, for each extent;
+- `treatment`: every treatment minus `none`, minus `label-balance`, and minus the balance of labels in the trainings
+  that it is of, for each extent;
 - `undoing`: (treatment minus its control at the extent) minus (the same at `finetune-only`);
 - `null`: `reordered` minus `none`, for each treatment: what another order of rows does, which is no effect;
 - `slope`: least-squares slope on the share of noise, on log2 of the rows, on the share kept of a cell; and the slope at
@@ -13,11 +14,11 @@ Families of the defaults, each at the first level of every factor that it does n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edgefair.errors import UsageError, did_you_mean
+from edgefair.study.cells import Cell
 from edgefair.study.contrasts import Contrast
 from edgefair.study.levels import (
     CONTROL,
@@ -25,21 +26,14 @@ from edgefair.study.levels import (
     FACTORS,
     LABEL_BALANCE,
     PURITY,
+    READ,
     REORDERED,
     UNTREATED,
     Purity,
-    read_extent,
-    read_purity,
-    read_treatment,
 )
-from edgefair.study.plan import Cell, ContrastPlan, Plan
+from edgefair.study.plan import ContrastPlan, Plan
 
 Terms = dict[str, float]
-READ: dict[str, Callable[[Any], Any]] = {
-    **{name: partial(read_purity, name) for name in PURITY},
-    "extent": read_extent,
-    "treatment": read_treatment,
-}
 
 
 def planned_contrasts(plan: Plan) -> tuple[Contrast, ...]:
@@ -101,8 +95,10 @@ def _defaults(plan: Plan) -> Iterator[Contrast]:
                 )
                 yield _contrast(f"{of} minus {whole}, treatment {name}", "precision", terms)
     for name, treatment in treatments.items():
-        for base in controls:
-            if name == base or (name, base) == (UNTREATED, LABEL_BALANCE):
+        own = str(treatment.balanced)
+        own_base = [own] if own in treatments and own not in controls else []
+        for base in [*controls, *own_base]:
+            if name == base or (treatment.is_control and base != UNTREATED):
                 continue
             effect = {
                 of: _minus(
@@ -112,7 +108,7 @@ def _defaults(plan: Plan) -> Iterator[Contrast]:
             }
             for of, terms in effect.items():
                 yield _contrast(f"{name} minus {base}, extent {of}", "treatment", terms)
-            if control is not None and base == controls[-1]:
+            if control is not None and base in {*controls[-1:], *own_base}:
                 for of, terms in effect.items():
                     if of != CONTROL:
                         undone = _minus(terms, effect[CONTROL])

@@ -26,8 +26,8 @@ from edgefair.files import write_atomic
 from edgefair.locks import hold
 from edgefair.progress import Progress
 from edgefair.report.escape import csv_cell
+from edgefair.study.cells import Cell
 from edgefair.study.levels import CONTROL, DENSE
-from edgefair.study.plan import Cell
 from edgefair.study.table import Row, to_parquet
 
 ROW_SCHEMA = "edgefair.study-row/1"

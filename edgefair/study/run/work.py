@@ -17,12 +17,13 @@ from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.files import sha256_json, write_atomic
 from edgefair.progress import silent
 from edgefair.scratch import work_folder
-from edgefair.study.plan import Cell, Plan
+from edgefair.study.cells import Cell
+from edgefair.study.plan import Plan
 from edgefair.study.run.cells import cell_config, cell_rows, data_config
 from edgefair.study.run.made import MODEL, make_file, reference_of
 from edgefair.study.run.measured import Answers, Beside, answers_of, responses_of
 from edgefair.study.run.store import Store
-from edgefair.study.run.tasks import Task, beside
+from edgefair.study.run.tasks import Partners, Task
 from edgefair.targets import Probe, load_profile, open_target
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.job import Job
@@ -74,7 +75,7 @@ class Workshop:
         single_thread()
         self._setup = setup
         self._store = Store(setup.output)
-        self._places = {cell: index for index, cell in enumerate(setup.plan.cells)}
+        self._partners = Partners(setup.plan.cells)
         self._data: dict[str, DataSet] = {}
         self._stack = ExitStack()
         self._probe: Probe | None = None
@@ -129,11 +130,11 @@ class Workshop:
         setup, name = self._setup, self._setup.trainings[task.cell]
         job = self._job(cell, task.cell)
         reference = reference_of(job, name, self._store.file_of(name))
-        others = self._beside(cell)
+        others = self._beside(task.cell)
         with work_folder() as work:
             file = make_file(job, reference, name, work)
             probe = self._target(job)
-            dense = self._dense_file(cell) if setup.plan.latency else None
+            dense = self._dense_file(task.cell) if setup.plan.latency else None
             answers, times = answers_of(
                 probe, job, file, dense=None if dense == file.path else dense, latency=setup.plan.latency
             )
@@ -148,16 +149,15 @@ class Workshop:
             "versions": json.dumps(dict(setup.made_by), sort_keys=True),
         }
 
-    def _beside(self, cell: Cell) -> Beside:
+    def _beside(self, index: int) -> Beside:
         kept = {
-            name: self._store.decisions_of(self._setup.rows[index])
-            for name, index in beside(cell, self._places).items()
+            name: self._store.decisions_of(self._setup.rows[other]) for name, other in self._partners.of(index).items()
         }
         return Beside(**{name: Answers.read(path) for name, path in kept.items() if path.exists()})
 
-    def _dense_file(self, cell: Cell) -> Path | None:
-        index = beside(cell, self._places).get("dense")
-        return None if index is None else self._store.file_of(self._setup.trainings[index]) / MODEL
+    def _dense_file(self, index: int) -> Path | None:
+        dense = self._partners.of(index).get("dense")
+        return None if dense is None else self._store.file_of(self._setup.trainings[dense]) / MODEL
 
     def _target(self, job: Job) -> Probe:
         if self._probe is None:
