@@ -7,7 +7,7 @@ SHARED := --dist loadfile --no-loadscope-reorder
 # The files with tests of a mark: collecting all of them takes every worker 20 s of imports.
 marked = $$(grep -rl 'mark\.$(1)' tests --include='test_*.py')
 
-.PHONY: help dev demo test slowest test-targets test-runtimes test-browser docs pictures test-long fuzz fuzz-graphs lint bench false-pass schema clean
+.PHONY: help dev demo test slowest test-targets test-runtimes test-ray test-browser docs pictures test-long fuzz fuzz-graphs lint bench false-pass schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,10 @@ $(VENV)/.runtimes: $(VENV)/.ready
 test-runtimes: $(VENV)/.runtimes ## Install the other runtimes that fit beside ours, and run the tests that need one
 	@if command -v npm && command -v chromium; then $(BIN)/edgefair target prepare web:wasm; fi >/dev/null || true
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m 'runtimes and not long and not gpu' $(call marked,runtimes)
+
+test-ray: $(VENV)/.ready ## Install Ray, and run the tests of studies on it; a node of it needs two idle cores to start
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m ray $(call marked,ray)
 
 test-long: $(VENV)/.ready ## Run the tests and the long simulations
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(SHARED) -m 'not gpu'

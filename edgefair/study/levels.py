@@ -5,7 +5,7 @@
 | noise | `0.1` (share of labels flipped), or `{flip: 0.4, where: {sex: Female}, label: "50000+"}` of one cell |
 | keep | `all`, or a number of training rows |
 | thin | `none`, or `{keep: 0.2, where: {sex: Female}}` |
-| extent | `none`, `finetune-only`, `scratch 0.5`, `prune 0.8 taylor`, `sparsity 0.8`, `low-rank 0.5`, `distil 0.5`, `cluster 16`, `qat + int8`, `int8`, `fp16`; ` + int8` or ` + fp16` behind another; `reordered`: the dense network of another order of rows, the noise floor |
+| extent | `none`, `finetune-only`, `scratch 0.5`, `prune 0.8 taylor`, `sparsity 0.8`, `low-rank 0.5`, `distil 0.5`, `cluster 16`, `qat + int8`, `int8`, `a16w8`, `w4`, `fp16`; ` + int8` or another of these behind another; `reordered`: the dense network of another order of rows, the noise floor |
 | treatment | `none`, `label-balance`, `label-balance before`, `label-balance during`, `before`, `during`, `after`, and sums as `before + during`, or `label-balance + before`: before, then a label-balanced fine-tune |
 """  # noqa: E501
 
@@ -26,7 +26,8 @@ FACTORS = ("noise", "keep", "thin", "extent", "treatment")
 PURITY = FACTORS[:3]
 CONTROL, DENSE, REORDERED, QAT = "finetune-only", "none", "reordered", "qat"
 UNTREATED, LABEL_BALANCE = "none", "label-balance"
-PRECISIONS = ("int8", "fp16")
+# Precision -> bits of a weight.
+PRECISIONS: Mapping[str, int] = {"int8": 8, "a16w8": 8, "w4": 4, "fp16": 16}
 # Of one training alone, where the other one is not to be balanced.
 BALANCED_BEFORE, BALANCED_DURING = f"{LABEL_BALANCE} before", f"{LABEL_BALANCE} during"
 TREATMENTS = (LABEL_BALANCE, BALANCED_BEFORE, BALANCED_DURING, "before", "during", "after")
@@ -53,7 +54,7 @@ class Extent:
         amount: share removed (prune, sparsity), of the rank (low-rank) or width (scratch, distil), values (cluster);
             else None.
         importance: of prune.
-        precision: int8, fp16, or None for the floats of training.
+        precision: of `PRECISIONS`, or None for the floats of training.
     """
 
     step: str

@@ -23,6 +23,7 @@ from edgefair.study.levels import (
     read_purity,
     read_treatment,
 )
+from edgefair.study.published import Published
 from edgefair.study.table import RESPONSES
 
 # Keys of `compress:` that are no extent of their own -> the steps that take them; of calibration and int8, all in INT8.
@@ -186,6 +187,9 @@ class Plan(BaseModel):
         allow_inf_nan=False,
         description="What a cell took where this was tried, with its share of the "
         "trainings: how long a study takes before a cell of it is there. No part of what is fixed.",
+    )
+    published: Published | None = Field(
+        None, description="Means of a paper, which the report sets beside those of the study. No part of what is fixed."
     )
     latency: bool = Field(False, description="Time every file beside the dense one; one cell at a time.")
 

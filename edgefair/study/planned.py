@@ -2,7 +2,7 @@
 
 Families of the defaults, each at the first level of every factor that it does not vary:
 - `extent`: every extent minus `finetune-only`, for each treatment;
-- `precision`: every extent with INT8 or FP16 minus the same network without, for each treatment;
+- `precision`: every extent with INT8, 4-bit weights or FP16 minus the same network without, for each treatment;
 - `treatment`: every treatment minus `none`, minus `label-balance`, and minus the balance of labels in the trainings
   that it is of, for each extent;
 - `undoing`: (treatment minus its control at the extent) minus (the same at `finetune-only`);

@@ -39,7 +39,7 @@ def census():
 @pytest.mark.parametrize(
     "text",
     ["none", "finetune-only", "int8", "fp16", "prune 0.8", "prune 0.95 taylor", "prune 0.8 + int8", "scratch 0.5",
-     "low-rank 0.25", "distil 0.5", "cluster 16", "finetune-only + int8"],
+     "w4", "prune 0.8 + w4", "a16w8", "low-rank 0.25", "distil 0.5", "cluster 16", "finetune-only + int8"],
 )  # fmt: skip
 def test_an_extent_is_written_as_it_is_read(text):
     assert str(read_extent(text)) == text

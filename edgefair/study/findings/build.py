@@ -15,6 +15,7 @@ from edgefair.study.findings.balance import shares_of
 from edgefair.study.findings.folder import check_rows
 from edgefair.study.findings.levels import factors_of, floors_of, levels_of, responses_of
 from edgefair.study.findings.people import flips_of, levelling_of
+from edgefair.study.findings.published import published_of
 from edgefair.study.levels import CONTROL, FACTORS
 from edgefair.study.plan import Plan
 from edgefair.study.planned import planned_contrasts
@@ -76,6 +77,8 @@ def study_report(plan: Plan, rows: Sequence[Row], *, replicates: int = REPLICATE
         levelling=levelling_of(plan, done),
         failures=tuple(FailedCell(row.cell, row.error or "") for row in rows if row.status == "failed"),
         notes=tuple(_notes(plan, done, responses)),
+        published=tuple(published_of(plan, rows)),
+        published_by="" if plan.published is None else plan.published.source,
     )
 
 

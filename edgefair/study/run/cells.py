@@ -130,6 +130,8 @@ def compress_config(base: CompressConfig, plan: Plan, extent: Extent, *, teacher
         kind = manners.get("int8", base.int8) or "auto"
         asked |= {"int8": "static" if extent.step == QAT else kind}
         asked |= {"calibration": manners.get("calibration", base.calibration)}
+    if extent.precision in {"a16w8", "w4"}:
+        asked["int8"] = extent.precision
     if extent.precision == "fp16":
         asked["fp16"] = True
     return CompressConfig.model_validate({"repair": {"enabled": False}} | asked)

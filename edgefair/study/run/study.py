@@ -26,6 +26,8 @@ from edgefair.study.table import Row
 
 # Lines of a study in a log, about.
 TOLD = 20
+# The table is written anew when the last one is older, so that the report of a study that runs, or was killed, has it.
+TABLE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def run_study(
 
     Raises:
         UsageError, DataError, ModelError, PolicyError, MeasurementError: nothing was trained.
-        UsageError: the disk is full: what is done is kept.
+        UsageError, MeasurementError: a full disk, a worker of other code, a lost cluster: what is done is kept.
     """
     started = time.perf_counter()
     store = Store(output)
@@ -92,6 +94,7 @@ def run_study(
         reused, notes = len(book.rows), _not_mixed(store, setup)
         for note in notes:
             progress.stage(note)
+        book.write_table()
         tasks = tasks_of(setup.plan.cells, waiting, rows=setup.rows, trainings=setup.trainings)
         try:
             if tasks:
@@ -101,7 +104,7 @@ def run_study(
                     book.begin()
                     carry_out(tasks, opened, book.enter)
         finally:
-            store.write_table([book.rows[index] for index in sorted(book.rows)])
+            book.write_table()
     return StudyRun(
         study=setup.plan.study,
         folder=str(output),
@@ -190,7 +193,7 @@ class _Book:
     def __init__(self, setup: Setup, store: Store, progress: Progress) -> None:
         self._setup, self._store, self._progress = setup, store, progress
         self._digest = plan_digest(setup.plan)
-        self._fresh, self._started = 0, 0.0
+        self._fresh, self._started, self._written = 0, 0.0, 0.0
         found = {
             index: row
             for index, key in setup.rows.items()
@@ -204,14 +207,19 @@ class _Book:
         self._started = time.perf_counter()
         self._tell()
 
+    def write_table(self) -> None:
+        """The table of the rows that are there."""
+        self._store.write_table([self.rows[index] for index in sorted(self.rows)])
+        self._written = time.monotonic()
+
     def enter(self, task: Task, done: Done) -> None:
         """One task has ended.
 
         Raises:
-            UsageError: nothing more can be kept.
+            EdgefairError: nothing more can be kept, or made.
         """
-        if done.fatal:
-            raise self._full(str(done.error))
+        if done.fatal is not None:
+            raise done.fatal
         cell = self._setup.plan.cells[task.cell]
         if task.kind == "training":
             if done.error is not None:
@@ -221,11 +229,13 @@ class _Book:
         try:
             self._store.write_row(task.name, row)
         except OSError as error:
-            raise self._full(f"{error.strerror}: {error.filename}") from error
+            raise self._store.full(f"{error.strerror}: {error.filename}") from error
         self.rows[task.cell] = self._row(task.cell, row)
         if done.error is not None:
             self._progress.stage(f"'{cell.key}' failed: {done.error}")
         self._fresh += 1
+        if time.monotonic() - self._written > TABLE_S:
+            self.write_table()
         self._tell()
 
     def _row(self, index: int, columns: Mapping[str, Any]) -> Row:
@@ -244,12 +254,6 @@ class _Book:
         if done == total or self._fresh * TOLD % total < TOLD:
             self._progress.stage(said)
         self._progress.step(done, total, said)
-
-    def _full(self, why: str) -> UsageError:
-        return UsageError(
-            f"the study cannot be kept in '{self._store.folder}': {why}",
-            fix="make room and run the same command: it goes on where it stopped",
-        )
 
 
 def in_words(seconds: float) -> str:

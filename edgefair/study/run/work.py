@@ -18,8 +18,10 @@ from edgefair.files import sha256_json, write_atomic
 from edgefair.progress import silent
 from edgefair.scratch import work_folder
 from edgefair.study.cells import Cell
+from edgefair.study.levels import PRECISIONS
 from edgefair.study.plan import Plan
 from edgefair.study.run.cells import cell_config, cell_rows, data_config
+from edgefair.study.run.keys import environment
 from edgefair.study.run.made import MODEL, make_file, reference_of
 from edgefair.study.run.measured import Answers, Beside, answers_of, responses_of
 from edgefair.study.run.store import Store
@@ -60,12 +62,12 @@ class Done:
     Attributes:
         row: columns of the row, but for its plan; None of a training.
         error: why there is none.
-        fatal: whether no other unit would fare better.
+        fatal: what ends the study: no other unit would fare better.
     """
 
     row: dict[str, Any] | None = None
     error: str | None = None
-    fatal: bool = False
+    fatal: EdgefairError | None = None
 
 
 class Workshop:
@@ -83,6 +85,9 @@ class Workshop:
     def __call__(self, task: Task) -> Done:
         """Carry out one unit; whatever goes wrong is told and not raised."""
         cell = self._setup.plan.cells[task.cell]
+        if environment() != self._setup.made_by:
+            other = _other(environment(), self._setup.made_by)
+            return Done(error=other.found, fatal=other)
         try:
             if task.kind == "training":
                 self._trained(cell, task.cell)
@@ -93,7 +98,8 @@ class Workshop:
                 self.close()
             return Done(error=error.found)
         except OSError as error:
-            return Done(error=f"{error.strerror}: {error.filename}", fatal=error.errno in FULL)
+            why = f"{error.strerror}: {error.filename}"
+            return Done(error=why, fatal=self._store.full(why) if error.errno in FULL else None)
         except Exception as error:
             return Done(error=f"internal error: {type(error).__name__}: {error}")
 
@@ -165,6 +171,17 @@ class Workshop:
         return self._probe
 
 
+def _other(here: Mapping[str, Any], there: Mapping[str, Any]) -> MeasurementError:
+    """Of a worker that would make other numbers than the study says: another machine, or code that has changed."""
+    names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+    said = ", ".join(f"{name} {here.get(name)} and not {there.get(name)}" for name in names)
+    return MeasurementError(
+        f"a worker of the study has {said}",
+        expected="the same edgefair, Python and packages wherever a cell is made",
+        fix="install the same versions on every node, change no code while a study runs, and run the same command",
+    )
+
+
 def _described(cell: Cell, setup: Setup, job: Job, training: str) -> dict[str, Any]:
     """The columns that say what the cell is."""
     extent, config, data = cell.extent, job.config, job.data
@@ -184,9 +201,9 @@ def _described(cell: Cell, setup: Setup, job: Job, training: str) -> dict[str, A
         "method": extent.step,
         "ratio": extent.amount,
         "importance": extent.importance,
-        "bits": {"int8": 8, "fp16": 16}.get(extent.precision or "", 32),
+        "bits": PRECISIONS.get(extent.precision or "", 32),
         "distill": training if config.compress.distill is not None else None,
-        "calibration": config.compress.calibration if extent.precision == "int8" else None,
+        "calibration": config.compress.calibration if extent.precision in {"int8", "a16w8"} else None,
         **{stage: "+".join(_method(item) for item in items or ()) or None for stage, items in names.items()},
     }
 

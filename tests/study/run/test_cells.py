@@ -71,6 +71,8 @@ def test_an_extent_takes_the_keys_of_the_plan_that_it_reads(study):
     assert asked("qat + int8") == {"qat": True, "int8": "static"}
     assert asked("cluster 16 + fp16") == {"cluster": 16, "fp16": True}
     assert asked("int8")["int8"] == "auto"
+    assert asked("w4") == {"int8": "w4"}
+    assert asked("prune 0.5 + a16w8") == {"prune": 0.5, "round_to": 1, "scope": "global", "int8": "a16w8"}
     assert asked("distil 0.5")["distill"]["student"] == 0.5
 
 

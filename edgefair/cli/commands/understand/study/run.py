@@ -29,9 +29,10 @@ from edgefair.study.executors import EXECUTORS
     type=click.Choice([*EXECUTORS]),
     default="serial",
     show_default=True,
-    help="Where cells run: in this process, or in several with a thread each.",
+    help="Where cells run: in this process, in several with a thread each, or on Ray.",
 )
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Cells at a time.  [default: one a core]")
+@click.option("--address", default=None, help="With --executor ray: of a cluster.  [default: this machine]")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any key of the project. Repeatable."
 )
@@ -46,6 +47,7 @@ def run(
     output: Path | None,
     executor: str,
     workers: int | None,
+    address: str | None,
     settings: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -83,7 +85,7 @@ def run(
         click.echo("\n".join(shown))
         return
     with progress_bar() as progress:
-        done = run_study(given, folder, executor=executor, settings=Settings(workers), progress=progress)
+        done = run_study(given, folder, executor=executor, settings=Settings(workers, address), progress=progress)
     if as_json:
         click.echo(json_in_a_log(json.dumps(done.to_json())))
     else:
