@@ -7,7 +7,7 @@ Families of the defaults, each at the first level of every factor that it does n
   that it is of, for each extent;
 - `undoing`: (treatment minus its control at the extent) minus (the same at `finetune-only`);
 - `null`: `reordered` minus `none`, for each treatment: what another order of rows does, which is no effect;
-- `slope`: least-squares slope on the share of noise, on log2 of the rows, on the share kept of a cell; and the slope at
+- `slope`: least-squares slope per 10 % of noise, per doubling of the rows, per 10 % kept of a cell; and the slope at
   an extent minus that at `finetune-only`.
 """
 
@@ -34,6 +34,8 @@ from edgefair.study.levels import (
 from edgefair.study.plan import ContrastPlan, Plan
 
 Terms = dict[str, float]
+# Factor -> the step that its slopes are told by: one that a reader has seen, and that an effect of points is asked of.
+STEPS = {"noise": "10 % of noise", "keep": "doubling of the rows", "thin": "10 % kept"}
 
 
 def planned_contrasts(plan: Plan) -> tuple[Contrast, ...]:
@@ -146,9 +148,8 @@ def _slopes(plan: Plan, factor: str) -> Iterator[Contrast]:
                 next(iter(_at(plan, extent=extent, **{factor: item}))): weight
                 for (_, item), weight in zip(along, weights, strict=True)
             }
-        unit = {"noise": "share of noise", "keep": "log2 rows", "thin": "share kept"}[factor]
         cell = ", ".join([f"{column} {value}" for column, value in kind[0]] + ([f"label {kind[1]}"] if kind[1] else []))
-        name = f"slope on {unit}{f' of {cell}' if cell else ''}"
+        name = f"slope per {STEPS[factor]}{f' of {cell}' if cell else ''}"
         for of, terms in slopes.items():
             yield _contrast(f"{name}, extent {of}", "slope", terms)
             if control is not None and of != CONTROL:
@@ -156,12 +157,12 @@ def _slopes(plan: Plan, factor: str) -> Iterator[Contrast]:
 
 
 def _amount(level: Purity) -> float | None:
-    """Where a level lies on its axis; None for `keep all`, whose rows no plan knows."""
+    """Where a level lies on its axis, in the steps of `STEPS`; None for `keep all`, whose rows no plan knows."""
     if level.factor == "keep":
         return None if level.amount is None else math.log2(level.amount)
     if level.factor == "thin":
-        return 1.0 if level.amount is None else level.amount
-    return level.amount or 0.0
+        return 10 * (1.0 if level.amount is None else level.amount)
+    return 10 * (level.amount or 0.0)
 
 
 def _slope_weights(x: Sequence[float]) -> list[float] | None:

@@ -159,7 +159,7 @@ def test_a_plan_of_parts_has_their_cells_alone_and_asks_what_they_can_answer():
     # without noise all but `during` of the dense network; with noise two
     assert len(found.cells) == 2 * (2 * 3 - 1 + 2)
     assert {item.name for item in planned_contrasts(found)} < {item.name for item in planned_contrasts(whole)}
-    assert "slope on share of noise, extent none" in {item.name for item in planned_contrasts(found)}
+    assert "slope per 10 % of noise, extent none" in {item.name for item in planned_contrasts(found)}
     assert plan_digest(found) != plan_digest(whole)
 
 
@@ -181,12 +181,12 @@ def test_parts_that_cannot_be_are_refused(parts, said):
 
 def test_a_slope_is_that_of_least_squares_and_leaves_noise_of_a_cell_to_its_own(census):
     found = {item.name: item for item in planned_contrasts(census) if item.family == "slope"}
-    slope = found["slope on share of noise, extent none"]
-    assert [weight for _, weight in slope.terms] == pytest.approx([-5.0, 5.0])
+    slope = found["slope per 10 % of noise, extent none"]
+    assert [weight for _, weight in slope.terms] == pytest.approx([-0.5, 0.5])
     assert "noise 0.1;" not in str(slope.terms)  # the middle of three has no weight
-    own = found["slope on share of noise of sex Female, label 50000+, extent none"]
-    assert [weight for _, weight in own.terms] == pytest.approx([-2.5, 2.5])
-    assert len(found["slope on share of noise, int8 minus finetune-only"].terms) == 4
+    own = found["slope per 10 % of noise of sex Female, label 50000+, extent none"]
+    assert [weight for _, weight in own.terms] == pytest.approx([-0.25, 0.25])
+    assert len(found["slope per 10 % of noise, int8 minus finetune-only"].terms) == 4
 
 
 def test_sizes_have_a_slope_on_their_logarithm():

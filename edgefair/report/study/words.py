@@ -13,7 +13,7 @@ FAMILIES = {
     "precision": "Precision: INT8, 4-bit weights or FP16 minus the same network in float",
     "treatment": "Treatment: each one minus none, and minus label-balance",
     "undoing": "Undoing: what an extent takes away of a treatment, beyond what the fine-tune does",
-    "slope": "Purity: slopes on noise, log2 rows and the share kept of a cell",
+    "slope": "Purity: slopes per 10 % of noise, per doubling of the rows, per 10 % kept of a cell",
     "null": "Null: the dense network of another order of rows, where no effect is due",
 }
 CLAIMS: tuple[Claim, ...] = ("effect", "small effect", "no effect above delta", "no claim")

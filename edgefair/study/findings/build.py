@@ -119,7 +119,7 @@ def _claim(item: Estimate) -> Claim:
 
 
 def _visible(plan: Plan, found: Sequence[Estimate]) -> tuple[Visible, ...]:
-    """Of shares of 1: other units have no effect that is asked about; nor have slopes, which are of another unit."""
+    """Of shares of 1: other units have no effect that is asked about. Not of slopes, which are per step of a factor."""
     drawn = range(2, max(MOST_DRAWN, 2 * len(plan.blocks)) + 1)
     lines = []
     for name in plan.responses:

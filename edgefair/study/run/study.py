@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgefair.errors import UsageError
 from edgefair.progress import Progress, silent
+from edgefair.report.study.results import StudyRun, in_words
 from edgefair.study.executors import Settings, open_executor
 from edgefair.study.levels import FACTORS
 from edgefair.study.planned import planned_contrasts
@@ -28,39 +28,6 @@ from edgefair.study.table import Row
 TOLD = 20
 # The table is written anew when the last one is older, so that the report of a study that runs, or was killed, has it.
 TABLE_S = 30.0
-
-
-@dataclass(frozen=True)
-class StudyRun:
-    """What a run did.
-
-    Attributes:
-        folder: of the study, with its table.
-        cells: of the plan; `reused` of them were there already.
-        failed: condition and seed of every cell that has no numbers -> why.
-        notes: what a reader must know.
-    """
-
-    study: str
-    folder: str
-    plan: str
-    cells: int
-    reused: int
-    failed: dict[str, str]
-    seconds: float
-    notes: tuple[str, ...] = ()
-
-    @property
-    def lines(self) -> Iterator[str]:
-        """For people."""
-        yield f"{self.study}: {self.cells:,} cells, {self.cells - self.reused:,} of them in {in_words(self.seconds)}"
-        yield from (f"{len(cells):,} failed: {why}" for why, cells in _by_reason(self.failed).items())
-        yield from self.notes
-        yield f"table: {self.folder}/table.parquet, {self.folder}/table.csv"
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON."""
-        return {"schema": "edgefair.study-run/1", **asdict(self), "notes": list(self.notes)}
 
 
 def run_study(
@@ -115,13 +82,6 @@ def run_study(
         seconds=time.perf_counter() - started,
         notes=notes,
     )
-
-
-def _by_reason(failed: Mapping[str, str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for cell, why in failed.items():
-        found.setdefault(why, []).append(cell)
-    return found
 
 
 def setup_of(given: Given, output: Path, rows: str) -> Setup:
@@ -254,10 +214,3 @@ class _Book:
         if done == total or self._fresh * TOLD % total < TOLD:
             self._progress.stage(said)
         self._progress.step(done, total, said)
-
-
-def in_words(seconds: float) -> str:
-    """A time to wait, in the unit that a person would use."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
