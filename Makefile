@@ -7,7 +7,7 @@ SHARED := --dist loadfile --no-loadscope-reorder
 # The files with tests of a mark: collecting all of them takes every worker 20 s of imports.
 marked = $$(grep -rl 'mark\.$(1)' tests --include='test_*.py')
 
-.PHONY: help dev demo test slowest test-targets test-runtimes test-gpu test-browser docs docs-links pictures test-long test-release test-newest sbom fuzz fuzz-graphs lint bench false-pass schema clean
+.PHONY: help dev demo test slowest test-targets test-runtimes test-gpu test-ray test-browser docs docs-links pictures test-long test-release test-newest sbom fuzz fuzz-graphs lint bench false-pass schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,8 +42,12 @@ test-runtimes: $(VENV)/.runtimes ## Install the other runtimes that fit beside o
 test-gpu: ## Run the tests that need an NVIDIA GPU, with the PyTorch for CUDA that PYTHON has
 	OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR) $(PYTHON) -m pytest -n 4 -m gpu $(call marked,gpu)
 
+test-ray: $(VENV)/.ready ## Install Ray, and run the tests of studies on it; a node of it needs two idle cores to start
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m ray $(call marked,ray)
+
 test-long: $(VENV)/.ready ## Run the tests and the long simulations
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(SHARED) -m 'not gpu and not release'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(SHARED) -m 'not gpu and not release and not ray'
 
 test-release: $(VENV)/.ready ## Build the wheel and the sdist, and use each in clean environments: base alone, and with extras
 	$(BIN)/pytest -m release tests/platforms/test_release.py

@@ -5,16 +5,17 @@
 | noise | `0.1` (share of labels flipped), or `{flip: 0.4, where: {sex: Female}, label: "50000+"}` of one cell |
 | keep | `all`, or a number of training rows |
 | thin | `none`, or `{keep: 0.2, where: {sex: Female}}` |
-| extent | `none`, `finetune-only`, `scratch 0.5`, `prune 0.8 taylor`, `sparsity 0.8`, `low-rank 0.5`, `distil 0.5`, `cluster 16`, `qat + int8`, `int8`, `fp16`; ` + int8` or ` + fp16` behind another; `reordered`: the dense network of another order of rows, the noise floor |
-| treatment | `none`, `label-balance`, `before`, `during`, `after`, and sums as `before + during` |
+| extent | `none`, `finetune-only`, `scratch 0.5`, `prune 0.8 taylor`, `sparsity 0.8`, `low-rank 0.5`, `distil 0.5`, `cluster 16`, `qat + int8`, `int8`, `a16w8`, `w4`, `fp16`; ` + int8` or another of these behind another; `reordered`: the dense network of another order of rows, the noise floor |
+| treatment | `none`, `label-balance`, `label-balance before`, `label-balance during`, `before`, `during`, `after`, and sums as `before + during`, or `label-balance + before`: before, then a label-balanced fine-tune |
 """  # noqa: E501
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from edgefair.compress.names import IMPORTANCES
@@ -25,8 +26,11 @@ FACTORS = ("noise", "keep", "thin", "extent", "treatment")
 PURITY = FACTORS[:3]
 CONTROL, DENSE, REORDERED, QAT = "finetune-only", "none", "reordered", "qat"
 UNTREATED, LABEL_BALANCE = "none", "label-balance"
-PRECISIONS = ("int8", "fp16")
-TREATMENTS = (LABEL_BALANCE, "before", "during", "after")
+# Precision -> bits of a weight.
+PRECISIONS: Mapping[str, int] = {"int8": 8, "a16w8": 8, "w4": 4, "fp16": 16}
+# Of one training alone, where the other one is not to be balanced.
+BALANCED_BEFORE, BALANCED_DURING = f"{LABEL_BALANCE} before", f"{LABEL_BALANCE} during"
+TREATMENTS = (LABEL_BALANCE, BALANCED_BEFORE, BALANCED_DURING, "before", "during", "after")
 # Word of an extent that takes a number -> what the number is.
 SHARES = ("scratch", "prune", "sparsity", "low-rank", "distil")
 # Extents whose network is trained from the start, and not from the dense one.
@@ -36,6 +40,9 @@ PLUS = " + "
 
 # How the network of an extent came to be: the dense one itself, fine-tuned from it, or trained anew at its size.
 Training = Literal["dense", "finetune", "anew"]
+# The two trainings of a cell, whose rows a treatment weighs.
+Stage = Literal["before", "during"]
+STAGES: tuple[Stage, ...] = ("before", "during")
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Extent:
         amount: share removed (prune, sparsity), of the rank (low-rank) or width (scratch, distil), values (cluster);
             else None.
         importance: of prune.
-        precision: int8, fp16, or None for the floats of training.
+        precision: of `PRECISIONS`, or None for the floats of training.
     """
 
     step: str
@@ -146,10 +153,35 @@ class Treatment:
 
     Attributes:
         parts: of `TREATMENTS`, in their order. `label-balance` weighs the labels equally in every training that has no
-            method of its own.
+            method of its own, `label-balance before` in the dense one, `label-balance during` in the fine-tune.
     """
 
     parts: tuple[str, ...] = ()
+
+    def weighs(self, stage: Stage) -> str:
+        """What weighs the rows of a training: its own method (the stage), else the balance of labels, else nothing."""
+        if stage in self.parts:
+            return stage
+        balanced = LABEL_BALANCE in self.parts or f"{LABEL_BALANCE} {stage}" in self.parts
+        return LABEL_BALANCE if balanced else UNTREATED
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it weighs labels alone, or nothing."""
+        return all(name.startswith(LABEL_BALANCE) for name in self.parts)
+
+    @property
+    def balanced(self) -> Treatment:
+        """Its own control: labels weighed equally where it weighs groups and labels, and nothing done after."""
+        stages = [stage for stage in STAGES if self.weighs(stage) != UNTREATED]
+        return Treatment(
+            (LABEL_BALANCE,) if len(stages) == 2 else tuple(f"{LABEL_BALANCE} {stage}" for stage in stages)
+        )
+
+    @property
+    def of_finetune(self) -> bool:
+        """Whether it names what is done in the fine-tune, without which there is nothing of that name."""
+        return "during" in self.parts or BALANCED_DURING in self.parts
 
     def __str__(self) -> str:
         return PLUS.join(self.parts) or UNTREATED
@@ -176,6 +208,15 @@ def read_treatment(text: Any) -> Treatment:
             )
         if parts.count(name) > 1:
             raise UsageError(f"treatment '{text}' names '{name}' twice")
+    for stage in STAGES:
+        idle = [name for name in (stage, LABEL_BALANCE) if name in parts and f"{LABEL_BALANCE} {stage}" in parts]
+        if idle:
+            raise UsageError(
+                f"treatment '{text}': '{LABEL_BALANCE} {stage}' has no training that '{idle[0]}' leaves it",
+                fix="keep one of them",
+            )
+    if {BALANCED_BEFORE, BALANCED_DURING} <= {*parts}:
+        raise UsageError(f"treatment '{text}' balances both trainings", fix=f"write '{LABEL_BALANCE}'")
     return Treatment(tuple(name for name in TREATMENTS if name in parts))
 
 
@@ -257,3 +298,11 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+# Factor -> what reads a level of it.
+READ: Mapping[str, Callable[[Any], Any]] = {
+    **{name: partial(read_purity, name) for name in PURITY},
+    "extent": read_extent,
+    "treatment": read_treatment,
+}

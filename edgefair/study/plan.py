@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from edgefair.debias import METHODS, POST_METHODS
 from edgefair.errors import UsageError, did_you_mean
+from edgefair.study.cells import Cell, Trainings
 from edgefair.study.contrasts import CLAIM_SEEDS
 from edgefair.study.levels import (
     FACTORS,
-    LABEL_BALANCE,
-    PURITY,
-    UNTREATED,
+    READ,
     Extent,
     Purity,
     Treatment,
@@ -25,6 +23,7 @@ from edgefair.study.levels import (
     read_purity,
     read_treatment,
 )
+from edgefair.study.published import Published
 from edgefair.study.table import RESPONSES
 
 # Keys of `compress:` that are no extent of their own -> the steps that take them; of calibration and int8, all in INT8.
@@ -39,71 +38,6 @@ MANNERS: Mapping[str, tuple[str, ...]] = {
     "calibration": (),
     "int8": (),
 }
-# Between the factors of a condition.
-AND = "; "
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One file that is made and measured: a level of every factor of `FACTORS`, and a seed."""
-
-    noise: Purity
-    keep: Purity
-    thin: Purity
-    extent: Extent
-    treatment: Treatment
-    seed: int
-
-    @property
-    def condition(self) -> str:
-        """The cell but for its seed, as `noise 0; keep all; thin none; extent int8; treatment before`."""
-        return AND.join(f"{name} {getattr(self, name)}" for name in FACTORS)
-
-    @property
-    def key(self) -> str:
-        """The cell in one line: condition and seed."""
-        return f"{self.condition}{AND}seed {self.seed}"
-
-    @property
-    def network(self) -> tuple[str, ...]:
-        """Equal for cells that share all their training: they differ in precision or in what is done after."""
-        tuned = [self._weighed("during")] if self.extent.training == "finetune" else []
-        return (*self._data, str(self.extent.network), self._weighed("before"), *tuned)
-
-    @property
-    def dense(self) -> tuple[str, ...] | None:
-        """Equal for cells that start from one dense training; None for a network that is trained anew."""
-        return None if self.extent.training == "anew" else (*self._data, self._weighed("before"))
-
-    def _weighed(self, stage: str) -> str:
-        """What weighs the rows of a training: its own method, else the balance of labels, else nothing."""
-        return next((name for name in (stage, LABEL_BALANCE) if name in self.treatment.parts), UNTREATED)
-
-    @property
-    def _data(self) -> tuple[str, ...]:
-        return (*(str(getattr(self, name)) for name in PURITY), str(self.seed))
-
-
-@dataclass(frozen=True)
-class Trainings:
-    """How many trainings the cells need.
-
-    Attributes:
-        dense: of the whole network from the start.
-        anew: of a small network from the start (`scratch`).
-        finetunes: behind a compression, with a teacher for `distil`.
-        unshared: trainings if every cell made all of its own.
-    """
-
-    dense: int
-    anew: int
-    finetunes: int
-    unshared: int
-
-    @property
-    def saved(self) -> int:
-        """Trainings that sharing spares."""
-        return self.unshared - self.dense - self.anew - self.finetunes
 
 
 def _levels(read: Any) -> BeforeValidator:
@@ -169,6 +103,36 @@ class Methods(BaseModel):
         return self
 
 
+class Part(BaseModel):
+    """Combinations of levels: of a factor that is named a level or some of them, of every other one all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    noise: tuple[str, ...] | None = None
+    keep: tuple[str, ...] | None = None
+    thin: tuple[str, ...] | None = None
+    extent: tuple[str, ...] | None = None
+    treatment: tuple[str, ...] | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read(cls, given: Any, info: ValidationInfo) -> tuple[str, ...]:
+        if given == [] or given is None:
+            raise UsageError(
+                f"parts: {info.field_name} is {given!r}", expected="a level of the factor, or some of them"
+            )
+        return tuple(str(READ[str(info.field_name)](item)) for item in (given if isinstance(given, list) else [given]))
+
+    @property
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """Factor -> its levels, of the factors that are named."""
+        return {name: levels for name in FACTORS if (levels := getattr(self, name)) is not None}
+
+    def has(self, cell: Cell) -> bool:
+        """Whether a cell is of this part."""
+        return all(str(getattr(cell, name)) in levels for name, levels in self.named.items())
+
+
 class ContrastPlan(BaseModel):
     """A contrast of the user's own: one condition minus another; a factor that is not named is at its first level."""
 
@@ -192,6 +156,9 @@ class Plan(BaseModel):
         default_factory=dict, description="Keys of the project that are other in the study, as train.batch_rows."
     )
     factors: Factors
+    parts: tuple[Part, ...] = Field(
+        (), description="Which combinations of levels are run: those of any part. Without parts all are."
+    )
     methods: Methods = Field(default_factory=Methods)
     seeds: Annotated[int, Field(ge=0, le=1000)] | tuple[int, ...] = Field(8, description="A number of seeds, or them.")
     responses: tuple[str, ...] = Field(
@@ -213,6 +180,16 @@ class Plan(BaseModel):
     )
     updates: int | None = Field(
         None, ge=1, description="Steps of the dense training whatever the number of rows; else epochs of the project."
+    )
+    cell_seconds: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="What a cell took where this was tried, with its share of the "
+        "trainings: how long a study takes before a cell of it is there. No part of what is fixed.",
+    )
+    published: Published | None = Field(
+        None, description="Means of a paper, which the report sets beside those of the study. No part of what is fixed."
     )
     latency: bool = Field(False, description="Time every file beside the dense one; one cell at a time.")
 
@@ -238,6 +215,7 @@ class Plan(BaseModel):
         if len(set(self.responses)) < len(self.responses):
             raise UsageError(f"responses: {list(self.responses)}", expected="each once")
         self._treatments_fit()
+        self._parts_fit()
         return self
 
     def _treatments_fit(self) -> None:
@@ -248,11 +226,31 @@ class Plan(BaseModel):
                 fix="set after_rows, as many as the treatments that it is compared with may use",
             )
         if all(item.training != "finetune" for item in self.factors.extent):
-            during = next((str(item) for item in treatments if "during" in item.parts), None)
+            during = next((str(item) for item in treatments if item.of_finetune), None)
             if during is not None:
                 raise UsageError(
                     f"treatment '{during}': no extent of this plan has a fine-tune to treat",
                     fix="add an extent that has one, as finetune-only or 'prune 0.8'",
+                )
+
+    def _parts_fit(self) -> None:
+        """Refuse parts of other levels, and levels of no part."""
+        own = {name: [str(item) for item in getattr(self.factors, name)] for name in FACTORS}
+        for part in self.parts:
+            for name, levels in part.named.items():
+                other = next((level for level in levels if level not in own[name]), None)
+                if other is not None:
+                    raise UsageError(
+                        f"parts: {name} '{other}' is no level of the plan{did_you_mean(other, own[name])}",
+                        expected=f"one of {', '.join(own[name])}",
+                    )
+        for name, levels_of in own.items():
+            run = {str(getattr(cell, name)) for cell in self.cells}
+            unused = next((level for level in levels_of if level not in run), None)
+            if unused is not None:
+                raise UsageError(
+                    f"{name} '{unused}' is in no cell of the plan",
+                    fix="leave it out, or add one of `parts` that has it",
                 )
 
     @property
@@ -263,12 +261,12 @@ class Plan(BaseModel):
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """All cells, seeds outermost; without those that cannot be: `during` where there is no fine-tune."""
-        return tuple(cell for cell in self._product() if not _impossible(cell))
+        return tuple(cell for cell in self._product() if cell.can_be)
 
     @property
     def left_out(self) -> tuple[Cell, ...]:
         """Combinations of levels that cannot be: a treatment during a fine-tune that the extent does not have."""
-        return tuple(cell for cell in self._product() if _impossible(cell))
+        return tuple(cell for cell in self._product() if not cell.can_be)
 
     def _product(self) -> Iterator[Cell]:
         own = self.factors
@@ -276,7 +274,9 @@ class Plan(BaseModel):
         for seed, (noise, keep, thin, extent, treatment) in itertools.product(
             self.blocks, [*itertools.product(*levels)]
         ):
-            yield Cell(noise, keep, thin, extent, treatment, seed)
+            cell = Cell(noise, keep, thin, extent, treatment, seed)
+            if not self.parts or any(part.has(cell) for part in self.parts):
+                yield cell
 
     @property
     def trainings(self) -> Trainings:
@@ -291,7 +291,3 @@ class Plan(BaseModel):
             finetunes=len({cell.network for cell in kind["finetune"]}),
             unshared=len(cells) + len(kind["finetune"]),
         )
-
-
-def _impossible(cell: Cell) -> bool:
-    return "during" in cell.treatment.parts and cell.extent.training != "finetune"

@@ -2,22 +2,23 @@
 
 Families of the defaults, each at the first level of every factor that it does not vary:
 - `extent`: every extent minus `finetune-only`, for each treatment;
-- `precision`: every extent with INT8 or FP16 minus the same network without, for each treatment;
-- `treatment`: every treatment minus `none`, and minus `label-balance`, for each extent;
+- `precision`: every extent with INT8, 4-bit weights or FP16 minus the same network without, for each treatment;
+- `treatment`: every treatment minus `none`, minus `label-balance`, and minus the balance of labels in the trainings
+  that it is of, for each extent;
 - `undoing`: (treatment minus its control at the extent) minus (the same at `finetune-only`);
 - `null`: `reordered` minus `none`, for each treatment: what another order of rows does, which is no effect;
-- `slope`: least-squares slope on the share of noise, on log2 of the rows, on the share kept of a cell; and the slope at
+- `slope`: least-squares slope per 10 % of noise, per doubling of the rows, per 10 % kept of a cell; and the slope at
   an extent minus that at `finetune-only`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edgefair.errors import UsageError, did_you_mean
+from edgefair.study.cells import Cell
 from edgefair.study.contrasts import Contrast
 from edgefair.study.levels import (
     CONTROL,
@@ -25,21 +26,16 @@ from edgefair.study.levels import (
     FACTORS,
     LABEL_BALANCE,
     PURITY,
+    READ,
     REORDERED,
     UNTREATED,
     Purity,
-    read_extent,
-    read_purity,
-    read_treatment,
 )
-from edgefair.study.plan import Cell, ContrastPlan, Plan
+from edgefair.study.plan import ContrastPlan, Plan
 
 Terms = dict[str, float]
-READ: dict[str, Callable[[Any], Any]] = {
-    **{name: partial(read_purity, name) for name in PURITY},
-    "extent": read_extent,
-    "treatment": read_treatment,
-}
+# Factor -> the step that its slopes are told by: one that a reader has seen, and that an effect of points is asked of.
+STEPS = {"noise": "10 % of noise", "keep": "doubling of the rows", "thin": "10 % kept"}
 
 
 def planned_contrasts(plan: Plan) -> tuple[Contrast, ...]:
@@ -101,8 +97,10 @@ def _defaults(plan: Plan) -> Iterator[Contrast]:
                 )
                 yield _contrast(f"{of} minus {whole}, treatment {name}", "precision", terms)
     for name, treatment in treatments.items():
-        for base in controls:
-            if name == base or (name, base) == (UNTREATED, LABEL_BALANCE):
+        own = str(treatment.balanced)
+        own_base = [own] if own in treatments and own not in controls else []
+        for base in [*controls, *own_base]:
+            if name == base or (treatment.is_control and base != UNTREATED):
                 continue
             effect = {
                 of: _minus(
@@ -112,7 +110,7 @@ def _defaults(plan: Plan) -> Iterator[Contrast]:
             }
             for of, terms in effect.items():
                 yield _contrast(f"{name} minus {base}, extent {of}", "treatment", terms)
-            if control is not None and base == controls[-1]:
+            if control is not None and base in {*controls[-1:], *own_base}:
                 for of, terms in effect.items():
                     if of != CONTROL:
                         undone = _minus(terms, effect[CONTROL])
@@ -150,9 +148,8 @@ def _slopes(plan: Plan, factor: str) -> Iterator[Contrast]:
                 next(iter(_at(plan, extent=extent, **{factor: item}))): weight
                 for (_, item), weight in zip(along, weights, strict=True)
             }
-        unit = {"noise": "share of noise", "keep": "log2 rows", "thin": "share kept"}[factor]
         cell = ", ".join([f"{column} {value}" for column, value in kind[0]] + ([f"label {kind[1]}"] if kind[1] else []))
-        name = f"slope on {unit}{f' of {cell}' if cell else ''}"
+        name = f"slope per {STEPS[factor]}{f' of {cell}' if cell else ''}"
         for of, terms in slopes.items():
             yield _contrast(f"{name}, extent {of}", "slope", terms)
             if control is not None and of != CONTROL:
@@ -160,12 +157,12 @@ def _slopes(plan: Plan, factor: str) -> Iterator[Contrast]:
 
 
 def _amount(level: Purity) -> float | None:
-    """Where a level lies on its axis; None for `keep all`, whose rows no plan knows."""
+    """Where a level lies on its axis, in the steps of `STEPS`; None for `keep all`, whose rows no plan knows."""
     if level.factor == "keep":
         return None if level.amount is None else math.log2(level.amount)
     if level.factor == "thin":
-        return 1.0 if level.amount is None else level.amount
-    return level.amount or 0.0
+        return 10 * (1.0 if level.amount is None else level.amount)
+    return 10 * (level.amount or 0.0)
 
 
 def _slope_weights(x: Sequence[float]) -> list[float] | None:

@@ -10,8 +10,9 @@ from edgefair.errors import UsageError, did_you_mean
 from edgefair.files import sha256_json
 from edgefair.mistakes import MISSING, UNKNOWN, first_mistake
 from edgefair.study.levels import FACTORS
-from edgefair.study.plan import ContrastPlan, Factors, Methods, Plan
+from edgefair.study.plan import ContrastPlan, Factors, Methods, Part, Plan
 from edgefair.study.planned import planned_contrasts
+from edgefair.study.published import Published
 from edgefair.yaml_text import YamlTextError, parse_yaml
 
 PLAN_SCHEMA = "edgefair.study-plan/1"
@@ -42,9 +43,15 @@ def read_plan(text: str, *, source: str = "plan") -> Plan:
 def _mistake(source: str, error: ValidationError) -> UsageError:
     first = first_mistake(error, unknown_first=True)
     if first.kind == UNKNOWN:
-        beside: Mapping[str, type[BaseModel]] = {"factors": Factors, "methods": Methods, "contrasts": ContrastPlan}
+        beside: Mapping[str, type[BaseModel]] = {
+            "factors": Factors,
+            "parts": Part,
+            "methods": Methods,
+            "contrasts": ContrastPlan,
+            "published": Published,
+        }
         known = list((beside[first.place[0]] if len(first.place) > 1 else Plan).model_fields)
-        what = "factor" if first.place[0] == "factors" else "key"
+        what = "factor" if first.place[0] in {"factors", "parts"} and len(first.place) > 1 else "key"
         name = first.place[-1]
         return UsageError(
             f"{source}: unknown {what} '{name}'{did_you_mean(name, known)}", expected=f"one of {', '.join(known)}"
@@ -58,7 +65,8 @@ def _mistake(source: str, error: ValidationError) -> UsageError:
 
 def plan_digest(plan: Plan) -> str:
     """SHA-256 of all that is fixed before the run: levels, seeds, methods, responses, and the contrasts written out."""
-    content = plan.model_dump(mode="json", exclude={"factors", "contrasts"})
+    unfixed = {"factors", "contrasts", "cell_seconds", "published"} | (set() if plan.parts else {"parts"})
+    content = plan.model_dump(mode="json", exclude=unfixed)
     content["schema"] = PLAN_SCHEMA
     content["seeds"] = list(plan.blocks)
     content["factors"] = {name: [str(item) for item in getattr(plan.factors, name)] for name in FACTORS}

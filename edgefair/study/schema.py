@@ -28,6 +28,8 @@ def plan_schema() -> dict[str, Any]:
         sides = parts[ContrastPlan.__name__]["properties"][side]
         sides["description"] = "Factor and level; a factor that is not named is at its first level."
         sides["additionalProperties"] = level
+    parts["Part"]["properties"] = {name: _part(*item) for name, item in _factors().items()}
+    parts["Part"]["minProperties"] = 1
     schema["properties"]["responses"]["items"] = {"enum": list(RESPONSES)}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A plan of edgefair study"} | {
         key: value for key, value in schema.items() if key != "title"
@@ -59,6 +61,10 @@ def _cell(share: str, *others: str) -> dict[str, Any]:
     known: dict[str, Any] = {"where": WHERE, "label": {"type": ["string", "number", "boolean"]}}
     properties = {share: SHARE, **{name: known[name] for name in others}}
     return {"type": "object", "properties": properties, "required": [share], "additionalProperties": False}
+
+
+def _part(what: str, level: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [level, {"type": "array", "minItems": 1, "items": level}], "description": what}
 
 
 def _levels(what: str, level: dict[str, Any]) -> dict[str, Any]:

@@ -160,6 +160,20 @@ def test_noise_of_a_cell_touches_only_its_cell(here):
         assert changed.sum() == pytest.approx(0.4 * cell.sum(), abs=5 * (0.24 * cell.sum()) ** 0.5)
 
 
+def test_validation_rows_are_thinned_where_that_is_asked_for_and_audit_rows_never(here):
+    thin = {"where": {"sex": "F"}, "keep": 0.2}
+    pure, alone = read(here), read(here, thin=[thin])
+    both = read(here, thin=[thin | {"validation": True}])
+    assert labels(alone.validation) == labels(pure.validation)
+    assert labels(both.train) == labels(alone.train)
+    women = [sum(item == "F" for item in found.validation.sensitive["sex"].text()) for found in (pure, both)]
+    assert women[1] == pytest.approx(0.2 * women[0], abs=5 * (0.16 * women[0]) ** 0.5)
+    assert len(pure.validation) - len(both.validation) == women[0] - women[1]
+    assert both.audit.fingerprint == pure.audit.fingerprint
+    assert sum(both.shares.values()) == N
+    assert "validation rows were thinned out" in both.poorer[0]
+
+
 def test_what_one_key_draws_does_not_move_what_another_does(here):
     noise = [{"flip": 0.2}]
     whole = labels(read(here, noise=noise).train)

@@ -38,7 +38,7 @@ def test_a_report_finds_what_was_planted_and_bounds_what_was_not():
     _, _, report = whole()
     assert found(report, "before minus label-balance, extent none").is_effect
     assert found(report, "(before minus label-balance), none minus finetune-only").is_effect
-    assert found(report, "slope on share of noise, extent none", "worst_balanced").mean < -0.1
+    assert found(report, "slope per 10 % of noise, extent none", "worst_balanced").mean < -0.01
     int8 = found(report, "int8 minus none, treatment none")
     assert int8.claim == "no effect above delta"
     assert int8.sentence.endswith("no effect larger than 0.1 points.")

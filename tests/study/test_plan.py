@@ -39,7 +39,7 @@ def census():
 @pytest.mark.parametrize(
     "text",
     ["none", "finetune-only", "int8", "fp16", "prune 0.8", "prune 0.95 taylor", "prune 0.8 + int8", "scratch 0.5",
-     "low-rank 0.25", "distil 0.5", "cluster 16", "finetune-only + int8"],
+     "w4", "prune 0.8 + w4", "a16w8", "low-rank 0.25", "distil 0.5", "cluster 16", "finetune-only + int8"],
 )  # fmt: skip
 def test_an_extent_is_written_as_it_is_read(text):
     assert str(read_extent(text)) == text
@@ -111,14 +111,82 @@ def test_a_training_with_a_method_of_its_own_is_not_balanced_by_label_too():
     assert both.trainings.finetunes == 2 * 3 * 3
 
 
+def test_labels_are_balanced_in_the_training_that_is_named_alone():
+    def weighed(text):
+        treatment = read_treatment(text)
+        return treatment.weighs("before"), treatment.weighs("during")
+
+    both = ("label-balance", "label-balance")
+    assert weighed("label-balance") == both
+    assert weighed("label-balance before") == ("label-balance", "none")
+    assert weighed("label-balance during") == ("none", "label-balance")
+    assert weighed("label-balance + before") == ("before", "label-balance")
+    assert weighed("before + label-balance during") == ("before", "label-balance")
+    for text in ("before", "during", "before + during", "label-balance + during", "after"):
+        own = read_treatment(text)
+        assert [by == "none" for by in weighed(text)] == [by == "none" for by in weighed(str(own.balanced))]
+        assert own.balanced.is_control
+
+
+def test_a_treatment_is_compared_with_labels_balanced_in_its_own_trainings():
+    levels = "[none, label-balance, label-balance before, before, label-balance + before]"
+    found = planned_contrasts(plan(treatment=levels, extent="[none, finetune-only]", noise="[0, 0.1]", after_rows=None))
+    names = {item.name for item in found if item.family == "treatment"}
+    assert "before minus label-balance before, extent finetune-only" in names
+    assert "label-balance + before minus label-balance, extent finetune-only" in names
+    assert not [name for name in names if name.startswith("label-balance before minus label-balance,")]
+
+
+PARTS = """
+parts:
+  - {noise: 0, extent: [none, finetune-only]}
+  - {noise: [0.1], extent: none, treatment: [none, label-balance]}
+"""
+TWO_PARTS = """
+study: parts
+factors:
+  noise: [0, 0.1]
+  extent: [none, finetune-only]
+  treatment: [none, label-balance, during]
+seeds: 2
+"""
+
+
+def test_a_plan_of_parts_has_their_cells_alone_and_asks_what_they_can_answer():
+    found = read_plan(TWO_PARTS + PARTS)
+    whole = read_plan(TWO_PARTS)
+    assert {cell.key for cell in found.cells} < {cell.key for cell in whole.cells}
+    # without noise all but `during` of the dense network; with noise two
+    assert len(found.cells) == 2 * (2 * 3 - 1 + 2)
+    assert {item.name for item in planned_contrasts(found)} < {item.name for item in planned_contrasts(whole)}
+    assert "slope per 10 % of noise, extent none" in {item.name for item in planned_contrasts(found)}
+    assert plan_digest(found) != plan_digest(whole)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ("parts: [{noise: 0.3}]", "no level of the plan"),
+        ("parts: [{noise: 0}]", "noise '0.1' is in no cell"),
+        ("parts: [{nois: 0}]", "did you mean 'noise'"),
+        ("parts: [{noise: []}]", "expected: a level"),
+        ("parts: [{treatment: befor}]", "did you mean 'before'"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused(parts, said):
+    with pytest.raises(UsageError) as error:
+        read_plan(TWO_PARTS + parts)
+    assert said in str(error.value)
+
+
 def test_a_slope_is_that_of_least_squares_and_leaves_noise_of_a_cell_to_its_own(census):
     found = {item.name: item for item in planned_contrasts(census) if item.family == "slope"}
-    slope = found["slope on share of noise, extent none"]
-    assert [weight for _, weight in slope.terms] == pytest.approx([-5.0, 5.0])
+    slope = found["slope per 10 % of noise, extent none"]
+    assert [weight for _, weight in slope.terms] == pytest.approx([-0.5, 0.5])
     assert "noise 0.1;" not in str(slope.terms)  # the middle of three has no weight
-    own = found["slope on share of noise of sex Female, label 50000+, extent none"]
-    assert [weight for _, weight in own.terms] == pytest.approx([-2.5, 2.5])
-    assert len(found["slope on share of noise, int8 minus finetune-only"].terms) == 4
+    own = found["slope per 10 % of noise of sex Female, label 50000+, extent none"]
+    assert [weight for _, weight in own.terms] == pytest.approx([-0.25, 0.25])
+    assert len(found["slope per 10 % of noise, int8 minus finetune-only"].terms) == 4
 
 
 def test_sizes_have_a_slope_on_their_logarithm():
@@ -155,6 +223,8 @@ def test_a_contrast_of_ones_own_joins_the_defaults():
         ({"extent": "[none, int8]"}, "no extent of this plan has a fine-tune"),
         ({"treatment": "[none, befor]"}, "did you mean 'before'"),
         ({"treatment": "[none, none + before]"}, "contradicts"),
+        ({"treatment": "[none, label-balance + label-balance during]"}, "keep one of them"),
+        ({"treatment": "[none, label-balance before + label-balance during]"}, "write 'label-balance'"),
         ({"noise": "[0, 0.7]"}, "noise: noise is 0.7"),
         ({"noise": "[0, {flip: 0.1}]"}, "expected: the rows"),
         ({"noise": "[0, {flop: 0.1, where: {a: b}}]"}, "did you mean 'flip'"),

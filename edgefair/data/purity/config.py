@@ -41,6 +41,10 @@ class ThinConfig(BaseModel):
 
     where: dict[str, tuple[str, ...]] = Field(min_length=1, description="Column -> values of the rows to thin out.")
     keep: float = Field(ge=0, lt=1, description="Share of these rows to keep.")
+    validation: bool = Field(
+        False,
+        description="Thin validation rows too: what is chosen by them, or fitted on them, sees no more of them.",
+    )
 
     @field_validator("where", mode="before")
     @classmethod
@@ -74,7 +78,8 @@ class Purity:
         done: dict[str, Any] = {
             "noise": [item.model_dump(mode="json") for item in self.noise],
             "keep": self.keep,
-            "thin": [item.model_dump(mode="json") for item in self.thin],
+            # A run that was made before a key existed has its default.
+            "thin": [item.model_dump(mode="json", exclude_defaults=True) for item in self.thin],
         }
         return {**done, "seed": self.seed} if self.noise or self.thin or self.keep is not None else {}
 

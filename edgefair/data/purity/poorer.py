@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgefair.data.files.table import Categories, Table
 from edgefair.data.groups import joint_groups
 from edgefair.data.hashing import drawn, hash_categories, joint, numbered
-from edgefair.data.purity.config import Purity
+from edgefair.data.purity.config import Purity, ThinConfig
 from edgefair.data.purity.draws import flipped, kept
 from edgefair.data.rows import TableRows
 from edgefair.data.values import rows_where
@@ -25,7 +25,7 @@ class Poorer:
     """Training and validation rows, made poorer where the config says so.
 
     Attributes:
-        shares: training rows that were left out, by the key that did it.
+        shares: rows that were left out, by the key that did it.
         notes: what was done, in words.
     """
 
@@ -44,7 +44,7 @@ def made_poorer(
     label: str,
     classes: tuple[str, ...],
 ) -> Poorer:
-    """Leave training rows out (`data.keep`, `data.thin`), flip labels of training and validation rows (`data.noise`).
+    """Leave rows out (`data.keep`, `data.thin`), flip labels of training and validation rows (`data.noise`).
 
     Each of the three is drawn from all training rows as they were read, so that none moves what another takes.
 
@@ -64,22 +64,29 @@ def made_poorer(
         return Poorer(train, validation, {"left_out_by_keep": 0, "thinned_out": 0}, ())
     drawn_rows = _Draw(purity, table, rows, _identities(rows), label, classes)
     in_sample = drawn_rows.in_sample(positions["train"])
-    stay = in_sample & drawn_rows.not_thinned(positions["train"])
+    stay = in_sample & drawn_rows.not_thinned(positions["train"], purity.thin)
+    held = np.flatnonzero(
+        drawn_rows.not_thinned(positions["validation"], [item for item in purity.thin if item.validation])
+    )
     drawn_rows.check_noise(positions["train"])
     noisy = drawn_rows.noisy(positions["train"])
     check_cells(train, noisy, stay, label=label, classes=classes)
     left = np.flatnonzero(stay)
     changed = noisy[left] != train.label[left]
-    validation_labels = drawn_rows.noisy(positions["validation"])
+    validation_labels = drawn_rows.noisy(positions["validation"])[held]
+    thinned, validation = len(validation) - len(held), validation.take(held)
     shares = {
         "left_out_by_keep": int((~in_sample).sum()),
-        "thinned_out": int((in_sample & ~stay).sum()),
+        "thinned_out": int((in_sample & ~stay).sum()) + thinned,
     }
     notes = []
     if shares["left_out_by_keep"]:
         notes.append(f"{in_sample.sum():,} of {len(train):,} training rows were kept on purpose (data.keep)")
     if shares["thinned_out"]:
-        notes.append(f"{shares['thinned_out']:,} training rows were thinned out on purpose (data.thin)")
+        too_said = f" and {thinned:,} validation rows" if thinned else ""
+        notes.append(
+            f"{shares['thinned_out'] - thinned:,} training rows{too_said} were thinned out on purpose (data.thin)"
+        )
     if purity.noise:
         others = int((validation_labels != validation.label).sum())
         notes.append(
@@ -122,12 +129,12 @@ class _Draw:
         stratum = np.unique(cell, return_inverse=True)[1]
         return kept(self._keys(positions), stratum, size, seed=self.purity.seed)
 
-    def not_thinned(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Rows that `data.thin` leaves, bool [positions]: of each entry, about the share that it keeps."""
+    def not_thinned(self, positions: NDArray[np.int64], entries: Sequence[ThinConfig]) -> NDArray[np.bool_]:
+        """Rows that entries of `data.thin` leave, bool [positions]: of each, about the share that it keeps."""
         stay = np.ones(len(positions), dtype=bool)
-        for item in self.purity.thin:
+        for item in entries:
             chosen = rows_where(self.table, item.where)[positions]
-            _check_some(chosen, f"data.thin: no training row is where {_words(item.where)}")
+            _check_some(chosen, f"data.thin: no row is where {_words(item.where)}")
             salt = f"thin {json.dumps(item.where, sort_keys=True)}"
             stay &= ~chosen | drawn(self._keys(positions), item.keep, seed=self.purity.seed, salt=salt)
         return stay

@@ -22,6 +22,7 @@ from edgefair.report.results.label_plan import LabelPlan
 from edgefair.report.results.plan import WANTED_POWER, Plan
 from edgefair.report.results.targets import Device, Targets
 from edgefair.report.results.training import Trained
+from edgefair.report.study.results import Foreseen, StudyRun
 
 # Of cells that lack rows, so many are named before the rest is left to the result below.
 NAMED = 3
@@ -208,6 +209,16 @@ def _installation(found: Installation) -> Opening:
     return Opening("What works here", lead, tuple(extra.fix for extra in found.extras if extra.lacking))
 
 
+def _study_run(run: StudyRun) -> Opening:
+    first, *others = run.lines
+    return Opening("A study was run", f"{first}.", (f"`edgefair study report {run.folder}`", *others))
+
+
+def _foreseen(found: Foreseen) -> Opening:
+    first, *_ = found.lines
+    return Opening("A study that has not been run", f"{first}.")
+
+
 OPENINGS: Mapping[str, Callable[[Any], Opening]] = {
     "edgefair.explanation": _explanation,
     "edgefair.compare": _comparison,
@@ -221,5 +232,7 @@ OPENINGS: Mapping[str, Callable[[Any], Opening]] = {
     "edgefair.targets": _targets,
     "edgefair.device": _device,
     "edgefair.installation": _installation,
+    "edgefair.study-run": _study_run,
+    "edgefair.study-foreseen": _foreseen,
     "edgefair.error": _error,
 }

@@ -217,6 +217,20 @@ class FailedCell:
 
 
 @dataclass(frozen=True)
+class PublishedMean:
+    """A number of a paper, and the mean over seeds of the same thing in this study; None where it was not measured.
+
+    Attributes:
+        what: accuracy, or the difference of that of two groups; a share.
+    """
+
+    extent: str
+    what: str
+    published: float
+    found: Mean | None
+
+
+@dataclass(frozen=True)
 class StudyReport:
     """A study.
 
@@ -230,6 +244,7 @@ class StudyReport:
         control: the extent that extents are compared with; None where the plan has none.
         setting: what was measured, on what, with which versions; name -> value.
         notes: what a reader must know beside it.
+        published, published_by: means of a paper, and which one.
     """
 
     schema: ClassVar[str] = STUDY_SCHEMA
@@ -259,6 +274,8 @@ class StudyReport:
     levelling: tuple[Levelling, ...]
     failures: tuple[FailedCell, ...]
     notes: tuple[str, ...]
+    published: tuple[PublishedMean, ...] = ()
+    published_by: str = ""
 
     @property
     def complete(self) -> bool:

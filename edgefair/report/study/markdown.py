@@ -27,6 +27,12 @@ def lines(report: StudyReport, of: str) -> Iterator[str]:
         yield ""
         yield from (f"- {markdown(item.sentence)}" for claim in words.CLAIMS for item in own if item.claim == claim)
         yield ""
+    if report.published:
+        yield "### What was published"
+        yield ""
+        yield f"{markdown(report.published_by)}; percent and points, with half of the 95 % intervals over seeds."
+        yield ""
+        yield from table([*words.PUBLISHED], words.published(report))
     yield "### Every level"
     yield ""
     planned = [item for item in report.responses if item.planned]

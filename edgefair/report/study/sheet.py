@@ -77,6 +77,7 @@ def _sections(report: StudyReport) -> Iterator[Section]:
          *forests("undoing")],
     )  # fmt: skip
     yield Section("Contrasts of the plan's own", "What its author asked before the run.", forests(*own))
+    yield Section("What was published", report.published_by, [*_published(report)])
     yield Section(
         "Whom it happens to", "Groups by name, on the cleanest data.",
         [*people.levelling(report), *people.flips(report), *people.pareto(report)],
@@ -124,6 +125,12 @@ def _findings(report: StudyReport) -> Iterator[Block]:
             yield More(said, [Listing(small)])
         if rest:
             yield More(f"No claim: {_contrasts(rest)}", [Listing(rest)])
+
+
+def _published(report: StudyReport) -> Iterator[Block]:
+    if report.published:
+        caption = "Untreated means, percent and points, with half of the 95 % intervals over seeds of this study"
+        yield Table(caption, list(words.PUBLISHED), [[*row] for row in words.published(report)], frozenset({2, 3}))
 
 
 def _contrasts(said: Sequence[str]) -> str:

@@ -24,12 +24,23 @@ def render(report: StudyReport) -> RenderableType:
         "",
         *_contrasts(report),
         "",
+        *_published(report),
         *(Text(f"- {step}") for step in words.steps(report)),
         *(Text(f"note: {note}") for note in report.notes),
         Text(f"plan {report.plan}"),
         Text("all contrasts and every level: --format html=study.html, or markdown, json"),
     ]
     return Group(*parts)
+
+
+def _published(report: StudyReport) -> Iterator[RenderableType]:
+    if report.published:
+        table = plain_table()
+        for at, name in enumerate(words.PUBLISHED):
+            table.add_column(name, justify="right" if at > 1 else "left")
+        for row in words.published(report):
+            table.add_row(*map(Text, row))
+        yield from (Text(f"beside {report.published_by}:"), table, Text(""))
 
 
 def _contrasts(report: StudyReport) -> Iterator[RenderableType]:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from edgefair.report.results.study import Claim, Finding, Level, StudyReport, StudyResponse
+from edgefair.report.results.study import Claim, Finding, Level, Mean, StudyReport, StudyResponse
 
 # Family of contrasts -> what it asks, in the order of a report; others are the plan's own.
 FAMILIES = {
     "extent": "Extent: each one minus finetune-only",
-    "precision": "Precision: INT8 or FP16 minus the same network in float",
+    "precision": "Precision: INT8, 4-bit weights or FP16 minus the same network in float",
     "treatment": "Treatment: each one minus none, and minus label-balance",
     "undoing": "Undoing: what an extent takes away of a treatment, beyond what the fine-tune does",
-    "slope": "Purity: slopes on noise, log2 rows and the share kept of a cell",
+    "slope": "Purity: slopes per 10 % of noise, per doubling of the rows, per 10 % kept of a cell",
     "null": "Null: the dense network of another order of rows, where no effect is due",
 }
 CLAIMS: tuple[Claim, ...] = ("effect", "small effect", "no effect above delta", "no claim")
 EXPLORATORY = "Exploratory: no contrast of this was planned."
 PURITY = ("noise", "keep", "thin")
+PUBLISHED = ("extent", "what", "published", "found here")
 
 
 def families(report: StudyReport) -> Iterator[tuple[str, str, list[Finding]]]:
@@ -135,16 +136,28 @@ def condition(report: StudyReport, factors: Mapping[str, str], *, purity: bool =
     return ", ".join(f"{name} {factors[name]}" for name in ("extent", "treatment", *shown))
 
 
+def published(report: StudyReport) -> list[tuple[str, ...]]:
+    """Rows of what a paper says and what this study found, in percent and points."""
+    return [
+        (item.extent, item.what, f"{100 * item.published:z.1f}", "?" if item.found is None else half_width(item.found))
+        for item in report.published
+    ]
+
+
+def half_width(found: Mean, *, scale: float = 100.0, digits: int = 1) -> str:
+    """A mean over seeds and half of its 95 % interval."""
+    said = f"{found.value * scale:z.{digits}f}"
+    if found.lower is None or found.upper is None:
+        return said
+    return f"{said} +- {(found.upper - found.lower) / 2 * scale:z.{digits}f}"
+
+
 def mean(level: Level, response: StudyResponse) -> str:
     """Mean over seeds and half of its 95 % interval, in the unit of the response; `?` where nothing was measured."""
     found = level.values.get(response.name)
     if found is None:
         return "?"
-    digits = 1 if response.is_share else 3
-    said = f"{found.value * response.scale:z.{digits}f}"
-    if found.lower is None or found.upper is None:
-        return said
-    return f"{said} +- {(found.upper - found.lower) / 2 * response.scale:z.{digits}f}"
+    return half_width(found, scale=response.scale, digits=1 if response.is_share else 3)
 
 
 def points(report: StudyReport) -> str:

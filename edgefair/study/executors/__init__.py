@@ -1,4 +1,4 @@
-"""Where units of work run: in this process, or in several of this machine. They know nothing of studies.
+"""Where units of work run: in this process, in several of this machine, on a cluster. They know nothing of studies.
 
 One file an executor; the table is data, so that listing them imports none.
 """
@@ -14,6 +14,7 @@ from edgefair.study.executors.base import Executor, Lost, Make, Settings
 EXECUTORS: Mapping[str, str] = {
     "serial": "edgefair.study.executors.serial:Serial",
     "processes": "edgefair.study.executors.processes:Processes",
+    "ray": "edgefair.study.executors.ray:Ray",
 }
 
 

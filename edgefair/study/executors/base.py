@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -22,9 +24,11 @@ class Settings:
 
     Attributes:
         workers: how many units at a time; None: as many as there are cores for.
+        address: of a cluster of Ray; None: this machine.
     """
 
     workers: int | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,21 @@ class Executor(Protocol):
     def next(self) -> tuple[Any, Any]:
         """Wait for a unit that is finished: the unit, and what it gave, or that it is `Lost`."""
         ...
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """What a process that is started in this block finds: one thread."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def check_workers(workers: int | None) -> None:

@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -16,7 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from edgefair.data.files.lazy import cores
-from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, check_workers
+from edgefair.errors import UsageError
+from edgefair.study.executors.base import Lost, Make, Settings, check_workers, one_thread
 
 ENDS_S = 5.0
 
@@ -35,10 +35,12 @@ class Processes:
     """`Executor` with a process for every worker. A process that dies loses its unit and is replaced.
 
     Raises:
-        UsageError: more workers than cores.
+        UsageError: more workers than cores, or a cluster.
     """
 
     def __init__(self, make: Make, settings: Settings) -> None:
+        if settings.address is not None:
+            raise UsageError("the executor 'processes' is of this machine", fix="--executor ray --address ADDRESS")
         check_workers(settings.workers)
         self.workers = settings.workers or cores()
         self._make = make
@@ -109,28 +111,13 @@ class Processes:
         line, far = self._context.Pipe()
         hears, life = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_serve, args=(self._make, far, hears), daemon=True)
-        with _environment():
+        with one_thread():
             process.start()
         far.close()
         hears.close()
         worker = _Worker(process, line, life)
         self._pool.append(worker)
         return worker
-
-
-@contextlib.contextmanager
-def _environment() -> Iterator[None]:
-    """What a process that is started in this block finds: one thread."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _serve(make: Make, line: Connection, hears: Connection) -> None:

@@ -14,14 +14,16 @@ class Serial:
     """`Executor` without another process.
 
     Raises:
-        UsageError: more than one worker.
+        UsageError: more than one worker, or a cluster.
     """
 
     workers = 1
 
     def __init__(self, make: Make, settings: Settings) -> None:
-        if settings.workers not in {None, 1}:
-            raise UsageError("the executor 'serial' is this process alone", fix="--executor processes --workers N")
+        if settings.workers not in {None, 1} or settings.address is not None:
+            raise UsageError(
+                "the executor 'serial' is this process alone", fix="--executor processes --workers N, or --executor ray"
+            )
         self._make = make
         self._work: Work | None = None
         self._waiting: deque[Any] = deque()

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from edgefair.errors import DataError
 from edgefair.report.results.study import Share, Shares
+from edgefair.study.cells import Cell
 from edgefair.study.levels import FACTORS, PURITY
-from edgefair.study.plan import Cell, Plan
+from edgefair.study.plan import Plan
 from edgefair.study.table import RESPONSES, Row
 from edgefair.study.variance import Effect, cube, shares
 
@@ -17,9 +18,10 @@ def shares_of(plan: Plan, rows: Sequence[Row], response: str, *, replicates: int
     done = [row for row in rows if row.status == "done" and getattr(row, response) is not None]
     has = {(row.condition, row.seed) for row in done}
     collapsed = {row.extent for row in done if RESPONSES[response].of_gap and row.collapsed}
-    cells = [cell for cell in plan.cells if str(cell.extent) not in collapsed]
-    out = [f"extent {name}, where models collapsed" for name in sorted(filter(None, collapsed))]
-    if any("during" in cell.treatment.parts for cell in cells):
+    whole_design, out = _largest_part(plan)
+    cells = [cell for cell in whole_design if str(cell.extent) not in collapsed]
+    out += [f"extent {name}, where models collapsed" for name in sorted(filter(None, collapsed))]
+    if any(cell.treatment.of_finetune for cell in cells):
         cells, why = _larger(cells)
         out += why
     seeds = [
@@ -42,9 +44,17 @@ def shares_of(plan: Plan, rows: Sequence[Row], response: str, *, replicates: int
     return Shares(response, len(seeds), tuple(out), _lines(found))
 
 
+def _largest_part(plan: Plan) -> tuple[list[Cell], list[str]]:
+    """All cells, or those of the part of the plan that has most of them."""
+    parts = [[cell for cell in plan.cells if part.has(cell)] for part in plan.parts]
+    cells = max(parts, key=len, default=[*plan.cells])
+    gone = len({cell.condition for cell in plan.cells}) - len({cell.condition for cell in cells})
+    return cells, [f"{gone:,} conditions of other parts of the plan"] if gone else []
+
+
 def _larger(cells: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
     """Without the treatments that need a fine-tune, or without the extents that have none: what leaves more cells."""
-    untuned = [cell for cell in cells if "during" not in cell.treatment.parts]
+    untuned = [cell for cell in cells if not cell.treatment.of_finetune]
     tuned = [cell for cell in cells if cell.extent.training == "finetune"]
     if len(untuned) >= len(tuned):
         gone = {str(cell.treatment) for cell in cells} - {str(cell.treatment) for cell in untuned}

@@ -15,6 +15,7 @@ from edgefair.study.findings.balance import shares_of
 from edgefair.study.findings.folder import check_rows
 from edgefair.study.findings.levels import factors_of, floors_of, levels_of, responses_of
 from edgefair.study.findings.people import flips_of, levelling_of
+from edgefair.study.findings.published import published_of
 from edgefair.study.levels import CONTROL, FACTORS
 from edgefair.study.plan import Plan
 from edgefair.study.planned import planned_contrasts
@@ -76,6 +77,8 @@ def study_report(plan: Plan, rows: Sequence[Row], *, replicates: int = REPLICATE
         levelling=levelling_of(plan, done),
         failures=tuple(FailedCell(row.cell, row.error or "") for row in rows if row.status == "failed"),
         notes=tuple(_notes(plan, done, responses)),
+        published=tuple(published_of(plan, rows)),
+        published_by="" if plan.published is None else plan.published.source,
     )
 
 
@@ -116,7 +119,7 @@ def _claim(item: Estimate) -> Claim:
 
 
 def _visible(plan: Plan, found: Sequence[Estimate]) -> tuple[Visible, ...]:
-    """Of shares of 1: other units have no effect that is asked about; nor have slopes, which are of another unit."""
+    """Of shares of 1: other units have no effect that is asked about. Not of slopes, which are per step of a factor."""
     drawn = range(2, max(MOST_DRAWN, 2 * len(plan.blocks)) + 1)
     lines = []
     for name in plan.responses:

@@ -68,11 +68,12 @@ def _level(
         failed=len(rows) - len(done),
         not_run=planned - len(rows),
         collapsed=sum(bool(row.collapsed) for row in done),
-        values={name: _mean(some) for name, some in values.items() if some},
+        values={name: mean_of(some) for name, some in values.items() if some},
     )
 
 
-def _mean(values: Sequence[float]) -> Mean:
+def mean_of(values: Sequence[float]) -> Mean:
+    """Of values of seeds, with 95 % t limits."""
     y = np.array(values, dtype=np.float64)
     lower, upper = t_interval(y, 1 - ALPHA) if len(y) > 1 else (None, None)
     return Mean(len(y), float(y.mean()), lower, upper)

@@ -18,8 +18,9 @@ from edgefair.data.hashing import numbered
 from edgefair.data.purity.config import NoiseConfig, ThinConfig
 from edgefair.data.purity.draws import uniform
 from edgefair.errors import DataError
-from edgefair.study.levels import LABEL_BALANCE, QAT, REORDERED, Extent
-from edgefair.study.plan import MANNERS, Cell, Plan
+from edgefair.study.cells import Cell
+from edgefair.study.levels import LABEL_BALANCE, QAT, REORDERED, Extent, Stage
+from edgefair.study.plan import MANNERS, Plan
 from edgefair.training.settings import DebiasConfig, MethodConfig, TrainPlan
 
 # Weighs labels alone, blind to the group.
@@ -35,7 +36,7 @@ def data_config(base: DataConfig, cell: Cell) -> DataConfig:
         noise = (*noise, NoiseConfig(where=where, label=label, flip=cell.noise.amount))
     if cell.thin.amount is not None:
         where = {column: (value,) for column, value in cell.thin.where}
-        thin = (*thin, ThinConfig(where=where, keep=cell.thin.amount))
+        thin = (*thin, ThinConfig(where=where, keep=cell.thin.amount, validation=True))
     if cell.keep.amount is not None:
         keep = int(cell.keep.amount)
     poorer = bool(noise or thin or keep is not None)
@@ -97,10 +98,11 @@ def cell_config(base: Config, plan: Plan, cell: Cell, *, rows: int, runs: Path, 
 
 
 def _debias(plan: Plan, cell: Cell) -> DebiasConfig:
-    def weighed(stage: str) -> tuple[MethodConfig, ...]:
-        if stage in cell.treatment.parts:
+    def weighed(stage: Stage) -> tuple[MethodConfig, ...]:
+        by = cell.treatment.weighs(stage)
+        if by == stage:
             return (MethodConfig(method=getattr(plan.methods, stage)),)
-        return (BALANCED_LABELS,) if LABEL_BALANCE in cell.treatment.parts else ()
+        return (BALANCED_LABELS,) if by == LABEL_BALANCE else ()
 
     post = (MethodConfig(method=plan.methods.after),) if "after" in cell.treatment.parts else ()
     return DebiasConfig(train=weighed("before"), finetune=weighed("during"), post=post)
@@ -128,6 +130,8 @@ def compress_config(base: CompressConfig, plan: Plan, extent: Extent, *, teacher
         kind = manners.get("int8", base.int8) or "auto"
         asked |= {"int8": "static" if extent.step == QAT else kind}
         asked |= {"calibration": manners.get("calibration", base.calibration)}
+    if extent.precision in {"a16w8", "w4"}:
+        asked["int8"] = extent.precision
     if extent.precision == "fp16":
         asked["fp16"] = True
     return CompressConfig.model_validate({"repair": {"enabled": False}} | asked)

@@ -12,7 +12,8 @@ from edgefair._version import __version__
 from edgefair.config import Config
 from edgefair.files import sha256_json
 from edgefair.resources import PACKAGE
-from edgefair.study.plan import Cell, Plan
+from edgefair.study.cells import Cell
+from edgefair.study.plan import Plan
 from edgefair.study.run.cells import data_config
 from edgefair.versions import versions_of
 

@@ -13,8 +13,8 @@ from edgefair.errors import EdgefairError, UsageError
 from edgefair.files import sha256_json
 from edgefair.mistakes import first_mistake
 from edgefair.progress import Progress, silent
+from edgefair.study.cells import Cell
 from edgefair.study.levels import PURITY
-from edgefair.study.plan import Cell
 from edgefair.study.run.cells import cell_config, cell_rows, data_config
 from edgefair.study.run.given import Given
 from edgefair.targets import load_profile

@@ -7,7 +7,7 @@
 | `stages/runs/NAME/` | trainings, and the fine-tunes behind them |
 | `stages/files/NAME/` | their float files, and those of the fine-tunes |
 | `stages/decisions/KEY.npz` | decisions of dense models and controls, with which others are paired |
-| `table.parquet`, `table.csv` | all rows of the plan, written anew by every run |
+| `table.parquet`, `table.csv` | all rows, written anew when a run begins, every half minute and when it ends |
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from edgefair.files import write_atomic
 from edgefair.locks import hold
 from edgefair.progress import Progress
 from edgefair.report.escape import csv_cell
+from edgefair.study.cells import Cell
 from edgefair.study.levels import CONTROL, DENSE
-from edgefair.study.plan import Cell
 from edgefair.study.table import Row, to_parquet
 
 ROW_SCHEMA = "edgefair.study-row/1"
@@ -53,6 +53,13 @@ class Store:
             raise UsageError(
                 f"cannot write the study to '{self.folder}': {error.strerror}", fix="choose another --output"
             ) from error
+
+    def full(self, why: str) -> UsageError:
+        """What ends a study of which nothing more can be kept."""
+        return UsageError(
+            f"the study cannot be kept in '{self.folder}': {why}",
+            fix="make room and run the same command: it goes on where it stopped",
+        )
 
     def held(self, progress: Progress) -> AbstractContextManager[bool]:
         """Keep the folder to this process; another one is waited for, and what it made is not made again.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgefair.errors import UsageError
 from edgefair.progress import Progress, is_recorded, join, silent, timed
+from edgefair.report.study.results import StudyRun, in_words
 from edgefair.study.executors import Settings, open_executor
 from edgefair.study.levels import FACTORS
 from edgefair.study.planned import planned_contrasts
@@ -26,39 +26,8 @@ from edgefair.study.table import Row
 
 # Lines of a study in a log, about.
 TOLD = 20
-
-
-@dataclass(frozen=True)
-class StudyRun:
-    """What a run did.
-
-    Attributes:
-        folder: of the study, with its table.
-        cells: of the plan; `reused` of them were there already.
-        failed: condition and seed of every cell that has no numbers -> why.
-        notes: what a reader must know.
-    """
-
-    study: str
-    folder: str
-    plan: str
-    cells: int
-    reused: int
-    failed: dict[str, str]
-    seconds: float
-    notes: tuple[str, ...] = ()
-
-    @property
-    def lines(self) -> Iterator[str]:
-        """For people."""
-        yield f"{self.study}: {self.cells:,} cells, {self.cells - self.reused:,} of them in {in_words(self.seconds)}"
-        yield from (f"{len(cells):,} failed: {why}" for why, cells in _by_reason(self.failed).items())
-        yield from self.notes
-        yield f"table: {self.folder}/table.parquet, {self.folder}/table.csv"
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON."""
-        return {"schema": "edgefair.study-run/1", **asdict(self), "notes": list(self.notes)}
+# The table is written anew when the last one is older, so that the report of a study that runs, or was killed, has it.
+TABLE_S = 30.0
 
 
 def run_study(
@@ -77,7 +46,7 @@ def run_study(
 
     Raises:
         UsageError, DataError, ModelError, PolicyError, MeasurementError: nothing was trained.
-        UsageError: the disk is full: what is done is kept.
+        UsageError, MeasurementError: a full disk, a worker of other code, a lost cluster: what is done is kept.
     """
     started = time.perf_counter()
     store = Store(output)
@@ -92,6 +61,7 @@ def run_study(
         reused, notes = len(book.rows), _not_mixed(store, setup)
         for note in notes:
             progress.stage(note)
+        book.write_table()
         tasks = tasks_of(setup.plan.cells, waiting, rows=setup.rows, trainings=setup.trainings)
         try:
             if tasks:
@@ -103,7 +73,7 @@ def run_study(
                     book.begin()
                     carry_out(tasks, opened, book.enter)
         finally:
-            store.write_table([book.rows[index] for index in sorted(book.rows)])
+            book.write_table()
     return StudyRun(
         study=setup.plan.study,
         folder=str(output),
@@ -114,13 +84,6 @@ def run_study(
         seconds=time.perf_counter() - started,
         notes=notes,
     )
-
-
-def _by_reason(failed: Mapping[str, str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for cell, why in failed.items():
-        found.setdefault(why, []).append(cell)
-    return found
 
 
 def setup_of(given: Given, output: Path, rows: str) -> Setup:
@@ -193,7 +156,7 @@ class _Book:
     def __init__(self, setup: Setup, store: Store, progress: Progress) -> None:
         self._setup, self._store, self._progress = setup, store, progress
         self._digest = plan_digest(setup.plan)
-        self._fresh, self._started = 0, 0.0
+        self._fresh, self._started, self._written = 0, 0.0, 0.0
         found = {
             index: row
             for index, key in setup.rows.items()
@@ -207,15 +170,20 @@ class _Book:
         self._started = time.perf_counter()
         self._tell()
 
+    def write_table(self) -> None:
+        """The table of the rows that are there."""
+        self._store.write_table([self.rows[index] for index in sorted(self.rows)])
+        self._written = time.monotonic()
+
     def enter(self, task: Task, done: Done) -> None:
         """One task has ended.
 
         Raises:
-            UsageError: nothing more can be kept.
+            EdgefairError: nothing more can be kept, or made.
         """
         join(done.stages)
-        if done.fatal:
-            raise self._full(str(done.error))
+        if done.fatal is not None:
+            raise done.fatal
         cell = self._setup.plan.cells[task.cell]
         if task.kind == "training":
             if done.error is not None:
@@ -225,11 +193,13 @@ class _Book:
         try:
             self._store.write_row(task.name, row)
         except OSError as error:
-            raise self._full(f"{error.strerror}: {error.filename}") from error
+            raise self._store.full(f"{error.strerror}: {error.filename}") from error
         self.rows[task.cell] = self._row(task.cell, row)
         if done.error is not None:
             self._progress.stage(f"'{cell.key}' failed: {done.error}")
         self._fresh += 1
+        if time.monotonic() - self._written > TABLE_S:
+            self.write_table()
         self._tell()
 
     def _row(self, index: int, columns: Mapping[str, Any]) -> Row:
@@ -248,16 +218,3 @@ class _Book:
         if done == total or self._fresh * TOLD % total < TOLD:
             self._progress.stage(said)
         self._progress.step(done, total, said)
-
-    def _full(self, why: str) -> UsageError:
-        return UsageError(
-            f"the study cannot be kept in '{self._store.folder}': {why}",
-            fix="make room and run the same command: it goes on where it stopped",
-        )
-
-
-def in_words(seconds: float) -> str:
-    """A time to wait, in the unit that a person would use."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from edgefair.study.levels import CONTROL, DENSE, Extent, Treatment
-from edgefair.study.plan import Cell
+from edgefair.study.cells import Cell
+from edgefair.study.levels import CONTROL, DENSE, Extent
 
 
 @dataclass(frozen=True)
@@ -39,31 +39,49 @@ def tasks_of(
         rows, trainings: position of a cell -> name of its row and of its training.
     """
     first = _first_of_network(cells, wanted)
-    places = {cell: index for index, cell in enumerate(cells)}
+    partners = Partners(cells)
     missing = frozenset(wanted)
     made: dict[str, Task] = {}
     for index in wanted:
         training = trainings[index]
         made.setdefault(training, Task(training, "training", index))
-        before = {first[cells[index].network], *beside(cells[index], places).values()} & missing - {index}
+        before = {first[cells[index].network], *partners.of(index).values()} & missing - {index}
         made[rows[index]] = Task(rows[index], "row", index, (training, *(rows[item] for item in sorted(before))))
     return list(made.values())
 
 
-def beside(cell: Cell, places: Mapping[Cell, int]) -> dict[str, int]:
-    """Where the dense model and the control of a cell are: same data, seed and treatment, as far as the plan has them.
+class Partners:
+    """The dense model and the control of every cell: same data, seed and treatment, as far as the plan has them.
 
-    The dense model has no fine-tune, so that of a cell treated in it is the one that it started from. It is itself what
-    others are compared with, and has neither.
+    The dense model has no fine-tune, so that of a cell is the one that it started from, whatever its treatment is
+    called. It is itself what others are compared with, and has neither.
     """
-    if cell.extent == Extent(DENSE):
-        return {}
-    start = Treatment(tuple(name for name in cell.treatment.parts if name != "during"))
-    others = {
-        "dense": replace(cell, extent=Extent(DENSE), treatment=start),
-        "control": replace(cell, extent=Extent(CONTROL)),
-    }
-    return {name: places[item] for name, item in others.items() if item in places and item != cell}
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self._cells = cells
+        self._dense: dict[tuple[Any, ...], int] = {}
+        self._control: dict[tuple[Any, ...], int] = {}
+        for index, cell in enumerate(cells):
+            if cell.extent == Extent(DENSE):
+                self._dense.setdefault(_started(cell), index)
+            if cell.extent == Extent(CONTROL):
+                self._control[_treated(cell)] = index
+
+    def of(self, index: int) -> dict[str, int]:
+        """`dense` and `control` -> position of that cell."""
+        cell = self._cells[index]
+        if cell.extent == Extent(DENSE):
+            return {}
+        found = {"dense": self._dense.get(_started(cell)), "control": self._control.get(_treated(cell))}
+        return {name: at for name, at in found.items() if at not in {None, index}}
+
+
+def _started(cell: Cell) -> tuple[Any, ...]:
+    return (*cell.start, "after" in cell.treatment.parts)
+
+
+def _treated(cell: Cell) -> tuple[Any, ...]:
+    return (*cell.start, cell.treatment)
 
 
 def _first_of_network(cells: Sequence[Cell], wanted: Sequence[int]) -> dict[tuple[str, ...], int]:

@@ -16,12 +16,15 @@ from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.files import sha256_json, write_atomic
 from edgefair.progress import Stage, recorded, silent, timed
 from edgefair.scratch import work_folder
-from edgefair.study.plan import Cell, Plan
+from edgefair.study.cells import Cell
+from edgefair.study.levels import PRECISIONS
+from edgefair.study.plan import Plan
 from edgefair.study.run.cells import cell_config, cell_rows, data_config
+from edgefair.study.run.keys import environment
 from edgefair.study.run.made import MODEL, make_file, reference_of
 from edgefair.study.run.measured import Answers, Beside, answers_of, responses_of
 from edgefair.study.run.store import Store
-from edgefair.study.run.tasks import Task, beside
+from edgefair.study.run.tasks import Partners, Task
 from edgefair.targets import load_profile
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.job import Job
@@ -61,13 +64,13 @@ class Done:
     Attributes:
         row: columns of the row, but for its plan; None of a training.
         error: why there is none.
-        fatal: whether no other unit would fare better.
+        fatal: what ends the study: no other unit would fare better.
         stages: where the time went, where that is asked for.
     """
 
     row: dict[str, Any] | None = None
     error: str | None = None
-    fatal: bool = False
+    fatal: EdgefairError | None = None
     stages: Stage | None = None
 
 
@@ -78,7 +81,7 @@ class Workshop:
         single_thread()
         self._setup = setup
         self._store = Store(setup.output)
-        self._places = {cell: index for index, cell in enumerate(setup.plan.cells)}
+        self._partners = Partners(setup.plan.cells)
         self._data: dict[str, DataSet] = {}
         self._targets = KeptTargets()
 
@@ -92,6 +95,9 @@ class Workshop:
 
     def _carried_out(self, task: Task) -> Done:
         cell = self._setup.plan.cells[task.cell]
+        if environment() != self._setup.made_by:
+            other = _other(environment(), self._setup.made_by)
+            return Done(error=other.found, fatal=other)
         try:
             if task.kind == "training":
                 self._trained(cell, task.cell)
@@ -102,7 +108,8 @@ class Workshop:
                 self.close()
             return Done(error=error.found)
         except OSError as error:
-            return Done(error=f"{error.strerror}: {error.filename}", fatal=error.errno in FULL)
+            why = f"{error.strerror}: {error.filename}"
+            return Done(error=why, fatal=self._store.full(why) if error.errno in FULL else None)
         except Exception as error:
             return Done(error=f"internal error: {type(error).__name__}: {error}")
 
@@ -138,10 +145,10 @@ class Workshop:
         setup, name = self._setup, self._setup.trainings[task.cell]
         job = self._job(cell, task.cell)
         reference = reference_of(job, name, self._store.file_of(name))
-        others = self._beside(cell)
+        others = self._beside(task.cell)
         with work_folder() as work:
             file = make_file(job, reference, name, work)
-            dense = self._dense_file(cell) if setup.plan.latency else None
+            dense = self._dense_file(task.cell) if setup.plan.latency else None
             with self._targets.open(load_profile(job.config.targets[0])) as probe:
                 answers, times, model = answers_of(
                     probe, job, file, dense=None if dense == file.path else dense, latency=setup.plan.latency
@@ -158,16 +165,26 @@ class Workshop:
             "versions": json.dumps(dict(setup.made_by), sort_keys=True),
         }
 
-    def _beside(self, cell: Cell) -> Beside:
+    def _beside(self, index: int) -> Beside:
         kept = {
-            name: self._store.decisions_of(self._setup.rows[index])
-            for name, index in beside(cell, self._places).items()
+            name: self._store.decisions_of(self._setup.rows[other]) for name, other in self._partners.of(index).items()
         }
         return Beside(**{name: Answers.read(path) for name, path in kept.items() if path.exists()})
 
-    def _dense_file(self, cell: Cell) -> Path | None:
-        index = beside(cell, self._places).get("dense")
-        return None if index is None else self._store.file_of(self._setup.trainings[index]) / MODEL
+    def _dense_file(self, index: int) -> Path | None:
+        dense = self._partners.of(index).get("dense")
+        return None if dense is None else self._store.file_of(self._setup.trainings[dense]) / MODEL
+
+
+def _other(here: Mapping[str, Any], there: Mapping[str, Any]) -> MeasurementError:
+    """Of a worker that would make other numbers than the study says: another machine, or code that has changed."""
+    names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+    said = ", ".join(f"{name} {here.get(name)} and not {there.get(name)}" for name in names)
+    return MeasurementError(
+        f"a worker of the study has {said}",
+        expected="the same edgefair, Python and packages wherever a cell is made",
+        fix="install the same versions on every node, change no code while a study runs, and run the same command",
+    )
 
 
 def _described(cell: Cell, setup: Setup, job: Job, training: str) -> dict[str, Any]:
@@ -189,9 +206,9 @@ def _described(cell: Cell, setup: Setup, job: Job, training: str) -> dict[str, A
         "method": extent.step,
         "ratio": extent.amount,
         "importance": extent.importance,
-        "bits": {"int8": 8, "fp16": 16}.get(extent.precision or "", 32),
+        "bits": PRECISIONS.get(extent.precision or "", 32),
         "distill": training if config.compress.distill is not None else None,
-        "calibration": config.compress.calibration if extent.precision == "int8" else None,
+        "calibration": config.compress.calibration if extent.precision in {"int8", "a16w8"} else None,
         **{stage: "+".join(_method(item) for item in items or ()) or None for stage, items in names.items()},
     }
 

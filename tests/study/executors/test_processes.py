@@ -65,6 +65,7 @@ def test_a_process_ends_at_once_when_the_one_that_started_it_is_killed():
     ("name", "settings", "said"),
     [
         ("processes", Settings(10_000), "10000 workers for"),
+        ("processes", Settings(1, "ray://x"), "of this machine"),
         ("serial", Settings(2), "this process alone"),
         ("process", Settings(), "did you mean 'processes'"),
     ],

@@ -12,7 +12,7 @@ factors:
   keep: [all, 100]
   thin: [none, {keep: 0.2, where: {sex: F}}]
   extent: [none, finetune-only, prune 0.5 fairprune, prune 0.5, sparsity 0.5, scratch 0.5, reordered, qat + int8, distil 0.5]
-  treatment: [none, label-balance, before, during, before + during, after]
+  treatment: [none, label-balance, label-balance during, before, label-balance + before, during, before + during, after]
 seeds: 2
 after_rows: 50
 updates: 60
@@ -48,7 +48,9 @@ def test_a_treatment_weighs_the_training_that_it_is_for_and_the_balance_of_label
     whole, labels = [("reweigh", {})], [("reweigh", {"target": "labels"})]
     assert weighed("none") == ([], [], [])
     assert weighed("label-balance") == (labels, labels, [])
+    assert weighed("label-balance during") == ([], labels, [])
     assert weighed("before") == (whole, [], [])
+    assert weighed("label-balance + before") == (whole, labels, [])
     assert weighed("during") == ([], whole, [])
     assert weighed("before + during") == (whole, whole, [])
     assert weighed("after") == ([], [], [("threshold", {})])
@@ -69,6 +71,8 @@ def test_an_extent_takes_the_keys_of_the_plan_that_it_reads(study):
     assert asked("qat + int8") == {"qat": True, "int8": "static"}
     assert asked("cluster 16 + fp16") == {"cluster": 16, "fp16": True}
     assert asked("int8")["int8"] == "auto"
+    assert asked("w4") == {"int8": "w4"}
+    assert asked("prune 0.5 + a16w8") == {"prune": 0.5, "round_to": 1, "scope": "global", "int8": "a16w8"}
     assert asked("distil 0.5")["distill"]["student"] == 0.5
 
 
@@ -92,6 +96,8 @@ def test_the_levels_of_purity_are_keys_of_the_data_and_the_seed_of_their_draws(s
     found = data_config(base, dirty)
     assert found.noise[0].model_dump() == {"where": {"sex": ("F",)}, "label": ("yes",), "flip": 0.4}
     assert (found.keep, found.thin[0].keep, found.purity_seed) == (100, 0.2, dirty.seed)
+    # What is fitted on validation rows sees no more of the cell than training does.
+    assert found.thin[0].validation
 
 
 def test_all_choose_on_the_same_rows_and_another_order_is_of_the_same_rows(study):

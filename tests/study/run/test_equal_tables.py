@@ -84,3 +84,12 @@ def test_a_study_that_is_killed_goes_on_to_the_same_table(plan, serial, tmp_path
     assert 4 <= there < len(plan.plan.cells)
     assert run_study(plan, out).reused >= there - 1
     assert lasting(out) == serial
+
+
+@pytest.mark.long
+@pytest.mark.ray
+def test_ray_gives_the_table_of_one_process(plan, serial, tmp_path):
+    pytest.importorskip("ray")
+    done = run_study(plan, tmp_path / "out", executor="ray", settings=Settings(WORKERS))
+    assert done.failed == {}
+    assert lasting(tmp_path / "out") == serial

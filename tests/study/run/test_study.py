@@ -1,18 +1,23 @@
 """A study of seconds, carried out: its rows, its table, and what is made anew when it is run again."""
 
+import html
+import io
 import json
 from collections import Counter
 
 import onnxruntime
 import pytest
 
-from edgefair.errors import ModelError, UsageError
+from edgefair.errors import MeasurementError, ModelError, UsageError
 from edgefair.measure.counts import GroupCounts
 from edgefair.progress import Progress, recorded
+from edgefair.report.formats import open_format
+from edgefair.report.formats.base import Item
 from edgefair.study.reading import plan_digest, read_plan
 from edgefair.study.run import study as running
 from edgefair.study.run import work
 from edgefair.study.run.foreseen import foresee
+from edgefair.study.run.given import open_plan
 from edgefair.study.run.study import run_study
 from edgefair.study.table import equal_but_for_times, from_parquet, values_of
 from tests.study.run.small_study import PLAN, given, rows_in
@@ -170,11 +175,87 @@ def test_a_folder_keeps_to_one_plan(studied):
         run_study(other, folder)
 
 
+@pytest.mark.parametrize("form", ["terminal", "json", "html"])
+def test_a_run_and_what_is_foreseen_are_results_in_every_form_that_holds_them(studied, form):
+    plan, folder, done, _ = studied
+    for result in (done, foresee(plan, folder)):
+        stream = io.StringIO()
+        open_format(form).write([Item(result)], stream)
+        text = stream.getvalue()
+        assert "people" in text
+        if form == "json":
+            assert json.loads(text)["schema"] == result.schema
+        if form == "html":
+            assert next(iter(result.lines)) in html.unescape(text)
+
+
+def test_a_plan_says_how_long_it_takes_before_a_cell_of_it_is_there(studied, tmp_path):
+    plan = given(studied[0].config.base, PLAN + "cell_seconds: 90\n")
+    found = foresee(plan, tmp_path / "new")
+    assert (found.seconds, found.measured, found.done) == (360.0, False, 0)
+    assert "about 6 min in one worker" in " ".join(found.lines)
+    assert plan_digest(plan.plan) == plan_digest(studied[0].plan)
+
+
+@pytest.mark.long
+def test_a_report_of_a_study_that_was_killed_has_the_rows_of_its_last_moments(studied, monkeypatch, tmp_path):
+    plan, _, *_ = studied
+
+    def killed(self, task, done):
+        self._store.write_row(task.name, {"status": "done", **done.row})
+        raise SystemError("as if it were killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running.Store, "write_table", lambda *_: None)
+        patched.setattr(running._Book, "enter", lambda self, task, done: done.row and killed(self, task, done))
+        with pytest.raises(SystemError):
+            run_study(plan, tmp_path / "out")
+    assert not (tmp_path / "out" / "table.parquet").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "carry_out", lambda *_: (_ for _ in ()).throw(SystemError("killed at once")))
+        with pytest.raises(SystemError):
+            run_study(plan, tmp_path / "out")
+    assert len(table(tmp_path / "out")) == 1
+    # and while it runs, it is never long behind
+    monkeypatch.setattr(running, "TABLE_S", 0.0)
+    seen = []
+    run_study(plan, tmp_path / "out", progress=Progress(lambda *_: seen.append(len(table(tmp_path / "out")))))
+    assert {2, 3, 4} <= {*seen}
+
+
+def test_keys_of_the_plan_are_set_beside_those_of_the_project(studied):
+    path = str(studied[0].config.base / "plan.yaml")
+    other = open_plan(path, {"plan.seeds": 3, "plan.factors.extent": ["none", "fp16"], "train.epochs": 2})
+    assert len(other.plan.cells) == 6
+    assert other.config.train.epochs == 2
+    assert read_plan(other.text) == other.plan
+    with pytest.raises(UsageError, match="'study' holds no keys"):
+        open_plan(path, {"plan.study.x": 3})
+
+
+def test_a_worker_of_other_code_ends_the_study(studied, monkeypatch, tmp_path):
+    monkeypatch.setattr(work, "environment", lambda: {**running.environment(), "code": "changed"})
+    with pytest.raises(MeasurementError, match="a worker of the study has code changed and not"):
+        run_study(studied[0], tmp_path / "out")
+    assert table(tmp_path / "out") == ()
+
+
+@pytest.mark.long
+def test_every_file_is_timed_beside_the_dense_one_where_the_plan_asks(studied, tmp_path):
+    plan = given(studied[0].config.base, PLAN.replace("seeds: 2", "seeds: [0, 1]") + "latency: true\n")
+    assert run_study(plan, tmp_path / "out").failed == {}
+    rows = {(row.extent, row.seed): row for row in table(tmp_path / "out")}
+    assert all(0 < row.p50_ms <= row.p90_ms for row in rows.values())
+    assert rows["none", 0].speed_up is None
+    small = rows["int8", 0]
+    assert 0 < small.speed_up_lower <= small.speed_up <= small.speed_up_upper
+
+
 def test_what_is_foreseen_tells_of_cells_time_and_of_the_smallest_effect(studied):
     plan, folder, *_ = studied
     run_study(plan, folder)
     found = foresee(plan, folder)
-    assert (found.cells, found.done, found.seconds) == (4, 4, 0.0)
+    assert (found.cells, found.done, found.seconds, found.measured) == (4, 4, 0.0, True)
     assert found.trainings == {"dense": 2, "anew": 0, "fine-tunes": 0, "saved": 2}
     assert found.visible[0.01] > 0.1  # two seeds
     assert any("no claim" in line for line in found.lines)

@@ -6,7 +6,7 @@ from edgefair.study.executors import Lost, Settings
 from edgefair.study.executors.serial import Serial
 from edgefair.study.reading import read_plan
 from edgefair.study.run.schedule import carry_out
-from edgefair.study.run.tasks import beside, tasks_of
+from edgefair.study.run.tasks import Partners, tasks_of
 from edgefair.study.run.work import Done
 
 PLAN = read_plan("""
@@ -51,22 +51,36 @@ def test_a_network_is_trained_by_one_row_before_others_share_it():
         assert len([name for name in rows if not rows & {*names[name].needs}]) == 1
 
 
+def partners(plan, extent, treatment):
+    cells = plan.cells
+    index = next(at for at, item in enumerate(cells) if (str(item.extent), str(item.treatment)) == (extent, treatment))
+    return {name: cells[at].condition.split("; ", 3)[3] for name, at in Partners(cells).of(index).items()}
+
+
 def test_a_file_is_compared_with_the_dense_model_that_it_started_from_and_with_its_control():
-    places = {cell: index for index, cell in enumerate(CELLS)}
-
-    def of(extent, treatment):
-        cell = next(item for item in CELLS if (str(item.extent), str(item.treatment)) == (extent, treatment))
-        return {name: CELLS[at].condition.split("; ", 3)[3] for name, at in beside(cell, places).items()}
-
-    assert of("prune 0.8 + int8", "during") == {
+    assert partners(PLAN, "prune 0.8 + int8", "during") == {
         "dense": "extent none; treatment none", "control": "extent finetune-only; treatment during",
     }  # fmt: skip
-    assert of("finetune-only", "before") == {"dense": "extent none; treatment before"}
-    assert of("none", "before") == {}
+    assert partners(PLAN, "finetune-only", "before") == {"dense": "extent none; treatment before"}
+    assert partners(PLAN, "none", "before") == {}
     # the plan has no dense cell of `before + after`
-    assert of("prune 0.8", "before + during + after") == {
+    assert partners(PLAN, "prune 0.8", "before + during + after") == {
         "control": "extent finetune-only; treatment before + during + after"
     }
+
+
+def test_a_dense_model_is_found_under_whatever_name_its_treatment_has():
+    plan = read_plan("""
+study: s
+factors:
+  extent: [none, finetune-only, prune 0.8]
+  treatment: [before, label-balance + before]
+parts: [{extent: [finetune-only, prune 0.8]}, {extent: none, treatment: before}]
+seeds: 2
+""")
+    assert partners(plan, "prune 0.8", "label-balance + before") == {
+        "dense": "extent none; treatment before", "control": "extent finetune-only; treatment label-balance + before",
+    }  # fmt: skip
 
 
 def test_what_is_there_is_not_needed_again():

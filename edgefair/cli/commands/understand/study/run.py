@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgefair.cli.options import json_option, overrides
+from edgefair.cli.options import overrides, result_options
 from edgefair.cli.progress import progress_bar
 from edgefair.cli.say import say
 from edgefair.study.executors import EXECUTORS
@@ -29,13 +29,18 @@ from edgefair.study.executors import EXECUTORS
     type=click.Choice([*EXECUTORS]),
     default="serial",
     show_default=True,
-    help="Where cells run: in this process, or in several with a thread each.",
+    help="Where cells run: in this process, in several with a thread each, or on Ray.",
 )
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Cells at a time.  [default: one a core]")
+@click.option("--address", default=None, help="With --executor ray: of a cluster.  [default: this machine]")
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any key of the project. Repeatable."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override any key of the project, or plan.KEY of the plan. Repeatable.",
 )
-@json_option
+@result_options
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -46,7 +51,9 @@ def run(
     output: Path | None,
     executor: str,
     workers: int | None,
+    address: str | None,
     settings: tuple[str, ...],
+    formats: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Run PLAN, the name of a plan that ships or a .yaml file, and write its table.
@@ -61,7 +68,9 @@ def run(
       edgefair study my-plan.yaml --dry-run
     """
     from edgefair.errors import EXIT_MEASUREMENT, UsageError
-    from edgefair.report.escape import json_in_a_log, one_line
+    from edgefair.report.escape import one_line
+    from edgefair.report.output import outputs_of, write_result
+    from edgefair.report.study.results import FORESEEN_SCHEMA, RUN_SCHEMA
     from edgefair.study.executors.base import Settings
     from edgefair.study.run.foreseen import foresee, shipped_studies
     from edgefair.study.run.given import open_plan
@@ -74,19 +83,16 @@ def run(
         return
     if plan is None:
         raise UsageError("no plan is named", fix="`edgefair study --list` names those that ship")
+    outputs = outputs_of(formats, as_json=as_json, schemas=[FORESEEN_SCHEMA if dry_run else RUN_SCHEMA])
     given = open_plan(plan, overrides(settings))
     folder = output or Path("studies") / given.plan.study
     if dry_run:
         with progress_bar() as progress:
             foreseen = foresee(given, folder, progress=progress)
-        shown = [json_in_a_log(json.dumps(foreseen.to_json()))] if as_json else [*map(one_line, foreseen.lines)]
-        click.echo("\n".join(shown))
+        write_result(foreseen, outputs)
         return
     with progress_bar() as progress:
-        done = run_study(given, folder, executor=executor, settings=Settings(workers), progress=progress)
-    if as_json:
-        click.echo(json_in_a_log(json.dumps(done.to_json())))
-    else:
-        click.echo("\n".join(map(one_line, done.lines)))
+        done = run_study(given, folder, executor=executor, settings=Settings(workers, address), progress=progress)
+    write_result(done, outputs)
     say(f"next: edgefair study report {folder}")
     ctx.exit(EXIT_MEASUREMENT if len(done.failed) == done.cells else 0)
