@@ -101,8 +101,33 @@ def train(
         DivergedError: training diverged before any epoch could be kept.
         ModelError: a teacher that cannot teach this classifier.
     """
+    try:
+        return _train(
+            classifier,
+            rows,
+            recipe,
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=progress,
+            validate=validate,
+            engine=engine or Engine(),
+        )
+    finally:
+        checkpoint.settle()
+
+
+def _train(
+    classifier: Classifier,
+    rows: TrainingRows,
+    recipe: TrainingRecipe,
+    *,
+    seed: int,
+    checkpoint: Checkpoint,
+    progress: Progress,
+    validate: Validate | None,
+    engine: Engine,
+) -> Trained:
     plan, methods, teacher = recipe.config.for_rows(len(rows)), recipe.methods, recipe.teacher
-    engine = engine or Engine()
     classifier.to(engine.device)
     if teacher is not None:
         teacher.start(classifier, rows.cells, engine.device)
@@ -190,9 +215,8 @@ class _Epochs:
         torch.manual_seed(self.seed * 1_000_003 + epoch)
         order = self.schedule.order()
         torch.manual_seed(self.seed * 1_000_003 + epoch + 500_009 * engine.rank)
-        order, labels, groups, row_weights = (
-            x.to(engine.device) for x in (order, cells.label, cells.group, self.schedule.weights)
-        )
+        order, labels, groups = (x.to(engine.device) for x in (order, cells.label, cells.group))
+        weights = None if self.schedule.weights is None else self.schedule.weights.to(engine.device)
         parameters = list(self.classifier.parameters())
         steps = -(-self.schedule.used // plan.batch_rows)
         batches = self.rows.batches(engine.part(order, plan.batch_rows), plan.batch_rows // engine.processes)
@@ -213,7 +237,7 @@ class _Epochs:
                     engine.whole(logits),
                     label=labels[index],
                     group=groups[index],
-                    weights=row_weights[index],
+                    weights=None if weights is None else weights[index],
                     methods=methods,
                     engine=engine,
                     scaled=arithmetic.scaled,
