@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -69,14 +70,19 @@ class Checkpoint:
     def __init__(self, path: Path, settings: str) -> None:
         self.path = path
         self.settings = settings
+        self._writing: tuple[ThreadPoolExecutor, Future[None]] | None = None
 
     def save(
         self, progressed: Progressed, model: nn.Module, optimizer: torch.optim.Optimizer, methods: Sequence[Learning]
     ) -> None:
-        """Write the state after the epochs that are done."""
+        """Write the state after the epochs that are done, while the next one is computed.
+
+        Raises:
+            OSError: the one before could not be written.
+        """
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
         if progressed.kept != len(progressed.losses):
-            tensors |= {f"best.{name}": value.clone() for name, value in (progressed.best or {}).items()}
+            tensors |= {f"best.{name}": value for name, value in (progressed.best or {}).items()}
         tensors |= optimizer_state(optimizer)
         for position, method in enumerate(methods):
             tensors |= {f"method.{position}.{name}": value for name, value in method.state().items()}
@@ -85,7 +91,21 @@ class Checkpoint:
             "progress": json.dumps({"losses": progressed.losses, "standings": standings, "kept": progressed.kept}),
             "settings": self.settings,
         }
-        write_atomic(self.path, save({name: value.contiguous() for name, value in tensors.items()}, metadata))
+        copies = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
+        self.settle()
+        pool = ThreadPoolExecutor(1)
+        self._writing = pool, pool.submit(lambda: write_atomic(self.path, save(copies, metadata)))
+
+    def settle(self) -> None:
+        """Wait until what was saved is written.
+
+        Raises:
+            OSError: it could not be.
+        """
+        if self._writing is not None:
+            (pool, written), self._writing = self._writing, None
+            pool.shutdown()
+            written.result()
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, methods: Sequence[Learning]) -> Progressed:
         """Load the state in place; how far the run is, nothing done where there is nothing to resume."""

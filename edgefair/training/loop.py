@@ -103,8 +103,11 @@ def train(
     """
     engine = engine or Engine(recipe.config.device)
     taught_by = [] if recipe.teacher is None else [recipe.teacher.teacher]
-    with engine.lent(classifier, *taught_by):
-        return _train(classifier, rows, recipe, seed, checkpoint, progress, validate, engine)
+    try:
+        with engine.lent(classifier, *taught_by):
+            return _train(classifier, rows, recipe, seed, checkpoint, progress, validate, engine)
+    finally:
+        checkpoint.settle()
 
 
 def _train(
@@ -213,22 +216,21 @@ class _Epochs:
         torch.manual_seed(self.seed * 1_000_003 + epoch)
         order = self.schedule.order()
         torch.manual_seed(self.seed * 1_000_003 + epoch + 500_009 * engine.rank)
-        order, labels, groups, row_weights = (
-            x.to(engine.device) for x in (order, cells.label, cells.group, self.schedule.weights)
-        )
+        order, labels, groups = (x.to(engine.device) for x in (order, cells.label, cells.group))
+        weights = None if self.schedule.weights is None else self.schedule.weights.to(engine.device)
         parameters = list(self.classifier.parameters())
         steps = -(-self.schedule.used // plan.batch_rows)
         batches = self.rows.batches(engine.part(order, plan.batch_rows), plan.batch_rows // engine.processes)
         self.classifier.train()
-        total = torch.zeros((), dtype=torch.float64, device=engine.device)
+        losses: list[Tensor] = []
         with closing(batches):
             pieces = zip(torch.split(order, plan.batch_rows), batches, strict=True)
             for step, (index, inputs) in enumerate(pieces, start=epoch * steps):
                 for group in self.optimizer.param_groups:
                     group["lr"] = plan.learning_rate * _triangle(step / (steps * plan.epochs))
-                mine = index.chunk(engine.processes)[engine.rank]
                 features = self.classifier.preprocess(*inputs)
                 for method in methods:
+                    mine = index.chunk(engine.processes)[engine.rank]
                     features = method.augment(features, labels[mine], groups[mine])
                 logits, lesson = self._logits(arithmetic.laid(features), inputs)
                 loss = set_gradients(
@@ -236,21 +238,23 @@ class _Epochs:
                     engine.whole(logits),
                     label=labels[index],
                     group=groups[index],
-                    weights=row_weights[index],
+                    weights=None if weights is None else weights[index],
                     methods=methods,
                     engine=engine,
                     scaled=arithmetic.scaled,
                     lesson=lesson,
                     again=functools.partial(self._again, features),
                 )
-                total += loss.double() * len(index)
-                if step % LOOK == 0 and not torch.isfinite(total):
+                losses.append(loss)
+                if step % LOOK == 0 and not math.isfinite(loss):
                     break
                 arithmetic.step(self.optimizer)
                 for method in methods:
                     method.end_step()
                 self.progress.step(step + 1, steps * plan.epochs, f"epoch {epoch + 1}/{plan.epochs}")
-        return float(total) / self.schedule.used
+        counts = [plan.batch_rows] * (len(losses) - 1) + [len(index)]
+        means: list[float] = torch.stack(losses).tolist()
+        return sum(mean * count for mean, count in zip(means, counts, strict=True)) / sum(counts)
 
     def _logits(self, features: Tensor, inputs: tuple[Tensor, ...]) -> tuple[Tensor, Lesson | None]:
         """FP32 logits of this process's part of a batch, and what a teacher says of the whole."""

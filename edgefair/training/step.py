@@ -21,7 +21,7 @@ def set_gradients(
     *,
     label: Tensor,
     group: Tensor,
-    weights: Tensor,
+    weights: Tensor | None,
     methods: Sequence[Debias],
     engine: Engine,
     scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
@@ -37,7 +37,7 @@ def set_gradients(
         logits: of the whole batch [batch, classes], with the graph of this process's part.
         label: int64 [batch].
         group: int64 [batch].
-        weights: of every row, float32 [batch].
+        weights: of every row, float32 [batch]; None for 1 each.
         scaled: makes a loss the one whose gradients are taken, which are larger by one factor.
         lesson: what a teacher says about the whole batch.
         again: the logits of the whole batch at whatever the parameters are then, for methods that look around.
@@ -48,8 +48,8 @@ def set_gradients(
     for method in methods:
         own = method.batch_weights(losses.detach(), label, group)
         if own is not None:
-            weights = weights * own
-    entropy = (losses * weights).mean()
+            weights = own if weights is None else weights * own
+    entropy = (losses if weights is None else losses * weights).mean()
     penalties = [method.penalty(logits, label, group) for method in methods]
     taught = entropy if lesson is None else lesson.loss(entropy, logits, label, group)
     loss = sum((item for item in penalties if item is not None), start=taught)
@@ -65,7 +65,7 @@ def set_gradients(
             method.look_around(
                 Surroundings(network, again, differentiate),
                 gradients,
-                weights=weights,
+                weights=torch.ones_like(losses) if weights is None else weights,
                 label=label,
                 group=group,
             )

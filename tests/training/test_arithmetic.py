@@ -9,6 +9,7 @@ from edgefair.debias import open_methods
 from edgefair.errors import UsageError
 from edgefair.progress import silent
 from edgefair.training.checkpoint import Checkpoint
+from edgefair.training.distill import Distill
 from edgefair.training.loop import TrainingRecipe, train
 from edgefair.training.settings import TrainConfig
 from tests.training.interrupted import StopError, stop_after
@@ -80,3 +81,17 @@ def test_a_run_says_of_later_settings_what_differs_from_before_and_nothing_of_me
     assert not {"precision", "compile", "memory_mb"} & old.keys()
     assert TrainConfig(memory_mb=5).deciding == old
     assert TrainConfig(precision="bf16", compile=True).deciding == {**old, "precision": "bf16", "compile": True}
+
+
+@pytest.mark.parametrize("mfd_weight", [0.0, 3.0], ids=["soft labels", "features"])
+def test_a_teacher_teaches_in_sixteen_bits_what_it_teaches_in_fp32(tmp_path, mfd_weight):
+    rows = make_rows()
+    learned = {}
+    for precision in ("fp32", "bf16"):
+        student = fresh(rows)
+        teacher = Distill(fresh(rows, seed=5), mfd_weight=mfd_weight)
+        recipe = TrainingRecipe(TrainConfig(epochs=2, batch_rows=64, precision=precision), (), teacher)
+        train(student, rows, recipe, seed=3, checkpoint=Checkpoint(tmp_path / precision, "x"), progress=silent)
+        learned[precision] = torch.cat([value.flatten() for value in student.network.state_dict().values()])
+    assert not torch.equal(learned["fp32"], learned["bf16"])
+    assert (learned["fp32"] - learned["bf16"]).abs().max() < 0.02

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.probe.onnx_files.spec import ModelSpec
 
-if TYPE_CHECKING:
-    from edgefair.data.rows import TableRows
-
 Arrays = Mapping[str, NDArray[Any]]
+
+
+class Encodable(Protocol):
+    """What is needed of rows (`data.rows.TableRows`, where it is described)."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: NDArray[np.int64]) -> Encodable:
+        """The given rows."""
+        ...
+
+    def inputs(self, spec: ModelSpec, batch_rows: int) -> Generator[dict[str, NDArray[Any]], None, None]:
+        """The rows as graph inputs, in order, so many at a time."""
+        ...
+
+    def batch_rows(self, spec: ModelSpec, most: int) -> int:
+        """Rows of a batch that fits into little memory."""
+        ...
+
+    def row_bytes(self, spec: ModelSpec) -> int:
+        """Bytes of one row's inputs."""
+        ...
 
 
 class EncodedRows:
@@ -28,7 +47,7 @@ class EncodedRows:
             when they are first asked for and held from then on.
     """
 
-    def __init__(self, rows: TableRows, spec: ModelSpec, *, row_bytes: float) -> None:
+    def __init__(self, rows: Encodable, spec: ModelSpec, *, row_bytes: float) -> None:
         self._rows = rows
         self._spec = spec
         self._fit = rows.row_bytes(spec) <= row_bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import cast
 
 import torch
@@ -58,15 +58,14 @@ class Arithmetic:
             return features
         return features.contiguous(memory_format=torch.channels_last)
 
-    @contextmanager
-    def passing(self) -> Iterator[None]:
+    def passing(self) -> AbstractContextManager[None]:
         """A forward pass is computed so in this block.
 
         Raises:
             UsageError: the network cannot be compiled, or torch cannot compute it in these numbers here.
         """
-        with self._explained(), torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
-            yield
+        plain = self._dtype is None and not self._compiled
+        return nullcontext() if plain else self._explained()
 
     def scaled(self, loss: Tensor) -> Tensor:
         """The loss whose gradients are taken."""
@@ -75,6 +74,9 @@ class Arithmetic:
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
         """Move the parameters by their gradients."""
+        if not self._scaler.is_enabled():
+            optimizer.step()
+            return
         self._scaler.step(optimizer)
         self._scaler.update()
 
@@ -93,7 +95,8 @@ class Arithmetic:
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
-            yield
+            with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
+                yield
         except RuntimeError as error:
             said = str(error).strip().partition("\n")[0]
             if self._compiled and _is_of_compiling(error):

@@ -20,13 +20,15 @@ class Schedule:
     """Which rows an epoch uses, and how much each counts.
 
     Attributes:
+        rows: all there are.
         used: rows of an epoch.
-        weights: of every row in the loss, float32 [rows] with mean 1.
+        weights: of every row in the loss, float32 [rows] with mean 1; None for 1 each.
         sampling: how often a row is drawn, float32 [rows]; None for once per epoch.
     """
 
+    rows: int
     used: int
-    weights: Tensor
+    weights: Tensor | None
     sampling: Tensor | None
 
     @classmethod
@@ -48,13 +50,12 @@ class Schedule:
         used = len(rows) - over + (last if last >= 2 * engine.processes or len(rows) == 1 else 0)
         sampling = _product(method.sampling_weights(rows.cells) for method in methods)
         weights = _product(method.row_weights(rows.cells) for method in methods)
-        weights = torch.ones(len(rows)) if weights is None else weights / weights.mean()
-        return cls(used, weights, sampling)
+        return cls(len(rows), used, None if weights is None else weights / weights.mean(), sampling)
 
     def order(self) -> Tensor:
         """The rows of one epoch, int64 [used], from the global random state."""
         if self.sampling is None:
-            return torch.randperm(len(self.weights))[: self.used]
+            return torch.randperm(self.rows)[: self.used]
         edges = self.sampling.double().cumsum(0)
         return torch.searchsorted(edges, torch.rand(self.used, dtype=torch.float64) * edges[-1]).clamp(
             max=len(edges) - 1
