@@ -14,7 +14,7 @@ from torch import Tensor
 from edgefair.debias import Debias
 from edgefair.errors import DataError
 from edgefair.progress import Progress
-from edgefair.training.checkpoint import Checkpoint, Learning, Progressed
+from edgefair.training.checkpoint import Checkpoint, Progressed
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill
 from edgefair.training.engine import CPU, Engine
@@ -103,15 +103,9 @@ def train(
 
 
 def _train(
-    classifier: Classifier,
-    rows: TrainingRows,
-    recipe: TrainingRecipe,
-    seed: int,
-    checkpoint: Checkpoint,
-    progress: Progress,
-    validate: Validate | None,
-    engine: Engine,
-) -> Trained:
+    classifier: Classifier, rows: TrainingRows, recipe: TrainingRecipe, seed: int, checkpoint: Checkpoint,
+    progress: Progress, validate: Validate | None, engine: Engine,
+) -> Trained:  # fmt: skip
     """`train`, with the networks on the engine's device."""
     plan, methods, teacher = recipe.config.for_rows(len(rows)), recipe.methods, recipe.teacher
     if teacher is not None:
@@ -121,9 +115,8 @@ def _train(
     compare(methods, recipe.reference, rows, plan, engine)
     parameters = list(classifier.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=False)
-    placed = [*methods, *([] if teacher is None else [teacher])]
-    learning: list[Learning] = [*placed]
-    progressed = checkpoint.restore(classifier, optimizer, learning)
+    placed: list[Debias | Distill] = [*methods, *([] if teacher is None else [teacher])]
+    progressed = checkpoint.restore(classifier, optimizer, placed)
     for item in placed:
         item.to(engine.device)
     _identify(classifier, rows, methods, plan, seed=seed, progress=progress, engine=engine)
@@ -134,7 +127,7 @@ def _train(
         progress.stage(f"going on after epoch {len(progressed.losses)}/{plan.epochs}")
     while (epoch := len(progressed.losses)) < plan.epochs and not _out_of_patience(progressed, plan):
         mean = epochs.run(epoch)
-        if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not _finite(classifier):
+        if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not all(map(_finite, parameters)):
             if progressed.best is None:
                 raise DivergedError(
                     f"training diverged in epoch {epoch + 1}: its loss is {mean:.4g}",
@@ -151,9 +144,9 @@ def _train(
         found = None if validate is None else validate()
         progressed.judge(classifier, found)
         if _is_told(epoch + 1, plan.epochs):
-            progress.stage(f"epoch {epoch + 1}/{plan.epochs}: loss {mean:.4g}{_judged(found)}")
+            progress.stage(f"epoch {epoch + 1}/{plan.epochs}: loss {mean:.4g}{'' if found is None else found.said}")
         if engine.main:
-            checkpoint.save(progressed, classifier, optimizer, learning)
+            checkpoint.save(progressed, classifier, optimizer, placed)
     engine.wait()
     for item in placed:
         item.to(CPU)
@@ -165,13 +158,6 @@ def _train(
 def _is_told(epoch: int, epochs: int) -> bool:
     """Whether a log has a line of the epoch: of many epochs the last one of every tenth."""
     return epochs <= TOLD or epoch * TOLD // epochs > (epoch - 1) * TOLD // epochs
-
-
-def _judged(found: Standing | None) -> str:
-    if found is None:
-        return ""
-    aim = "aim kept" if found.feasible else "aim not kept"
-    return f", on validation rows balanced accuracy {found.balanced_accuracy:.4f}, gap {found.gap:.4f}, {aim}"
 
 
 def _out_of_patience(progressed: Progressed, config: TrainPlan) -> bool:
@@ -325,8 +311,8 @@ def _product(parts: Iterator[Tensor | None]) -> Tensor | None:
     return found
 
 
-def _finite(classifier: Classifier) -> bool:
-    return all(bool(torch.isfinite(value).all()) for value in classifier.parameters())
+def _finite(values: Tensor) -> bool:
+    return bool(torch.isfinite(values).all())
 
 
 def _few_rows(name: str, count: int, methods: Sequence[Debias]) -> str:

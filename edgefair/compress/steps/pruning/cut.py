@@ -45,7 +45,7 @@ def cut(network: nn.Module, removed: Mapping[str, Mapping[str, Sequence[int]]]) 
     for attention in modules.values():
         if (found := heads_of(attention)) is not None:
             width = attention.get_submodule(found.layers[0]).out_features
-            attention.num_attention_heads = width // found.size  # type: ignore[operator, assignment]
+            attention.num_attention_heads = width // found.size
             if hasattr(attention, "all_head_size"):
                 attention.all_head_size = width
 
