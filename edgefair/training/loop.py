@@ -111,15 +111,9 @@ def train(
 
 
 def _train(
-    classifier: Classifier,
-    rows: TrainingRows,
-    recipe: TrainingRecipe,
-    seed: int,
-    checkpoint: Checkpoint,
-    progress: Progress,
-    validate: Validate | None,
-    engine: Engine,
-) -> Trained:
+    classifier: Classifier, rows: TrainingRows, recipe: TrainingRecipe, seed: int, checkpoint: Checkpoint,
+    progress: Progress, validate: Validate | None, engine: Engine,
+) -> Trained:  # fmt: skip
     """`train`, with the networks on the engine's device."""
     plan, methods, teacher = recipe.config.for_rows(len(rows)), recipe.methods, recipe.teacher
     if teacher is not None:
@@ -144,7 +138,7 @@ def _train(
     while (epoch := len(progressed.losses)) < plan.epochs and not _out_of_patience(progressed, plan):
         with timed("epochs"):
             mean = epochs.run(epoch)
-        if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not _finite(classifier):
+        if not mean <= DIVERGED * math.log(len(rows.cells.classes)) or not all(map(_finite, parameters)):
             if progressed.best is None:
                 raise DivergedError(
                     f"training diverged in epoch {epoch + 1}: its loss is {mean:.4g}",
@@ -162,7 +156,7 @@ def _train(
             found = None if validate is None else validate()
         progressed.judge(classifier, found)
         if _is_told(epoch + 1, plan.epochs):
-            progress.stage(f"epoch {epoch + 1}/{plan.epochs}: loss {mean:.4g}{_judged(found)}")
+            progress.stage(f"epoch {epoch + 1}/{plan.epochs}: loss {mean:.4g}{'' if found is None else found.said}")
         if engine.main:
             with timed("saving the checkpoint"):
                 checkpoint.save(progressed, classifier, optimizer, learning)
@@ -177,13 +171,6 @@ def _train(
 def _is_told(epoch: int, epochs: int) -> bool:
     """Whether a log has a line of the epoch: of many epochs the last one of every tenth."""
     return epochs <= TOLD or epoch * TOLD // epochs > (epoch - 1) * TOLD // epochs
-
-
-def _judged(found: Standing | None) -> str:
-    if found is None:
-        return ""
-    aim = "aim kept" if found.feasible else "aim not kept"
-    return f", on validation rows balanced accuracy {found.balanced_accuracy:.4f}, gap {found.gap:.4f}, {aim}"
 
 
 def _out_of_patience(progressed: Progressed, config: TrainPlan) -> bool:
@@ -303,8 +290,8 @@ def _triangle(done: float) -> float:
     return (done + 0.01) / 0.21 if done < 0.2 else (1.0 - done) / 0.8
 
 
-def _finite(classifier: Classifier) -> bool:
-    return all(bool(torch.isfinite(value).all()) for value in classifier.parameters())
+def _finite(values: Tensor) -> bool:
+    return bool(torch.isfinite(values).all())
 
 
 def _few_rows(name: str, count: int, methods: Sequence[Debias]) -> str:

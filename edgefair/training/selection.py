@@ -55,6 +55,12 @@ class Standing:
             return 1, self.balanced_accuracy - self.excess
         return 0, self.worst_group
 
+    @property
+    def said(self) -> str:
+        """For a line of a log, behind the loss."""
+        aim = "aim kept" if self.feasible else "aim not kept"
+        return f", on validation rows balanced accuracy {self.balanced_accuracy:.4f}, gap {self.gap:.4f}, {aim}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         stage, value = self.rank

@@ -21,7 +21,15 @@ from edgefair.workflow.models.convert import convert_model
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("tokenizers")
-from tests.exporters.hub_zoo import PICTURES, TEXTS, save_pictures, save_texts, some_pictures, some_texts  # noqa: E402
+from tests.exporters.hub_zoo import (  # noqa: E402
+    PICTURES,
+    TEXTS,
+    need_torch_for,
+    save_pictures,
+    save_texts,
+    some_pictures,
+    some_texts,
+)
 
 ROWS = 6
 
@@ -103,6 +111,7 @@ def assert_alike(found, expected):
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_model_scores_as_the_pipeline_of_transformers(name, exporter, saved, tmp_path):
+    need_torch_for(name)
     pictures = some_pictures(ROWS)
     config = project(tmp_path, "image", [png(picture) for picture in pictures], picture="image")
     hub = saved(name)
@@ -114,6 +123,7 @@ def test_a_picture_model_scores_as_the_pipeline_of_transformers(name, exporter, 
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if name != "xlnet"])
 def test_a_text_model_scores_as_the_pipeline_of_transformers(name, exporter, saved, tmp_path):
+    need_torch_for(name)
     texts = some_texts(ROWS)
     hub = saved(name)
     config = project(tmp_path, "comment", texts, text="comment", tokenizer=str(hub))

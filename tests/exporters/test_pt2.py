@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from packaging.version import Version
 from torch.export.pt2_archive import PT2ArchiveReader, PT2ArchiveWriter
 
 from edgefair.errors import ModelError
@@ -196,6 +197,8 @@ def test_a_file_that_would_run_code_is_refused_before_it_does(saved, tmp_path, m
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_the_attacks_are_real_torchs_own_loader_runs_them(saved, tmp_path, monkeypatch, attack):
+    if attack is in_a_constant and Version(torch.__version__) < Version("2.13"):
+        pytest.skip("the loader of a PyTorch before 2.13 knows no constants that are pickled")
     monkeypatch.syspath_prepend(tmp_path)
     trap = tmp_path / "ran"
     path = rewritten(saved, tmp_path / "model.pt2", lambda records: attack(records, trap))

@@ -83,12 +83,17 @@ def test_what_a_gpu_trained_pruned_distilled_and_quantized_decides_as_there_in_t
     pruned.apply(classifier, pruned.plan(classifier, context_of(rows)))
     trained(classifier, rows, tmp_path / "pruned", gpu, methods=["group-dro"], teacher=teacher)
     qat = Qat(INT8)
-    qat.apply(classifier, qat.plan(classifier, context_of(rows)))
+
+    def exported(one):
+        return export_classifier(one, spec, {}, tmp_path / "m.onnx")
+
+    context = context_of(rows, exported=lambda one: prepare_graph(exported(one)))
+    qat.apply(classifier, qat.plan(classifier, context))
     trained(classifier, rows, tmp_path / "qat", gpu, teacher=teacher)
     simulated = on(gpu, classifier, rows)
     learned = qat.finish(classifier)
 
-    model = export_classifier(classifier, spec, {}, tmp_path / "m.onnx")
+    model = exported(classifier)
     there = on(gpu, classifier, rows)
     decision, score = by_onnxruntime(model, inputs)
     assert np.abs(score - there).max() < 1e-4
