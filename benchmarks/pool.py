@@ -146,7 +146,7 @@ def main() -> None:
 
             lost, after = timed(pool, models[1], rows, Progress(killing))
             same = np.array_equal(expected.decisions, after.decisions)
-            print(f"one of two killed after a third of {len(rows):,} rows: {lost:.2f} s, rows {dict(after.rows_by)}, ")
+            print(f"one of two killed after a third of {len(rows):,} rows: {lost:.2f} s, rows {dict(after.rows_by)},")
             print(f"  decisions {'equal, row by row' if same else 'DIFFERENT'}")
             if not same or sum(after.rows_by.values()) != len(rows):
                 sys.exit("something was lost with the device")
