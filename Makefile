@@ -65,7 +65,7 @@ sbom: ## Write sbom.json (CycloneDX), what a clean installation consists of; SBO
 	$(VENV)-sbom/bin/pip install --quiet --constraint constraints.txt '.$(SBOM_EXTRA)'
 	$(PYTHON) -m venv --clear $(VENV)-cyclonedx
 	$(VENV)-cyclonedx/bin/pip install --quiet 'cyclonedx-bom>=7.5,<8'
-	$(VENV)-cyclonedx/bin/cyclonedx-py environment --output-reproducible --validate --pyproject pyproject.toml --mc-type library --of JSON --sv 1.6 -o sbom.json $(VENV)-sbom
+	$(VENV)-cyclonedx/bin/cyclonedx-py environment --output-reproducible --validate --of JSON --sv 1.6 -o sbom.json $(VENV)-sbom
 
 test-browser: $(VENV)/.ready ## Look at the HTML report in chromium, with axe-core; needs node and chromium
 	npm ci --silent --prefix tests/browser
