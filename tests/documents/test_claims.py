@@ -51,3 +51,8 @@ def test_the_readme_is_two_screens_with_pictures_that_are_small_and_load_nothing
             re.findall(rb"(?:href|src)=|@import|url\((?!#)", picture.read_bytes()) if picture.suffix == ".svg" else []
         )
         assert loaded == []
+
+
+def test_the_site_begins_as_the_readme_does():
+    opening = (ROOT / "README.md").read_text().partition("![")[0]
+    assert (ROOT / "docs/index.md").read_text().startswith(opening)
