@@ -104,8 +104,8 @@ def test_what_a_gpu_trained_pruned_distilled_and_quantized_decides_as_there_in_t
     ranges = calibrate(prepared, [inputs], method="minmax")
     _, after_training = by_onnxruntime(quantize_static(prepared, ranges, INT8), inputs)
     _, with_it = by_onnxruntime(quantize_static(prepared, {**ranges, **ranges_of(prepared, learned)}, INT8), inputs)
-    assert np.abs(after_training - there).mean() < 0.05
-    assert np.abs(with_it - simulated).mean() < 0.05
+    assert np.abs(after_training - there).mean() < 0.1
+    assert np.abs(with_it - simulated).mean() < 0.1
 
 
 @pytest.mark.parametrize("network", ["mlp", "resnet-18"])
