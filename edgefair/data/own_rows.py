@@ -13,6 +13,7 @@ from edgefair.data.dataset import DataSet, as_declared
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column, Table
 from edgefair.data.finite import finite
+from edgefair.data.hashing import distinct
 from edgefair.data.identity.overlap import check_overlap
 from edgefair.data.identity.seen import SeenRows
 from edgefair.data.rows import TableRows
@@ -164,7 +165,7 @@ def _notable(outside: NDArray[np.bool_]) -> bool:
 
 def _different(rows: TableRows) -> int:
     """How many rows differ from each other in a feature."""
-    return len(np.unique(rows.hashes_of(rows.features)))
+    return len(distinct(rows.hashes_of(rows.features)))
 
 
 def _alike(name: str, own: Column, known: Column, source: str) -> Column:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.data.hashing import distinct
+
 # Hashes that a sketch keeps.
 SKETCH_ROWS = 256
 # Sets that share more of the smaller one's rows than this are taken for one audit set that was drawn again. Rows are
@@ -24,7 +26,7 @@ def sketch_of(hashes: NDArray[np.uint64]) -> tuple[int, ...]:
     Args:
         hashes: uint64 [rows], as good as uniform.
     """
-    return tuple(np.unique(hashes)[:SKETCH_ROWS].tolist())
+    return tuple(distinct(hashes)[:SKETCH_ROWS].tolist())
 
 
 def shared(one: Sequence[int], other: Sequence[int]) -> float:

@@ -53,6 +53,8 @@ def test_two_devices_answer_in_the_order_of_the_rows_and_a_killed_one_loses_none
         with pytest.raises(MeasurementError, match=r"all of its devices were lost: target 'b': .* target 'a': ") as why:
             list(pool.run(loaded, iter(parts), ["decision"]))
         assert why.value.exit_code == 4
+        with pytest.raises(MeasurementError, match="all of its devices were lost"):
+            list(pool.run(loaded, iter(parts), ["decision"]))
 
 
 def test_what_the_rows_raise_is_raised_and_not_taken_for_a_lost_device(tmp_path, model):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.config import EqualRowsRule
-from edgefair.data.hashing import hash_categories, joint
+from edgefair.data.hashing import distinct, hash_categories, joint
 from edgefair.data.rows import TableRows
 from edgefair.errors import DataError
 
@@ -83,7 +83,7 @@ def repeated_rows(
     """How many rows repeat another one in some features, label and attributes, and the cell in which they are most of
     all, in words; None where they are material in none."""
     hashes = rows.hashes_of({*features, *attributes, label})
-    repeated = len(rows) - len(np.unique(hashes))
+    repeated = len(rows) - len(distinct(hashes))
     return repeated, _worst_cell(rows, hashes, attributes, classes) if repeated else None
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig
 from edgefair.data.files.table import Categories
-from edgefair.data.hashing import drawn
+from edgefair.data.hashing import distinct, drawn
 from edgefair.data.identity.units import unit_keys
 from edgefair.data.rows import TableRows
 from edgefair.errors import DataError
@@ -61,7 +61,7 @@ def split_rows(
     roles = {"train": train, "validation": validation, "audit": audit}
     for role, positions in roles.items():
         if role in needed and not len(positions):
-            units = len(np.unique(keys))
+            units = len(distinct(keys))
             together = (
                 f"; {units} units of equal rows, subjects or pictures are drawn together (`data.equal_rows: people` "
                 "draws every row separately)"
@@ -111,7 +111,7 @@ def _having(column: Categories, values: tuple[str, ...]) -> NDArray[np.int64]:
 
 
 def _check_subjects(roles: dict[str, NDArray[np.int64]], subject: Categories) -> None:
-    audited = np.unique(subject.codes[roles["audit"]])
+    audited = distinct(subject.codes[roles["audit"]])
     for role in ("train", "validation"):
         shared = np.intersect1d(audited, subject.codes[roles[role]])
         if len(shared):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column
+from edgefair.data.hashing import distinct
 from edgefair.data.survey.suspects import DATE, LEAST_ROWS, counter_or_id, names_rows
 from edgefair.data.survey.telling import TELLING, tells_label
 
@@ -106,5 +107,5 @@ def facts_of(name: str, column: Column) -> ColumnFacts:
         return ColumnFacts(name, "arrays", rows, int(bad.sum()), None)
     missing, infinite = int(np.isnan(column).sum()), int(np.isinf(column).sum())
     evidence = counter_or_id(name, column) or ""
-    distinct = len(np.unique(column[np.isfinite(column)]))
-    return ColumnFacts(name, "numbers", rows, missing, distinct, bool(evidence), evidence, infinite)
+    different = len(distinct(column[np.isfinite(column)]))
+    return ColumnFacts(name, "numbers", rows, missing, different, bool(evidence), evidence, infinite)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.files.table import MISSING, Categories, Column, Table
+from edgefair.data.hashing import distinct
 
 # Of so many rows with a value, a share of different values above which a column names rows; below, text may be rich.
 LEAST_ROWS, NEARLY_ALL = 50, 0.9
@@ -57,7 +58,7 @@ def counter_or_id(name: str, column: NDArray[np.generic]) -> str | None:
     # Cheap for what is none: fewer whole numbers than rows in the range, or a fraction.
     if float(high) - float(low) + 1 <= NEARLY_ALL * len(known) or (known != np.round(known)).any():
         return None
-    different = len(np.unique(known))
+    different = len(distinct(known))
     if different == len(known) and float(high) - float(low) + 1 <= SPREAD * len(known):
         return f"it counts from {int(low):,} to {int(high):,}"
     if different > NEARLY_ALL * len(known) and any(map(ID_WORD.fullmatch, WORD.findall(name))):

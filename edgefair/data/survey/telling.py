@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.files.table import Categories, Column
+from edgefair.data.hashing import distinct
 
 # Balanced accuracy of one column alone, from which on somebody should ask whether it is known when the model decides.
 TELLING = 0.95
@@ -43,6 +44,6 @@ def tells_label(column: Column, label: NDArray[np.integer], classes: int) -> flo
 def _ranges(column: NDArray[np.generic]) -> NDArray[np.int64]:
     """The range of every number, from 1 on; 0 for what is none."""
     known = np.isfinite(column)
-    values = np.unique(column[known])
+    values = distinct(column[known])
     edges = values if len(values) <= BINS else np.unique(np.quantile(column[known], np.linspace(0, 1, BINS + 1)[:-1]))
     return np.where(known, np.searchsorted(edges, np.where(known, column, 0), side="right"), 0).astype(np.int64)

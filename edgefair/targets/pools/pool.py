@@ -104,6 +104,8 @@ class Pool:
         one_by_one: bool = False,
     ) -> Iterator[Arrays]:
         """Outputs of every batch, in order, each from the device that had time for it. See `Probe.run`."""
+        if not self._living:
+            raise self._all_lost()
         shared = Shared(batches)
 
         def attend(probe: Probe) -> None:

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
-
-from edgefair.data.hashing import hash_categories
+from edgefair.data.hashing import distinct, hash_categories
 from edgefair.data.rows import TableRows
 from edgefair.measure.sketch import SAME_ROWS, SKETCH_ROWS, read_sketch, shared, sketch_of, sketch_text
 
@@ -82,4 +80,4 @@ def mixed_in(rows: TableRows, known: Mapping[str, RowSet]) -> bool:
 
 
 def _is_telling(rows: TableRows) -> bool:
-    return len(np.unique(rows.row_hashes)) >= TELLING * len(rows)
+    return len(distinct(rows.row_hashes)) >= TELLING * len(rows)
