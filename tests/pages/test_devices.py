@@ -1,4 +1,4 @@
-"""Tutorials about devices: a board behind a real ssh server whose processor QEMU emulates, and a simulated NPU."""
+"""The tutorial about a board, behind a real ssh server with a processor that QEMU emulates."""
 
 import getpass
 import shlex
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from edgefair.targets import load_profile, transport_of
-from tests.exporters.qnn_simulator import simulator
 from tests.pages.shell import DOCS, carry_out
 from tests.targets.openssh import serving
 
@@ -53,12 +52,3 @@ def test_a_raspberry_pi_behind_ssh_judges_as_its_tutorial_says(first, tmp_path, 
         ssh.chmod(0o755)
         folder = Path(shutil.copytree(first, tmp_path / "people"))
         carry_out(DOCS / "tutorials/raspberry-pi.md", folder, tools)
-
-
-@pytest.mark.runtimes
-def test_an_npu_in_its_simulator_judges_as_its_tutorial_says(tmp_path):
-    simulator()
-    folder = tmp_path / "shapes"
-    folder.mkdir()
-    carry_out(DOCS / "tutorials/pictures.md", folder, tmp_path / "tools")
-    carry_out(DOCS / "tutorials/npu.md", folder, tmp_path / "more tools")
