@@ -187,7 +187,9 @@ def test_the_page_prints_every_level_every_finding_and_the_plan(report):
     assert len(rows) == len(report.levels) == 36
     text = page.replace("&#39;", "'").replace("&lt;", "<")
     for item in report.findings:
-        assert item.sentence in text
+        # What shows no effect is a row of a table, which says once what all of its rows show.
+        assert (item.sentence if item.is_effect else words.value(item, report.response(item.response))) in text
+        assert item.name in text
     assert report.plan in page
     assert "the fine-tune diverged: loss is nan" in page
 

@@ -20,9 +20,9 @@ from edgefair.report.results.failure import Failure
 from edgefair.report.results.installation import Installation
 from edgefair.report.results.label_plan import LabelPlan
 from edgefair.report.results.plan import WANTED_POWER, Plan
+from edgefair.report.results.studies import Foreseen, StudyRun
 from edgefair.report.results.targets import Device, Targets
 from edgefair.report.results.training import Trained
-from edgefair.report.study.results import Foreseen, StudyRun
 
 # Of cells that lack rows, so many are named before the rest is left to the result below.
 NAMED = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from edgefair.report.study.results import Foreseen, StudyRun
+from edgefair.report.results.studies import Foreseen, StudyRun
 
 
 def render(report: StudyRun | Foreseen) -> RenderableType:

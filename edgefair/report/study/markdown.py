@@ -25,8 +25,12 @@ def lines(report: StudyReport, of: str) -> Iterator[str]:
     for _, question, own in words.families(report):
         yield f"### {markdown(question)}"
         yield ""
-        yield from (f"- {markdown(item.sentence)}" for claim in words.CLAIMS for item in own if item.claim == claim)
-        yield ""
+        shown = [f"- {markdown(item.sentence)}" for claim in words.CLAIMS[:2] for item in own if item.claim == claim]
+        yield from (*shown, *([""] if shown else []))
+        for text, columns, rows in words.unclaimed(report, own):
+            yield f"{markdown(text)}."
+            yield ""
+            yield from table([*columns], rows)
     if report.published:
         yield "### What was published"
         yield ""

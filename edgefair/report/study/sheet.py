@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from edgefair.report.page.parts import Block, Listing, More, Section, Sheet, Table, as_json
 from edgefair.report.results.study import StudyReport
@@ -111,30 +111,19 @@ def _said(report: StudyReport) -> str:
 
 
 def _findings(report: StudyReport) -> Iterator[Block]:
-    """Effects, and for whoever opens it what is small and what is not shown; all of them where nothing is claimed."""
+    """Effects, and for whoever opens it what is small and what is not shown, in tables that say it once."""
     for _, question, own in words.families(report):
-        if not report.can_claim:
-            yield Listing([item.sentence for item in own], question)
-            continue
         by = {claim: [item.sentence for item in own if item.claim == claim] for claim in words.CLAIMS}
         shown = by["effect"] + by["small effect"]
         yield Listing(shown or [f"No contrast of these {len(own):,} carries the claim of an effect."], question)
-        small, rest = by["no effect above delta"], by["no claim"]
-        if small:
-            said = f"No effect above {words.points(report)} points: {_contrasts(small)}"
-            yield More(said, [Listing(small)])
-        if rest:
-            yield More(f"No claim: {_contrasts(rest)}", [Listing(rest)])
+        for said, head, rows in words.unclaimed(report, own):
+            yield More(said, [Table(f"{question}. {said}", list(head), [[*row] for row in rows], frozenset({2, 3, 4}))])
 
 
 def _published(report: StudyReport) -> Iterator[Block]:
     if report.published:
         caption = "Untreated means, percent and points, with half of the 95 % intervals over seeds of this study"
         yield Table(caption, list(words.PUBLISHED), [[*row] for row in words.published(report)], frozenset({2, 3}))
-
-
-def _contrasts(said: Sequence[str]) -> str:
-    return "1 contrast" if len(said) == 1 else f"{len(said):,} contrasts"
 
 
 def _floors(report: StudyReport) -> Iterator[Block]:

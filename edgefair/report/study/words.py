@@ -77,6 +77,44 @@ def steps(report: StudyReport) -> tuple[str, ...]:
     return tuple(found)
 
 
+Line = tuple[str, ...]
+# What is said once of all contrasts of a table, and not in every line of it; the last column by claim.
+UNCLAIMED = ("contrast", "response", "difference", "seeds")
+EXCLUDED, SEEN = "none above", "these seeds see"
+
+
+def unclaimed(report: StudyReport, findings: Sequence[Finding]) -> Iterator[tuple[str, Line, list[Line]]]:
+    """Contrasts that show no effect, by what they do show: what it is, the head of a table, and its rows."""
+    for claim in ("no effect above delta", "no claim"):
+        own = [item for item in findings if item.claim == claim]
+        if own:
+            excluded = claim == "no effect above delta"
+            head = (*UNCLAIMED, EXCLUDED if excluded else SEEN)
+            yield _without(report, own, excluded=excluded), head, [_line(report, item, excluded) for item in own]
+
+
+def _without(report: StudyReport, own: Sequence[Finding], *, excluded: bool) -> str:
+    number = "1 contrast" if len(own) == 1 else f"{len(own):,} contrasts"
+    if excluded:
+        return f"No effect above {points(report)} points: {number}"
+    if not report.complete:
+        return f"No claim before the whole study has run: {number}"
+    if not report.can_claim:
+        return f"No claim with {len(report.seeds)} seeds of the {report.claim_seeds} that one needs: {number}"
+    return f"No claim: {number}"
+
+
+def _line(report: StudyReport, item: Finding, excluded: bool) -> Line:
+    response = report.response(item.response)
+    left = ((item.collapsed, "collapsed"), (item.missing, "without a number"))
+    out = [f"{len(seeds)} {why}" for seeds, why in left if seeds]
+    seeds = str(len(item.by_seed)) + (f" ({', '.join(out)})" if out else "")
+    shown = item.bound if excluded else item.visible
+    limit = "?" if shown is None else f"{max(0.1, _up(shown * response.scale)):.1f} {response.unit}"
+    name = item.name if item.planned else f"{item.name} (exploratory)"
+    return name, response.words, value(item, response), seeds, limit
+
+
 def title(report: StudyReport, response: StudyResponse, findings: Sequence[Finding], where: str = "") -> str:
     """What these contrasts of one response show, as the title of a plot.
 

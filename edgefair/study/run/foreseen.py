@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from edgefair.progress import Progress, silent
-from edgefair.report.study.results import Foreseen
+from edgefair.report.results.studies import Foreseen
 from edgefair.resources import shipped_names
 from edgefair.study.contrasts import CLAIM_SEEDS
 from edgefair.study.planned import planned_contrasts

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgefair.errors import UsageError
 from edgefair.progress import Progress, is_recorded, join, silent, timed
-from edgefair.report.study.results import StudyRun, in_words
+from edgefair.report.results.studies.carried_out import StudyRun, in_words
 from edgefair.study.executors import Settings, open_executor
 from edgefair.study.levels import FACTORS
 from edgefair.study.planned import planned_contrasts

@@ -70,7 +70,7 @@ def run(
     from edgefair.errors import EXIT_MEASUREMENT, UsageError
     from edgefair.report.escape import one_line
     from edgefair.report.output import outputs_of, write_result
-    from edgefair.report.study.results import FORESEEN_SCHEMA, RUN_SCHEMA
+    from edgefair.report.results.studies import FORESEEN_SCHEMA, RUN_SCHEMA
     from edgefair.study.executors.base import Settings
     from edgefair.study.run.foreseen import foresee, shipped_studies
     from edgefair.study.run.given import open_plan
