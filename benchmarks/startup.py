@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument(
         "--bundle",
         type=Path,
-        help="judge this one, whose edgefair.yaml lies two folders above, as `make demo` leaves it",
+        help="judge this one too; its edgefair.yaml lies two folders above, as `make demo` has it",
     )
     asked = parser.parse_args()
     rounds = 10 if asked.quick else 40
@@ -55,9 +55,7 @@ def main() -> None:
     if asked.bundle is not None:
         verify = [sys.executable, "-m", "edgefair", "verify", str(asked.bundle.resolve()), "--no-latency"]
         each = [processor_seconds(verify, asked.bundle.resolve().parents[1]) for _ in range(rounds // 4)]
-        print(
-            f"edgefair verify --no-latency   {min(each):.2f} s of processor time, median {statistics.median(each):.2f} s"
-        )
+        print(f"edgefair verify --no-latency   {min(each):.2f} s of processor time (goal < 2)")
     finish("help_seconds", statistics.median(ours), 0.2, at_most=True)
 
 
