@@ -11,5 +11,11 @@ for name in (
 ):
     importlib.import_module(name)
 remember(True)
-torch, exporting = map(importlib.import_module, ("torch", "edgefair.exporters.torch_module"))
-exporting.torch_program(torch.nn.Identity(), (torch.zeros(2),), opset_version=exporting.OPSET)
+exporting, registration = map(
+    importlib.import_module, ("edgefair.exporters.torch_program", "torch.onnx._internal.exporter._registration")
+)
+# No export: the threads that it starts would not be there in what is forked.
+with exporting._operators_read_once():
+    registration.ONNXRegistry.from_torchlib(
+        opset_version=importlib.import_module("edgefair.exporters.torch_module").OPSET
+    )

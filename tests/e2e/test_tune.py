@@ -72,6 +72,12 @@ def test_a_finished_search_is_returned_and_another_one_refused(project):
     assert tune(project, 1, "--seed", 5, "--overwrite")["settings"]["seed"] == 5
 
 
+def test_other_rows_are_another_search(project):
+    tune(project, 1)
+    change(project, skill=lambda table: table["skill"] + 1)
+    assert "finished run with other settings" in tune(project, 1, code=2)
+
+
 def test_a_trial_that_diverges_counts_for_nothing_and_a_search_of_such_is_an_error(project):
     explosive = ("--set", "train.learning_rate=1e12")
     assert "training diverged" in tune(project, 2, *explosive, code=2)

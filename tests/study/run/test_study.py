@@ -29,15 +29,16 @@ def table(folder):
 
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory):
-    """The plan, the folder of its study, and what the run said."""
+    """The plan, the folder of its study, what the run returned and said, and where its time went."""
     plan = given(tmp_path_factory.mktemp("project"))
     folder, said = tmp_path_factory.mktemp("study") / "out", []
-    done = run_study(plan, folder, progress=Progress(lambda at, of, what: said.append((at, of, what))))
-    return plan, folder, done, said
+    with recorded("all") as told:
+        done = run_study(plan, folder, progress=Progress(lambda at, of, what: said.append((at, of, what))))
+    return plan, folder, done, said, told
 
 
 def test_every_cell_is_a_row_with_its_numbers(studied):
-    plan, folder, done, _ = studied
+    plan, folder, done, *_ = studied
     rows = table(folder)
     assert (done.cells, done.reused, done.failed) == (4, 0, {})
     assert {row.cell for row in rows} == {cell.key for cell in plan.plan.cells}
@@ -63,14 +64,21 @@ def passes(stage):
     return found
 
 
-def test_cells_share_a_probe_and_the_file_of_a_network_and_each_opens_its_own_once(tmp_path):
-    plan = PLAN.replace("[none, int8]", "[prune 0.5, prune 0.5 + int8]").replace("seeds: 2", "seeds: [0]")
+def test_cells_share_a_probe_and_each_opens_its_file_once(studied):
+    found = passes(studied[4])
+    assert found["row"] == found["asking the target to load"] == 4
+    assert found["asking the target to hello"] == 1
+    assert found["exporting to ONNX"] == found["training"] == 2
+
+
+@pytest.mark.long
+def test_cells_share_the_float_file_of_a_pruned_network(tmp_path):
+    plan = PLAN.replace("[none, int8]", "[prune 0.5, prune 0.5 + int8]")
     with recorded("all") as told:
         assert run_study(given(tmp_path, plan), tmp_path / "out").failed == {}
     found = passes(told)
-    assert found["row"] == found["asking the target to load"] == 2
-    assert found["asking the target to hello"] == 1
-    assert found["exporting to ONNX"] == 2, "the dense network and the pruned one"
+    assert found["row"] == 4
+    assert found["exporting to ONNX"] == 4, "a dense network and a pruned one of each seed"
 
 
 def test_a_compressed_file_is_paired_with_the_dense_one_of_its_seed(studied):
