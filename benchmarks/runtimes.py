@@ -41,9 +41,9 @@ from edgefair.report.judged import judged
 from edgefair.report.results.verification import Report
 from edgefair.report.terminal.timing import device_line
 from edgefair.targets import load_profile
+from edgefair.workflow.compression.programs import write_program
 from edgefair.workflow.measurement.brought.inputs import export_inputs
 from edgefair.workflow.measurement.brought.verify import verify_decisions
-from edgefair.workflow.programs import write_program
 from edgefair.workflow.targets import known_targets
 
 FIRST, SIMULATOR = "local", "qnn-simulator"

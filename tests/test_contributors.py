@@ -10,6 +10,8 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+# Folders that only serve the floors.
+SERVING = {"progress"}
 DECISIONS = sorted(path.name for path in (ROOT / "docs/decisions").glob("0*.md"))
 
 
@@ -26,7 +28,11 @@ def contracted():
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = (contract["layers"] for contract in contracts if contract["name"] == "layers")
     floors = [[name.removeprefix("edgefair.") for name in re.split(r"\s*\|\s*", layer)] for layer in layers]
-    folders = [kept for floor in floors if (kept := [name for name in floor if (ROOT / "edgefair" / name).is_dir()])]
+    folders = [
+        kept
+        for floor in floors
+        if (kept := [name for name in floor if (ROOT / "edgefair" / name).is_dir() and name not in SERVING])
+    ]
     # The config is one file, and a floor of its own.
     folders.insert(folders.index(["report"]), ["config"])
     for above, below in itertools.pairwise(folders):

@@ -13,7 +13,6 @@ from edgefair.data.dataset import DataSet, as_declared
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column, Table
 from edgefair.data.finite import finite
-from edgefair.data.hashing import distinct
 from edgefair.data.identity.overlap import check_overlap
 from edgefair.data.identity.seen import SeenRows
 from edgefair.data.rows import TableRows
@@ -21,6 +20,7 @@ from edgefair.data.sources import MissingColumnError, open_source
 from edgefair.data.texts import Texts
 from edgefair.data.values import as_categories
 from edgefair.errors import DataError
+from edgefair.measure.distinct import distinct
 from edgefair.probe.onnx_files.spec import InputSpec, PictureSpec
 from edgefair.streams import Stream
 

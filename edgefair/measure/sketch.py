@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.hashing import distinct
+from edgefair.measure.distinct import distinct
 
 # Hashes that a sketch keeps.
 SKETCH_ROWS = 256

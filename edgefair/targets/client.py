@@ -27,7 +27,7 @@ from edgefair.targets.loaded import (
     refused,
     unloadable,
     untrustworthy,
-)
+)  # fmt: skip
 from edgefair.targets.pools.one_device import OneDevice
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.running import Running, running
@@ -46,10 +46,8 @@ class Probe(OneDevice):
     A broken connection is re-established and the work resumes where it was; a device that fails is not retried.
 
     Attributes:
-        device: fingerprint of the machine, what runs the models there with how many threads (`runs_on`, `threads`) and
-            with which settings (`session`: runtime, providers, optimization, config, threads), after entering; after
-            `latency` also `pinned` (the cores that ran the queries), `before_timing` and `after_timing` (temperature,
-            clock and throttling) and `energy`, as far as the device can tell them.
+        device: fingerprint of the machine, what runs the models there (`runs_on`, `threads`, `session`), after
+            entering; after `latency` also what its `circumstances` were.
     """
 
     def __init__(self, profile: TargetProfile, transport: Transport, *, timeout_s: float) -> None:
@@ -269,10 +267,7 @@ class Probe(OneDevice):
     def ask_about(
         self, model: LoadedModel, request: Mapping[str, Any], row: Arrays, inputs: Sequence[InputSpec]
     ) -> dict[str, Any]:
-        """The answer to a request for which the device loads the file anew (`targets.costs`).
-
-        Raises: MeasurementError: the device was lost.
-        """
+        """The answer to a request for which the device loads the file anew, or a MeasurementError (`targets.costs`)."""
         content = read_content(model.path)
         run = running(self.profile, content, model.path, beside=False)
         whole = {**self._load_request(model.path, model.name, content, run), **request}

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.data.hashing import distinct
+from edgefair.measure.distinct import distinct
 
 
 @given(st.lists(st.integers(-3, 3)))

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.config import EqualRowsRule
-from edgefair.data.hashing import distinct, hash_categories, joint
+from edgefair.data.hashing import hash_categories, joint
 from edgefair.data.rows import TableRows
 from edgefair.errors import DataError
+from edgefair.measure.distinct import distinct
 
 # Of a (group, label) cell: more repeated rows than this share, and so many, decide about its limits.
 MATERIAL, LEAST = 0.05, 5

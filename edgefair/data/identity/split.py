@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from edgefair.data.config import DataConfig
 from edgefair.data.files.table import Categories
-from edgefair.data.hashing import distinct, drawn
+from edgefair.data.hashing import drawn
 from edgefair.data.identity.units import unit_keys
 from edgefair.data.rows import TableRows
 from edgefair.errors import DataError
+from edgefair.measure.distinct import distinct
 
 ROLES = ("train", "validation", "audit")
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column
-from edgefair.data.hashing import distinct
 from edgefair.data.survey.suspects import DATE, LEAST_ROWS, counter_or_id, names_rows
 from edgefair.data.survey.telling import TELLING, tells_label
+from edgefair.measure.distinct import distinct
 
 Kind = Literal["numbers", "text", "true or false", "dates", "arrays", "pictures or texts"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.files.table import MISSING, Categories, Column, Table
-from edgefair.data.hashing import distinct
+from edgefair.measure.distinct import distinct
 
 # Of so many rows with a value, a share of different values above which a column names rows; below, text may be rich.
 LEAST_ROWS, NEARLY_ALL = 50, 0.9

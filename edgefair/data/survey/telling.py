@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.data.files.table import Categories, Column
-from edgefair.data.hashing import distinct
+from edgefair.measure.distinct import distinct
 
 # Balanced accuracy of one column alone, from which on somebody should ask whether it is known when the model decides.
 TELLING = 0.95

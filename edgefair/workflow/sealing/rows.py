@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from edgefair.data.hashing import distinct, hash_categories
+from edgefair.data.hashing import hash_categories
 from edgefair.data.rows import TableRows
+from edgefair.measure.distinct import distinct
 from edgefair.measure.sketch import SAME_ROWS, SKETCH_ROWS, read_sketch, shared, sketch_of, sketch_text
 
 IDS, CONTENT = "ids", "content"

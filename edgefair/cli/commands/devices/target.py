@@ -122,7 +122,7 @@ def program_command(
       edgefair target program --run fair -o fair.tflite --int8
     """
     from edgefair.config import load_config
-    from edgefair.workflow.programs import write_program
+    from edgefair.workflow.compression.programs import write_program
 
     config = load_config(config_path, overrides(settings))
     with progress_bar() as progress:

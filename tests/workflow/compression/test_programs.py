@@ -6,8 +6,8 @@ import edgefair
 from edgefair.config import parse_config
 from edgefair.errors import UsageError
 from edgefair.progress import silent
+from edgefair.workflow.compression.programs import write_program
 from edgefair.workflow.models.trained import trained_model
-from edgefair.workflow.programs import write_program
 
 GROUPS = ["majority", "minority"]
 

@@ -1,0 +1,18 @@
+"""Distinct values, in the time of a sort."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def distinct(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The values in ascending order, each once: `np.unique`, by sorting.
+
+    From numpy 2.3 on that puts them into a hash table instead, which is slower than a sort from some 100,000 distinct
+    values on, and ever more so: 2,000,000 took 20 times as long as 200,000.
+    """
+    ordered = np.sort(values, axis=None)
+    first = np.ones(len(ordered), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return np.asarray(ordered[first])
