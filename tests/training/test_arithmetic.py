@@ -52,7 +52,7 @@ def test_a_network_that_torch_cannot_compute_in_sixteen_bits_is_refused(tmp_path
     rows = make_rows()
     classifier = fresh(rows)
     classifier.network.append(Unknown())
-    with pytest.raises(UsageError, match=r"train\.precision: torch cannot train this network in 16 bits on cpu"):
+    with pytest.raises(UsageError, match=r"train\.precision: torch cannot train this network in 16 bits on (cpu|cuda)"):
         trained(tmp_path, classifier, rows, precision="fp16")
 
 

@@ -48,7 +48,8 @@ def launch(arguments: Sequence[str], processes: int | None, device: DeviceName) 
             fix="lower --processes, or train on the CPU with --device cpu",
         )
     if gpus == 0:
-        os.environ["ACCELERATE_USE_CPU"] = "true"
+        # What sees a GPU gives each process one of its own, whatever it is told.
+        os.environ |= {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // number)))
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     settings = LaunchConfig(
