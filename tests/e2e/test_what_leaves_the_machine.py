@@ -148,8 +148,8 @@ def having(pattern):
     }
 
 
-def test_nothing_of_edgefair_opens_a_connection_but_the_page_that_it_serves_to_its_own_browser():
-    assert having(CONNECTING) == {"probe/browser/server.py"}
+def test_nothing_of_edgefair_opens_a_connection_but_to_its_own_browser_and_to_the_cluster_that_the_user_names():
+    assert having(CONNECTING) == {"probe/browser/server.py", "study/executors/ray.py"}
     assert "127.0.0.1" in (PACKAGE / "probe/browser/server.py").read_text(encoding="utf-8")
 
 

@@ -40,7 +40,7 @@ def test_energy_is_shown_with_its_meter_and_not_mentioned_without_one():
 
 
 def test_without_a_clock_nothing_is_said_of_time():
-    assert latency_lines(SimpleNamespace(latency=None)) == ["latency not measured"]
+    assert latency_lines(SimpleNamespace(latency=None, evidence={})) == ["latency not measured"]
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def test_a_folder_keeps_to_one_plan(studied):
 
 @pytest.mark.parametrize("form", ["terminal", "json", "html"])
 def test_a_run_and_what_is_foreseen_are_results_in_every_form_that_holds_them(studied, form):
-    plan, folder, done, _ = studied
+    plan, folder, done, *_ = studied
     for result in (done, foresee(plan, folder)):
         stream = io.StringIO()
         open_format(form).write([Item(result)], stream)
