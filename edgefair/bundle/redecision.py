@@ -19,6 +19,8 @@ from edgefair.decision.verdict import EARLIER_SCHEMA, Outcome, Verdict, worst
 from edgefair.errors import EdgefairError, ModelError, PolicyError
 from edgefair.files import sha256_json
 from edgefair.measure.counts import GroupCounts
+from edgefair.measure.footprint import worst_of
+from edgefair.measure.pooled import slowest_of
 from edgefair.measure.sequential.levels import levels
 from edgefair.measure.sequential.looks import Looks
 from edgefair.probe.bundles.consistency import ContradictionError, policy_digest, seal_number
@@ -91,10 +93,8 @@ def _decided(
     measured = counts.n if evidence.strata is None else evidence.strata.total
     if measured != rows:
         raise contradiction(f"the counts of target '{target['target']}' hold {measured:,} rows", f"{rows:,} audit rows")
-    if evidence.pool and sum(item.rows for item in evidence.pool) != rows:
-        raise contradiction(f"the devices of target '{target['target']}' did not decide all rows", f"{rows:,} rows")
-    if evidence.pool and evidence.latency not in {None, *(item.latency for item in evidence.pool)}:
-        raise contradiction(f"the latency of target '{target['target']}' is none of its devices'", "the slowest's")
+    if evidence.pool:
+        _check_pool(evidence, target["target"], rows)
     if looks is not None:
         _check_looks(looks, report, target, policy, evidence)
     for name, said, rests_on in (
@@ -132,6 +132,16 @@ def _decided(
             f"target '{target['target']}' was left at look {looks.taken}", "looks that go on until its verdict is shown"
         )
     return verdict, evidence
+
+
+def _check_pool(evidence: Evidence, name: str, rows: int) -> None:
+    """The devices of a pool decided all rows, each once, and what is said of them together is the worst."""
+    if sum(item.rows for item in evidence.pool) != rows:
+        raise contradiction(f"the devices of target '{name}' did not decide all rows", f"{rows:,} rows")
+    if evidence.latency not in slowest_of([item.latency for item in evidence.pool]):
+        raise contradiction(f"the latency of target '{name}' is not that of its slowest device", "the slowest's")
+    if evidence.footprint not in {None, worst_of([item.footprint for item in evidence.pool if item.footprint])}:
+        raise contradiction(f"loading and memory of target '{name}' are not those of its devices", "the worst's")
 
 
 def _sealed_level(report: Mapping[str, Any], policy: Policy) -> float | None:

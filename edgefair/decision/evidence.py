@@ -13,7 +13,7 @@ from edgefair.measure.footprint import Footprint
 from edgefair.measure.labels.strata import Strata
 from edgefair.measure.latency import LatencySummary
 from edgefair.measure.paired import PairedCounts
-from edgefair.measure.pooled import PoolDevice
+from edgefair.measure.pooled import PoolDevice, check_names
 from edgefair.probe.bundles.gates import LATENCY, LOAD, MEMORY, id_of, name_of
 
 OF_CLOCK = frozenset({LATENCY, LOAD, MEMORY})
@@ -97,6 +97,8 @@ class Evidence:
             DataError: paired counts that cannot be.
             KeyError, TypeError, ValueError: not such an object.
         """
+        pool = tuple(PoolDevice.from_json(item) for item in data.get("pool", ()))
+        check_names(item.name for item in pool)
         return cls(
             counts=counts,
             paired=None if data["paired"] is None else PairedCounts.from_json(data["paired"]),
@@ -108,5 +110,5 @@ class Evidence:
             audited=AuditedReference.from_json(data["reference_audit"]) if "reference_audit" in data else None,
             strata=None if data.get("strata") is None else Strata.from_json(data["strata"]),
             footprint=None if data.get("footprint") is None else Footprint.from_json(data["footprint"]),
-            pool=tuple(PoolDevice.from_json(item) for item in data.get("pool", ())),
+            pool=pool,
         )

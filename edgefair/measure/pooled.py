@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from edgefair.measure.footprint import Footprint
 from edgefair.measure.latency import LatencySummary
 from edgefair.probe.bundles.gates import id_of, name_of
+
+# Of times that are equal but for rounding.
+TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,18 @@ class PoolDevice:
             footprint=None if data["footprint"] is None else Footprint.from_json(data["footprint"]),
             not_measured=tuple((id_of(name), why) for name, why in dict(data["not_measured"]).items()),
         )
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse a pool in which two devices have one name (ValueError): they are judged by their names."""
+    found = list(names)
+    if len(set(found)) < len(found):
+        raise ValueError(f"two devices of a pool have one name: {', '.join(found)}")
+
+
+def slowest_of(found: Sequence[LatencySummary | None]) -> tuple[LatencySummary | None, ...]:
+    """Which latency may stand for devices: those that no p90 exceeds; that there is none where none was measured."""
+    known = [item for item in found if item is not None]
+    most = max((item.p90_ms for item in known if item.p90_ms is not None), default=0.0)
+    slow = [item for item in known if item.p90_ms is None or item.p90_ms >= most * (1 - TOLERANCE)]
+    return tuple(slow) or (None,)

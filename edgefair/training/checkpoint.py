@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -60,7 +62,7 @@ class Progressed:
 
 
 class Checkpoint:
-    """The state after the last completed epoch of one run.
+    """The state after the last completed epoch of one run. A context manager: at its end all that was saved is written.
 
     Args:
         path: the file.
@@ -71,6 +73,16 @@ class Checkpoint:
         self.path = path
         self.settings = settings
         self._writing: tuple[ThreadPoolExecutor, Future[None]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # What ended the training is told, and not a disk that failed beside it.
+        with contextlib.nullcontext() if error is None else contextlib.suppress(OSError):
+            self.settle()
 
     def save(
         self, progressed: Progressed, model: nn.Module, optimizer: torch.optim.Optimizer, methods: Sequence[Learning]

@@ -103,11 +103,8 @@ def train(
     """
     engine = engine or Engine(recipe.config.device)
     taught_by = [] if recipe.teacher is None else [recipe.teacher.teacher]
-    try:
-        with engine.lent(classifier, *taught_by):
-            return _train(classifier, rows, recipe, seed, checkpoint, progress, validate, engine)
-    finally:
-        checkpoint.settle()
+    with checkpoint, engine.lent(classifier, *taught_by):
+        return _train(classifier, rows, recipe, seed, checkpoint, progress, validate, engine)
 
 
 def _train(

@@ -20,6 +20,7 @@ from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.sealing.seal import check_not_sealed
 from edgefair.workflow.train import train_on
 from edgefair.workflow.training.encoded_once import encoded_once
+from edgefair.workflow.training.searched import search_digest
 
 if TYPE_CHECKING:
     import optuna
@@ -66,8 +67,7 @@ def tune(config: Config, *, name: str, trials: int, overwrite: bool = False, pro
     with hold_run(folder, progress):
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)
-        asked = config.model_dump(mode="json", exclude={"targets", "output", "compress", "finetune", "runs"})
-        of = sha256_json([asked, data.train.fingerprint, data.validation.fingerprint])
+        of = search_digest(config, data)
         searched = {"tune": trials, "of": of}
         if (folder / "run.json").exists():
             found = load_run(folder)

@@ -63,6 +63,22 @@ def test_a_killed_device_loses_nothing_the_counts_are_those_of_one(project, tmp_
     check_decision(json.loads(json.dumps(found)), today=today())
 
 
+def tell_a_fast_one(target):
+    devices = target["evidence"]["pool"]
+    devices[0]["latency"] = {**devices[0]["latency"], "p90_ms": devices[1]["latency"]["p90_ms"] / 2}
+    target["latency"] = target["evidence"]["latency"] = devices[0]["latency"]
+
+
+def call_all_alike(target):
+    for item in target["evidence"]["pool"]:
+        item["name"] = "a"
+
+
+def halve_loads(target):
+    loading = target["evidence"]["footprint"]
+    loading["load_ms"] = [value / 2 for value in loading["load_ms"]]
+
+
 def test_a_latency_gate_is_that_of_every_device_and_a_record_keeps_them(project, tmp_path, quiet_device):
     model, target = project / "m.onnx", pool_of(tmp_path, "a", "b")
     limits = ("--target", target, "--max-latency-p90", "1000", "--set", "policy.max_load_ms=100000")
@@ -79,6 +95,15 @@ def test_a_latency_gate_is_that_of_every_device_and_a_record_keeps_them(project,
     assert again["targets"][0]["evidence"]["pool"] == devices
     text = run("verify", project, "--from-record", tmp_path / "raw.npz").stdout
     assert "2 devices; what is said of the clock above is of the slowest" in " ".join(text.split())
+    for said, edit in (
+        ("not that of its slowest", tell_a_fast_one),
+        ("two devices of a pool have one name", call_all_alike),
+        ("are not those of its devices", halve_loads),
+    ):
+        edited = json.loads(json.dumps(judged))
+        edit(edited["targets"][0])
+        with pytest.raises(ModelError, match=said):
+            check_decision(edited, today=today())
     judged["targets"][0]["evidence"]["pool"][0]["rows"] += 1
     with pytest.raises(ModelError, match="did not decide all rows"):
         check_decision(judged, today=today())

@@ -72,6 +72,11 @@ def test_a_finished_search_is_returned_and_another_one_refused(project):
     assert tune(project, 1, "--seed", 5, "--overwrite")["settings"]["seed"] == 5
 
 
+def test_more_memory_and_the_name_of_the_same_device_are_no_other_search(project):
+    found = tune(project, 1)
+    assert tune(project, 1, "--set", "train.memory_mb=5", "--device", "cpu") == found
+
+
 def test_other_rows_are_another_search(project):
     tune(project, 1)
     change(project, skill=lambda table: table["skill"] + 1)

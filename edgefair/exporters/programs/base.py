@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from edgefair.errors import ModelError
+from edgefair.errors import EdgefairError, ModelError
 from edgefair.probe.formats.appended import with_appended
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY, InputSpec, ModelSpec
 from edgefair.training.classifier import Classifier, Deployable
@@ -60,6 +60,7 @@ class ProgramWriter:
 
         Raises:
             ImportError: a package is missing.
+            DataError: a calibration row that cannot be made.
             ModelError: the network cannot be exported or lowered.
         """
         deployable = Deployable(classifier, spec).eval()
@@ -69,7 +70,7 @@ class ProgramWriter:
                 content = self.lower(deployable, example)
                 if rows is not None and self.quantize is not None:
                     content = self.quantize(content, _one_by_one(rows, spec))
-        except ImportError:
+        except (ImportError, EdgefairError):  # rows that cannot be made are no fault of the network
             raise
         except Exception as error:
             raise ModelError(

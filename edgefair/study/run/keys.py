@@ -15,7 +15,9 @@ from edgefair.resources import PACKAGE
 from edgefair.study.cells import Cell
 from edgefair.study.plan import Plan
 from edgefair.study.run.cells import data_config
+from edgefair.training.settings import DeviceName
 from edgefair.versions import versions_of
+from edgefair.workflow.training.torch_here import device_of, require_torch
 
 # What numbers come from; how they are shown changes no row.
 CODE = (
@@ -25,21 +27,32 @@ CODE = (
 PACKAGES = ("numpy", "onnx", "onnxruntime", "torch")
 # Threads of every training and of nothing else: two of them add up in another order.
 THREADS = 1
-# What of the project says where things lie and how much memory there is, and not what they are.
+# What of the project says where things lie, how much memory there is, and what trains, which `environment` says.
 PLACES = {"runs", "output", "account", "project"}
-MEMORY = {"memory_mb"}
+MACHINE = {"memory_mb", "device"}
 SHORT = 20
 
 
 @lru_cache
-def environment() -> dict[str, Any]:
-    """Versions of all that makes numbers, a digest of edgefair's own code, and the threads of a training."""
+def environment(device: DeviceName) -> dict[str, Any]:
+    """Versions of all that makes numbers, a digest of edgefair's own code, the threads of a training, and its GPU.
+
+    Args:
+        device: `train.device`.
+
+    Raises:
+        UsageError: PyTorch is missing, or there is no such device.
+    """
+    require_torch()
+    from edgefair.training.engine import Engine
+
     return {
         "edgefair": __version__,
         "code": _code()[:SHORT],
         "python": platform.python_version(),
         "threads": THREADS,
         **versions_of(PACKAGES),
+        **device_of(Engine(device)),
     }
 
 
@@ -54,7 +67,7 @@ def _code() -> str:
 
 def project_settings(config: Config) -> dict[str, Any]:
     """The project as a key sees it."""
-    return config.model_dump(mode="json", exclude=dict.fromkeys(PLACES, True) | {"train": MEMORY, "finetune": MEMORY})
+    return config.model_dump(mode="json", exclude=dict.fromkeys(PLACES, True) | {"train": MACHINE, "finetune": MACHINE})
 
 
 def training_name(plan: Plan, config: Config, cell: Cell, *, rows: str, made_by: Mapping[str, Any]) -> str:
@@ -62,7 +75,7 @@ def training_name(plan: Plan, config: Config, cell: Cell, *, rows: str, made_by:
 
     Args:
         rows: digest of the rows of the project.
-        made_by: `environment()` of the study.
+        made_by: `environment` of the study.
     """
     start = cell.dense or cell.network
     settings = {

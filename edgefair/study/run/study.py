@@ -92,7 +92,7 @@ def setup_of(given: Given, output: Path, rows: str) -> Setup:
     Args:
         rows: digest of the rows of the project.
     """
-    plan, config, made_by = given.plan, given.config, environment()
+    plan, config, made_by = given.plan, given.config, environment(given.config.train.device)
     cells = [*enumerate(plan.cells)]
     return Setup(
         plan=plan,

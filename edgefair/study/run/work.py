@@ -95,10 +95,11 @@ class Workshop:
 
     def _carried_out(self, task: Task) -> Done:
         cell = self._setup.plan.cells[task.cell]
-        if environment() != self._setup.made_by:
-            other = _other(environment(), self._setup.made_by)
-            return Done(error=other.found, fatal=other)
         try:
+            here = environment(self._setup.config.train.device)
+            if here != self._setup.made_by:
+                other = _other(here, self._setup.made_by)
+                return Done(error=other.found, fatal=other)
             if task.kind == "training":
                 self._trained(cell, task.cell)
                 return Done()

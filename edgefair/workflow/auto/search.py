@@ -22,6 +22,7 @@ from edgefair.workflow.models.runs import hold_run
 from edgefair.workflow.sealing.seal import check_not_sealed
 from edgefair.workflow.train import train_on
 from edgefair.workflow.training.encoded_once import encoded_once
+from edgefair.workflow.training.searched import search_digest
 from edgefair.workflow.training.torch_here import require_torch
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ def auto(config: Config, *, name: str, overwrite: bool = False, progress: Progre
             fix="name methods (--debias), and search their options with --tune",
         )
     folder = config.run_path(name)
-    asked = config.model_dump(mode="json", exclude={"targets", "output", "compress", "finetune", "runs"})
-    of = sha256_json([asked, data.train.fingerprint, data.validation.fingerprint])
+    of = search_digest(config, data)
     with hold_run(folder, progress):
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)

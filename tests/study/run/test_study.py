@@ -4,9 +4,11 @@ import html
 import io
 import json
 from collections import Counter
+from dataclasses import replace
 
 import onnxruntime
 import pytest
+import torch
 
 from edgefair.errors import MeasurementError, ModelError, UsageError
 from edgefair.measure.counts import GroupCounts
@@ -14,11 +16,12 @@ from edgefair.progress import Progress, recorded
 from edgefair.report.formats import open_format
 from edgefair.report.formats.base import Item
 from edgefair.study.reading import plan_digest, read_plan
+from edgefair.study.run import keys, work
 from edgefair.study.run import study as running
-from edgefair.study.run import work
 from edgefair.study.run.foreseen import foresee
 from edgefair.study.run.given import open_plan
 from edgefair.study.run.study import run_study
+from edgefair.study.run.tasks import Task
 from edgefair.study.table import equal_but_for_times, from_parquet, values_of
 from tests.study.run.small_study import PLAN, given, rows_in
 
@@ -167,13 +170,35 @@ def test_a_full_disk_ends_the_study_and_keeps_what_is_done(studied, monkeypatch)
 
 def test_rows_of_other_code_are_said_and_not_mixed(studied, monkeypatch):
     plan, folder, *_ = studied
-    other = {**running.environment(), "code": "another"}
-    monkeypatch.setattr(running, "environment", lambda: other)
+    other = {**running.environment("auto"), "code": "another"}
+    monkeypatch.setattr(running, "environment", lambda _: other)
     monkeypatch.setattr(running, "carry_out", lambda *_: None)
     done = run_study(plan, folder)
     assert (done.reused, len(table(folder))) == (0, 0)
     assert "4 rows" in done.notes[0]
     assert "not mixed" in done.notes[0]
+
+
+def test_rows_trained_on_a_gpu_are_not_those_of_a_cpu_however_the_device_was_chosen(studied, monkeypatch):
+    plan, folder, *_ = studied
+
+    def setup(device):
+        train = plan.config.train.model_copy(update={"device": device, "memory_mb": 1})
+        config = plan.config.model_copy(update={"train": train})
+        return running.setup_of(replace(plan, config=config), folder, "rows")
+
+    on_cpu = running.setup_of(plan, folder, "rows")
+    assert (setup("cpu").rows, setup("cpu").trainings) == (on_cpu.rows, on_cpu.trainings)
+    keys.environment.cache_clear()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    try:
+        on_gpu = setup("auto")
+        assert {*on_gpu.rows.values()}.isdisjoint(on_cpu.rows.values())
+        assert {*on_gpu.trainings.values()}.isdisjoint(on_cpu.trainings.values())
+        assert setup("cpu").rows == on_cpu.rows
+        assert work.Workshop(on_cpu)(Task("x", "training", 0)).fatal is not None
+    finally:
+        keys.environment.cache_clear()
 
 
 def test_a_folder_keeps_to_one_plan(studied):
@@ -242,7 +267,7 @@ def test_keys_of_the_plan_are_set_beside_those_of_the_project(studied):
 
 
 def test_a_worker_of_other_code_ends_the_study(studied, monkeypatch, tmp_path):
-    monkeypatch.setattr(work, "environment", lambda: {**running.environment(), "code": "changed"})
+    monkeypatch.setattr(work, "environment", lambda _: {**running.environment("auto"), "code": "changed"})
     with pytest.raises(MeasurementError, match="a worker of the study has code changed and not"):
         run_study(studied[0], tmp_path / "out")
     assert table(tmp_path / "out") == ()

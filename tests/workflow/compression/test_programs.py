@@ -1,11 +1,16 @@
 """A training run as a program of another runtime: by the file's suffix, with its spec, in float and in 8 bits."""
 
+from dataclasses import replace
+
 import pytest
 
 import edgefair
 from edgefair.config import parse_config
-from edgefair.errors import UsageError
+from edgefair.errors import DataError, UsageError
+from edgefair.exporters.programs import PROGRAMS
+from edgefair.exporters.programs.litert import WRITER as LITERT
 from edgefair.progress import silent
+from edgefair.workflow.compression import programs
 from edgefair.workflow.compression.programs import write_program
 from edgefair.workflow.models.trained import trained_model
 
@@ -50,6 +55,21 @@ def test_a_converter_that_is_missing_is_named_with_the_command_that_brings_it(tr
         assert "pip install litert-torch" in raised.value.fix
     else:
         pytest.skip("litert-torch is installed")
+
+
+def test_a_row_that_cannot_calibrate_is_told_and_not_taken_for_a_fault_of_the_network(trained, monkeypatch):
+    broken = DataError("picture 3 cannot be read")
+
+    def rows(*_):
+        raise broken
+        yield
+
+    writer = replace(LITERT, lower=lambda *_: b"", quantize=lambda _, rows: bytes(len(list(rows))))
+    monkeypatch.setitem(PROGRAMS, ".tflite", writer)
+    monkeypatch.setattr(programs, "_calibration_rows", rows)
+    with pytest.raises(DataError, match="picture 3 cannot be read") as raised:
+        write_program(trained, "run", trained.base / "m.tflite", int8=True)
+    assert raised.value is broken
 
 
 @pytest.mark.runtimes

@@ -17,6 +17,7 @@ from edgefair.data.identity.ids import check_ids
 from edgefair.errors import DataError, UsageError
 from edgefair.files import sha256_json, write_atomic
 from edgefair.measure.footprint import Footprint
+from edgefair.measure.pooled import check_names
 from edgefair.measure.sketch import SKETCH_ROWS
 from edgefair.report.results.verification import BroughtDecisions, DataSection, ModelFile
 from edgefair.targets.fingerprint import checked_fingerprint
@@ -269,6 +270,7 @@ def _check(record: Record) -> None:
             raise ValueError(f"a decision is none of {classes} classes")
         if target.own_reference and not np.array_equal(target.decision, decided[-1]):
             raise ValueError(f"target '{target.target}' decided differently with the reference, which is the same file")
+        check_names(device.name for device in target.pool)
         if target.pool and sum(device.rows for device in target.pool) != len(target.decision):
             raise ValueError(f"the devices of target '{target.target}' did not decide all of its rows")
         _check_times(target)
