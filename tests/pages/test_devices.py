@@ -61,6 +61,7 @@ def test_a_raspberry_pi_emulated_and_behind_ssh_judges_as_its_tutorial_says(boar
 
 
 @pytest.mark.runtimes
+@pytest.mark.long
 def test_a_simulated_npu_judges_as_its_tutorial_says(request, tmp_path):
     simulator()
     folder = Path(shutil.copytree(request.getfixturevalue("first"), tmp_path / "people"))
