@@ -71,12 +71,14 @@ test-browser: $(VENV)/.ready ## Look at the HTML report in chromium, with axe-co
 	npm ci --silent --prefix tests/browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser
 
-docs: $(VENV)/.ready ## Build the documentation into docs/_build; a warning is an error
+$(VENV)/.docs: $(VENV)/.ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## Build the documentation into docs/_build; a warning is an error
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build
 
-docs-links: $(VENV)/.ready ## Ask every address that the documentation links to whether it is still there
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+docs-links: $(VENV)/.docs ## Ask every address that the documentation links to whether it is still there
 	$(BIN)/python -m sphinx --quiet -b linkcheck docs docs/_build/links
 
 pictures: $(VENV)/.ready ## Picture the verdicts of `make demo` for the README; needs node and chromium
