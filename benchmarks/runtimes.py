@@ -92,7 +92,8 @@ def config_of(folder: Path, rows: int, targets: list[str], *, quick: bool) -> Co
 def at_hand(names: tuple[str, ...]) -> list[str]:
     """Those of the targets that lack nothing; what the others lack is printed."""
     found = []
-    for known in known_targets(names).targets:
+    # Without a name all would be meant.
+    for known in known_targets(names).targets if names else ():
         if known.lacks is None:
             found.append(known.profile.name)
         else:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,14 +77,15 @@ class ProgramWriter:
                 f"the network cannot be exported to {self.runtime}: {(str(error).splitlines() or [repr(error)])[0]}",
                 expected=f"operators that {self.runtime} has, and no data-dependent control flow",
             ) from error
-        return with_appended(content, {SPEC_METADATA_KEY: self._named(spec, self.outputs).to_json()})
+        return with_appended(content, {SPEC_METADATA_KEY: self._named(spec).to_json()})
 
-    def _named(self, spec: ModelSpec, outputs: Sequence[str]) -> ModelSpec:
+    def _named(self, spec: ModelSpec) -> ModelSpec:
         """The spec with the names of the program's inputs and outputs."""
+        decision, score = self.outputs
         return replace(
             spec,
             inputs=tuple(replace(item, name=self.inputs(place)) for place, item in enumerate(spec.inputs)),
-            reading=replace(spec.reading, output=outputs[0], score=outputs[1]),
+            reading=replace(spec.reading, output=decision, score=score),
         )
 
 
