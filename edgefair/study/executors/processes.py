@@ -55,10 +55,12 @@ class Processes:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for worker in self._pool:
-            worker.life.close()
-            worker.line.close()
+            worker.line.close()  # who has no unit returns, and tidies up
+            if worker.unit is not None:
+                worker.life.close()
         for worker in self._pool:
             worker.process.join(ENDS_S)
+            worker.life.close()
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -23,8 +24,27 @@ if __name__ == "__main__":
 """
 
 
+LOCKED = """
+from edgefair.study.executors import Settings, open_executor
+from tests.study.executors.test_processes import locked
+if __name__ == "__main__":
+    with open_executor("processes", locked, Settings(1)) as executor:
+        executor.submit("one")
+        executor.next()
+"""
+
+
 def make():
     return work
+
+
+def locked():
+    """A worker that holds a semaphore, as libraries' locks are."""
+    held.append(multiprocessing.get_context("spawn").Lock())
+    return work
+
+
+held = []
 
 
 def work(unit):
@@ -47,6 +67,11 @@ def test_a_process_that_dies_loses_its_unit_and_is_replaced():
     assert first != second
     assert threads == "1"
     assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_a_process_whose_work_is_done_gives_back_what_it_held():
+    driver = subprocess.run([sys.executable, "-c", LOCKED], capture_output=True, text=True, timeout=60)
+    assert (driver.returncode, driver.stderr) == (0, "")
 
 
 def test_a_process_ends_at_once_when_the_one_that_started_it_is_killed():
