@@ -6,8 +6,9 @@ The same small study on drawn people several times: as bare work (a loop over it
 keep themselves), by the runner in this process, in N processes, and, where Ray is installed, by N of its workers. Each
 is a process of its own, so that imports count alike. What the runner adds is told in processor time, which other work
 on the machine moves little: goal 1.05x of the bare work. What several processes gain can only be told by the clock: on
-two idle cores two at least 1.7x as fast as one, Ray within 1.15x of the time of the processes. The quick form is a
-study of ten cells, in which the start of the processes is a large part: it only asks that they are not far slower.
+two idle cores two at least 1.7x as fast as one, Ray within 1.15x of the time of the processes, in a study of minutes:
+the start of two processes takes some seconds, that of Ray's node ten more. The quick form is a study of ten cells, in
+which that is a large part: it only asks that they are not far slower.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def main() -> None:
     print_machine("torch", "onnxruntime")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows, updates, seeds = (1500, 60, 2) if arguments.quick else (6000, 600, 6)
+        rows, updates, seeds = (1500, 60, 2) if arguments.quick else (6000, 600, 24)
         extents = (
             "[none, finetune-only, prune 0.5 + int8]" if arguments.quick else "[none, finetune-only, int8, prune 0.5]"
         )
