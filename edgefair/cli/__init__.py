@@ -43,7 +43,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Understand": {
         "diagnose": "Who stands to lose from compression: hints from the trained model, per group and label.",
         "explain": "Which layer hurts whom: INT8, pruning, saturation and clipping, layer by layer.",
-        "study": "How purity of the data, extent of compression and treatment each move the bias (`study PLAN`).",
+        "study": "How data quality, compression and treatment each move the bias (`study PLAN`).",
     },
     "Devices": {
         "target": "Devices that a model can be measured on: list, prepare, probe.",
@@ -180,6 +180,5 @@ def main(debug: bool) -> None:
       edgefair export --int8                 compress, measure, gate, ship or block
       edgefair verify --max-eo-gap 0.05      judge the shipped file again
 
-    Results go to stdout. What a long command is doing goes to stderr: a bar on a terminal, in a log a line for every
-    stage and epoch.
+    Results go to stdout. Progress goes to stderr: a bar on a terminal, or in a log a line for every stage and epoch.
     """

@@ -101,7 +101,7 @@ def verdict_options(command: Decorated) -> Decorated:
         is_flag=True,
         envvar="EDGEFAIR_NO_CI",
         show_envvar=True,
-        help="In GitHub Actions and GitLab, do not write what they show (docs/outputs.md).",
+        help="In GitHub Actions and GitLab, do not write summaries and reports for them (docs/outputs.md).",
     )
     return result_options(in_ci(command), names=", ".join(FORMATS))
 
@@ -133,7 +133,7 @@ def reference_audit_options(command: Decorated) -> Decorated:
         type=click.Path(path_type=Path),
         default=None,
         help="Judge the gap by this audit of the reference, from `verify --write-reference-audit`, and by what "
-        "compression changed on the audit rows, which may be far fewer then.",
+        "compression changed on the audit rows, of which far fewer are needed then.",
     )
     key = click.option(
         "--reference-audit-key",

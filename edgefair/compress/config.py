@@ -37,7 +37,7 @@ class DistillConfig(BaseModel):
     )
     student: Annotated[str | float, Flag(metavar="NETWORK|WIDTH|pruned", shows_default=True)] = Field(
         PRUNED,
-        description="Whom the teacher teaches: a network by name, the run's network at a share of its width, or "
+        description="What the teacher teaches: a network by name, the run's network at a share of its width, or "
         "pruned: what `prune` and `low_rank` leave of it.",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the student's factory.")
@@ -141,7 +141,7 @@ class CompressConfig(BaseModel):
         16,
         ge=1,
         le=512,
-        description="Wide layers keep a multiple of this many channels, because latency is a staircase; 1 "
+        description="Wide layers keep a multiple of this many channels, because latency falls in steps; 1 "
         "allows any number.",
     )
     measure: Annotated[Measure, Flag()] = Field(

@@ -331,7 +331,7 @@ class Policy(BaseModel):
 
     @property
     def base_attributes(self) -> tuple[str, ...]:
-        """The attributes to count by: those declared, intersections taken apart, in the order of the policy."""
+        """The attributes to count by, in the order of the policy; intersections are taken apart."""
         return tuple(dict.fromkeys(part for name in self.attributes for part in self._attributes_of[name]))
 
     def not_judged(self, sensitive: Iterable[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from edgefair.study.levels import FACTORS, PURITY, Extent, Purity, Treatment
 
@@ -41,6 +42,11 @@ class Cell:
         """Equal for cells that share all their training: they differ in precision or in what is done after."""
         tuned = [self.treatment.weighs("during")] if self.extent.training == "finetune" else []
         return (*self._data, str(self.extent.network), self.treatment.weighs("before"), *tuned)
+
+    @property
+    def made(self) -> tuple[Any, ...]:
+        """Equal for cells that are one file: what treatments name may do the same, as where there is no fine-tune."""
+        return (*self.network, self.extent.precision, "after" in self.treatment.parts)
 
     @property
     def start(self) -> tuple[str, ...]:

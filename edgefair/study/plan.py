@@ -260,8 +260,16 @@ class Plan(BaseModel):
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """All cells, seeds outermost; without those that cannot be: `during` where there is no fine-tune."""
-        return tuple(cell for cell in self._product() if cell.can_be)
+        """All cells, seeds outermost; without those that cannot be: `during` where there is no fine-tune.
+
+        Of treatments that make one and the same file, as `before` and `label-balance + before` of the dense network,
+        the first stands for all: the others would be its contrasts again, and cost the family that it is in.
+        """
+        first: dict[tuple[Any, ...], Cell] = {}
+        for cell in self._product():
+            if cell.can_be:
+                first.setdefault(cell.made, cell)
+        return tuple(first.values())
 
     @property
     def left_out(self) -> tuple[Cell, ...]:

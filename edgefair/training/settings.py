@@ -172,7 +172,7 @@ class TrainConfig(BaseModel):
         "once, otherwise in every epoch; the weights are the same.",
     )
     device: Annotated[DeviceName, Flag()] = Field(
-        "auto", description="What trains: an NVIDIA GPU by CUDA, or the CPU. auto: the GPU where there is one."
+        "auto", description="Where to train: cuda (an NVIDIA GPU), cpu, or auto, the GPU where there is one."
     )
 
     @property

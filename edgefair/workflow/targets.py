@@ -45,7 +45,7 @@ def probe_target(name: str, progress: Progress = silent, *, bundle: Path | None 
     """What a target's device is.
 
     Args:
-        bundle: whose canary rows it must answer as the device did that the bundle was judged on.
+        bundle: whose canary rows it, or every device of a pool, must answer as the judged device did.
 
     Raises:
         UsageError: no such target.
@@ -56,7 +56,10 @@ def probe_target(name: str, progress: Progress = silent, *, bundle: Path | None 
     with open_target(load_profile(name)) as probe:
         if bundle is not None:
             progress.stage(f"asking {name} the canary rows of {bundle}")
-            check_target(probe, bundle)
+            probe.each(lambda device: check_target(device, bundle))
+            for member in probe.members:
+                if member.lost is not None:
+                    raise member.lost
         return Device(probe.device)
 
 

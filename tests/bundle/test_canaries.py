@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgefair.bundle.canaries import selection
 from edgefair.bundle.canaries.asking import Questions
 from edgefair.bundle.canaries.faults import FAULTS, faulty
+from edgefair.bundle.canaries.probing import check_target
 from edgefair.bundle.canaries.rows import ROWS, synthetic_rows
 from edgefair.bundle.canaries.selection import MOST, choose
 from edgefair.errors import MeasurementError, ModelError
@@ -28,9 +29,12 @@ from edgefair.probe.onnx_files.spec import (
     TokenSpec,
 )  # fmt: skip
 from edgefair.probe.runtimes.models import open_model
+from edgefair.targets.connection import LostError
+from edgefair.workflow import targets
 from edgefair.workflow.targets import probe_target
 from tests.bundle.small_bundle import RAW, judged, report_of, write_bundle, write_manifest
 from tests.targets.onnx_models import SPEC, classifier, save, value
+from tests.targets.pools import pool_of
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 OF_PICTURES = ModelSpec(
@@ -268,6 +272,26 @@ def test_a_target_is_probed_with_the_canary_rows_of_a_bundle(tables, tmp_path):
         probe_target("local", bundle=wrong)
     with pytest.raises(ModelError, match="no canary rows"):
         probe_target("local", bundle=write_bundle(tmp_path / "older"))
+
+
+def test_every_device_of_a_pool_is_asked_the_canary_rows_and_one_that_is_lost_is_an_error(
+    tables, tmp_path, monkeypatch
+):
+    asked, killed = [], []
+
+    def check(probe, bundle):
+        asked.append(probe.profile.name)
+        if probe.profile.name in killed:
+            raise LostError("target 'b': killed")
+        return check_target(probe, bundle)
+
+    monkeypatch.setattr(targets, "check_target", check)
+    pool = pool_of(tmp_path, "a", "b", rest="")
+    probe_target(pool, bundle=tables)
+    assert sorted(asked) == ["a", "b"]
+    killed.append("b")
+    with pytest.raises(MeasurementError, match="'b': killed"):
+        probe_target(pool, bundle=tables)
 
 
 class SilentProbe:

@@ -137,6 +137,17 @@ def test_a_treatment_is_compared_with_labels_balanced_in_its_own_trainings():
     assert not [name for name in names if name.startswith("label-balance before minus label-balance,")]
 
 
+def test_treatments_that_make_one_file_are_one_cell_and_no_contrast_is_planned_again():
+    levels = "[none, label-balance, label-balance before, before, label-balance + before]"
+    given = plan(treatment=levels, extent="[none, finetune-only]", noise="[0, 0.1]", after_rows=None)
+    dense = {str(cell.treatment) for cell in given.cells if cell.extent.training == "dense"}
+    assert dense == {"none", "label-balance", "before"}
+    assert len({cell.made for cell in given.cells}) == len(given.cells)
+    found = planned_contrasts(given)
+    assert len({item.terms for item in found}) == len(found)
+    assert "label-balance + before minus before, extent none" not in {item.name for item in found}
+
+
 PARTS = """
 parts:
   - {noise: 0, extent: [none, finetune-only]}

@@ -136,3 +136,10 @@ def test_what_cannot_be_looked_at_and_a_device_lost_meanwhile_cost_the_finding_a
     assert said in note
     assert traced.targets == report.targets
     assert beginnings(traced.disagreements) == []
+
+
+def test_a_difference_is_a_share_of_the_range_over_all_rows_and_not_over_those_that_differ():
+    one = np.array([[0.0], [0.01], [-5.0], [5.0]], np.float32)
+    other = one + np.array([[0.01], [0.0], [0.0], [0.5]], np.float32)
+    assert compared(one, other, np.array([0, 1]), coded=False).difference == pytest.approx(0.01 / 10.5)
+    assert compared(one[:2], other[:2], coded=False).difference == pytest.approx(1.0)

@@ -88,8 +88,8 @@ def clean_command(
 ) -> None:
     """Training labels that look wrong, per group and label.
 
-    The configured network is trained on all folds but one, and asked about that one. A label is suspicious where it is
-    confident of another, by thresholds of the row's own group. A hint and no proof.
+    The configured network is trained on all folds but one, and asked about the remaining one. A label is suspicious
+    where the network is confident of another, by thresholds of the row's own group. A hint, not a proof.
 
     \b
     Examples:
@@ -124,7 +124,7 @@ def clean_command(
 def export_inputs_command(path: Path | None, output: Path, config_path: Path, settings: tuple[str, ...]) -> None:
     """Write the audit rows for a device that edgefair cannot reach: ids, and the inputs of the model PATH.
 
-    PATH defaults to the project's bundle. What the device decides of them, `edgefair verify --decisions` judges. Labels
+    PATH defaults to the project's bundle. `edgefair verify --decisions` judges what the device decides. Labels
     and sensitive attributes are never in the file.
 
     \b

@@ -35,9 +35,9 @@ from edgefair.report.escape import one_line
     "--equal-rows",
     type=click.Choice(["people", "once"]),
     default=None,
-    help="What equal rows are: different people, or copies, of which one is judged.",
+    help="What equal rows are: different people, or copies of which one is judged.",
 )
-@click.option("--split", default=None, help="Column that says train, validation or test.  [default: rows are drawn]")
+@click.option("--split", default=None, help="Column that says train, validation or test.  [default: drawn by hash]")
 @click.option("--id", "row_id", default=None, help="Column that identifies a row.")
 @click.option("--subject", default=None, help="Column that identifies a person with several rows.")
 @click.option("--picture", default=None, help="Column of pictures: paths, or in Parquet the encoded bytes.")
@@ -52,7 +52,7 @@ from edgefair.report.escape import one_line
     "--dates",
     type=click.Choice(["day-first", "month-first"]),
     default=None,
-    help="What 01/02/2024 begins with in a CSV.",
+    help="What comes first in 01/02/2024 in a CSV file.",
 )
 @click.option("--exclude", multiple=True, help="Column that the model never sees. Repeatable.")
 @click.option("--project", default=None, help="Name of the project.  [default: the name of the data]")

@@ -19,7 +19,7 @@ from edgefair.cli.progress import progress_bar
     type=Number(0, 1),
     default=0.01,
     show_default=True,
-    help="Decisions that compression changes, for gates that compare.",
+    help="Share of decisions that compression changes, for gates that compare.",
 )
 @click.option(
     "--icc",
@@ -39,7 +39,7 @@ from edgefair.cli.progress import progress_bar
     type=click.IntRange(min=1),
     default=None,
     metavar="N",
-    help="Choose N audit rows to label, those that tell most, and write --out.",
+    help="Choose the N audit rows whose labels tell most, and write their ids to --out.",
 )
 @click.option(
     "--model",
@@ -77,19 +77,20 @@ def command(
 ) -> None:
     """Can this audit set decide by this policy? Rows needed.
 
-    Audits like this one are simulated and judged by the whole policy: every group, attribute and gate, but for what
-    the device costs. Nothing is trained or measured. Exit code 3: even a fair model passes with a chance below 80 %.
+    Audits like this one are simulated and judged by the whole policy: every group, attribute and gate, except those of
+    size, latency and memory. Nothing is trained or measured. Exit code 3: even a fair model passes with a chance below
+    80 %.
 
     With --label-budget: which audit rows to label, where labels cost money and the label column is still empty. A model
     scores all rows, and rows are drawn at random, more where labels are uncertain. Label them, set data.label_design to
-    the design file, and `verify` weighs them right.
+    the design file, and `verify` weighs them correctly.
 
     \b
     Examples:
       edgefair plan
       edgefair plan --max-eo-gap 0.02 --tpr 0.9
       edgefair plan --flip-rate 0.03 --set policy.max_eo_increase=0.02
-      edgefair plan --icc 0.6                # several rows per person, decided much alike
+      edgefair plan --icc 0.6                # several rows per person, mostly decided alike
       edgefair plan --label-budget 1000 --model fp32.onnx --out to_label.csv
     """
     from edgefair.config import load_config

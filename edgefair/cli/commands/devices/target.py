@@ -60,7 +60,7 @@ def prepare_command(target: str, formats: tuple[str, ...], as_json: bool) -> Non
     "--bundle",
     type=click.Path(path_type=Path),
     default=None,
-    help="Also ask it this bundle's canary rows, and refuse a device that answers otherwise than the judged one.",
+    help="Also ask it this bundle's canary rows, and refuse a device that answers differently from the judged one.",
 )
 @result_options
 def probe_command(target: str, bundle: Path | None, formats: tuple[str, ...], as_json: bool) -> None:

@@ -27,10 +27,10 @@ def command() -> None:
 def status_command(
     holds: Path | None, formats: tuple[str, ...], as_json: bool, config_path: Path, settings: tuple[str, ...]
 ) -> None:
-    """How often the audit rows were asked, the level of the next verdict, and whether the account is whole.
+    """How often the audit rows were used, the level of the next verdict, and whether the account is complete.
 
-    An account that was edited is refused. One that was cut at its end is a good account by itself: the ledger beside
-    the config, and every bundle or report that --holds names, remember what it must hold.
+    An account that was edited is refused. One whose last lines were removed looks valid by itself, so it is compared
+    with the ledger beside the config, and with every bundle or report that --holds names.
 
     \b
     Examples:
@@ -55,7 +55,7 @@ def status_command(
 def open_command(
     reason: str, formats: tuple[str, ...], as_json: bool, config_path: Path, settings: tuple[str, ...]
 ) -> None:
-    """Open the seal of the audit rows, for good: they may be looked at, and no sealed verdict rests on them any more.
+    """Open the seal of the audit rows for good: they may be looked at then, and can give no more sealed verdicts.
 
     \b
     Examples:

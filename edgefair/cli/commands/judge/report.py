@@ -30,7 +30,7 @@ from edgefair.report.formats import FORMATS
     type=click.Path(path_type=Path),
     default=Path("edgefair.yaml"),
     show_default=True,
-    help="The config whose lines annotations point at. It need not be there.",
+    help="The config whose lines annotations point at. The file need not exist.",
 )
 @click.option("--show-rows", type=int, default=None, hidden=True)
 @partial(result_options, names=", ".join(FORMATS))
@@ -81,7 +81,7 @@ def command(
     outputs = outputs_of(formats, as_json=as_json, schemas=[result.schema for result in results])
     over = next((path for item in outputs if (path := item.path) is not None and path.resolve() in read), None)
     if over is not None:
-        raise UsageError(f"'{over}' would be overwritten by what it is shown as", fix="write to another file")
+        raise UsageError(f"'{over}' is one of the results, and would be overwritten", fix="write to another file")
     lines = policy_lines(config_path, repository())
     names = [str(path) for path in files] if len(files) > 1 else [None]
     write_items([Item(result, name, lines) for result, name in zip(results, names, strict=True)], outputs)

@@ -52,7 +52,7 @@ from edgefair.cli.progress import progress_bar
     type=click.Path(path_type=Path),
     multiple=True,
     help="Judge this .csv or .parquet of decisions, which a device wrote (docs/targets.md); again for another device. "
-    "PATH is the file that is said to have made them, of any kind; --target names a profile whose budgets hold.",
+    "PATH is the file that is said to have made them, of any kind; --target names a profile whose budgets apply.",
 )
 @click.option(
     "--reference-decisions",
@@ -141,7 +141,7 @@ def command(
         )
     if decisions and (beside or audited or from_record is not None):
         raise UsageError(
-            "--decisions judges a file in which all decisions are known, and that nobody attests",
+            "--decisions judges a finished file of decisions, which nobody attests",
             expected="beside it PATH, --reference or --reference-decisions, and no --weights, --uncompressed, "
             "--sequential, record or reference audit",
         )

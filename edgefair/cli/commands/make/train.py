@@ -33,7 +33,7 @@ from edgefair.training.settings import TrainConfig
     "search_all",
     is_flag=True,
     help="Choose the treatment, the training budget and the threshold that keep every gate of the policy on the "
-    "validation rows, and say how far they came. Nothing else needs to be set.",
+    "validation rows, and say how close each gate came. Nothing else needs to be set.",
 )
 @click.option(
     "--tune",
@@ -93,8 +93,8 @@ def command(
     asked = [flag for flag, given in {**searched, "--launcher": launcher is not None}.items() if given]
     if len(asked) > 1:
         raise click.UsageError(
-            f"{' and '.join(asked)} cannot be combined: a search runs in one process and is of one kind; train what it "
-            "finds in several"
+            f"{' and '.join(asked)} cannot be combined: there is one search at a time, in one process; train what it "
+            "finds in several processes"
         )
     from edgefair.config import load_config
     from edgefair.report.output import outputs_of, write_result

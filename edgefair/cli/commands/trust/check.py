@@ -20,10 +20,10 @@ from edgefair.errors import EXIT_USAGE, EdgefairError
 )
 @click.pass_context
 def command(ctx: click.Context, files: tuple[Path, ...], public_key: Path | None) -> None:
-    """Are configs valid, and the files of bundles what their manifests and signatures say? Nothing is measured.
+    """Check that configs are valid and that bundles match their manifests and signatures. Nothing is measured.
 
-    FILES are configs (.yaml), and bundles or their manifest.json. All of them are looked at; exit code 2 if any is not
-    as it should be. Fast, and needs no data: for a pre-commit hook.
+    FILES are configs (.yaml), and bundles or their manifest.json. All of them are checked; exit code 2 if any of
+    them fails. Fast, and needs no data: made for a pre-commit hook.
 
     \b
     Examples:

@@ -55,7 +55,9 @@ def command(
       edgefair inspect dist/people --public-key edgefair.pub --signed-policy policy.dsse.json
     """
     if signed_policy is not None and public_key is None:
-        raise click.UsageError("--signed-policy needs --public-key: a policy that anybody may have signed says nothing")
+        raise click.UsageError(
+            "--signed-policy needs --public-key: a policy that anybody might have signed is no proof"
+        )
     from edgefair.bundle.attestation import open_release
     from edgefair.bundle.pledge import check_pledged
     from edgefair.probe.bundles.demands import Demands

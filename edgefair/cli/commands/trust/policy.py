@@ -13,7 +13,7 @@ from edgefair.cli.say import say
 
 @click.group("policy")
 def command() -> None:
-    """What models are judged by, signed before they are: the bar was not moved."""
+    """Sign the policy before models are judged by it, so that nobody can move the bar afterwards."""
 
 
 @command.command("sign")
@@ -33,7 +33,7 @@ def command() -> None:
 def sign_command(key: Path, output: Path, config_path: Path, settings: tuple[str, ...]) -> None:
     """Sign the digests of the policy and of the audit rows. Nothing is measured.
 
-    Whoever reads a bundle later can ask that it was judged by this policy, on these rows, and afterwards:
+    Whoever reads a bundle later can require that it was judged by this policy, on these rows, and after the signing:
     `edgefair inspect BUNDLE --public-key KEY --signed-policy FILE`.
 
     \b
@@ -53,11 +53,14 @@ def sign_command(key: Path, output: Path, config_path: Path, settings: tuple[str
 @command.command("check")
 @click.argument("signed", type=click.Path(path_type=Path))
 @click.option(
-    "--public-key", required=True, type=click.Path(path_type=Path), help="Of who may sign the project's policies (PEM)."
+    "--public-key",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Key of who may sign the project's policies (PEM).",
 )
 @config_options
 def check_command(signed: Path, public_key: Path, config_path: Path, settings: tuple[str, ...]) -> None:
-    """Would the project be judged now by what was SIGNED? Exit code 2 if policy, rows or their choice changed since.
+    """Check that the project would still be judged by the SIGNED policy on the same rows; if not, exit code 2.
 
     \b
     Examples:

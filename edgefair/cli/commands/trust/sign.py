@@ -25,8 +25,8 @@ def command(path: Path, key: Path, counter: int | None) -> None:
     """Sign a bundle whose files and verdict hold, or a reference audit; an older signature is replaced.
 
     Anyone with the public key can then verify that BUNDLE was released by you, file by file:
-    `edgefair inspect --public-key`, and on the device `load(bundle, public_key=...)`. Beside the attestation lie the
-    verdict as an in-toto test result and, with a P-256 key, model.sig as OpenSSF Model Signing has it.
+    `edgefair inspect --public-key`, and on the device `load(bundle, public_key=...)`. Beside the attestation it writes
+    the verdict as an in-toto test result and, with a P-256 key, model.sig in the format of OpenSSF Model Signing.
     BUNDLE may be the file of `verify --write-reference-audit`, for --reference-audit-key.
 
     \b
@@ -45,7 +45,7 @@ def command(path: Path, key: Path, counter: int | None) -> None:
     signer = load_signing_key(key)
     if path.is_file():
         if counter is not None:
-            raise click.UsageError("--counter numbers releases, and this is a file: omit it")
+            raise click.UsageError("--counter numbers releases, and a reference audit is none: omit it")
         sign_reference_audit(path, signer)
     else:
         sign_bundle(path, signer, counter=counter)

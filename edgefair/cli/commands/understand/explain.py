@@ -61,9 +61,9 @@ def command(
     MODEL is a bundle (its FP32 reference is explained, and its compressed file inspected), a .onnx, .pt2 or .skops
     file, hf:FOLDER, or package.module:factory with --weights. Without it a training run is explained.
 
-    Also which layers saturate on x86 processors without VNNI, whose activations the ranges cut off, and in FP16 whose
-    are too large: found on this machine, whatever its processor. Training and validation rows are looked at, never
-    audit rows. No verdict.
+    It also shows in which layers sums saturate on x86 processors without VNNI, ranges clip activations, or values are
+    too large for FP16; this is computed here, whatever this machine's processor. It looks at training and validation
+    rows, never at audit rows, and gives no verdict.
 
     \b
     Examples:

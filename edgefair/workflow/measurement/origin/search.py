@@ -42,15 +42,18 @@ class Seen:
 Look = Callable[[str], Seen | None]
 
 
-def compared(first: NDArray[Any], second: NDArray[Any], *, coded: bool) -> Seen:
-    """How much two devices' numbers differ.
+def compared(
+    first: NDArray[Any], second: NDArray[Any], rows: NDArray[np.intp] | slice = slice(None), *, coded: bool
+) -> Seen:
+    """How much two devices' numbers differ in some rows, as a share of the range over all that were asked.
 
     Args:
         first, second: [rows, ...], of the same rows; whole numbers are codes.
+        rows: in which the difference is looked for.
         coded: whether they are computed from codes of few bits.
     """
     one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    most = float(np.max(np.abs(one - other), initial=0.0))
+    most = float(np.max(np.abs(one - other)[rows], initial=0.0))
     if most == 0:
         return Seen(0.0, beyond=False)
     extent = max(one.max(), other.max()) - min(one.min(), other.min())

@@ -29,6 +29,8 @@ from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.models.convert import spec_here
 
 ROWS = 16
+# Beside them, spread over all rows: a value's range on a few rows that are alike may be a small part of it.
+RANGE_ROWS = 32
 # A verdict is not kept waiting for a finding that it does not rest on; what has begun is finished.
 SECONDS = 30.0
 NOT_FOUND = "the layer in which {} and {} begin to differ was not found: {}"
@@ -64,9 +66,11 @@ def with_origins(
             names = (pair.first, pair.second)
             job.progress.stage(f"looking where {' and '.join(names)} begin to differ")
             one, other = (decisions[name][: pair.rows] for name in names)
-            few = rows.take(np.flatnonzero(one != other)[:ROWS])
+            differing = np.flatnonzero(one != other)[:ROWS]
+            spread = np.setdiff1d(np.linspace(0, pair.rows - 1, RANGE_ROWS).astype(np.int64), differing)
+            few = rows.take(np.concatenate([differing, spread]))
             try:
-                found = _origin(job, path, few, (by_name[names[0]], by_name[names[1]]), until)
+                found = _origin(job, path, few, len(differing), (by_name[names[0]], by_name[names[1]]), until)
             except TimeoutError:
                 found = LATE
             except EdgefairError as error:
@@ -80,9 +84,12 @@ def with_origins(
 
 
 def _origin(
-    job: Job, path: Path, rows: TableRows, pair: tuple[TargetProfile, TargetProfile], until: float
+    job: Job, path: Path, rows: TableRows, differing: int, pair: tuple[TargetProfile, TargetProfile], until: float
 ) -> Origin | str:
-    """Raises: EdgefairError: a target was lost or refuses; TimeoutError: it is later than `until`."""
+    """Where the first `differing` of these rows come to be decided differently.
+
+    Raises: EdgefairError: a target was lost or refuses; TimeoutError: it is later than `until`.
+    """
     content = read_model(path)
     model = LoadedModel.unloaded(content, path=path)
     if model.format.suffix != ".onnx":
@@ -92,26 +99,27 @@ def _origin(
     spec = spec_here(job.config, job.data, path)
     graph = Boundaries(onnx.load_model_from_string(content), outputs_of(spec))
     with TargetAnswers(pair[0], rows, spec) as first, TargetAnswers(pair[1], rows, spec) as second:
-        sides = _Sides(graph, spec, (first, second), model.step, until)
-        if not len(sides.differing(None)[0]):
-            return AGAIN.format(len(rows))
+        sides = _Sides(graph, spec, (first, second), model.step, until, differing)
+        if not len(sides.values(None)[2]):
+            return AGAIN.format(differing)
         return first_layer(graph, sides.look)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Sides:
-    """Two targets, asked for the same."""
+    """Two targets, asked for the same rows, the first `rows` of which they decided differently."""
 
     graph: Boundaries
     spec: ModelSpec
     answers: tuple[TargetAnswers, TargetAnswers]
     step: float
     until: float
+    rows: int
 
-    def differing(self, value: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """What both say of a value, each [rows, ...], in the rows that they decide differently while it can be seen.
+    def values(self, value: str | None) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.intp]]:
+        """What both say of a value, each [rows, ...], and the rows that they decide differently while it can be seen.
 
-        No rows where that are fewer than half: then other kernels are at work than in the judged model.
+        None of these where they are fewer than half: then other kernels are at work than in the judged model.
 
         Raises:
             ModelError: a runtime cannot make the graph with this output.
@@ -124,19 +132,18 @@ class _Sides:
         names = list(dict.fromkeys([*outputs, read]))
         one, other = (dict(zip(names, answers(shown, names), strict=True)) for answers in self.answers)
         try:
-            differs = np.flatnonzero(self._decisions(one) != self._decisions(other))
+            differs = np.flatnonzero((self._decisions(one) != self._decisions(other))[: self.rows])
         except ValueError:  # no decisions
             differs = np.arange(0)
-        kept = differs if 2 * len(differs) >= len(one[read]) else differs[:0]
-        return one[read][kept], other[read][kept]
+        return one[read], other[read], differs if 2 * len(differs) >= self.rows else differs[:0]
 
     def look(self, value: str) -> Seen | None:
         """See `search.Look`."""
         try:
-            one, other = self.differing(value)
+            one, other, differing = self.values(value)
         except ModelError:
             return None
-        return compared(one, other, coded=self.graph.coded(value)) if len(one) else None
+        return compared(one, other, differing, coded=self.graph.coded(value)) if len(differing) else None
 
     def _decisions(self, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
         return read_decisions(outputs, self.spec.reading, len(self.spec.classes), self.step)[0]

@@ -22,7 +22,7 @@ class _RunsByDefault(click.Group):
 
 @click.group("study", cls=_RunsByDefault)
 def command() -> None:
-    """How purity of the data, extent of compression and treatment each move the bias of a model.
+    """How data quality, compression and treatment each move the bias of a model.
 
     A plan fixes factors, levels, seeds and contrasts before anything is run. `edgefair study PLAN` runs it; its options
     are those of `edgefair study run --help`.

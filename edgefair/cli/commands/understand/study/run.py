@@ -22,7 +22,7 @@ from edgefair.study.executors import EXECUTORS
     "--output",
     type=click.Path(path_type=Path),
     default=None,
-    help="Folder of the study; one that holds a part of it is gone on with.  [default: studies/NAME]",
+    help="Folder of the study; an unfinished study there is resumed.  [default: studies/NAME]",
 )
 @click.option(
     "--executor",
@@ -31,8 +31,8 @@ from edgefair.study.executors import EXECUTORS
     show_default=True,
     help="Where cells run: in this process, in several with a thread each, or on Ray.",
 )
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Cells at a time.  [default: one a core]")
-@click.option("--address", default=None, help="With --executor ray: of a cluster.  [default: this machine]")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Cells at a time.  [default: one per core]")
+@click.option("--address", default=None, help="With --executor ray: address of the cluster.  [default: this machine]")
 @click.option(
     "--set",
     "settings",
@@ -58,8 +58,9 @@ def run(
 ) -> None:
     """Run PLAN, the name of a plan that ships or a .yaml file, and write its table.
 
-    One row a cell, each kept as soon as it is there: a study that was stopped goes on where it was. Cells that fail are
-    rows with their error. The exit code is no verdict: 0, unless nothing could be run (2) or no cell has numbers (4).
+    One row per cell, each saved as soon as it is there: a study that was stopped resumes where it was. Cells that
+    fail are rows with their error. The exit code is no verdict: 0, unless nothing could be run (2) or no cell has
+    numbers (4).
 
     \b
     Examples:
