@@ -11,6 +11,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from edgefair.errors import ModelError
+from edgefair.graphs.finite_weights import broken_weight
 from edgefair.graphs.names import parts_of
 from edgefair.probe.regular import open_regular
 
@@ -67,8 +68,8 @@ def _check_runnable(model: onnx.ModelProto, path: Path) -> None:
     """Refuse what onnx lets through and onnxruntime loads nowhere.
 
     Raises:
-        ModelError: two nodes of one name, a batch normalization in training mode, or an operator that nobody but its
-            author has.
+        ModelError: two nodes of one name, a batch normalization in training mode, an operator that nobody but its
+            author has, or a weight that makes every answer NaN.
     """
     names = Counter(node.name for node in model.graph.node if node.name)
     name, uses = max(names.items(), key=operator.itemgetter(1), default=("", 0))
@@ -94,6 +95,13 @@ def _check_runnable(model: onnx.ModelProto, path: Path) -> None:
                 expected="operators of ai.onnx, ai.onnx.ml and com.microsoft, or functions inside the file",
                 fix="export it in terms of ONNX operators",
             )
+    broken = broken_weight(model)
+    if broken is not None:
+        raise ModelError(
+            f"'{path}' cannot decide: {broken}",
+            expected="finite weights",
+            fix="export the model of a step before training diverged",
+        )
 
 
 def _loads(model: onnx.ModelProto) -> bool:

@@ -19,7 +19,7 @@ from edgefair.training.checkpoint import Checkpoint, Learning, Progressed
 from edgefair.training.classifier import Classifier
 from edgefair.training.distill import Distill, Lesson
 from edgefair.training.engine import CPU, Engine
-from edgefair.training.epoch.arithmetic import Arithmetic, open_optimizer
+from edgefair.training.epoch.arithmetic import Arithmetic, open_optimizer, trainable
 from edgefair.training.epoch.schedule import Schedule
 from edgefair.training.passes.decided import compare, right_rows
 from edgefair.training.passes.statistics import frozen_statistics
@@ -118,7 +118,7 @@ def _train(
     for method in methods:
         method.start(rows.cells)
     compare(methods, recipe.reference, rows, plan, engine)
-    parameters = list(classifier.parameters())
+    parameters = trainable(classifier)
     optimizer = open_optimizer(parameters, plan, engine.device)
     arithmetic = Arithmetic(classifier.network, plan, engine.device)
     placed: list[Debias | Distill] = [*methods, *([] if teacher is None else [teacher])]
@@ -202,7 +202,7 @@ class _Epochs:
         torch.manual_seed(self.seed * 1_000_003 + epoch + 500_009 * engine.rank)
         order, labels, groups = (x.to(engine.device) for x in (order, cells.label, cells.group))
         weights = None if self.schedule.weights is None else self.schedule.weights.to(engine.device)
-        parameters = list(self.classifier.parameters())
+        parameters = trainable(self.classifier)
         steps = -(-self.schedule.used // plan.batch_rows)
         batches = self.rows.batches(engine.part(order, plan.batch_rows), plan.batch_rows // engine.processes)
         self.classifier.train()
@@ -272,7 +272,7 @@ def _identify(
             continue
         short = config.model_copy(update={"epochs": method.identify_epochs})
         other = copy.deepcopy(classifier)
-        optimizer = open_optimizer(list(other.parameters()), config, engine.device)
+        optimizer = open_optimizer(trainable(other), config, engine.device)
         schedule = Schedule.of(rows, [], short, engine)
         arithmetic = Arithmetic(other.network, short, engine.device)
         epochs = _Epochs(other, rows, [], short, optimizer, schedule, seed, engine, progress, arithmetic)

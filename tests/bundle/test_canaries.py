@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,6 +172,28 @@ def test_a_fault_that_changes_no_answer_is_said_and_a_model_that_decides_nothing
     even = choose(classifier(tmp_path / "even.onnx", weights=((0.0, 0.0), (0.0, 0.0))).read_bytes(), SPEC)
     assert (len(even), even.notes) == (0, (selection.NO_ROWS.format("the model decides no synthetic row clearly"),))
     assert Questions(b"no model", SPEC).to_bytes(["local"]) is None
+
+
+def test_a_model_that_refuses_synthetic_rows_has_none_and_the_note_says_why(tmp_path):
+    """Indices of a table whose size the spec does not know."""
+    indexed = save(
+        tmp_path / "indexed.onnx",
+        [
+            helper.make_node("Gather", ["table", "x"], ["each"]),
+            helper.make_node("ReduceMean", ["each", "axes"], ["score"], keepdims=0),
+            helper.make_node("ArgMax", ["score"], ["decision"], axis=1, keepdims=0),
+        ],
+        [value("x", TensorProto.INT64, ["n", 2])],
+        [value("decision", TensorProto.INT64, ["n"]), value("score", TensorProto.FLOAT, ["n", 2])],
+        [
+            numpy_helper.from_array(np.full((5, 2), 0.5, np.float32), "table"),
+            numpy_helper.from_array(np.array([1]), "axes"),
+        ],
+    )
+    spec = replace(SPEC, inputs=(InputSpec("x", "int64", (Column("a"), Column("b"))),))
+    chosen = choose(indexed.read_bytes(), spec)
+    assert len(chosen) == 0
+    assert "the model refuses synthetic rows" in chosen.notes[0]
 
 
 def test_rows_are_made_of_the_spec_alone_and_are_the_same_every_time():

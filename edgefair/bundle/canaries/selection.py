@@ -66,9 +66,12 @@ def choose(content: bytes, spec: ModelSpec) -> Chosen:
     rows = synthetic_rows(spec, shapes)
     if rows is None:
         return Chosen({}, (NO_ROWS.format("the graph does not say the shape of its inputs"),))
-    rows = _affordable(usual, rows, spec)
-    ready = prepare(rows, spec.inputs)
-    right = _answers(usual, ready, spec)
+    try:
+        rows = _affordable(usual, rows, spec)
+        ready = prepare(rows, spec.inputs)
+        right = _answers(usual, ready, spec)
+    except ProbeError as error:  # such as indices beyond a table, of which the spec does not know the size
+        return Chosen({}, (NO_ROWS.format(f"the model refuses synthetic rows ({error})"),))
     usable = _clear(right, spec.reading) & (_distance(right, _answers(plain, ready, spec)) <= TOLERANCE / 2)
     shown = {name: _shown_by(name, usual, rows, right, spec) for name in FAULTS}
     kept = _selected(usable, right.decision, {name: found for name, found in shown.items() if found is not None})

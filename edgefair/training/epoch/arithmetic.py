@@ -9,10 +9,22 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from edgefair.errors import UsageError
+from edgefair.errors import ModelError, UsageError
 from edgefair.training.settings import TrainPlan
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def trainable(network: nn.Module) -> list[nn.Parameter]:
+    """The weights that training moves: a network of one's own may have frozen some.
+
+    Raises:
+        ModelError: there is none.
+    """
+    found = [item for item in network.parameters() if item.requires_grad]
+    if not found:
+        raise ModelError("the network has no weight to train", expected="a parameter with requires_grad")
+    return found
 
 
 def open_optimizer(parameters: list[nn.Parameter], plan: TrainPlan, device: torch.device) -> torch.optim.Optimizer:

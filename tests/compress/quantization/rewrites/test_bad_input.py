@@ -123,14 +123,34 @@ def test_weights_that_layers_share_are_quantized_once_and_give_the_right_numbers
     assert len(made.SerializeToString()) < 0.4 * len(model.SerializeToString())
 
 
-def test_a_batch_normalization_in_training_mode_is_refused(tmp_path):
+def normalized(outputs=("n",), **attributes):
     nodes = [
-        node("BatchNormalization", ["x", "s", "b", "m", "v"], ["n", "m1", "v1"], "norm", training_mode=1),
+        node("BatchNormalization", ["x", "s", "b", "m", "v"], outputs, "norm", **attributes),
         node("Conv", ["n", "w"], ["y"], "conv"),
     ]
     rng = np.random.default_rng(0)
     weights = {name: np.ones(3, dtype=np.float32) for name in "sbmv"} | {"w": normal(rng, 4, 3, 1, 1)}
-    onnx.save_model(graph(nodes, weights, x=(3, 8, 8), y=(4, 8, 8)), tmp_path / "m.onnx")
+    return graph(nodes, weights, x=(3, 8, 8), y=(4, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "said"),
+    [
+        ("w", np.nan, r"'w', a weight of Conv 'conv', has NaN in 1 of 12 numbers"),
+        ("m", np.nan, r"'m', a weight of BatchNormalization 'norm', has NaN in 1 of 3 numbers"),
+        ("v", -1.0, r"'v', a weight of BatchNormalization 'norm', has negative variances"),
+    ],
+)
+def test_a_file_whose_weights_make_every_answer_nan_is_refused_and_names_the_weight(tmp_path, name, number, said):
+    onnx.save_model(changed(normalized(), name, lambda value: value.flat.__setitem__(1, number)), tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match=said):
+        read_model(tmp_path / "m.onnx")
+    onnx.save_model(changed(normalized(), "v", lambda value: value.fill(0)), tmp_path / "m.onnx")
+    read_model(tmp_path / "m.onnx")
+
+
+def test_a_batch_normalization_in_training_mode_is_refused(tmp_path):
+    onnx.save_model(normalized(("n", "m1", "v1"), training_mode=1), tmp_path / "m.onnx")
     with pytest.raises(ModelError, match=r"'norm' of '.*m\.onnx' is in training mode") as caught:
         read_model(tmp_path / "m.onnx")
     assert ".eval()" in caught.value.fix
