@@ -177,7 +177,7 @@ def _by_label(
 def _groups(policy: Policy, name: str) -> Array:
     """E of every group of an attribute, or of an intersection: a joint group is wrong where a part of it is."""
     total = np.zeros(len(policy.groups(name)))
-    if not policy.errors.attributes:
+    if not policy.errors.known.attributes:
         return total
     own = policy.errors.known.of_groups(name, policy.group_names(name))
     if own is not None:
