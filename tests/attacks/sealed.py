@@ -15,12 +15,16 @@ SEALED = CONFIG + "  audit: sealed\n"
 
 @pytest.fixture
 def project(tmp_path):
+    return write_sealed(tmp_path)
+
+
+def write_sealed(folder):
     """Rows and a sealed policy; `fair.onnx` treats the groups alike, `unfair.onnx` and `worse.onnx` do not."""
-    write_project(tmp_path, SEALED)
-    linear(tmp_path / "fair.onnx", said=spec())
-    linear(tmp_path / "unfair.onnx", (2.0, 1.0, 0.0), said=spec())
-    linear(tmp_path / "worse.onnx", (2.0, 2.0, 0.5), said=spec())
-    return tmp_path
+    write_project(folder, SEALED)
+    linear(folder / "fair.onnx", said=spec())
+    linear(folder / "unfair.onnx", (2.0, 1.0, 0.0), said=spec())
+    linear(folder / "worse.onnx", (2.0, 2.0, 0.5), said=spec())
+    return folder
 
 
 def verify(project, model="fair.onnx", *arguments):

@@ -1,6 +1,8 @@
 """A report that claims another place in the account than its limits were taken at is neither signed nor loaded."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,19 +12,24 @@ from edgefair.bundle.signing import load_signing_key, sign_bundle
 from edgefair.errors import ModelError
 from edgefair.probe.bundles.consistency import policy_digest
 from edgefair.probe.bundles.runtime import BundleError, load
-from tests.attacks.sealed import export, project, verify
+from tests.attacks.sealed import export, verify, write_sealed
 from tests.bundle.small_bundle import write_key, write_manifest
 
-__all__ = ["project"]
 
-
-@pytest.fixture
-def bundle(project):
-    """Shipped by the third verdict on its rows."""
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    """Shipped by the third verdict on its rows; not to be written to."""
+    project = write_sealed(tmp_path_factory.mktemp("sealed"))
     for _ in range(2):
         verify(project, "unfair.onnx")
     assert export(project).exit_code == 0
     return project / "dist/people"
+
+
+@pytest.fixture
+def bundle(shipped, tmp_path):
+    """A copy, free to be forged."""
+    return Path(shutil.copytree(shipped, tmp_path / "people"))
 
 
 def forge(bundle, change):

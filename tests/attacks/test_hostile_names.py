@@ -22,6 +22,7 @@ from edgefair.report.escape import csv_cell, one_line
 from edgefair.report.terminal.console import INDENT, PlainConsole
 from edgefair.report.terminal.tables import plain_table
 from tests.attacks.hostile_names import (
+    PLAN,
     ROWS,
     ROWS_IN_A_PAGE,
     TAME,
@@ -61,6 +62,17 @@ HOSTILE = {
     "joined": {"groups": ("a*b", "a\\*b"), "attribute": "s*x", "classes": ("n|o", "y / es, no: 1")},
 }
 
+# What it told a terminal first, and then a program.
+TWICE = """
+from edgefair.cli import main
+for flags in ((), ("--json",)):
+    try:
+        main(["verify", "m.onnx", "--no-latency", *flags])
+    except SystemExit as done:
+        if done.code:
+            raise
+"""
+
 
 @pytest.fixture(scope="module")
 def tame_codes(tmp_path_factory):
@@ -78,7 +90,7 @@ def test_every_command_ends_as_with_tame_names_and_prints_nothing_but_letters(ki
     results = [run(*command) for command in commands()]
     for result in results:
         assert_obeys_nobody(result)
-    assert [result.exit_code for result in results] == tame_codes == [0, 0, 0, 0, 0, 0, 3, 1, 3]
+    assert [result.exit_code for result in results] == tame_codes == [0, 0, 0, 0, 0, 3, 3, 1, 3]
     verified, shipped = results[:2]
     assert verified.stdout.startswith("PASS may ship  m.onnx\n")
     assert shipped.stdout.startswith("PASS may ship  ")
@@ -90,6 +102,17 @@ def test_every_command_ends_as_with_tame_names_and_prints_nothing_but_letters(ki
     assert not [line for line in page.split("\n") if not line.isprintable()]
     assert (counts["attributes"], counts["classes"]) == ([names["attribute"]], list(names["classes"]))
     assert sorted(group for (group,) in counts["groups"]) == sorted(names["groups"])
+
+
+@pytest.mark.parametrize("kind", ["lines", "escape"])
+def test_a_plan_names_what_decides_against_a_model(kind, tmp_path, monkeypatch):
+    make_project(tmp_path, **TAME | HOSTILE[kind])
+    monkeypatch.chdir(tmp_path)
+    planned = run(*PLAN)
+    assert_obeys_nobody(planned)
+    assert planned.exit_code == 0
+    said = planned.stdout.partition("decides most often against it")[2]
+    assert one_line(HOSTILE[kind]["attribute"]) in said
 
 
 def test_a_device_that_writes_in_its_fingerprint_writes_nowhere_else(tmp_path, monkeypatch):
@@ -104,7 +127,7 @@ def test_a_device_that_writes_in_its_fingerprint_writes_nowhere_else(tmp_path, m
     results = [run(*command) for command in (*commands(), ("target", "probe", "local"))]
     for result in results:
         assert_obeys_nobody(result)
-    assert [result.exit_code for result in results] == [0, 0, 0, 0, 0, 0, 3, 1, 3, 0]
+    assert [result.exit_code for result in results] == [0, 0, 0, 0, 0, 3, 3, 1, 3, 0]
     assert r"\x1b[2J[/]\nPASS may ship  dist/people\ud800\u202e, onnxruntime" in results[0].stdout
     manifest = json.loads((tmp_path / "dist/people/manifest.json").read_text())
     assert manifest["targets"][0]["cpu"] == cpu
@@ -148,12 +171,12 @@ def test_training_and_its_hints_print_hostile_names(tmp_path, monkeypatch):
 def test_a_terminal_that_lacks_letters_loses_no_result(tmp_path, encoding):
     make_project(tmp_path, **TAME | {"groups": ("\u5973", "gr\u00f6\u00dfe\U0001f600")})
     environment = os.environ | {"PYTHONIOENCODING": encoding}
-    for flags in ((), ("--json",)):
-        command = [sys.executable, "-m", "edgefair", "verify", "m.onnx", "--no-latency", *flags]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
-        assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert report["targets"][0]["counts"]["groups"] == [["gr\u00f6\u00dfe\U0001f600"], ["\u5973"]]
+    done = subprocess.run([sys.executable, "-c", TWICE], cwd=tmp_path, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    told, _, report = done.stdout.partition(b"{")
+    assert told.startswith(b"PASS may ship  m.onnx")
+    groups = json.loads(b"{" + report)["targets"][0]["counts"]["groups"]
+    assert groups == [["gr\u00f6\u00dfe\U0001f600"], ["\u5973"]]
 
 
 @pytest.mark.e2e

@@ -1,8 +1,9 @@
 """Getting a sealed verdict for nothing: by killing it, by asking twice at once, by cutting the rows or the account."""
 
 import json
-import subprocess
-import sys
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow
@@ -11,35 +12,26 @@ import pytest
 
 import edgefair
 from edgefair.errors import UsageError
+from edgefair.workflow.measurement import judge as judging
 from edgefair.workflow.measurement.ledger import LEDGER
 from tests.attacks.judged import linear, run, spec
 from tests.attacks.sealed import ACCOUNT, audit, events, export, lines, project, refused, verify
+from tests.e2e.forked import exit_code
 
 __all__ = ["project"]
-CHILD = """
-import os, signal, sys
-import edgefair
-import edgefair.workflow.measurement.judge as judge
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-config, model, where = sys.argv[1:]
-if where == "verdict":
-    judge.Counted.judged = die
-if where == "pass":
-    judge.enter_pass = die
-edgefair.export(edgefair.load_config(config), model=model, latency=False)
-"""
 
 
-def child(project, model, where="nowhere"):
-    return subprocess.Popen(
-        [sys.executable, "-c", CHILD, project / "edgefair.yaml", project / model, where], stderr=subprocess.DEVNULL
-    )
+def judged(project, model, dies_in=None):
+    """In a process of its own: an export that may be killed where a verdict is taken, or where its PASS is entered."""
+    place = {"verdict": (judging.Counted, "judged"), "pass": (judging, "enter_pass")}
+    if dies_in is not None:
+        setattr(*place[dies_in], lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+    edgefair.export(edgefair.load_config(project / "edgefair.yaml"), model=project / model, latency=False)
 
 
 @pytest.mark.parametrize("where", ["verdict", "pass"])
 def test_a_verdict_that_is_killed_before_anybody_hears_of_it_is_spent(project, where):
-    assert child(project, "fair.onnx", where).wait() == -9
+    assert exit_code(judged, project, "fair.onnx", where) == -9
     assert events(project) == ["asked"]
     assert not (project / "dist/people").exists()
     _, found = verify(project)
@@ -48,8 +40,11 @@ def test_a_verdict_that_is_killed_before_anybody_hears_of_it_is_spent(project, w
 
 
 def test_two_exports_at_once_on_one_account_are_verdicts_of_their_own(project):
-    running = [child(project, model) for model in ("unfair.onnx", "worse.onnx", "unfair.onnx")]
-    assert [process.wait() for process in running] == [0, 0, 0]
+    with ThreadPoolExecutor() as pool:
+        running = [
+            pool.submit(exit_code, judged, project, name) for name in ("unfair.onnx", "worse.onnx", "unfair.onnx")
+        ]
+        assert [each.result() for each in running] == [0, 0, 0]
     assert sorted(line["number"] for line in lines(project)) == [1, 2, 3]
     assert [line["level"] for line in lines(project)] == [0.05 / 2, 0.05 / 6, 0.05 / 12]
 

@@ -50,10 +50,10 @@ def test_counts_are_judged_by_a_sealed_policy_only_at_a_level():
     assert decide(COUNTS, policy, level=0.01).alpha == 0.01
 
 
+@pytest.mark.parametrize("runs", [pytest.param(100, id="short"), pytest.param(300, id="long", marks=pytest.mark.long)])
 @pytest.mark.parametrize("scenario", list(scenarios(quick=True)), ids=lambda scenario: scenario.name)
-def test_fifty_exports_of_unfair_models_pass_at_most_with_alpha_under_seal_and_mostly_without(scenario):
+def test_fifty_exports_of_unfair_models_pass_at_most_with_alpha_under_seal_and_mostly_without(scenario, runs):
     rng = np.random.default_rng(0)
-    runs = 300
     rate = sum(scenario.run(rng) for _ in range(runs)) / runs
     bound = scenario.at_least if scenario.at_most is None else scenario.at_most
     error = 3 * math.sqrt(bound * (1 - bound) / runs)

@@ -14,7 +14,7 @@ from edgefair.probe.bundles.gates import ABSOLUTE, ACCURACY_DROP, PAIRED
 from tests.decision.helpers_decision import counts_of, paired_of, policy
 
 RATES = np.array([0.1, 0.8])
-SIZES = [pytest.param(300, id="short"), pytest.param(10_000, id="long", marks=pytest.mark.long)]
+SIZES = [pytest.param(150, id="short"), pytest.param(10_000, id="long", marks=pytest.mark.long)]
 
 
 def audits(n, gap, repeats, seed):

@@ -176,10 +176,12 @@ def _by_label(
 
 def _groups(policy: Policy, name: str) -> Array:
     """E of every group of an attribute, or of an intersection: a joint group is wrong where a part of it is."""
+    total = np.zeros(len(policy.groups(name)))
+    if not policy.errors.known.attributes:
+        return total
     own = policy.errors.known.of_groups(name, policy.group_names(name))
     if own is not None:
         return own
-    total = np.zeros(len(policy.groups(name)))
     for position, part in enumerate(policy.attributes_of(name)):
         single = next(other for other in policy.attributes if policy.attributes_of(other) == (part,))
         rates = policy.errors.known.of_groups(single, policy.group_names(single))

@@ -30,7 +30,7 @@ RECIPES = (
 
 
 @settings(
-    max_examples=int(ASKED or 100),
+    max_examples=int(ASKED or 50),
     derandomize=ASKED is None,
     deadline=None,
     database=None,
