@@ -1,6 +1,7 @@
 """What is published, built once."""
 
 import shutil
+import sys
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ def built(tmp_path_factory):
         (sources / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, sources / name)
     programs = folder / "builder/bin"
-    done("python3", "-m", "venv", programs.parent)
+    done(sys.executable, "-m", "venv", programs.parent)
     done(programs / "pip", "install", "--quiet", "hatchling>=1.27")
     done(programs / "python", "-m", "hatchling", "build", "-d", folder / "dist", cwd=sources)
     shelf.mkdir()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -16,8 +17,9 @@ pytestmark = [pytest.mark.long, pytest.mark.release]
 @pytest.mark.parametrize(("extra", "named"), [("", "onnxruntime"), ("[torch]", "torch")], ids=["base", "torch"])
 def test_an_sbom_is_valid_and_lists_edgefair_and_what_it_takes(built, tmp_path, extra, named):
     virtual = tmp_path / "environment"
+    settings = (f"PYTHON={sys.executable}", f"VENV={virtual}", f"SBOM_EXTRA={extra}")
     try:
-        done("make", "--silent", "sbom", f"VENV={virtual}", f"SBOM_EXTRA={extra}", cwd=built.sources)
+        done("make", "--silent", "sbom", *settings, cwd=built.sources)
     finally:
         for made in tmp_path.glob("environment*"):
             shutil.rmtree(made)
