@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# pip compiles nothing: a file is compiled when it is first imported, and most of 17,000 files never are.
+export PIP_COMPILE := 0
 # A file's tests stay with one worker, which has their fixtures; in the order of the folders, short files come last.
 SHARED := --dist loadfile --no-loadscope-reorder
 # The files with tests of a mark: collecting all of them takes every worker 20 s of imports.
@@ -50,11 +52,16 @@ test-long: $(VENV)/.ready ## Run the tests and the long simulations
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(SHARED) -m 'not gpu and not release and not ray'
 
 test-release: $(VENV)/.ready ## Build the wheel and the sdist, and use each in clean environments: base alone, and with extras
-	$(BIN)/pytest -m release tests/platforms/test_release.py
+	$(BIN)/pytest -m release tests/platforms/release
 
+# PyTorch stays where it is: a newer one is tested before pyproject.toml allows it, and one of an index may bring
+# gigabytes of CUDA. optimum goes, as it holds transformers below 4.58; its tests are skipped then.
+NEWEST_TORCH ?= torch==2.13.0
 test-newest: ## Run the tests with the newest of everything, whatever constraints.txt says; for a nightly job
-	$(PYTHON) -m venv $(VENV)-newest
-	$(VENV)-newest/bin/pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
+	$(PYTHON) -m venv --clear $(VENV)-newest
+	$(VENV)-newest/bin/pip install --quiet --upgrade --upgrade-strategy eager $(NEWEST_TORCH) --editable '.[dev]'
+	$(VENV)-newest/bin/pip uninstall --quiet --yes optimum-onnx optimum
+	$(VENV)-newest/bin/pip install --quiet --upgrade --upgrade-strategy eager transformers
 	$(VENV)-newest/bin/pip freeze --exclude-editable
 	OMP_NUM_THREADS=1 $(VENV)-newest/bin/pytest -n auto $(SHARED)
 

@@ -20,6 +20,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from edgefair.installed import command_for
+
 EXIT_USAGE = 2
 EXIT_MEASUREMENT = 4
 
@@ -65,7 +67,7 @@ def missing_extra(what: str, extra: str, error: ImportError) -> UsageError:
     package = (error.name or "").partition(".")[0] or str(error)
     return UsageError(
         f"{what} needs {package}, which cannot be imported: {str(error).strip()}",
-        fix=f"pip install 'edgefair[{extra}]'",
+        fix=command_for(extra),
     )
 
 

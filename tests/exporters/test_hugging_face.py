@@ -13,6 +13,7 @@ from PIL import Image
 from edgefair.errors import ModelError, UsageError
 from edgefair.exporters.hub_pictures import PictureSettings
 from edgefair.exporters.hugging_face import from_hugging_face
+from edgefair.installed import command_for
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
@@ -398,7 +399,7 @@ def test_without_transformers_the_extra_is_named(folders, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UsageError) as caught:
         from_hugging_face(folders / "vit")
-    assert caught.value.fix == "pip install 'edgefair[networks]'"
+    assert caught.value.fix == command_for("networks")
 
 
 def test_a_graph_that_differs_from_the_model_is_refused(folders, monkeypatch):

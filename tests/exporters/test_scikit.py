@@ -10,6 +10,7 @@ import pytest
 from edgefair.errors import ModelError, UsageError
 from edgefair.exporters.scikit import CONVERTED, from_estimator, read_skops
 from edgefair.exporters.scikit_check import check_probabilities
+from edgefair.installed import command_for
 
 pd = pytest.importorskip("pandas")
 skops_io = pytest.importorskip("skops.io")
@@ -263,7 +264,7 @@ def test_missing_packages_are_named_with_the_extra(tmp_path, monkeypatch):
         read_skops(tmp_path / "model.skops")
     with pytest.raises(UsageError) as converted:
         from_estimator(mixed(), COLUMNS)
-    assert read.value.fix == converted.value.fix == "pip install 'edgefair[sklearn]'"
+    assert read.value.fix == converted.value.fix == command_for("sklearn")
 
 
 def test_torch_is_not_needed():

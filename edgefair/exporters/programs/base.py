@@ -31,7 +31,7 @@ class ProgramWriter:
     Attributes:
         runtime: in words.
         suffix: of its files.
-        packages: what it takes, as `pip install` is told; an extra of edgefair in brackets.
+        packages: what it takes, as `pip install` is told.
         inputs: from the place of an input to the name that the runtime gives it.
         outputs: the names of decision and score.
         lower: makes the file; raises ImportError where the packages are missing.

@@ -20,7 +20,7 @@ def _lower(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> bytes:
 WRITER = ProgramWriter(
     runtime=FORMAT.name,
     suffix=FORMAT.suffix,
-    packages="'edgefair[torch,executorch]'",
+    packages="executorch",
     inputs=lambda place: f"input_{place}",
     outputs=("output_0", "output_1"),
     lower=_lower,

@@ -28,24 +28,21 @@ class Package:
 
 @dataclass(frozen=True)
 class Extra:
-    """What `pip install 'edgefair[NAME]'` brings; the base, which nothing works without, has no name.
+    """What an extra brings; the base, which nothing works without, has no name.
 
     Attributes:
         packages: all that it needs beside the base, those of extras that it names too.
+        fix: the command that brings what is lacking.
     """
 
     name: str
     packages: tuple[Package, ...]
+    fix: str
 
     @property
     def lacking(self) -> tuple[Package, ...]:
         """Packages that are absent, or there in a version that does not fit."""
         return tuple(package for package in self.packages if not package.fits)
-
-    @property
-    def fix(self) -> str:
-        """The command that brings what is lacking."""
-        return f"pip install 'edgefair[{self.name}]'" if self.name else "pip install edgefair"
 
 
 @dataclass(frozen=True)

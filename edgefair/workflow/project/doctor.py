@@ -12,10 +12,10 @@ from packaging.utils import canonicalize_name
 from edgefair._version import __version__
 from edgefair.data.files.lazy import cores
 from edgefair.errors import UsageError
+from edgefair.installed import NAME, command_for
 from edgefair.report.results.installation import Extra, Installation, Package
 from edgefair.workflow.targets import known_targets
 
-NAME = "edgefair"
 # What only those need who work on edgefair itself.
 OF_DEVELOPERS = frozenset({"dev", "bench", "docs"})
 
@@ -33,7 +33,7 @@ def examine() -> Installation:
         raise UsageError(
             "edgefair runs from its sources without having been installed",
             expected="an installation, which says what each extra needs",
-            fix="pip install --editable .",
+            fix=command_for(""),
         ) from error
     names = ["", *(name for name in extras if name not in OF_DEVELOPERS)]
     return Installation(
@@ -41,7 +41,7 @@ def examine() -> Installation:
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
         cores=cores(),
-        extras=tuple(Extra(name, _packages(needed, name)) for name in names),
+        extras=tuple(Extra(name, _packages(needed, name), command_for(name)) for name in names),
         targets=known_targets(),
     )
 

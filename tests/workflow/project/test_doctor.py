@@ -53,6 +53,38 @@ def test_what_is_lacking_is_said_with_the_command_that_brings_it(installed):
     assert "pip install 'edgefair[elsewhere]'" not in shown
 
 
+CLONE, FILE = "a clone", "edgefair-9.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    ("noted", "command"),
+    [
+        ({"url": "{clone}", "dir_info": {}}, "pip install '{clone}[old]'"),
+        ({"url": "{clone}", "dir_info": {"editable": True}}, "pip install --editable '{clone}[old]'"),
+        ({"url": "{file}", "archive_info": {}}, "pip install '{file}[old]'"),
+        ({"url": "{clone}/gone", "dir_info": {}}, "pip install '.[old]', in a clone of edgefair"),
+        (
+            {"url": "https://example.org/e.whl", "archive_info": {}},
+            "pip install 'edgefair[old] @ https://example.org/e.whl'",
+        ),
+        (
+            {"url": "https://example.org/e.git", "vcs_info": {"vcs": "git", "commit_id": "0a1"}},
+            "pip install 'edgefair[old] @ git+https://example.org/e.git@0a1'",
+        ),
+    ],
+    ids=["clone", "editable", "wheel", "clone that is gone", "address", "commit"],
+)
+def test_an_extra_is_brought_from_where_edgefair_came_from(installed, tmp_path, noted, command):
+    clone, file = tmp_path / CLONE, tmp_path / FILE
+    clone.mkdir()
+    (clone / "pyproject.toml").touch()
+    file.touch()
+    noted["url"] = noted["url"].format(clone=clone.as_uri(), file=file.as_uri())
+    (tmp_path / "edgefair-9.0.dist-info/direct_url.json").write_text(json.dumps(noted))
+    (said,) = [extra.fix for extra in examine().extras if extra.name == "old"]
+    assert said == command.format(clone=clone, file=file)
+
+
 def test_the_command_says_the_same_of_targets_as_the_list_of_targets(installed):
     told = json.loads(CliRunner().invoke(main, ["doctor", "--json"]).stdout)
     listed = json.loads(CliRunner().invoke(main, ["target", "list", "--json"]).stdout)

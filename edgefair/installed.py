@@ -1,0 +1,50 @@
+"""Where this installation came from: what pip is told to bring an extra of it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+NAME = "edgefair"
+
+
+def command_for(extra: str) -> str:
+    """The command that brings what an extra needs, of the edgefair that is installed here.
+
+    A clone or a file is named by its path, so that the command works in any folder. An installation without a note of
+    where it came from is of a package index.
+
+    Args:
+        extra: its name; empty for the base.
+
+    Source: "Recording the Direct URL Origin of installed distributions" (PyPA specifications).
+    """
+    brackets = f"[{extra}]" if extra else ""
+    origin = _origin()
+    if origin is None:
+        return f"pip install {shlex.quote(NAME + brackets)}"
+    url = urlsplit(origin["url"])
+    if url.scheme != "file":
+        system = origin.get("vcs_info")
+        address = f"{system['vcs']}+{origin['url']}@{system['commit_id']}" if system else origin["url"]
+        return f"pip install {shlex.quote(f'{NAME}{brackets} @ {address}')}"
+    path = Path(url2pathname(url.path))
+    if not (path.is_file() or (path / "pyproject.toml").is_file()):
+        return f"pip install {shlex.quote(f'.{brackets}')}, in a clone of {NAME}"
+    editable = "--editable " if origin.get("dir_info", {}).get("editable") else ""
+    return f"pip install {editable}{shlex.quote(f'{path}{brackets}')}"
+
+
+def _origin() -> dict[str, Any] | None:
+    """What pip noted of the place that edgefair was installed from; None for a package index."""
+    try:
+        noted = metadata.distribution(NAME).read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        return {"url": Path(__file__).parent.parent.as_uri(), "dir_info": {"editable": True}}
+    origin: dict[str, Any] | None = json.loads(noted) if noted else None
+    return origin
