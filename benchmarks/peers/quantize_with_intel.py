@@ -1,9 +1,13 @@
-"""Intel Neural Compressor's post-training quantization with its defaults: FP32 ROWS.npz OUT KIND."""
+"""Intel Neural Compressor's post-training quantization with its defaults: FP32 ROWS.npz OUT KIND.
+
+It gets the graph without the shapes of inner values: it transposes weights, and then fails on the shapes of before.
+"""
 
 import sys
 from collections.abc import Iterator
 
 import numpy as np
+import onnx
 from neural_compressor import PostTrainingQuantConfig, quantization
 
 
@@ -29,7 +33,9 @@ def main() -> None:
     config = PostTrainingQuantConfig(
         approach="dynamic" if kind == "text" else "static", calibration_sampling_size=[count]
     )
-    made = quantization.fit(fp32, config, calib_dataloader=data)
+    model = onnx.load(fp32)
+    del model.graph.value_info[:]
+    made = quantization.fit(model, config, calib_dataloader=data)
     if made is None:
         sys.exit("no model was made")
     made.save(out)
