@@ -16,13 +16,11 @@ from __future__ import annotations
 import argparse
 import logging
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import onnxruntime
 from machine import Claim, finish_claims, print_machine
@@ -30,6 +28,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from peers.architectures import ARCHITECTURES, Architecture
+from peers.timing import one_thread, race
 
 from edgefair.compress.quantization import dynamic
 from edgefair.compress.quantization.calibrate import calibrate
@@ -45,10 +44,6 @@ CALIBRATION_ROWS = 4
 GOAL = 1.3
 # Two files of equal speed differ by this factor between runs.
 NOISE = 1.05
-PERCENTILE = 20
-# Queries of a file in a turn; the first finds the caches full of another model's weights and is not counted.
-BURST = 4
-LEAST_ROUNDS = 5
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 LAYERS = frozenset(
     {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "QLinearConv", "QGemm", "QLinearMatMul"}
@@ -99,27 +94,10 @@ def quantize_peer(fp32: Path, architecture: Architecture, to: Path) -> None:
 
 def opened(path: Path) -> tuple[onnxruntime.InferenceSession, Counter[str]]:
     """A session of one thread, and how often each operator is in the graph that it runs."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    options.optimized_model_filepath = str(path.with_suffix(".optimized"))
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    graph = onnx.load_model(options.optimized_model_filepath, load_external_data=False).graph
+    optimized = path.with_suffix(".optimized")
+    session = one_thread(path, optimized=optimized)
+    graph = onnx.load_model(str(optimized), load_external_data=False).graph
     return session, Counter(node.op_type for node in graph.node)
-
-
-def race(sessions: Mapping[str, onnxruntime.InferenceSession], query: Feed, seconds: float) -> dict[str, float]:
-    """Milliseconds of the thread for one query."""
-    taken: dict[str, list[int]] = {name: [] for name in sessions}
-    until, rounds = time.monotonic() + seconds, 0
-    while time.monotonic() < until or rounds < LEAST_ROUNDS:
-        rounds += 1
-        for name, session in sessions.items():
-            for index in range(BURST):
-                begin = time.thread_time_ns()
-                session.run(None, query)
-                if index:
-                    taken[name].append(time.thread_time_ns() - begin)
-    return {name: float(np.percentile(values, PERCENTILE)) / 1e6 for name, values in taken.items()}
 
 
 def measured(name: str, work: Path, seconds: float) -> list[Claim]:

@@ -1,11 +1,14 @@
-"""onnxruntime's quantizer with its defaults: FP32 ROWS.npz OUT KIND."""
+"""onnxruntime's quantizer: FP32 ROWS.npz OUT KIND [METHOD].
+
+With its defaults, or with a scale for each channel and the ranges of a method (MinMax, Percentile, Entropy).
+"""
 
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from onnxruntime.quantization import CalibrationDataReader, quantize_dynamic, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 
@@ -23,11 +26,14 @@ class Rows(CalibrationDataReader):
 
 
 def main() -> None:
-    fp32, rows, out, kind = sys.argv[1:]
+    fp32, rows, out, kind, *method = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         prepared = str(Path(folder) / "prepared.onnx")
         quant_pre_process(fp32, prepared)
-        if kind == "text":
+        if method:
+            by = CalibrationMethod[method[0]]
+            quantize_static(prepared, out, Rows(rows), per_channel=True, calibrate_method=by)
+        elif kind == "text":
             quantize_dynamic(prepared, out)
         else:
             quantize_static(prepared, out, Rows(rows))

@@ -6,9 +6,12 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+import sysconfig
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnx
@@ -29,6 +32,22 @@ class UnavailableError(Exception):
     """A peer that cannot be installed or fails on a network, with its last words."""
 
 
+class Task(Protocol):
+    """What is to be compressed: a file, calibration rows beside it, and the kind of network that it is."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def fp32(self) -> Path: ...
+
+    @property
+    def calibration(self) -> Path: ...
+
+    @property
+    def kind(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Peer:
     """A toolkit that is compared with.
@@ -36,11 +55,16 @@ class Peer:
     Attributes:
         script: takes the FP32 file, calibration rows, the file to write and the kind of network.
         packages: what its environment holds; none: this environment. The first one is the toolkit.
+        options: more words for the script.
+        alone: whether its environment holds nothing of this one. Else it sees this one's packages behind its own,
+            so that torch is not installed again, and not for a GPU.
     """
 
     name: str
     script: str
     packages: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    alone: bool = False
 
     @property
     def version(self) -> str:
@@ -58,33 +82,92 @@ class Peer:
         wanted, ready = "\n".join(self.packages), folder / "installed.txt"
         if not ready.exists() or ready.read_text() != wanted:
             _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-            _run([str(folder / "bin" / "pip"), "install", "--quiet", *self.packages])
+            if not self.alone:
+                packages = next(folder.glob("lib/python*/site-packages"))
+                (packages / "behind.pth").write_text(sysconfig.get_path("purelib"))
+            here = [] if self.alone else ["--no-deps"]
+            _run([str(folder / "bin" / "pip"), "install", "--quiet", *here, *self.packages])
             ready.write_text(wanted)
         return folder / "bin" / "python"
 
-    def quantize(self, case: Case, python: Path) -> Path:
+    def quantize(self, case: Task, python: Path) -> Path:
         """The INT8 file, made where it is not there.
 
         Raises:
             UnavailableError: the toolkit fails.
         """
-        to = case.folder / f"{self.version.replace('==', '-')}.onnx"
+        to = case.folder / f"{'-'.join((self.version.replace('==', '-'), *self.options))}.onnx"
         if not to.exists():
-            part = to.with_suffix(".part")
-            _run([str(python), str(SCRIPTS / self.script), *map(str, (case.fp32, case.calibration, part)), case.kind])
+            part = to.with_suffix(".part.onnx")
+            given = map(str, (case.fp32, case.calibration, part))
+            # Some leave logs where they are run.
+            with tempfile.TemporaryDirectory() as folder:
+                command = [str(python), str(SCRIPTS / self.script), *given, case.kind, *self.options]
+                _run(command, Path(folder))
             part.rename(to)
         return to
 
 
-# olive-ai 0.13 imports requests without asking for it; onnxruntime's shape inference needs sympy in nncf's environment.
-# The torch of this environment keeps Olive's from being one for a GPU.
+# What each needs to be imported and is not in this environment.
 PEERS = (
     Peer("onnxruntime", "quantize_with_onnxruntime.py"),
-    Peer("nncf", "quantize_with_nncf.py", ("nncf==3.4.0", "onnx==1.23.2", "onnxruntime==1.32.0", "sympy")),
+    Peer(
+        "nncf",
+        "quantize_with_nncf.py",
+        (
+            "nncf==3.4.0",
+            *("about-time", "alive-progress", "autograd", "cma", "dill", "grapheme", "jstyleson", "moocore", "natsort"),
+            *("ninja", "openvino-telemetry", "pydot", "pymoo", "tabulate"),
+        ),
+    ),
     Peer(
         "olive",
         "quantize_with_olive.py",
-        ("olive-ai==0.13.0", "onnxruntime==1.32.0", "requests", f"torch=={importlib.metadata.version('torch')}"),
+        (
+            "olive-ai==0.13.0",
+            *("alembic", "colorlog", "lightning-utilities", "opentelemetry-api", "opentelemetry-sdk"),
+            *("opentelemetry-semantic-conventions", "optuna", "requests", "torchmetrics"),
+        ),
+    ),
+)
+# onnxruntime's quantizer with a scale for each channel, by how it calibrates.
+BY_METHOD = tuple(
+    Peer(f"onnxruntime {method}", "quantize_with_onnxruntime.py", options=(method,))
+    for method in ("MinMax", "Percentile", "Entropy")
+)
+# Intel's toolkit quantizes ONNX up to 2.6, and imports six without asking for it.
+MORE_PEERS = (
+    Peer(
+        "quark",
+        "quantize_with_quark.py",
+        ("amd-quark==0.13", "evaluate", "ninja", "onnx==1.22.0", "onnxslim", "plotly", "sentencepiece", "zstandard"),
+    ),
+    Peer(
+        "intel",
+        "quantize_with_intel.py",
+        (
+            *("neural-compressor==2.6", "onnx==1.16.2", "onnxruntime==1.19.2", "onnxruntime-extensions"),
+            *("setuptools<80", "six"),
+        ),
+        alone=True,
+    ),
+    Peer(
+        "modelopt",
+        "quantize_with_modelopt.py",
+        (
+            "nvidia-modelopt==0.47.0",
+            *(
+                "antlr4-python3-runtime==4.9.3",
+                "cppimport",
+                "lief",
+                "mako",
+                "nvidia-ml-py",
+                "omegaconf",
+                "onnx==1.21.0",
+            ),
+            *("onnx-graphsurgeon", "onnxconverter-common==1.16.0", "onnxslim", "polygraphy", "pulp==3.3", "pybind11"),
+            *("regex", "onnx==1.21.0"),
+        ),
     ),
 )
 
@@ -105,9 +188,9 @@ def quantize_ours(case: Case) -> Path:
     return to
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(command: Sequence[str], folder: Path | None = None) -> None:
     quiet = {"OMP_NUM_THREADS": "1", "OLIVE_DISABLE_TELEMETRY": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **quiet}, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **quiet}, cwd=folder, check=False)
     if done.returncode:
         lines = [line for line in (done.stderr or done.stdout).strip().splitlines() if line.strip()]
         raise UnavailableError(lines[-1] if lines else f"exit code {done.returncode}")
