@@ -108,9 +108,7 @@ def test_what_is_made_once_reaches_both_readers_whole_in_order_and_with_its_fail
         except ValueError as error:
             into.append(str(error))
 
-    threads = [
-        threading.Thread(target=read, args=both) for both in zip(Once(source()).readers(), found, strict=True)
-    ]
+    threads = [threading.Thread(target=read, args=both) for both in zip(Once(source()).readers(), found, strict=True)]
     for thread in threads:
         thread.start()
     for thread in threads:
