@@ -91,8 +91,8 @@ class Deciding:
             ModelError, MeasurementError: see `decide_rows`.
         """
         started = time.perf_counter()
-        asked = (Asking(item.probe, item.model, item.spec) for item in (self, other))
-        mine, others = decide_rows_with_both(*asked, rows, progress)
+        one, two = (Asking(item.probe, item.model, item.spec) for item in (self, other))
+        mine, others = decide_rows_with_both(one, two, rows, progress)
         return self.take(mine, time.perf_counter() - started), other.take(others, 0.0)
 
     def at_a_time(self, other: Deciding) -> bool:
