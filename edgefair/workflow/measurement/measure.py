@@ -30,6 +30,7 @@ from edgefair.probe.clock.effective import BATCHES
 from edgefair.progress import Progress
 from edgefair.targets import AnyProbe, LoadedModel
 from edgefair.workflow.exemplars.changed import DecidedTwice
+from edgefair.workflow.measurement.decide_rows import BATCH_ROWS
 from edgefair.workflow.measurement.design import design_of
 from edgefair.workflow.measurement.devices.aside import aside
 from edgefair.workflow.measurement.devices.costs import Costs, losses
@@ -113,7 +114,8 @@ def measure(
     costs = Costs(probe, candidate, rows, spec)
     if with_latency:
         costs.take_footprints()
-    with nullcontext(probe) if reference is None else aside(probe, rows, spec) as beside:
+    batches = len(rows) / rows.batch_rows(spec, BATCH_ROWS)
+    with nullcontext(probe) if reference is None else aside(probe, batches) as beside:
         base = None if reference is None else _reference(beside, reference, candidate)
         loaded = time.perf_counter()
         deciding = Deciding(probe, candidate, spec)

@@ -12,7 +12,6 @@ from edgefair.errors import MeasurementError
 from edgefair.progress import silent
 from edgefair.targets import load_profile, open_target
 from edgefair.workflow.measurement import decide_rows as measure_rows
-from edgefair.workflow.measurement.devices import aside
 from edgefair.workflow.measurement.devices.once import Once
 from edgefair.workflow.measurement.measure import measure
 from tests.targets.onnx_models import SPEC, classifier
@@ -41,8 +40,8 @@ def rows():
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    for module in (measure_rows, aside):
-        monkeypatch.setattr(module, "BATCH_ROWS", BATCH)
+    for module in ("decide_rows", "measure"):
+        monkeypatch.setattr(f"edgefair.workflow.measurement.{module}.BATCH_ROWS", BATCH)
 
 
 def decided(path, x):

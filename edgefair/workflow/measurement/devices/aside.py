@@ -6,30 +6,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from edgefair.data.files.lazy import makers
-from edgefair.data.rows import TableRows
-from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import AnyProbe, Probe, Transport, open_target, transport_of
 from edgefair.targets.running import PLAIN
 from edgefair.targets.transports.base import HERE
-from edgefair.workflow.measurement.decide_rows import BATCH_ROWS
 
 # Fewer batches than these are decided before a second probe has started.
 MANY_BATCHES = 8
 
 
 @contextmanager
-def aside(probe: AnyProbe, rows: TableRows, spec: ModelSpec) -> Iterator[AnyProbe]:
+def aside(probe: AnyProbe, batches: float) -> Iterator[AnyProbe]:
     """A probe for the model beside the one that is judged: another one where this machine has cores for both, else the
     same. It ends with the block, so that no clock runs beside it.
 
     Args:
-        rows: that both shall decide.
-        spec: how they are fed.
+        batches: of rows that both shall decide.
 
     Raises:
         MeasurementError: it does not start.
     """
-    if not (_has_cores(probe) and len(rows) >= MANY_BATCHES * rows.batch_rows(spec, BATCH_ROWS)):
+    if batches < MANY_BATCHES or not _has_cores(probe):
         yield probe
         return
     with open_target(probe.profile) as other:
