@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ def hash_rows(columns: Mapping[str, Column], *, rows: int) -> NDArray[np.uint64]
     """
     total = np.zeros(rows, dtype=np.uint64)
     for name, column in columns.items():
-        total += mix(_values(column) ^ text_hash(name))
+        total += _mixed(column, text_hash(name))
     return mix(total)
 
 
@@ -53,11 +54,18 @@ def joint(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint
     return mix(one + mix(other ^ text_hash("joint")))
 
 
-def _values(column: Column) -> NDArray[np.uint64]:
+def _mixed(column: Column, name: np.uint64) -> NDArray[np.uint64]:
+    """A hash of every row's value in a column of that name, uint64 [rows]."""
+    if isinstance(column, Categories):
+        # Of every text once: rows are many more.
+        mixed: NDArray[np.uint64] = mix(_text_hashes(column) ^ name)[column.codes]
+        return mixed
+    return mix(_values(column) ^ name)
+
+
+def _values(column: NDArray[Any] | LazyColumn) -> NDArray[np.uint64]:
     if isinstance(column, LazyColumn):
         return column.hashes
-    if isinstance(column, Categories):
-        return hash_categories(column)
     if column.ndim == 1:
         numbers = column.astype(np.float64) + 0.0
         # One NaN of the many that there are: all of them are the same missing value.
@@ -68,8 +76,13 @@ def _values(column: Column) -> NDArray[np.uint64]:
 
 def hash_categories(column: Categories) -> NDArray[np.uint64]:
     """A hash of every row's text, 0 where it is missing and whatever its spelling (`plain_text`): uint64 [rows]."""
-    hashes = np.array([text_hash(plain_text(value)) for value in column.values] + [np.uint64(0)], dtype=np.uint64)
-    return hashes[column.codes]
+    hashes: NDArray[np.uint64] = _text_hashes(column)[column.codes]
+    return hashes
+
+
+def _text_hashes(column: Categories) -> NDArray[np.uint64]:
+    """A hash of every text of a column, and last 0, for a missing one: uint64 [values + 1]."""
+    return np.array([*(bytes_hash(plain_text(value).encode()) for value in column.values), 0], dtype=np.uint64)
 
 
 def text_hash(text: str) -> np.uint64:

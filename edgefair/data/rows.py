@@ -117,7 +117,7 @@ class TableRows:
 
     def take(self, rows: NDArray[np.int64]) -> TableRows:
         """The given rows."""
-        return TableRows(
+        taken = TableRows(
             table=self.table.take(rows),
             features=self.features,
             label=self.label[rows],
@@ -127,6 +127,10 @@ class TableRows:
             content=self.content,
             stratum=None if self.stratum is None else self.stratum[rows],
         )
+        if "row_hashes" in vars(self):
+            # Hashed already: what a row's hash is, no other row has a say in.
+            vars(taken)["row_hashes"] = self.row_hashes[rows]
+        return taken
 
     def inputs(self, spec: ModelSpec, batch_rows: int) -> Generator[dict[str, NDArray[Any]], None, None]:
         """The rows as graph inputs; equal to `probe.onnx_files.spec.encode` on their raw texts and numbers.

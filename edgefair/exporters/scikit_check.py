@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgefair.errors import ModelError
 from edgefair.exporters.conversion import quietly
-from edgefair.graphs.inner_values import AS_WRITTEN
+from edgefair.graphs.as_written import AS_WRITTEN
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.runtimes.models import open_model
 

@@ -9,14 +9,11 @@ import onnx
 from numpy.typing import NDArray
 
 from edgefair.errors import ModelError
+from edgefair.graphs.as_written import AS_WRITTEN
 from edgefair.graphs.outputs import exposed
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.runtimes.models import load
 from edgefair.scratch import work_folder
-
-# Options of `open_model`: a graph on this machine as it is written, to be looked at rather than judged. Without
-# fusion INT8 is simulated in float: the same values on every processor, whatever its INT8 kernels do.
-AS_WRITTEN = {"threads": 1, "providers": ["CPUExecutionProvider"], "optimization": "disable", "config": {}}
 
 
 def inner_values(

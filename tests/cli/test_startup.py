@@ -5,6 +5,8 @@ import sys
 
 # Each takes longer to load than a small verdict takes.
 HEAVY = {"pandas", "torch", "scipy.stats", "scipy.optimize", "scipy.sparse", "scipy.linalg", "sklearn", "transformers"}
+# What draws, reads or rewrites pictures and graphs, and what reads decisions that somebody brings.
+NOT_TO_JUDGE_TABLES = {"onnx", "google.protobuf", "PIL", "edgefair.workflow.measurement.brought.verify"}
 AFTER = """
 import sys
 from edgefair.cli import main

@@ -44,7 +44,7 @@ def column_of(name: str, chunked: Any, *, text: bool = False) -> Column:
         return _numbers(chunked)
     if types.is_integer(kind):
         # Not by way of float64, which cannot hold long ids where one is missing.
-        return _categories(chunked.cast(pyarrow.string()).dictionary_encode())
+        return _categories(chunked.dictionary_encode())
     if types.is_dictionary(kind):
         return _categories(chunked.unify_dictionaries())
     if types.is_string_view(kind):

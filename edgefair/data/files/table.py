@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,19 @@ class Categories:
         """Every row's text, None where it is missing."""
         return [None if code == MISSING else self.values[code] for code in self.codes]
 
-    @property
+    @cached_property
     def present(self) -> tuple[str, ...]:
         """The values that have a row, sorted."""
-        counts = np.bincount(self.codes[self.codes >= 0], minlength=len(self.values))
-        return tuple(sorted(value for value, count in zip(self.values, counts, strict=True) if count))
+        return tuple(sorted(value for value, count in zip(self.values, self.counts, strict=True) if count))
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """How many rows have each value, int64 [values]."""
+        return np.bincount(self.codes - MISSING, minlength=len(self.values) + 1)[1:]
 
     def missing(self) -> int:
         """Number of rows without a value."""
-        return int(np.count_nonzero(self.codes == MISSING))
+        return len(self) - int(self.counts.sum())
 
     def renamed(self, texts: Sequence[str]) -> Categories:
         """With another text for every value; values of one text become one."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from edgefair.data.files.table import Table
-from edgefair.data.images.glyph_set import glyph_table
 from edgefair.data.images.glyphs import GlyphConfig
-from edgefair.data.images.peep_set import peep_table
 from edgefair.data.images.peeps import PeepsConfig
 
 Knobs = GlyphConfig | PeepsConfig
@@ -21,14 +19,19 @@ class Generated:
 
     Attributes:
         knobs: its options, the section of `data:` that has the set's name.
-        table: its rows, from the knobs.
+        home: the function that makes its rows, which draws and is loaded by who needs them.
     """
 
     knobs: type[Knobs]
-    table: Callable[[Any], Table]
+    home: str
+
+    def table(self, knobs: Knobs) -> Table:
+        """Its rows."""
+        made: Table = pkgutil.resolve_name(self.home)(knobs)
+        return made
 
 
 GENERATED: Mapping[str, Generated] = {
-    "glyphs": Generated(GlyphConfig, glyph_table),
-    "peeps": Generated(PeepsConfig, peep_table),
+    "glyphs": Generated(GlyphConfig, "edgefair.data.images.glyph_set:glyph_table"),
+    "peeps": Generated(PeepsConfig, "edgefair.data.images.peep_set:peep_table"),
 }

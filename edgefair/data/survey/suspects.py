@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.files.table import MISSING, Categories, Column, Table
+from edgefair.data.files.table import Categories, Column, Table
 from edgefair.measure.distinct import distinct
 
 # Of so many rows with a value, a share of different values above which a column names rows; below, text may be rich.
@@ -35,7 +35,7 @@ def are_measurements(texts: Collection[str]) -> bool:
 
 def names_rows(column: Categories) -> bool:
     """Whether hardly any row shares its text with others."""
-    counts = np.bincount(column.codes[column.codes != MISSING], minlength=len(column.values))
+    counts = column.counts
     rows = int(counts.sum())
     if rows < LEAST_ROWS:
         return False
@@ -96,7 +96,7 @@ def _why(name: str, column: Column) -> str | None:
 
 
 def _why_text(column: Categories) -> str | None:
-    rows = int(np.count_nonzero(column.codes != MISSING))
+    rows = len(column) - column.missing()
     values = column.present
     if rows and all(map(DATE.fullmatch, values)):
         return f"holds dates, as '{values[0]}'"

@@ -14,7 +14,6 @@ from typing import TextIO
 
 from edgefair.report.formats import open_format
 from edgefair.report.formats.base import Item
-from edgefair.report.formats.markdown import MOST_BYTES, within
 from edgefair.report.results.failure import Failure
 
 
@@ -33,6 +32,8 @@ class GitHubActions:
         open_format("github").write([item], log)
         summary, outputs = (self._file(name) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"))
         if summary is not None:
+            from edgefair.report.formats.markdown import MOST_BYTES, within
+
             text = io.StringIO()
             open_format("markdown").write([item], text)
             # A summary that is too long is refused whole, with what other commands of the step wrote.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from edgefair.progress import Progress, timed
 from edgefair.targets import AnyProbe, LoadedModel
 from edgefair.workflow.measurement.consistency import SecondAsking, outputs_of, unreadable
 from edgefair.workflow.measurement.devices.alike import check_alike, rows_at_once
+from edgefair.workflow.measurement.devices.once import Once
 
 BATCH_ROWS = 4096
 
@@ -42,6 +44,15 @@ class Decided:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Asking:
+    """A model that is loaded on a target, and how it is fed and read."""
+
+    probe: AnyProbe
+    model: LoadedModel
+    spec: ModelSpec
+
+
 @timed("deciding rows")
 def decide_rows(probe: AnyProbe, model: LoadedModel, rows: TableRows, spec: ModelSpec, progress: Progress) -> Decided:
     """Decide every row.
@@ -53,62 +64,128 @@ def decide_rows(probe: AnyProbe, model: LoadedModel, rows: TableRows, spec: Mode
         ModelError: the model's outputs are no decisions, or rows of one batch decide about each other.
         MeasurementError: the device was lost, contradicts itself, or returns outputs that the model cannot have.
     """
-    size = rows_at_once(probe, len(rows), rows.batch_rows(spec, BATCH_ROWS))
-    again = SecondAsking(probe, model, rows, spec, size)
-    check_alike(probe, model, rows, spec, again.picked)
-    first = _decisions(probe, model, rows, spec, progress, size, heard=again.note)
-    changed = again.changed()
-    if not changed:
-        return first
-    alone = _decisions(probe, model, rows, spec, progress, size, one_by_one=True)
-    again.confirm(alone.decisions)
-    differ = int(np.count_nonzero(alone.decisions != first.decisions))
-    note = (
-        f"target '{probe.profile.name}' decides {differ:,} of {len(rows):,} rows of {model.name} differently alone "
-        "than in a batch (they lie on the decision boundary): every row was run alone"
-    )
-    return replace(alone, encoding_s=first.encoding_s + alone.encoding_s, notes=(note,))
+    deciding = _InBatches(Asking(probe, model, spec), rows, progress)
+    clock = _Clock(rows.inputs(spec, deciding.size))
+    for _ in deciding.answers(clock):
+        deciding.show()
+    return deciding.settled(clock.seconds)
 
 
-def _decisions(
-    probe: AnyProbe,
-    model: LoadedModel,
+@timed("deciding rows")
+def decide_rows_with_both(one: Asking, other: Asking, rows: TableRows, progress: Progress) -> tuple[Decided, Decided]:
+    """As `decide_rows`, by two models on probes of their own that take the same inputs: every batch is made once, and
+    both are at work on it at a time. What making them took stands with the first.
+
+    Raises:
+        ModelError, MeasurementError: see `decide_rows`.
+    """
+    both = tuple(_InBatches(asking, rows, progress) for asking in (one, other))
+    clock = _Clock(rows.inputs(one.spec, both[0].size))
+    with ExitStack() as ending:
+        # In step, so that no batch waits for long; where one fails, the other ends with it.
+        streams = [
+            ending.enter_context(closing(deciding.answers(batches)))
+            for deciding, batches in zip(both, Once(clock).readers(), strict=True)
+        ]
+        for _ in zip(*streams, strict=True):
+            both[0].show()
+    return both[0].settled(clock.seconds), both[1].settled(0.0)
+
+
+class _InBatches:
+    """One pass of a model over all rows, and what comes after it.
+
+    Attributes:
+        size: rows of a batch.
+    """
+
+    def __init__(self, asking: Asking, rows: TableRows, progress: Progress) -> None:
+        self._asking, self._rows, self._progress = asking, rows, progress
+        self.size = rows_at_once(asking.probe, len(rows), rows.batch_rows(asking.spec, BATCH_ROWS))
+        self._again = SecondAsking(asking.probe, asking.model, rows, asking.spec, self.size)
+        check_alike(asking.probe, asking.model, rows, asking.spec, self._again.picked)
+        self._found = _Found()
+
+    def answers(self, batches: Iterator[dict[str, NDArray[Any]]]) -> Generator[None, None, None]:
+        """Decide them, batch by batch."""
+        self._say("")
+        yield from _answers(self._asking, self._rows, batches, self.size, self._found, heard=self._again.note)
+
+    def show(self) -> None:
+        """Tell how far it is."""
+        self._progress.step(self._found.done, len(self._rows), f"deciding ({self._asking.model.name})")
+
+    def settled(self, encoding_s: float) -> Decided:
+        """The decisions, all of them made alone where some of the sample are others then."""
+        first = self._found.decided(encoding_s)
+        changed = self._again.changed()
+        if not changed:
+            return first
+        self._found = _Found()
+        self._say(", one row at a time")
+        asking, rows = self._asking, self._rows
+        clock = _Clock(rows.inputs(asking.spec, self.size))
+        for _ in _answers(asking, rows, clock, self.size, self._found, one_by_one=True):
+            self.show()
+        alone = self._found.decided(encoding_s + clock.seconds)
+        self._again.confirm(alone.decisions)
+        differ = int(np.count_nonzero(alone.decisions != first.decisions))
+        note = (
+            f"target '{asking.probe.profile.name}' decides {differ:,} of {len(rows):,} rows of {asking.model.name} "
+            "differently alone than in a batch (they lie on the decision boundary): every row was run alone"
+        )
+        return replace(alone, notes=(note,))
+
+    def _say(self, way: str) -> None:
+        name, model = self._asking.probe.profile.name, self._asking.model.name
+        self._progress.stage(f"deciding {len(self._rows):,} rows on {name} ({model}){way}")
+
+
+class _Found:
+    """What was answered so far."""
+
+    def __init__(self) -> None:
+        self.parts: list[NDArray[np.int64]] = []
+        self.scores: list[NDArray[np.float32]] = []
+        self.rows_by: Counter[str] = Counter()
+        self.done = 0
+
+    def decided(self, encoding_s: float) -> Decided:
+        """All of it."""
+        score = np.concatenate(self.scores) if self.scores else None
+        return Decided(np.concatenate(self.parts), score, encoding_s, self.rows_by)
+
+
+def _answers(
+    asking: Asking,
     rows: TableRows,
-    spec: ModelSpec,
-    progress: Progress,
+    batches: Iterator[dict[str, NDArray[Any]]],
     size: int,
+    found: _Found,
     *,
     one_by_one: bool = False,
     heard: Callable[[int, NDArray[np.int64], NDArray[np.float32] | None, str], None] | None = None,
-) -> Decided:
-    """Decisions of all rows, `size` at a time.
+) -> Generator[None, None, None]:
+    """Have `batches`, all rows `size` at a time, decided; what is answered is put into `found`, batch by batch.
 
     Args:
         heard: gets the position of the first row of every batch, its decisions, its scores, and who answered.
     """
-    way = ", one row at a time" if one_by_one else ""
-    progress.stage(f"deciding {len(rows):,} rows on {probe.profile.name} ({model.name}){way}")
-    clock = _Clock(rows.inputs(spec, size))
-    parts: list[NDArray[np.int64]] = []
-    scores: list[NDArray[np.float32]] = []
-    rows_by: Counter[str] = Counter()
-    done = 0
-    for batch in probe.run(model, clock, outputs_of(spec), inputs=spec.inputs, one_by_one=one_by_one):
+    probe, model, spec = asking.probe, asking.model, asking.spec
+    for batch in probe.run(model, batches, outputs_of(spec), inputs=spec.inputs, one_by_one=one_by_one):
         try:
             decision, score = read_decisions(batch, spec.reading, len(spec.classes), model.step)
         except ValueError as error:
-            sent = next(itertools.islice(rows.inputs(spec, size), len(parts), None))
+            sent = next(itertools.islice(rows.inputs(spec, size), len(found.parts), None))
             raise unreadable(probe, model, spec, sent, error) from error
         if heard is not None:
-            heard(done, decision, score, probe.answered_by)
-        parts.append(decision)
-        rows_by[probe.answered_by] += len(decision)
+            heard(found.done, decision, score, probe.answered_by)
+        found.parts.append(decision)
+        found.rows_by[probe.answered_by] += len(decision)
         if score is not None and len(spec.classes) == 2:
-            scores.append(score[:, 1])
-        done += len(decision)
-        progress.step(done, len(rows), f"deciding ({model.name})")
-    score = np.concatenate(scores) if scores else None
-    return Decided(np.concatenate(parts), score, clock.seconds, rows_by)
+            found.scores.append(score[:, 1])
+        found.done += len(decision)
+        yield
 
 
 class _Clock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -29,7 +30,9 @@ from edgefair.probe.clock.effective import BATCHES
 from edgefair.progress import Progress
 from edgefair.targets import AnyProbe, LoadedModel
 from edgefair.workflow.exemplars.changed import DecidedTwice
+from edgefair.workflow.measurement.decide_rows import BATCH_ROWS
 from edgefair.workflow.measurement.design import design_of
+from edgefair.workflow.measurement.devices.aside import aside
 from edgefair.workflow.measurement.devices.costs import Costs, losses
 from edgefair.workflow.measurement.records.pooled import DeviceRecord
 from edgefair.workflow.measurement.steps import Deciding, Decisions, Steps, decide_in_steps
@@ -53,7 +56,7 @@ class Measurement:
         footprint: time to load the candidate and its memory, if measured.
         times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
         not_timed: why they were not; empty where they were.
-        timings_s: seconds of each phase.
+        timings_s: seconds of each phase; `reference` is 0 where it was asked with the candidate.
         notes: what a reader of the verdict must know of how the rows were fed.
         pool: the devices that shared the rows; none where it is one. `times` and `footprint` are the slowest's then.
     """
@@ -111,16 +114,20 @@ def measure(
     costs = Costs(probe, candidate, rows, spec)
     if with_latency:
         costs.take_footprints()
-    base = None if reference is None else _reference(probe, reference, candidate)
-    loaded = time.perf_counter()
-    deciding = Deciding(probe, candidate, spec)
-    alike = base is None or base.format is candidate.format
-    # As the reference says itself how it is fed and read; else as the candidate, if it has the same kind of graph.
-    fallback = (lambda _: spec) if alike else fallback_spec
-    before = None if base is None else Deciding(probe, base, spec_of(base, fallback, classes))
-    decisions = decide_in_steps(deciding, before, rows, steps, progress)
+    batches = len(rows) / rows.batch_rows(spec, BATCH_ROWS)
+    with nullcontext(probe) if reference is None else aside(probe, batches) as beside:
+        base = None if reference is None else _reference(beside, reference, candidate)
+        loaded = time.perf_counter()
+        deciding = Deciding(probe, candidate, spec)
+        alike = base is None or base.format is candidate.format
+        # As the reference says itself how it is fed and read; else as the candidate, if it has the same kind of graph.
+        fallback = (lambda _: spec) if alike else fallback_spec
+        before = None if base is None else Deciding(beside, base, spec_of(base, fallback, classes))
+        decisions = decide_in_steps(deciding, before, rows, steps, progress)
     decided = time.perf_counter()
     if with_latency:
+        if reference is not None and beside is not probe:
+            base = _reference(probe, reference, candidate)
         costs.take_times(base, progress)
     finished = time.perf_counter()
     return Measurement(

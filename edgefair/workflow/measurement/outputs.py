@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgefair.data.rows import TableRows
@@ -18,6 +17,9 @@ from edgefair.scratch import work_folder
 from edgefair.targets import LoadedModel, TargetProfile
 from edgefair.targets.costs import node_times
 from edgefair.workflow.kept_targets import KeptTargets
+
+if TYPE_CHECKING:
+    import onnx
 
 BATCH_ROWS = 4096
 
@@ -87,5 +89,7 @@ class TargetAnswers:
         return node_times(self._probe, self._loaded(model), row, [spec.reading.output], inputs=spec.inputs)
 
     def _loaded(self, model: onnx.ModelProto) -> LoadedModel:
+        import onnx
+
         onnx.save_model(model, self._path)
         return self._probe.load(self._path, name="candidate")

@@ -15,7 +15,7 @@ from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress
 from edgefair.targets import AnyProbe, LoadedModel
-from edgefair.workflow.measurement.decide_rows import decide_rows
+from edgefair.workflow.measurement.decide_rows import Asking, Decided, decide_rows, decide_rows_with_both
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,8 @@ class Deciding:
     """A model that decides ever more rows on a target.
 
     Attributes:
-        seconds, encoding_s: spent on it, and of that on encoding; notes, rows_by: see `decide_rows.Decided`.
+        seconds, encoding_s: spent on it and on what was asked at the same time, and of that on encoding.
+        notes, rows_by: see `decide_rows.Decided`.
     """
 
     probe: AnyProbe
@@ -79,7 +80,28 @@ class Deciding:
         """
         started = time.perf_counter()
         decided = decide_rows(self.probe, self.model, rows, self.spec, progress)
-        self.seconds += time.perf_counter() - started
+        return self.take(decided, time.perf_counter() - started)
+
+    def go_on_with(
+        self, other: Deciding, rows: TableRows, progress: Progress
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """As `go_on`, and so the other model at the same time; the time that it takes stands with this one.
+
+        Raises:
+            ModelError, MeasurementError: see `decide_rows`.
+        """
+        started = time.perf_counter()
+        one, two = (Asking(item.probe, item.model, item.spec) for item in (self, other))
+        mine, others = decide_rows_with_both(one, two, rows, progress)
+        return self.take(mine, time.perf_counter() - started), other.take(others, 0.0)
+
+    def at_a_time(self, other: Deciding) -> bool:
+        """Whether both can be asked at once: each has a probe, and they are fed alike."""
+        return self.probe is not other.probe and self.spec.inputs == other.spec.inputs
+
+    def take(self, decided: Decided, seconds: float) -> NDArray[np.int64]:
+        """Add what was decided; the decisions of all rows so far, int64 [rows]."""
+        self.seconds += seconds
         self.encoding_s += decided.encoding_s
         self.notes += decided.notes
         self.rows_by.update(decided.rows_by)
@@ -98,8 +120,11 @@ def decide_in_steps(
         Exception: what `steps.enough` raises.
     """
     for part in steps.parts(rows):
-        decided = candidate.go_on(part, progress)
-        decisions = Decisions(decided, None if reference is None else reference.go_on(part, progress))
-        if len(decided) < len(rows) and steps.enough(candidate.model, decisions):
+        if reference is not None and candidate.at_a_time(reference):
+            decisions = Decisions(*candidate.go_on_with(reference, part, progress))
+        else:
+            decided = candidate.go_on(part, progress)
+            decisions = Decisions(decided, None if reference is None else reference.go_on(part, progress))
+        if len(decisions.candidate) < len(rows) and steps.enough(candidate.model, decisions):
             break
     return decisions

@@ -20,7 +20,7 @@ from edgefair.data.files.table import Categories
 from edgefair.data.texts import Texts
 from edgefair.errors import ModelError, UsageError, missing_extra
 from edgefair.files import sha256_file, shown
-from edgefair.graphs.inner_values import AS_WRITTEN
+from edgefair.graphs.as_written import AS_WRITTEN
 from edgefair.mistakes import first_mistake
 from edgefair.probe.errors import ProbeError
 from edgefair.probe.onnx_files.spec import ModelSpec

@@ -123,7 +123,6 @@ def command(
     from edgefair.report.output import outputs_of, write_result
     from edgefair.report.places import check_folders
     from edgefair.workflow.exemplars.changed import rows_not_at_hand, to_show_in
-    from edgefair.workflow.measurement.brought.verify import verify_decisions
     from edgefair.workflow.measurement.judge import judge_record
     from edgefair.workflow.measurement.reference_audit import asked_for
     from edgefair.workflow.verify import verify
@@ -159,6 +158,8 @@ def command(
             audits = asked_for(config, reference_audit, reference_audit_key, write_reference_audit)
             report = judge_record(config, from_record, audits=audits, progress=progress)
         elif decisions:
+            from edgefair.workflow.measurement.brought.verify import verify_decisions
+
             targets = gates["targets"]
             report = verify_decisions(
                 config,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.graphs.boundaries import Boundaries
 from edgefair.measure.disagreement import Origin
+
+if TYPE_CHECKING:
+    from edgefair.graphs.boundaries import Boundaries
 
 # Of a value's range. Sums of float32 in another order differ by some 1e-6 in each layer; below the first, and over a
 # hundred layers, that stays under 1e-4.

@@ -6,15 +6,13 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgefair.data.rows import TableRows
 from edgefair.errors import EdgefairError, ModelError
-from edgefair.graphs.boundaries import Boundaries
 from edgefair.measure.disagreement import Origin
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
@@ -27,6 +25,9 @@ from edgefair.workflow.measurement.consistency import outputs_of
 from edgefair.workflow.measurement.origin.search import Seen, compared, first_layer
 from edgefair.workflow.measurement.outputs import TargetAnswers
 from edgefair.workflow.models.convert import spec_here
+
+if TYPE_CHECKING:
+    from edgefair.graphs.boundaries import Boundaries
 
 ROWS = 16
 # Beside them, spread over all rows: a value's range on a few rows that are alike may be a small part of it.
@@ -90,6 +91,11 @@ def _origin(
 
     Raises: EdgefairError: a target was lost or refuses; TimeoutError: it is later than `until`.
     """
+    # Targets that agree, and a verdict on one of them, need no graph.
+    import onnx
+
+    from edgefair.graphs.boundaries import Boundaries
+
     content = read_model(path)
     model = LoadedModel.unloaded(content, path=path)
     if model.format.suffix != ".onnx":
