@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnx
-
 from edgefair.errors import UsageError
-from edgefair.graphs.names import parts_of
-from edgefair.graphs.quantized import is_quantized
 from edgefair.probe.formats import format_of
 from edgefair.probe.formats.onnx import FORMAT as ONNX
 from edgefair.probe.regular import read_regular
@@ -39,6 +35,12 @@ def _low_precision(path: Path) -> str | None:
     kind = format_of(content)
     if kind is not ONNX:
         return kind.read(content).few_bits
+    # A bundle that says that it was compressed is not looked into.
+    import onnx
+
+    from edgefair.graphs.names import parts_of
+    from edgefair.graphs.quantized import is_quantized
+
     for part in parts_of(onnx.load_model(path, load_external_data=False)):
         for node in part.node:
             if is_quantized(node):
