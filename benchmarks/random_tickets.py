@@ -7,7 +7,8 @@ many as half of the MACs. On synthetic glyphs of much noise, whose minority has 
 rows that have both as training does: the parity gap |P(decision | group)| of the labels themselves is 0.40.
 
 The claims, from the logs of Fair Scratch Tickets (Tang et al., CVPR 2023): masks over weights are far more accurate
-than masks over whole channels, and the parity gap falls with lambda. A line is a mean over seeds.
+than masks over whole channels, and the parity gap falls with lambda. A line is a mean over seeds,
+with its 95 % interval.
 
     python benchmarks/random_tickets.py [--quick] [--seeds N]
 """
@@ -17,13 +18,14 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from machine import Claim, finish_claims, print_machine
+from scipy import stats
 
 import edgefair
 from edgefair.config import parse_config
@@ -96,6 +98,15 @@ def means(found: Mapping[tuple[str, float], list[tuple[float, float]]], kind: st
     return tuple(statistics.mean(values) for values in zip(*found[kind, weight], strict=True))
 
 
+def interval(values: Sequence[float]) -> str:
+    """Mean and half the width of Student's 95 % interval over seeds; of one seed the value alone."""
+    mean, seeds = statistics.mean(values), len(values)
+    if seeds < 2:
+        return f"{mean:.3f}"
+    half = stats.t.ppf(0.975, seeds - 1) * statistics.stdev(values) / seeds**0.5
+    return f"{mean:.3f} +- {half:.3f}"
+
+
 def main() -> None:
     """Print the table, and whether the claims hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,9 +123,9 @@ def main() -> None:
                 print(f"seed {seed}, {kind}, lambda {weight:g}: {values[-1]}", flush=True)
     print("| masks over | lambda | accuracy | parity gap |")
     print("|---|---|---|---|")
-    for kind, weight in found:
-        accuracy, gap = means(found, kind, weight)
-        print(f"| {kind} | {weight:g} | {accuracy:.3f} | {gap:.3f} |")
+    for (kind, weight), values in found.items():
+        accuracies, parity = zip(*values, strict=True)
+        print(f"| {kind} | {weight:g} | {interval(accuracies)} | {interval(parity)} |")
     first, last = size.weights[0], size.weights[-1]
     accuracy = {kind: means(found, kind, first)[0] for kind in KINDS}
     gaps = [means(found, "weights", weight)[1] for weight in (first, last)]

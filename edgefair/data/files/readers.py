@@ -48,7 +48,10 @@ def read_table(path: Path, choose: Choose, *, texts: Collection[str] = (), csv: 
             expected=f"a file that ends in {', '.join(READERS)}, or the name of a built-in set",
         )
     if not path.is_file():
-        raise DataError(f"no data file '{path}'", fix="data.source is relative to the folder of edgefair.yaml")
+        raise DataError(
+            f"no data file '{path}'",
+            fix="data.source is relative to the folder of edgefair.yaml; elsewhere: --set data.source=FILE",
+        )
     table = reader(path, choose, texts, csv or CsvConfig())
     lengths = {name: len(column) for name, column in table.columns.items()}
     if len(set(lengths.values())) > 1:

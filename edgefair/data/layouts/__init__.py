@@ -109,7 +109,11 @@ def read_layout(name: str, folder: Path, frames: Frames | None = None) -> Layout
             f"unknown picture set '{name}'{did_you_mean(name, LAYOUTS)}", expected=f"one of {', '.join(LAYOUTS)}"
         )
     if not folder.is_dir():
-        raise DataError(f"no folder '{folder}'", expected=f"the folder that holds {name}")
+        raise DataError(
+            f"no folder '{folder}'",
+            expected=f"the folder that holds {name}",
+            fix="data.source is relative to the folder of edgefair.yaml; elsewhere: --set data.source=FOLDER",
+        )
     module, function = LAYOUTS[name].reader.split(":")
     read = getattr(importlib.import_module(module), function)
     layout: Layout = read(folder) if frames is None else read(folder, frames)
