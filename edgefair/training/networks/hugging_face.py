@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,20 +48,33 @@ def made(kind: Any, config: Any, *, weights: str | None, classes: int) -> Any:
             expected="a local folder that save_pretrained wrote; pickled weights are never loaded",
         )
     try:
-        model, report = kind.from_pretrained(
-            folder,
-            num_labels=classes,
-            ignore_mismatched_sizes=True,
-            local_files_only=True,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
+        with _without_advice():
+            model, report = kind.from_pretrained(
+                folder,
+                num_labels=classes,
+                ignore_mismatched_sizes=True,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"'{weights}' cannot be loaded: {str(error).splitlines()[0]}") from error
     if model.config.model_type != config.model_type:
         raise ModelError(f"'{weights}' is a {model.config.model_type}", expected=f"a {config.model_type}")
     check_loaded(model, report, folder, new=NEW_LAYERS)
     return model
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    """`transformers` advises to train the new layers, which is what follows; `check_loaded` says what else is amiss."""
+    log = transformers().logging
+    before = log.get_verbosity()
+    log.set_verbosity_error()
+    try:
+        yield
+    finally:
+        log.set_verbosity(before)
 
 
 def check_loaded(model: Any, report: Mapping[str, Any], folder: Path, *, new: tuple[str, ...] = ()) -> None:

@@ -94,11 +94,12 @@ def test_a_small_picture_keeps_its_resolution_at_the_beginning():
 
 
 @pytest.mark.parametrize("network", sorted(set(SMALL) - {"text-transformer", "fer-cnn"}))
-def test_weights_of_a_local_folder_are_taken_and_the_last_layer_is_new(network, tmp_path):
+def test_weights_of_a_local_folder_are_taken_and_the_last_layer_is_new_without_advice(network, tmp_path, capfd):
     options = {**SMALL[network], **({"stem": "imagenet"} if "stem" in signature(network) else {})}
     first = open_network(network, features=(3, 32, 32), classes=5, options=options)
     first.model.save_pretrained(tmp_path)
     second = open_network(network, features=(3, 32, 32), classes=2, options={**options, "weights": str(tmp_path)})
+    assert "newly initialized" not in capfd.readouterr().err
     before, after = first.state_dict(), second.state_dict()
     shared = [name for name in before if "classifier" not in name]
     assert all(torch.equal(before[name], after[name]) for name in shared)
