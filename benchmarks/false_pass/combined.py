@@ -25,7 +25,7 @@ THRESHOLD, BASE = 0.05, (0.1, 0.8)
 AUDITED = 20_000
 # Share of flipped rows -> rows a cell for an 80 % chance of PASS of a fair model, two groups; unpaired 1,152.
 UNPAIRED = 1152
-ROWS = {0.005: 204, 0.01: 264, 0.02: 384, 0.05: 752}
+ROWS = {0.005: 204, 0.01: 264, 0.02: 384, 0.05: 808}
 BEYOND = 1e-9
 
 
