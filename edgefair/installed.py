@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 NAME = "edgefair"
+# In an address, a drive's letter stands behind a slash.
+BEFORE_A_DRIVE = re.compile(r"^/(?=[A-Za-z]:)")
 
 
 def command_for(extra: str) -> str:
@@ -33,7 +35,7 @@ def command_for(extra: str) -> str:
         system = origin.get("vcs_info")
         address = f"{system['vcs']}+{origin['url']}@{system['commit_id']}" if system else origin["url"]
         return f"pip install {shlex.quote(f'{NAME}{brackets} @ {address}')}"
-    path = Path(url2pathname(url.path))
+    path = Path(BEFORE_A_DRIVE.sub("", unquote(url.path)))
     if not (path.is_file() or (path / "pyproject.toml").is_file()):
         return f"pip install {shlex.quote(f'.{brackets}')}, in a clone of {NAME}"
     editable = "--editable " if origin.get("dir_info", {}).get("editable") else ""

@@ -191,7 +191,7 @@ def test_a_report_that_is_read_shows_that_one_class_for_everybody_is_not_green(t
     ("arguments", "message"),
     [
         (["a.json", "./a.json"], "'a.json' is named twice"),
-        (["a.json", "--format", "junit=./a.json"], "'a.json' would be overwritten"),
+        (["a.json", "--format", "junit=./a.json"], "'a.json' is one of the results, and would be overwritten"),
         (
             ["a.json", "--format", "junit=b", "--format", "markdown=../here/b"],
             "several formats would be written to 'b'",
