@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 NAME = "edgefair"
 # In an address, a drive's letter stands behind a slash.
@@ -26,6 +24,9 @@ def command_for(extra: str) -> str:
 
     Source: "Recording the Direct URL Origin of installed distributions" (PyPA specifications).
     """
+    # What an error alone needs is no part of the start of every command.
+    from urllib.parse import unquote, urlsplit
+
     brackets = f"[{extra}]" if extra else ""
     origin = _origin()
     if origin is None:
@@ -44,6 +45,8 @@ def command_for(extra: str) -> str:
 
 def _origin() -> dict[str, Any] | None:
     """What pip noted of the place that edgefair was installed from; None for a package index."""
+    from importlib import metadata
+
     try:
         noted = metadata.distribution(NAME).read_text("direct_url.json")
     except metadata.PackageNotFoundError:

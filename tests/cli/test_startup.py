@@ -27,5 +27,5 @@ def loaded_by(*arguments):
 def test_help_loads_no_numpy_and_no_command():
     code, modules = loaded_by("--help")
     assert code == 0
-    assert not modules & (HEAVY | {"numpy", "pydantic", "rich", "jinja2", "edgefair.config"})
+    assert not modules & (HEAVY | {"numpy", "pydantic", "rich", "jinja2", "importlib.metadata", "edgefair.config"})
     assert not [name for name in modules if name.startswith("edgefair.cli.commands.")]

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from edgefair.debias import open_methods
-from edgefair.errors import UsageError
+from edgefair.errors import ModelError, UsageError
 from edgefair.progress import silent
 from edgefair.training.checkpoint import Checkpoint
 from edgefair.training.distill import Distill
+from edgefair.training.epoch.arithmetic import trainable
 from edgefair.training.loop import TrainingRecipe, train
 from edgefair.training.settings import TrainConfig
 from tests.training.interrupted import StopError, stop_after
@@ -95,3 +96,11 @@ def test_a_teacher_teaches_in_sixteen_bits_what_it_teaches_in_fp32(tmp_path, mfd
         learned[precision] = torch.cat([value.flatten() for value in student.network.state_dict().values()])
     assert not torch.equal(learned["fp32"], learned["bf16"])
     assert (learned["fp32"] - learned["bf16"]).abs().max() < 0.02
+
+
+def test_weights_that_are_frozen_are_not_trained_and_a_network_of_such_alone_is_refused():
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    network[0].requires_grad_(False)
+    assert trainable(network) == [*network[1].parameters()]
+    with pytest.raises(ModelError, match="no weight to train"):
+        trainable(network.requires_grad_(False))
