@@ -56,7 +56,7 @@ class Measurement:
         footprint: time to load the candidate and its memory, if measured.
         times: nanoseconds of every query, int64 [queries], of `candidate` and `reference`, if measured.
         not_timed: why they were not; empty where they were.
-        timings_s: seconds of each phase; `reference` is 0 where it was asked with the candidate.
+        timings_s: seconds of each phase; without `reference` where it was asked at the same time as the candidate.
         notes: what a reader of the verdict must know of how the rows were fed.
         pool: the devices that shared the rows; none where it is one. `times` and `footprint` are the slowest's then.
     """
@@ -144,7 +144,7 @@ def measure(
             "loading": loaded - started,
             "encoding": deciding.encoding_s,
             "inference": deciding.seconds - deciding.encoding_s,
-            "reference": 0.0 if before is None else before.seconds,
+            **_apart(deciding, before),
             "latency": finished - decided,
         },
         notes=(
@@ -158,6 +158,13 @@ def measure(
         ),
         pool=costs.by_device(deciding.rows_by),
     )
+
+
+def _apart(candidate: Deciding, reference: Deciding | None) -> dict[str, float]:
+    """What the reference took, where it has a time of its own."""
+    if reference is None:
+        return {"reference": 0.0}
+    return {} if candidate.at_a_time(reference) else {"reference": reference.seconds}
 
 
 def _reference(probe: AnyProbe, path: Path, candidate: LoadedModel) -> LoadedModel:
