@@ -21,6 +21,7 @@ from edgefair.training.distill import Distill, Lesson
 from edgefair.training.engine import CPU, Engine
 from edgefair.training.epoch.arithmetic import Arithmetic, open_optimizer, trainable
 from edgefair.training.epoch.schedule import Schedule
+from edgefair.training.networks.batch_norms import statistics_of_last_batch
 from edgefair.training.passes.decided import compare, right_rows
 from edgefair.training.passes.statistics import frozen_statistics
 from edgefair.training.rows import TrainingRows
@@ -51,7 +52,7 @@ class Trained:
         losses: mean loss of each epoch.
         standings: the classifier on validation rows after each epoch; empty where the last epoch is kept unseen.
         kept: the epoch whose weights were kept, from 1.
-        notes: what a reader must know: training that diverged, cells of a handful of rows.
+        notes: what a reader must know: training that diverged, cells of a handful of rows, statistics of one batch.
     """
 
     losses: list[float]
@@ -130,6 +131,8 @@ def _train(
     schedule = Schedule.of(rows, methods, plan, engine)
     epochs = _Epochs(classifier, rows, methods, plan, optimizer, schedule, seed, engine, progress, arithmetic, teacher)
     notes = [_few_rows(name, count, methods) for name, count in rows.cells.few() if methods]
+    if said := statistics_of_last_batch(classifier.network):
+        notes.append(said)
     if progressed.losses:
         progress.stage(f"going on after epoch {len(progressed.losses)}/{plan.epochs}")
     while (epoch := len(progressed.losses)) < plan.epochs and not _out_of_patience(progressed, plan):

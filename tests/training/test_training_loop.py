@@ -187,6 +187,16 @@ def test_every_method_runs_with_three_groups_and_ten_classes_and_cells_that_batc
     assert any("training rows" in note for note in trained.notes), "cells of a handful of rows are named"
 
 
+def test_a_network_that_remembers_its_last_batch_alone_is_named(tmp_path):
+    rows = make_rows()
+    classifier = fresh(rows)
+    classifier.network = torch.nn.Sequential(classifier.network, torch.nn.BatchNorm1d(2, momentum=0.997))
+    trained = train(
+        classifier, rows, TrainingRecipe(CONFIG), seed=0, checkpoint=Checkpoint(tmp_path / "c", "x"), progress=silent
+    )
+    assert "statistics are those of the last batch" in trained.notes[0]
+
+
 def test_a_checkpoint_of_other_settings_is_not_resumed_from(tmp_path):
     rows = make_rows()
     with pytest.raises(StopError):

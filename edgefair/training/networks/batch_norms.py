@@ -1,4 +1,4 @@
-"""Batch normalizations that have no statistics of their own."""
+"""Batch normalizations that have no statistics of their own, or hardly any."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from edgefair.errors import ModelError
+
+# A batch that weighs more than this beside all batches before it is most of what is known.
+MOST_OF_ONE_BATCH = 0.5
 
 
 def check_statistics(network: nn.Module) -> None:
@@ -21,3 +24,16 @@ def check_statistics(network: nn.Module) -> None:
                 expected="running_mean and running_var, as track_running_stats=True keeps them",
                 fix="train it with track_running_stats=True, or use a normalization of each row, such as LayerNorm",
             )
+
+
+def statistics_of_last_batch(network: nn.Module) -> str | None:
+    """What to say of a network whose running statistics are those of its last batch; else None."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.momentum is not None]
+    short = [module.momentum for module in norms if module.momentum > MOST_OF_ONE_BATCH]
+    if not short:
+        return None
+    return (
+        f"{len(short)} batch normalizations of the network have a momentum of up to {max(short):g}: their running "
+        "statistics are those of the last batch, and decisions change with it. PyTorch's momentum is the share of the "
+        "new batch: 0.1 is usual (TensorFlow's 0.9)"
+    )

@@ -8,6 +8,10 @@ from torch import nn
 
 from edgefair.training.networks.hugging_face import SMALL, LogitsOnly, made, picture_features, transformers
 
+# The share of a batch in the running statistics. transformers has 0.997, which TensorFlow means as the share of what
+# was before: the statistics would be those of the last batch alone.
+MOMENTUM = 0.1
+
 
 def mobilenet_v2(
     *,
@@ -37,6 +41,9 @@ def mobilenet_v2(
         num_labels=classes,
     )
     model = made(package.MobileNetV2ForImageClassification, config, weights=weights, classes=classes)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = MOMENTUM
     if stem == "small" or (stem == "auto" and min(height, across) <= SMALL and weights is None):
         model.mobilenet_v2.conv_stem.first_conv.convolution.stride = (1, 1)
     return LogitsOnly(model)

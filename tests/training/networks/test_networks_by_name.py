@@ -15,6 +15,7 @@ from edgefair.exporters.torch_module import export_classifier
 from edgefair.probe.onnx_files.spec import InputSpec, ModelSpec, PictureSpec, Reading, TokenSpec
 from edgefair.training.build import build_classifier
 from edgefair.training.networks import NETWORKS, open_network
+from edgefair.training.networks.batch_norms import statistics_of_last_batch
 from edgefair.training.settings import ModelConfig, PictureConfig
 
 SMALL = {
@@ -73,6 +74,20 @@ def test_the_network_of_the_study_of_expressions_has_the_numbers_of_the_publishe
     assert sum(value.numel() for value in moving) == 3_968
     with pytest.raises(UsageError, match="halves a picture four times"):
         open_network("fer-cnn", features=(1, 15, 48), classes=7, options={})
+
+
+@pytest.mark.parametrize("network", sorted(SMALL))
+def test_running_statistics_outlive_a_batch(network):
+    assert statistics_of_last_batch(classifier_of(network)[0].network) is None
+
+
+def test_statistics_of_the_last_batch_are_said_with_their_momentum():
+    network = nn.Sequential(
+        nn.Linear(2, 2), nn.BatchNorm1d(2, momentum=0.997), nn.BatchNorm1d(2), nn.BatchNorm1d(2, momentum=None)
+    )
+    assert statistics_of_last_batch(network).startswith(
+        "1 batch normalizations of the network have a momentum of up to 0.997"
+    )
 
 
 def test_the_same_seed_gives_the_same_weights():
