@@ -28,8 +28,8 @@ def check_statistics(network: nn.Module) -> None:
 
 def statistics_of_last_batch(network: nn.Module) -> str | None:
     """What to say of a network whose running statistics are those of its last batch; else None."""
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.momentum is not None]
-    short = [module.momentum for module in norms if module.momentum > MOST_OF_ONE_BATCH]
+    momenta = [module.momentum for module in network.modules() if isinstance(module, _BatchNorm)]
+    short = [momentum for momentum in momenta if momentum is not None and momentum > MOST_OF_ONE_BATCH]
     if not short:
         return None
     return (
