@@ -18,6 +18,7 @@ from edgefair.targets.sections import ProviderSection
 from tests.bundle.small_bundle import RAW, write_bundle
 from tests.targets.onnx_models import batches, classifier
 from tests.targets.people import CONFIG, report, write_project
+from tests.targets.plugins import plugin_of
 
 pytestmark = pytest.mark.runtimes
 
@@ -54,11 +55,9 @@ def measured(profile, path):
 def test_a_plugin_decides_as_a_bare_script_does(path, name):
     profile = load_profile(name)
     settings = profile.providers[0]
-    package = pytest.importorskip(settings.package)
+    plugin_of(settings.package, settings.name)
     found, loaded, device = measured(profile, path)
 
-    if settings.name not in onnxruntime.get_available_providers():
-        onnxruntime.register_execution_provider_library(settings.name, package.get_library_path())
     (chosen,) = [item for item in onnxruntime.get_ep_devices() if item.ep_name == settings.name]
     options = onnxruntime.SessionOptions()
     options.add_provider_for_devices([chosen], dict(settings.options))
@@ -107,7 +106,7 @@ def test_a_provider_that_cannot_do_it_is_a_failed_measurement(path, qnn, changes
 
 
 def test_what_openvino_does_not_take_is_a_failed_measurement_with_its_words(path):
-    pytest.importorskip("onnxruntime_ep_openvino")
+    plugin_of("onnxruntime_ep_openvino", "OpenVINOExecutionProvider")
     profile = load_profile("openvino-ep")
     said = profile.providers[0].model_dump()
     said["options"] = {"load_config": '{"CPU": {"INFERENCE_PRECISION_HINT": "f99"}}'}

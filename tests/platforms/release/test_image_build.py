@@ -51,6 +51,7 @@ def import_base(suite, folder):
 @pytest.fixture(params=SUITES)
 def image(request, built, tmp_path):
     """Name of the image, built from the sources by its own words."""
+    engine()
     base = import_base(request.param, tmp_path)
     said = (built.sources / FILE).read_text()
     (wheel,) = re.findall(r"^#   (python -m pip wheel .*)$", said, re.MULTILINE)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -20,7 +21,12 @@ OTHERS = [version for version in VERSIONS if version != f"3.{sys.version_info.mi
 def interpreter(version):
     """A Python of a version; None where this machine has none."""
     of_pyenv = sorted((Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/python3"))
-    return shutil.which(f"python{version}") or (of_pyenv[-1] if of_pyenv else None)
+    on_path = shutil.which(f"python{version}")
+    # pyenv puts a program of that name on PATH also where it is not chosen, which then only says so.
+    works = (
+        on_path is not None and subprocess.run([on_path, "--version"], capture_output=True, check=False).returncode == 0
+    )
+    return on_path if works else (of_pyenv[-1] if of_pyenv else None)
 
 
 @pytest.mark.parametrize("version", OTHERS)
