@@ -201,7 +201,10 @@ def _key(source: str, name: str, seed: int) -> str:
 
 
 def _print(source: str, data: Data, names: tuple[str, ...], seeds: int, found: dict[str, dict[str, float]]) -> float:
-    """A table; the least mean difference of the gap from plain."""
+    """A table; the least mean difference of the gap from plain, of lines whose worst group is no worse than plain's.
+
+    A model that decides one class for everybody has no gap.
+    """
 
     def of(name: str, number: str) -> list[float]:
         return [found[_key(source, name, seed)][number] for seed in range(seeds)]
@@ -218,7 +221,9 @@ def _print(source: str, data: Data, names: tuple[str, ...], seeds: int, found: d
         plain = [difference(of(name, number), of(PLAIN, number)) for number in ("gap", "worst")]
         best = [difference(of(name, number), of(against, number)) for number in NUMBERS]
         print(f"| {name} | {' | '.join([*shown, *plain, against, *best])} |", flush=True)
-    return min(statistics.mean(of(name, "gap")) - statistics.mean(of(PLAIN, "gap")) for name in names)
+    means = {name: [statistics.mean(of(name, number)) for number in ("gap", "worst")] for name in names}
+    gap, worst = means[PLAIN]
+    return min(its_gap - gap for its_gap, its_worst in means.values() if its_worst >= worst)
 
 
 if __name__ == "__main__":
