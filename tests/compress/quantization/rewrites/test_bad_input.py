@@ -137,6 +137,7 @@ def normalized(outputs=("n",), **attributes):
     ("name", "number", "said"),
     [
         ("w", np.nan, r"'w', a weight of Conv 'conv', has NaN in 1 of 12 numbers"),
+        ("w", -np.inf, r"'w', a weight of Conv 'conv', has infinity in 1 of 12 numbers"),
         ("m", np.nan, r"'m', a weight of BatchNormalization 'norm', has NaN in 1 of 3 numbers"),
         ("v", -1.0, r"'v', a weight of BatchNormalization 'norm', has negative variances"),
     ],
@@ -146,6 +147,21 @@ def test_a_file_whose_weights_make_every_answer_nan_is_refused_and_names_the_wei
     with pytest.raises(ModelError, match=said):
         read_model(tmp_path / "m.onnx")
     onnx.save_model(changed(normalized(), "v", lambda value: value.fill(0)), tmp_path / "m.onnx")
+    read_model(tmp_path / "m.onnx")
+
+
+def ruled_out(number):
+    """A linear layer, and a bias of its two classes."""
+    nodes = [node("MatMul", ["x", "w"], ["h"], "layer"), node("Add", ["h", "b"], ["y"], "bias")]
+    weights = {"w": np.ones((3, 2), dtype=np.float32), "b": np.array([0, number], dtype=np.float32)}
+    return graph(nodes, weights, x=(3,), y=(2,))
+
+
+def test_a_bias_that_is_no_number_is_named_and_one_that_rules_out_a_class_is_allowed(tmp_path):
+    onnx.save_model(ruled_out(np.nan), tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match=r"'b', a weight of Add 'bias', has NaN in 1 of 2 numbers"):
+        read_model(tmp_path / "m.onnx")
+    onnx.save_model(ruled_out(-np.inf), tmp_path / "m.onnx")
     read_model(tmp_path / "m.onnx")
 
 
