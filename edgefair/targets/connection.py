@@ -27,6 +27,8 @@ MOST_WORDS = 600
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # How long a probe whose stream ended may take to end itself, so that the error can say how it did.
 ENDING_S = 5.0
+# A child of the probe may keep its stream open for longer.
+CLOSING_S = 0.1
 
 
 class LostError(MeasurementError):
@@ -187,6 +189,8 @@ class Connection:
             with contextlib.suppress(OSError):
                 if stream is not None:
                     stream.close()
+        # Waiting for a process is asking again and again; its last stream ends when it does.
+        self._listener.join(timeout=CLOSING_S)
         try:
             self._process.wait(timeout=ENDING_S)
         except subprocess.TimeoutExpired:
