@@ -29,7 +29,7 @@ def finite(table: Table, features: tuple[str, ...], *, missing: MissingRule) -> 
         if column.dtype.kind not in "iuf":
             raise DataError(f"feature '{name}' has type {column.dtype}", expected="numbers or text")
         with np.errstate(over="ignore"):
-            numbers = column.astype(np.float32) if column.ndim == 1 or column.dtype.kind == "f" else column
+            numbers = column.astype(np.float32, copy=False) if column.ndim == 1 or column.dtype.kind == "f" else column
         _check_finite(name, numbers, missing)
         columns[name] = numbers
     return Table(columns)

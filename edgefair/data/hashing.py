@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column
 from edgefair.probe.features import plain_text
 
+# Rows that are hashed at a time: what is in between stays in the processor's cache.
+PART = 1 << 14
+
 
 def hash_rows(columns: Mapping[str, Column], *, rows: int) -> NDArray[np.uint64]:
     """A 64-bit hash of each row, uint64 [rows].
@@ -21,9 +24,14 @@ def hash_rows(columns: Mapping[str, Column], *, rows: int) -> NDArray[np.uint64]
     coding of text or on the width of a number's type.
     """
     total = np.zeros(rows, dtype=np.uint64)
+    parts = [slice(start, start + PART) for start in range(0, rows, PART)]
     for name, column in columns.items():
-        total += _mixed(column, text_hash(name))
-    return mix(total)
+        mixed = _mixed(column, text_hash(name))
+        for part in parts:
+            total[part] += mixed(part)
+    for part in parts:
+        total[part] = mix(total[part])
+    return total
 
 
 def drawn(keys: NDArray[np.uint64], share: float, *, seed: int, salt: str) -> NDArray[np.bool_]:
@@ -54,18 +62,18 @@ def joint(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint
     return mix(one + mix(other ^ text_hash("joint")))
 
 
-def _mixed(column: Column, name: np.uint64) -> NDArray[np.uint64]:
-    """A hash of every row's value in a column of that name, uint64 [rows]."""
+def _mixed(column: Column, name: np.uint64) -> Callable[[slice], NDArray[np.uint64]]:
+    """What hashes the values of some rows in a column of that name, uint64 [rows]."""
     if isinstance(column, Categories):
         # Of every text once: rows are many more.
-        mixed: NDArray[np.uint64] = mix(_text_hashes(column) ^ name)[column.codes]
-        return mixed
-    return mix(_values(column) ^ name)
+        codes, texts = column.codes, mix(_text_hashes(column) ^ name)
+        return lambda part: texts[codes[part]]
+    hashes = column.hashes if isinstance(column, LazyColumn) else None
+    values = np.empty(0) if isinstance(column, LazyColumn) else column
+    return lambda part: mix((_values(values[part]) if hashes is None else hashes[part]) ^ name)
 
 
-def _values(column: NDArray[Any] | LazyColumn) -> NDArray[np.uint64]:
-    if isinstance(column, LazyColumn):
-        return column.hashes
+def _values(column: NDArray[Any]) -> NDArray[np.uint64]:
     if column.ndim == 1:
         numbers = column.astype(np.float64) + 0.0
         # One NaN of the many that there are: all of them are the same missing value.

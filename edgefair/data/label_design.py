@@ -218,7 +218,7 @@ def _unlabelled_hashes(rows: TableRows, label: str) -> Hashes:
 
 
 def _digest(hashes: Hashes) -> str:
-    return hashlib.sha256(np.sort(hashes).astype("<u8").tobytes()).hexdigest()
+    return hashlib.sha256(np.sort(hashes).astype("<u8", copy=False).data).hexdigest()
 
 
 def _named(rows: TableRows, which: NDArray[np.bool_]) -> str:

@@ -13,6 +13,18 @@ def distinct(values: NDArray[np.generic]) -> NDArray[np.generic]:
     values on, and ever more so: 2,000,000 took 20 times as long as 200,000.
     """
     ordered = np.sort(values, axis=None)
+    return np.asarray(ordered[_first(ordered)])
+
+
+def counted(values: NDArray[np.generic]) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
+    """As `distinct`, and how often there is each: int64 [distinct]."""
+    ordered = np.sort(values, axis=None)
+    starts = np.flatnonzero(_first(ordered))
+    return ordered[starts], np.diff(starts, append=len(ordered))
+
+
+def _first(ordered: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Which values differ from the one before, bool [values]."""
     first = np.ones(len(ordered), dtype=np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-    return np.asarray(ordered[first])
+    return first

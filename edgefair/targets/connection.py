@@ -8,7 +8,7 @@ import re
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.probe.wire import TruncatedError, WireError, encode_frame, read_frame, write_frame
 from edgefair.progress import timed
+from edgefair.targets.deadline import Deadline
 from edgefair.targets.transports.base import Ending
 
 Arrays = dict[str, NDArray[Any]]
@@ -27,6 +28,8 @@ MOST_WORDS = 600
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # How long a probe whose stream ended may take to end itself, so that the error can say how it did.
 ENDING_S = 5.0
+# A child of the probe may keep its stream open for longer.
+CLOSING_S = 0.1
 
 
 class LostError(MeasurementError):
@@ -58,6 +61,7 @@ class Connection:
         self._answered = 0
         self._given_up: MeasurementError | None = None
         self._said: deque[bytes] = deque(maxlen=STDERR_LINES)
+        self._deadline = Deadline(self._silent)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
@@ -80,7 +84,7 @@ class Connection:
         """
         with timed(f"asking the target to {request['do']}"):
             number, buffers = self.encode(request, arrays)
-            with self._deadline(self.timeout_s + extra_s):
+            with self._deadline.within(self.timeout_s + extra_s):
                 try:
                     self.write(buffers)
                 except OSError as error:
@@ -115,7 +119,7 @@ class Connection:
         Raises:
             MeasurementError: the device was lost, is silent, refuses, or answers something else.
         """
-        with self._deadline(self.timeout_s + extra_s):
+        with self._deadline.within(self.timeout_s + extra_s):
             try:
                 frame = read_frame(self._process.stdout)  # type: ignore[arg-type]
             except (WireError, OSError, ValueError) as error:
@@ -180,6 +184,7 @@ class Connection:
 
     def close(self) -> None:
         """End the probe: by the end of its requests, by force where answers are still under way."""
+        self._deadline.close()
         if self._asked != self._answered:
             # Writing to it may be blocked, and closing a stream waits for its writer.
             self._process.kill()
@@ -187,24 +192,18 @@ class Connection:
             with contextlib.suppress(OSError):
                 if stream is not None:
                     stream.close()
+        # Waiting for a process is asking again and again; its last stream ends when it does.
+        self._listener.join(timeout=CLOSING_S)
         try:
             self._process.wait(timeout=ENDING_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
-    @contextlib.contextmanager
-    def _deadline(self, seconds: float) -> Iterator[None]:
-        silent = self._lost(
-            f"no answer within {seconds:g} s", "is the device overloaded, asleep, or stuck in the model?"
+    def _silent(self, seconds: float) -> None:
+        self._give_up(
+            self._lost(f"no answer within {seconds:g} s", "is the device overloaded, asleep, or stuck in the model?")
         )
-        timer = threading.Timer(seconds, self._give_up, [silent])
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
 
     def _listen(self) -> None:
         stream = self._process.stderr

@@ -19,6 +19,7 @@ from edgefair.scratch import work_folder
 from edgefair.workflow.clock import today
 from edgefair.workflow.exemplars.changed import RowsToShow
 from edgefair.workflow.job import Job
+from edgefair.workflow.measurement.devices.ahead import Ahead
 from edgefair.workflow.measurement.judge import JudgedFile, judge_file
 from edgefair.workflow.measurement.reference_audit import asked_for
 from edgefair.workflow.measurement.sequential.looks import check_sequential
@@ -96,8 +97,10 @@ def verify(
     check_to_show(config, to_show)
     _check_files(path, reference, uncompressed)
     progress.stage("reading")
-    data = load_to_judge(config, frozenset() if names_foreign_model(str(path)) else categories_in(path))
-    with work_folder() as folder:
+    # Where load times are measured nothing else starts meanwhile.
+    models = 2 if not latency and (reference is not None or path.is_dir()) else 1
+    with Ahead.of(config.targets, config.policy, probes=models) as ahead, work_folder() as folder:
+        data = load_to_judge(config, frozenset() if names_foreign_model(str(path)) else categories_in(path))
         model = path
         if audits.write_to is not None and path.is_file() and not names_foreign_model(str(path)):
             model = convert_model(
@@ -135,6 +138,7 @@ def verify(
             record=record,
             reading_s=reading_s,
             sequential=sequential,
+            ahead=ahead,
         )
 
 

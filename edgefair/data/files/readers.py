@@ -71,8 +71,14 @@ def _read_parquet(path: Path, choose: Choose, texts: Collection[str], _csv: CsvC
         _check_rows(path, stream.metadata.num_rows)
         wanted = set(choose(names))
         check_once(path, {name: names.count(name) for name in twice(names, wanted)})
-        table = stream.read(columns=[name for name in names if name in wanted])
-        return Table({name: column_of(name, table.column(name), text=name in texts) for name in table.column_names})
+        # One column after the other: Arrow's whole table beside ours would be twice the memory.
+        columns = {
+            name: column_of(name, stream.read(columns=[name]).column(name), text=name in texts)
+            for name in names
+            if name in wanted
+        }
+        pyarrow.default_memory_pool().release_unused()
+        return Table(columns)
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from error
 

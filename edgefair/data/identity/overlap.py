@@ -13,6 +13,7 @@ from edgefair.data.hashing import hash_categories
 from edgefair.data.identity.seen import SeenRows
 from edgefair.data.rows import Rows
 from edgefair.errors import DataError
+from edgefair.measure.distinct import counted
 
 # A leak is called one when chance would show as much in fewer than one of a thousand honest splits.
 CONFIDENCE = 0.999
@@ -107,19 +108,22 @@ def _twins(known: NDArray[np.uint64], audit: NDArray[np.uint64]) -> Overlap:
     Raises:
         DataError: a leak.
     """
-    _, content, times = np.unique(np.concatenate([known, audit]), return_inverse=True, return_counts=True)
-    in_audit = np.bincount(content[len(known) :], minlength=len(times))
+    if not len(known):
+        return Overlap(len(audit))
+    contents, times = counted(np.concatenate([known, audit]))
+    ordered = np.sort(audit)
+    in_audit = np.searchsorted(ordered, contents, side="right") - np.searchsorted(ordered, contents)
     in_train = times - in_audit
     mixed = (in_audit > 0) & (in_train > 0)
     shared = int(in_audit[mixed].sum())
     if not shared:
         return Overlap(len(audit))
-    contents = np.bincount(times)
-    c = np.flatnonzero(contents[2:]) + 2
-    n = contents[c]
+    with_times = np.bincount(times)
+    c = np.flatnonzero(with_times[2:]) + 2
+    n = with_times[c]
     p = np.bincount(times, weights=in_audit)[c] / (c * n)
     explained = 1 - p**c - (1 - p) ** c
-    found = np.bincount(times[mixed], minlength=len(contents))[c]
+    found = np.bincount(times[mixed], minlength=len(with_times))[c]
     # The lower limit of 0 of n is 0, which the formula does not know.
     lower = np.where(found > 0, betaincinv(np.maximum(found, 1), n - found + 1, (1 - CONFIDENCE) / len(c)), 0.0)
     both_sides, by_chance = int(found.sum()), float((n * explained).sum())

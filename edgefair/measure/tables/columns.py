@@ -43,7 +43,8 @@ def count(
     else:
         present = np.arange(joint_size)
     for column in columns:
-        cell = cell * len(classes) + column
+        cell *= len(classes)
+        cell += column
     shape = (len(present), *[len(classes)] * len(columns))
     table = np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
     filled = np.flatnonzero(table.reshape(len(present), -1).any(axis=1))
@@ -71,7 +72,7 @@ def index_of(name: str, values: ArrayLike, classes: int) -> NDArray[np.int64]:
         raise DataError(f"{name} has shape {array.shape}", expected="[rows]")
     if array.dtype.kind not in "iub" and not (array.dtype.kind == "f" and bool(np.all(array == np.floor(array)))):
         raise DataError(f"{name} holds {array.dtype} values that are not class indices", expected="whole numbers")
-    index = array.astype(np.int64)
+    index = array.astype(np.int64, copy=False)
     if len(index) and (index.min() < 0 or index.max() >= classes):
         raise DataError(f"{name} holds {index.min()} to {index.max()}", expected=f"0 to {classes - 1}")
     return index

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
 from typing import Any, Dict, Mapping, Tuple, Type, TypeVar, Union, get_type_hints
 
 Made = TypeVar("Made")
@@ -22,7 +23,7 @@ def typed(kind: Type[Made], data: Any, where: str = "it") -> Made:
     """
     if not isinstance(data, Mapping):
         raise ValueError(f"{where} is {_shown(data)}, not an object")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     unknown = sorted(str(name) for name in data if name not in hints)
     if unknown:
         raise ValueError(f"{where} has a field '{unknown[0]}', which is none of {', '.join(hints)}")
@@ -33,6 +34,11 @@ def typed(kind: Type[Made], data: Any, where: str = "it") -> Made:
         elif field.default is MISSING:
             raise ValueError(f"{where} has no field '{field.name}'")
     return kind(**made)
+
+
+@lru_cache(maxsize=None)
+def _hints(kind: Type[Any]) -> Dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:

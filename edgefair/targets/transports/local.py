@@ -18,7 +18,7 @@ from edgefair.probe.system.linux import memory_file, path_of
 from edgefair.progress import Progress
 from edgefair.targets.transports.base import HERE, Ending, Transport
 from edgefair.targets.transports.streams import enlarge_pipes
-from edgefair.targets.transports.zipapp import build_zipapp
+from edgefair.targets.transports.zipapp import build_compiled, build_zipapp
 
 # What keeps Ctrl-C from the probe on Windows, where there are no sessions.
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -95,10 +95,9 @@ def start_zipapp(
 @contextmanager
 def _zipapp() -> Iterator[tuple[str, tuple[int, ...]]]:
     """The path of the zipapp for a process that is started meanwhile, and the descriptors that it needs for that."""
-    content = build_zipapp()
-    descriptor = memory_file("probe.pyz", content)
+    descriptor = memory_file("probe.pyz", build_compiled())
     if descriptor is None:
-        yield str(_kept(content)), ()
+        yield str(_kept(build_zipapp())), ()
         return
     try:
         yield path_of(descriptor), (descriptor,)

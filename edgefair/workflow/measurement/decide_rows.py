@@ -151,9 +151,12 @@ class _Found:
         self.done = 0
 
     def decided(self, encoding_s: float) -> Decided:
-        """All of it."""
+        """All of it, which is not kept here any more."""
         score = np.concatenate(self.scores) if self.scores else None
-        return Decided(np.concatenate(self.parts), score, encoding_s, self.rows_by)
+        self.scores.clear()
+        decisions = np.concatenate(self.parts)
+        self.parts.clear()
+        return Decided(decisions, score, encoding_s, self.rows_by)
 
 
 def _answers(
@@ -183,7 +186,8 @@ def _answers(
         found.parts.append(decision)
         found.rows_by[probe.answered_by] += len(decision)
         if score is not None and len(spec.classes) == 2:
-            found.scores.append(score[:, 1])
+            # A copy, lest both columns stay.
+            found.scores.append(score[:, 1].copy())
         found.done += len(decision)
         yield
 

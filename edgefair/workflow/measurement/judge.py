@@ -19,12 +19,12 @@ from edgefair.decision.spending import chance_of_pass
 from edgefair.decision.verdict import worst
 from edgefair.errors import DataError
 from edgefair.files import sha256_file, shown, shown_in
-from edgefair.measure.disagreement import Disagreement, disagreements
 from edgefair.progress import Progress, silent, timed
 from edgefair.report.results.verification import DataSection, ModelFile, Report
-from edgefair.targets import LoadedModel, TargetProfile, open_target
+from edgefair.targets import LoadedModel, TargetProfile
 from edgefair.workflow.clock import now, today
 from edgefair.workflow.job import Job
+from edgefair.workflow.measurement.devices.ahead import NOTHING_AHEAD, Ahead
 from edgefair.workflow.measurement.fleet import load_fleet, on_each, patient
 from edgefair.workflow.measurement.groups import check_groups
 from edgefair.workflow.measurement.ledger import LEDGER, check_never_open, remembered, spend
@@ -41,8 +41,8 @@ from edgefair.workflow.measurement.reference_audit import (
     made_of,
     note_of,
 )
-from edgefair.workflow.measurement.result import Counted, notes_of_results
-from edgefair.workflow.measurement.sequential.looks import LookPlan, first_rows, plan_looks
+from edgefair.workflow.measurement.result import Counted, disagreements_of, notes_of_results
+from edgefair.workflow.measurement.sequential.looks import LookPlan, plan_looks
 from edgefair.workflow.measurement.sequential.stopping import steps_of
 from edgefair.workflow.measurement.under_seal import check_record, not_pass, results_under_seal
 from edgefair.workflow.models.infer_spec import foreign_spec
@@ -88,6 +88,7 @@ def judge_file(
     reading_s: float,
     record: Path | None = None,
     sequential: bool = False,
+    ahead: Ahead = NOTHING_AHEAD,
 ) -> Report:
     """Measure and judge a model file on every target, with data that is read already.
 
@@ -95,6 +96,7 @@ def judge_file(
         reading_s: seconds that reading the data took.
         record: also write the raw measurements here; of all rows alone.
         sequential: whether to take the rows in steps, and to stop on each target where its verdict is shown.
+        ahead: opens the probes.
 
     Raises:
         UsageError: an unknown target, or two with one name; what has no limits over several looks; the audit of a
@@ -122,7 +124,7 @@ def judge_file(
     def on_target(profile: TargetProfile, told: Progress) -> TargetRecord:
         told.stage(f"starting {profile.name}")
         started = time.perf_counter()
-        with open_target(patient(profile, config.policy)) as probe:
+        with ahead.open(patient(profile, config.policy)) as probe:
             ready = time.perf_counter()
             if audit is not None:
                 audit.on(probe.device, profile.name, attributes)
@@ -138,6 +140,7 @@ def judge_file(
                 steps=steps_of(
                     plan, config, recorded, profile.budgets, len(profiles), own_reference=file.own_reference
                 ),
+                opening=ahead.open,
             )
             asked = () if file.canaries is None else file.canaries.ask(probe, measured.candidate)
         if job.to_show is not None and (twice := measured.twice(None if plan is None else plan.order)) is not None:
@@ -289,22 +292,12 @@ def judge_measured(
         data=record.data,
         policy=config.policy.model_dump(mode="json"),
         targets=results,
-        disagreements=_disagreements(config, record) if results else (),
+        disagreements=disagreements_of(config, record) if results else (),
         settings=record.settings,
         ledger=ledger,
         notes=tuple(dict.fromkeys(notes)),
         seal=seal,
         decisions=record.brought,
-    )
-
-
-def _disagreements(config: Config, record: Record) -> tuple[Disagreement, ...]:
-    """On the rows that every target has decided."""
-    shared = first_rows(record.rows, min(len(target.decision) for target in record.targets))
-    return disagreements(
-        {target.target: target.decision[: len(shared.label)] for target in record.targets},
-        {name: shared.sensitive[name] for name in config.policy.base_attributes},
-        tested=shared.subject is None,
     )
 
 

@@ -126,7 +126,8 @@ def _read(descriptor: int) -> list[dict[str, Any]]:
         raise OSError
     _lock(descriptor)
     with os.fdopen(os.dup(descriptor), "rb") as stream:
-        content = stream.read(MOST_BYTES)
+        # Reading reserves memory for as much as it is told to.
+        content = stream.read(min(os.fstat(descriptor).st_size, MOST_BYTES))
     return _verdicts(content)
 
 

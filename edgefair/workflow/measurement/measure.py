@@ -28,11 +28,11 @@ from edgefair.measure.latency import LatencySummary, SpeedUp, speed_up, summariz
 from edgefair.measure.paired import PairedCounts
 from edgefair.probe.clock.effective import BATCHES
 from edgefair.progress import Progress
-from edgefair.targets import AnyProbe, LoadedModel
+from edgefair.targets import AnyProbe, LoadedModel, open_target
 from edgefair.workflow.exemplars.changed import DecidedTwice
 from edgefair.workflow.measurement.decide_rows import BATCH_ROWS
 from edgefair.workflow.measurement.design import design_of
-from edgefair.workflow.measurement.devices.aside import aside
+from edgefair.workflow.measurement.devices.aside import Opening, aside
 from edgefair.workflow.measurement.devices.costs import Costs, losses
 from edgefair.workflow.measurement.records.pooled import DeviceRecord
 from edgefair.workflow.measurement.steps import Deciding, Decisions, Steps, decide_in_steps
@@ -92,6 +92,7 @@ def measure(
     with_latency: bool,
     progress: Progress,
     steps: Steps = ALL_AT_ONCE,
+    opening: Opening = open_target,
 ) -> Measurement:
     """Decide the rows on the target, then time single queries of candidate and reference, interleaved.
 
@@ -99,6 +100,7 @@ def measure(
         classes: of the data, in the order of the model's.
         fallback_spec: makes the spec of a model file that carries none.
         steps: after which rows to look whether they are enough.
+        opening: how a probe for the reference is come by, where it has one of its own.
 
     More than eight parameters: a model, its rows and its reference, and which parts of measuring them are wanted.
 
@@ -115,7 +117,7 @@ def measure(
     if with_latency:
         costs.take_footprints()
     batches = len(rows) / rows.batch_rows(spec, BATCH_ROWS)
-    with nullcontext(probe) if reference is None else aside(probe, batches) as beside:
+    with nullcontext(probe) if reference is None else aside(probe, batches, opening) as beside:
         base = None if reference is None else _reference(beside, reference, candidate)
         loaded = time.perf_counter()
         deciding = Deciding(probe, candidate, spec)

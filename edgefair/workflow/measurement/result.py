@@ -11,6 +11,7 @@ from edgefair.bundle.reference_audit import ReferenceAudit
 from edgefair.config import Config
 from edgefair.decision.decide import check_evidence
 from edgefair.decision.evidence import Evidence
+from edgefair.measure.disagreement import Disagreement, disagreements
 from edgefair.measure.flips import cell_flips
 from edgefair.measure.latency import SLOWER, LatencySummary, SpeedUp, notes_of
 from edgefair.measure.pooled import PoolDevice
@@ -19,7 +20,7 @@ from edgefair.workflow.clock import today
 from edgefair.workflow.measurement.information import information_of
 from edgefair.workflow.measurement.measure import evidence_of, latencies
 from edgefair.workflow.measurement.records.pooled import DeviceRecord, lacking
-from edgefair.workflow.measurement.records.record import TargetRecord
+from edgefair.workflow.measurement.records.record import Record, TargetRecord
 from edgefair.workflow.measurement.records.rows import RecordedRows
 from edgefair.workflow.measurement.sequential.looks import Look, LookPlan, first_rows
 from edgefair.workflow.measurement.sequential.stopping import decided_at
@@ -131,3 +132,13 @@ def notes_of_results(results: Sequence[TargetResult], evidence: Sequence[Evidenc
     notes += [note for device in devices for note in notes_of(device.name, device.device, device.latency, None)]
     slow = [item.target for item in results if item.speed_up is not None and item.speed_up.upper < SLOWER]
     return notes + [FASTER.format(targets=" and ".join(slow))] * bool(slow)
+
+
+def disagreements_of(config: Config, record: Record) -> tuple[Disagreement, ...]:
+    """Where two targets disagree, on the rows that every one has decided."""
+    shared = first_rows(record.rows, min(len(target.decision) for target in record.targets))
+    return disagreements(
+        {target.target: target.decision[: len(shared.label)] for target in record.targets},
+        {name: shared.sensitive[name] for name in config.policy.base_attributes},
+        tested=shared.subject is None,
+    )

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ class Deciding:
     def score(self) -> NDArray[np.float32] | None:
         """P(class 1) of all rows so far, float32 [rows], where the model has two classes and gives it; else None."""
         known = [part for part in self._scores if part is not None]
-        return np.concatenate(known) if known and len(known) == len(self._scores) else None
+        return _joined(known) if known and len(known) == len(self._scores) else None
 
     def go_on(self, rows: TableRows, progress: Progress) -> NDArray[np.int64]:
         """Decide more rows; the decisions of all rows so far, int64 [rows].
@@ -107,7 +108,12 @@ class Deciding:
         self.rows_by.update(decided.rows_by)
         self._parts.append(decided.decisions)
         self._scores.append(decided.score)
-        return np.concatenate(self._parts)
+        return _joined(self._parts)
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """One array, which is the part itself where there is one alone."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def decide_in_steps(

@@ -45,7 +45,7 @@ class RecordedRows:
     @classmethod
     def of(cls, rows: TableRows, classes: tuple[str, ...], *, source: str) -> Self:
         """What a record keeps of the rows."""
-        digest = hashlib.sha256(rows.row_hashes.astype("<u8").tobytes()).hexdigest()
+        digest = hashlib.sha256(np.ascontiguousarray(rows.row_hashes, dtype="<u8").data).hexdigest()
         audit = AuditRows(source=source, rows=len(rows), fingerprint=rows.fingerprint)
         # An id stays what it is where other columns are left out or coded anew.
         sketch = sketch_of(rows.row_hashes if rows.ids is None else hash_categories(rows.ids))
