@@ -117,6 +117,9 @@ def explain(
     return Explanation(
         model=subject.shown_as,
         int8=low.settings.get("int8"),
+        called=low.called,
+        precision=low.short,
+        unsaturated=low.unsaturated,
         target=config.targets[0],
         source=data.source,
         rows_per_cell=rows,
