@@ -11,6 +11,7 @@ import click
 
 from edgefair.errors import UsageError
 from edgefair.report.formats import FORMATS
+from edgefair.workflow.models.kinds import FACTORY, KINDS
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -106,13 +107,19 @@ def verdict_options(command: Decorated) -> Decorated:
     return result_options(in_ci(command), names=", ".join(FORMATS))
 
 
+def names_models(command: Decorated) -> Decorated:
+    """Replace {models} in the help by the kinds of models that there are."""
+    command.__doc__ = (command.__doc__ or "").replace("{models}", f"{KINDS} with --weights")
+    return command
+
+
 def weights_option(command: Decorated) -> Decorated:
     """`--weights`."""
     return click.option(
         "--weights",
         type=click.Path(path_type=Path),
         default=None,
-        help="Weights (.safetensors) of the torch module that package.module:factory makes.",
+        help=f"Weights (.safetensors) of the torch module that {FACTORY} makes.",
     )(command)
 
 

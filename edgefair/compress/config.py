@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgefair.compress.games import AdversaryConfig, TicketConfig
-from edgefair.compress.names import IMPORTANCE_OPTIONS, IMPORTANCES, LAST, RANDOM_WEIGHTS, STEPS
+from edgefair.compress.names import CALIBRATED, IMPORTANCE_OPTIONS, IMPORTANCES, INT8, LAST, RANDOM_WEIGHTS, STEPS
 from edgefair.compress.search.search import Move
 from edgefair.flag import Flag
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rank = Share | Literal["energy", "worst-group"]
-Int8 = Literal["auto", "static", "dynamic", "a16w8", "w4"]
 Scope = Literal["local", "global"]
 Schedule = Literal["once", "constant"]
 Centroids = Literal["k-means", "linear"]
@@ -23,8 +22,10 @@ PRUNED = "pruned"
 
 if TYPE_CHECKING:
     Importance = str
+    Int8 = str
 else:
     Importance = Literal[tuple(IMPORTANCES)]
+    Int8 = Literal["auto", *INT8]
 
 
 class DistillConfig(BaseModel):
@@ -195,7 +196,7 @@ class CompressConfig(BaseModel):
         "For studies: no fewer operations, no speed-up.",
     )
     qat: Annotated[bool, Flag()] = Field(False, description="Fine-tune with quantization simulated; for `int8` static.")
-    int8: Annotated[Int8 | None, Flag(metavar="[static|dynamic|a16w8|w4]", bare="auto")] = Field(
+    int8: Annotated[Int8 | None, Flag(metavar=f"[{'|'.join(INT8)}]", bare="auto")] = Field(
         None,
         description="INT8: static (calibrated), dynamic, a16w8 (calibrated, with 16-bit activations, for NPUs), w4 "
         "(packed weights of 4 bits, for texts), or auto: dynamic for texts where TensorRT is no target, else static.",
@@ -237,7 +238,7 @@ class CompressConfig(BaseModel):
     def _consistent(self) -> Self:
         if self.fp16 and (self.int8 is not None or self.qat):
             raise ValueError("fp16 and int8 are both set: a weight has one type; keep one of them")
-        if self.qat and self.int8 in {None, "dynamic", "w4"}:
+        if self.qat and self.int8 not in {"auto", *CALIBRATED}:
             raise ValueError("qat trains for static INT8, which is not set: add int8: static (--int8 static)")
         if self.rounds > 1 and self.prune is None:
             raise ValueError("rounds are steps of pruning, and `prune` is not given")

@@ -1,4 +1,4 @@
-"""Steps and importances by name. Data: listing them imports none."""
+"""Steps, importances and low precisions by name. Data: listing them imports none."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ IMPORTANCE_OPTIONS: Mapping[str, tuple[str, ...]] = {
 }
 # Importances that choose among the random weights of the untrained network, which stay as they are.
 RANDOM_WEIGHTS = frozenset({"adversarial-frozen"})
+# Value of the key `int8` -> `low_precision.LowPrecision`, and that of the key `fp16`.
+INT8: Mapping[str, str] = {
+    "static": "edgefair.compress.low_precision.static:StaticInt8",
+    "dynamic": "edgefair.compress.low_precision.dynamic:DynamicInt8",
+    "a16w8": "edgefair.compress.low_precision.a16w8:A16W8",
+    "w4": "edgefair.compress.low_precision.w4:FourBits",
+}
+LOW_PRECISIONS: Mapping[str, str] = {**INT8, "fp16": "edgefair.compress.low_precision.fp16:Fp16"}
+# Those that rows calibrate, whose rounding `qat` can train for.
+CALIBRATED = frozenset({"static", "a16w8"})
 
 
 def step_name(key: str) -> str:

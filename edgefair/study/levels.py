@@ -26,8 +26,10 @@ FACTORS = ("noise", "keep", "thin", "extent", "treatment")
 PURITY = FACTORS[:3]
 CONTROL, DENSE, REORDERED, QAT = "finetune-only", "none", "reordered", "qat"
 UNTREATED, LABEL_BALANCE = "none", "label-balance"
+# The kind of INT8 that a project has; the other precisions are those of `compress.names`.
+OWN_INT8 = "int8"
 # Precision -> bits of a weight.
-PRECISIONS: Mapping[str, int] = {"int8": 8, "a16w8": 8, "w4": 4, "fp16": 16}
+PRECISIONS: Mapping[str, int] = {OWN_INT8: 8, "a16w8": 8, "w4": 4, "fp16": 16}
 # Of one training alone, where the other one is not to be balanced.
 BALANCED_BEFORE, BALANCED_DURING = f"{LABEL_BALANCE} before", f"{LABEL_BALANCE} during"
 TREATMENTS = (LABEL_BALANCE, BALANCED_BEFORE, BALANCED_DURING, "before", "during", "after")
@@ -112,7 +114,7 @@ def _read_step(text: str, step: str, given: list[str], precision: str | None) ->
             f"no extent '{step}'{did_you_mean(step, EXTENTS)}",
             expected=f"one of {', '.join(EXTENTS)}, as in 'prune 0.8'",
         )
-    if step == QAT and precision != "int8":
+    if step == QAT and precision != OWN_INT8:
         raise UsageError(f"extent '{text}': it trains for INT8, which does not follow", fix="write 'qat + int8'")
     if step in {DENSE, CONTROL, REORDERED, QAT}:
         if given:

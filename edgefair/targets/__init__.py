@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from edgefair.targets.any_probe import AnyProbe
 from edgefair.targets.client import Probe
 from edgefair.targets.loaded import LoadedModel
-from edgefair.targets.pools.any_probe import AnyProbe
 from edgefair.targets.pools.pool import Pool
-from edgefair.targets.profile import TargetProfile, load_profile, member_profiles
+from edgefair.targets.profile import TargetProfile, load_profile
 from edgefair.targets.transports import transport_named
 from edgefair.targets.transports.base import HERE, Transport, Way
 
@@ -22,10 +22,15 @@ def open_target(profile: TargetProfile, *, timeout_s: float = 600.0) -> AnyProbe
     """
     way = transport_of(profile)
     if isinstance(way, Transport):
-        return Probe(way.identified(), way, timeout_s=timeout_s)
-    ways = {item.name: transport_of(item) for item in member_profiles(profile)}
-    probes = [Probe(own.identified(), own, timeout_s=timeout_s) for own in ways.values() if isinstance(own, Transport)]
-    return Pool(profile, probes, frozenset(name for name, own in ways.items() if HERE in own.machine_keys))
+        return _probe(profile, way, timeout_s)
+    ways = [(item, transport_of(item)) for item in profile.load_members()]
+    probes = [_probe(item, own, timeout_s) for item, own in ways if isinstance(own, Transport)]
+    return Pool(profile, probes, frozenset(item.name for item, own in ways if HERE in own.machine_keys))
+
+
+def _probe(profile: TargetProfile, way: Transport, timeout_s: float) -> Probe:
+    """A probe that finds what its way found: an image's id stays the one of the first start."""
+    return Probe(profile.model_copy(update=way.identified()), way, timeout_s=timeout_s)
 
 
 def transport_of(profile: TargetProfile) -> Way:

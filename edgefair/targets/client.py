@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgefair.errors import EdgefairError, MeasurementError, ModelError
 from edgefair.probe.onnx_files.spec import InputSpec
+from edgefair.targets.any_probe import OneDevice
 from edgefair.targets.connection import Arrays, Connection, DroppedError
 from edgefair.targets.fault import Fault
 from edgefair.targets.introduction import introduced, refuse
@@ -28,7 +29,6 @@ from edgefair.targets.loaded import (
     unloadable,
     untrustworthy,
 )  # fmt: skip
-from edgefair.targets.pools.one_device import OneDevice
 from edgefair.targets.profile import TargetProfile
 from edgefair.targets.running import Running, running
 from edgefair.targets.sending import Sender, preparation, send_file

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from edgefair.measure.footprint import Footprint
 from edgefair.probe.onnx_files.spec import InputSpec
+from edgefair.targets.any_probe import AnyProbe
 from edgefair.targets.connection import Arrays
 from edgefair.targets.loaded import LoadedModel
-from edgefair.targets.pools.any_probe import AnyProbe
 
 
 def footprint(

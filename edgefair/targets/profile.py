@@ -106,13 +106,19 @@ class TargetProfile(_Reached, _Target):
 
     @property
     def emulated(self) -> str | None:
-        """What emulates the device; None for a real one."""
+        """What emulates the device, or the devices of a pool; None for a real one."""
+        if self.members:
+            return load_profile(self.members[0]).emulated
         return transport_named(self.transport).emulates(self.settings)
 
     @property
     def members(self) -> tuple[str, ...]:
         """Targets that share its work, where it is a pool."""
         return transport_named(self.transport).members(self.settings)
+
+    def load_members(self) -> list[TargetProfile]:
+        """The profiles of `members`, each with the pool's rules of timing."""
+        return [load_profile(name).model_copy(update={"latency": self.latency}) for name in self.members]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -173,11 +179,6 @@ def _loaded(name_or_path: str, *, pool: str | None = None) -> TargetProfile:
         return TargetProfile.model_validate(raw)
     except ValidationError as error:
         raise _explained(error, path) from error
-
-
-def member_profiles(profile: TargetProfile) -> list[TargetProfile]:
-    """Of a pool; a member is timed by the pool's rules."""
-    return [load_profile(name).model_copy(update={"latency": profile.latency}) for name in profile.members]
 
 
 def _pooled(said: Mapping[str, Any], named: str, *, within: str | None) -> TargetProfile:

@@ -64,7 +64,7 @@ def explain(
 
     Args:
         model: a bundle, whose FP32 reference is explained with its compressed file; or a model as
-            `workflow.models.convert.KINDS` says.
+            `workflow.models.kinds.KINDS` says.
         run: name of a finished training run, instead of a model; default: the only one.
         weights: of the torch module that a factory makes.
         rows: of each cell, at most so many are drawn from either split.
@@ -117,6 +117,9 @@ def explain(
     return Explanation(
         model=subject.shown_as,
         int8=low.settings.get("int8"),
+        called=low.called,
+        precision=low.short,
+        unsaturated=low.unsaturated,
         target=config.targets[0],
         source=data.source,
         rows_per_cell=rows,

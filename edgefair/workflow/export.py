@@ -84,7 +84,7 @@ def export(
 
     Args:
         run: name of a finished training run; default: the only one.
-        model: instead of a run, an existing model: see `workflow.models.convert.KINDS`.
+        model: instead of a run, an existing model: see `workflow.models.kinds.KINDS`.
         weights: of the torch module that the factory `model` makes.
         int8: instead of `compress.int8`: `static`, `dynamic`, `a16w8`, `w4`, or `auto` (dynamic for texts
             where TensorRT is not a target, else static).

@@ -91,6 +91,9 @@ def explained(layers=12):
     return Explanation(
         "dist/people",
         "static",
+        "static INT8",
+        "INT8",
+        "7-bit or unsigned weights in these layers",
         "local",
         "people.csv",
         64,

@@ -44,7 +44,8 @@ def others():
                                (AttributeExposure("sex", (exposure,)),)),
         "plan": Plan("people.csv", 30, "rows", ("no", "yes"), 0.8, 0.1, 0.01, None, 0.05, ("sex", "F"), (plan,), gates,
                      power, 400, ("race",)),
-        "explanation": Explanation("m.onnx", "static", "local", "people.csv", 64, 0.5, ("sex",), None, None, cells,
+        "explanation": Explanation("m.onnx", "static", "static INT8", "INT8", "7 bits", "local",
+                                   "people.csv", 64, 0.5, ("sex",), None, None, cells,
                                    (layer,)),
     }  # fmt: skip
 
@@ -86,6 +87,17 @@ def test_a_report_of_the_first_format_is_read_without_what_it_did_not_hold(tmp_p
     shown = CliRunner().invoke(main, ["report", str(tmp_path / "old.json")])
     assert shown.exit_code == 0, shown.output
     assert "how its rows were chosen is not recorded" in shown.stdout
+
+
+@pytest.mark.parametrize(("int8", "called"), [("static", "static INT8"), (None, "FP16")])
+def test_an_explanation_of_0_1_0_is_called_by_its_key(int8, called, tmp_path):
+    data = KNOWN["explanation"].to_json() | {"int8": int8}
+    del data["called"], data["precision"], data["unsaturated"]
+    (tmp_path / "old.json").write_text(json.dumps(data))
+    shown = CliRunner().invoke(main, ["report", str(tmp_path / "old.json")])
+    assert shown.exit_code == 0, shown.output
+    assert f"m.onnx: {called}, people.csv" in shown.stdout
+    assert f"most harm by {called.split()[-1]} first" in shown.stdout
 
 
 def claim_pass(data):

@@ -18,7 +18,7 @@ from edgefair.probe.formats import format_of
 from edgefair.probe.inputs.prepare import prepare
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec, Reading
-from edgefair.probe.runtimes import runtime_for
+from edgefair.probe.runtimes import runtime_for, runtime_named
 from edgefair.probe.runtimes.models import Loaded, open_model
 
 # How many rows travel, and how many of them are chosen for one fault.
@@ -28,6 +28,8 @@ SECONDS, ASKED = 20.0, 2 + len(FAULTS)
 # How far a row's decision is from another one, and how far a fault must move it: twice what a device may differ by.
 CLEAR = 2 * TOLERANCE
 SESSION = {"providers": ["CPUExecutionProvider"], "config": {}, "threads": 1}
+# The level of optimization without any.
+PLAIN = "disable"
 # Decided otherwise, or not at all.
 SURELY = 2.0
 
@@ -98,7 +100,7 @@ def _affordable(loaded: Loaded, rows: Arrays, spec: ModelSpec) -> Arrays:
 
 
 def _opened(content: bytes) -> tuple[Loaded, Loaded]:
-    """The model as it is run usually, and as plainly as its runtime can: only onnxruntime has levels.
+    """The model as it is run usually, and as plainly as its runtime can.
 
     Raises:
         ProbeError: the runtime of its format is not installed here, or cannot run it.
@@ -106,7 +108,7 @@ def _opened(content: bytes) -> tuple[Loaded, Loaded]:
     runtime = runtime_for(format_of(content))
     session = {**SESSION, "runtime": runtime}
     usual = open_model(content, {**session, "optimization": "all"})
-    plain = open_model(content, {**session, "optimization": "disable"}) if runtime == "onnxruntime" else usual
+    plain = open_model(content, {**session, "optimization": PLAIN}) if PLAIN in runtime_named(runtime).levels else usual
     return usual, plain
 
 

@@ -22,7 +22,8 @@ class A16W8(StaticInt8):
     """
 
     called = "16-bit activations (A16W8)"
-    saturates = False
+    short = "A16W8"
+    unsaturated = None
     name = "a16w8"
     recipe: ClassVar[Mapping[str, Any]] = {"activations": "uint16", "runtime": "npu"}
     free = frozenset[Move]({"bias", "calibration"})

@@ -85,7 +85,9 @@ class LowPrecision(ABC):
         needs: what a graph must have for INT8; None for what is not INT8.
         uncalibrated: why rows do not calibrate it, in words; None where they do.
         called: what messages call it.
-        saturates: whether its sums leave 16 bits on processors without VNNI, and 7-bit weights help.
+        short: what tables and charts call it.
+        unsaturated: what keeps its sums within 16 bits on processors without VNNI, in words; None where they never
+            leave them.
         recipe: what it changes in any `CalibrationRecipe`.
         free: moves of the repair that it knows and that leave its speed as it is.
         nodes: names of the layers that are in low precision unless they are left in float, embeddings among them.
@@ -99,7 +101,8 @@ class LowPrecision(ABC):
     needs: ClassVar[Needs | None] = None
     uncalibrated: ClassVar[str | None] = None
     called: ClassVar[str]
-    saturates: ClassVar[bool] = False
+    short: ClassVar[str] = "INT8"
+    unsaturated: ClassVar[str | None] = None
     recipe: ClassVar[Mapping[str, Any]] = {}
     free: ClassVar[frozenset[Move]] = frozenset()
 

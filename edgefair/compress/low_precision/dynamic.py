@@ -19,7 +19,7 @@ class DynamicInt8(LowPrecision):
     needs = DYNAMIC
     uncalibrated = "dynamic INT8 finds its ranges at run time"
     called = "dynamic INT8"
-    saturates = True
+    unsaturated = "7-bit weights (reduce_range of the target)"
 
     def __init__(self, prepared: onnx.ModelProto, calibration: Callable[[], Calibration]) -> None:
         super().__init__(prepared, calibration)

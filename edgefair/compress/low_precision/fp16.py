@@ -17,7 +17,7 @@ from edgefair.graphs.metadata import take_metadata
 class Fp16(LowPrecision):
     """See `quantization.fp16`."""
 
-    called = "FP16"
+    called = short = "FP16"
     uncalibrated = "FP16 has no ranges to find"
 
     def __init__(self, prepared: onnx.ModelProto, calibration: Callable[[], Calibration]) -> None:

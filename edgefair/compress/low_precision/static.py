@@ -29,7 +29,7 @@ class StaticInt8(LowPrecision):
 
     needs = STATIC
     called = "static INT8"
-    saturates = True
+    unsaturated: ClassVar[str | None] = "7-bit or unsigned weights in these layers"
     free = FREE
     name: ClassVar[str] = "static"
 

@@ -24,6 +24,7 @@ class FourBits(LowPrecision):
     )
     uncalibrated = "4-bit weights have no ranges to find"
     called = "4-bit weights (W4)"
+    short = "W4"
 
     def __init__(self, prepared: onnx.ModelProto, calibration: Callable[[], Calibration]) -> None:
         super().__init__(prepared, calibration)

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from edgefair.probe.device import saturates_int8, unknown_processor
-from edgefair.probe.runtimes import runtime_named
-from edgefair.probe.runtimes.onnxruntime import LEVELS, check_entries
+from edgefair.probe.runtimes import NAMES, opens_bundles, runtime_named
+from edgefair.probe.runtimes.onnxruntime import check_entries
 from edgefair.probe.runtimes.providers.settings import CPU, ProviderSettings, check_order, settings_of
 
-# What runs a bundle's model unless its report says otherwise, and runtimes that a device may have beside it: they run a
-# file in this process as it is, and say what they found to run it. Others build an engine first, or run elsewhere.
+# What runs a bundle's model unless its report says otherwise. Its own kernels are known by what they answer.
 USUAL = "onnxruntime"
-LOADED_WITH = (USUAL, "openvino", "litert", "executorch")
 # What onnxruntime can be told at all.
 MOST_THREADS = 2**31 - 1
 AGAIN = "it was exported by an older edgefair: export it again"
@@ -90,11 +88,14 @@ class Session:
 
         libraries: as in `options`.
         """
-        if self.runtime not in LOADED_WITH:
+        if not opens_bundles(self.runtime):
             on = ", ".join(self.providers) or "no provider"
-            return f"{self.runtime} on {on}, and a bundle is loaded with {', '.join(LOADED_WITH)} alone"
-        if self.optimization not in LEVELS:
-            return f"optimization '{self.optimization}', which is none of {', '.join(LEVELS)}"
+            return (
+                f"{self.runtime} on {on}, and a bundle is loaded with {', '.join(filter(opens_bundles, NAMES))} alone"
+            )
+        levels = runtime_named(self.runtime).levels
+        if self.optimization not in levels:
+            return f"optimization '{self.optimization}', which is none of {', '.join(levels)}"
         for name, own in self.provider_settings:
             if own.library is not None and name not in libraries:
                 return f"{name} of a library that lay at '{own.library}': name it here, libraries={{'{name}': PATH}}"
@@ -111,11 +112,11 @@ class Session:
 def other_version(runtime: str, judged: Mapping[str, Any]) -> Optional[str]:
     """Why this device has not the runtime that a model was judged with; None where it has.
 
-    onnxruntime's own kernels are known by what they answer; two versions of the others decide differently.
+    Two versions of a runtime decide differently, but for `USUAL`.
 
     judged: the fingerprint of the device on which the model was judged.
     """
-    if runtime not in LOADED_WITH or runtime == USUAL:
+    if runtime == USUAL or not opens_bundles(runtime):
         return None
     here = runtime_named(runtime).facts()
     if not here:

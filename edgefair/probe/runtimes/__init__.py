@@ -22,6 +22,11 @@ def runtime_named(name: str) -> Runtime:
     return runtime
 
 
+def opens_bundles(name: str) -> bool:
+    """Whether a device can load a bundle's model with the runtime of this name, if there is one."""
+    return name in NAMES and runtime_named(name).opens_bundles
+
+
 def runtime_for(kind: FileFormat) -> str:
     """The name of the first runtime of the table that runs files of a format."""
     return next(name for name in NAMES if runtime_named(name).format is kind)

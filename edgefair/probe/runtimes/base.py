@@ -58,9 +58,14 @@ class Runtime(Protocol):
     """A runtime on the device.
 
     format: of the files that it runs.
+    levels: of graph optimization, as profiles name them.
+    opens_bundles: whether a device can load a bundle's model with it, as it runs a file as it is, in this process, and
+    says what it found to run it. Others build an engine first, or run elsewhere.
     """
 
     format: FileFormat
+    levels: Sequence[str]
+    opens_bundles: bool
 
     def facts(self) -> Dict[str, Any]:
         """What a fingerprint says of it: its version, under its name; empty where it is absent. Starts nothing."""

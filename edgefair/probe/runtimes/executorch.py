@@ -22,6 +22,8 @@ class ExecuTorch:
     """ExecuTorch's Python runtime, which takes torch's tensors. See `probe.runtimes.base.Runtime`."""
 
     format: FileFormat = EXECUTORCH
+    levels: Sequence[str] = ("all",)
+    opens_bundles: bool = True
 
     def facts(self) -> Dict[str, Any]:
         """Its version, as its package says."""

@@ -27,6 +27,8 @@ class LiteRt:
     """LiteRT on the processor. See `probe.runtimes.base.Runtime`."""
 
     format: FileFormat = TFLITE
+    levels: Sequence[str] = ("all",)
+    opens_bundles: bool = True
 
     def facts(self) -> Dict[str, Any]:
         """Its version, as its package says."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Mapping, Set, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
 from edgefair.probe.formats.base import FileFormat
@@ -66,6 +66,8 @@ class OnnxRuntime:
     """onnxruntime with the execution providers of a profile. See `probe.runtimes.base.Runtime`."""
 
     format: FileFormat = ONNX
+    levels: Sequence[str] = tuple(LEVELS)
+    opens_bundles: bool = True
 
     def facts(self) -> Dict[str, Any]:
         """Its version, and the providers that it has."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from edgefair.probe.browser.chromium import INSTALL, find_browser
 from edgefair.probe.browser.package import FILES, VERSION, is_prepared, read_files
@@ -37,6 +37,8 @@ class OnnxRuntimeWeb:
     """onnxruntime-web in a page of chromium's. See `probe.runtimes.base.Runtime`."""
 
     format: FileFormat = ONNX
+    levels: Sequence[str] = tuple(LEVELS)
+    opens_bundles: bool = False
 
     def facts(self) -> Dict[str, Any]:
         """The version that was prepared."""

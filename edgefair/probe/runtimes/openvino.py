@@ -36,6 +36,8 @@ class OpenVino:
     """OpenVINO 2026.4 and later, without onnxruntime. See `probe.runtimes.base.Runtime`."""
 
     format: FileFormat = ONNX
+    levels: Sequence[str] = ("all",)
+    opens_bundles: bool = True
 
     def facts(self) -> Dict[str, Any]:
         """Its version, as its package says."""

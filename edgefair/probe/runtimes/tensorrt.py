@@ -7,7 +7,7 @@ import importlib
 import importlib.metadata
 import json
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from edgefair.probe.errors import ProbeError, error_kind, first_line
 from edgefair.probe.formats.base import FileFormat
@@ -33,6 +33,8 @@ class TensorRt:
     """TensorRT 10 and 11 by themselves, without onnxruntime. See `probe.runtimes.base.Runtime`."""
 
     format: FileFormat = ONNX
+    levels: Sequence[str] = ("all",)
+    opens_bundles: bool = False
 
     def facts(self) -> Dict[str, Any]:
         """Its version, as its package says: importing it takes a driver and seconds."""

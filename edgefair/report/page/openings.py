@@ -20,7 +20,7 @@ from edgefair.report.results.failure import Failure
 from edgefair.report.results.installation import Installation
 from edgefair.report.results.label_plan import LabelPlan
 from edgefair.report.results.plan import WANTED_POWER, Plan
-from edgefair.report.results.studies import Foreseen, StudyRun
+from edgefair.report.results.studies import Foreseen, Studies, StudyRun
 from edgefair.report.results.targets import Device, Targets
 from edgefair.report.results.training import Trained
 
@@ -219,6 +219,11 @@ def _foreseen(found: Foreseen) -> Opening:
     return Opening("A study that has not been run", f"{first}.")
 
 
+def _studies(known: Studies) -> Opening:
+    lead = f"{len(known.studies)} studies ship with edgefair."
+    return Opening("Studies", lead, ("`edgefair study NAME --dry-run` says what one takes and can show",))
+
+
 OPENINGS: Mapping[str, Callable[[Any], Opening]] = {
     "edgefair.explanation": _explanation,
     "edgefair.compare": _comparison,
@@ -232,6 +237,7 @@ OPENINGS: Mapping[str, Callable[[Any], Opening]] = {
     "edgefair.targets": _targets,
     "edgefair.device": _device,
     "edgefair.installation": _installation,
+    "edgefair.studies": _studies,
     "edgefair.study-run": _study_run,
     "edgefair.study-foreseen": _foreseen,
     "edgefair.error": _error,

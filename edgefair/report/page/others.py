@@ -31,6 +31,7 @@ SENTENCES = {
     "edgefair.installation": "What is installed here, which extras and targets work, and what to do for the rest.",
     "edgefair.targets": "Devices that a model can be measured on, and what each still needs.",
     "edgefair.device": "What a device says of itself.",
+    "edgefair.studies": "Studies that ship, and what each is for.",
     "edgefair.study-run": "Cells of a study, how long they took, and which of them failed.",
     "edgefair.study-foreseen": "Cells, trainings and time of a study, and the smallest effect that it can show.",
     "edgefair.error": "What a terminal shows. Nothing was judged: this is not a verdict.",

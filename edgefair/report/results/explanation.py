@@ -102,7 +102,9 @@ class Explanation:
 
     Attributes:
         model: what was explained.
-        int8: `static`, `dynamic`, `a16w8` or `w4`; None where FP16 is explained.
+        int8: the value of `compress.int8` that asks for it; None where FP16 is explained.
+        called, precision: what messages, and what tables and charts call the low precision.
+        unsaturated: what would prevent `Layer.saturation`; None where nothing saturates.
         target: where the models answered.
         source: where the rows come from.
         rows_per_cell: at most so many of each cell were measured.
@@ -119,7 +121,10 @@ class Explanation:
     view: ClassVar[str] = "edgefair.report.terminal.explanation"
 
     model: str
-    int8: Literal["static", "dynamic", "a16w8", "w4"] | None
+    int8: str | None
+    called: str
+    precision: str
+    unsaturated: str | None
     target: str
     source: str
     rows_per_cell: int
@@ -130,11 +135,6 @@ class Explanation:
     cells: tuple[Cell, ...]
     layers: tuple[Layer, ...]
     notes: tuple[str, ...] = ()
-
-    @property
-    def precision(self) -> str:
-        """The low precision, as a table calls it."""
-        return "FP16" if self.int8 is None else "INT8"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, no NaN; null for a number that was not measured."""
@@ -147,7 +147,13 @@ class Explanation:
         Raises:
             ValueError: not such a result.
         """
-        return read_fields(cls, data)
+        precision = "FP16" if data.get("int8") is None else "INT8"
+        earlier = {
+            "unsaturated": None,
+            "called": f"{data.get('int8') or ''} {precision}".strip(),
+            "precision": precision,
+        }
+        return read_fields(cls, {**earlier, **data})
 
     def noticed(self, values: Literal["saturation", "clipping", "overflow"]) -> tuple[Layer, ...]:
         """Layers where these are not negligible in some cell, the worst one first."""

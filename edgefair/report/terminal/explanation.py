@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,9 +13,6 @@ from edgefair.report.charts.layers import shortened
 from edgefair.report.results.explanation import Cells, Explanation, largest
 from edgefair.report.terminal.tables import plain_table
 
-if TYPE_CHECKING:
-    pass
-
 SHOWN, MOST_CELLS = 40, 10
 TIMES = "µs: time of the layer in a query, before and after compression, as far as the runtime tells it"
 
@@ -23,10 +20,9 @@ TIMES = "µs: time of the layer in a query, before and after compression, as far
 def render(report: Explanation) -> RenderableType:
     """The layers, their effect on every cell in colour, and what the columns mean."""
     low = report.precision
-    kind = low if report.int8 is None else f"{report.int8} {low}"
     parts: list[RenderableType] = [
         (
-            f"model   {report.model}: {kind}, {report.source}, at most {report.rows_per_cell:,} validation "
+            f"model   {report.model}: {report.called}, {report.source}, at most {report.rows_per_cell:,} validation "
             f"rows of each cell, answered by {report.target}"
         )
     ]
@@ -47,7 +43,7 @@ def render(report: Explanation) -> RenderableType:
             _shares(
                 report,
                 "overflow",
-                "outputs that FP16 cannot represent: infinite on devices that compute in half",
+                "outputs that FP16 cannot represent: infinite on devices that compute in FP16",
                 "beyond 65504",
             ),
         ]
@@ -150,8 +146,7 @@ def _cells(report: Explanation) -> Table:
 
 def _legend(report: Explanation) -> list[RenderableType]:
     low = report.precision
-    static = report.int8 == "static"
-    cure = "7-bit or unsigned weights in these layers" if static else "7-bit weights (reduce_range of the target)"
+    cure = report.unsaturated if report.noticed("saturation") else None
     return [
         (
             f"its loss, worst group: growth of the mean loss (nats) by {low} in this layer while all others are {low}; "
@@ -163,7 +158,7 @@ def _legend(report: Explanation) -> list[RenderableType]:
             "give zero, without any training after it"
         ),
         *([TIMES] if _timed(report) else []),
-        *([f"sums beyond 16 bits: {cure} prevent them"] if report.noticed("saturation") else []),
+        *([] if cure is None else [f"sums beyond 16 bits: {cure} prevent them"]),
     ]
 
 

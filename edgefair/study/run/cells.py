@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgefair.compress.config import CompressConfig
-from edgefair.compress.names import IMPORTANCE_OPTIONS
+from edgefair.compress.names import IMPORTANCE_OPTIONS, INT8
 from edgefair.config import Config
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import DataSet
@@ -19,7 +19,7 @@ from edgefair.data.purity.config import NoiseConfig, ThinConfig
 from edgefair.data.purity.draws import uniform
 from edgefair.errors import DataError
 from edgefair.study.cells import Cell
-from edgefair.study.levels import LABEL_BALANCE, QAT, REORDERED, Extent, Stage
+from edgefair.study.levels import LABEL_BALANCE, OWN_INT8, QAT, REORDERED, Extent, Stage
 from edgefair.study.plan import MANNERS, Plan
 from edgefair.training.settings import DebiasConfig, MethodConfig, TrainPlan
 
@@ -126,14 +126,14 @@ def compress_config(base: CompressConfig, plan: Plan, extent: Extent, *, teacher
     }
     taken = (key for key in manners if extent.step in MANNERS[key] and _reads(extent, key))
     asked = own.get(extent.step, {}) | {key: manners[key] for key in taken}
-    if extent.precision == "int8":
+    if extent.precision == OWN_INT8:
         kind = manners.get("int8", base.int8) or "auto"
         asked |= {"int8": "static" if extent.step == QAT else kind}
         asked |= {"calibration": manners.get("calibration", base.calibration)}
-    if extent.precision in {"a16w8", "w4"}:
+    elif extent.precision in INT8:
         asked["int8"] = extent.precision
-    if extent.precision == "fp16":
-        asked["fp16"] = True
+    elif extent.precision is not None:
+        asked[extent.precision] = True
     return CompressConfig.model_validate({"repair": {"enabled": False}} | asked)
 
 

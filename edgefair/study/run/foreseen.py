@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from edgefair.progress import Progress, silent
-from edgefair.report.results.studies import Foreseen
+from edgefair.report.results.studies import Foreseen, Studies
 from edgefair.resources import shipped_names
 from edgefair.study.contrasts import CLAIM_SEEDS
 from edgefair.study.planned import planned_contrasts
@@ -58,6 +58,6 @@ def foresee(given: Given, output: Path, *, progress: Progress = silent) -> Fores
     )
 
 
-def shipped_studies() -> dict[str, str]:
-    """The plans that ship: name -> what each is for."""
-    return {name: open_plan(name).plan.about for name in shipped_names(PLANS)}
+def shipped_studies() -> Studies:
+    """The plans that ship."""
+    return Studies({name: open_plan(name).plan.about for name in shipped_names(PLANS)})

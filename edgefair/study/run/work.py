@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgefair.compress.names import CALIBRATED
 from edgefair.config import Config
 from edgefair.data.dataset import DataSet, load
 from edgefair.errors import EdgefairError, MeasurementError
@@ -17,7 +18,7 @@ from edgefair.files import sha256_json, write_atomic
 from edgefair.progress import Stage, recorded, silent, timed
 from edgefair.scratch import work_folder
 from edgefair.study.cells import Cell
-from edgefair.study.levels import PRECISIONS
+from edgefair.study.levels import OWN_INT8, PRECISIONS
 from edgefair.study.plan import Plan
 from edgefair.study.run.cells import cell_config, cell_rows, data_config
 from edgefair.study.run.keys import environment
@@ -209,7 +210,7 @@ def _described(cell: Cell, setup: Setup, job: Job, training: str) -> dict[str, A
         "importance": extent.importance,
         "bits": PRECISIONS.get(extent.precision or "", 32),
         "distill": training if config.compress.distill is not None else None,
-        "calibration": config.compress.calibration if extent.precision in {"int8", "a16w8"} else None,
+        "calibration": config.compress.calibration if extent.precision in {OWN_INT8, *CALIBRATED} else None,
         **{stage: "+".join(_method(item) for item in items or ()) or None for stage, items in names.items()},
     }
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.onnx_files.spec import InputSpec
+from edgefair.targets.any_probe import AnyProbe, Member
 from edgefair.targets.client import Probe
 from edgefair.targets.connection import Arrays, LostError
 from edgefair.targets.loaded import LoadedModel
-from edgefair.targets.pools.any_probe import AnyProbe, Member
 from edgefair.targets.pools.sharing import Hand, Shared, working
 from edgefair.targets.profile import TargetProfile
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from subprocess import Popen
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from edgefair.progress import Progress
-
-if TYPE_CHECKING:
-    from edgefair.targets.profile import TargetProfile
+from edgefair.targets.runtimes import HostRuntime
+from edgefair.targets.sections import DeviceClass, LatencyRules
 
 # The machine that this process runs on.
 HERE = "here"
@@ -45,17 +44,51 @@ class Section:
     about: str
 
 
+class Reached(Protocol):
+    """What a way knows of its target: a `TargetProfile`, which is built from the ways' sections."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def transport(self) -> str: ...  # noqa: D102
+
+    @property
+    def settings(self) -> Any:
+        """The value of the way's own section."""
+        ...
+
+    @property
+    def device(self) -> DeviceClass: ...  # noqa: D102
+
+    @property
+    def latency(self) -> LatencyRules: ...  # noqa: D102
+
+    @property
+    def host_runtime(self) -> HostRuntime: ...  # noqa: D102
+
+    @property
+    def facts(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    def load_members(self) -> Sequence[Reached]:
+        """The targets of a pool."""
+        ...
+
+
 class Way(ABC):
     """How a target is reached, before anything is started there.
 
     Attributes:
         section: of its own in a profile, if any.
+        settings: the value of this section, with what was found out since.
     """
 
     section: ClassVar[Section | None] = None
+    settings: Any
 
-    def __init__(self, profile: TargetProfile) -> None:
+    def __init__(self, profile: Reached) -> None:
         self.profile = profile
+        self.settings = profile.settings
 
     @staticmethod
     def emulates(settings: Any) -> str | None:  # noqa: ARG004 - most ways lead to real devices
@@ -106,16 +139,16 @@ class Transport(Way):
     @property
     def identity(self) -> dict[str, Any]:
         """What a fingerprint holds of the way to the machine."""
-        emulated = self.profile.emulated
+        emulated = self.emulates(self.settings)
         return {} if emulated is None else {"emulated": emulated}
 
-    def identified(self) -> TargetProfile:
-        """The profile with what is found out about the machine before a start.
+    def identified(self) -> dict[str, Any]:
+        """Keys of the profile with what is found out about the machine before a start.
 
         Raises:
             MeasurementError: it is not there, or not what the profile wants.
         """
-        return self.profile
+        return {}
 
     @abstractmethod
     def start(self) -> Popen[bytes]:

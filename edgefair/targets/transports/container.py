@@ -7,19 +7,16 @@ import re
 import secrets
 import signal
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import SIGNALLED, UNAVAILABLE
 from edgefair.progress import Progress
-from edgefair.targets.transports.base import HERE, Ending, Section, Transport
+from edgefair.targets.transports.base import HERE, Ending, Reached, Section, Transport
 from edgefair.targets.transports.bootstrap import ARGUMENTS, preamble
 from edgefair.targets.transports.images import ANSWER_S, NEEDS, ContainerSettings, identified
 from edgefair.targets.transports.local import process_ending
 from edgefair.targets.transports.streams import enlarge_pipes
-
-if TYPE_CHECKING:
-    from edgefair.targets.profile import TargetProfile
 
 # Nothing of this machine is shared with the container and nothing of it stays: no network, no files, no privileges,
 # and no log, which would keep every frame.
@@ -48,9 +45,10 @@ class ContainerTransport(Transport):
     shares_files = False
     machine_key = HERE
 
-    def __init__(self, profile: TargetProfile) -> None:
+    settings: ContainerSettings
+
+    def __init__(self, profile: Reached) -> None:
         super().__init__(profile)
-        self._settings: ContainerSettings = profile.settings
         self._name = ""
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -62,18 +60,17 @@ class ContainerTransport(Transport):
     @property
     def identity(self) -> dict[str, Any]:
         """With the image and what it may use."""
-        return {"container": self._settings.identity, **super().identity}
+        return {"container": self.settings.identity, **super().identity}
 
-    def identified(self) -> TargetProfile:
+    def identified(self) -> dict[str, Any]:
         """With the engine, and with the image's id and architecture: no later start takes another of that name.
 
         An image that is made for another kind of processor runs emulated, if at all: it does not measure latency.
         """
-        self._settings = identified(self.profile.name, self._settings)
-        measured = self.profile.latency.measured and not self._settings.foreign
+        self.settings = identified(self.profile.name, self.settings)
+        measured = self.profile.latency.measured and not self.settings.foreign
         latency = self.profile.latency.model_copy(update={"measured": measured})
-        self.profile = self.profile.model_copy(update={"container": self._settings, "latency": latency})
-        return self.profile
+        return {self.section.key: self.settings, "latency": latency}
 
     def prepare(self, progress: Progress) -> None:
         """Look for the engine and the image. Getting it is left to whoever knows where it comes from.
@@ -81,7 +78,7 @@ class ContainerTransport(Transport):
         Raises:
             MeasurementError: one is missing.
         """
-        progress.stage(f"looking for image {self._settings.image}")
+        progress.stage(f"looking for image {self.settings.image}")
         self.identified()
 
     def lacks(self) -> str | None:
@@ -99,7 +96,7 @@ class ContainerTransport(Transport):
             MeasurementError: the engine or the image is missing, or the engine cannot be started.
         """
         self.identified()
-        settings, self._name = self._settings, PREFIX + secrets.token_hex(8)
+        settings, self._name = self.settings, PREFIX + secrets.token_hex(8)
         limits = [] if settings.cpus is None else [f"--cpus={settings.cpus:g}"]
         if settings.memory is not None:
             limits += [f"--memory={settings.memory}", f"--memory-swap={settings.memory}"]
@@ -125,7 +122,7 @@ class ContainerTransport(Transport):
         """The engine's failures, the image's, and the probe's."""
         if code < 0:
             return process_ending(code, said)
-        said, image = said or "nothing", self._settings.image
+        said, image = said or "nothing", self.settings.image
         for pattern, meaning, fix in BLAME:
             if re.search(pattern, said):
                 return Ending(f"image '{image}' cannot be used: {meaning}; it said: {said}", fix)
@@ -144,10 +141,10 @@ class ContainerTransport(Transport):
         except ValueError:
             name = f"signal {code - SIGNALLED}"
         fix = None
-        if self._settings.foreign:
+        if self.settings.foreign:
             fix = "emulated under this machine's /proc/cpuinfo onnxruntime may crash; `qemu:` targets show their own"
         if name == "SIGKILL":
-            given = self._settings.memory
+            given = self.settings.memory
             more = "" if given is None else f": the container may use {given}, raise container.memory in the profile"
             fix = f"out of memory? The kernel then kills the largest process{more}"
         return Ending(f"the probe was killed by {name} in the container (exit code {code}); it said: {said}", fix)
@@ -159,7 +156,7 @@ class ContainerTransport(Transport):
             return
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(
-                [str(self._settings.engine), "rm", "--force", "--volumes", self._name],
+                [str(self.settings.engine), "rm", "--force", "--volumes", self._name],
                 stdin=subprocess.DEVNULL, capture_output=True, timeout=ANSWER_S, check=False,
             )  # fmt: skip
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING
 
 from edgefair.progress import Progress
 from edgefair.targets.transports.base import Section, Way
-
-if TYPE_CHECKING:
-    from edgefair.targets.profile import TargetProfile
 
 
 class PoolWay(Way):
@@ -21,11 +17,6 @@ class PoolWay(Way):
     def members(settings: tuple[str, ...]) -> tuple[str, ...]:
         """All that are listed."""
         return settings
-
-    @staticmethod
-    def emulates(settings: tuple[str, ...]) -> str | None:
-        """What emulates them all."""
-        return _loaded(settings[0]).emulated
 
     @property
     def machine_keys(self) -> frozenset[Hashable]:
@@ -49,15 +40,7 @@ class PoolWay(Way):
     def _ways(self) -> dict[str, Way]:
         from edgefair.targets.transports import transport_named
 
-        profiles = {name: _loaded(name) for name in self.profile.members}
-        return {name: transport_named(profile.transport)(profile) for name, profile in profiles.items()}
-
-
-def _loaded(name: str) -> TargetProfile:
-    # Here and not above: profiles know their ways.
-    from edgefair.targets.profile import load_profile
-
-    return load_profile(name)
+        return {item.name: transport_named(item.transport)(item) for item in self.profile.load_members()}
 
 
 TRANSPORT = PoolWay

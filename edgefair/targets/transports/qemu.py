@@ -7,17 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgefair.errors import MeasurementError
 from edgefair.progress import Progress
-from edgefair.targets.transports.base import HERE, Ending, Section, Transport
+from edgefair.targets.transports.base import HERE, Ending, Reached, Section, Transport
 from edgefair.targets.transports.emulation import EmulatedCpu, emulated_cpu, find_emulator
 from edgefair.targets.transports.local import process_ending, start_zipapp
 from edgefair.targets.transports.prefix import PYTHON, WHEELS, build_system, open_prefix, system_path
-
-if TYPE_CHECKING:
-    from edgefair.targets.profile import TargetProfile
 
 
 class QemuTransport(Transport):
@@ -27,9 +23,9 @@ class QemuTransport(Transport):
     shares_files = True
     machine_key = HERE
 
-    def __init__(self, profile: TargetProfile) -> None:
+    def __init__(self, profile: Reached) -> None:
         super().__init__(profile)
-        self._cpu = emulated_cpu(profile.settings)
+        self._cpu = emulated_cpu(self.settings)
 
     @staticmethod
     def emulates(settings: str) -> str:

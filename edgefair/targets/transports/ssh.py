@@ -10,20 +10,17 @@ import signal
 import subprocess
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgefair.errors import MeasurementError
 from edgefair.probe.boot import BUSY, NO_FOLDER, SIGNALLED, UNAVAILABLE
 from edgefair.progress import Progress
-from edgefair.targets.transports.base import Ending, Section, Transport
+from edgefair.targets.transports.base import Ending, Reached, Section, Transport
 from edgefair.targets.transports.bootstrap import ARGUMENTS, preamble
 from edgefair.targets.transports.streams import enlarge_pipes
 from edgefair.versions import version_of
-
-if TYPE_CHECKING:
-    from edgefair.targets.profile import TargetProfile
 
 # No option of ssh's, and nothing that a shell could take for more than a name.
 HOST = r"^([A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9_:][A-Za-z0-9_.:-]*$"
@@ -91,9 +88,8 @@ class SshTransport(Transport):
     section = Section("ssh", SshSettings, "The machine of transport ssh.")
     shares_files = False
 
-    def __init__(self, profile: TargetProfile) -> None:
+    def __init__(self, profile: Reached) -> None:
         super().__init__(profile)
-        self._settings: SshSettings = profile.settings
         self._session = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._ran = False
@@ -101,11 +97,11 @@ class SshTransport(Transport):
     @property
     def machine_key(self) -> Hashable:
         """The host and its port, whoever the user is."""
-        return self._settings.host.rpartition("@")[2].lower(), self._settings.port
+        return self.settings.host.rpartition("@")[2].lower(), self.settings.port
 
     def prepare(self, progress: Progress) -> None:
         """The first start makes the virtual environment."""
-        progress.stage(f"connecting to {self._settings.host}")
+        progress.stage(f"connecting to {self.settings.host}")
 
     def lacks(self) -> str | None:
         """Nothing that could be known from here."""
@@ -113,7 +109,7 @@ class SshTransport(Transport):
 
     def start(self) -> subprocess.Popen[bytes]:
         """Connect, and send the settings and the zipapp in front of the first request."""
-        python = shlex.join([self._settings.python or "python3", *ARGUMENTS])
+        python = shlex.join([self.settings.python or "python3", *ARGUMENTS])
         # The shell waits, so that its exit code tells of a probe that was killed: ssh says 255 for that and for a
         # connection that broke.
         process = self._ssh(f"exec sh -c {shlex.quote(f'{python}; exit $?')}")
@@ -144,7 +140,7 @@ class SshTransport(Transport):
         return Ending(f"the probe was lost (exit code {code}); it said: {said}", fixes.get(code))
 
     def _ssh_ended(self, said: str) -> Ending:
-        host = self._settings.host
+        host = self.settings.host
         for pattern, meaning, fix in REFUSALS:
             if re.search(pattern, said):
                 self._ran = False
@@ -159,7 +155,7 @@ class SshTransport(Transport):
         if process is None or process.returncode == 0 or not self._ran:
             return
         with contextlib.suppress(MeasurementError):  # the next session on this device removes it
-            cleaning = self._ssh(shlex.join([self._settings.python or "python3", *ARGUMENTS]))
+            cleaning = self._ssh(shlex.join([self.settings.python or "python3", *ARGUMENTS]))
             try:
                 cleaning.communicate(b"".join(preamble(self._boot_settings(only_clean=True))), timeout=CLEANING_S)
             except subprocess.TimeoutExpired:
@@ -168,15 +164,15 @@ class SshTransport(Transport):
 
     def _boot_settings(self, *, only_clean: bool) -> dict[str, Any]:
         return {
-            "folder": self._settings.folder,
-            "python": self._settings.python,
-            "packages": list(self._settings.packages or _own_versions(self.profile.host_runtime.packages)),
+            "folder": self.settings.folder,
+            "python": self.settings.python,
+            "packages": list(self.settings.packages or _own_versions(self.profile.host_runtime.packages)),
             "session": self._session,
             "only_clean": only_clean,
         }
 
     def _ssh(self, remote: str) -> subprocess.Popen[bytes]:
-        settings = self._settings
+        settings = self.settings
         command = ["ssh", "-T", *(part for option in OPTIONS for part in ("-o", option))]
         command += [] if settings.config is None else ["-F", str(settings.config)]
         command += [] if settings.port is None else ["-p", str(settings.port)]

@@ -51,7 +51,8 @@ def numerics_of(config: Config, reference: Reference, targets: KeptTargets) -> N
     model = onnx.load_model(reference.path)
     _check_wide(model, str(reference.settings.get("model", reference.path.name)))
     kind.check(model)
-    return Numerics(kind, reduce_range=kind.saturates and any(_reduce_range(name, targets) for name in config.targets))
+    reduce_range = kind.unsaturated is not None and any(_reduce_range(name, targets) for name in config.targets)
+    return Numerics(kind, reduce_range=reduce_range)
 
 
 def _check_wide(model: onnx.ModelProto, name: str) -> None:

@@ -56,7 +56,7 @@ def subject_of(
     """Open what is explained.
 
     Args:
-        model: a bundle, or a model as `workflow.models.convert.KINDS` says; not looked at where a run is given.
+        model: a bundle, or a model as `workflow.models.kinds.KINDS` says; not looked at where a run is given.
         run: name of a finished training run.
         weights: of the torch module that a factory makes.
         to: where the FP32 ONNX file goes.

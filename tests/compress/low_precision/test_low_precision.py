@@ -7,6 +7,7 @@ from onnx import TensorProto
 
 from edgefair.compress.low_precision import LOW_PRECISIONS, Calibration
 from edgefair.compress.low_precision.base import Look
+from edgefair.compress.names import CALIBRATED, INT8
 from edgefair.compress.quantization.placement import SMALL
 from edgefair.compress.quantization.prepare import prepare_graph, weight_name
 from edgefair.compress.quantization.recipe import CalibrationRecipe
@@ -82,7 +83,7 @@ def test_only_what_is_calibrated_reads_rows_and_knows_the_moves_that_cost_no_tim
 
     low = LOW_PRECISIONS[name](prepare_graph(layers(16, 64, 4)), calibration)
     calibrated = low.uncalibrated is None
-    free = FREE if low.saturates else FREE - {"seven-bit"}
+    free = FREE if low.unsaturated else FREE - {"seven-bit"}
     assert (bool(asked), low.notes[:1], low.free) == (
         (True, ("few rows",), free) if calibrated else (False, (), frozenset())
     )
@@ -107,6 +108,10 @@ def test_static_int8_leaves_small_layers_to_the_choice():
     tiny = opened("static", layers(16, 64, 4), ROWS)
     assert not tiny.small
     assert "not faster: omit --int8" in tiny.notes[1]
+
+
+def test_the_table_of_names_says_which_int8_rows_calibrate():
+    assert {name for name in INT8 if LOW_PRECISIONS[name].uncalibrated is None} == CALIBRATED
 
 
 def test_static_int8_needs_a_batch_and_dynamic_int8_does_not():

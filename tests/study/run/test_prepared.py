@@ -1,5 +1,7 @@
 """What no study could be run with is said before anything is trained, with exit code 2."""
 
+import json
+
 import pytest
 
 from edgefair.errors import EdgefairError, UsageError
@@ -96,6 +98,11 @@ def test_the_command_lists_and_foresees(tmp_path, monkeypatch):
     given(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert "census-quick: " in run("study", "--list").stdout
+    listed = json.loads(run("study", "--list", "--json").stdout)
+    assert (listed["schema"], "census-quick" in listed["studies"]) == ("edgefair.studies/1", True)
+    assert run("study", "--list", "--format", "html=studies.html").exit_code == 0
+    assert "census-quick" in (tmp_path / "studies.html").read_text()
+    assert run("study", "--list", "--format", "sarif").exit_code == 2
     done = run("study", "plan.yaml", "--dry-run")
     assert (done.exit_code, "people: 4 cells, 2 seeds" in done.stdout) == (0, True)
     missing = run("study", "nope")

@@ -9,6 +9,7 @@ import click
 from edgefair.cli.gate_options import gate_options
 from edgefair.cli.options import (
     config_options,
+    names_models,
     overrides,
     reference_audit_options,
     rows_option,
@@ -73,6 +74,7 @@ from edgefair.cli.progress import progress_bar
 @verdict_options
 @config_options
 @click.pass_context
+@names_models
 def command(
     ctx: click.Context,
     /,
@@ -100,8 +102,8 @@ def command(
 ) -> None:
     """Measure a bundle or an .onnx file on the target and judge it.
 
-    PATH defaults to the bundle that `edgefair export` writes for this project. A .pt2 or .skops file, hf:FOLDER and
-    package.module:factory are converted to ONNX first.
+    PATH defaults to the bundle that `edgefair export` writes for this project. It may also be a model of another kind,
+    which is converted to ONNX first: {models}.
 
     \b
     Examples:

@@ -15,6 +15,7 @@ from edgefair.cli.gate_options import gate_options
 from edgefair.cli.options import (
     config_options,
     counter_option,
+    names_models,
     overrides,
     reference_audit_options,
     rows_option,
@@ -49,6 +50,7 @@ from edgefair.cli.say import say, say_next
 @verdict_options
 @config_options
 @click.pass_context
+@names_models
 def command(
     ctx: click.Context,
     /,
@@ -72,8 +74,7 @@ def command(
 ) -> None:
     """Compress, measure on the target, and write the bundle only if every gate passes.
 
-    MODEL is an existing model: a .onnx, .pt2 or .skops file, hf:FOLDER (saved by save_pretrained), or
-    package.module:factory with --weights. Without it a training run is exported.
+    MODEL is an existing model: {models}. Without it a training run is exported.
 
     The recipe is applied in the order of its flags below, from --distill to --post. If a gate fails on
     validation rows, the repair searches for the smallest concession that passes every gate.

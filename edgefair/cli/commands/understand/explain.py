@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from edgefair.cli.config_flags import KeyCommand, key_flag
-from edgefair.cli.options import Share, config_options, overrides, result_options, rows_option, weights_option
+from edgefair.cli.options import (
+    Share,
+    config_options,
+    names_models,
+    overrides,
+    result_options,
+    rows_option,
+    weights_option,
+)
 from edgefair.cli.progress import progress_bar
 from edgefair.compress.config import CompressConfig
 
@@ -39,6 +47,7 @@ from edgefair.compress.config import CompressConfig
 @result_options
 @config_options
 @click.pass_context
+@names_models
 def command(
     ctx: click.Context,
     /,
@@ -58,8 +67,8 @@ def command(
 ) -> None:
     """Which layer hurts whom: what INT8 or FP16 and pruning of each layer do to every (group, label) cell.
 
-    MODEL is a bundle (its FP32 reference is explained, and its compressed file inspected), a .onnx, .pt2 or .skops
-    file, hf:FOLDER, or package.module:factory with --weights. Without it a training run is explained.
+    MODEL is a bundle (its FP32 reference is explained, and its compressed file inspected), or {models}.
+    Without it a training run is explained.
 
     It also shows in which layers sums saturate on x86 processors without VNNI, ranges clip activations, or values are
     too large for FP16; this is computed here, whatever this machine's processor. It looks at training and validation

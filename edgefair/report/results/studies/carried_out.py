@@ -1,4 +1,4 @@
-"""A study that was carried out, or looked at before it is: what the two commands say, in any form."""
+"""Studies that ship, one looked at before it is run, and one that was run: what the commands say, in any form."""
 
 from __future__ import annotations
 
@@ -8,7 +8,27 @@ from typing import Any, ClassVar
 
 RUN_SCHEMA = "edgefair.study-run/1"
 FORESEEN_SCHEMA = "edgefair.study-foreseen/1"
+STUDIES_SCHEMA = "edgefair.studies/1"
 VIEW = "edgefair.report.study.lines"
+
+
+@dataclass(frozen=True)
+class Studies:
+    """Plans by name -> what each is for."""
+
+    schema: ClassVar[str] = STUDIES_SCHEMA
+    view: ClassVar[str] = VIEW
+
+    studies: dict[str, str]
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        yield from (f"{name}: {about}" for name, about in self.studies.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"schema": STUDIES_SCHEMA, "studies": self.studies}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -69,18 +68,15 @@ def run(
       edgefair study my-plan.yaml --dry-run
     """
     from edgefair.errors import EXIT_MEASUREMENT, UsageError
-    from edgefair.report.escape import one_line
     from edgefair.report.output import outputs_of, write_result
-    from edgefair.report.results.studies import FORESEEN_SCHEMA, RUN_SCHEMA
+    from edgefair.report.results.studies import FORESEEN_SCHEMA, RUN_SCHEMA, STUDIES_SCHEMA
     from edgefair.study.executors.base import Settings
     from edgefair.study.run.foreseen import foresee, shipped_studies
     from edgefair.study.run.given import open_plan
     from edgefair.study.run.study import run_study
 
     if lists:
-        found = shipped_studies()
-        lines = [json.dumps(found)] if as_json else [f"{name}: {about}" for name, about in found.items()]
-        click.echo("\n".join(map(one_line, lines)))
+        write_result(shipped_studies(), outputs_of(formats, as_json=as_json, schemas=[STUDIES_SCHEMA]))
         return
     if plan is None:
         raise UsageError("no plan is named", fix="`edgefair study --list` names those that ship")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,3 +101,20 @@ class AnyProbe(Protocol):
             Exception: what the work raised on the first device that it raised anything else on.
         """
         ...
+
+
+class OneDevice:
+    """What a probe of one device has of `AnyProbe` only because a pool has it."""
+
+    def __init__(self, profile: TargetProfile) -> None:
+        self.profile = profile
+        self.answered_by = profile.name
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """None: it is no pool."""
+        return ()
+
+    def each(self, work: Callable[[AnyProbe], Result], *, timed: bool = False) -> dict[str, Result]:  # noqa: ARG002
+        """The work's result here."""
+        return {self.profile.name: work(cast("AnyProbe", self))}
