@@ -70,6 +70,11 @@ def check_names(names: Iterable[str]) -> None:
         raise ValueError(f"two devices of a pool have one name: {', '.join(found)}")
 
 
+def said_of_worst(name: str, devices: int) -> str:
+    """How the reason of a gate names the device of a pool that decided it."""
+    return f"of '{name}', the worst of {devices} devices"
+
+
 def slowest_of(found: Sequence[LatencySummary | None]) -> tuple[LatencySummary | None, ...]:
     """Which latency may stand for devices: those that no p90 exceeds; that there is none where none was measured."""
     known = [item for item in found if item is not None]

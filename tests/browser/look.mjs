@@ -30,6 +30,7 @@ await printed.goto("file://" + file);
 await printed.emulateMedia({ media: "print" });
 found.details = await printed.locator("details:not(:has(pre))").count();
 found.printed = (await printed.locator("details:not(:has(pre)) > :last-child").evaluateAll((all) => all.map((e) => e.checkVisibility() && e.getBoundingClientRect().height > 0))).filter(Boolean).length;
+found.outside = await printed.locator(".gallery img").evaluateAll((all) => all.filter((e) => e.getBoundingClientRect().right > e.parentElement.getBoundingClientRect().right).length);
 await printed.pdf({ path: `${shots}.pdf`, format: "A4" });
 await browser.close();
 console.log(JSON.stringify(found, null, 1));

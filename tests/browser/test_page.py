@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 MODULES = HERE / "node_modules" / "playwright-core"
 RESULTS = results()
 # One of each kind of page; the others differ in numbers.
-PAGES = {name: Item(RESULTS[name]) for name in ("fail", "error", "targets", "groups", "classes")}
+PAGES = {name: Item(RESULTS[name]) for name in ("fail", "error", "targets", "groups", "classes", "pool")}
 PAGES |= {name: Item(result) for name, result in others().items() if name in {"plan", "diagnosis"}}
 PAGES |= {"explanation": Item(explained()), "compare": Item(compared()), "rich": Item(rich())}
 PAGES |= {kind: Item(rich(), changed=pictured(kind)) for kind in ("pictures", "texts", "features")}
@@ -42,4 +42,5 @@ def test_a_page_is_quiet_sends_nothing_and_can_be_read_by_everybody_at_any_width
     assert found["violations"] == []
     assert found["overflow"] == {"light-1100": 0, "dark-1100": 0, "light-360": 0}
     assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert found["outside"] == 0, "pictures of rows lie within their frames on paper"
     assert found["printed"] == found["details"], "what is folded on a screen is there on paper"

@@ -14,6 +14,7 @@ from edgefair.decision.gates import judge_bounds, unmeasured
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Gate, Outcome, worst
 from edgefair.measure.latency import LEAST_FOR_P90
+from edgefair.measure.pooled import said_of_worst
 from edgefair.probe.bundles.gates import LATENCY, LOAD, MEMORY, SIZE
 
 MB = 1e6
@@ -88,7 +89,7 @@ def _worst(evidence: Evidence, judge: Callable[[Evidence, float], Gate], thresho
     name = max(found, key=lambda name: np.inf if (number := found[name].estimate) is None else number)
     if not name:
         return found[name]
-    return replace(found[name], reason=f"{found[name].reason}; of '{name}', the worst of {len(judged)} devices")
+    return replace(found[name], reason=f"{found[name].reason}; {said_of_worst(name, len(judged))}")
 
 
 def _thresholds(key: str, policy: Policy, budget: Limits | None) -> tuple[float | None, float | None]:

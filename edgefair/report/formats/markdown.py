@@ -12,6 +12,7 @@ from edgefair.report.hit import beginnings, chance_of_hit, group_hit
 from edgefair.report.judged import exceptions, headline, judged
 from edgefair.report.markdown_table import table
 from edgefair.report.numbers import shown
+from edgefair.report.pool import HEAD, MOST, left_out, pool_lines
 from edgefair.report.results.failure import Failure
 from edgefair.report.results.study import StudyReport
 from edgefair.report.results.verification import TargetResult
@@ -92,6 +93,11 @@ def _target(target: TargetResult, *, several: bool) -> Iterator[str]:
     ])  # fmt: skip
     for summary in target.verdict.attributes:
         yield from _groups(target, summary)
+    pool = pool_lines(target)
+    if pool:
+        yield from table(HEAD, [(line.name, *line.numbers, line.remarks) for line in pool[:MOST]])
+        left = left_out(pool)
+        yield from [f"and {left}; `--format json` has all of them", ""] if left else []
 
 
 def _groups(target: TargetResult, summary: AttributeSummary) -> Iterator[str]:

@@ -43,6 +43,10 @@ SPEED = (
     "Milliseconds of one inference at batch 1 on this device: further left is faster, and far to the right at its end "
     "means that some queries wait long. What was not measured is not shown."
 )
+POOL = (
+    "The devices that shared the rows, slowest first: the dot is the median of a query's time, the bar ends at the 99th"
+    " percentile. Of what needs a clock the worst device decides, however few rows it was asked."
+)
 DEVICES = "Where the file was measured. Each device decides by itself, and the worst one counts."
 BESIDE = "How the rows were chosen, how often they were used, and what else a reader must know."
 BASIS = "Everything above can be computed again from the JSON below."

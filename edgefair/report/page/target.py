@@ -8,22 +8,19 @@ from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import AttributeSummary, Comparison, Outcome, Verdict
 from edgefair.joint import group_name
 from edgefair.measure.flips import CellFlips
-from edgefair.measure.latency import LatencySummary
 from edgefair.measure.scores import Interval
-from edgefair.probe.bundles.gates import LATENCY
 from edgefair.report.charts.bars import Bar, bars
-from edgefair.report.charts.curves import Curve, curves
 from edgefair.report.charts.forest import Row, forest
 from edgefair.report.numbers import between, shown
 from edgefair.report.page import sentences
+from edgefair.report.page.latency import latency, pool
 from edgefair.report.page.parts import Block, Cell, Chart, Listing, Mark, More, Section, Table
 from edgefair.report.page.words import why_of
 from edgefair.report.results.verification import Report, TargetResult
-from edgefair.report.terminal.timing import device_line
 from edgefair.report.worst_groups import worst_groups
 
 PAINT = {Outcome.PASS: "pass", Outcome.FAIL: "fail", Outcome.INCONCLUSIVE: "unsure"}
-MOST_DRAWN, MOST_ROWS = 20, 400
+MOST_DRAWN, MOST_ROWS = 20, 2000
 
 
 def target_sections(target: TargetResult, report: Report, where: str) -> Iterator[Section]:
@@ -44,7 +41,9 @@ def target_sections(target: TargetResult, report: Report, where: str) -> Iterato
         )
     if target.information.scores:
         yield Section(f"Scores by group{where}", sentences.SCORES, list(_scores(target)))
-    yield Section(f"Latency{where}", sentences.SPEED, list(_latency(target)))
+    yield Section(f"Latency{where}", sentences.SPEED, list(latency(target)))
+    if devices := list(pool(target)):
+        yield Section(f"Devices of the pool{where}", sentences.POOL, devices)
 
 
 def _looks(target: TargetResult) -> Iterator[Block]:
@@ -146,8 +145,11 @@ def _groups(verdict: Verdict, summary: AttributeSummary, policy: Policy) -> Iter
         for group, rate in cells[:MOST_ROWS]
     ]  # fmt: skip
     head = ["group", "rate of", "rows", "estimate", "interval", "balanced accuracy of the group"]
-    said = f"{summary.attribute}: all numbers" if len(cells) <= MOST_ROWS else f"{summary.attribute}: {MOST_ROWS} cells"
-    yield More(said, [Table(f"{summary.attribute}, rates by group", head, rows, frozenset([2, 3, 4, 5]))])
+    of = "all numbers" if len(cells) <= MOST_ROWS else f"{MOST_ROWS:,} of {len(cells):,} cells; the JSON has all"
+    yield More(
+        f"{summary.attribute}: {of}",
+        [Table(f"{summary.attribute}, rates by group", head, rows, frozenset([2, 3, 4, 5]))],
+    )
 
 
 def changed_decisions(flips: Sequence[CellFlips]) -> Iterator[Block]:
@@ -178,57 +180,3 @@ def changed_decisions(flips: Sequence[CellFlips]) -> Iterator[Block]:
         for name, cell in named
     ]  # fmt: skip
     yield More("All numbers", [Table("Changed decisions by cell", head, rows, frozenset(range(1, 7)))])
-
-
-def _latency(target: TargetResult) -> Iterator[Block]:
-    if target.latency is None:
-        yield Listing([f"not measured on {device_line(target.device)}"])
-        return
-    models = [
-        ("compressed", "candidate", target.latency),
-        ("before compression", "reference", target.reference_latency),
-    ]
-    measured = [(name, paint, summary) for name, paint, summary in models if summary is not None]
-    asked = next((gate.threshold for gate in target.verdict.gates if gate.id == LATENCY), None)
-    if all(summary.quantiles is not None for _, _, summary in measured):
-        yield from _distributions(measured, asked, device_line(target.device))
-    else:
-        rows = [_row(name, paint, summary) for name, paint, summary in measured]
-        caption = f"Latency on {device_line(target.device)}: median (dot) to 99th percentile"
-        yield Chart(forest(caption, rows, threshold=asked, unit=" ms"), caption)
-    speed = target.speed_up
-    if speed is not None:
-        said = f"{speed.ratio:.2f} times as fast as before compression"
-        yield Listing([f"{said} ({speed.lower:.2f} to {speed.upper:.2f})"])
-
-
-def _distributions(
-    measured: Sequence[tuple[str, str, LatencySummary]], asked: float | None, device: str
-) -> Iterator[Block]:
-    """What share of the queries was answered within which time: as curves, and as a table."""
-    drawn, columns = [], []
-    for name, paint, summary in measured:
-        if summary.quantiles is not None:
-            points = list(zip(summary.quantiles.ms, summary.quantiles.shares, strict=True))
-            marked = None if summary.p90_ms is None else (summary.p90_ms, 0.9)
-            drawn.append(Curve(name, points, marked, paint, _percentiles(summary), dashed=paint == "reference"))
-            columns.append(dict(zip(summary.quantiles.shares, summary.quantiles.ms, strict=True)))
-    budget = "" if asked is None else f"the p90 may be {asked:g} ms"
-    caption = f"Share of the queries answered within a time on {device}, the p90 as a dot{budget and f'; {budget}'}"
-    yield Chart(curves(caption, drawn, threshold=asked, said=budget, unit=" ms"), caption)
-    shares = sorted({share for column in columns for share in column})
-    rows = [
-        [f"{share:.0%}", *(f"{column[share]:.4g}" if share in column else "" for column in columns)] for share in shares
-    ]
-    head = ["share of the queries", *(f"{curve.name}, ms" for curve in drawn)]
-    yield More("All numbers", [Table("Time within which queries were answered", head, rows, frozenset([1, 2]))])
-
-
-def _row(name: str, paint: str, latency: LatencySummary) -> Row:
-    highest = latency.p99_ms or latency.p90_ms
-    return Row(name, latency.p50_ms, latency.p50_ms, highest, paint, _percentiles(latency))
-
-
-def _percentiles(latency: LatencySummary) -> str:
-    parts = (("p50", latency.p50_ms), ("p90", latency.p90_ms), ("p99", latency.p99_ms))
-    return ", ".join(f"{name} {'?' if value is None else f'{value:.4g}'}" for name, value in parts)

@@ -8,8 +8,8 @@ from typing import Any
 
 from edgefair.measure.footprint import Footprint
 from edgefair.measure.latency import LatencySummary
-from edgefair.measure.pooled import PoolDevice
 from edgefair.probe.runtimes import NAMES
+from edgefair.report.pool import MOST, PoolLine, left_out, pool_lines
 from edgefair.report.results.verification import TargetResult
 from edgefair.targets.runtimes import DEFAULT, host_runtime
 
@@ -73,7 +73,7 @@ def _providers(engine: Mapping[str, Any]) -> list[str]:
 
 def latency_lines(target: TargetResult) -> list[str]:
     """Latency of candidate and reference, the cores that it was measured on, and the energy of a query."""
-    pool = [PoolDevice.from_json(item) for item in target.evidence.get("pool", ())]
+    pool = pool_lines(target)
     if target.latency is None:
         return ["latency not measured", *_pool(pool)]
     lines = [
@@ -90,15 +90,20 @@ def latency_lines(target: TargetResult) -> list[str]:
     return [*lines, *([] if energy is None else _energy(energy)), *_footprint(target), *_pool(pool)]
 
 
-def _pool(devices: Sequence[PoolDevice]) -> list[str]:
-    """How many rows each device of a pool decided, and how fast it is."""
+def _pool(devices: Sequence[PoolLine]) -> list[str]:
+    """What each device of a pool decided and how fast it is, as many as fit on a screen."""
     if not devices:
         return []
-    lines = [f"pool    {len(devices)} devices; what is said of the clock above is of the slowest"]
-    for item in devices:
-        latency = f", latency {_percentiles(item.latency)}" if item.latency is not None else ""
-        lines.append(f"{INDENT}{item.name}: {item.rows:,} rows{latency}")
-    return lines
+    timed = any(item.latency is not None for item in devices)
+    lines = [f"pool    {len(devices)} devices" + "; what is said of the clock above is of the slowest" * timed]
+    for item in devices[:MOST]:
+        parts = [f"{item.rows:,} rows"]
+        if item.latency is not None:
+            parts.append(f"latency {_percentiles(item.latency)}")
+        remarks = f"; {item.remarks}" if timed and item.remarks else ""
+        lines.append(f"{INDENT}{item.name}: {', '.join(parts)}{remarks}")
+    left = left_out(devices)
+    return [*lines, *([f"{INDENT}and {left}; --json has all of them"] if left else [])]
 
 
 def _footprint(target: TargetResult) -> list[str]:
