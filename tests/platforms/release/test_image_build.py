@@ -20,7 +20,7 @@ BASE, IMAGE = "localhost/edgefair-test-base", "localhost/edgefair-test-ci"
 # What the published base is beyond a Python of Debian: a program `python`, and packages that pip may install.
 HOOKS = ('ln -s /usr/bin/python3 "$1/usr/local/bin/python"', 'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED')
 # Suites of Debian whose Python edgefair allows.
-SUITES = ("bookworm", "sid")
+SUITES = ("bookworm", "trixie")
 
 
 @functools.cache
