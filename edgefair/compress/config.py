@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgefair.compress.games import AdversaryConfig, TicketConfig
-from edgefair.compress.names import CALIBRATED, IMPORTANCE_OPTIONS, IMPORTANCES, INT8, LAST, RANDOM_WEIGHTS, STEPS
+from edgefair.compress.names import CALIBRATED, IMPORTANCE_OPTIONS, IMPORTANCES, INT8, LAST, RANDOM_WEIGHTS
 from edgefair.compress.search.search import Move
 from edgefair.flag import Flag
 
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 else:
     Importance = Literal[tuple(IMPORTANCES)]
     Int8 = Literal["auto", *INT8]
+
+
+@dataclass(frozen=True)
+class AsksFor:
+    """Stands in the type of a key that asks for a torch step: where its class is, in `compress.steps`."""
+
+    home: str
 
 
 class DistillConfig(BaseModel):
@@ -105,12 +113,12 @@ class CompressConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     distill: DistillConfig | None = Field(None, description="A teacher for a student, or for the fine-tunes below.")
-    finetune_only: Annotated[bool, Flag()] = Field(
+    finetune_only: Annotated[bool, Flag(), AsksFor("unchanged:Unchanged")] = Field(
         False,
         description="Fine-tune and compress nothing: the control of a study, without which no effect is that of a "
         "compression.",
     )
-    prune: Annotated[Share | None, Flag(metavar="RATIO")] = Field(
+    prune: Annotated[Share | None, Flag(metavar="RATIO"), AsksFor("pruning.step:Prune")] = Field(
         None,
         description="Remove this share of the multiply-accumulate operations (or of another `measure`) as whole "
         "channels, then fine-tune.",
@@ -154,7 +162,7 @@ class CompressConfig(BaseModel):
         le=20,
         description="Prune in this many steps, each with a fine-tune; every one removes at least one channel.",
     )
-    low_rank: Annotated[Rank | None, Flag(metavar="SHARE|energy|worst-group")] = Field(
+    low_rank: Annotated[Rank | None, Flag(metavar="SHARE|energy|worst-group"), AsksFor("low_rank:LowRank")] = Field(
         None,
         description="Factor layers into two thinner ones: to a share of the full rank, or as far as energy or "
         "the worst "
@@ -169,7 +177,7 @@ class CompressConfig(BaseModel):
         allow_inf_nan=False,
         description="For `low_rank` worst-group: by how much any group's mean loss may grow, in nats.",
     )
-    sparsity: Annotated[Share | None, Flag(metavar="RATIO")] = Field(
+    sparsity: Annotated[Share | None, Flag(metavar="RATIO"), AsksFor("sparsity:Sparsify")] = Field(
         None,
         description="Set this share of single weights to 0, then fine-tune; a baseline for studies: no fewer "
         "operations, no speed-up, no smaller file.",
@@ -179,7 +187,7 @@ class CompressConfig(BaseModel):
         description="For `sparsity`: weights that become 0 are chosen once, before the fine-tune, or anew every 100 "
         "steps of it, from the first on (constant).",
     )
-    cluster: Annotated[int | None, Flag(metavar="VALUES")] = Field(
+    cluster: Annotated[int | None, Flag(metavar="VALUES"), AsksFor("cluster:Cluster")] = Field(
         None,
         ge=2,
         le=4096,
@@ -190,12 +198,14 @@ class CompressConfig(BaseModel):
         description="For `cluster`: where a layer's values begin, at the best ones, or evenly between its smallest and "
         "largest weight (linear).",
     )
-    ticket: TicketConfig | None = Field(
+    ticket: Annotated[TicketConfig | None, AsksFor("ticket:Ticket")] = Field(
         None,
         description="Instead of training: choose single weights of the network with random weights, and train none. "
         "For studies: no fewer operations, no speed-up.",
     )
-    qat: Annotated[bool, Flag()] = Field(False, description="Fine-tune with quantization simulated; for `int8` static.")
+    qat: Annotated[bool, Flag(), AsksFor("qat:Qat")] = Field(
+        False, description="Fine-tune with quantization simulated; for `int8` static."
+    )
     int8: Annotated[Int8 | None, Flag(metavar=f"[{'|'.join(INT8)}]", bare="auto")] = Field(
         None,
         description="INT8: static (calibrated), dynamic, a16w8 (calibrated, with 16-bit activations, for NPUs), w4 "
@@ -283,6 +293,15 @@ class CompressConfig(BaseModel):
                 f"{of} leaves random weights untrained, and {others[0]} would train them: keep one of them"
                 + (", or use importance adversarial" if of_channels else "")
             )
+
+
+# Key -> its step, in the order in which they are carried out.
+STEPS: Mapping[str, str] = {
+    key: f"edgefair.compress.steps.{item.home}"
+    for key, field in CompressConfig.model_fields.items()
+    for item in field.metadata
+    if isinstance(item, AsksFor)
+}
 
 
 def _read_by(options: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:

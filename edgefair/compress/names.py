@@ -1,19 +1,9 @@
-"""Steps, importances and low precisions by name. Data: listing them imports none."""
+"""Importances and low precisions by name, and how steps go together. Data: listing them imports none."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Key of `compress:` that asks for it -> torch step, in the order in which they are carried out.
-STEPS: Mapping[str, str] = {
-    "finetune_only": "edgefair.compress.steps.unchanged:Unchanged",
-    "prune": "edgefair.compress.steps.pruning.step:Prune",
-    "low_rank": "edgefair.compress.steps.low_rank:LowRank",
-    "sparsity": "edgefair.compress.steps.sparsity:Sparsify",
-    "cluster": "edgefair.compress.steps.cluster:Cluster",
-    "ticket": "edgefair.compress.steps.ticket:Ticket",
-    "qat": "edgefair.compress.steps.qat:Qat",
-}
 # Steps that must be the last one, and what any training behind them would do.
 LAST: Mapping[str, str] = {
     "sparsity": "training would fill the zeros again",

@@ -102,7 +102,7 @@ class Stage:
 
 
 class Step(Protocol):
-    """One compression of the torch network, followed by a fine-tune; see `compress.names.STEPS`.
+    """One compression of the torch network, followed by a fine-tune; see `compress.config.STEPS`.
 
     The plan is stored beside the weights, so an interrupted run goes on, and a finished one is loaded, without deciding
     again: `apply(plan)` on the network that the step began with gives the structure that the weights fit.

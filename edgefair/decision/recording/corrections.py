@@ -14,6 +14,7 @@ from edgefair.measure.bounds import Array
 from edgefair.probe.bundles.gates import (
     ABSOLUTE,
     ACCURACY_DROP,
+    ASKED,
     AT_LEAST,
     EXCESS_LOSS,
     FLOOR,
@@ -31,13 +32,8 @@ ACCURACY, PRECISION = "accuracy_difference", "predictive_parity_difference"
 # Gate -> ends of its numbers. A label counts once in an accuracy, for both models in a loss, and twice in psi.
 ENDS = {FLOOR: 1.0, GROUP_ACCURACY: 1.0, ACCURACY_DROP: 1.0, GROUP_DROP: 1.0, EXCESS_LOSS: 2.0}
 SHIFTS = {FLOOR: 1, GROUP_ACCURACY: 1, ACCURACY_DROP: 2, GROUP_DROP: 2, EXCESS_LOSS: 4}
-KEYS = {
-    FLOOR: "min_balanced_accuracy",
-    GROUP_ACCURACY: "min_group_accuracy",
-    ACCURACY_DROP: "max_accuracy_drop",
-    GROUP_DROP: "max_group_accuracy_drop",
-    EXCESS_LOSS: "max_excess_loss",
-}
+# Gate -> key of the policy that asks for it.
+KEYS = {gate: key for key, gate in ASKED.items() if gate in ENDS}
 
 
 def of_rates(policy: Policy, name: str, classes: Sequence[str]) -> Correction | None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgefair.compress.config import PRUNED, CompressConfig, DistillConfig
-from edgefair.compress.names import STEPS, step_name
+from edgefair.compress.config import PRUNED, STEPS, CompressConfig, DistillConfig
+from edgefair.compress.names import step_name
 from edgefair.compress.steps.base import Project, Stage, Step
 from edgefair.config import Config
 from edgefair.files import sha256_file
