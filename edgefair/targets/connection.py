@@ -27,6 +27,7 @@ MOST_WORDS = 600
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # How long a probe whose stream ended may take to end itself, so that the error can say how it did.
 ENDING_S = 5.0
+STUCK = "is the device overloaded, asleep, or stuck in the model?"
 
 
 class LostError(MeasurementError):
@@ -142,6 +143,10 @@ class Connection:
         """End the probe now; who still waits for it learns `found`."""
         self._give_up(self.failed(found, expected=expected, fix=fix))
 
+    def count_as_lost(self, found: str) -> None:
+        """End the probe now, as a device that no longer answers; who still waits for it gets a LostError."""
+        self._give_up(self._lost(found, STUCK))
+
     def _give_up(self, error: MeasurementError) -> None:
         if self._given_up is None:
             self._given_up = error
@@ -195,9 +200,7 @@ class Connection:
 
     @contextlib.contextmanager
     def _deadline(self, seconds: float) -> Iterator[None]:
-        silent = self._lost(
-            f"no answer within {seconds:g} s", "is the device overloaded, asleep, or stuck in the model?"
-        )
+        silent = self._lost(f"no answer within {seconds:g} s", STUCK)
         timer = threading.Timer(seconds, self._give_up, [silent])
         timer.daemon = True
         timer.start()
