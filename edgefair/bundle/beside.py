@@ -23,6 +23,7 @@ from edgefair.decision.verdict import EARLIER_SCHEMA
 from edgefair.errors import ModelError
 from edgefair.measure.flips import cell_flips
 from edgefair.measure.latency import SpeedUp, notes_of
+from edgefair.measure.pooled import PoolDevice, said_of_loss
 from edgefair.probe.bundles.gates import ABSOLUTE, gate_id, name_of
 
 # Between the same limits computed by two versions of the special functions.
@@ -112,7 +113,8 @@ def compare_shown(target: Mapping[str, Any], evidence: Evidence, policy: Policy)
 
 
 def compare_notes(report: Mapping[str, Any], evidence: Sequence[Evidence]) -> None:
-    """The notes that follow from the clock's numbers are there; another version may have other words for them.
+    """The notes that follow from the clock's numbers are there, and what is noted of a lost device is so; another
+    version may have other words for them.
 
     Raises:
         ModelError: one is missing.
@@ -121,9 +123,22 @@ def compare_notes(report: Mapping[str, Any], evidence: Sequence[Evidence]) -> No
         return
     for target, measured in zip(report["targets"], evidence, strict=True):
         speed = None if target["speed_up"] is None else SpeedUp(**target["speed_up"])
-        for note in notes_of(target["target"], target["device"], measured.latency, speed):
+        wanted = notes_of(target["target"], target["device"], measured.latency, speed)
+        for device in measured.pool:
+            wanted += notes_of(device.name, dict(device.device), device.latency, None)
+            _compare_loss(device, target["target"], report["notes"])
+        for note in wanted:
             if note not in report["notes"]:
                 raise contradiction(f"its notes lack what is so of target '{target['target']}'", f"'{note}'")
+
+
+def _compare_loss(device: PoolDevice, target: str, notes: Sequence[str]) -> None:
+    """A lost device decided as many rows as its note says. How many the others did is evidence, as counts are."""
+    said = said_of_loss(device.name, target, device.rows)
+    begins, _, _ = said.rpartition(" after ")
+    for note in notes:
+        if note.startswith(begins) and not note.startswith(said):
+            raise contradiction(f"'{device.name}' of target '{target}' decided {device.rows:,} rows", f"'{note}'")
 
 
 def _alike(one: Any, other: Any) -> bool:

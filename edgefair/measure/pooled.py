@@ -75,6 +75,11 @@ def said_of_worst(name: str, devices: int) -> str:
     return f"of '{name}', the worst of {devices} devices"
 
 
+def said_of_loss(name: str, target: str, rows: int) -> str:
+    """How the note about a device that was lost begins."""
+    return f"'{name}', a device of target '{target}', was lost after {rows:,} rows"
+
+
 def slowest_of(found: Sequence[LatencySummary | None]) -> tuple[LatencySummary | None, ...]:
     """Which latency may stand for devices: those that no p90 exceeds; that there is none where none was measured."""
     known = [item for item in found if item is not None]

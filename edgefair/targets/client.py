@@ -278,6 +278,10 @@ class Probe(OneDevice):
         """End the probe now; whoever still waits for it learns why."""
         self._connection.give_up(why)
 
+    def count_as_lost(self, found: str) -> None:
+        """End the probe now, as a device that no longer answers; whoever still waits for it gets a LostError."""
+        self._connection.count_as_lost(found)
+
     def failed(self, found: str) -> MeasurementError:
         """What to raise where the device said what cannot be."""
         return self._connection.failed(found)

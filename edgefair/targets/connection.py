@@ -30,6 +30,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ENDING_S = 5.0
 # A child of the probe may keep its stream open for longer.
 CLOSING_S = 0.1
+STUCK = "is the device overloaded, asleep, or stuck in the model?"
 
 
 class LostError(MeasurementError):
@@ -146,6 +147,10 @@ class Connection:
         """End the probe now; who still waits for it learns `found`."""
         self._give_up(self.failed(found, expected=expected, fix=fix))
 
+    def count_as_lost(self, found: str) -> None:
+        """End the probe now, as a device that no longer answers; who still waits for it gets a LostError."""
+        self._give_up(self._lost(found, STUCK))
+
     def _give_up(self, error: MeasurementError) -> None:
         if self._given_up is None:
             self._given_up = error
@@ -201,9 +206,7 @@ class Connection:
             self._process.wait()
 
     def _silent(self, seconds: float) -> None:
-        self._give_up(
-            self._lost(f"no answer within {seconds:g} s", "is the device overloaded, asleep, or stuck in the model?")
-        )
+        self._give_up(self._lost(f"no answer within {seconds:g} s", STUCK))
 
     def _listen(self) -> None:
         stream = self._process.stderr

@@ -61,6 +61,11 @@ def test_a_killed_device_loses_nothing_the_counts_are_those_of_one(project, tmp_
     )
     assert "killed by SIGKILL" in note
     check_decision(json.loads(json.dumps(found)), today=today())
+    moved = json.loads(json.dumps(found))
+    first, second = moved["targets"][0]["evidence"]["pool"]
+    first["rows"], second["rows"] = first["rows"] - 10, second["rows"] + 10
+    with pytest.raises(ModelError, match=r"'b' of target .* decided [\d,]+ rows"):
+        check_decision(moved, today=today())
 
 
 def tell_a_fast_one(target):

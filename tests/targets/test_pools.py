@@ -1,6 +1,8 @@
 """Devices of one class that share the rows: the counts of one device, and nothing lost with one that is killed."""
 
 import itertools
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -68,8 +70,62 @@ def test_what_the_rows_raise_is_raised_and_not_taken_for_a_lost_device(tmp_path,
             list(pool.run(loaded, broken(), ["decision"]))
 
 
+def never(*_):
+    raise AssertionError("nobody hangs")
+
+
+def test_what_a_hung_device_holds_is_decided_by_the_others(tmp_path, model, started, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("edgefair.targets.pools.sharing.LEAST_SILENT_S", 5.0)
+    x, parts = batches(4000, 10)
+    with open_target(load_profile(pool_of(tmp_path, "a", "b"))) as pool:
+        loaded = pool.load(model, name="m")
+        by, found = [], []
+
+        def stopping():
+            for number, part in enumerate(parts):
+                if number == 150:
+                    os.kill(started["b"].pid, signal.SIGSTOP)
+                yield part
+
+        for answer in pool.run(loaded, stopping(), ["decision"]):
+            by.append(pool.answered_by)
+            found.append(answer)
+        assert np.array_equal(decisions(found), (x @ np.array([1.0, 0.5]) < 0).astype(np.int64))
+        assert set(by) == {"a", "b"}, "both were at work before"
+        (a, b) = pool.members
+        assert a.lost is None
+        assert isinstance(b.lost, LostError)
+        assert "'b': no answer for" in b.lost.found, "and not the 600 s after which any silent device is lost"
+
+
+def test_a_device_is_hung_only_by_its_own_measure_and_only_beside_one_that_is_not(monkeypatch):
+    told, now = [], [100.0]
+    monkeypatch.setattr("edgefair.targets.pools.sharing.time.monotonic", lambda: now[0])
+    shared = Shared(({"x": np.array([number])} for number in range(9)), lambda name, _: told.append(name))
+    hands = {name: Hand(shared, name) for name in ("quick", "slow", "new")}
+
+    def after(seconds):
+        now[0] += seconds
+        shared._look_for_hung()
+        return told
+
+    for hand in hands.values():
+        next(hand)
+    now[0] += 1
+    shared.answered(hands["quick"], {})
+    now[0] += 9
+    shared.answered(hands["slow"], {})
+    next(hands["quick"])
+    next(hands["slow"])
+    assert after(59) == []
+    assert after(2) == ["quick"], "60 s at least, 20 times its slowest batch"
+    assert after(130) == ["quick"], "10 s were usual for the slow one"
+    assert after(20) == ["quick", "slow"], "the new one, whose first batch may take long, is none that hangs"
+    assert after(100) == ["quick", "slow"], "each is told of once"
+
+
 def test_batches_of_a_dropped_hand_go_to_others_once_and_before_new_ones():
-    shared = Shared({"x": np.array([number])} for number in range(6))
+    shared = Shared(({"x": np.array([number])} for number in range(6)), never)
     lost, other = Hand(shared, "lost"), Hand(shared, "other")
     taken = [int(batch["x"][0]) for batch in itertools.islice(lost, 3)]
     shared.answered(lost, {"y": np.array([0])})

@@ -27,7 +27,8 @@ Result = TypeVar("Result")
 class Pool:
     """Running probes on devices of one class. Use it as a context manager; it is asked as one `Probe` is.
 
-    A device that is lost after the start gives its unanswered batches to the others; the last one's loss is the pool's.
+    A device that is lost after the start, or hangs while it decides rows, gives its unanswered batches to the others;
+    the last one's loss is the pool's.
 
     Args:
         profile: with the settings that all members share.
@@ -106,7 +107,7 @@ class Pool:
         """Outputs of every batch, in order, each from the device that had time for it. See `Probe.run`."""
         if not self._living:
             raise self._all_lost()
-        shared = Shared(batches)
+        shared = Shared(batches, self._count_as_lost)
 
         def attend(probe: Probe) -> None:
             while shared.wait_for_work():
@@ -172,6 +173,9 @@ class Pool:
         if not found:
             raise self._all_lost()
         return {name: found[name] for name in self._probes if name in found}
+
+    def _count_as_lost(self, name: str, silent_s: float) -> None:
+        self._probes[name].count_as_lost(f"no answer for {silent_s:.0f} s, after batches that took far less")
 
     def _all_lost(self) -> MeasurementError:
         said = "; ".join(error.found for error in self._lost.values())

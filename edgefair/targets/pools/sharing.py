@@ -5,13 +5,39 @@ from __future__ import annotations
 import contextlib
 import heapq
 import threading
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from edgefair.targets.connection import Arrays
 
 # Batches that may be answered before an earlier one is: a slow device holds up to three, and nobody keeps more answers.
 IN_HAND = 64
+# A device counts as hung when it is silent for so many times as long as its slowest batch took, and for so long at
+# least: a connection that broke is made anew in less. How often that is looked at.
+PATIENCE, LEAST_SILENT_S = 20.0, 60.0
+LOOK_S = 0.5
+
+
+@dataclass
+class Pace:
+    """How a device gets on with its batches, by `time.monotonic`.
+
+    Attributes:
+        since: when it began with the batch that it is at; None where it has none.
+        slowest_s: seconds that its slowest batch took; None before its first answer, which may build an engine.
+    """
+
+    since: float | None = None
+    slowest_s: float | None = None
+
+    def silent_s(self, now: float) -> float | None:
+        """For how long it has been silent, where that is too long; None where it is not."""
+        if self.since is None or self.slowest_s is None:
+            return None
+        silent = now - self.since
+        return silent if silent > max(LEAST_SILENT_S, PATIENCE * self.slowest_s) else None
 
 
 class Hand:
@@ -30,6 +56,7 @@ class Hand:
         """Whether it takes a batch: not if it was dropped while the batch was made."""
         if self.open:
             self.unanswered.append((number, batch))
+            self._shared.began(self)
         return self.open
 
     def __iter__(self) -> Iterator[Arrays]:
@@ -47,9 +74,14 @@ class Shared:
 
     Args:
         batches: in order; they are made one at a time, by whoever takes the next.
+        hung: is told the name of a device that is silent for too long while another one is not, and for how many
+            seconds; once for each. It must not wait.
     """
 
-    def __init__(self, batches: Iterable[Arrays]) -> None:
+    def __init__(self, batches: Iterable[Arrays], hung: Callable[[str, float], None]) -> None:
+        self._hung = hung
+        self._told: set[str] = set()
+        self._paces: dict[str, Pace] = {}
         self._source = iter(batches)
         self._making = threading.Lock()
         self._changed = threading.Condition()
@@ -84,10 +116,18 @@ class Shared:
                 self._give_back([(self._made - 1, batch)])
                 return None
 
+    def began(self, hand: Hand) -> None:
+        """A device was given a batch, which it begins with at once if it had none."""
+        pace = self._paces.setdefault(hand.name, Pace())
+        pace.since = time.monotonic() if pace.since is None else pace.since
+
     def answered(self, hand: Hand, outputs: Arrays) -> None:
-        """A device has answered the first batch in its hand."""
+        """A device has answered the first batch in its hand, and begins with the next."""
         with self._changed:
             number, _ = hand.unanswered.popleft()
+            pace, now = self._paces[hand.name], time.monotonic()
+            pace.slowest_s = max(pace.slowest_s or 0.0, now - (pace.since or now))
+            pace.since = now if hand.unanswered else None
             self._answers[number] = hand.name, outputs
             self._changed.notify_all()
 
@@ -95,6 +135,7 @@ class Shared:
         """A device is lost: others answer what is left in its hand, and it takes no more."""
         with self._changed:
             hand.open = False
+            self._paces.pop(hand.name, None)
             self._give_back(hand.unanswered)
             hand.unanswered.clear()
 
@@ -123,7 +164,8 @@ class Shared:
             BaseException: why the run cannot go on.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._returned in self._answers or self._is_over)
+            while not self._changed.wait_for(lambda: self._returned in self._answers or self._is_over, LOOK_S):
+                self._look_for_hung()
             if self._failure is not None:
                 raise self._failure
             if self._returned not in self._answers:
@@ -131,6 +173,16 @@ class Shared:
             self._returned += 1
             self._changed.notify_all()
             return self._answers.pop(self._returned - 1)
+
+    def _look_for_hung(self) -> None:
+        """Tell of devices that are silent for too long, unless all are: then it is no fault of one device."""
+        now = time.monotonic()
+        silent = {name: found for name, pace in self._paces.items() if (found := pace.silent_s(now)) is not None}
+        if len(silent) == len(self._paces):
+            return
+        for name in silent.keys() - self._told:
+            self._told.add(name)
+            self._hung(name, silent[name])
 
     @property
     def _has_work(self) -> bool:

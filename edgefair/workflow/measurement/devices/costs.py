@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.rows import TableRows
 from edgefair.measure.footprint import Footprint, worst_of
+from edgefair.measure.pooled import said_of_loss
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import Progress, timed
 from edgefair.targets import AnyProbe, LoadedModel
@@ -102,8 +103,8 @@ class Costs:
 def losses(probe: AnyProbe, rows: Mapping[str, int]) -> tuple[str, ...]:
     """What a reader of the verdict must know of devices that were lost."""
     return tuple(
-        f"'{member.name}', a device of target '{probe.profile.name}', was lost after {rows.get(member.name, 0):,} rows"
-        f", and the others ran what it left: {member.lost.found}"
+        f"{said_of_loss(member.name, probe.profile.name, rows.get(member.name, 0))}, and the others ran what it left: "
+        f"{member.lost.found}"
         for member in probe.members
         if member.lost is not None
     )
