@@ -123,6 +123,37 @@ def test_githubs_workflow_keeps_reports_of_what_was_blocked_and_the_account_of_t
     assert "{" not in (project / ".github/workflows/edgefair.yml").read_text().replace("${{", "").replace("}}", "")
 
 
+INSTALLED = {
+    "of an index": (None, f"edgefair[torch]=={__version__}", False),
+    "of an address": (
+        {"url": "https://a.example/edgefair", "vcs_info": {"vcs": "git", "commit_id": "ab12"}},
+        "edgefair[torch] @ git+https://a.example/edgefair@ab12", False,
+    ),
+    "a submodule": ("vendor/edgefair", "./vendor/edgefair[torch]", False),
+    "a folder that the service has not": ("../edgefair", f"edgefair[torch]=={__version__}", True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+@pytest.mark.parametrize("name", INSTALLED)
+def test_the_workflow_installs_the_edgefair_that_wrote_it_or_says_what_to_do(project, monkeypatch, service, name):
+    people(project)
+    origin, needed, told = INSTALLED[name]
+    if isinstance(origin, str):
+        folder = (project / origin).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        origin = {"url": folder.as_uri(), "dir_info": {"editable": True}}
+    monkeypatch.setattr("edgefair.installed._origin", lambda: origin)
+    result = run("init", "--ci", service, "-o", project / "edgefair.yaml")
+    assert result.exit_code == 0, result.output
+    path = {"github": ".github/workflows/edgefair.yml", "gitlab": ".gitlab-ci.yml"}[service]
+    written = yaml.safe_load((project / path).read_text())
+    assert f'pip install "{needed}"' in str(written)
+    assert ("as a submodule" in result.stderr) == told
+    if name == "a submodule":
+        assert "'submodules': True" in str(written) or "GIT_SUBMODULE_STRATEGY" in str(written)
+
+
 def test_gitlabs_script_is_the_same_and_a_pipeline_that_exists_includes_it(project):
     people(project)
     job = steps("gitlab", project)["edgefair"]

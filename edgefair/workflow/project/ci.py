@@ -12,11 +12,18 @@ from edgefair._version import __version__
 from edgefair.config import Config, load_config
 from edgefair.errors import UsageError
 from edgefair.files import write_atomic
+from edgefair.installed import requirement_for
 from edgefair.resources import shipped_path
 
 Service = Literal["github", "gitlab"]
 # Characters that mean the same to YAML, to a shell and to both services.
 PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
+NOT_INDEXED = (
+    "edgefair was installed here from a folder of this machine, and the workflow installs release {version}: where no "
+    "package index has it, add its repository as a submodule and install './vendor/edgefair[torch]' instead"
+)
+# Behind the step that checks out: edgefair may be a submodule there.
+SUBMODULES = "\n        with:\n          submodules: true"
 INCLUDED = Path(".gitlab/edgefair.yml")
 
 
@@ -40,8 +47,10 @@ def write_workflow(service: Service, config_path: Path, *, force: bool = False) 
     config = load_config(config_path)
     root = _root(config_path.resolve().parent)
     template = shipped_path("deploy", f"ci/{service}/{_template(service)}").read_text(encoding="utf-8")
-    text = _filled(template, config, config_path, root)
+    needed = requirement_for("torch", __version__, root)
+    text = _filled(template, config, config_path, root, needed)
     path, remarks = _place(service, root)
+    remarks += (NOT_INDEXED.format(version=__version__),) if needed is None else ()
     if path.exists() and not force:
         raise UsageError(f"'{path}' already exists", fix="edit it, or replace it with --force")
     try:
@@ -69,8 +78,12 @@ def _root(folder: Path) -> Path:
     return next((place for place in (folder, *folder.parents) if (place / ".git").exists()), folder)
 
 
-def _filled(template: str, config: Config, config_path: Path, root: Path) -> str:
-    """The template with the project's names in place of {names}."""
+def _filled(template: str, config: Config, config_path: Path, root: Path, needed: str | None) -> str:
+    """The template with the project's names in place of {names}.
+
+    Args:
+        needed: what pip is told to install; None where this installation came from a folder that only this machine has.
+    """
     folder = config.base.relative_to(root).as_posix()
     before = "" if folder == "." else f"{folder}/"
     source = config.base / config.data.source
@@ -78,7 +91,8 @@ def _filled(template: str, config: Config, config_path: Path, root: Path) -> str
     if source.is_file() and source.resolve().is_relative_to(root):
         files.append(source.resolve().relative_to(root).as_posix())
     bundle = (config.output / config.project).as_posix()
-    for path in (*files, bundle):
+    inside = needed is not None and needed.startswith("./")
+    for path in (*files, bundle, *([needed.partition("[")[0]] if inside and needed else [])):
         if not PLAIN.fullmatch(path):
             raise UsageError(
                 f"the path '{path}' would need quoting in a workflow",
@@ -87,7 +101,8 @@ def _filled(template: str, config: Config, config_path: Path, root: Path) -> str
             )
     names: Mapping[str, str] = {
         "project": config.project,
-        "version": __version__,
+        "needed": needed or f"edgefair[torch]=={__version__}",
+        "submodules": SUBMODULES if inside else "",
         "folder": before,
         "working": folder,
         "config": config_path.name,
