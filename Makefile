@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # pip compiles nothing: a file is compiled when it is first imported, and most of 17,000 files never are.
 export PIP_COMPILE := 0
+# Containers often say that it shall not be kept. The tests start hundreds of commands, each of which would compile anew.
+unexport PYTHONDONTWRITEBYTECODE
 # A file's tests stay with one worker, which has their fixtures; in the order of the folders, short files come last.
 SHARED := --dist loadfile --no-loadscope-reorder
 # The files with tests of a mark: collecting all of them takes every worker 20 s of imports.

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from edgefair.data.files.table import Categories
 from edgefair.joint import Group
-
-# Combinations of groups, as a multiple of the rows, beyond which most have none.
-SPARSE = 4
+from edgefair.measure.distinct import compact
 
 
 def joint_groups(
@@ -30,15 +28,9 @@ def joint_groups(
         position = np.array([place[value] for value in part.values], dtype=np.int64)
         code *= len(values)
         code += position[part.codes]
-    size = math.prod(map(len, ordered))
-    if size > SPARSE * len(code):
-        present, index = np.unique(code, return_inverse=True)
-    else:
-        # In the time of one pass where there are few groups, not in that of a sort.
-        has_rows = np.bincount(code, minlength=size) > 0
-        present, index = np.flatnonzero(has_rows), (np.cumsum(has_rows) - 1)[code]
+    present, index = compact(code, math.prod(map(len, ordered)))
     groups = []
     for item in present.tolist():
         positions = np.unravel_index(item, [len(values) for values in ordered])
         groups.append(tuple(values[at] for values, at in zip(ordered, positions, strict=True)))
-    return index.astype(np.int64, copy=False), tuple(groups)
+    return index, tuple(groups)

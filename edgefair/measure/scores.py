@@ -34,29 +34,39 @@ def auc_interval(score: Array, label: NDArray[np.int64], *, level: float) -> Int
         score: finite, [rows], larger for class 1.
         label: 0 or 1, [rows].
     """
-    value = _auc(score, label)
-    if value is None:
+    positive, negative = score[label == 1], score[label == 0]
+    m, n = len(positive), len(negative)
+    if not m or not n:
         return None
+    above, below = _placements(positive, negative)
+    # Halves of whole numbers, and so the sum is exact.
+    value = float(above.sum() / (m * n))
     z = float(-ndtri(level))
-    m = int(np.count_nonzero(label == 1))
-    n = len(label) - m
     lower, upper = _score_limit(value, m, n, z), 1 - _score_limit(1 - value, m, n, z)
     if 0 < value < 1 and min(m, n) > 1:
-        half = z * np.sqrt(_delong_variance(score[label == 1], score[label == 0])) / (value * (1 - value))
+        half = z * np.sqrt(_delong_variance(above / n, below / m)) / (value * (1 - value))
         lower, upper = min(lower, float(expit(logit(value) - half))), max(upper, float(expit(logit(value) + half)))
     return Interval(value, lower, upper)
 
 
-def _delong_variance(positive: Array, negative: Array) -> float:
-    """Variance of the AUC from the placements of positives among negatives, and of negatives among positives.
+def _delong_variance(above: Array, below: Array) -> float:
+    """Variance of the AUC from the shares of negatives below each positive, and of positives below each negative."""
+    return float(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))
 
-    By mid-ranks (Sun & Xu, IEEE Signal Processing Letters 2014).
+
+def _placements(positive: Array, negative: Array) -> tuple[Array, Array]:
+    """How many negatives are below each positive, and positives below each negative; equal ones count half.
+
+    The differences of mid-ranks of Sun & Xu (IEEE Signal Processing Letters 2014), by sorting each side once.
     """
-    m, n = len(positive), len(negative)
-    ranks = _ranks(np.concatenate([positive, negative]))
-    above = (ranks[:m] - _ranks(positive)) / n
-    below = (ranks[m:] - _ranks(negative)) / m
-    return float(above.var(ddof=1) / m + below.var(ddof=1) / n)
+    order_of = [np.argsort(part) for part in (positive, negative)]
+    ordered = [part[order] for part, order in zip((positive, negative), order_of, strict=True)]
+    found = []
+    for order, own, others in zip(order_of, ordered, reversed(ordered), strict=True):
+        below = np.empty(len(own))
+        below[order] = (np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")) / 2
+        found.append(below)
+    return found[0], found[1]
 
 
 def _score_limit(value: float, m: int, n: int, z: float) -> float:
@@ -90,18 +100,3 @@ def calibration_interval(score: Array, label: NDArray[np.int64], *, level: float
     one, below, above, other = (np.asarray(part) for part in (mean, mean - half, mean + half, rate))
     value, lower, upper = mover(one, below, above, other, low, high, correlation=min(max(correlation, -1.0), 1.0))
     return Interval(float(value), float(lower), float(upper))
-
-
-def _auc(score: NDArray[np.float64], label: NDArray[np.int64]) -> float | None:
-    positives = int(np.count_nonzero(label == 1))
-    negatives = len(label) - positives
-    if not positives or not negatives:
-        return None
-    ranks = _ranks(score)[label == 1].sum()
-    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def _ranks(values: Array) -> Array:
-    """Ranks from 1 on; of equal values their mean."""
-    _, kind, times = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(times) - (times - 1) / 2)[kind])

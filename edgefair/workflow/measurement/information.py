@@ -38,7 +38,8 @@ def information_of(
 
 def _groups(policy: Policy, rows: JudgedRows, name: str, score: NDArray[np.float32]) -> Iterator[GroupScores]:
     index, groups = joint_groups(rows.sensitive, policy.attributes_of(name))
-    order = np.argsort(index, kind="stable")
+    # In the time of one pass where numpy sorts numbers of 16 bits.
+    order = np.argsort(index.astype(np.min_scalar_type(len(groups))), kind="stable")
     own = np.split(order, np.cumsum(np.bincount(index, minlength=len(groups)))[:-1])
     of = dict(zip(groups, own, strict=True))
     for group, shown in zip(policy.groups(name), policy.group_names(name), strict=True):

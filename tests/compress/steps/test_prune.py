@@ -9,7 +9,7 @@ from torch import nn
 
 from edgefair.compress.steps.cost import macs
 from edgefair.compress.steps.pruning.choose import leaving, rounded
-from edgefair.compress.steps.pruning.cut import cut, heads_of
+from edgefair.compress.steps.pruning.cut import cut, heads_of, without
 from edgefair.compress.steps.pruning.gates import Gates
 from edgefair.compress.steps.pruning.step import Prune
 from edgefair.compress.steps.pruning.units import Unit, find_units, removal
@@ -362,3 +362,23 @@ def test_a_plan_of_another_network_is_refused():
         Prune(0.5).apply(small, plan)
     with pytest.raises(ModelError, match="does not have"):
         Prune(0.5).apply(built_in("vit-small")[0], plan)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_a_network_that_lacked_channels_for_a_while_is_whole_again(name):
+    classifier, x = built_in(name)
+    network = classifier.network.eval()
+    units, _ = find_units(network, x[:1])
+    removed = removal(units, [torch.tensor([0])] * len(units))
+    parameters, logits, costs = list(network.parameters()), network(x[:2]), macs(network, x[:1])
+    copied = copy.deepcopy(network)
+    cut(copied, removed)
+    with without(network, removed):
+        assert macs(network, x[:1]) == macs(copied, x[:1]) < costs
+        torch.testing.assert_close(network(x[:2]), copied(x[:2]), rtol=0, atol=0)
+    # An unknown layer stands behind those that are cut already.
+    with pytest.raises(ModelError, match="does not have"), without(network, {**removed, "nowhere": {"out": [0]}}):
+        pass
+    assert all(one is other for one, other in zip(parameters, network.parameters(), strict=True))
+    assert macs(network, x[:1]) == costs
+    torch.testing.assert_close(network(x[:2]), logits, rtol=0, atol=0)

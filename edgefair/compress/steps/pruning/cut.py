@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,31 @@ def heads_of(module: nn.Module) -> Heads | None:
         if all(isinstance(part, nn.Linear) for part in parts) and len(widths) == 1 and hasattr(module, size):
             return Heads(layers, int(getattr(module, size)))
     return None
+
+
+@contextmanager
+def without(network: nn.Module, removed: Mapping[str, Mapping[str, Sequence[int]]]) -> Iterator[None]:
+    """As `cut`, and whole again at the end of the block: cutting puts new parameters in the place of others.
+
+    Copying a network takes several times as long as counting what it costs.
+
+    Raises:
+        ModelError: see `cut`.
+    """
+    whole = [(module, _state(module)) for module in network.modules()]
+    try:
+        cut(network, removed)
+        yield
+    finally:
+        for module, state in whole:
+            vars(module).clear()
+            vars(module).update(state)
+
+
+def _state(module: nn.Module) -> dict[str, Any]:
+    """What a module consists of: a copy of its attributes, and of its tables of parameters and buffers."""
+    tables = {name: dict(vars(module)[name]) for name in ("_parameters", "_buffers")}
+    return {**vars(module), **tables}
 
 
 def _cut_parameter(network: nn.Module, path: str, dim: int, indices: Sequence[int]) -> None:

@@ -17,7 +17,7 @@ from edgefair.compress.steps.cost import macs, parameters
 from edgefair.compress.steps.layers import example_features
 from edgefair.compress.steps.pruning import Goal, open_importance
 from edgefair.compress.steps.pruning.choose import MOST, ROUND_TO, filled, leaving, rounded, smallest_share, wanted
-from edgefair.compress.steps.pruning.cut import cut
+from edgefair.compress.steps.pruning.cut import cut, without
 from edgefair.compress.steps.pruning.units import Unit, find_units, removal
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.classifier import Classifier
@@ -149,11 +149,13 @@ class Prune(Step):
         scores = self._rank(classifier, units, context, Goal(self.scope, budget, self.round_to))
         kept = [unit.atoms for unit in units]
         tried = {tuple(kept): before[self.measure]}
+        trial = copy.deepcopy(classifier).eval()
 
         def enough(kept: Sequence[int]) -> bool:
             if tuple(kept) not in tried:
                 context.progress.step(len(tried), 0, f"pruning to {target:.4g} {WORDS[self.measure]}")
-                tried[tuple(kept)] = costs[self.measure](_left(classifier, units, scores, kept))
+                with without(trial.network, removal(units, leaving(scores, kept))):
+                    tried[tuple(kept)] = costs[self.measure](trial)
             return tried[tuple(kept)] <= target
 
         if not enough(kept):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgefair.compress.steps.pruning.cut import Cut, cut, heads_of
+from edgefair.compress.steps.pruning.cut import Cut, heads_of, without
 from edgefair.compress.steps.pruning.recurrent import stand_in
 from edgefair.errors import EdgefairError, ModelError, missing_extra
 
@@ -126,7 +126,8 @@ def find_units(network: nn.Module, example: Tensor) -> tuple[list[Unit], list[st
         ) from error
     units = [unit for unit in traced_units if not recurrent & {member.path for member in unit.members}]
     apart = [unit for unit in units if _splits_groups(network, unit)]
-    found, broken = _tried(network, example, [unit for unit in units if unit not in apart], logits.shape)
+    trial = copy.deepcopy(network).eval()
+    found, broken = _tried(trial, example, [unit for unit in units if unit not in apart], logits.shape)
     kept = [unit.name for unit in traced_units if unit not in units and unit.name not in recurrent]
     whole = [*kept, *(unit.name for unit in apart), *broken]
     if not found:
@@ -171,12 +172,10 @@ def _tried(network: nn.Module, example: Tensor, units: list[Unit], shape: torch.
 
 
 def _shape_without(network: nn.Module, example: Tensor, removed: Cut) -> torch.Size | None:
-    """Shape of the logits of a copy that has lost channels; None where its forward breaks."""
-    other = copy.deepcopy(network).eval()
+    """Shape of the logits without some channels; None where the forward breaks."""
     try:
-        cut(other, removed)
-        with torch.no_grad():
-            logits: Tensor = other(example.repeat(TRIAL_ROWS, *[1] * (example.dim() - 1)))
+        with without(network, removed), torch.no_grad():
+            logits: Tensor = network(example.repeat(TRIAL_ROWS, *[1] * (example.dim() - 1)))
     except _FAILURES:
         return None
     return logits.shape if bool(torch.isfinite(logits).all()) else None
