@@ -40,6 +40,18 @@ def log_of(project):
     return path
 
 
+def test_scores_that_compression_moved_are_decided_where_they_are_now(coarse):
+    """Activations cut at their 75th percentile shrink scores and keep most of their order."""
+    (coarse / "coarse.yaml").write_text(COARSE.replace("weight_bits: 4", "weight_bits: 8").replace("40", "75"))
+    edit(coarse, compress__repair__moves=["operating-point"])
+    assert export(coarse, "--no-repair").exit_code == 1
+    shipped = export(coarse)
+    assert shipped.exit_code == 0, shipped.output
+    bundle = open_bundle(coarse / "dist/small")
+    assert bundle.manifest.settings["repair"]["chosen"]["choice"]["post"] == ["threshold"]
+    assert not bundle.manifest.settings["float_nodes"]
+
+
 def test_what_fails_without_repair_ships_with_the_fewest_nodes_in_float(coarse):
     edit(coarse, compress__repair__moves=["float"])
     blocked = export(coarse, "--no-repair")
