@@ -49,7 +49,7 @@ def test_scores_that_compression_moved_are_decided_where_they_are_now(coarse):
     assert shipped.exit_code == 0, shipped.output
     bundle = open_bundle(coarse / "dist/small")
     assert bundle.manifest.settings["repair"]["chosen"]["choice"]["post"] == ["threshold"]
-    assert not bundle.manifest.settings["float_nodes"]
+    assert not bundle.manifest.settings["repair"]["chosen"]["choice"]["float_nodes"]
 
 
 def test_what_fails_without_repair_ships_with_the_fewest_nodes_in_float(coarse):
