@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import io
 import tempfile
 from pathlib import Path
@@ -77,11 +78,14 @@ def project(rows: int, audit_rows: int, epochs: int, side: int) -> dict[str, Any
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few rows, one epoch, 64 px")
     options = parser.parse_args()
     raw = project(200, 100, 1, 64) if options.quick else project(1600, 600, 4, 224)
     print_machine("torch", "onnxruntime")
+    if importlib.util.find_spec("efficientnet_lite_pytorch") is None:
+        print("not measured: it needs the packages that its first lines name (python benchmarks/ladder.py --help)")
+        return
     with tempfile.TemporaryDirectory() as folder:
         config = parse_config(raw, base=Path(folder))
         edgefair.train(config, name="plain")
