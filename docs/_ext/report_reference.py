@@ -6,7 +6,7 @@ from typing import Any
 from config_reference import cell, said, takes
 from sphinx.application import Sphinx
 
-from edgefair.report.schema import report_schema
+from edgefair.report.schema import schema_of
 
 PAGE = "reference/report.md"
 HEAD = """# The JSON report
@@ -25,7 +25,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 def write(app: Sphinx) -> None:
     """Write the page where it is not yet as it should be."""
-    path, text = Path(app.srcdir) / PAGE, page(report_schema())
+    path, text = Path(app.srcdir) / PAGE, page(schema_of("report"))
     if not path.is_file() or path.read_text() != text:
         path.write_text(text)
 

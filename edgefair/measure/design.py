@@ -191,12 +191,12 @@ class Design:
     Attributes:
         rates: attribute -> of r[g, y, c], [groups, labels, classes], groups in the policy's order.
         changes: attribute -> of the flip rates towards class c minus those away from it, same shape.
-        drop: of the rates of rows that compression spoils minus those it mends, [1]; None without a reference.
+        drop: of the rates of rows that compression breaks minus those it corrects, [1]; None without a reference.
         counted: whether people or rows are; None in reports of before, which counted rows.
         balanced: attribute -> times how much wider a group's mean recall is for subjects with several labels, [groups].
         metrics: attribute -> metric -> of the rates that it compares, [groups, 1, 1].
         accuracy: attribute -> of the accuracy of groups, [groups].
-        losses: attribute -> of the rows of groups that compression spoils minus those it mends, [groups].
+        losses: attribute -> of the rows of groups that compression breaks minus those it corrects, [groups].
         excess: attribute -> of what groups lose beyond the others.
     """
 

@@ -66,14 +66,9 @@ NEW = {
     "ComparisonReport": {"not_judged", "counted"},
     "Plan": {"not_judged", "sealed_verdict"},
     "AttributePlan": {"corrected_threshold"},
-    "Explanation": {"notes"},
+    "Explanation": {"notes", "called", "precision", "unsaturated"},
 }
 _ATTRIBUTES = re.compile(r"\n\nAttributes:\n(.*)", re.DOTALL)
-
-
-def report_schema() -> dict[str, Any]:
-    """Of the report of `verify` and `export`."""
-    return schema_of("report")
 
 
 def schema_of(kind: str) -> dict[str, Any]:

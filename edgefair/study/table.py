@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from io import BytesIO
-from typing import Any, Literal, get_type_hints
+from typing import Literal, get_type_hints
 
 import numpy as np
 import pyarrow as pa
@@ -170,11 +170,6 @@ class Row:
         if (self.status == "failed") != (self.error is not None):
             raise DataError(f"cell '{self.cell}' is {self.status}, and its error is {self.error!r}")
 
-    @property
-    def lasting(self) -> tuple[Any, ...]:
-        """All but times and versions: equal for equal work."""
-        return tuple(getattr(self, item.name) for item in fields(self) if item.name not in TIMES)
-
 
 def _kinds() -> dict[str, tuple[type, ...]]:
     known: dict[str, tuple[type, ...]] = {}
@@ -233,12 +228,6 @@ def from_parquet(content: bytes) -> tuple[Row, ...]:
     rows = tuple(Row(**item) for item in table.to_pylist())
     _once(rows)
     return rows
-
-
-def equal_but_for_times(one: Iterable[Row], other: Iterable[Row]) -> bool:
-    """Whether two runs did the same, in whatever order."""
-    first, second = (sorted(rows, key=lambda row: row.cell) for rows in (one, other))
-    return [row.lasting for row in first] == [row.lasting for row in second]
 
 
 def values_of(rows: Sequence[Row], response: str) -> Values:

@@ -1,4 +1,4 @@
-"""Who stands to lose from compression: what the dense model of a finished run tells, before anything is compressed."""
+"""Who stands to lose from compression: what the model of a finished run tells, before anything is compressed."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 import edgefair
 from edgefair.errors import UsageError
-from edgefair.report.schema import report_schema
+from edgefair.report.schema import schema_of
 from tests.attacks.judged import linear, people, report, run, spec, write_project
 from tests.attacks.sealed import LEDGER, SEALED, audit, events, export, ledger, lines, project, refused, verify
 
@@ -22,13 +22,13 @@ def test_three_models_are_not_pass_and_the_fourth_passes_at_its_own_level(projec
     for number, model in enumerate(("unfair.onnx", "worse.onnx", "unfair.onnx"), start=1):
         code, found = verify(project, model)
         assert (code, found["outcome"], found["targets"]) == (3, "INCONCLUSIVE", [])
-        jsonschema.validate(found, report_schema())
+        jsonschema.validate(found, schema_of("report"))
         assert found["seal"]["verdict"] == number
         assert found["seal"]["level"] == ALPHA / (number * (number + 1))
         assert found["seal"]["head"] == lines(project)[-1]["digest"]
     code, found = verify(project)
     assert (code, found["outcome"], found["seal"]["verdict"]) == (0, "PASS", 4)
-    jsonschema.validate(found, report_schema())
+    jsonschema.validate(found, schema_of("report"))
     assert found["targets"][0]["verdict"]["alpha"] == found["seal"]["level"] == ALPHA / 20
     assert events(project) == ["asked"] * 4 + ["passed"]
     assert [line["outcome"] for line in ledger(project)] == ["INCONCLUSIVE"] * 3 + ["PASS"]

@@ -18,7 +18,7 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.consistency import policy_digest
 from edgefair.probe.bundles.gates import LOAD, MEMORY, NAMES, gate_id
 from edgefair.probe.bundles.runtime import BundleError, load
-from edgefair.report.schema import report_schema
+from edgefair.report.schema import schema_of
 from edgefair.workflow.measurement.judge import today
 from tests.bundle.small_bundle import write_key
 from tests.e2e.commands import edit, run
@@ -61,7 +61,7 @@ def test_its_gates_had_no_ids_and_every_name_leads_to_one():
 
 def test_its_report_fits_the_schema_and_its_verdict_can_be_taken_again():
     """With a waiver, an intersection, and every kind of gate."""
-    jsonschema.validate(REPORT, report_schema())
+    jsonschema.validate(REPORT, schema_of("report"))
     check_decision(REPORT, today=today())
 
 

@@ -14,7 +14,7 @@ import yaml
 
 import edgefair
 from edgefair.bundle.manifest import open_bundle
-from edgefair.report.schema import report_schema
+from edgefair.report.schema import schema_of
 from tests.e2e.commands import run
 
 
@@ -79,7 +79,7 @@ def test_json_is_the_report_alone_and_fits_its_schema(shipped):
     result = run("verify", "-c", shipped / "edgefair.yaml", "--json")
     report = json.loads(result.stdout)
     assert report["schema"] == "edgefair.report/2"
-    jsonschema.validate(report, report_schema())
+    jsonschema.validate(report, schema_of("report"))
     assert report["targets"][0]["latency"]["queries"] >= 1024
     counts = edgefair.GroupCounts.from_json(report["targets"][0]["counts"])
     again = edgefair.decide(counts, edgefair.Policy.model_validate(report["policy"]))

@@ -12,7 +12,7 @@ from edgefair.decision.policy import Policy
 from edgefair.measure.counts import GroupCounts
 from edgefair.probe.bundles.gates import AT_LEAST, direction_of
 from edgefair.report.saved import READERS
-from edgefair.report.schema import HEADS, report_schema, schema_of
+from edgefair.report.schema import HEADS, schema_of
 from tests.bundle.small_bundle import report_on
 from tests.report.golden_results import results
 from tests.report.rich_results import compared, explained, rich
@@ -56,7 +56,7 @@ def closed(schema):
 def test_every_key_of_a_report_is_in_the_schema(outcome, n, last, policy):
     made = report(n, last, **policy)
     assert made["outcome"] == outcome
-    jsonschema.validate(made, closed(report_schema()))
+    jsonschema.validate(made, closed(schema_of("report")))
 
 
 def test_every_gate_has_its_id_its_direction_and_the_name_that_it_always_had():
@@ -109,7 +109,7 @@ def test_what_is_no_report_does_not_fit(change):
     made = report(4000, 0.9)
     change(made)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(made, report_schema())
+        jsonschema.validate(made, schema_of("report"))
 
 
 OTHERS = others() | {"comparison": compared(), "explained": explained(3), "error": results()["error"], "rich": rich()}
@@ -136,7 +136,7 @@ def test_what_is_read_back_has_a_schema_that_can_be_printed():
 
 
 def test_what_a_docstring_says_of_a_field_is_said_of_the_key():
-    schema = report_schema()
+    schema = schema_of("report")
     assert schema["properties"]["created"]["description"] == "UTC, ISO 8601."
     assert "null where it cannot be formed" in schema["$defs"]["Comparison"]["properties"]["difference"]["description"]
     assert "Attributes:" not in json.dumps(schema)

@@ -6,7 +6,7 @@ import pytest
 
 from edgefair.errors import DataError
 from edgefair.measure.counts import GroupCounts
-from edgefair.study.table import Row, equal_but_for_times, from_parquet, tables_of, to_parquet, values_of
+from edgefair.study.table import Row, from_parquet, tables_of, to_parquet, values_of
 
 FIRST = Row(study="s", plan="d", cell="a; seed 0", condition="a", seed=0, status="done", gap=0.1, collapsed=False,
             bytes=10, seconds=1.5)  # fmt: skip
@@ -20,13 +20,6 @@ def test_a_table_comes_back_as_it_was_written_and_equal_rows_are_equal_bytes():
     assert set(from_parquet(content)) == set(ROWS)
     assert to_parquet(reversed(ROWS)) == content
     assert from_parquet(to_parquet([])) == ()
-
-
-def test_runs_are_equal_but_for_times():
-    slower = [replace(row, seconds=9.0, p90_ms=3.0, versions="other") for row in reversed(ROWS)]
-    assert equal_but_for_times(ROWS, slower)
-    assert not equal_but_for_times(ROWS, [*slower[:-1], replace(slower[-1], bytes=11)])
-    assert not equal_but_for_times(ROWS, slower[:-1])
 
 
 def test_a_response_is_of_done_cells_and_only_a_gap_knows_of_collapse():

@@ -8,7 +8,7 @@ import onnx
 
 from edgefair.compress.analysis.out_of_range import measure_overflow
 from edgefair.compress.low_precision.base import ActivationHarm, Calibration, Look, LowPrecision
-from edgefair.compress.quantization.fp16 import half_products, to_float16
+from edgefair.compress.quantization.fp16 import fp16_products, to_float16
 from edgefair.compress.quantization.prepare import MARKS
 from edgefair.compress.quantization.static import Precision
 from edgefair.graphs.metadata import take_metadata
@@ -22,7 +22,7 @@ class Fp16(LowPrecision):
 
     def __init__(self, prepared: onnx.ModelProto, calibration: Callable[[], Calibration]) -> None:
         super().__init__(prepared, calibration)
-        self.nodes, self.settings = half_products(prepared), {"fp16": True}
+        self.nodes, self.settings = fp16_products(prepared), {"fp16": True}
 
     def convert(self, precision: Precision) -> onnx.ModelProto:
         """See `LowPrecision`."""

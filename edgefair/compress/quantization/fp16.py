@@ -16,7 +16,7 @@ from edgefair.graphs.names import Names
 from edgefair.graphs.quantized import is_quantized
 from edgefair.graphs.types import element_types
 
-# What is worth computing in half precision; the region of half lies between the first and the last of these.
+# What is worth computing in half precision; the FP16 region lies between the first and the last of these.
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"})
 # Their results are small whatever comes in, so an overflow ends here.
 BOUNDED = frozenset({"Softmax", "Sigmoid", "HardSigmoid", "Tanh", "Erf", "Clip", "LayerNormalization"}) | PRODUCTS
@@ -29,7 +29,7 @@ def to_float16(model: onnx.ModelProto, *, float_nodes: frozenset[str] = frozense
     """FP32 graph -> the same graph with FP16 weights and arithmetic from its first to its last matrix product.
 
     What comes before (preprocessing) and after (softmax, threshold, decision) stays FP32, and so do the types of all
-    inputs and outputs. Inside, a node stays FP32 where half cannot hold what it computes: where one of its constants
+    inputs and outputs. Inside, a node stays FP32 where FP16 cannot hold what it computes: where one of its constants
     is beyond 65504 (the mask of an attention, up to the softmax that it feeds) or a scalar vanishes, and where ONNX
     defines the operator for FP32 only. The model that comes in is not changed.
 
@@ -38,7 +38,7 @@ def to_float16(model: onnx.ModelProto, *, float_nodes: frozenset[str] = frozense
         float_nodes: names of further nodes that stay FP32.
 
     Raises:
-        ModelError: quantized or half already, with control flow, without a matrix product that can be half, or
+        ModelError: quantized or in FP16 already, with control flow, without a matrix product that can be in it, or
             without a node of a given name.
     """
     result = onnx.ModelProto()
@@ -46,12 +46,12 @@ def to_float16(model: onnx.ModelProto, *, float_nodes: frozenset[str] = frozense
     _check(result, float_nodes)
     _constants_as_initializers(result.graph)
     types = _types(result)
-    Conversion(result.graph, types, _half_inputs(result, types, float_nodes), Names.of(result)).rewrite()
+    Conversion(result.graph, types, _fp16_inputs(result, types, float_nodes), Names.of(result)).rewrite()
     return checked_model(result)
 
 
-def half_products(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the matrix products that `to_float16` computes in half, in graph order.
+def fp16_products(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the matrix products that `to_float16` computes in FP16, in graph order.
 
     Raises:
         ModelError: as `to_float16`.
@@ -60,9 +60,9 @@ def half_products(model: onnx.ModelProto) -> tuple[str, ...]:
     result.CopyFrom(model)
     _check(result, frozenset())
     _constants_as_initializers(result.graph)
-    half = _half_inputs(result, _types(result), frozenset())
+    narrow = _fp16_inputs(result, _types(result), frozenset())
     nodes = result.graph.node
-    return tuple(nodes[position].name for position in sorted(half) if nodes[position].op_type in PRODUCTS)
+    return tuple(nodes[position].name for position in sorted(narrow) if nodes[position].op_type in PRODUCTS)
 
 
 def _check(model: onnx.ModelProto, float_nodes: frozenset[str]) -> None:
@@ -135,10 +135,10 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
     return types
 
 
-def _half_inputs(
+def _fp16_inputs(
     model: onnx.ModelProto, types: dict[str, int], float_nodes: Collection[str]
 ) -> dict[int, frozenset[int]]:
-    """Positions of the nodes that become half, each with the positions of the inputs that it takes as half.
+    """Positions of the nodes that become FP16, each with the positions of the inputs that it takes as FP16.
 
     Raises:
         ModelError: there is none with a matrix product.
@@ -151,20 +151,20 @@ def _half_inputs(
         for item in graph.initializer
         if item.data_type == TensorProto.FLOAT and item.name not in fixed
     }
-    kept = set(_beyond_half(graph, types, weights))
-    half = {}
+    kept = set(_beyond_fp16(graph, types, weights))
+    narrow = {}
     for position in sorted(_between_products(graph, weights)):
         node = graph.node[position]
-        taken = _taken_as_half(node, types, opset)
+        taken = _taken_as_fp16(node, types, opset)
         if taken is not None and position not in kept and node.name not in float_nodes:
-            half[position] = taken
-    if not any(graph.node[position].op_type in PRODUCTS and taken for position, taken in half.items()):
+            narrow[position] = taken
+    if not any(graph.node[position].op_type in PRODUCTS and taken for position, taken in narrow.items()):
         raise ModelError(
             "the graph has nothing to compute in FP16",
             expected=f"at least one of {', '.join(sorted(PRODUCTS))} in FP32",
             fix="omit --fp16",
         )
-    return half
+    return narrow
 
 
 def _between_products(graph: onnx.GraphProto, weights: Collection[str]) -> set[int]:
@@ -185,10 +185,10 @@ def _between_products(graph: onnx.GraphProto, weights: Collection[str]) -> set[i
     return after & before
 
 
-def _beyond_half(
+def _beyond_fp16(
     graph: onnx.GraphProto, types: dict[str, int], weights: dict[str, NDArray[np.float32]]
 ) -> Iterator[int]:
-    """Positions of the nodes with numbers that half cannot hold: constants, and what was computed from large ones."""
+    """Positions of the nodes with numbers that FP16 cannot hold: constants, and what was computed from large ones."""
     large: set[str] = set()
     for position, node in enumerate(graph.node):
         constants = [weights[name] for name in node.input if name in weights]
@@ -203,8 +203,8 @@ def _beyond_half(
                 large |= {name for name in node.output if types.get(name) == TensorProto.FLOAT}
 
 
-def _taken_as_half(node: NodeProto, types: dict[str, int], opset: int) -> frozenset[int] | None:
-    """The inputs that the operator takes as half, by ONNX's own schema; None where its results cannot be half."""
+def _taken_as_fp16(node: NodeProto, types: dict[str, int], opset: int) -> frozenset[int] | None:
+    """The inputs that the operator takes as FP16, by ONNX's own schema; None where its results cannot be FP16."""
     if node.domain not in {"", "ai.onnx"} or not onnx.defs.has(node.op_type, max_inclusive_version=opset):
         return None
     if any(item.name == "dtype" or item.type == onnx.AttributeProto.TENSOR for item in node.attribute):
@@ -212,16 +212,16 @@ def _taken_as_half(node: NodeProto, types: dict[str, int], opset: int) -> frozen
     schema = onnx.defs.get_schema(node.op_type, max_inclusive_version=opset)
     allowed = {item.type_param_str: item.allowed_type_strs for item in schema.type_constraints}
 
-    def halves(names: Collection[str], formal: Collection[onnx.defs.OpSchema.FormalParameter]) -> list[bool]:
+    def narrowed(names: Collection[str], formal: Collection[onnx.defs.OpSchema.FormalParameter]) -> list[bool]:
         declared = list(formal)
         kinds = [declared[min(position, len(declared) - 1)].type_str for position in range(len(names))]
         return ["tensor(float16)" in allowed.get(kind, [kind]) for kind in kinds]
 
-    outputs = zip(node.output, halves(node.output, schema.outputs), strict=True)
-    if any(types.get(name) == TensorProto.FLOAT and not half for name, half in outputs):
+    outputs = zip(node.output, narrowed(node.output, schema.outputs), strict=True)
+    if any(types.get(name) == TensorProto.FLOAT and not narrow for name, narrow in outputs):
         return None
     return frozenset(
         position
-        for position, half in enumerate(halves(node.input, schema.inputs))
-        if half and types.get(node.input[position]) == TensorProto.FLOAT
+        for position, narrow in enumerate(narrowed(node.input, schema.inputs))
+        if narrow and types.get(node.input[position]) == TensorProto.FLOAT
     )

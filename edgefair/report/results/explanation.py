@@ -47,7 +47,7 @@ class Layer:
         within: what low precision does here while every other layer has it: the compressed model against the one with
             this layer in float.
         alone: what low precision does here while every other layer is float.
-        pruned: what the dense model loses when this layer's weakest output channels give zero.
+        pruned: what the reference loses when this layer's weakest output channels give zero.
         saturation: share of the pair sums beyond 16 bits; None where the layer is not a product of unsigned and signed
             8-bit numbers.
         saturation_error: what saturation takes from the layer's output, relative to it (root mean squares).

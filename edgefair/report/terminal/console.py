@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
@@ -88,8 +87,3 @@ def _columns() -> int:
     if not (columns.isascii() and columns.isdigit() and int(columns)):
         return WIDTH_WITHOUT_TERMINAL
     return min(max(int(columns), NARROWEST), WIDEST)
-
-
-def stdout_console() -> PlainConsole:
-    """A console on stdout."""
-    return console_on(sys.stdout)

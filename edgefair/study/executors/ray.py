@@ -127,7 +127,7 @@ class Ray:
             raise MeasurementError(
                 f"Ray cannot carry out cells: {_last_line(error)}",
                 expected="a cluster that stays, of nodes with this version of edgefair",
-                fix="mend it and run the same command: it goes on where it stopped",
+                fix="fix it and run the same command: it goes on where it stopped",
             ) from error
 
 

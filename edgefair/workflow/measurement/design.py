@@ -129,7 +129,7 @@ class _Rows:
         return Effective.of(found, (groups, 1, 1), pairs=None if pairs is None else pairs[:, :, :, None])
 
     def loss(self, group: Ints, groups: int) -> Change:
-        """Of the rows that compression spoils minus those that it mends."""
+        """Of the rows that compression breaks minus those that it corrects."""
         return _change(self._lost(group, groups), groups)
 
     def excess(self, group: Ints, groups: int) -> Excess:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,9 @@ from edgefair.data.files.lazy import cores
 from edgefair.progress import Progress
 from edgefair.study.executors import Settings
 from edgefair.study.run.study import run_study
-from edgefair.study.table import TIMES, from_parquet, to_parquet
+from edgefair.study.table import from_parquet
 from tests.study.run.small_study import given
+from tests.study.without_times import without_times
 
 PLAN = """
 study: people
@@ -34,7 +34,7 @@ WORKERS = min(2, cores())
 def lasting(folder):
     """The bytes of the table without times."""
     rows = from_parquet((folder / "table.parquet").read_bytes())
-    return to_parquet(replace(row, **dict.fromkeys(TIMES)) for row in rows)
+    return without_times(rows)
 
 
 @pytest.fixture(scope="module")

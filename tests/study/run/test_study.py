@@ -22,8 +22,9 @@ from edgefair.study.run.foreseen import foresee
 from edgefair.study.run.given import open_plan
 from edgefair.study.run.study import run_study
 from edgefair.study.run.tasks import Task
-from edgefair.study.table import equal_but_for_times, from_parquet, values_of
+from edgefair.study.table import from_parquet, values_of
 from tests.study.run.small_study import PLAN, given, rows_in
+from tests.study.without_times import without_times
 
 
 def table(folder):
@@ -128,7 +129,7 @@ def test_a_row_that_is_lost_comes_back_the_same_and_the_others_stay(studied):
     compressed = next(key for key, row in rows_in(folder).items() if row["bits"] == 8)
     (folder / "rows" / f"{compressed}.json").write_text("{")
     assert run_study(plan, folder).reused == 2
-    assert equal_but_for_times(table(folder), before)
+    assert without_times(table(folder)) == without_times(before)
 
 
 def test_a_cell_that_fails_is_a_row_with_its_error_and_is_tried_again(studied, monkeypatch):
@@ -145,7 +146,7 @@ def test_a_cell_that_fails_is_a_row_with_its_error_and_is_tried_again(studied, m
         assert [*run_study(plan, folder).failed.values()] == ["no node can be quantized"]
     assert [row.error for row in table(folder) if row.status == "failed"] == ["no node can be quantized"]
     assert run_study(plan, folder).failed == {}
-    assert equal_but_for_times(table(folder), before)
+    assert without_times(table(folder)) == without_times(before)
 
 
 def test_a_full_disk_ends_the_study_and_keeps_what_is_done(studied, monkeypatch):
