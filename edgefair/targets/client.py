@@ -274,13 +274,9 @@ class Probe(OneDevice):
         whole |= {"prepare": preparation(inputs), "threads": self.profile.threads}
         return self._timed(whole, row, 0)[0]
 
-    def give_up(self, why: str) -> None:
-        """End the probe now; whoever still waits for it learns why."""
-        self._connection.give_up(why)
-
-    def count_as_lost(self, found: str) -> None:
-        """End the probe now, as a device that no longer answers; whoever still waits for it gets a LostError."""
-        self._connection.count_as_lost(found)
+    def give_up(self, why: str, *, lost: bool = False) -> None:
+        """End the probe now; whoever still waits for it learns why, by a LostError where the device counts as lost."""
+        (self._connection.count_as_lost if lost else self._connection.give_up)(why)
 
     def failed(self, found: str) -> MeasurementError:
         """What to raise where the device said what cannot be."""

@@ -175,7 +175,7 @@ class Pool:
         return {name: found[name] for name in self._probes if name in found}
 
     def _count_as_lost(self, name: str, silent_s: float) -> None:
-        self._probes[name].count_as_lost(f"no answer for {silent_s:.0f} s, after batches that took far less")
+        self._probes[name].give_up(f"no answer for {silent_s:.0f} s, after batches that took far less", lost=True)
 
     def _all_lost(self) -> MeasurementError:
         said = "; ".join(error.found for error in self._lost.values())
