@@ -275,7 +275,7 @@ class Probe(OneDevice):
         return self._timed(whole, row, 0)[0]
 
     def give_up(self, why: str, *, lost: bool = False) -> None:
-        """End the probe now; whoever waits for it learns why: by a LostError, where the device counts as lost."""
+        """End the probe now; whoever still waits for it learns why, by a LostError where the device counts as lost."""
         (self._connection.count_as_lost if lost else self._connection.give_up)(why)
 
     def failed(self, found: str) -> MeasurementError:

@@ -7,6 +7,7 @@ import pytest
 
 from edgefair.report.formats.base import Item
 from edgefair.report.pool import MOST, pool_lines
+from tests.attacks.test_hostile_names_in_formats import NAMES
 from tests.report.golden_results import FAIR, document, pool, report_of, results, timed
 
 REPORT = results()["pool"]
@@ -47,6 +48,18 @@ def test_a_large_pool_takes_a_part_of_a_screen_and_a_page_has_all_of_it():
         assert shown == {str(index) for index in range(MOST)}
         assert "and 32 more devices, none of them slower" in text
     assert len(set(re.findall(r'<th scope="row">pi-(\d+)</th>', document("html", Item(report))))) == 40
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown", "html"])
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_names_of_devices_are_text(name, form):
+    slow, fast, lost = pool()
+    devices = (replace(slow, name=NAMES[name]), fast, lost)
+    report = report_of(FAIR, targets=("pool",), pool=devices, max_latency_p90_ms=5)
+    text = document(form, Item(report))
+    assert form == "terminal" or "<script" not in text
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2066]", text)
+    assert not re.search(r"^\s*::(error|stop-commands)|##\[error\]|##vso\[", text, re.MULTILINE)
 
 
 def test_one_device_is_no_pool():

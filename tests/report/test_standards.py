@@ -136,9 +136,9 @@ def test_open_metrics_are_families_of_samples_with_an_end(name):
             assert float(parts[2]) is not None
             assert parts[1] not in samples
             samples.add(parts[1])
-    assert (
-        'edgefair_gate_green{target="local",gate="eo_gap"} ' + str(int(name in {"pass", "waiver", "targets"})) in lines
-    )
+    green = int(name in {"pass", "waiver", "targets", "pool"})
+    target = VERDICTS[name].targets[0].target
+    assert f'edgefair_gate_green{{target="{target}",gate="eo_gap"}} {green}' in lines
 
 
 @pytest.mark.parametrize("name", VERDICTS)
