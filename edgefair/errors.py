@@ -46,11 +46,15 @@ class EdgefairError(Exception):
     @property
     def lines(self) -> tuple[str, ...]:
         """What was found, what was expected and the fix, for a line each."""
-        expected = (f"expected: {self.expected}",) if self.expected else ()
-        return (self.found, *expected, *((f"to fix: {self.fix}",) if self.fix else ()))
+        return error_lines(self.found, self.expected, self.fix)
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
+
+
+def error_lines(found: str, expected: str | None, fix: str | None) -> tuple[str, ...]:
+    """The parts of an error, for a line each."""
+    return (found, *((f"expected: {expected}",) if expected else ()), *((f"to fix: {fix}",) if fix else ()))
 
 
 class UsageError(EdgefairError):

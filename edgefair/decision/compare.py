@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from numpy.typing import NDArray
 
 from edgefair.decision.cells import compared, declared_table, limits_of, measures, shift_cells
 from edgefair.decision.family import ROWS, Cells, FamilyResult, judge
@@ -13,7 +14,8 @@ from edgefair.errors import DataError
 from edgefair.measure.bounds import mover
 from edgefair.measure.counts import GroupCounts
 from edgefair.measure.design import Design
-from edgefair.measure.paired import PairedCounts, one_sided
+from edgefair.measure.flips import excess_loss_by_group
+from edgefair.measure.paired import PairedCounts
 
 
 def judge_paired(paired: PairedCounts, policy: Policy, design: Design | None) -> FamilyResult:
@@ -36,8 +38,13 @@ def judge_unpaired(one: GroupCounts, other: GroupCounts, policy: Policy) -> Fami
 
 def excess_losses(paired: PairedCounts, policy: Policy) -> dict[str, dict[str, float | None]]:
     """Attribute -> group -> loss of accuracy beyond the average loss (psi_g); None without rows."""
+    found = {name: excess_loss_by_group(declared_table(paired, policy, name)).tolist() for name in policy.attributes}
     return {
-        name: _excess_loss(declared_table(paired, policy, name), policy.group_names(name)) for name in policy.attributes
+        name: {
+            group: None if math.isnan(loss) else loss
+            for group, loss in zip(policy.group_names(name), losses, strict=True)
+        }
+        for name, losses in found.items()
     }
 
 
@@ -69,11 +76,3 @@ def _independent_cells(one: GroupCounts, other: GroupCounts, policy: Policy, nam
         min_units=policy.cell_rows(threshold),
         correction=of_changes(policy, name, one.classes),
     )
-
-
-def _excess_loss(table: NDArray[np.int64], groups: tuple[str, ...]) -> dict[str, float | None]:
-    """psi_g = loss of accuracy of the group - loss of accuracy of all."""
-    corrected, broken = one_sided(table)
-    lost, n = (broken - corrected).sum(axis=1), table.sum(axis=(1, 2, 3))
-    average = lost.sum() / max(int(n.sum()), 1)
-    return {group: float(lost[g] / n[g] - average) if n[g] else None for g, group in enumerate(groups)}

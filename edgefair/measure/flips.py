@@ -41,6 +41,21 @@ class CellFlips:
         return self.flipped / self.rows if self.rows else None
 
 
+def excess_loss_by_group(table: NDArray[np.int64]) -> NDArray[np.float64]:
+    """psi_g: what a group loses in accuracy minus what all lose (Hashemizadeh et al., ICLR 2024, eq. 3).
+
+    Args:
+        table: of `PairedCounts`.
+
+    Returns:
+        float64 [groups], in -1..1; NaN for a group without rows.
+    """
+    corrected, broken = one_sided(table)
+    lost, rows = (broken - corrected).sum(axis=1), table.sum(axis=(1, 2, 3))
+    of_group: NDArray[np.float64] = np.divide(lost, rows, out=np.full(len(rows), np.nan), where=rows > 0)
+    return of_group - float(lost.sum()) / max(int(rows.sum()), 1)
+
+
 def cell_flips(paired: PairedCounts) -> tuple[CellFlips, ...]:
     """Flips of every (group, label) cell.
 

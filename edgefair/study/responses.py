@@ -13,9 +13,9 @@ from edgefair.joint import group_name
 from edgefair.measure import metrics
 from edgefair.measure.bounds import Array, absolute, clopper_pearson, mover
 from edgefair.measure.counts import GroupCounts
-from edgefair.measure.flips import cell_flips
+from edgefair.measure.flips import cell_flips, excess_loss_by_group
 from edgefair.measure.metrics import Tabled
-from edgefair.measure.paired import PairedCounts, one_sided
+from edgefair.measure.paired import PairedCounts
 from edgefair.measure.scores import auc_interval
 from edgefair.study.power import ALPHA
 
@@ -181,12 +181,9 @@ def auc_gap(score: Array, label: NDArray[np.int64], group: NDArray[np.int64]) ->
 
 
 def psi_max(paired: PairedCounts) -> float | None:
-    """max_g of psi_g = loss of accuracy of group g minus that of all rows (Hashemizadeh et al., ICLR 2024, eq. 3)."""
-    corrected, broken = (part.sum(axis=1) for part in one_sided(paired.table))
-    n = paired.table.sum(axis=(1, 2, 3))
-    if len(n) < 2 or (n == 0).any():
-        return None
-    return float(((broken - corrected) / n).max() - (broken - corrected).sum() / n.sum())
+    """max_g of psi_g; None with one group, or where one has no rows."""
+    found = excess_loss_by_group(paired.table)
+    return None if len(found) < 2 or np.isnan(found).any() else float(found.max())
 
 
 def flip_rate(paired: PairedCounts) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
-from edgefair.errors import EdgefairError
+from edgefair.errors import EdgefairError, error_lines
 from edgefair.report.results.base import read_fields
 
 FAILURE_SCHEMA = "edgefair.error/1"
@@ -39,8 +39,7 @@ class Failure:
     @property
     def lines(self) -> tuple[str, ...]:
         """What was found, what was expected and the fix, for a line each."""
-        expected = (f"expected: {self.expected}",) if self.expected else ()
-        return (self.found, *expected, *((f"to fix: {self.fix}",) if self.fix else ()))
+        return error_lines(self.found, self.expected, self.fix)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
