@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from edgefair.errors import EdgefairError, MeasurementError
 from edgefair.probe.wire import TruncatedError, WireError, encode_frame, read_frame, write_frame
 from edgefair.progress import timed
-from edgefair.targets.deadline import Deadline
 from edgefair.targets.transports.base import Ending
+from edgefair.targets.transports.deadline import Deadline
 
 Arrays = dict[str, NDArray[Any]]
 # Makes the error for an answer of one kind from its message.

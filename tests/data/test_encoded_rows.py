@@ -10,6 +10,8 @@ from edgefair.config import parse_config
 from edgefair.data.dataset import load
 from edgefair.data.files.encoded import EncodedRows
 from edgefair.data.files.lazy import ahead, makers
+from edgefair.data.files.table import Table
+from edgefair.data.rows import TableRows
 from edgefair.errors import DataError
 from edgefair.training.features import spec_for
 from tests.data.pictures import write_faces
@@ -132,3 +134,11 @@ def test_as_many_threads_make_cells_as_the_process_was_given(monkeypatch, told):
     monkeypatch.setattr("edgefair.data.files.lazy.cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", told)
     assert makers() == (2 if told == "2,1" else 8)
+
+
+def test_rows_that_are_all_taken_in_their_order_are_no_copy():
+    label = np.arange(4) % 2
+    rows = TableRows(Table({"a": np.arange(4.0)}), ("a",), label, {}, None, None, ())
+    assert rows.take(np.arange(4)) is rows
+    for other in ([3, 2, 1, 0], [0, 1, 2], [0, 1, 2, 2]):
+        np.testing.assert_array_equal(rows.take(np.array(other)).table.columns["a"], other)

@@ -3,7 +3,7 @@
 import queue
 import threading
 
-from edgefair.targets.deadline import Deadline
+from edgefair.targets.transports.deadline import Deadline
 
 LONG_S, LATER_S, SHORT_S = 600, 30, 0.05
 
