@@ -9,12 +9,12 @@ from click.testing import CliRunner
 from edgefair.bundle.manifest import open_bundle
 from edgefair.cli import main
 from edgefair.files import sha256_file
-from edgefair.probe.bundles import settings
 from edgefair.probe.bundles.attestation import MANIFEST
 from edgefair.probe.bundles.files import BundleError, model_among
 from edgefair.probe.bundles.runtime import load
 from edgefair.probe.formats.appended import appended
 from edgefair.probe.onnx_files.spec import SPEC_METADATA_KEY
+from edgefair.probe.runtimes.litert import LiteRt
 from tests.bundle.small_bundle import private_key, public_pem, write_key, write_manifest
 from tests.targets.bare import litert_output
 from tests.targets.people import report, run, write_project
@@ -84,8 +84,7 @@ def test_a_bundle_that_was_judged_on_openvino_is_served_by_it_and_refused_with_o
 
 def test_another_version_of_the_runtime_or_none_is_refused(project, monkeypatch):
     for facts, why in (({"litert": "1.0"}, r"litert .*, and 1\.0 is installed here"), ({}, "not installed here")):
-        absent = type("Absent", (), {"facts": lambda _, facts=facts: facts})()
-        monkeypatch.setattr(settings, "runtime_named", lambda _, absent=absent: absent)
+        monkeypatch.setattr(LiteRt, "facts", lambda _, facts=facts: facts)
         with pytest.raises(BundleError, match=why):
             load(project / "dist")
 
