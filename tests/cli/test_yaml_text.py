@@ -44,7 +44,8 @@ def test_what_init_writes_is_what_is_read(value):
         ("[", "line 2, column 1"),
         ("=", "line 1, column 1"),
         ("\ud800", "not Unicode"),
-        ("[" * 100_000, "more than 32 deep"),
+        # Releases of PyYAML from 6.0.4 have a limit of their own.
+        ("[" * 100_000, "more than 32 deep|line 1, .* maximum nesting depth"),
         ("- " * 100_000, "more than 32 deep"),
         ("a" * (MAX_BYTES + 1), "characters"),
     ],
