@@ -38,6 +38,8 @@ class Judge:
         attributes: attribute -> its value in every row, text [rows].
         model_inputs: attributes that the policy declares a legitimate model input.
         rank: how good decisions are.
+        served: smallest mean recall of any group by decisions int64 [rows].
+        chance: what guessing gives `served`, where the policy sets no floor for it; else None.
         seed: for whatever a method draws.
     """
 
@@ -47,6 +49,8 @@ class Judge:
     attributes: Mapping[str, NDArray[np.object_]]
     model_inputs: tuple[str, ...]
     rank: Rank
+    served: Callable[[NDArray[np.int64]], float]
+    chance: float | None
     seed: int
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,12 +23,17 @@ CANDIDATES = 256
 # Factors on a class's probability that are tried, and how often all classes are gone through.
 FACTORS = tuple(2.0**power for power in np.linspace(-3, 3, 25))
 ROUNDS = 2
+# Share of the worst group's balanced accuracy beyond chance that is kept where the policy has no floor.
+KEPT = 0.5
 # Per-group thresholds: how often the groups are gone through, and the rows of a group below which it has none.
 GROUP_ROUNDS, GROUP_ROWS = 3, 50
 
 
 class Threshold(PostMethod):
     """Move the decision, not the model: most balanced accuracy subject to the policy's gap and floor.
+
+    Where the policy has no floor, the worst group keeps half of the balanced accuracy beyond chance that it can have: a
+    threshold that finds nearly nobody has a narrow gap too, and an estimate of few rows that is better than chance.
 
     Two classes: one threshold on P(class 1) for everybody. More classes: one factor per class on its probability, by
     coordinate search. Both are blind to the group, are baked into the graph, and need nothing on the device.
@@ -52,14 +58,16 @@ class Threshold(PostMethod):
         if len(spec.classes) != 2:
             if self.by is not None:
                 raise UsageError("threshold: `by` is for two classes", fix="omit `by`")
-            factors = _best_factors(values, judge)
+            factors = _best_factors(values, _serving(judge, [values.argmax(axis=1)]))
             decision = decision_by_weights(editor, score, factors)
             return *editor.finished(decision, score, None), {"factors": [float(item) for item in factors]}
-        common = _best_threshold(values[:, 1], judge)
+        score_1 = values[:, 1]
+        judge = _serving(judge, ((score_1 >= at).astype(np.int64) for at in _candidates(score_1)))
+        common = _best_threshold(score_1, judge)
         if self.by is None:
             return *editor.finished(decision_by_threshold(editor, score, common), score, common), {"threshold": common}
         position, column, vocabulary = _input_of(self.by, spec, judge)
-        of_value = _best_by_group(values[:, 1], common, self.by, vocabulary, judge)
+        of_value = _best_by_group(score_1, common, self.by, vocabulary, judge)
         table = np.array([common, *(of_value.get(value, common) for value in vocabulary)], dtype=np.float32)
         code = editor.add(
             "Gather", [spec.inputs[position].name, editor.constant(np.array(column, dtype=np.int64))], axis=1
@@ -68,6 +76,19 @@ class Threshold(PostMethod):
         own = editor.add("Gather", [editor.constant(table), row], axis=0)
         decision = decision_by_threshold(editor, score, own)
         return *editor.finished(decision, score, None), {"threshold": common, "thresholds": of_value}
+
+
+def _serving(judge: Judge, tried: Iterable[NDArray[np.int64]]) -> Judge:
+    """A judge who ranks decisions by their worst group alone if it loses too much beside the best of these decisions."""
+    if judge.chance is None:
+        return judge
+    least = judge.chance + KEPT * (max(map(judge.served, tried)) - judge.chance)
+
+    def rank(decision: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> tuple[int, float]:
+        served = judge.served(decision)
+        return judge.rank(decision, rows) if served >= least else (0, served)
+
+    return replace(judge, rank=rank)
 
 
 def _best_threshold(score: NDArray[np.float32], judge: Judge) -> float:

@@ -41,11 +41,11 @@ def judge_of(label, group, *, classes=2, gap=0.2, floor=0.5, model_inputs=()):
     groups = tuple(f"g{index}" for index in range(int(group.max()) + 1))
     policy = Policy(attributes={"s": {"groups": groups}}, max_eo_gap=gap, min_balanced_accuracy=floor)
 
-    def rank(decision, rows=None):
+    def standing_of(decision, rows=None):
         at = np.arange(len(label)) if rows is None else rows
         s = Categories(groups, group[at].astype(np.int32))
         counts = GroupCounts.from_rows({"s": s}, label=label[at], decision=decision, classes=names)
-        return standing(counts, policy, aim=0.5).rank
+        return standing(counts, policy, aim=0.5)
 
     return Judge(
         cells=tuple(f"group '{s}' and label '{y}'" for s in groups for y in names),
@@ -53,7 +53,9 @@ def judge_of(label, group, *, classes=2, gap=0.2, floor=0.5, model_inputs=()):
         label=label,
         attributes={"s": np.array(groups)[group]},
         model_inputs=model_inputs,
-        rank=rank,
+        rank=lambda decision, rows=None: standing_of(decision, rows).rank,
+        served=lambda decision: standing_of(decision).worst_group,
+        chance=1 / classes if floor is None else None,
         seed=0,
     )
 
@@ -118,6 +120,30 @@ def test_one_threshold_is_the_best_of_all_and_lies_in_the_graph(kind, biased):
     assert judge.rank(decided(model, new, feeds)) == best > judge.rank((score >= 0.5).astype(np.int64))
     assert new.reading == Reading("decision", "label", chosen["threshold"], "score")
     assert [item.name for item in model.graph.input] == ["x"]
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_without_a_floor_a_gap_is_not_bought_by_deciding_one_class_for_everybody(classes):
+    """No threshold serves both groups alike: the narrowest gap is where nearly nobody is found."""
+    rng = np.random.default_rng(0)
+    label, group = rng.integers(0, classes, 600), np.arange(600) % 2
+    logits = (1.5 * np.eye(classes)[label] + rng.normal(size=(600, classes))).astype(np.float32)
+    logits[group == 1, 0] += 1.5
+    logits *= np.float32(0.4)
+    graph = onnx.parser.parse_model(
+        f"{HEAD} g (float[n,{classes}] x) => (float[n,{classes}] out) {{ out = Identity(x) }}"
+    )
+    inputs = (InputSpec("x", "float32", tuple(Column(name) for name in "abc"[:classes])),)
+    spec = spec_of("logits", classes=classes, inputs=inputs)
+    judge = judge_of(label, group, classes=classes, gap=0.05, floor=None)
+    model, new, _ = Threshold().apply(graph, spec, answers_on({"x": logits}), judge)
+    kept = judge.served(decided(model, new, {"x": logits})) - 1 / classes
+    assert kept >= 0.5 * (judge.served(logits.argmax(1)) - 1 / classes) > 0.1
+    told = judge_of(label, group, classes=classes, gap=0.05, floor=1 / classes)
+    model, new, _ = Threshold().apply(graph, spec, answers_on({"x": logits}), told)
+    assert told.served(decided(model, new, {"x": logits})) - 1 / classes < 0.05, (
+        "the policy's own floor is kept as it is"
+    )
 
 
 def test_a_model_that_gives_labels_only_has_no_threshold_to_move(biased):

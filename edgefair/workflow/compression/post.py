@@ -21,7 +21,7 @@ from edgefair.measure.counts import GroupCounts
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.progress import timed
 from edgefair.targets import load_profile
-from edgefair.training.selection import standing
+from edgefair.training.selection import Standing, standing
 from edgefair.training.settings import MethodConfig
 from edgefair.workflow.job import Job
 from edgefair.workflow.measurement.outputs import TargetAnswers
@@ -94,7 +94,7 @@ def _judge(config: Config, held: TableRows, classes: tuple[str, ...]) -> Judge:
         for name in config.policy.base_attributes
     }
 
-    def rank(decision: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> tuple[int, float]:
+    def standing_of(decision: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> Standing:
         at = np.arange(len(held)) if rows is None else rows
         counts = GroupCounts.from_rows(
             {name: held.sensitive[name].take(at) for name in config.policy.base_attributes},
@@ -102,7 +102,7 @@ def _judge(config: Config, held: TableRows, classes: tuple[str, ...]) -> Judge:
             decision=decision,
             classes=classes,
         )
-        return standing(counts, config.policy, aim=config.train.aim).rank
+        return standing(counts, config.policy, aim=config.train.aim)
 
     return Judge(
         cells=tuple(f"group '{group_name(item)}' and label '{label}'" for item in groups for label in classes),
@@ -110,6 +110,8 @@ def _judge(config: Config, held: TableRows, classes: tuple[str, ...]) -> Judge:
         label=held.label,
         attributes=texts,
         model_inputs=config.policy.model_inputs,
-        rank=rank,
+        rank=lambda decision, rows=None: standing_of(decision, rows).rank,
+        served=lambda decision: standing_of(decision).worst_group,
+        chance=1 / len(classes) if config.policy.min_balanced_accuracy is None else None,
         seed=config.seed,
     )
