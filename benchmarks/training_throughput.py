@@ -6,7 +6,7 @@ held from then on. What decoding alone reaches is measured beside them: on a pro
 cores, beside a GPU it runs ahead, and `attainable` is the bare loop with that and nothing else added. Of a compiled
 network the last epoch is timed, after it was compiled.
 
-    python benchmarks/training_throughput.py [--quick] [--rounds N] [--compile] [--cpu]
+    python benchmarks/training_throughput.py [--quick] [--rounds N] [--only PART_OF_A_NAME] [--compile] [--cpu]
 
 Goal: 0.9 of the bare loop for what lies ready, 0.9 of what is attainable for files. On a GPU also in bf16 (with
 `--compile` compiled too), and how far gradients in channels-last memory are from the ordinary ones.
@@ -344,6 +344,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer rows and rounds")
     parser.add_argument("--rounds", type=int, default=None)
+    parser.add_argument("--only", default="", metavar="PART_OF_A_NAME", help="kinds of rows whose name holds this")
     parser.add_argument("--compile", action="store_true", help="on a GPU: compiled too, which takes minutes")
     parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
     arguments = parser.parse_args()
@@ -368,13 +369,13 @@ def main() -> None:
             (224, (2048 if gpu else 48) * few, 128 if gpu else 16),
         ):
             cases += picture_cases(Path(folder) / str(side), rows=rows, side=side, width=width, batch_rows=batch_rows)
-        claims = [measured(case, engine, rounds) for case in cases]
+        claims = [measured(case, engine, rounds) for case in cases if arguments.only in case.name]
         if gpu:
             small, large = cases[2], cases[4]
             extra = [replace(case, name=f"{case.name}, bf16", precision="bf16") for case in (small, large)]
             if arguments.compile:
                 extra.append(replace(small, name=f"{small.name}, bf16, compiled", precision="bf16", compiled=True))
-            claims += [measured(case, engine, rounds) for case in extra]
+            claims += [measured(case, engine, rounds) for case in extra if arguments.only in case.name]
             print(f"gradients in bf16, channels-last against contiguous, 64 px: {layout_difference(small, device):.1e}")
     finish_claims(claims)
 
