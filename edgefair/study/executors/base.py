@@ -47,6 +47,11 @@ class Executor(Protocol):
 
     workers: int
 
+    @staticmethod
+    def warm(module: str) -> None:
+        """See `edgefair.study.executors.warm`."""
+        ...
+
     def __enter__(self) -> Self:
         """Start what carries out the units."""
         ...

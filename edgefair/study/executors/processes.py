@@ -1,4 +1,9 @@
-"""Several processes of this machine, one thread each."""
+"""Several processes of this machine, one thread each.
+
+On Linux they are forked from a process that has loaded what they need and does nothing else, so that it is loaded once
+and beside what this process does meanwhile. That process has one thread: a fork would lose others, and their locks
+would stay locked. Elsewhere system libraries start threads, or there is no fork, and every process loads it for itself.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +11,28 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Self
 
 from edgefair.data.files.lazy import cores
 from edgefair.errors import UsageError
-from edgefair.study.executors.base import Lost, Make, Settings, check_workers, one_thread
+from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, check_workers, one_thread
 
 ENDS_S = 5.0
+FORKS = sys.platform == "linux"
 
 
 @dataclass(eq=False)
 class _Worker:
     """A process, the way to talk to it, and the end whose closing tells it that this process has gone."""
 
-    process: SpawnProcess
+    process: BaseProcess
     line: Connection
     life: Connection
     unit: Any = None
@@ -44,9 +51,19 @@ class Processes:
         check_workers(settings.workers)
         self.workers = settings.workers or cores()
         self._make = make
-        self._context = multiprocessing.get_context("spawn")
+        self._context: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
         self._waiting: deque[Any] = deque()
         self._pool: list[_Worker] = []
+
+    @staticmethod
+    def warm(module: str) -> None:
+        """See `edgefair.study.executors.warm`. Where the program has such a process already, that one is taken."""
+        if FORKS:
+            from multiprocessing import forkserver
+
+            forkserver.set_forkserver_preload([module])
+            with one_thread():
+                forkserver.ensure_running()
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +142,7 @@ class Processes:
 def _serve(make: Make, line: Connection, hears: Connection) -> None:
     """A worker: units in, what they gave out, until the process that started it goes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who interrupts the study ends it
+    os.environ.update(ONE_THREAD)  # for what it starts, wherever it was forked from
     threading.Thread(target=_ends_with, args=(hears,), daemon=True).start()
     work = make()
     with contextlib.suppress(EOFError, OSError):

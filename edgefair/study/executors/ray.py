@@ -46,6 +46,10 @@ class Ray:
         self._key = uuid.uuid4().hex
         self._running: dict[Any, Any] = {}
 
+    @staticmethod
+    def warm(module: str) -> None:
+        """Nothing: Ray starts its workers itself, and loads in them what a unit needs."""
+
     def __enter__(self) -> Self:
         if self._settings.address is None:
             self._start_node()
