@@ -3,6 +3,7 @@
 On Linux they are forked from a process that has loaded what they need and does nothing else, so that it is loaded once
 and beside what this process does meanwhile. That process has one thread: a fork would lose others, and their locks
 would stay locked. Elsewhere system libraries start threads, or there is no fork, and every process loads it for itself.
+So it does where the folder for temporary files has a name that leaves no room for that of a socket.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -25,7 +27,13 @@ from edgefair.errors import UsageError
 from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, check_workers, one_thread
 
 ENDS_S = 5.0
-FORKS = sys.platform == "linux"
+# Bytes of a folder in which `multiprocessing` can place a socket: an address has 107, its own part about 35.
+SOCKET_FOLDER_BYTES = 70
+
+
+def forks() -> bool:
+    """Whether workers are forked here."""
+    return sys.platform == "linux" and len(os.fsencode(tempfile.gettempdir())) <= SOCKET_FOLDER_BYTES
 
 
 @dataclass(eq=False)
@@ -51,14 +59,14 @@ class Processes:
         check_workers(settings.workers)
         self.workers = settings.workers or cores()
         self._make = make
-        self._context: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
+        self._context: Any = multiprocessing.get_context("forkserver" if forks() else "spawn")
         self._waiting: deque[Any] = deque()
         self._pool: list[_Worker] = []
 
     @staticmethod
     def warm(module: str) -> None:
         """See `edgefair.study.executors.warm`. Where the program has such a process already, that one is taken."""
-        if FORKS:
+        if forks():
             from multiprocessing import forkserver
 
             forkserver.set_forkserver_preload([module])

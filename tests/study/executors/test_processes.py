@@ -11,7 +11,7 @@ import pytest
 from edgefair.data.files.lazy import cores
 from edgefair.errors import UsageError
 from edgefair.study.executors import Lost, Settings, open_executor
-from edgefair.study.executors.processes import FORKS
+from edgefair.study.executors.processes import forks
 
 DRIVER = """
 import sys, time
@@ -88,8 +88,11 @@ def test_a_process_that_dies_loses_its_unit_and_is_replaced():
     assert os.environ.get("OMP_NUM_THREADS") == before
 
 
-def test_a_process_whose_work_is_done_gives_back_what_it_held():
-    driver = subprocess.run([sys.executable, "-c", LOCKED], capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize("folder", ["", "leaves no room for the name of a socket" * 3])
+def test_a_process_whose_work_is_done_gives_back_what_it_held(tmp_path, folder):
+    (tmp_path / folder).mkdir(exist_ok=True)
+    environment = os.environ | ({"TMPDIR": str(tmp_path / folder)} if folder else {})
+    driver = subprocess.run([sys.executable, "-c", LOCKED], capture_output=True, text=True, timeout=60, env=environment)
     assert (driver.returncode, driver.stderr) == (0, "")
 
 
@@ -105,7 +108,7 @@ def test_a_process_ends_at_once_when_the_one_that_started_it_is_killed():
         assert select.select([descriptor], [], [], 30)[0]
 
 
-@pytest.mark.skipif(not FORKS, reason="processes are forked on Linux alone")
+@pytest.mark.skipif(not forks(), reason="processes are forked on Linux alone")
 def test_processes_come_from_one_that_has_loaded_torch_and_has_one_thread():
     driver = subprocess.run([sys.executable, "-c", WARMED], capture_output=True, text=True, timeout=120)
     assert (driver.stdout, driver.stderr) == ("True 1\n", "")
