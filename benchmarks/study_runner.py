@@ -108,7 +108,7 @@ class Size:
 
 
 FULL = Size(6000, 600, 5, "[none, finetune-only, int8, prune 0.5]", 3)
-QUICK = Size(1500, 60, 2, "[none, finetune-only, prune 0.5 + int8]", 1)
+QUICK = Size(1500, 60, 2, "[none, prune 0.5 + int8]", 1)
 
 
 def write_study(folder: Path, size: Size, workers: int) -> None:

@@ -16,15 +16,17 @@ import sys
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from edgefair.data.files.lazy import cores
 from edgefair.errors import UsageError
-from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, check_workers, one_thread
+from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, check_workers, environment
 
 ENDS_S = 5.0
 # Bytes of a folder in which `multiprocessing` can place a socket: an address has 107, its own part about 35.
@@ -70,7 +72,9 @@ class Processes:
             from multiprocessing import forkserver
 
             forkserver.set_forkserver_preload([module])
-            with one_thread():
+            # It is told where this process finds modules; by itself it would look in the working folder first.
+            places = os.pathsep.join(place or str(Path.cwd()) for place in sys.path)
+            with environment(ONE_THREAD | {"PYTHONPATH": places, "PYTHONSAFEPATH": "1"}):
                 forkserver.ensure_running()
 
     def __enter__(self) -> Self:
@@ -137,8 +141,9 @@ class Processes:
     def _started(self) -> _Worker:
         line, far = self._context.Pipe()
         hears, life = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_serve, args=(self._make, far, hears), daemon=True)
-        with one_thread():
+        found = {**os.environ, **ONE_THREAD}
+        process = self._context.Process(target=_serve, args=(self._make, far, hears, found), daemon=True)
+        with environment(ONE_THREAD):
             process.start()
         far.close()
         hears.close()
@@ -147,10 +152,15 @@ class Processes:
         return worker
 
 
-def _serve(make: Make, line: Connection, hears: Connection) -> None:
-    """A worker: units in, what they gave out, until the process that started it goes."""
+def _serve(make: Make, line: Connection, hears: Connection, found: Mapping[str, str]) -> None:
+    """A worker: units in, what they gave out, until the process that started it goes.
+
+    Args:
+        found: its environment, whatever that of the process is that it was forked from.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who interrupts the study ends it
-    os.environ.update(ONE_THREAD)  # for what it starts, wherever it was forked from
+    os.environ.clear()
+    os.environ.update(found)
     threading.Thread(target=_ends_with, args=(hears,), daemon=True).start()
     work = make()
     with contextlib.suppress(EOFError, OSError):

@@ -63,7 +63,7 @@ def came():
     """What a worker finds that has loaded nothing itself."""
     loaded = "torch" in sys.modules
     threads = sum(1 for _ in Path(f"/proc/{os.getppid()}/task").iterdir())
-    return lambda unit: (loaded, threads)
+    return lambda unit: (loaded, threads, os.environ["PYTHONPATH"], os.environ.get("PYTHONSAFEPATH"))
 
 
 def work(unit):
@@ -109,9 +109,20 @@ def test_a_process_ends_at_once_when_the_one_that_started_it_is_killed():
 
 
 @pytest.mark.skipif(not forks(), reason="processes are forked on Linux alone")
-def test_processes_come_from_one_that_has_loaded_torch_and_has_one_thread():
-    driver = subprocess.run([sys.executable, "-c", WARMED], capture_output=True, text=True, timeout=120)
-    assert (driver.stdout, driver.stderr) == ("True 1\n", "")
+def test_processes_come_from_one_that_has_loaded_torch_from_where_it_belongs_and_has_one_thread(tmp_path):
+    script, folder = tmp_path / "driver.py", tmp_path / "working folder"
+    script.write_text(WARMED)
+    folder.mkdir()
+    (folder / "torch.py").write_text("raise SystemExit('another torch')")
+    driver = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert (driver.stdout, driver.stderr) == (f"True 1 {Path(__file__).parents[3]} None\n", "")
 
 
 @pytest.mark.parametrize(
