@@ -30,7 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -230,11 +230,18 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             write_study(Path(name), size, workers)
             for kind in [*kinds] if number % 2 == 0 else [*reversed(kinds)]:
-                found[kind] = one = spent(Path(name), kind, *kinds[kind])
-                said = f"{one.clock:9.1f}{one.around:40.1f}{one.each:10.3f}{one.processor:15.1f}"
-                print(f"{kind:10}{one.cells:10}{said}", flush=True)
+                found[kind] = spent(Path(name), kind, *kinds[kind])
+                print(_line(kind, found[kind]), flush=True)
         rounds.append(found)
+    print("medians")
+    for kind in kinds:
+        columns = zip(*(astuple(found[kind]) for found in rounds), strict=True)
+        print(_line(kind, Spent(*(median(column) for column in columns))))
     finish_claims(_claims(rounds, workers, quick=arguments.quick))
+
+
+def _line(kind: str, one: Spent) -> str:
+    return f"{kind:10}{one.cells:10}{one.clock:9.1f}{one.around:40.1f}{one.each:10.3f}{one.processor:15.1f}"
 
 
 def _claims(rounds: Sequence[dict[str, Spent]], workers: int, *, quick: bool) -> list[Claim]:
