@@ -81,7 +81,7 @@ class Spent:
     Attributes:
         clock: seconds to its end.
         around: of these, seconds before the first row and after the last.
-        processor: seconds of all processors, of every process that it started.
+        processor: seconds of all processors, of every process that it started and that was waited for.
         cells: rows that were made.
     """
 
@@ -241,7 +241,9 @@ def main() -> None:
 
 
 def _line(kind: str, one: Spent) -> str:
-    return f"{kind:10}{one.cells:10}{one.clock:9.1f}{one.around:40.1f}{one.each:10.3f}{one.processor:15.1f}"
+    # A node of Ray does not count what its workers used.
+    processor = "" if kind == "ray" else f"{one.processor:15.1f}"
+    return f"{kind:10}{one.cells:10}{one.clock:9.1f}{one.around:40.1f}{one.each:10.3f}{processor}"
 
 
 def _claims(rounds: Sequence[dict[str, Spent]], workers: int, *, quick: bool) -> list[Claim]:
