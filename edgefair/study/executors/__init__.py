@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
+from typing import Any
 
 from edgefair.errors import UsageError, did_you_mean
 from edgefair.study.executors.base import Executor, Lost, Make, Settings
@@ -27,12 +28,28 @@ def open_executor(name: str, make: Make, settings: Settings) -> Executor:
     Raises:
         UsageError: no such executor, or it cannot be had here.
     """
+    opened: Executor = _class_of(name)(make, settings)
+    return opened
+
+
+def warm(name: str, module: str) -> None:
+    """Begin to load a module for the workers of an executor that is opened later, beside what this process does.
+
+    Args:
+        module: its import starts no thread and no GPU, as workers may be forked from the process that loads it.
+
+    Raises:
+        UsageError: no such executor.
+    """
+    _class_of(name).warm(module)
+
+
+def _class_of(name: str) -> Any:
     if name not in EXECUTORS:
         raise UsageError(
             f"no executor '{name}'{did_you_mean(name, EXECUTORS)}", expected=f"one of {', '.join(EXECUTORS)}"
         )
-    opened: Executor = pkgutil.resolve_name(EXECUTORS[name])(make, settings)
-    return opened
+    return pkgutil.resolve_name(EXECUTORS[name])
 
 
-__all__ = ["EXECUTORS", "Executor", "Lost", "Make", "Settings", "open_executor"]
+__all__ = ["EXECUTORS", "Executor", "Lost", "Make", "Settings", "open_executor", "warm"]

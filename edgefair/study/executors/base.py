@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -47,6 +47,11 @@ class Executor(Protocol):
 
     workers: int
 
+    @staticmethod
+    def warm(module: str) -> None:
+        """See `edgefair.study.executors.warm`."""
+        ...
+
     def __enter__(self) -> Self:
         """Start what carries out the units."""
         ...
@@ -67,10 +72,10 @@ class Executor(Protocol):
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """What a process that is started in this block finds: one thread."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
+def environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """What a process that is started in this block finds in its environment, beside the rest."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
     try:
         yield
     finally:

@@ -1,4 +1,10 @@
-"""Several processes of this machine, one thread each."""
+"""Several processes of this machine, one thread each.
+
+On Linux they are forked from a process that has loaded what they need and does nothing else, so that it is loaded once
+and beside what this process does meanwhile. That process has one thread: a fork would lose others, and their locks
+would stay locked. Elsewhere system libraries start threads, or there is no fork, and every process loads it for itself.
+So it does where the folder for temporary files has a name that leaves no room for that of a socket.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +12,37 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
+import tempfile
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from edgefair.data.files.lazy import cores
 from edgefair.errors import UsageError
-from edgefair.study.executors.base import Lost, Make, Settings, check_workers, one_thread
+from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, check_workers, environment
 
 ENDS_S = 5.0
+# Bytes of a folder in which `multiprocessing` can place a socket: an address has 107, its own part about 35.
+SOCKET_FOLDER_BYTES = 70
+
+
+def forks() -> bool:
+    """Whether workers are forked here."""
+    return sys.platform == "linux" and len(os.fsencode(tempfile.gettempdir())) <= SOCKET_FOLDER_BYTES
 
 
 @dataclass(eq=False)
 class _Worker:
     """A process, the way to talk to it, and the end whose closing tells it that this process has gone."""
 
-    process: SpawnProcess
+    process: BaseProcess
     line: Connection
     life: Connection
     unit: Any = None
@@ -44,9 +61,21 @@ class Processes:
         check_workers(settings.workers)
         self.workers = settings.workers or cores()
         self._make = make
-        self._context = multiprocessing.get_context("spawn")
+        self._context: Any = multiprocessing.get_context("forkserver" if forks() else "spawn")
         self._waiting: deque[Any] = deque()
         self._pool: list[_Worker] = []
+
+    @staticmethod
+    def warm(module: str) -> None:
+        """See `edgefair.study.executors.warm`. Where the program has such a process already, that one is taken."""
+        if forks():
+            from multiprocessing import forkserver
+
+            forkserver.set_forkserver_preload([module])
+            # It is told where this process finds modules; by itself it would look in the working folder first.
+            places = os.pathsep.join(place or str(Path.cwd()) for place in sys.path)
+            with environment(ONE_THREAD | {"PYTHONPATH": places, "PYTHONSAFEPATH": "1"}):
+                forkserver.ensure_running()
 
     def __enter__(self) -> Self:
         return self
@@ -112,8 +141,9 @@ class Processes:
     def _started(self) -> _Worker:
         line, far = self._context.Pipe()
         hears, life = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_serve, args=(self._make, far, hears), daemon=True)
-        with one_thread():
+        found = {**os.environ, **ONE_THREAD}
+        process = self._context.Process(target=_serve, args=(self._make, far, hears, found), daemon=True)
+        with environment(ONE_THREAD):
             process.start()
         far.close()
         hears.close()
@@ -122,9 +152,15 @@ class Processes:
         return worker
 
 
-def _serve(make: Make, line: Connection, hears: Connection) -> None:
-    """A worker: units in, what they gave out, until the process that started it goes."""
+def _serve(make: Make, line: Connection, hears: Connection, found: Mapping[str, str]) -> None:
+    """A worker: units in, what they gave out, until the process that started it goes.
+
+    Args:
+        found: its environment, whatever that of the process is that it was forked from.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who interrupts the study ends it
+    os.environ.clear()
+    os.environ.update(found)
     threading.Thread(target=_ends_with, args=(hears,), daemon=True).start()
     work = make()
     with contextlib.suppress(EOFError, OSError):

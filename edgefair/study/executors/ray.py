@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from edgefair.data.files.lazy import cores
 from edgefair.errors import MeasurementError, missing_extra
-from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, Work, check_workers, one_thread
+from edgefair.study.executors.base import ONE_THREAD, Lost, Make, Settings, Work, check_workers, environment
 
 # A node whose own processes take 15 s to start gives up, and no setting of Ray gives it more time
 # (ray-project/ray#65983): on a busy machine the next try, whose files are in memory by then, may be faster.
@@ -46,6 +46,10 @@ class Ray:
         self._key = uuid.uuid4().hex
         self._running: dict[Any, Any] = {}
 
+    @staticmethod
+    def warm(module: str) -> None:
+        """Nothing: Ray starts its workers itself, and loads in them what a unit needs."""
+
     def __enter__(self) -> Self:
         if self._settings.address is None:
             self._start_node()
@@ -58,7 +62,7 @@ class Ray:
     def _start_node(self) -> None:
         for left in reversed(range(STARTS)):
             try:
-                with one_thread():
+                with environment(ONE_THREAD):
                     self._ray.init(
                         num_cpus=self.workers,
                         include_dashboard=False,

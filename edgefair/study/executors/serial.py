@@ -28,6 +28,10 @@ class Serial:
         self._work: Work | None = None
         self._waiting: deque[Any] = deque()
 
+    @staticmethod
+    def warm(module: str) -> None:
+        """Nothing: this process loads it when it needs it."""
+
     def __enter__(self) -> Self:
         self._work = self._make()
         return self

@@ -18,23 +18,29 @@ def carry_out(tasks: Sequence[Task], executor: Executor, finished: Finished) -> 
     """Carry out all tasks. What fails is told, and the others go on; rows of a training that failed fail with it.
 
     Args:
-        finished: told once of every task, in the order in which they end; what it raises ends the work.
+        finished: told once of every task, in the order in which they end, when the next ones have been handed out: no
+            worker waits for what is written; what it raises ends the work.
     """
     waiting = {task.name: task for task in tasks}
     running: dict[str, int] = {}
     tries: dict[str, int] = {}
     broken: dict[str, str] = {}
-    while waiting or running:
+    ended: list[tuple[Task, Done]] = []
+    while waiting or running or ended:
         ready = _ready(waiting, running)
         hopeless = next((task for task in ready if not broken.keys().isdisjoint(task.needs)), None)
         if hopeless is not None:
             del waiting[hopeless.name]
             why = next(broken[name] for name in hopeless.needs if name in broken)
-            finished(hopeless, Done(error=f"its training failed: {why}"))
+            ended.append((hopeless, Done(error=f"its training failed: {why}")))
             continue
         for task in ready[: executor.workers - len(running)]:
             running[task.name] = tries[task.name] = tries.get(task.name, 0) + 1
             executor.submit(task)
+        while ended:
+            finished(*ended.pop(0))
+        if not running:
+            continue
         task, found = executor.next()
         del running[task.name]
         if isinstance(found, Lost):
@@ -44,7 +50,7 @@ def carry_out(tasks: Sequence[Task], executor: Executor, finished: Finished) -> 
         del waiting[task.name]
         if task.kind == "training" and found.error is not None:
             broken[task.name] = found.error
-        finished(task, found)
+        ended.append((task, found))
 
 
 def _ready(waiting: dict[str, Task], running: dict[str, int]) -> list[Task]:

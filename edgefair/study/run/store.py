@@ -131,6 +131,10 @@ class Store:
             self._rows / f"{key}.json", json.dumps({"schema": ROW_SCHEMA, "row": row}, sort_keys=True).encode()
         )
 
+    def count(self) -> int:
+        """Rows that are there, of whatever settings, failed ones among them."""
+        return sum(1 for _ in self._rows.glob("*.json"))
+
     def others(self, keys: Iterable[str]) -> list[Path]:
         """Rows that are there under other keys: of other code or settings."""
         known = {*keys}

@@ -11,7 +11,7 @@ from typing import Any
 from edgefair.errors import UsageError
 from edgefair.progress import Progress, is_recorded, join, silent, timed
 from edgefair.report.results.studies.carried_out import StudyRun, in_words
-from edgefair.study.executors import Settings, open_executor
+from edgefair.study.executors import Settings, open_executor, warm
 from edgefair.study.levels import FACTORS
 from edgefair.study.planned import planned_contrasts
 from edgefair.study.reading import PLAN_SCHEMA, plan_digest
@@ -28,6 +28,8 @@ from edgefair.study.table import Row
 TOLD = 20
 # The table is written anew when the last one is older, so that the report of a study that runs, or was killed, has it.
 TABLE_S = 30.0
+# What workers load.
+LOADED = "edgefair.study.run.loaded"
 
 
 def run_study(
@@ -52,6 +54,8 @@ def run_study(
     store = Store(output)
     store.prepare()
     with store.held(progress):
+        if store.count() < len(given.plan.cells):
+            warm(executor, LOADED)
         progress.stage("reading")
         data = rows_of(given)
         setup = setup_of(given, output, rows_digest(data))

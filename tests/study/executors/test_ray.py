@@ -33,7 +33,7 @@ def test_a_task_whose_worker_dies_is_lost_alone_and_workers_have_one_thread():
             executor.submit(unit)
         found = dict(executor.next() for _ in range(3))
     assert found["die"] == Lost("its worker was lost (WorkerCrashedError)")
-    assert {found[unit][1:] for unit in ("one", "two")} == {("1", "one"), ("1", "two")}
+    assert {found[unit][2:] for unit in ("one", "two")} == {("1", "one"), ("1", "two")}
     assert all(os.environ.get(name) == before.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"))
 
 
@@ -47,7 +47,7 @@ def test_a_cluster_is_joined_by_its_address_and_a_worker_that_cannot_load_the_st
         with open_executor("ray", make, Settings(None, cluster.address)) as executor:
             assert executor.workers == 1
             executor.submit("one")
-            assert executor.next()[1][1:] == ("1", "one")
+            assert executor.next()[1][2:] == ("1", "one")
         with open_executor("ray", cannot_be_made, Settings(1, cluster.address)) as executor:
             executor.submit("one")
             with pytest.raises(MeasurementError, match="edgefair_of_another_node"):

@@ -125,3 +125,19 @@ def test_what_ends_the_study_ends_it_at_once():
 
     with Serial(lambda: lambda task: Done(), Settings()) as executor, pytest.raises(KeyboardInterrupt):
         carry_out(tasks(), executor, stop)
+
+
+def test_no_worker_waits_while_what_another_gave_is_written():
+    class Two(Serial):
+        workers = 2
+
+        def submit(self, unit):
+            handed.append(unit)
+            super().submit(unit)
+
+    handed, told = [], []
+    trainings = [task for task in tasks() if task.kind == "training"]
+    with Two(lambda: lambda task: Done(), Settings()) as executor:
+        carry_out(trainings, executor, lambda task, done: told.append(len(handed)))
+    count = len(trainings)
+    assert told == [min(ended + 2, count) for ended in range(1, count + 1)]
