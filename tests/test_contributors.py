@@ -11,7 +11,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 # Folders that only serve the floors.
-SERVING = {"progress"}
+SERVING = {"progress", "columns"}
 DECISIONS = sorted(path.name for path in (ROOT / "docs/decisions").glob("0*.md"))
 
 

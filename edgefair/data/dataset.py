@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from edgefair.columns.stored import taken
 from edgefair.data.config import DataConfig, MissingRule
 from edgefair.data.dropped import not_dropped
 from edgefair.data.files.skipped import Skipped
@@ -153,11 +154,11 @@ def load(
     if everything.ids is not None:
         check_ids(everything.ids.take(np.concatenate([*positions.values()])))
     for role in ("train", "validation"):
-        check_labelled(config, label[positions[role]], rows=f"{role} rows")
+        check_labelled(config, taken(label, positions[role]), rows=f"{role} rows")
     poorer = made_poorer(config.purity, table, everything, positions, label=config.label, classes=classes)
     train, dropped = _without_dropped(config, poorer.train, base, classes)
-    check_learnable(config, train.label, label[positions["audit"]], classes)
     audit = everything.take(positions["audit"])
+    check_learnable(config, train.label, audit.label, classes)
     audit = _with_labels(config, audit, base, unlabelled)
     if config.equal_rows == "once":
         audit = audit.take(one_of_each(audit))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.stored import slices
 from edgefair.data.files.table import MISSING, Categories
 from edgefair.data.rows import TableRows
 from edgefair.data.survey.unseen import mostly_of
@@ -16,24 +19,25 @@ def missing_notes(rows: TableRows, spec: ModelSpec) -> tuple[str, ...]:
     found = []
     for column in (column for item in spec.inputs for column in item.columns):
         lacking = _lacking(rows, column.name)
-        count = int(lacking.sum())
+        count = sum(int(np.count_nonzero(part)) for part in lacking())
         if count:
             what = "number" if column.vocabulary is None else "value"
             found.append(
                 f"'{column.name}' has no {what} in {count:,} of {len(rows):,} rows: {_instead(column)}"
-                + mostly_of(lacking, rows)
+                + mostly_of(np.concatenate([*lacking()]), rows)
             )
     return tuple(found)
 
 
-def _lacking(rows: TableRows, name: str) -> NDArray[np.bool_]:
+def _lacking(rows: TableRows, name: str) -> Callable[[], Iterator[NDArray[np.bool_]]]:
+    """Which rows have no value, bool [rows of the part], part by part and as often as it is called."""
     values = rows.table.columns.get(name)
-    lacking = np.zeros(len(rows), dtype=bool)
     if isinstance(values, Categories):
-        lacking |= values.codes == MISSING
-    elif isinstance(values, np.ndarray) and values.ndim == 1:
-        lacking |= np.isnan(values)
-    return lacking
+        codes = values.codes
+        return lambda: (codes[part] == MISSING for part in slices(len(rows), codes))
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        return lambda: (np.isnan(values[part]) for part in slices(len(rows), values))
+    return lambda: iter(())
 
 
 def _instead(column: Column) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.stored import slices, stored
 from edgefair.data.files.table import Categories
 from edgefair.joint import Group
 from edgefair.measure.distinct import compact
@@ -22,15 +23,23 @@ def joint_groups(
     """
     parts = [sensitive[name] for name in attributes]
     ordered = [sorted(set(part.values)) for part in parts]
-    code = np.zeros(len(parts[0]), dtype=np.int64)
+    rows, every = len(parts[0]), [part.codes for part in parts]
+    positions = []
     for part, values in zip(parts, ordered, strict=True):
         place = {value: index for index, value in enumerate(values)}
-        position = np.array([place[value] for value in part.values], dtype=np.int64)
-        code *= len(values)
-        code += position[part.codes]
-    present, index = compact(code, math.prod(map(len, ordered)))
+        positions.append(np.array([place[value] for value in part.values], dtype=np.int64))
+
+    def code(part: slice) -> NDArray[np.int64]:
+        found = np.zeros(part.stop - part.start, dtype=np.int64)
+        for position, codes, values in zip(positions, every, ordered, strict=True):
+            found *= len(values)
+            found += position[codes[part]]
+        return found
+
+    codes = stored(np.int64, rows, (code(part) for part in slices(rows, *every)))
+    present, index = compact(codes, math.prod(map(len, ordered)))
     groups = []
     for item in present.tolist():
-        positions = np.unravel_index(item, [len(values) for values in ordered])
-        groups.append(tuple(values[at] for values, at in zip(ordered, positions, strict=True)))
+        places = np.unravel_index(item, [len(values) for values in ordered])
+        groups.append(tuple(values[at] for values, at in zip(ordered, places, strict=True)))
     return index, tuple(groups)

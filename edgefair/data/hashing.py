@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.ranges import in_ranges
+from edgefair.columns.stored import slices, stored
 from edgefair.data.files.lazy import LazyColumn
-from edgefair.data.files.table import Categories, Column
+from edgefair.data.files.table import Categories, Column, arrays_of
 from edgefair.probe.features import plain_text
 
 # Rows that are hashed at a time: what is in between stays in the processor's cache.
@@ -23,15 +26,39 @@ def hash_rows(columns: Mapping[str, Column], *, rows: int) -> NDArray[np.uint64]
     It depends on the names and the values of the columns, and not on their order, on the order of the rows, on the
     coding of text or on the width of a number's type.
     """
-    total = np.zeros(rows, dtype=np.uint64)
-    parts = [slice(start, start + PART) for start in range(0, rows, PART)]
-    for name, column in columns.items():
-        mixed = _mixed(column, text_hash(name))
-        for part in parts:
-            total[part] += mixed(part)
-    for part in parts:
-        total[part] = mix(total[part])
-    return total
+    mixed = [_mixed(column, text_hash(name)) for name, column in columns.items()]
+
+    def total(part: slice) -> NDArray[np.uint64]:
+        found = np.zeros(part.stop - part.start, dtype=np.uint64)
+        for mixed_of in mixed:
+            found += mixed_of(part)
+        return mix(found)
+
+    parts = slices(rows, *arrays_of(columns.values()), size=PART)
+    return stored(np.uint64, rows, map(total, parts))
+
+
+@dataclass(frozen=True)
+class Content:
+    """What rows hold, whatever their order.
+
+    Attributes:
+        different: how many of them differ.
+        digest: SHA-256 over their sorted hashes and the names of the columns.
+    """
+
+    different: int
+    digest: str
+
+    @classmethod
+    def of(cls, hashes: NDArray[np.uint64], columns: Iterable[str]) -> Self:
+        """Of the rows with these hashes, uint64 [rows], and columns."""
+        digest, different = hashlib.sha256("\0".join(sorted(columns)).encode()), 0
+        for (found,) in in_ranges(hashes):
+            different += len(found.values)
+            for part in found.repeated():
+                digest.update(part.astype("<u8", copy=False).data)
+        return cls(different, digest.hexdigest())
 
 
 def drawn(keys: NDArray[np.uint64], share: float, *, seed: int, salt: str) -> NDArray[np.bool_]:
@@ -84,8 +111,8 @@ def _values(column: NDArray[Any]) -> NDArray[np.uint64]:
 
 def hash_categories(column: Categories) -> NDArray[np.uint64]:
     """A hash of every row's text, 0 where it is missing and whatever its spelling (`plain_text`): uint64 [rows]."""
-    hashes: NDArray[np.uint64] = _text_hashes(column)[column.codes]
-    return hashes
+    texts = _text_hashes(column)
+    return stored(np.uint64, len(column), (texts[column.codes[part]] for part in slices(len(column), column.codes)))
 
 
 def _text_hashes(column: Categories) -> NDArray[np.uint64]:

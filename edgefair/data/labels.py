@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.stored import slices, stored
 from edgefair.data.config import DataConfig
 from edgefair.data.files.table import Categories, Column
 from edgefair.data.survey.suspects import are_measurements
@@ -69,7 +70,7 @@ def check_labelled(
     Raises:
         DataError: says how many there are.
     """
-    missing = int((label < 0).sum())
+    missing = sum(int(np.count_nonzero(label[part] < 0)) for part in slices(len(label), label))
     if missing:
         raise DataError(
             f"column '{config.label}' has no label in {missing} {rows}",
@@ -89,20 +90,30 @@ def check_learnable(
     """
     if not len(train):
         return
-    for index in np.setdiff1d(audit[audit >= 0], train).tolist():
+    audited, trained = _times(audit, classes), _times(train, classes)
+    for index in np.flatnonzero((audited > 0) & (trained == 0)).tolist():
         raise DataError(
-            f"label '{config.label}' is '{classes[index]}' in {int((audit == index).sum())} audit rows and in no "
-            "training row",
+            f"label '{config.label}' is '{classes[index]}' in {audited[index]} audit rows and in no training row",
             expected="training rows of every class that is judged",
             fix="fix the split, or exclude the class with data.where",
         )
+
+
+def _times(label: NDArray[np.int64], classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """How many rows have each class, int64 [classes]; those without a label, which is -1, have none."""
+    total = np.zeros(1 + len(classes), dtype=np.int64)
+    for part in slices(len(label), label):
+        total += np.bincount(label[part] + 1, minlength=len(total))
+    return total[1:]
 
 
 def label_index(labels: Categories, classes: tuple[str, ...]) -> NDArray[np.int64]:
     """The class of every row, int64 [rows]; -1 where it has no label."""
     position = {value: index for index, value in enumerate(classes)}
     # A missing value has code -1, which picks the last entry.
-    return np.array([*(position.get(value, -1) for value in labels.values), -1], dtype=np.int64)[labels.codes]
+    index = np.array([*(position.get(value, -1) for value in labels.values), -1], dtype=np.int64)
+    rows = len(labels)
+    return stored(np.int64, rows, (index[labels.codes[part]] for part in slices(rows, labels.codes)))
 
 
 def sensitive_groups(name: str, column: Column) -> Categories:

@@ -20,7 +20,6 @@ from edgefair.data.sources import MissingColumnError, open_source
 from edgefair.data.texts import Texts
 from edgefair.data.values import as_categories
 from edgefair.errors import DataError
-from edgefair.measure.distinct import distinct
 from edgefair.probe.onnx_files.spec import InputSpec, PictureSpec
 from edgefair.streams import Stream
 
@@ -165,7 +164,7 @@ def _notable(outside: NDArray[np.bool_]) -> bool:
 
 def _different(rows: TableRows) -> int:
     """How many rows differ from each other in a feature."""
-    return len(distinct(rows.hashes_of(rows.features)))
+    return rows.different(rows.features)
 
 
 def _alike(name: str, own: Column, known: Column, source: str) -> Column:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.ranges import different
+from edgefair.columns.stored import SLICE, let_go, slices, taken
 from edgefair.data.files.lazy import LazyColumn, ahead
-from edgefair.data.files.table import Categories, Column, Table
-from edgefair.data.hashing import hash_rows
-from edgefair.data.texts import Texts
+from edgefair.data.files.table import Categories, Column, Table, arrays_of, is_array, is_constant, is_signal
+from edgefair.data.hashing import Content, hash_rows
 from edgefair.errors import DataError
 from edgefair.probe.onnx_files.spec import TEXT, InputSpec, ModelSpec, category_codes
 from edgefair.probe.onnx_files.spec import Column as SpecColumn
@@ -117,22 +117,24 @@ class TableRows:
 
     def take(self, rows: NDArray[np.int64]) -> TableRows:
         """The given rows; these themselves where they are all, in order."""
-        if len(rows) == len(self) and np.array_equal(rows, np.arange(len(self))):
+        if len(rows) == len(self) and all(
+            np.array_equal(rows[part], np.arange(part.start, part.stop)) for part in slices(len(rows), rows)
+        ):
             return self
-        taken = TableRows(
+        found = TableRows(
             table=self.table.take(rows),
             features=self.features,
-            label=self.label[rows],
+            label=taken(self.label, rows),
             sensitive={name: column.take(rows) for name, column in self.sensitive.items()},
             ids=None if self.ids is None else self.ids.take(rows),
             subject=None if self.subject is None else self.subject.take(rows),
             content=self.content,
-            stratum=None if self.stratum is None else self.stratum[rows],
+            stratum=None if self.stratum is None else taken(self.stratum, rows),
         )
         if "row_hashes" in vars(self):
             # Hashed already: what a row's hash is, no other row has a say in.
-            vars(taken)["row_hashes"] = self.row_hashes[rows]
-        return taken
+            vars(found)["row_hashes"] = taken(self.row_hashes, rows)
+        return found
 
     def inputs(self, spec: ModelSpec, batch_rows: int) -> Generator[dict[str, NDArray[Any]], None, None]:
         """The rows as graph inputs; equal to `probe.onnx_files.spec.encode` on their raw texts and numbers.
@@ -147,8 +149,15 @@ class TableRows:
             return {name: encode(start, stop) for name, encode in encoders.items()}
 
         starts = range(0, len(self), batch_rows)
-        lazy = any(isinstance(self.table.columns[name], LazyColumn) for name in self.features)
-        yield from ahead(make, starts) if lazy else map(make, starts)
+        features = [self.table.columns[name] for name in self.features]
+        if any(isinstance(column, LazyColumn) for column in features):
+            yield from ahead(make, starts)
+            return
+        read = arrays_of(features)
+        for start in starts:
+            yield make(start)
+            if start % SLICE < batch_rows:
+                let_go(*read)
 
     def batch_rows(self, spec: ModelSpec, most: int) -> int:
         """Rows of a batch whose inputs stay small: a network holds many times as much for each of its layers."""
@@ -258,8 +267,8 @@ class TableRows:
             DataError: a feature that the data does not offer.
         """
         found = {name: self._column(name) for name in columns}
-        arrays = {name: column for name, column in found.items() if _is_array(column)}
-        return hash_rows(arrays, rows=len(self)) if any(map(_is_signal, arrays.values())) else None
+        arrays = {name: column for name, column in found.items() if is_array(column)}
+        return hash_rows(arrays, rows=len(self)) if any(map(is_signal, arrays.values())) else None
 
     def signals_differ(self, columns: Collection[str]) -> bool:
         """Whether a picture or signal among some features differs between rows, as a mask or a first state may be.
@@ -267,14 +276,24 @@ class TableRows:
         Raises:
             DataError: a feature that the data does not offer.
         """
-        return any(_is_signal(column) and not _constant(column) for column in map(self._column, columns))
+        return any(is_signal(column) and not is_constant(column) for column in map(self._column, columns))
 
     @cached_property
+    def _content(self) -> Content:
+        return Content.of(self.row_hashes, self.content)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over the sorted row hashes and the names of the columns."""
-        digest = hashlib.sha256("\0".join(sorted(self.content)).encode())
-        digest.update(np.sort(self.row_hashes).astype("<u8", copy=False).data)
-        return digest.hexdigest()
+        return self._content.digest
+
+    def different(self, columns: Collection[str]) -> int:
+        """How many rows differ in some columns.
+
+        Raises:
+            DataError: a column that the data does not offer.
+        """
+        return self._content.different if set(columns) == set(self.content) else different(self.hashes_of(columns))
 
 
 def _dtype(item: InputSpec) -> np.dtype[Any]:
@@ -284,30 +303,12 @@ def _dtype(item: InputSpec) -> np.dtype[Any]:
 
 def _check_no_gap(column: SpecColumn, values: NDArray[Any]) -> None:
     """Refuse missing numbers for a model that has nothing to put in their place, whatever the config says of them."""
-    gaps = 0 if column.missing is not None else int(np.count_nonzero(np.isnan(values)))
+    if column.missing is not None:
+        return
+    gaps = sum(int(np.count_nonzero(np.isnan(values[part]))) for part in slices(len(values), values))
     if gaps:
         raise DataError(
             f"feature '{column.name}' has no number in {gaps:,} rows, and the model does not handle missing values",
             expected="a model that `edgefair train` made with `data.missing: mean` or `median`, or rows without gaps",
             fix="retrain with data.missing; for a model trained elsewhere, impute as its training did",
         )
-
-
-def _is_signal(column: Column) -> bool:
-    """What is never equal by chance: pictures and signals. Texts may be, for people write "thank you"."""
-    if isinstance(column, LazyColumn):
-        return not isinstance(column, Texts)
-    return isinstance(column, np.ndarray) and column.ndim > 2
-
-
-def _is_array(column: Column) -> bool:
-    if isinstance(column, LazyColumn):
-        return not isinstance(column, Texts)
-    return isinstance(column, np.ndarray) and column.ndim > 1
-
-
-def _constant(column: Column) -> bool:
-    """Whether several rows are all equal; pictures are not compared."""
-    if not isinstance(column, np.ndarray):
-        return False
-    return len(column) > 1 and all(np.array_equal(row, column[0]) for row in column[1:])

@@ -191,14 +191,14 @@ def _columns(config: DataConfig, names: list[str], path: Path) -> set[str]:
     return wanted | (set(names) - set(config.exclude))
 
 
-def _chosen(config: DataConfig, table: Table) -> tuple[Table, NDArray[np.int64]]:
-    """The table with merged values and only the rows of `where`, and their positions."""
+def _chosen(config: DataConfig, table: Table) -> tuple[Table, NDArray[np.int64] | None]:
+    """The table with merged values and only the rows of `where`, and their positions; None where these are all."""
     columns = dict(table.columns)
     for name, groups in config.merge.items():
         columns[name] = merged(name, as_categories(columns[name], name), groups)
     table = Table(columns)
     if not config.where:
-        return table, np.arange(table.rows)
+        return table, None
     kept = np.flatnonzero(rows_where(table, config.where))
     return table.take(kept), kept
 
@@ -215,7 +215,7 @@ def _paths(config: DataConfig, table: Table) -> list[str]:
 def _plain_rows(config: DataConfig, table: Table, training: int) -> Source:
     """The chosen rows of a table without pictures, of which so many are before those of the audit file."""
     chosen, kept = _chosen(config, table)
-    audited = None if config.audit is None else kept >= training
+    audited = None if config.audit is None else (np.arange(table.rows) if kept is None else kept) >= training
     return Source(chosen, config.subject, (), table.rows - chosen.rows, audited)
 
 

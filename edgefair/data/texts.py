@@ -108,6 +108,7 @@ class Texts(LazyColumn):
     """
 
     kind: ClassVar[str] = "texts"
+    coincide: ClassVar[bool] = True
 
     def __init__(self, texts: Categories, tokenizer: Tokenizer) -> None:
         self.texts = texts

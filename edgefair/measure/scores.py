@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri, stdtrit
 
+from edgefair.columns.stored import slices, stored
+from edgefair.columns.sums import total, variance
 from edgefair.measure.bounds import Array, clopper_pearson, mover, root
+
+Scores = NDArray[np.floating]
 
 # Beside 1, where a limit of the AUC is looked for below it.
 NEAR = 1e-12
@@ -23,7 +27,7 @@ class Interval:
     upper: float
 
 
-def auc_interval(score: Array, label: NDArray[np.int64], *, level: float) -> Interval | None:
+def auc_interval(score: Scores, label: NDArray[np.int64], *, level: float) -> Interval | None:
     """Area under the ROC curve with limits, each at `level`; None without positives or negatives.
 
     The wider of two on either side: DeLong's standard error (Biometrics 1988) on the logit scale, which assumes no
@@ -34,39 +38,43 @@ def auc_interval(score: Array, label: NDArray[np.int64], *, level: float) -> Int
         score: finite, [rows], larger for class 1.
         label: 0 or 1, [rows].
     """
-    positive, negative = score[label == 1], score[label == 0]
+    positive, negative = (_having(score, label, of) for of in (1, 0))
     m, n = len(positive), len(negative)
     if not m or not n:
         return None
-    above, below = _placements(positive, negative)
+    above, below = _placements(positive, negative), _placements(negative, positive)
     # Halves of whole numbers, and so the sum is exact.
-    value = float(above.sum() / (m * n))
+    value = total(above) / (m * n)
     z = float(-ndtri(level))
     lower, upper = _score_limit(value, m, n, z), 1 - _score_limit(1 - value, m, n, z)
     if 0 < value < 1 and min(m, n) > 1:
-        half = z * np.sqrt(_delong_variance(above / n, below / m)) / (value * (1 - value))
+        # DeLong's, of the shares of negatives below each positive, and of positives below each negative.
+        of_auc = variance(above, by=n, ddof=1) / m + variance(below, by=m, ddof=1) / n
+        half = z * np.sqrt(of_auc) / (value * (1 - value))
         lower, upper = min(lower, float(expit(logit(value) - half))), max(upper, float(expit(logit(value) + half)))
     return Interval(value, lower, upper)
 
 
-def _delong_variance(above: Array, below: Array) -> float:
-    """Variance of the AUC from the shares of negatives below each positive, and of positives below each negative."""
-    return float(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))
+def _having(score: Scores, label: NDArray[np.int64], of: int) -> Scores:
+    """The scores of the rows with a label."""
+    parts = (score[part][label[part] == of] for part in slices(len(label), score, label))
+    return stored(score.dtype.type, len(label), parts)
 
 
-def _placements(positive: Array, negative: Array) -> tuple[Array, Array]:
-    """How many negatives are below each positive, and positives below each negative; equal ones count half.
+def _placements(own: Scores, others: Scores) -> Array:
+    """How many of the others are below each; equal ones count half.
 
-    The differences of mid-ranks of Sun & Xu (IEEE Signal Processing Letters 2014), by sorting each side once.
+    The differences of mid-ranks of Sun & Xu (IEEE Signal Processing Letters 2014), by sorting the others once.
     """
-    order_of = [np.argsort(part) for part in (positive, negative)]
-    ordered = [part[order] for part, order in zip((positive, negative), order_of, strict=True)]
-    found = []
-    for order, own, others in zip(order_of, ordered, reversed(ordered), strict=True):
-        below = np.empty(len(own))
-        below[order] = (np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")) / 2
-        found.append(below)
-    return found[0], found[1]
+    ordered = np.sort(others)
+
+    def below(part: slice) -> Array:
+        order = np.argsort(own[part])
+        here, found = own[part][order], np.empty(len(order))
+        found[order] = (np.searchsorted(ordered, here, "left") + np.searchsorted(ordered, here, "right")) / 2
+        return found
+
+    return stored(np.float64, len(own), map(below, slices(len(own), own)))
 
 
 def _score_limit(value: float, m: int, n: int, z: float) -> float:
@@ -82,7 +90,7 @@ def _score_limit(value: float, m: int, n: int, z: float) -> float:
     return root(beyond, 0.0, min(value, 1 - NEAR))
 
 
-def calibration_interval(score: Array, label: NDArray[np.int64], *, level: float) -> Interval | None:
+def calibration_interval(score: Scores, label: NDArray[np.int64], *, level: float) -> Interval | None:
     """Mean of P(class 1) minus the rate of class 1, with limits, each at `level`; None with fewer than two rows.
 
     Above 0 where a group is promised more than it has (calibration in the large: Cox, Biometrika 1958). t limits of
@@ -92,11 +100,13 @@ def calibration_interval(score: Array, label: NDArray[np.int64], *, level: float
     rows = len(score)
     if rows < 2:
         return None
-    mean, rate = float(score.mean()), float(label.mean())
-    half = float(-stdtrit(rows - 1, level)) * float(score.std(ddof=1)) / np.sqrt(rows)
-    low, high = clopper_pearson(label.sum(), rows, level)
-    spread = float(score.std() * label.std())
-    correlation = float(np.mean((score - mean) * (label - rate))) / spread if spread > 0 else 0.0
+    positives = int(total(label))
+    mean, rate = total(score) / rows, positives / rows
+    half = float(-stdtrit(rows - 1, level)) * np.sqrt(variance(score, ddof=1)) / np.sqrt(rows)
+    low, high = clopper_pearson(positives, rows, level)
+    spread = float(np.sqrt(variance(score)) * np.sqrt(variance(label)))
+    together = total(score, lambda values, part: (values - mean) * (label[part] - rate), label) / rows
+    correlation = together / spread if spread > 0 else 0.0
     one, below, above, other = (np.asarray(part) for part in (mean, mean - half, mean + half, rate))
     value, lower, upper = mover(one, below, above, other, low, high, correlation=min(max(correlation, -1.0), 1.0))
     return Interval(float(value), float(lower), float(upper))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.stored import slices
 from edgefair.measure.distinct import distinct
 
 # Hashes that a sketch keeps.
@@ -26,7 +27,13 @@ def sketch_of(hashes: NDArray[np.uint64]) -> tuple[int, ...]:
     Args:
         hashes: uint64 [rows], as good as uniform.
     """
-    return tuple(distinct(hashes)[:SKETCH_ROWS].tolist())
+    least = np.empty(0, dtype=np.uint64)
+    for part in slices(len(hashes), hashes):
+        found = hashes[part]
+        if len(least) == SKETCH_ROWS:
+            found = found[found < least[-1]]
+        least = distinct(np.concatenate([least, found]))[:SKETCH_ROWS]
+    return tuple(least.tolist())
 
 
 def shared(one: Sequence[int], other: Sequence[int]) -> float:

@@ -1,11 +1,11 @@
-"""Distinct values and their counts are numpy's, by faster ways."""
+"""Distinct values are numpy's, by faster ways."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefair.measure.distinct import compact, counted, distinct
+from edgefair.measure.distinct import compact, distinct
 
 DRAWS = [(0, 1, 1), (1, 1, 3), (500, 7, 7), (500, 7, 90), (500, 100_000, 100_000), (4_000, 300, 16_001)]
 
@@ -18,14 +18,6 @@ def test_codes_become_places_among_those_that_occur(rows, largest, size):
     np.testing.assert_array_equal(present, expected[0])
     np.testing.assert_array_equal(place, expected[1])
     assert place.dtype == np.int64
-
-
-@pytest.mark.parametrize(("rows", "largest"), [(0, 1), (1, 1), (500, 7), (500, 1 << 60)])
-def test_values_are_counted(rows, largest):
-    values = np.random.default_rng(rows).integers(0, largest, rows).astype(np.uint64)
-    expected = np.unique(values, return_counts=True)
-    for found, wanted in zip((*counted(values), distinct(values)), (*expected, expected[0]), strict=True):
-        np.testing.assert_array_equal(found, wanted)
 
 
 @given(st.lists(st.integers(-3, 3)))

@@ -2,21 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.stored import Growing, stored
 from edgefair.data.files.table import MISSING, Categories, Column
 from edgefair.errors import DataError
 from edgefair.probe.features import plain_text, value_text
 
 
-def column_of(name: str, chunked: Any, *, text: bool = False) -> Column:
+def joined_column(name: str, read: Callable[[], Iterable[Any]], rows: int, *, text: bool = False) -> Column:
+    """The parts of a column, `pyarrow.ChunkedArray` each, as one; as `column_of` makes it of all of them.
+
+    Args:
+        read: gives the parts, from the first one on whenever it is called.
+        rows: of all parts together, of which there is one at least.
+        text: numbers are wanted as text.
+
+    Raises:
+        DataError: see `column_of`.
+    """
+    parts = (column_of(name, part, text=text) for part in read())
+    first = next(parts)
+    if isinstance(first, Categories):
+        return _one_coding(first, cast(Iterator[Categories], parts), rows)
+    numbers = _one_type(cast(NDArray[Any], first), cast(Iterator[NDArray[Any]], parts), rows)
+    if numbers is not None:
+        return numbers
+    floats = (column_of(name, part, text=text, floats=True) for part in read())
+    return stored(np.float64, rows, cast(Iterator[NDArray[Any]], floats))
+
+
+def _one_coding(first: Categories, others: Iterator[Categories], rows: int) -> Categories:
+    codes = Growing(np.int32, rows)
+    codes.append(first.codes)
+    place = {value: code for code, value in enumerate(first.values)}
+    for part in others:
+        if part.values == first.values:
+            codes.append(part.codes)
+            continue
+        # One entry more than there are values, so that MISSING, the last one, stays MISSING.
+        recode = np.array([*(place.setdefault(value, len(place)) for value in part.values), MISSING], dtype=np.int32)
+        codes.append(recode[part.codes])
+    return Categories(tuple(place), codes.column)
+
+
+def _one_type(first: NDArray[Any], others: Iterator[NDArray[Any]], rows: int) -> NDArray[Any] | None:
+    """Numbers of one type; None where a part is of another, as one with a gap is."""
+    numbers = Growing(first.dtype, rows)
+    numbers.append(first)
+    for part in others:
+        if part.dtype != first.dtype:
+            return None
+        numbers.append(part)
+    return numbers.column
+
+
+def column_of(name: str, chunked: Any, *, text: bool = False, floats: bool = False) -> Column:
     """A `pyarrow.ChunkedArray` as a column.
 
     Args:
         text: numbers are wanted as text.
+        floats: numbers are wanted as float64, as those with a gap are.
 
     Raises:
         DataError: cells that are no text, number, boolean, date or moment.
@@ -41,7 +91,7 @@ def column_of(name: str, chunked: Any, *, text: bool = False) -> Column:
         # As text they have all of their digits, and by way of it they are the numbers that a CSV file has.
         return _categories(chunked.dictionary_encode()) if text else _numbers(chunked.cast(pyarrow.string()))
     if types.is_floating(kind) or (types.is_integer(kind) and not text):
-        return _numbers(chunked)
+        return _numbers(chunked, floats=floats)
     if types.is_integer(kind):
         # Not by way of float64, which cannot hold long ids where one is missing.
         return _categories(chunked.dictionary_encode())
@@ -64,12 +114,12 @@ def _is_text(kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
-def _numbers(chunked: Any) -> NDArray[Any]:
+def _numbers(chunked: Any, *, floats: bool = False) -> NDArray[Any]:
     """Cells as numbers; float64 with NaN where one has none, or where they are texts."""
     import pyarrow
     from pyarrow import types
 
-    if chunked.null_count or _is_text(chunked.type):
+    if floats or chunked.null_count or _is_text(chunked.type):
         chunked = chunked.cast(pyarrow.float64())
     elif types.is_float16(chunked.type):
         chunked = chunked.cast(pyarrow.float32())
@@ -83,14 +133,16 @@ def _array(chunked: Any, *, missing: float) -> NDArray[Any]:
     """
     import pyarrow
 
-    parts = [np.empty(0, dtype=chunked.type.to_pandas_dtype())]
-    for chunk in chunked.chunks:
+    def part(chunk: Any) -> NDArray[Any]:
         _, values = chunk.buffers()
-        there = pyarrow.Array.from_buffers(chunk.type, len(chunk), [None, values], offset=chunk.offset)
-        parts.append(np.array(np.from_dlpack(there)))
-        if chunk.null_count:
-            parts[-1][np.from_dlpack(chunk.is_null().cast(pyarrow.uint8())).astype(bool)] = missing
-    return np.concatenate(parts)
+        there = np.from_dlpack(pyarrow.Array.from_buffers(chunk.type, len(chunk), [None, values], offset=chunk.offset))
+        if not chunk.null_count:
+            return there
+        filled = np.array(there)
+        filled[np.from_dlpack(chunk.is_null().cast(pyarrow.uint8())).astype(bool)] = missing
+        return filled
+
+    return stored(chunked.type.to_pandas_dtype(), len(chunked), map(part, chunked.chunks))
 
 
 def _categories(encoded: Any) -> Categories:

@@ -25,10 +25,12 @@ class LazyColumn(ABC):
 
     Attributes:
         kind: what the cells are, for messages ("pictures", "texts").
+        coincide: whether chance makes two of them equal: people write "thank you".
         hashes: a hash of the content of every cell, uint64 [rows].
     """
 
     kind: ClassVar[str]
+    coincide: ClassVar[bool] = False
     hashes: NDArray[np.uint64]
 
     @abstractmethod

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from edgefair.data.files.arrow_columns import column_of
+from edgefair.data.files.arrow_columns import joined_column
 from edgefair.data.files.blobs import SpilledBlobs
 from edgefair.data.files.copies import check_once, twice
 from edgefair.data.files.csv_table import CsvConfig, read_csv
@@ -16,8 +17,11 @@ from edgefair.data.files.npz import read_npz
 from edgefair.data.files.table import Categories, Column, Table
 from edgefair.errors import DataError, did_you_mean
 
-# Rows of pictures that are in memory at one time while a table is read.
-BLOBS_AT_ONCE = 256
+if TYPE_CHECKING:
+    import pyarrow
+
+# Rows of pictures, and of other columns, that are in memory at one time while a table is read; and bytes of a file.
+BLOBS_AT_ONCE, ROWS_AT_ONCE, BYTES_AT_ONCE = 256, 1 << 16, 1 << 20
 
 # Beyond so many rows a file needs a byte for every so many of them.
 MANY_ROWS, ROWS_OF_A_BYTE = 10_000_000, 100
@@ -66,14 +70,13 @@ def _read_parquet(path: Path, choose: Choose, texts: Collection[str], _csv: CsvC
     import pyarrow.parquet
 
     try:
-        stream = pyarrow.parquet.ParquetFile(path)
-        names = list(stream.schema_arrow.names)
-        _check_rows(path, stream.metadata.num_rows)
+        stream = pyarrow.parquet.ParquetFile(path, buffer_size=BYTES_AT_ONCE)
+        names, rows = list(stream.schema_arrow.names), stream.metadata.num_rows
+        _check_rows(path, rows)
         wanted = set(choose(names))
         check_once(path, {name: names.count(name) for name in twice(names, wanted)})
-        # One column after the other: Arrow's whole table beside ours would be twice the memory.
         columns = {
-            name: column_of(name, stream.read(columns=[name]).column(name), text=name in texts)
+            name: joined_column(name, partial(_parts, stream, name), rows, text=name in texts)
             for name in names
             if name in wanted
         }
@@ -81,6 +84,18 @@ def _read_parquet(path: Path, choose: Choose, texts: Collection[str], _csv: CsvC
         return Table(columns)
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from error
+
+
+def _parts(stream: pyarrow.parquet.ParquetFile, name: str) -> Iterator[pyarrow.ChunkedArray]:
+    """One column, some rows at a time, and without rows one part that has none."""
+    import pyarrow
+
+    kind = stream.schema_arrow.field(name).type
+    batches = stream.iter_batches(ROWS_AT_ONCE, columns=[name])
+    first = next(batches, None)
+    yield pyarrow.chunked_array([] if first is None else [first.column(name)], kind)
+    for batch in batches:
+        yield pyarrow.chunked_array([batch.column(name)], kind)
 
 
 def read_blobs(path: Path, column: str) -> SpilledBlobs | None:

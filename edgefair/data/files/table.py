@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.stored import slices, stored, taken
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.probe.features import plain_text, value_text
 
@@ -33,7 +34,7 @@ class Categories:
 
     def take(self, rows: NDArray[np.int64]) -> Categories:
         """The given rows, with the same values."""
-        return Categories(self.values, self.codes[rows])
+        return Categories(self.values, taken(self.codes, rows))
 
     def text(self) -> list[str | None]:
         """Every row's text, None where it is missing."""
@@ -47,7 +48,10 @@ class Categories:
     @cached_property
     def counts(self) -> NDArray[np.int64]:
         """How many rows have each value, int64 [values]."""
-        return np.bincount(self.codes - MISSING, minlength=len(self.values) + 1)[1:]
+        total = np.zeros(len(self.values) + 1, dtype=np.int64)
+        for part in slices(len(self), self.codes):
+            total += np.bincount(self.codes[part] - MISSING, minlength=len(total))
+        return total[1:]
 
     def missing(self) -> int:
         """Number of rows without a value."""
@@ -56,10 +60,13 @@ class Categories:
     def renamed(self, texts: Sequence[str]) -> Categories:
         """With another text for every value; values of one text become one."""
         values = tuple(dict.fromkeys(texts))
+        if values == self.values:
+            return self
         position = {text: code for code, text in enumerate(values)}
         # One entry more than there are values, so that MISSING, the last one, stays MISSING.
         recode = np.array([*(position[text] for text in texts), MISSING], dtype=np.int32)
-        return Categories(values, recode[self.codes])
+        parts = (recode[self.codes[part]] for part in slices(len(self), self.codes))
+        return Categories(values, stored(np.int32, len(self), parts))
 
     def plain(self) -> Categories:
         """In the one spelling of every value, as the config and the policy have it: see `plain_text`."""
@@ -88,6 +95,33 @@ class Categories:
 Column = NDArray[Any] | Categories | LazyColumn
 
 
+def arrays_of(columns: Iterable[Column]) -> list[NDArray[Any]]:
+    """What columns have in memory or in a temporary file: their numbers, and the codes of texts."""
+    kept = [column.codes if isinstance(column, Categories) else column for column in columns]
+    return [column for column in kept if isinstance(column, np.ndarray)]
+
+
+def is_signal(column: Column) -> bool:
+    """Whether cells are never equal by chance: pictures and signals, [rows, ., ., ...]."""
+    return (isinstance(column, np.ndarray) and column.ndim > 2) or _is_picture(column)
+
+
+def is_array(column: Column) -> bool:
+    """Whether cells are pictures, signals or rows of numbers, [rows, ., ...]."""
+    return (isinstance(column, np.ndarray) and column.ndim > 1) or _is_picture(column)
+
+
+def _is_picture(column: Column) -> bool:
+    return isinstance(column, LazyColumn) and not column.coincide
+
+
+def is_constant(column: Column) -> bool:
+    """Whether several rows are all equal; pictures are not compared."""
+    if not isinstance(column, np.ndarray):
+        return False
+    return len(column) > 1 and all(np.array_equal(row, column[0]) for row in column[1:])
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """Columns of equal length: `Categories`, arrays [rows] or [rows, ...] of numbers, pictures or texts on demand."""
@@ -103,7 +137,12 @@ class Table:
         """The given rows."""
         return Table(
             {
-                name: column[rows] if isinstance(column, np.ndarray) else column.take(rows)
+                name: _taken(column, rows) if isinstance(column, np.ndarray) else column.take(rows)
                 for name, column in self.columns.items()
             }
         )
+
+
+def _taken(column: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """The given rows of a column of numbers, or of arrays, which are in memory."""
+    return taken(column, rows) if column.ndim == 1 else column[rows]

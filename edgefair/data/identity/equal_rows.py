@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.ranges import in_ranges
+from edgefair.columns.stored import Growing, slices, taken
 from edgefair.data.config import EqualRowsRule
+from edgefair.data.files.table import Categories
 from edgefair.data.hashing import hash_categories, joint
 from edgefair.data.rows import TableRows
 from edgefair.errors import DataError
-from edgefair.measure.distinct import distinct
 
 # Of a (group, label) cell: more repeated rows than this share, and so many, decide about its limits.
 MATERIAL, LEAST = 0.05, 5
@@ -83,29 +85,57 @@ def repeated_rows(
 ) -> tuple[int, str | None]:
     """How many rows repeat another one in some features, label and attributes, and the cell in which they are most of
     all, in words; None where they are material in none."""
-    hashes = rows.hashes_of({*features, *attributes, label})
-    repeated = len(rows) - len(distinct(hashes))
-    return repeated, _worst_cell(rows, hashes, attributes, classes) if repeated else None
+    columns = {*features, *attributes, label}
+    repeated = len(rows) - rows.different(columns)
+    return repeated, _worst_cell(rows, rows.hashes_of(columns), attributes, classes) if repeated else None
 
 
 def _worst_cell(rows: TableRows, hashes: Hashes, attributes: Collection[str], classes: tuple[str, ...]) -> str | None:
-    counted = np.flatnonzero(rows.label >= 0)
+    alike = _repeated(hashes)
+    own, label = taken(hashes, alike), taken(rows.label, alike)
+    counted = np.flatnonzero(label >= 0)
     if rows.subject is not None:
-        counted = np.unique(joint(hashes, hash_categories(rows.subject)), return_index=True)[1]
+        counted = np.unique(joint(own, hash_categories(rows.subject.take(alike))), return_index=True)[1]
     extra = np.ones(len(counted), dtype=bool)
-    extra[np.unique(hashes[counted], return_index=True)[1]] = False
+    extra[np.unique(own[counted], return_index=True)[1]] = False
+    copies = np.delete(np.arange(len(alike)), counted)
+    copies = copies[label[copies] >= 0]
     worst: tuple[float, str] | None = None
     for name in attributes:
         column = rows.sensitive[name]
-        cell = column.codes[counted] * len(classes) + rows.label[counted]
-        cells = np.bincount(cell, minlength=len(column.values) * len(classes))
-        repeated = np.bincount(cell[extra], minlength=len(cells))
+        size = len(column.values) * len(classes)
+        cell = column.take(alike).codes * len(classes) + label
+        cells = _cells(rows, column, len(classes)) - np.bincount(cell[copies], minlength=size)
+        repeated = np.bincount(cell[counted[extra]], minlength=size)
         for index in np.flatnonzero((repeated >= LEAST) & (repeated > MATERIAL * cells)).tolist():
             share = float(repeated[index] / cells[index])
             if worst is None or share > worst[0]:
                 group, of = column.values[index // len(classes)], classes[index % len(classes)]
                 worst = share, f"{repeated[index]:,} of {cells[index]:,} with {name} '{group}' and label '{of}'"
     return None if worst is None else worst[1]
+
+
+def _repeated(hashes: Hashes) -> NDArray[np.int64]:
+    """Positions of the rows whose hash another row has too, ascending."""
+    several = Growing(np.uint64, len(hashes) // 2)
+    for (found,) in in_ranges(hashes):
+        several.append(found.values[found.times > 1])
+    known, alike = several.column, Growing(np.int64, len(hashes))
+    for part in slices(len(hashes), hashes, known):
+        here = hashes[part]
+        place = np.minimum(np.searchsorted(known, here), len(known) - 1)
+        alike.append(part.start + np.flatnonzero(known[place] == here))
+    return alike.column
+
+
+def _cells(rows: TableRows, column: Categories, classes: int) -> NDArray[np.int64]:
+    """How many rows with a label have each group and label, labels fastest: int64 [groups * classes]."""
+    total = np.zeros(len(column.values) * classes, dtype=np.int64)
+    for part in slices(len(rows), column.codes, rows.label):
+        codes, label = column.codes[part], rows.label[part]
+        there = label >= 0
+        total += np.bincount(codes[there] * classes + label[there], minlength=len(total))
+    return total
 
 
 def _material(found: EqualRows, cell: str) -> DataError:

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
+from edgefair.columns.ranges import Range, in_ranges
 from edgefair.data.files.table import Categories
 from edgefair.data.hashing import hash_categories
 from edgefair.data.identity.seen import SeenRows
 from edgefair.data.rows import Rows
 from edgefair.errors import DataError
-from edgefair.measure.distinct import counted
+from edgefair.measure.distinct import compact, distinct
 
 # A leak is called one when chance would show as much in fewer than one of a thousand honest splits.
 CONFIDENCE = 0.999
@@ -78,7 +79,7 @@ def check_overlap(seen: SeenRows, audit: Rows) -> Overlap:
                 f"(audit rows {where})"
             )
         return Overlap(len(audit))
-    return _twins(seen.content, audit.hashes_of(seen.columns))
+    return _twins(seen.content, audit.hashes_of(seen.columns)) if len(seen.content) else Overlap(len(audit))
 
 
 def _check_ids(seen: NDArray[np.uint64], ids: Categories) -> None:
@@ -108,22 +109,27 @@ def _twins(known: NDArray[np.uint64], audit: NDArray[np.uint64]) -> Overlap:
     Raises:
         DataError: a leak.
     """
-    if not len(known):
-        return Overlap(len(audit))
-    contents, times = counted(np.concatenate([known, audit]))
-    ordered = np.sort(audit)
-    in_audit = np.searchsorted(ordered, contents, side="right") - np.searchsorted(ordered, contents)
-    in_train = times - in_audit
-    mixed = (in_audit > 0) & (in_train > 0)
-    shared = int(in_audit[mixed].sum())
+    # Of contents that occur so often: how many there are, their audit rows, and how many are on both sides.
+    tally: dict[int, NDArray[np.int64]] = {}
+    shared = train_twins = 0
+    for train_part, audit_part in in_ranges(known, audit):
+        contents = distinct(np.concatenate([train_part.values, audit_part.values]))
+        in_train, in_audit = (_times_of(part, contents) for part in (train_part, audit_part))
+        mixed = (in_audit > 0) & (in_train > 0)
+        shared += int(in_audit[mixed].sum())
+        train_twins += int(in_train[in_train > 1].sum())
+        times = in_train + in_audit
+        occurring, place = compact(times, int(times.max(initial=0)) + 1)
+        sums = [np.bincount(place, weights).astype(np.int64) for weights in (None, in_audit, mixed)]
+        for often, more in zip(occurring.tolist(), np.stack(sums, axis=1), strict=True):
+            tally[often] = tally.get(often, 0) + more
     if not shared:
         return Overlap(len(audit))
-    with_times = np.bincount(times)
-    c = np.flatnonzero(with_times[2:]) + 2
-    n = with_times[c]
-    p = np.bincount(times, weights=in_audit)[c] / (c * n)
+    several = sorted(times for times in tally if times > 1)
+    c = np.array(several)
+    n, audited, found = np.array([tally[times] for times in several]).T
+    p = audited / (c * n)
     explained = 1 - p**c - (1 - p) ** c
-    found = np.bincount(times[mixed], minlength=len(with_times))[c]
     # The lower limit of 0 of n is 0, which the formula does not know.
     lower = np.where(found > 0, betaincinv(np.maximum(found, 1), n - found + 1, (1 - CONFIDENCE) / len(c)), 0.0)
     both_sides, by_chance = int(found.sum()), float((n * explained).sum())
@@ -132,8 +138,14 @@ def _twins(known: NDArray[np.uint64], audit: NDArray[np.uint64]) -> Overlap:
             f"{shared} of {len(audit)} audit rows equal a training row in every feature: {both_sides} repeated rows "
             f"are on both sides of the split, where chance predicts {by_chance:.0f}"
         )
-    train_twins = float(in_train[in_train > 1].sum() / len(known))
-    return Overlap(len(audit), shared, train_twins, both_sides, by_chance)
+    return Overlap(len(audit), shared, train_twins / len(known), both_sides, by_chance)
+
+
+def _times_of(part: Range, contents: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """How often each content occurs in a range, int64 [contents]."""
+    times = np.zeros(len(contents), dtype=np.int64)
+    times[np.searchsorted(contents, part.values)] = part.times
+    return times
 
 
 def _leak(found: str) -> DataError:

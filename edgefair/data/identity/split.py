@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.ranges import different
+from edgefair.columns.stored import Growing, slices, stored
 from edgefair.data.config import DataConfig
 from edgefair.data.files.table import Categories
 from edgefair.data.hashing import drawn
@@ -17,10 +21,12 @@ from edgefair.measure.distinct import distinct
 
 ROLES = ("train", "validation", "audit")
 
+Positions = NDArray[np.int64]
+
 
 def split_rows(
     config: DataConfig, rows: TableRows, *, column: Categories | None, needed: Collection[str] = ROLES
-) -> dict[str, NDArray[np.int64]]:
+) -> dict[str, Positions]:
     """Positions of the rows of each role, sorted: int64 [rows of the role].
 
     A column, where declared, decides; else a draw does. Validation rows come out of the training rows unless the
@@ -43,26 +49,25 @@ def split_rows(
             expected="a subject for every row: otherwise a person may be on both sides of the split",
             fix="fill the column, or omit data.subject",
         )
-    keys = unit_keys(config, rows)
-    seed = config.split.seed
+    unit = _Units(config, rows)
+    none = np.zeros(0, dtype=np.int64)
     if column is None:
+        everyone = stored(np.int64, len(rows), (np.arange(part.start, part.stop) for part in slices(len(rows))))
         share = config.split.audit_fraction
-        audited = drawn(keys, share, seed=seed, salt="audit") if share < 1 else np.ones(len(rows), dtype=bool)
-        train, audit = np.flatnonzero(~audited), np.flatnonzero(audited)
-        validation = np.zeros(0, dtype=np.int64)
+        train, audit = unit.drawn(everyone, share, salt="audit") if share < 1 else (none, everyone)
+        validation = none
     else:
         if config.split.column is not None:
             _check_column(config, column)
         train, validation, audit = (
             _having(column, values) for values in (config.split.train, config.split.validation, config.split.audit)
         )
-    if not len(validation):
-        held_out = drawn(keys[train], config.validation, seed=seed, salt="validation")
-        train, validation = train[~held_out], train[held_out]
+    if not len(validation) and len(train):
+        train, validation = unit.drawn(train, config.validation, salt="validation")
     roles = {"train": train, "validation": validation, "audit": audit}
     for role, positions in roles.items():
         if role in needed and not len(positions):
-            units = len(distinct(keys))
+            units = different(unit.keys)
             together = (
                 f"; {units} units of equal rows, subjects or pictures are drawn together (`data.equal_rows: people` "
                 "draws every row separately)"
@@ -79,6 +84,29 @@ def split_rows(
     return roles
 
 
+@dataclass(frozen=True, eq=False)
+class _Units:
+    """What a draw moves as a whole."""
+
+    config: DataConfig
+    rows: TableRows
+
+    @cached_property
+    def keys(self) -> NDArray[np.uint64]:
+        """Of every row's unit, uint64 [rows]; where nothing is drawn they are not needed, and take long."""
+        return unit_keys(self.config, self.rows)
+
+    def drawn(self, positions: Positions, share: float, *, salt: str) -> tuple[Positions, Positions]:
+        """The positions that a draw leaves, and those that it takes, about `share` of the units."""
+        left, chosen = Growing(np.int64, len(positions)), Growing(np.int64, len(positions))
+        for part in slices(len(positions), positions, self.keys):
+            here = positions[part]
+            hit = drawn(self.keys[here], share, seed=self.config.split.seed, salt=salt)
+            left.append(here[~hit])
+            chosen.append(here[hit])
+        return left.column, chosen.column
+
+
 def _check_column(config: DataConfig, column: Categories) -> None:
     """Every value that is listed occurs, and every row has a value that is listed: no row is lost unsaid."""
     split, present = config.split, column.present
@@ -92,7 +120,7 @@ def _check_column(config: DataConfig, column: Categories) -> None:
             )
     for value in present:
         if value not in listed:
-            rows = int(np.count_nonzero(column.codes == column.values.index(value)))
+            rows = int(column.counts[column.values.index(value)])
             raise DataError(
                 f"split column '{split.column}' is '{value}' in {rows} rows, which is in no split",
                 expected="every value of the column under data.split",
@@ -106,12 +134,15 @@ def _check_column(config: DataConfig, column: Categories) -> None:
         )
 
 
-def _having(column: Categories, values: tuple[str, ...]) -> NDArray[np.int64]:
+def _having(column: Categories, values: tuple[str, ...]) -> Positions:
     codes = [code for code, value in enumerate(column.values) if value in values]
-    return np.flatnonzero(np.isin(column.codes, codes))
+    found = Growing(np.int64, len(column))
+    for part in slices(len(column), column.codes):
+        found.append(part.start + np.flatnonzero(np.isin(column.codes[part], codes)))
+    return found.column
 
 
-def _check_subjects(roles: dict[str, NDArray[np.int64]], subject: Categories) -> None:
+def _check_subjects(roles: dict[str, Positions], subject: Categories) -> None:
     audited = distinct(subject.codes[roles["audit"]])
     for role in ("train", "validation"):
         shared = np.intersect1d(audited, subject.codes[roles[role]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefair.data.files.table import MISSING, Categories
+from edgefair.data.files.table import Categories
 from edgefair.data.rows import TableRows
 from edgefair.errors import DataError
 from edgefair.probe.onnx_files.spec import UNSEEN, ModelSpec, category_codes
@@ -30,12 +30,11 @@ def _note(rows: TableRows, name: str, vocabulary: tuple[str, ...]) -> str | None
     column = rows.table.columns.get(name)
     if not isinstance(column, Categories):
         return None
-    lacking = np.append(category_codes(column.values, vocabulary) == UNSEEN, False)
-    unseen = lacking[column.codes]
-    count, present = int(unseen.sum()), int(np.count_nonzero(column.codes != MISSING))
+    lacking = category_codes(column.values, vocabulary) == UNSEEN
+    count, present = int(column.counts[lacking].sum()), int(column.counts.sum())
     if not count:
         return None
-    values = sorted({column.values[code] for code in np.unique(column.codes[unseen])})
+    values = sorted({column.values[code] for code in np.flatnonzero(lacking & (column.counts > 0))})
     some = ", ".join(f"'{value}'" for value in values[:NAMED]) + (", ..." if len(values) > NAMED else "")
     if count >= LEAST and count > NEARLY_ALL * present:
         raise DataError(
@@ -45,7 +44,7 @@ def _note(rows: TableRows, name: str, vocabulary: tuple[str, ...]) -> str | None
             "ignores the column",
         )
     note = f"'{name}' has values that the model does not know in {count:,} of {len(rows):,} rows ({some})"
-    return note + mostly_of(unseen, rows)
+    return note + mostly_of(np.append(lacking, False)[column.codes], rows)
 
 
 def mostly_of(chosen: NDArray[np.bool_], rows: TableRows) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgefair.columns.stored import SLICE, slices
 from edgefair.errors import DataError
 from edgefair.joint import Group
 from edgefair.probe.features import plain_text
@@ -33,24 +34,35 @@ def count(
     lengths = {len(codes) for _, codes in coded} | {len(column) for column in columns}
     if len(lengths) != 1:
         raise DataError(f"columns of unequal length: {sorted(lengths)} rows")
-    cell = np.zeros(lengths.pop(), dtype=np.int64)
-    for values, codes in coded:
-        cell *= len(values)
-        cell += codes
+    rows = lengths.pop()
     joint_size = int(np.prod([len(values) for values, _ in coded], dtype=np.int64))
-    if joint_size > 4 * len(cell) + 4096:
-        present, cell = np.unique(cell, return_inverse=True)
+    groups = [(codes, len(values)) for values, codes in coded]
+    axes_of = [(column, len(classes)) for column in columns]
+    if joint_size > 4 * rows + 4096:
+        present, group = np.unique(_joint(groups, slice(0, rows)), return_inverse=True)
+        groups = [(group, len(present))]
     else:
         present = np.arange(joint_size)
-    for column in columns:
-        cell *= len(classes)
-        cell += column
     shape = (len(present), *[len(classes)] * len(columns))
-    table = np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
+    cells = int(np.prod(shape))
+    table = np.zeros(cells, dtype=np.int64)
+    # Of many cells as many rows at a time, lest adding them up takes longer than counting.
+    for part in slices(rows, *(codes for codes, _ in groups), *columns, size=max(SLICE, cells)):
+        table += np.bincount(_joint([*groups, *axes_of], part), minlength=cells)
+    table = table.reshape(shape)
     filled = np.flatnonzero(table.reshape(len(present), -1).any(axis=1))
     names = [_name(int(present[index]), [values for values, _ in coded]) for index in filled]
     order = sorted(range(len(names)), key=names.__getitem__)
-    return tuple(names[index] for index in order), table[filled[order]].astype(np.int64)
+    return tuple(names[index] for index in order), table[filled[order]]
+
+
+def _joint(columns: Iterable[tuple[NDArray[np.integer[Any]], int]], part: slice) -> NDArray[np.int64]:
+    """One code of several of some rows, the last varying fastest: int64 [rows of the part]."""
+    cell = np.zeros(part.stop - part.start, dtype=np.int64)
+    for codes, size in columns:
+        cell *= size
+        cell += codes[part]
+    return cell
 
 
 def _name(code: int, values: list[tuple[str, ...]]) -> Group:
@@ -73,7 +85,10 @@ def index_of(name: str, values: ArrayLike, classes: int) -> NDArray[np.int64]:
     if array.dtype.kind not in "iub" and not (array.dtype.kind == "f" and bool(np.all(array == np.floor(array)))):
         raise DataError(f"{name} holds {array.dtype} values that are not class indices", expected="whole numbers")
     index = array.astype(np.int64, copy=False)
-    if len(index) and (index.min() < 0 or index.max() >= classes):
+    least, most = 0, classes - 1
+    for part in slices(len(index), index):
+        least, most = min(least, int(index[part].min())), max(most, int(index[part].max()))
+    if least < 0 or most >= classes:
         raise DataError(f"{name} holds {index.min()} to {index.max()}", expected=f"0 to {classes - 1}")
     return index
 
@@ -87,7 +102,7 @@ def _coded(name: str, column: Coded | ArrayLike) -> tuple[tuple[str, ...], NDArr
             # Arrays of text end at a NUL, and so make one group of two.
             array = np.asarray(column, dtype=object)
         values, codes = _encode_text(name, array)
-    missing = int(np.count_nonzero(codes < 0))
+    missing = sum(int(np.count_nonzero(codes[part] < 0)) for part in slices(len(codes), codes))
     if missing:
         raise DataError(f"attribute '{name}' has no value in {missing} rows", expected="a group for every row")
     return values, codes

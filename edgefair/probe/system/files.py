@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import stat
 import sys
@@ -84,6 +85,12 @@ def write_at(descriptor: int, content: bytes, place: int) -> None:
     with _moving:
         os.lseek(descriptor, place, os.SEEK_SET)
         os.write(descriptor, content)
+
+
+def leave_memory(mapped: mmap.mmap) -> None:
+    """A file that is mapped leaves this process's memory until it is read again, where the system can be told so."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def sync_file(path: Path) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.stored import slices
+from edgefair.data.groups import joint_groups
 from edgefair.data.rows import TableRows
 from edgefair.errors import EdgefairError, MeasurementError, ModelError
-from edgefair.measure.distinct import compact
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
 from edgefair.targets import AnyProbe, LoadedModel, load_profile, open_target
@@ -159,18 +160,36 @@ def _excess(moves: NDArray[np.bool_]) -> float:
 
 def _of_every_cell(rows: TableRows, rng: np.random.Generator) -> NDArray[np.int64]:
     """Positions of rows of every (group, label) cell, in an order that is not theirs: int64 [picked]."""
+    group, groups = joint_groups(rows.sensitive, [*rows.sensitive])
     # A label design leaves rows without a label, which is -1.
-    cell = rows.label + 1
-    for column in rows.sensitive.values():
-        cell = compact(cell * len(column.values) + column.codes, (int(cell.max()) + 1) * len(column.values))[1]
-    cell = compact(cell, int(cell.max()) + 1)[1]
-    size = np.bincount(cell)
-    most = min(ROWS_OF_CELL, max(LEAST_OF_CELL, ROWS_AT_MOST // len(size)))
-    order = rng.permutation(len(rows))
-    # In the time of one pass where numpy sorts numbers of 16 bits.
-    of_cell = order[np.argsort(cell.astype(np.min_scalar_type(len(size)))[order], kind="stable")]
-    rank = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
-    return rng.permutation(of_cell[rank < most])
+    labels = 2 + max(int(rows.label[part].max()) for part in slices(len(rows), rows.label))
+
+    def cells() -> Iterator[NDArray[np.int64]]:
+        return (group[part] * labels + rows.label[part] + 1 for part in slices(len(rows), group, rows.label))
+
+    size = sum(np.bincount(cell, minlength=len(groups) * labels) for cell in cells())
+    most = min(ROWS_OF_CELL, max(LEAST_OF_CELL, ROWS_AT_MOST // int(np.count_nonzero(size))))
+    # Of every cell the rows that drew the smallest numbers, of those so far; the largest of these limits what comes.
+    row, of, number = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    limit, start = np.ones(len(groups) * labels), 0
+    for cell in cells():
+        drawn = rng.random(len(cell))
+        near = np.flatnonzero(drawn < limit[cell])
+        row, of, number = np.append(row, start + near), np.append(of, cell[near]), np.append(number, drawn[near])
+        kept = _least_of_each(of, number, most)
+        row, of, number = row[kept], of[kept], number[kept]
+        full = np.bincount(of, minlength=len(limit)) == most
+        limit[full] = 0
+        np.maximum.at(limit, of[full[of]], number[full[of]])
+        start += len(cell)
+    return rng.permutation(row)
+
+
+def _least_of_each(cell: NDArray[np.int64], number: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Positions of the `most` smallest numbers of every cell."""
+    order = np.lexsort((number, cell))
+    rank = np.arange(len(order)) - np.searchsorted(cell[order], cell[order])
+    return order[rank < most]
 
 
 def outputs_of(spec: ModelSpec) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.stored import Growing, slices
 from edgefair.data.rows import TableRows
 from edgefair.probe.onnx_files.reading import read_decisions
 from edgefair.probe.onnx_files.spec import ModelSpec
@@ -104,7 +105,7 @@ class _InBatches:
         self.size = rows_at_once(asking.probe, len(rows), rows.batch_rows(asking.spec, BATCH_ROWS))
         self._again = SecondAsking(asking.probe, asking.model, rows, asking.spec, self.size)
         check_alike(asking.probe, asking.model, rows, asking.spec, self._again.picked)
-        self._found = _Found()
+        self._found = _Found(len(rows))
 
     def answers(self, batches: Iterator[dict[str, NDArray[Any]]]) -> Generator[None, None, None]:
         """Decide them, batch by batch."""
@@ -121,7 +122,7 @@ class _InBatches:
         changed = self._again.changed()
         if not changed:
             return first
-        self._found = _Found()
+        self._found = _Found(len(self._rows))
         self._say(", one row at a time")
         asking, rows = self._asking, self._rows
         clock = _Clock(rows.inputs(asking.spec, self.size))
@@ -129,7 +130,8 @@ class _InBatches:
             self.show()
         alone = self._found.decided(encoding_s + clock.seconds)
         self._again.confirm(alone.decisions)
-        differ = int(np.count_nonzero(alone.decisions != first.decisions))
+        one, other = alone.decisions, first.decisions
+        differ = sum(int(np.count_nonzero(one[part] != other[part])) for part in slices(len(rows), one, other))
         note = (
             f"target '{asking.probe.profile.name}' decides {differ:,} of {len(rows):,} rows of {asking.model.name} "
             "differently alone than in a batch (they lie on the decision boundary): every row was run alone"
@@ -142,21 +144,33 @@ class _InBatches:
 
 
 class _Found:
-    """What was answered so far."""
+    """What was answered so far, of so many rows."""
 
-    def __init__(self) -> None:
-        self.parts: list[NDArray[np.int64]] = []
-        self.scores: list[NDArray[np.float32]] = []
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._decisions = Growing(np.int64, rows)
+        self._score: Growing | None = None
         self.rows_by: Counter[str] = Counter()
-        self.done = 0
+        self.batches = 0
+
+    @property
+    def done(self) -> int:
+        """Rows that were answered."""
+        return len(self._decisions)
+
+    def add(self, decision: NDArray[np.int64], score: NDArray[np.float32] | None, by: str) -> None:
+        """One batch more: decisions [n], P(class 1) [n] if any, and who answered."""
+        self.batches += 1
+        self._decisions.append(decision)
+        self.rows_by[by] += len(decision)
+        if score is not None:
+            self._score = self._score or Growing(np.float32, self._rows)
+            self._score.append(score)
 
     def decided(self, encoding_s: float) -> Decided:
-        """All of it, which is not kept here any more."""
-        score = np.concatenate(self.scores) if self.scores else None
-        self.scores.clear()
-        decisions = np.concatenate(self.parts)
-        self.parts.clear()
-        return Decided(decisions, score, encoding_s, self.rows_by)
+        """All of it."""
+        score = None if self._score is None else self._score.column
+        return Decided(self._decisions.column, score, encoding_s, self.rows_by)
 
 
 def _answers(
@@ -179,16 +193,11 @@ def _answers(
         try:
             decision, score = read_decisions(batch, spec.reading, len(spec.classes), model.step)
         except ValueError as error:
-            sent = next(itertools.islice(rows.inputs(spec, size), len(found.parts), None))
+            sent = next(itertools.islice(rows.inputs(spec, size), found.batches, None))
             raise unreadable(probe, model, spec, sent, error) from error
         if heard is not None:
             heard(found.done, decision, score, probe.answered_by)
-        found.parts.append(decision)
-        found.rows_by[probe.answered_by] += len(decision)
-        if score is not None and len(spec.classes) == 2:
-            # A copy, lest both columns stay.
-            found.scores.append(score[:, 1].copy())
-        found.done += len(decision)
+        found.add(decision, score[:, 1] if score is not None and len(spec.classes) == 2 else None, probe.answered_by)
         yield
 
 

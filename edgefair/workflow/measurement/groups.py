@@ -14,7 +14,7 @@ def check_groups(policy: Policy, rows: TableRows, classes: tuple[str, ...]) -> N
     """Refuse rows of a group that the policy does not declare, before any of them is decided (PolicyError)."""
     attributes = {name: rows.sensitive[name] for name in policy.base_attributes}
     # Whatever the labels, which rows of a label design may lack.
-    first = np.zeros(len(rows), dtype=np.int64)
+    first = np.broadcast_to(np.int64(0), len(rows))
     counts = GroupCounts.from_rows(attributes, label=first, decision=first, classes=classes)
     for name in policy.attributes:
         declared_table(counts, policy, name)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.stored import Growing, slices
 from edgefair.data.groups import joint_groups
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
@@ -38,17 +39,33 @@ def information_of(
 
 def _groups(policy: Policy, rows: JudgedRows, name: str, score: NDArray[np.float32]) -> Iterator[GroupScores]:
     index, groups = joint_groups(rows.sensitive, policy.attributes_of(name))
-    # In the time of one pass where numpy sorts numbers of 16 bits.
-    order = np.argsort(index.astype(np.min_scalar_type(len(groups))), kind="stable")
-    own = np.split(order, np.cumsum(np.bincount(index, minlength=len(groups)))[:-1])
-    of = dict(zip(groups, own, strict=True))
+    of = dict(zip(groups, _of_each(index, len(groups), score, rows.label), strict=True))
+    none = np.empty(0, np.float32), np.empty(0, np.int64)
     for group, shown in zip(policy.groups(name), policy.group_names(name), strict=True):
-        here = of.get(group, order[:0])
-        scores, labels, level = score[here].astype(np.float64), rows.label[here], policy.alpha / 2
+        (scores, labels), level = of.get(group, none), policy.alpha / 2
+        positives = sum(int(np.count_nonzero(labels[part] == 1)) for part in slices(len(labels), labels))
         yield GroupScores(
             group=shown,
-            positives=int(np.count_nonzero(labels == 1)),
-            negatives=int(np.count_nonzero(labels == 0)),
+            positives=positives,
+            negatives=len(labels) - positives,
             auc=auc_interval(scores, labels, level=level),
             calibration=calibration_interval(scores, labels, level=level),
         )
+
+
+def _of_each(
+    index: NDArray[np.int64], groups: int, score: NDArray[np.float32], label: NDArray[np.int64]
+) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """The scores and the labels of every group's rows, in their order."""
+    sizes = np.zeros(groups, dtype=np.int64)
+    for part in slices(len(index), index):
+        sizes += np.bincount(index[part], minlength=groups)
+    found = [(Growing(np.float32, size), Growing(np.int64, size)) for size in sizes.tolist()]
+    for part in slices(len(index), index, score, label):
+        # In the time of one pass where numpy sorts numbers of 16 bits.
+        order = part.start + np.argsort(index[part].astype(np.min_scalar_type(groups)), kind="stable")
+        ends = np.cumsum(np.bincount(index[part], minlength=groups))
+        for (scores, labels), here in zip(found, np.split(order, ends[:-1]), strict=True):
+            scores.append(score[here])
+            labels.append(label[here])
+    return [(scores.column, labels.column) for scores, labels in found]

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 from edgefair.data.hashing import hash_categories
 from edgefair.data.rows import TableRows
-from edgefair.measure.distinct import distinct
 from edgefair.measure.sketch import SAME_ROWS, SKETCH_ROWS, read_sketch, shared, sketch_of, sketch_text
 
 IDS, CONTENT = "ids", "content"
@@ -81,4 +80,4 @@ def mixed_in(rows: TableRows, known: Mapping[str, RowSet]) -> bool:
 
 
 def _is_telling(rows: TableRows) -> bool:
-    return len(distinct(rows.row_hashes)) >= TELLING * len(rows)
+    return rows.different(rows.content) >= TELLING * len(rows)

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefair.columns.stored import slices
 from edgefair.data.files.table import MISSING, Categories
 from edgefair.data.hashing import hash_categories
 from edgefair.data.rows import TableRows
@@ -45,12 +46,22 @@ class RecordedRows:
     @classmethod
     def of(cls, rows: TableRows, classes: tuple[str, ...], *, source: str) -> Self:
         """What a record keeps of the rows."""
-        digest = hashlib.sha256(np.ascontiguousarray(rows.row_hashes, dtype="<u8").data).hexdigest()
+        digest = hashlib.sha256()
+        for part in slices(len(rows), rows.row_hashes):
+            digest.update(rows.row_hashes[part].astype("<u8", copy=False).data)
         audit = AuditRows(source=source, rows=len(rows), fingerprint=rows.fingerprint)
         # An id stays what it is where other columns are left out or coded anew.
         sketch = sketch_of(rows.row_hashes if rows.ids is None else hash_categories(rows.ids))
         return cls(
-            digest, audit, classes, rows.label, dict(rows.sensitive), rows.ids, rows.subject, sketch, rows.stratum
+            digest.hexdigest(),
+            audit,
+            classes,
+            rows.label,
+            dict(rows.sensitive),
+            rows.ids,
+            rows.subject,
+            sketch,
+            rows.stratum,
         )
 
     @property
