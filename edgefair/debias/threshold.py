@@ -79,7 +79,7 @@ class Threshold(PostMethod):
 
 
 def _serving(judge: Judge, tried: Iterable[NDArray[np.int64]]) -> Judge:
-    """A judge who ranks decisions by their worst group alone if it loses too much beside the best of these decisions."""
+    """A judge who ranks decisions by their worst group alone if it loses too much beside the best of these."""
     if judge.chance is None:
         return judge
     least = judge.chance + KEPT * (max(map(judge.served, tried)) - judge.chance)
