@@ -58,7 +58,7 @@ def with_edgefair(probe: Probe, model: LoadedModel, rows: TableRows, spec: Model
     started = time.perf_counter()
     decisions = [
         read_decisions(batch, spec.reading, 2)[0]
-        for batch in probe.run(model, rows.inputs(spec, BATCH_ROWS), ["decision", "score"])
+        for batch in probe.run(model, rows.inputs(spec, BATCH_ROWS), ["decision", "score"], inputs=spec.inputs)
     ]
     counts = GroupCounts.from_rows(
         {"sex": rows.sensitive["sex"]}, label=rows.label, decision=np.concatenate(decisions), classes=spec.classes

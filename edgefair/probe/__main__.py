@@ -27,6 +27,7 @@ from edgefair.probe.clock.nodes import node_times  # noqa: E402
 from edgefair.probe.clock.pinning import pinned  # noqa: E402
 from edgefair.probe.device import conditions, fingerprint  # noqa: E402
 from edgefair.probe.errors import ProbeError  # noqa: E402
+from edgefair.probe.inputs.narrow import widened  # noqa: E402
 from edgefair.probe.inputs.prepare import prepare  # noqa: E402
 from edgefair.probe.onnx_files.spec_check import input_from_json  # noqa: E402
 from edgefair.probe.runtimes.models import Loaded, load  # noqa: E402
@@ -59,7 +60,7 @@ class Server:
             self.models[request["name"]] = load(request["path"], request["options"])
             return self.models[request["name"]].describe(), {}
         if do == "run":
-            model, rows = self.models[request["name"]], _prepared(request, arrays)
+            model, rows = self.models[request["name"]], _prepared(request, widened(arrays, request["widen"]))
             return {"inputs": digest}, model.run(rows, request["outputs"], one_by_one=request.get("one_by_one", False))
         if do == "footprint":
             return self._footprint(request, _prepared(request, arrays)), {}

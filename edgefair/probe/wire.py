@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-PROTOCOL = 4
+PROTOCOL = 5
 MAGIC = b"EFP1"
 _HEAD = struct.Struct("<4sIQ")
 MAX_HEADER_BYTES = 1 << 24
@@ -24,6 +24,8 @@ MAX_PAYLOAD_BYTES = 1 << 29
 DTYPES = frozenset(
     ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64"]
 )
+# numpy makes the name of a type anew each time that it is asked for.
+NAMES = {np.dtype(name): name for name in DTYPES}
 
 
 class WireError(Exception):
@@ -43,11 +45,11 @@ def encode_frame(header: Mapping[str, Any], arrays: Optional[Mapping[str, np.nda
     listed: List[Dict[str, Any]] = []
     buffers: List[Any] = []
     for name, array in (arrays or {}).items():
-        if array.dtype.name not in DTYPES:
+        if array.dtype not in NAMES:
             raise ValueError(f"array '{name}' has dtype {array.dtype}, which is not supported")
-        listed.append({"name": name, "dtype": array.dtype.name, "shape": list(array.shape)})
+        listed.append({"name": name, "dtype": NAMES[array.dtype], "shape": array.shape})
         if array.nbytes:
-            buffers.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+            buffers.append(_bytes(array))
     text = json.dumps({**header, "arrays": listed}).encode()
     return [_HEAD.pack(MAGIC, len(text), sum(buffer.nbytes for buffer in buffers)) + text, *buffers]
 
@@ -56,9 +58,9 @@ def digest_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over names, types, shapes and bytes of arrays in their order, hexadecimal."""
     digest = hashlib.sha256()
     for name, array in arrays.items():
-        digest.update(json.dumps([name, array.dtype.name, array.shape]).encode())
+        digest.update(json.dumps([name, NAMES[array.dtype], array.shape]).encode())
         if array.nbytes:
-            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+            digest.update(_bytes(array))
     return digest.hexdigest()
 
 
@@ -109,7 +111,8 @@ def read_frame(stream: BinaryIO) -> Optional[Tuple[Dict[str, Any], Dict[str, np.
             array = np.empty(shape, dtype=dtype)
         except (MemoryError, ValueError, OverflowError) as error:
             raise WireError(f"array '{name}' of shape {shape} does not fit into memory") from error
-        _fill(stream, array.reshape(-1).view(np.uint8).data)
+        if count:
+            _fill(stream, _bytes(array))
         arrays[name] = array
     if payload_bytes:
         raise WireError(f"{payload_bytes} bytes of the frame belong to no array")
@@ -127,6 +130,11 @@ def _dtype(name: str) -> np.dtype:
     if name not in DTYPES:
         raise ValueError(f"dtype '{name}'")
     return np.dtype(name)
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    """The bytes of an array that is not empty."""
+    return np.ascontiguousarray(array).data.cast("B")
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytes:

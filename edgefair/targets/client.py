@@ -239,11 +239,11 @@ class Probe(OneDevice):
         stream = iter(batches)
         sender = Sender(self._connection, header, stream)
         refusals = {"bad_input": lambda why: refused(model, why)}
-        finished = False
+        finished, extra_s = False, self._build_s
         try:
             while (item := sender.sent.get()) is not None:
                 try:
-                    reply, arrays = self._connection.receive(item.number, refusals=refusals, extra_s=self._build_s)
+                    reply, arrays = self._connection.receive(item.number, refusals=refusals, extra_s=extra_s)
                 except DroppedError as error:
                     waiting = sender.take_back()
                     if sender.failure is not None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edgefair.probe.inputs.narrow import narrowed
 from edgefair.probe.inputs.prepare import needs_preparation
 from edgefair.probe.onnx_files.spec import InputSpec, input_json
 from edgefair.probe.wire import digest_arrays
@@ -27,12 +28,21 @@ class Sent:
     """A request that was or will be written.
 
     Attributes:
-        inputs: digest of its arrays, which the answer must repeat.
+        arrays: as they travel.
     """
 
     number: int
-    rows: int
-    inputs: str
+    arrays: Arrays
+
+    @property
+    def rows(self) -> int:
+        """How many it asks about."""
+        return len(next(iter(self.arrays.values())))
+
+    @property
+    def inputs(self) -> str:
+        """Digest of its arrays, which the answer must repeat."""
+        return digest_arrays(self.arrays)
 
 
 class Sender:
@@ -75,12 +85,12 @@ class Sender:
         try:
             while not self._stopped.is_set() and (batch := next(self._batches, None)) is not None:
                 self._unanswered.append(batch)
-                number, buffers = self._connection.encode(self._header, batch)
-                item = Sent(number, len(next(iter(batch.values()))), digest_arrays(batch))
+                arrays, types = narrowed(batch)
+                number, buffers = self._connection.encode({**self._header, "widen": types}, arrays)
                 self._free.acquire()
                 if self._stopped.is_set():
                     return
-                self.sent.put(item)
+                self.sent.put(Sent(number, arrays))
                 try:
                     self._connection.write(buffers)
                 except OSError:

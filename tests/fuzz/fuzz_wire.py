@@ -35,7 +35,7 @@ def frames(rng, base, here):
     from edgefair.probe.wire import WireError, encode_frame, read_frame
 
     arrays = {"x": np.arange(6, dtype=np.float32).reshape(2, 3), "empty": np.zeros((0, 2), dtype=np.int64)}
-    header = {"do": "run", "id": 3, "name": "m", "outputs": ["a"], "prepare": []}
+    header = {"do": "run", "id": 3, "name": "m", "outputs": ["a"], "prepare": [], "widen": {"x": "int64"}}
     content = b"".join(bytes(part) for part in encode_frame(header, arrays))
     if rng.random() < 0.4:
         size = struct.unpack("<4sIQ", content[:16])[1]

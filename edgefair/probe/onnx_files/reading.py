@@ -100,7 +100,7 @@ def _probabilities(output: np.ndarray, name: str, kind: str, classes: int, step:
     tolerance = max(sum_tolerance(classes), classes * step)
     if len(score) and (score.min() < -tolerance or score.max() > 1 + tolerance):
         raise ValueError(f"output '{name}' holds {score.min():g} to {score.max():g}: not probabilities, perhaps logits")
-    if len(score) and np.abs(score.sum(axis=1) - 1).max() > tolerance:
+    if len(score) and np.abs(np.einsum("ij->i", score) - 1).max() > tolerance:
         raise ValueError(f"output '{name}' has rows that do not sum to 1: not probabilities")
     return np.clip(score, 0.0, 1.0).astype(np.float32)
 

@@ -14,7 +14,7 @@ from edgefair.probe.errors import ProbeError, error_kind, first_line
 from edgefair.probe.memory import Memory
 from edgefair.probe.runtimes import runtime_named
 from edgefair.probe.runtimes.base import RemoteSession, Session
-from edgefair.probe.wire import DTYPES
+from edgefair.probe.wire import NAMES
 
 # What the names of the operators that quantize while they run begin with.
 DYNAMIC = b"DynamicQuantize"
@@ -87,7 +87,7 @@ class Loaded:
 
 
 def _check_numbers(name: str, result: Any) -> None:
-    if not isinstance(result, np.ndarray) or result.dtype.name not in DTYPES:
+    if not isinstance(result, np.ndarray) or result.dtype not in NAMES:
         raise ProbeError("bad_output", f"output '{name}' is not an array of numbers")
 
 
