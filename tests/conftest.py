@@ -1,8 +1,10 @@
 """What all tests share: the surroundings of a log, not of a terminal; and what takes long and is always the same."""
 
+import gc
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 from tests.exporters.remembered import exported_anew as exported_anew
@@ -20,6 +22,17 @@ os.environ.pop("COLUMNS", None)
 # A deadline is wall time, and a busy machine would miss it.
 settings.register_profile("suite", parent=settings(), deadline=None)
 settings.load_profile("suite")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported stays: nobody looks through it for garbage, then, in a test, or five times at the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_runtest_setup(item):

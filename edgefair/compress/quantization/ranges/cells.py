@@ -60,11 +60,13 @@ class CellHistograms:
         if max(-low, high) < TINY:
             return low, high
         # Of a cell that is zero everywhere no share can be lost.
-        sizes = [max(item.mean_square(), TINY) for item in parts]
-        return least_error(
-            low,
-            high,
-            lambda low, high: max(
-                item.error(low, high, coding) / size for item, size in zip(parts, sizes, strict=True)
-            ),
-        )
+        sizes = np.array([max(item.mean_square(), TINY) for item in parts])
+        counts = np.stack([item.counts for item in parts]).astype(np.float64)
+        totals = counts.sum(axis=1)
+
+        def error(low: float, high: float) -> float:
+            """The largest of the cells; all of them have one grid, whose middles are coded once."""
+            squares = coding.errors(parts[0].middles, low, high)
+            return float(((squares * counts).sum(axis=1) / totals / sizes).max())
+
+        return least_error(low, high, error)

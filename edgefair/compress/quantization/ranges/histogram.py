@@ -31,6 +31,11 @@ class Histogram:
     Args:
         low: the smallest of all values that will be added.
         high: the largest of them.
+
+    Attributes:
+        values: how many were added.
+        counts: of each bin, int64 [bins].
+        middles: of the bins, float64 [bins].
     """
 
     def __init__(self, low: float, high: float) -> None:
@@ -40,7 +45,7 @@ class Histogram:
         self._largest = np.float32(max(-low, high))
         # As np.histogram has them for float32 values.
         self._edges = np.linspace(-self._largest, self._largest, BINS + 1, dtype=np.float32)
-        self._middles = (self._edges[:-1].astype(np.float64) + self._edges[1:]) / 2
+        self.middles = (self._edges[:-1].astype(np.float64) + self._edges[1:]) / 2
 
     def add(self, value: NDArray[np.float32]) -> None:
         """Count values between low and high."""
@@ -70,11 +75,11 @@ class Histogram:
 
     def error(self, low: float, high: float, coding: Coding) -> float:
         """Mean squared error of the values as codes of a range; each value counts as the middle of its bin."""
-        return float((coding.errors(self._middles, low, high) * self.counts).sum() / self.counts.sum())
+        return float((coding.errors(self.middles, low, high) * self.counts).sum() / self.counts.sum())
 
     def mean_square(self) -> float:
         """Of the values, each as the middle of its bin."""
-        return float((self._middles**2 * self.counts).sum() / self.counts.sum())
+        return float((self.middles**2 * self.counts).sum() / self.counts.sum())
 
     def _between(self, first: int, end: int) -> tuple[float, float]:
         """From the lower edge of one bin to that of another, as far as there are values."""
