@@ -58,7 +58,9 @@ def rows_of(codes, labels, groups, subjects):
 
 @given(st.data())
 def test_equal_rows_are_those_that_a_plain_sort_finds(data):
-    rows = data.draw(st.lists(st.tuples(*[st.integers(0, 2), *[st.integers(0, 1)] * 3]), min_size=1, max_size=80))
+    rows = data.draw(
+        st.lists(st.tuples(st.integers(0, 2), st.integers(-1, 1), *[st.integers(0, 1)] * 2), min_size=1, max_size=80)
+    )
     codes, labels, groups, subjects = (list(part) for part in zip(*rows, strict=True))
     told = rows_of(codes, labels, groups, subjects if data.draw(st.booleans()) else None)
     found = repeated_rows(told, features=["x"], attributes=["g"], label="y", classes=("a", "b"))
@@ -67,6 +69,8 @@ def test_equal_rows_are_those_that_a_plain_sort_finds(data):
     people = [(row[:3] if told.subject is not None else row[1]) for row in dict.fromkeys(counted)]
     cells = {}
     for content in people:
+        if content[1] < 0:  # a label design leaves rows without a label
+            continue
         cells.setdefault(content[1:], []).append(content)
     material = {
         cell: (len(own) - len(set(own)), len(own))

@@ -96,6 +96,7 @@ def _worst_cell(rows: TableRows, hashes: Hashes, attributes: Collection[str], cl
     counted = np.flatnonzero(label >= 0)
     if rows.subject is not None:
         counted = np.unique(joint(own, hash_categories(rows.subject.take(alike))), return_index=True)[1]
+        counted = counted[label[counted] >= 0]
     extra = np.ones(len(counted), dtype=bool)
     extra[np.unique(own[counted], return_index=True)[1]] = False
     copies = np.delete(np.arange(len(alike)), counted)
