@@ -160,18 +160,18 @@ def _excess(moves: NDArray[np.bool_]) -> float:
 
 def _of_every_cell(rows: TableRows, rng: np.random.Generator) -> NDArray[np.int64]:
     """Positions of rows of every (group, label) cell, in an order that is not theirs: int64 [picked]."""
-    group, groups = joint_groups(rows.sensitive, [*rows.sensitive])
+    group, groups = _groups(rows)
     # A label design leaves rows without a label, which is -1.
     labels = 2 + max(int(rows.label[part].max()) for part in slices(len(rows), rows.label))
 
     def cells() -> Iterator[NDArray[np.int64]]:
         return (group[part] * labels + rows.label[part] + 1 for part in slices(len(rows), group, rows.label))
 
-    size = sum(np.bincount(cell, minlength=len(groups) * labels) for cell in cells())
+    size = sum(np.bincount(cell, minlength=groups * labels) for cell in cells())
     most = min(ROWS_OF_CELL, max(LEAST_OF_CELL, ROWS_AT_MOST // int(np.count_nonzero(size))))
     # Of every cell the rows that drew the smallest numbers, of those so far; the largest of these limits what comes.
     row, of, number = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    limit, start = np.ones(len(groups) * labels), 0
+    limit, start = np.ones(groups * labels), 0
     for cell in cells():
         drawn = rng.random(len(cell))
         near = np.flatnonzero(drawn < limit[cell])
@@ -183,6 +183,14 @@ def _of_every_cell(rows: TableRows, rng: np.random.Generator) -> NDArray[np.int6
         np.maximum.at(limit, of[full[of]], number[full[of]])
         start += len(cell)
     return rng.permutation(row)
+
+
+def _groups(rows: TableRows) -> tuple[NDArray[np.int64], int]:
+    """Index of every row's joint group of all sensitive columns, int64 [rows], and how many groups there are."""
+    if not rows.sensitive:
+        return np.broadcast_to(np.int64(0), len(rows)), 1
+    group, groups = joint_groups(rows.sensitive, [*rows.sensitive])
+    return group, len(groups)
 
 
 def _least_of_each(cell: NDArray[np.int64], number: NDArray[np.float64], most: int) -> NDArray[np.int64]:
