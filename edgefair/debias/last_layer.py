@@ -59,11 +59,11 @@ class LastLayer(PostMethod):
         ranks = {}
         for strength in STRENGTHS:
             weight, bias = _fit(x[fitted], judge.label[fitted], judge.cell[fitted], classes, strength, 1, rng)
-            ranks[strength] = judge.rank((x[held] @ weight.T + bias).argmax(axis=1), held)
+            ranks[strength] = judge.worth((x[held] @ weight.T + bias).argmax(axis=1), held).rank
         chosen = max(STRENGTHS, key=lambda strength: ranks[strength])
         threshold = spec.reading.threshold
         before = old.argmax(axis=1) if threshold is None else (old[:, 1] >= threshold).astype(np.int64)
-        if ranks[chosen] <= judge.rank(before[held], held):
+        if ranks[chosen] <= judge.worth(before[held], held).rank:
             return model, spec, {"kept": "old", "why": "a new layer was not better on held-out validation rows"}
         weight, bias = _fit(x, judge.label, judge.cell, classes, chosen, self.fits, rng)
         logits = editor.add(

@@ -19,10 +19,24 @@ if TYPE_CHECKING:
 Answers = Callable[["onnx.ModelProto", Sequence[str]], list[NDArray[np.float32]]]
 
 
-class Rank(Protocol):
-    """How good decisions are; larger is better (`training.selection.Standing.rank`)."""
+class Worth(Protocol):
+    """How good decisions are (`training.selection.Standing`)."""
 
-    def __call__(self, decision: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> tuple[int, float]:
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Larger is better."""
+        ...
+
+    @property
+    def worst_group(self) -> float:
+        """Smallest mean recall of any group."""
+        ...
+
+
+class Judges(Protocol):
+    """Tells what decisions are worth."""
+
+    def __call__(self, decision: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> Worth:
         """Decisions int64 of all validation rows, or of the given ones."""
         ...
 
@@ -37,9 +51,8 @@ class Judge:
         label: int64 [rows].
         attributes: attribute -> its value in every row, text [rows].
         model_inputs: attributes that the policy declares a legitimate model input.
-        rank: how good decisions are.
-        served: smallest mean recall of any group by decisions int64 [rows].
-        chance: what guessing gives `served`, where the policy sets no floor for it; else None.
+        worth: how good decisions are.
+        chance: what guessing gives the worst group, where the policy sets no floor for it; else None.
         seed: for whatever a method draws.
     """
 
@@ -48,8 +61,7 @@ class Judge:
     label: NDArray[np.int64]
     attributes: Mapping[str, NDArray[np.object_]]
     model_inputs: tuple[str, ...]
-    rank: Rank
-    served: Callable[[NDArray[np.int64]], float]
+    worth: Judges
     chance: float | None
     seed: int
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     import onnx
 
     from edgefair.probe.onnx_files.spec import ModelSpec
+
+# From decisions int64 [rows]; larger is better.
+Rank = Callable[[NDArray[np.int64]], tuple[int, float]]
 
 # Thresholds that are tried: at most this many values between the scores of the validation rows.
 CANDIDATES = 256
@@ -58,16 +60,16 @@ class Threshold(PostMethod):
         if len(spec.classes) != 2:
             if self.by is not None:
                 raise UsageError("threshold: `by` is for two classes", fix="omit `by`")
-            factors = _best_factors(values, _serving(judge, [values.argmax(axis=1)]))
+            factors = _best_factors(values, _ranking(judge, [values.argmax(axis=1)]))
             decision = decision_by_weights(editor, score, factors)
             return *editor.finished(decision, score, None), {"factors": [float(item) for item in factors]}
         score_1 = values[:, 1]
-        judge = _serving(judge, ((score_1 >= at).astype(np.int64) for at in _candidates(score_1)))
-        common = _best_threshold(score_1, judge)
+        rank = _ranking(judge, ((score_1 >= at).astype(np.int64) for at in _candidates(score_1)))
+        common = _best_threshold(score_1, rank)
         if self.by is None:
             return *editor.finished(decision_by_threshold(editor, score, common), score, common), {"threshold": common}
         position, column, vocabulary = _input_of(self.by, spec, judge)
-        of_value = _best_by_group(score_1, common, self.by, vocabulary, judge)
+        of_value = _best_by_group(score_1, common, self.by, vocabulary, judge, rank)
         table = np.array([common, *(of_value.get(value, common) for value in vocabulary)], dtype=np.float32)
         code = editor.add(
             "Gather", [spec.inputs[position].name, editor.constant(np.array(column, dtype=np.int64))], axis=1
@@ -78,21 +80,21 @@ class Threshold(PostMethod):
         return *editor.finished(decision, score, None), {"threshold": common, "thresholds": of_value}
 
 
-def _serving(judge: Judge, tried: Iterable[NDArray[np.int64]]) -> Judge:
-    """A judge who ranks decisions by their worst group alone if it loses too much beside the best of these."""
-    if judge.chance is None:
-        return judge
-    least = judge.chance + KEPT * (max(map(judge.served, tried)) - judge.chance)
+def _ranking(judge: Judge, tried: Iterable[NDArray[np.int64]]) -> Rank:
+    """How good decisions are; if their worst group loses too much beside the best of these, by that group alone."""
+    least = 0.0
+    if judge.chance is not None:
+        least = judge.chance + KEPT * (max(judge.worth(item).worst_group for item in tried) - judge.chance)
 
-    def rank(decision: NDArray[np.int64], rows: NDArray[np.int64] | None = None) -> tuple[int, float]:
-        served = judge.served(decision)
-        return judge.rank(decision, rows) if served >= least else (0, served)
+    def rank(decision: NDArray[np.int64]) -> tuple[int, float]:
+        worth = judge.worth(decision)
+        return worth.rank if worth.worst_group >= least else (0, worth.worst_group)
 
-    return replace(judge, rank=rank)
+    return rank
 
 
-def _best_threshold(score: NDArray[np.float32], judge: Judge) -> float:
-    return max(_candidates(score), key=lambda at: (judge.rank((score >= at).astype(np.int64)), -abs(at - 0.5)))
+def _best_threshold(score: NDArray[np.float32], rank: Rank) -> float:
+    return max(_candidates(score), key=lambda at: (rank((score >= at).astype(np.int64)), -abs(at - 0.5)))
 
 
 def _candidates(score: NDArray[np.float32]) -> list[float]:
@@ -104,22 +106,22 @@ def _candidates(score: NDArray[np.float32]) -> list[float]:
     return [0.5, *(float(np.float32(at)) for at in between)]
 
 
-def _best_factors(score: NDArray[np.float32], judge: Judge) -> NDArray[np.float32]:
+def _best_factors(score: NDArray[np.float32], rank: Rank) -> NDArray[np.float32]:
     factors = np.ones(score.shape[1], dtype=np.float32)
-    best = judge.rank((score * factors).argmax(axis=1))
+    best = rank((score * factors).argmax(axis=1))
     for _ in range(ROUNDS):
         for k in range(len(factors)):
             for factor in FACTORS:
                 tried = factors.copy()
                 tried[k] = factor
-                rank = judge.rank((score * tried).argmax(axis=1))
-                if rank > best:
-                    best, factors = rank, tried
+                reached = rank((score * tried).argmax(axis=1))
+                if reached > best:
+                    best, factors = reached, tried
     return factors
 
 
 def _best_by_group(
-    score: NDArray[np.float32], common: float, attribute: str, vocabulary: tuple[str, ...], judge: Judge
+    score: NDArray[np.float32], common: float, attribute: str, vocabulary: tuple[str, ...], judge: Judge, rank: Rank
 ) -> dict[str, float]:
     values = judge.attributes[attribute]
     present = [value for value in vocabulary if int((values == value).sum()) >= GROUP_ROWS]
@@ -137,18 +139,18 @@ def _best_by_group(
             at[values == value] = own
         return (score >= at).astype(np.int64)
 
-    best = judge.rank(decided(found))
+    best = rank(decided(found))
     tried = {value: _candidates(score[values == value]) for value in present}
     for alike in _alike(score, values, judge.label, tried):
-        rank = judge.rank(decided(alike))
-        if rank > best:
-            best, found = rank, alike
+        reached = rank(decided(alike))
+        if reached > best:
+            best, found = reached, alike
     for _ in range(GROUP_ROUNDS):
         for value in present:
             for at in tried[value]:
-                rank = judge.rank(decided({**found, value: at}))
-                if rank > best:
-                    best, found = rank, {**found, value: at}
+                reached = rank(decided({**found, value: at}))
+                if reached > best:
+                    best, found = reached, {**found, value: at}
     return found
 
 

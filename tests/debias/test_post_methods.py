@@ -1,6 +1,7 @@
 """`threshold` and `last-layer` on real graphs that the real runtime executes."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -53,8 +54,7 @@ def judge_of(label, group, *, classes=2, gap=0.2, floor=0.5, model_inputs=()):
         label=label,
         attributes={"s": np.array(groups)[group]},
         model_inputs=model_inputs,
-        rank=lambda decision, rows=None: standing_of(decision, rows).rank,
-        served=lambda decision: standing_of(decision).worst_group,
+        worth=standing_of,
         chance=1 / classes if floor is None else None,
         seed=0,
     )
@@ -116,8 +116,8 @@ def test_one_threshold_is_the_best_of_all_and_lies_in_the_graph(kind, biased):
     spec = spec_of(kind, score="score" if kind == "label" else None)
     model, new, chosen = Threshold().apply(binary_graph(kind), spec, answers_on(feeds), judge)
     score = 1 / (1 + np.exp(-feeds["x"][:, 0].astype(np.float64)))
-    best = max(judge.rank((score >= at).astype(np.int64)) for at in [*score, 0.5, 2.0])
-    assert judge.rank(decided(model, new, feeds)) == best > judge.rank((score >= 0.5).astype(np.int64))
+    best = max(judge.worth((score >= at).astype(np.int64)).rank for at in [*score, 0.5, 2.0])
+    assert judge.worth(decided(model, new, feeds)).rank == best > judge.worth((score >= 0.5).astype(np.int64)).rank
     assert new.reading == Reading("decision", "label", chosen["threshold"], "score")
     assert [item.name for item in model.graph.input] == ["x"]
 
@@ -137,11 +137,11 @@ def test_without_a_floor_a_gap_is_not_bought_by_deciding_one_class_for_everybody
     spec = spec_of("logits", classes=classes, inputs=inputs)
     judge = judge_of(label, group, classes=classes, gap=0.05, floor=None)
     model, new, _ = Threshold().apply(graph, spec, answers_on({"x": logits}), judge)
-    kept = judge.served(decided(model, new, {"x": logits})) - 1 / classes
-    assert kept >= 0.5 * (judge.served(logits.argmax(1)) - 1 / classes) > 0.1
+    kept = judge.worth(decided(model, new, {"x": logits})).worst_group - 1 / classes
+    assert kept >= 0.5 * (judge.worth(logits.argmax(1)).worst_group - 1 / classes) > 0.1
     told = judge_of(label, group, classes=classes, gap=0.05, floor=1 / classes)
     model, new, _ = Threshold().apply(graph, spec, answers_on({"x": logits}), told)
-    assert told.served(decided(model, new, {"x": logits})) - 1 / classes < 0.05, (
+    assert told.worth(decided(model, new, {"x": logits})).worst_group - 1 / classes < 0.05, (
         "the policy's own floor is kept as it is"
     )
 
@@ -220,7 +220,7 @@ def test_thresholds_by_group_do_as_well_as_fairlearns_randomized_ones():
         rates = [ours[(label == y) & (group == s)].mean() for s in (0, 1)]
         assert abs(rates[0] - rates[1]) <= 0.02 + 1e-9
     blind, new_blind, _ = Threshold().apply(grouped_graph(), spec, answers_on(feeds), judge)
-    assert judge.rank(ours) > judge.rank(decided(blind, new_blind, feeds))
+    assert judge.worth(ours).rank > judge.worth(decided(blind, new_blind, feeds)).rank
     unseen = {"x": feeds["x"], "codes": np.full_like(feeds["codes"], -1)}
     assert (decided(model, new, unseen) == (1 / (1 + np.exp(-a)) >= chosen["threshold"])).all()
 
@@ -321,7 +321,7 @@ def test_the_old_layer_stays_where_a_new_one_is_not_better():
     sharp[0, 0], sharp[1, 1] = 10, 10
     model.graph.initializer[2].CopyFrom(onnx.numpy_helper.from_array(sharp, "w2"))
     judge = judge_of(label, group)
-    perfect = replace(judge, rank=lambda decision, rows=None: (2, 0.9))
+    perfect = replace(judge, worth=lambda decision, rows=None: SimpleNamespace(rank=(2, 0.9), worst_group=0.9))
     new, new_spec, chosen = LastLayer(fits=1).apply(model, spec, answers_on({"x": x}), perfect)
     assert (new, new_spec) == (model, spec)
     assert chosen["kept"] == "old"

@@ -110,8 +110,7 @@ def _judge(config: Config, held: TableRows, classes: tuple[str, ...]) -> Judge:
         label=held.label,
         attributes=texts,
         model_inputs=config.policy.model_inputs,
-        rank=lambda decision, rows=None: standing_of(decision, rows).rank,
-        served=lambda decision: standing_of(decision).worst_group,
+        worth=standing_of,
         chance=1 / len(classes) if config.policy.min_balanced_accuracy is None else None,
         seed=config.seed,
     )
