@@ -1,8 +1,9 @@
-"""What torch exports of a network is remembered: nearly every story exports one of the same few.
+"""What torch traces of a network is remembered: nearly every story exports one of the same few, with other weights.
 
-An export takes 1.5 s of processor time, and what is tested is what becomes of it. The key is all that is exported:
-classes by their names, everything else, weights too, by content. Exporting itself is tested where nothing is
-remembered: in this folder, and in tests that ask for `exported_anew`.
+A trace takes half a second of processor time and more, and what is tested is what becomes of it. Torch traces shapes and
+not numbers: the trace of a network is that of all whose weights alone differ. Theirs are put into its graph, which is
+optimized as ever. The key is everything but the numbers: classes by their names, the rest by content. Exporting itself
+is tested where nothing is remembered: in this folder, and in tests that ask for `exported_anew`.
 """
 
 import contextlib
@@ -14,18 +15,18 @@ import sys
 from collections import OrderedDict
 from types import SimpleNamespace
 
-import onnx
 import pytest
 
 MOST = 64
 # Of a graph that another process is told.
 SMALL = 1 << 18
-_graphs: OrderedDict[str, bytes] = OrderedDict()
+# Unoptimized graphs, and how many nodes and values torch had named in each: names that are given later go on from there.
+_traces: OrderedDict[str, tuple[bytes, int, int]] = OrderedDict()
 _wanted = [True]
 
 
 def remember(wanted):
-    """Whether exports are remembered from now on. torch is left alone until something has imported it."""
+    """Whether traces are remembered from now on. torch is left alone until something has imported it."""
     _wanted[0] = wanted
     exporter = sys.modules.get("torch.onnx")
     if exporter is not None and not hasattr(exporter.export, "__wrapped__"):
@@ -33,13 +34,13 @@ def remember(wanted):
 
 
 def known():
-    """The small graphs, for another process to `learn`; empty where exports are not remembered."""
-    return {key: graph for key, graph in _graphs.items() if len(graph) < SMALL} if _wanted[0] else {}
+    """The small traces, for another process to `learn`; empty where none are remembered."""
+    return {key: trace for key, trace in _traces.items() if len(trace[0]) < SMALL} if _wanted[0] else {}
 
 
-def learn(graphs):
+def learn(traces):
     """What another process knows."""
-    _graphs.update(graphs)
+    _traces.update(traces)
 
 
 @pytest.fixture
@@ -54,33 +55,67 @@ def _remembering(export):
         key = _key(model, args, how) if _wanted[0] and not more else None
         if key is None:
             return export(model, args, *more, **how)
-        if key not in _graphs:
-            program = export(model, args, **how)
+        if key not in _traces:
+            program = export(model, args, optimize=False, **how)
             if program is None:
                 return None
-            _graphs[key] = program.model_proto.SerializeToString()
-        _graphs.move_to_end(key)
-        while len(_graphs) > MOST:
-            _graphs.popitem(last=False)
-        return SimpleNamespace(model_proto=onnx.load_from_string(_graphs[key]))
+            _traces[key] = _traced(program)
+        _traces.move_to_end(key)
+        while len(_traces) > MOST:
+            _traces.popitem(last=False)
+        return SimpleNamespace(model_proto=_finished(model, *_traces[key]))
 
     return remembered
 
 
-class _Content(pickle.Pickler):
-    """Equal parts are equal bytes, be they one object or two; only of tensors it counts which share their numbers."""
+def _traced(program):
+    names = program.model.graph._name_authority
+    return program.model_proto.SerializeToString(), names._value_counter, names._node_counter
 
-    def __init__(self, stream):
+
+def _finished(network, trace, values, nodes):
+    """The graph of a network from the trace of one that is like it."""
+    import onnx_ir
+    import torch
+
+    graph = onnx_ir.from_proto(onnx_ir.serde.onnx.load_from_string(trace))
+    names = graph.graph._name_authority
+    names._value_counter, names._node_counter = values, nodes
+    weights = _weights(network)
+    for name, value in graph.graph.initializers.items():
+        if name in weights:
+            value.const_value = onnx_ir.tensor(weights[name], name=name)
+    program = torch.onnx.ONNXProgram(graph, None)
+    program.optimize()
+    return program.model_proto
+
+
+def _weights(network):
+    """Parameters and buffers by name, one that is shared by all of its names."""
+    parts = (network.named_parameters, network.named_buffers)
+    return {name: part.detach() for named in parts for name, part in named(remove_duplicate=False)}
+
+
+class _Content(pickle.Pickler):
+    """Equal parts are equal bytes, be they one object or two; only of tensors it counts which share their numbers.
+
+    Of weights the numbers do not count.
+    """
+
+    def __init__(self, stream, weights):
         super().__init__(stream, pickle.HIGHEST_PROTOCOL)
         self.fast = True
         self._places = {}
+        self._weights = weights
 
     def reducer_override(self, item):
         if not isinstance(item, sys.modules["torch"].Tensor):
             return NotImplemented
         place = self._places.setdefault(item.data_ptr(), len(self._places))
         array = item.detach().numpy()
-        return _Content, (place, type(item).__name__, str(array.dtype), array.shape, array.strides, array.tobytes())
+        numbers = b"" if id(item) in self._weights else array.tobytes()
+        like = (place, type(item).__name__, item.requires_grad, str(array.dtype), array.shape, array.strides)
+        return _Content, (*like, numbers)
 
 
 def _key(model, args, how):
@@ -89,6 +124,6 @@ def _key(model, args, how):
         return None
     content = io.BytesIO()
     with contextlib.suppress(Exception):
-        _Content(content).dump((model, args))
+        _Content(content, {id(part) for part in (*model.parameters(), *model.buffers())}).dump((model, args))
         return hashlib.sha256(content.getvalue() + repr(sorted(how.items())).encode()).hexdigest()
     return None
