@@ -13,6 +13,8 @@ from tests.targets.quiet import quiet_device as quiet_device
 from tests.targets.warm import fork_probes
 
 HERE = Path(__file__).parent
+# Objects that are new, and collections of a generation, after which garbage is looked for: 700, 10 and 10 by default.
+RARELY = (10_000, 20, 50)
 # What starting a probe is, and exporting a network, is tested here.
 STARTING = {HERE / "targets" / name for name in ("test_local_target.py", "test_lost_devices.py")}
 EXPORTING = HERE / "exporters"
@@ -26,12 +28,16 @@ settings.load_profile("suite")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """What is imported stays: nobody looks through it for garbage, then, in a test, or five times at the end."""
+    """What is imported stays: nobody looks through it for garbage, then, in a test, or five times at the end.
+
+    Tests import more, and looking through that again and again would take 7 % of their time.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*RARELY)
         gc.enable()
 
 
