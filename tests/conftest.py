@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from tests.exporters.remembered import exported_anew as exported_anew
 from tests.exporters.remembered import remember
+from tests.exporters.remembered import traced_once as traced_once
 from tests.targets.quiet import quiet_device as quiet_device
 from tests.targets.warm import fork_probes
 

@@ -126,7 +126,11 @@ def _by_optimum(model: Any, feed: Feed, settings: Any) -> onnx.ModelProto:
         shapes = {"height": height, "width": width}
     with work_folder() as temporary:
         path = temporary / "model.onnx"
-        export(model, settings, path, opset=OPSET, input_shapes=shapes)
+        try:
+            export(model, settings, path, opset=OPSET, input_shapes=shapes)
+        finally:
+            # It puts the method of the class where it had put its own; the next exporter gets the model as it was.
+            vars(model).pop("forward", None)
         return read_model(path)
 
 

@@ -3,7 +3,8 @@
 A trace takes half a second of processor time and more, and what is tested is what becomes of it. Torch traces shapes and
 not numbers: the trace of a network is that of all whose weights alone differ. Theirs are put into its graph, which is
 optimized as ever. The key is everything but the numbers: classes by their names, the rest by content. Exporting itself
-is tested where nothing is remembered: in this folder, and in tests that ask for `exported_anew`.
+is tested where nothing is remembered: in this folder, but where `traced_once` is asked for, and in tests that ask for
+`exported_anew`.
 """
 
 import contextlib
@@ -47,6 +48,12 @@ def learn(traces):
 def exported_anew():
     """Every export of this test is one."""
     _wanted[0] = False
+
+
+@pytest.fixture
+def traced_once():
+    """Of networks that are alike the first is exported anew, or remembered from before."""
+    _wanted[0] = True
 
 
 def _remembering(export):
@@ -102,11 +109,11 @@ class _Content(pickle.Pickler):
     Of weights the numbers do not count.
     """
 
-    def __init__(self, stream, weights):
+    def __init__(self, stream, network):
         super().__init__(stream, pickle.HIGHEST_PROTOCOL)
         self.fast = True
         self._places = {}
-        self._weights = weights
+        self._weights = {id(part) for part in (*network.parameters(), *network.buffers())}
 
     def reducer_override(self, item):
         if not isinstance(item, sys.modules["torch"].Tensor):
@@ -124,6 +131,6 @@ def _key(model, args, how):
         return None
     content = io.BytesIO()
     with contextlib.suppress(Exception):
-        _Content(content, {id(part) for part in (*model.parameters(), *model.buffers())}).dump((model, args))
+        _Content(content, model).dump((model, args))
         return hashlib.sha256(content.getvalue() + repr(sorted(how.items())).encode()).hexdigest()
     return None

@@ -31,6 +31,8 @@ from tests.exporters.hub_zoo import (  # noqa: E402
     some_texts,
 )
 
+# What optimum does not know, or writes with branches, is exported by torch, with it and without it.
+pytestmark = pytest.mark.usefixtures("traced_once")
 ROWS = 6
 
 

@@ -16,6 +16,7 @@ pytest.importorskip("tokenizers")
 from tests.exporters.hub_zoo import save_pictures, save_texts, some_pictures, some_texts  # noqa: E402
 from tests.exporters.test_hub_architectures import png  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("traced_once")
 ROWS = 120
 
 
