@@ -1,10 +1,10 @@
 """What torch traces of a network is remembered: nearly every story exports one of the same few, with other weights.
 
-A trace takes half a second of processor time and more, and what is tested is what becomes of it. Torch traces shapes and
-not numbers: the trace of a network is that of all whose weights alone differ. Theirs are put into its graph, which is
-optimized as ever. The key is everything but the numbers: classes by their names, the rest by content. Exporting itself
-is tested where nothing is remembered: in this folder, but where `traced_once` is asked for, and in tests that ask for
-`exported_anew`.
+A trace takes half a second of processor time and more, and what is tested is what becomes of it. Torch traces shapes
+and not numbers: the trace of a network is that of all whose weights alone differ. Theirs are put into its graph, which
+is optimized as ever. The key is everything but the numbers: classes by their names, the rest by content. Exporting
+itself is tested where nothing is remembered: in this folder, but where `traced_once` is asked for, and in tests that ask
+for `exported_anew`.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ import pytest
 MOST = 64
 # Of a graph that another process is told.
 SMALL = 1 << 18
-# Unoptimized graphs, and how many nodes and values torch had named in each: names that are given later go on from there.
+# Unoptimized graphs, and how many values and nodes torch had named in each: later names go on from there.
 _traces: OrderedDict[str, tuple[bytes, int, int]] = OrderedDict()
 _wanted = [True]
 
