@@ -3,8 +3,8 @@
 A trace takes half a second of processor time and more, and what is tested is what becomes of it. Torch traces shapes
 and not numbers: the trace of a network is that of all whose weights alone differ. Theirs are put into its graph, which
 is optimized as ever. The key is everything but the numbers: classes by their names, the rest by content. Exporting
-itself is tested where nothing is remembered: in this folder, but where `traced_once` is asked for, and in tests that ask
-for `exported_anew`.
+itself is tested where nothing is remembered: in this folder, but where `traced_once` is asked for, and in tests that
+ask for `exported_anew`.
 """
 
 import contextlib
