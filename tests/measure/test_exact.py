@@ -7,16 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from edgefair.measure.bounds import absolute, clopper_pearson, mover
-from edgefair.measure.exact.pairs import (
-    BEND,
-    ROUNDING,
-    SPENT,
-    _least_passing,
-    confirmed,
-    corners,
-    error_of_pass,
-    staircase,
-)
+from edgefair.measure.exact.pairs import ROUNDING, SPENT, _least_passing, confirmed, error_of_pass
+from edgefair.measure.exact.steps import BEND, RUNS, beyond, corners, staircase
 from edgefair.measure.exact.supremum import _bounds, largest, probability
 
 SMALL = [(7, 30), (31, 31), (42, 190)]
@@ -107,6 +99,21 @@ def test_the_staircase_covers_uniform_numbers_with_confidence(ratio, alpha, bend
 
 sizes = st.tuples(st.integers(1, 300), st.integers(1, 3000))
 thresholds = st.sampled_from([0.01, 0.05, 0.2])
+
+
+@pytest.mark.parametrize("bend", [0.0, BEND])
+@pytest.mark.parametrize("alpha", [0.001, 0.2])
+def test_pairs_beyond_a_threshold_are_found_whether_or_not_few_corners_tell(alpha, bend):
+    rng = np.random.default_rng(0)
+    n = tuple((10 ** rng.uniform(0, 5, (2, 600))).astype(np.int64))
+    x = tuple(rng.binomial(of, rate) for of, rate in zip(n, (0.82, 0.8), strict=True))
+    steps = staircase(x, n, alpha, bend)
+    runs = [staircase(x, n, alpha, bend, run=run) for run in RUNS]
+    assert (np.diff([*runs, steps], axis=0) <= 1e-12).all()
+    for threshold in np.quantile(steps, [0.1, 0.5]).tolist():
+        at, found = beyond(x, n, threshold, alpha, bend)
+        assert all(0 < (run <= threshold).mean() < (steps <= threshold).mean() for run in runs)
+        assert (at.tolist(), found.tolist()) == (np.flatnonzero(steps > threshold).tolist(), steps[at].tolist())
 
 
 @settings(max_examples=40, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from edgefair.measure.exact.pairs import confirmed, corners, error_of_pass, staircase
+from edgefair.measure.exact.pairs import confirmed, error_of_pass
+from edgefair.measure.exact.steps import corners, staircase
 
 __all__ = ["confirmed", "corners", "error_of_pass", "staircase"]

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtr, ndtri
 
 from edgefair.measure.bounds import Array, lower_limit, root, upper_limit
+from edgefair.measure.exact.steps import BEND, beyond, corners, ratio_of, staircase
 from edgefair.measure.exact.supremum import at_least, largest
 
 Whole = NDArray[np.int64]
@@ -22,12 +23,6 @@ Whole = NDArray[np.int64]
 SPENT = 1e-3
 # Rows of the smaller cell above which the sums are long, and the staircase, by then 5 % wider, decides.
 MOST_ROWS = 50_000
-# Corners of the staircase, and how far it goes beyond the limit at alpha, in normal scores.
-CORNERS, REACH = 40, 1.8
-# How far the staircase falls back at its ends where it shall hold at any ratio of standard errors, not at one.
-BEND = 0.1
-# Staircases for so many ratios of standard errors from one to its double: any holds, the nearest is narrow.
-RATIOS = 4
 # Levels below that are not told apart, and what is not told apart of others, in normal scores.
 LEAST_LEVEL, NEAR = 1e-15, 1e-8
 # Halvings in the search for an upper limit that the threshold does not hold.
@@ -55,7 +50,7 @@ def error_of_pass(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alph
     if _limit(x_1, n_1, x_2, n_2, alpha) > threshold + ROUNDING:
         return 1.0
     spent = SPENT * alpha
-    first, second = corners(float(_ratio(n_1, n_2)), alpha - spent, BEND)
+    first, second = corners(float(ratio_of(n_1, n_2)), alpha - spent, BEND)
     limits = upper_limit(x_1, n_1, first) - lower_limit(x_2, n_2, second)
     if limits.max() <= threshold:
         return alpha
@@ -100,10 +95,10 @@ def _confirmed(upper: bytes, x_1: bytes, x_2: bytes, n_1: bytes, n_2: bytes, thr
         doubtful = np.flatnonzero(found <= threshold)
         large = np.minimum(ns, of)[doubtful] > MOST_ROWS
         many, few = doubtful[large], doubtful[~large]
-        steps = staircase((xs[many], others[many]), (ns[many], of[many]), alpha)
-        found[many] = np.where(steps > threshold, np.maximum(found[many], steps), found[many])
-        shown = staircase((xs[few], others[few]), (ns[few], of[few]), (1 - SPENT) * alpha, BEND)
-        for pair in few[shown > threshold]:
+        at, steps = beyond((xs[many], others[many]), (ns[many], of[many]), threshold, alpha)
+        found[many[at]] = np.maximum(found[many[at]], steps)
+        at, _ = beyond((xs[few], others[few]), (ns[few], of[few]), threshold, (1 - SPENT) * alpha, BEND)
+        for pair in few[at]:
             table = (int(xs[pair]), int(ns[pair]), int(others[pair]), int(of[pair]))
             if error_of_pass(*table, threshold, alpha) > alpha:
                 found[pair] = max(found[pair], _next_limit(*table, threshold, alpha))
@@ -121,75 +116,6 @@ def _next_limit(x_1: int, n_1: int, x_2: int, n_2: int, threshold: float, alpha:
         else:
             fails = middle
     return shown
-
-
-def staircase(x: tuple[Whole, Whole], n: tuple[Whole, Whole], alpha: float, bend: float = 0.0) -> Array:
-    """The largest of u_1(a_k) - l_2(b_k) over the corners (a_k, b_k) of a staircase: nearly as narrow as MOVER's.
-
-    With q_1 = P(X_1 <= x_1) and q_2 = P(X_2 >= x_2) at the true rates, Clopper-Pearson's u_1 at level a misses iff
-    q_1 < a. The q are independent and no smaller than uniform numbers, so some corner has q_1 >= a_k and q_2 >= b_k
-    with probability 1 - alpha at least, if it has for uniform numbers; and then p_1 - p_2 <= u_1(a_k) - l_2(b_k).
-    """
-    if not len(n[0]):
-        return np.empty(0)
-    distinct, kind = np.unique(_ratio(*n), return_inverse=True)
-    levels = [corners(ratio, alpha, bend) for ratio in distinct]
-    first, second = (np.stack(part) for part in zip(*levels, strict=True))
-    upper, lower = _once(upper_limit, x[0], n[0], kind, first), _once(lower_limit, x[1], n[1], kind, second)
-    return np.asarray((upper - lower).max(axis=1))
-
-
-def _ratio(n_1: ArrayLike, n_2: ArrayLike) -> Array:
-    """About the ratio of the standard errors of the second rate and the first."""
-    return np.asarray(2 ** (np.round(RATIOS * np.log2(np.divide(n_1, n_2)) / 2) / RATIOS))
-
-
-def _once(limit: Callable[[Whole, Whole, Array], Array], x: Whole, n: Whole, kind: Whole, levels: Array) -> Array:
-    """Limits at the levels of each pair's kind of corners, [pairs, corners], equal ones computed once."""
-    # By places among the distinct numbers: sorting rows of three takes ten times as long.
-    _, cell = _joined(np.unique(x, return_inverse=True)[1], np.unique(n, return_inverse=True)[1])
-    first, pair = _joined(cell, kind)
-    return limit(x[first, None], n[first, None], levels[kind[first]])[pair]
-
-
-def _joined(one: Whole, other: Whole) -> tuple[Whole, Whole]:
-    """Of pairs of small numbers, where each distinct one is first, and the place of each among the distinct ones."""
-    _, first, place = np.unique(one * (other.max() + 1) + other, return_index=True, return_inverse=True)
-    return first, place
-
-
-@lru_cache(maxsize=1 << 10)
-def corners(ratio: float, alpha: float, bend: float = 0.0) -> tuple[Array, Array]:
-    """Levels a_k and b_k of a staircase, each [corners]: P(some k: Q_1 >= a_k, Q_2 >= b_k) >= 1 - alpha.
-
-    For independent uniform Q. In normal scores the corners are on a straight line at right angles to (cos, sin) with
-    tan = `ratio`, of the standard errors of the second rate and the first. Where these are in another ratio, as they
-    are for other rates, the ends of the line say more than MOVER's limit; bent back, they say less, and the middle a
-    little more.
-
-    Args:
-        bend: how far the line falls back per step along it, either way.
-    """
-    angle = np.arctan(ratio)
-    sine, cosine = np.sin(angle), np.cos(angle)
-    bend = min(bend, ratio, 1 / ratio)  # so that levels of one side grow while those of the other fall
-    least = float(ndtri(1 - alpha))
-    along = np.linspace(-1, 1, CORNERS) * (least + REACH)
-
-    def scores(z: float) -> tuple[Array, Array]:
-        bent = z - bend * np.abs(along)
-        return cosine * bent + sine * along, sine * bent - cosine * along
-
-    low, high = least, 2 * least + 2 * REACH
-    for _ in range(40):
-        middle = (low + high) / 2
-        first, second = scores(middle)
-        if (np.diff(ndtr(first), prepend=0.0) * ndtr(second)).sum() >= 1 - alpha:
-            high = middle
-        else:
-            low = middle
-    first, second = scores(high)
-    return ndtr(-first), ndtr(-second)
 
 
 def _interval(x: int, n: int, level: float) -> tuple[float, float]:
