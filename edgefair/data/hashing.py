@@ -14,7 +14,7 @@ from edgefair.columns.ranges import in_ranges
 from edgefair.columns.stored import slices, stored
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column, arrays_of
-from edgefair.probe.features import plain_text
+from edgefair.data.files.text_hashes import bytes_hash
 
 # Rows that are hashed at a time: what is in between stays in the processor's cache.
 PART = 1 << 14
@@ -93,7 +93,7 @@ def _mixed(column: Column, name: np.uint64) -> Callable[[slice], NDArray[np.uint
     """What hashes the values of some rows in a column of that name, uint64 [rows]."""
     if isinstance(column, Categories):
         # Of every text once: rows are many more.
-        codes, texts = column.codes, mix(_text_hashes(column) ^ name)
+        codes, texts = column.codes, mix(column.hashes.array ^ name)
         return lambda part: texts[codes[part]]
     hashes = column.hashes if isinstance(column, LazyColumn) else None
     values = np.empty(0) if isinstance(column, LazyColumn) else column
@@ -111,23 +111,13 @@ def _values(column: NDArray[Any]) -> NDArray[np.uint64]:
 
 def hash_categories(column: Categories) -> NDArray[np.uint64]:
     """A hash of every row's text, 0 where it is missing and whatever its spelling (`plain_text`): uint64 [rows]."""
-    texts = _text_hashes(column)
+    texts = column.hashes.array
     return stored(np.uint64, len(column), (texts[column.codes[part]] for part in slices(len(column), column.codes)))
-
-
-def _text_hashes(column: Categories) -> NDArray[np.uint64]:
-    """A hash of every text of a column, and last 0, for a missing one: uint64 [values + 1]."""
-    return np.array([*(bytes_hash(plain_text(value).encode()) for value in column.values), 0], dtype=np.uint64)
 
 
 def text_hash(text: str) -> np.uint64:
     """The hash of a text, whatever column it is in."""
     return np.uint64(bytes_hash(text.encode()))
-
-
-def bytes_hash(content: bytes) -> int:
-    """The first 64 bits of BLAKE2b."""
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 
 def mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

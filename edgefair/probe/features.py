@@ -51,9 +51,12 @@ def value_text(value: Any) -> Optional[str]:
 def plain_text(text: str) -> str:
     """The one spelling of a text: `true` and `TRUE` are True, `1.0` is 1, `31.01.2024` and `2024-01-31T00:00:00` are
     2024-01-31; what is not a boolean, number or date stays."""
-    whole = _WHOLE.fullmatch(text)
+    if text.isalnum():
+        # A fraction has a dot, and a date something between its numbers.
+        return _BOOLEANS.get(text, text)
+    whole = _WHOLE.fullmatch(text) if text.endswith(".0") else None
     if whole is None:
-        return _BOOLEANS.get(text) or plain_date(text) or text
+        return plain_date(text) or text
     return "0" if whole[1] == "-0" else whole[1]
 
 

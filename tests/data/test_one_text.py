@@ -1,5 +1,6 @@
 """One table, whoever wrote it in whatever format, gives one set of codes, groups, labels and hashes."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from edgefair.data.config import DataConfig
 from edgefair.data.dataset import load
+from edgefair.probe.dates import plain_date
 from edgefair.probe.features import plain_text, value_text
 from edgefair.probe.onnx_files.spec import UNSEEN, Column, InputSpec, ModelSpec, Reading, category_codes, encode
 
@@ -128,6 +130,20 @@ def test_the_spellings_of_one_value_are_one_and_no_others():
     assert [plain_text(item) for item in ("true", "TRUE", "1.0", "-0.0", "-3.0")] == ["True", "True", "1", "0", "-3"]
     for own in ("01", "1.10", "1.00", "01.0", "tRue", "yes", "1e3", "A1.0", ""):
         assert plain_text(own) == own
+
+
+SPELLINGS = (
+    st.text() | st.text("01239.-/: TZ+²٣", max_size=12) | st.sampled_from(["true", "TRUE", "false", "FALSE", "1.0\n"])
+)
+
+
+@settings(max_examples=500)
+@given(SPELLINGS)
+def test_a_text_is_another_spelling_only_where_it_is_a_boolean_a_whole_number_or_a_date_as_a_whole(text):
+    booleans = {"true": "True", "TRUE": "True", "false": "False", "FALSE": "False"}
+    whole = re.fullmatch(r"(-?(?:0|[1-9][0-9]*))\.0", text)
+    number = None if whole is None else "0" if whole[1] == "-0" else whole[1]
+    assert plain_text(text) == (number or booleans.get(text) or plain_date(text) or text)
 
 
 @pytest.mark.parametrize("given_", [["true", True, "True"], [1, "1", 1.0, np.int64(1), np.float32(1)], ["1.0", 1]])

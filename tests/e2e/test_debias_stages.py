@@ -105,7 +105,7 @@ def test_the_fine_tune_keeps_the_treatment_and_warns_where_it_is_told_not_to(deb
 
 
 def test_what_is_fitted_after_compression_never_sees_the_audit_rows(project):
-    edit(project, debias__post=["last-layer", "threshold"])
+    edit(project, debias__post=[{"method": "last-layer", "options": {"fits": 2}}, "threshold"])
     export(project, "--int8")
     chosen = settings_of(project)["post"]
 

@@ -153,7 +153,9 @@ def _categories(encoded: Any) -> Categories:
     if isinstance(array, pyarrow.ChunkedArray):
         array = array.chunk(0)
     codes = _array(pyarrow.chunked_array([array.indices]), missing=MISSING)
-    values = [value_text(item) or "" for item in array.dictionary.to_pylist()]
+    texts = array.dictionary.to_pylist()
+    # The text of a text is itself.
+    values = texts if _is_text(array.dictionary.type) else [value_text(item) or "" for item in texts]
     return _without_empty(values, codes.astype(np.int32, copy=False))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgefair.columns.stored import slices, stored, taken
 from edgefair.data.files.lazy import LazyColumn
+from edgefair.data.files.text_hashes import TextHashes
 from edgefair.probe.features import plain_text, value_text
 
 MISSING = -1
@@ -34,11 +35,18 @@ class Categories:
 
     def take(self, rows: NDArray[np.int64]) -> Categories:
         """The given rows, with the same values."""
-        return Categories(self.values, taken(self.codes, rows))
+        found = Categories(self.values, taken(self.codes, rows))
+        vars(found)["hashes"] = self.hashes
+        return found
 
     def text(self) -> list[str | None]:
         """Every row's text, None where it is missing."""
         return [None if code == MISSING else self.values[code] for code in self.codes]
+
+    @cached_property
+    def hashes(self) -> TextHashes:
+        """Of the values; columns that are taken from this one share them."""
+        return TextHashes(self.values)
 
     @cached_property
     def present(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgefair.data.files.blobs import Blobs
 from edgefair.data.files.lazy import LazyColumn, cores
 from edgefair.data.files.skipped import Skipped
-from edgefair.data.hashing import bytes_hash
+from edgefair.data.files.text_hashes import bytes_hash
 from edgefair.data.images.decode import UnreadableError, decode, examine
 from edgefair.errors import DataError
 from edgefair.probe.onnx_files.spec import InputSpec, PictureSpec

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, TypeVar
+from functools import cache
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -35,4 +36,11 @@ def read_fields(kind: type[Read], data: Mapping[str, Any]) -> Read:
         pydantic.ValidationError: a field is absent, or of another type.
         ValueError: a number that JSON has not (NaN).
     """
-    return TypeAdapter(kind).validate_json(json.dumps(data, allow_nan=False), strict=True)
+    found: Read = _reader(cast(Any, kind)).validate_json(json.dumps(data, allow_nan=False), strict=True)
+    return found
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    """What reads a dataclass; one for reports takes as long to make as many reports to read."""
+    return TypeAdapter(kind)
