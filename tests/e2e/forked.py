@@ -109,6 +109,7 @@ def program(folder):
         yield folder
         server.shutdown(socket.SHUT_RDWR)
         answering.join()
+        Path(folder, "asked").unlink()
 
 
 def python_of(folder):

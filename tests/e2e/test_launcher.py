@@ -18,7 +18,6 @@ def launched(project, *flags, code=0):
     tools.mkdir(exist_ok=True)
     with program(tools):
         done = ended([tools / "edgefair"], project, flags, code, python_of(tools))
-    (tools / "asked").unlink()
     return json.loads(done.stdout) if code == 0 else done.stderr
 
 
