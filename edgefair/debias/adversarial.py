@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
-from edgefair.debias.base import Cells, Debias, load_optimizer, optimizer_state, under
+from edgefair.debias.base import Cells, Debias, eager, load_optimizer, optimizer_state, under
 from edgefair.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Adversarial(Debias):
                 torch.nn.ReLU(),
                 torch.nn.Linear(self.hidden, len(cells.groups)),
             )
-        self._optimizer = torch.optim.Adam(self._net.parameters(), lr=self.learning_rate, foreach=False)
+        self._optimizer = eager(torch.optim.Adam)(self._net.parameters(), lr=self.learning_rate, foreach=False)
 
     def adversary_loss(self, logits: Tensor, label: Tensor, group: Tensor) -> Tensor:
         """Train the adversary on this batch, then give its loss as a function of the logits: a scalar."""

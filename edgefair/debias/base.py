@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
 from edgefair.errors import DataError
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # A cell with fewer rows than this is reported: whatever a method does with it rests on a handful of people.
 FEW_ROWS = 10
+T = TypeVar("T", bound="Optimizer")
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,19 @@ def inverse_frequency(cells: Cells, *, power: float = 1.0) -> Tensor:
 def mean_one(weights: Tensor) -> Tensor:
     """The weights as float32 with mean 1."""
     return (weights / weights.mean()).float()
+
+
+def eager(kind: type[T]) -> type[T]:
+    """An optimizer of torch that computes the same and does not load torch's compiler.
+
+    Torch keeps `torch.compile` out of these methods by wrappers that import it first, and that takes as long as
+    importing torch. No step is compiled here.
+    """
+    import torch
+
+    wrapped = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in wrapped}
+    return cast("type[T]", type(kind.__name__, (kind,), {**plain, "step": torch.no_grad()(plain["step"])}))
 
 
 def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ Importing what an export needs takes a Python that starts several seconds of pro
 """
 
 import contextlib
+import io
 import json
 import multiprocessing
 import multiprocessing.forkserver
@@ -13,7 +14,7 @@ import socket
 import sys
 import tempfile
 import threading
-from multiprocessing.connection import Connection
+from multiprocessing import connection
 from pathlib import Path
 
 from edgefair.cli import main
@@ -25,14 +26,23 @@ ROOT = Path(__file__).parents[2]
 LONGEST = 1 << 17
 PROGRAM = """#!{python} -IS
 import json, os, socket, sys
+def is_open(number):
+    try:
+        return os.fstat(number)
+    except OSError:
+        return False
+streams = list(filter(is_open, range(3)))
 asker = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 asker.connect({address!r})
-said = json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]).encode()
-socket.send_fds(asker, [said], [0, 1, 2])
+said = json.dumps([sys.argv[1:], streams, dict(os.environ), os.getcwd()]).encode()
+socket.send_fds(asker, [said], streams)
 sys.exit(*asker.recv(1))
 """
+STREAMS = {0: "stdin", 1: "stdout", 2: "stderr"}
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.e2e.preloaded"])
+_PYTHON = "TESTS_E2E_FORKED_PYTHON"
+_one_at_a_time = threading.Lock()
 
 
 def exit_code(function, *arguments):
@@ -84,7 +94,10 @@ class Talking:
 
 @contextlib.contextmanager
 def program(folder):
-    """A folder with `edgefair` for a shell: each run is a process of its own, with the streams of who started it."""
+    """A folder with `edgefair` for a shell: each run is a process of its own, with the streams of who started it.
+
+    It takes `-m edgefair` first, too: as the Python of a command (`python_of`) it starts others of the kind.
+    """
     path = Path(folder, "edgefair")
     path.write_text(PROGRAM.format(python=sys.executable, address=f"{folder}/asked"))
     path.chmod(0o755)
@@ -96,28 +109,56 @@ def program(folder):
         yield folder
         server.shutdown(socket.SHUT_RDWR)
         answering.join()
+        Path(folder, "asked").unlink()
+
+
+def python_of(folder):
+    """The environment in which a command of the program in this folder starts others by it, not by Python."""
+    return {_PYTHON: str(Path(folder, "edgefair"))}
 
 
 def _answer(server):
     with contextlib.suppress(OSError):
         while True:
             asker, _ = server.accept()
-            with asker:
-                said, streams, _, _ = socket.recv_fds(asker, LONGEST, 3)
-                arguments, environment, folder = json.loads(said)
-                process = _started(_command, (arguments, list(map(Connection, streams))), environment, folder)
-                process.join()
-                asker.send(bytes([process.exitcode % 256]))
+            threading.Thread(target=_serve, args=(asker,), daemon=True).start()
+
+
+def _serve(asker):
+    """Run one command; it ends with who asked for it."""
+    with asker, contextlib.suppress(OSError):
+        said, streams, _, _ = socket.recv_fds(asker, LONGEST, 3)
+        arguments, numbers, environment, folder = json.loads(said)
+        given = dict(zip(numbers, map(connection.Connection, streams), strict=True))
+        process = _started(_command, (arguments, given), environment, folder)
+        if asker in connection.wait([asker, process.sentinel]):
+            process.kill()
+        process.join()
+        asker.send(bytes([process.exitcode % 256]))
 
 
 def _command(arguments, streams):
-    for number, stream in enumerate(streams):
-        os.dup2(stream.fileno(), number)
-        stream.close()
-    # Those of the server may have been files, in which one can seek.
-    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in enumerate("rww"))
-    sys.argv = ["edgefair", *arguments]
+    """As a Python that starts: what is closed is None, and no text of stderr waits for the next line."""
+    for number, name in STREAMS.items():
+        if number in streams:
+            os.dup2(streams[number].fileno(), number)
+            streams[number].close()
+            setattr(sys, name, _text(number))
+        else:
+            os.close(number)
+            setattr(sys, name, None)
+    sys.executable = os.environ.pop(_PYTHON, sys.executable)
+    sys.argv = ["edgefair", *(arguments[2:] if arguments[:1] == ["-m"] else arguments)]
     main()
+
+
+def _text(number):
+    # Those of the server may have been files, in which one can seek.
+    if number == 0:
+        return os.fdopen(number)
+    if os.environ.get("PYTHONUNBUFFERED"):
+        return io.TextIOWrapper(os.fdopen(number, "wb", buffering=0), write_through=True)
+    return os.fdopen(number, "w", buffering=1 if number == 2 else -1)
 
 
 def wait(pipe):
@@ -134,11 +175,12 @@ def _ended(function, arguments):
 
 
 def _started(function, arguments, environment=None, folder=None):
-    with contextlib.chdir(ROOT):
-        multiprocessing.forkserver.ensure_running()
-    given = environment or dict(os.environ), folder or Path.cwd(), warm.address(), remembered.known()
-    process = _CONTEXT.Process(target=_call, args=(*given, function, arguments))
-    process.start()
+    with _one_at_a_time:
+        with contextlib.chdir(ROOT):
+            multiprocessing.forkserver.ensure_running()
+        given = environment or dict(os.environ), folder or Path.cwd(), warm.address(), remembered.known()
+        process = _CONTEXT.Process(target=_call, args=(*given, function, arguments))
+        process.start()
     return process
 
 

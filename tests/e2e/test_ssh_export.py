@@ -4,8 +4,6 @@ import collections
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +12,14 @@ import pytest
 import yaml
 from onnx import numpy_helper
 
+import edgefair
 from edgefair.bundle.manifest import open_bundle
 from edgefair.probe.device import fingerprint, saturates_int8
 from edgefair.targets import sending
 from edgefair.targets.connection import Connection
 from tests.compress.quantization.brightness import SATURATES
 from tests.e2e.commands import run
+from tests.e2e.forked import exit_code
 from tests.e2e.stripes import gaps, outcomes, write_haswell, write_stripes
 from tests.targets.openssh import running, serving
 
@@ -145,16 +145,15 @@ def test_a_device_whose_disk_is_full_ends_the_export_and_nothing_is_shipped(serv
     assert server.probes() == []
 
 
-CHILD = """
-import os, signal, sys
-from pathlib import Path
-import edgefair
-def die(done, total, what):
-    if what.startswith("trial 2"):
-        os.kill(os.getpid(), signal.SIGKILL)
-config = edgefair.load_config(Path("edgefair.yaml"))
-edgefair.export(config, model="stripes.onnx", int8="static", latency=False, progress=edgefair.Progress(die))
-"""
+def export_and_die(folder):
+    """Export in a process that kills itself when the second trial begins."""
+
+    def die(_done, _total, what):
+        if what.startswith("trial 2"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    config = edgefair.load_config(folder / "edgefair.yaml")
+    edgefair.export(config, model="stripes.onnx", int8="static", latency=False, progress=edgefair.Progress(die))
 
 
 @EXACT
@@ -162,8 +161,7 @@ def test_a_repair_for_a_fleet_goes_on_where_it_was_killed_and_passes_on_every_de
     targets = [str(board), "local", str(write_haswell(stripes, reduce_range=False))]
     config = yaml.safe_load((stripes / "edgefair.yaml").read_text())
     (stripes / "edgefair.yaml").write_text(yaml.safe_dump({**config, "targets": targets}))
-    killed = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert exit_code(export_and_die, stripes) == -signal.SIGKILL
     assert not (stripes / "dist/stripes").exists()
     (log,) = (stripes / "runs/repair").glob("*/trials.jsonl")
     before = log.read_text()

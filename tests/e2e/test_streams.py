@@ -7,25 +7,40 @@ import sys
 
 import pytest
 
-COMMAND = "{python} -m edgefair verify {bundle} -c {config} --no-latency {flags} {streams}"
+from tests.e2e.forked import program
+
+COMMAND = "{edgefair} verify {bundle} -c {config} --no-latency {flags} {streams}"
+# A Python starts anew where these are its flags and streams; it is forked where they differ in what edgefair sees.
+ANEW = {"<&- >&- 2>&-", "<&- 2>&-", "2>/dev/full", "--json >/dev/full"}
 
 
-def verified(project, shipped, streams, flags="", **environment):
-    """Exit code and what was said on a stderr that is open."""
-    values = {"python": sys.executable, "bundle": shipped / "dist/small", "config": project / "edgefair.yaml"}
-    command = COMMAND.format(
-        **{name: shlex.quote(str(item)) for name, item in values.items()}, flags=flags, streams=streams
-    )
-    done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False, env=os.environ | environment
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stderr
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory):
+    with program(tmp_path_factory.mktemp("tools")) as folder:
+        yield folder / "edgefair"
+
+
+@pytest.fixture
+def verified(project, shipped, forked):
+    def verified(streams, flags="", **environment):
+        """Exit code and what was said on a stderr that is open."""
+        edgefair = [sys.executable, "-m", "edgefair"] if f"{flags} {streams}".strip() in ANEW else [forked]
+        values = {"edgefair": edgefair, "bundle": [shipped / "dist/small"], "config": [project / "edgefair.yaml"]}
+        quoted = {name: shlex.join(map(str, item)) for name, item in values.items()}
+        command = COMMAND.format(**quoted, flags=flags, streams=streams)
+        environment = os.environ | environment
+        done = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False, env=environment
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stderr
+
+    return verified
 
 
 @pytest.mark.parametrize("streams", ["<&- >&- 2>&-", ">&- 2>&-", ">&-"])
-def test_a_closed_stdout_is_refused_before_anything_is_measured(project, shipped, streams):
-    code, said = verified(project, shipped, streams)
+def test_a_closed_stdout_is_refused_before_anything_is_measured(project, verified, streams):
+    code, said = verified(streams)
     assert code == 2
     assert not (project / "edgefair.ledger.jsonl").exists()
     if "2>" not in streams:
@@ -33,22 +48,22 @@ def test_a_closed_stdout_is_refused_before_anything_is_measured(project, shipped
 
 
 @pytest.mark.parametrize("streams", ["<&-", "2>&-", "<&- 2>&-", "2>/dev/full", "<&- 2>/dev/full"])
-def test_a_verdict_needs_neither_stdin_nor_stderr(project, shipped, streams):
-    assert verified(project, shipped, streams)[0] == 0
+def test_a_verdict_needs_neither_stdin_nor_stderr(verified, streams):
+    assert verified(streams)[0] == 0
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("flags", ["", "--json"])
-def test_a_report_that_cannot_be_printed_is_no_pass(project, shipped, flags, unbuffered):
-    code, said = verified(project, shipped, ">/dev/full", flags, PYTHONUNBUFFERED=unbuffered)
+def test_a_report_that_cannot_be_printed_is_no_pass(verified, flags, unbuffered):
+    code, said = verified(">/dev/full", flags, PYTHONUNBUFFERED=unbuffered)
     assert code == 4
     assert "the result could not be printed: No space left on device" in said
-    assert verified(project, shipped, ">/dev/full 2>/dev/full", flags, PYTHONUNBUFFERED=unbuffered)[0] == 4
+    assert verified(">/dev/full 2>/dev/full", flags, PYTHONUNBUFFERED=unbuffered)[0] == 4
 
 
-def test_an_error_that_nobody_can_read_keeps_its_exit_code(project, shipped):
+def test_an_error_that_nobody_can_read_keeps_its_exit_code(verified):
     for flags in ("--nonsense", "--set data.source=absent.csv", "--debug --set data.source=absent.csv"):
-        assert verified(project, shipped, "2>/dev/full", flags)[0] == 2
+        assert verified("2>/dev/full", flags)[0] == 2
 
 
 LIBRARY = """

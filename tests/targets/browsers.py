@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgefair.probe.browser.package import package_folder
 from edgefair.targets import load_profile, transport_of
+from tests.compress.quantization.brightness import INPUT, OUTPUT, brightness_model, brightness_rows
 from tests.probe.small_networks import built, compressed
 from tests.targets.onnx_models import save, value
 
@@ -125,6 +126,15 @@ def learnt(folder, network, precision="fp32"):
     path = folder / f"{network}-{precision}.onnx"
     onnx.save_model(compressed(model, inputs, precision, "int8-balanced"), path)
     return path, inputs
+
+
+def striped(folder):
+    """A network of two convolutions that tells horizontal from vertical stripes: its file, and pictures."""
+    model = brightness_model()
+    model.graph.node.append(helper.make_node("ArgMax", [OUTPUT], ["decision"], axis=1, keepdims=0))
+    model.graph.output.append(value("decision", TensorProto.INT64, ["rows"]))
+    onnx.save_model(model, folder / "stripes.onnx")
+    return folder / "stripes.onnx", {INPUT: brightness_rows(12, seed=0)[0]}
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import edgefair
 from edgefair.files import sha256_file
 from edgefair.targets import Probe, load_profile
 from edgefair.targets.transports.local import LocalTransport
+from tests.targets import warm
 
 ROOT = str(Path(edgefair.__file__).parent.parent)
 PROFILE = load_profile("local")
@@ -32,8 +33,9 @@ class Scripted(LocalTransport):
         self.script = script
 
     def start(self):
-        return subprocess.Popen(
-            [sys.executable, "-c", "import sys\n" + self.script],
+        script = "import sys\n" + self.script
+        return warm.script_started(script) or subprocess.Popen(
+            [sys.executable, "-c", script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

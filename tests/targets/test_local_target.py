@@ -20,20 +20,24 @@ from edgefair.targets.costs import footprint, node_times
 from edgefair.targets.sending import AHEAD
 from edgefair.targets.transports.zipapp import build_zipapp
 from tests.targets.onnx_models import SPEC, batches, classifier, save, value
+from tests.targets.warm import fork_probes
 
 OUTPUTS = ["decision", "score"]
 
 
 @pytest.fixture
 def probe():
+    """A probe that is forked: those that a test opens itself start anew."""
+    fork_probes(True)
     with open_target(load_profile("local"), timeout_s=60) as running:
         yield running
 
 
-def test_decisions_are_the_runtimes_own_in_order(probe, tmp_path):
+def test_decisions_are_the_runtimes_own_in_order(tmp_path):
     x, parts = batches(1000, 64)
-    loaded = probe.load(classifier(tmp_path / "m.onnx"), name="m")
-    decision = np.concatenate([item["decision"] for item in probe.run(loaded, iter(parts), OUTPUTS)])
+    with open_target(load_profile("local"), timeout_s=60) as running:
+        loaded = running.load(classifier(tmp_path / "m.onnx"), name="m")
+        decision = np.concatenate([item["decision"] for item in running.run(loaded, iter(parts), OUTPUTS)])
     assert np.array_equal(decision, (x @ np.array([[1, -1], [0.5, -0.5]], dtype=np.float32)).argmax(1))
 
 

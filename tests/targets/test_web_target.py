@@ -35,6 +35,7 @@ from tests.targets.browsers import (
     learnt,
     pages_of,
     ready,
+    striped,
 )  # fmt: skip
 from tests.targets.onnx_models import batches, classifier, saturating, save, value
 from tests.targets.people import gate, report, write_project
@@ -93,9 +94,11 @@ def test_a_table_a_picture_and_a_text_are_decided_as_by_a_bare_script_and_by_onn
     assert bare_decisions(tmp_path, path, inputs) == expected
 
 
-def test_webgpu_on_a_software_adapter_decides_alike_and_says_what_it_is(tmp_path):
-    path, inputs = learnt(tmp_path, "resnet-18")
+@pytest.mark.parametrize("network", ["convolutions", pytest.param("resnet-18", marks=pytest.mark.long)])
+def test_webgpu_on_a_software_adapter_decides_alike_and_says_what_it_is(tmp_path, network):
+    path, inputs = striped(tmp_path) if network == "convolutions" else learnt(tmp_path, network)
     few = {name: array[:12] for name, array in inputs.items()}
+    assert 0 < sum(own_decisions(path, few)) < 12
     with open_target(ready("web:webgpu-software"), timeout_s=120) as probe:
         assert decided(probe, path, few) == own_decisions(path, few)
         assert "swiftshader" in probe.device["engine"]["adapter"]

@@ -2,7 +2,7 @@
 
 A Python that starts and imports both takes 0.3 s of processor time, five times as much as a verdict takes otherwise.
 The server runs the zipapp that any probe runs, with the same Python and options, as far as its imports; what is forked
-from it goes on from there as a process of its own, with its own streams, environment and end.
+from it goes on from there as a process of its own, with its own streams, environment and end, or runs a script.
 Starting itself is tested in `tests/targets`, where nothing is forked.
 """
 
@@ -32,11 +32,12 @@ zipapp, address, alive = sys.argv[1], sys.argv[2], int(sys.argv[3])
 sys.path.insert(0, zipapp)
 import edgefair.probe.runtimes.models, edgefair.probe.clock.latency, edgefair.probe.clock.energy
 import edgefair.probe.clock.footprint, edgefair.probe.clock.nodes, edgefair.probe.clock.pinning
-import edgefair.probe.device, edgefair.probe.inputs.prepare, edgefair.probe.onnx_files.spec_check
+import edgefair.probe.device, edgefair.probe.inputs.prepare, edgefair.probe.onnx_files.onnx_file
+import edgefair.probe.onnx_files.spec_check
 import edgefair.probe.storage, edgefair.probe.wire
 edgefair.probe.device.fingerprint(None)
 
-def probe(streams, environment):
+def probe(streams, environment, script):
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     os.closerange(3, 1024)
@@ -46,7 +47,10 @@ def probe(streams, environment):
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     sys.argv[:] = [zipapp]
-    runpy.run_module("edgefair.probe", run_name="__main__", alter_sys=True)
+    if script is None:
+        runpy.run_module("edgefair.probe", run_name="__main__", alter_sys=True)
+    else:
+        exec(script, {"__name__": "__main__"})
 
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 server.bind(address)
@@ -69,7 +73,7 @@ while True:
         said, streams, _, _ = socket.recv_fds(asker, LONGEST, 3)
         pid = os.fork()
         if pid == 0:
-            probe(streams, json.loads(said))
+            probe(streams, *json.loads(said))
             sys.stderr.flush()
             os._exit(0)
         for stream in streams:
@@ -133,13 +137,13 @@ class Server:
         self.pid = self._process.pid
 
 
-def started(address):
-    """A new probe of the server there, in this process's environment."""
+def started(address, script=None):
+    """A new probe of the server there, or what runs a script in its place, in this process's environment."""
     asker = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     asker.connect(address)
     (stdin, to_it), (from_it, stdout), (said, stderr) = os.pipe(), os.pipe(), os.pipe()
     theirs = [stdin, stdout, stderr]
-    socket.send_fds(asker, [json.dumps(dict(os.environ)).encode()], theirs)
+    socket.send_fds(asker, [json.dumps([dict(os.environ), script]).encode()], theirs)
     for stream in theirs:
         os.close(stream)
     process = Forked(asker, (os.fdopen(to_it, "wb"), os.fdopen(from_it, "rb"), os.fdopen(said, "rb")))
@@ -169,6 +173,11 @@ def address():
     return _server().address if local.start_zipapp is _forked else None
 
 
+def script_started(script):
+    """What runs a script in the place of a probe; None where probes are not forked."""
+    return started(_address(), script) if local.start_zipapp is _forked else None
+
+
 _anew, _server, _others = local.start_zipapp, functools.cache(Server), []
 _one_server = threading.Lock()
 
@@ -176,6 +185,9 @@ _one_server = threading.Lock()
 def _forked(python, *, target, environment=None):
     if list(python) != COMMAND or environment is not None or zipapp.MAIN != MAIN:
         return _anew(python, target=target, environment=environment)
+    return started(_address())
+
+
+def _address():
     with _one_server:  # the devices of a pool start side by side
-        found = _others[-1] if _others else _server().address
-    return started(found)
+        return _others[-1] if _others else _server().address

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from edgefair.debias import open_methods
+from edgefair.debias.base import eager, load_optimizer, optimizer_state
 from edgefair.errors import ModelError, UsageError
 from edgefair.progress import silent
 from edgefair.training.checkpoint import Checkpoint
@@ -39,6 +40,28 @@ def test_sixteen_bits_train_to_nearly_the_same_fp32_weights_and_go_on_exactly(tm
         assert value.dtype == torch.float32
         assert not torch.equal(value, exact.network.state_dict()[name])
         assert (value - exact.network.state_dict()[name]).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
+@pytest.mark.parametrize("fused", [False, True])
+def test_an_optimizer_that_loads_no_compiler_learns_bit_by_bit_what_torchs_own_learns(kind, fused):
+    how = {"lr": 0.1, "weight_decay": 0.1, "foreach": None if fused else False, "fused": fused}
+    learnt = []
+    for chosen in (kind, eager(kind)):
+        torch.manual_seed(0)
+        network = torch.nn.Linear(3, 2)
+        optimizer = chosen(network.parameters(), **how)
+        for step in range(4):
+            optimizer.zero_grad()
+            network(torch.arange(3.0) + step).square().sum().backward()
+            optimizer.step()
+            if step == 1:
+                kept = optimizer_state(optimizer)
+                optimizer = chosen(network.parameters(), **how)
+                load_optimizer(optimizer, kept)
+        learnt.append([network.weight, *optimizer_state(optimizer).values()])
+    assert len(learnt[0]) == 7
+    assert all(map(torch.equal, *learnt))
 
 
 class Unknown(torch.nn.Module):

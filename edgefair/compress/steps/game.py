@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from edgefair.compress.steps.base import Context
 from edgefair.debias.adversarial import Adversarial, Target
+from edgefair.debias.base import eager
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.classifier import Classifier
 
@@ -73,7 +74,7 @@ def play(
     opponent = Adversarial(target=settings.target)
     opponent.start(cells)
     learned = [value for values, _ in players for value in values]
-    optimizer = torch.optim.Adam(
+    optimizer = eager(torch.optim.Adam)(
         [{"params": list(values), "lr": rate} for values, rate in players if values], foreach=False
     )
     classifier.train()

@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from edgefair.debias.base import eager
 from edgefair.errors import ModelError, UsageError
 from edgefair.training.settings import TrainPlan
 
@@ -30,7 +31,7 @@ def trainable(network: nn.Module) -> list[nn.Parameter]:
 def open_optimizer(parameters: list[nn.Parameter], plan: TrainPlan, device: torch.device) -> torch.optim.Optimizer:
     """AdamW: on a GPU all parameters in one kernel, else one after the other."""
     gpu = device.type == "cuda"
-    return torch.optim.AdamW(
+    return eager(torch.optim.AdamW)(
         parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=None if gpu else False, fused=gpu
     )
 
