@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefair.columns.ranges import in_ranges
-from edgefair.columns.stored import slices, stored
+from edgefair.columns.stored import let_go, slices, stored
 from edgefair.data.files.lazy import LazyColumn
 from edgefair.data.files.table import Categories, Column, arrays_of
 from edgefair.data.files.text_hashes import bytes_hash
@@ -94,6 +94,7 @@ def _mixed(column: Column, name: np.uint64) -> Callable[[slice], NDArray[np.uint
     if isinstance(column, Categories):
         # Of every text once: rows are many more.
         codes, texts = column.codes, mix(column.hashes.array ^ name)
+        let_go(column.hashes.array)
         return lambda part: texts[codes[part]]
     hashes = column.hashes if isinstance(column, LazyColumn) else None
     values = np.empty(0) if isinstance(column, LazyColumn) else column
@@ -112,7 +113,9 @@ def _values(column: NDArray[Any]) -> NDArray[np.uint64]:
 def hash_categories(column: Categories) -> NDArray[np.uint64]:
     """A hash of every row's text, 0 where it is missing and whatever its spelling (`plain_text`): uint64 [rows]."""
     texts = column.hashes.array
-    return stored(np.uint64, len(column), (texts[column.codes[part]] for part in slices(len(column), column.codes)))
+    found = stored(np.uint64, len(column), (texts[column.codes[part]] for part in slices(len(column), column.codes)))
+    let_go(texts)
+    return found
 
 
 def text_hash(text: str) -> np.uint64:

@@ -169,11 +169,11 @@ def test_seven_classes_of_a_published_layout(here):
         here / "edgefair.yaml",
         data={"classes": list(EMOTIONS), "where": {"gender": ["male", "female"]}},
         model={
-            "network": "mobilenet-v2",
-            "options": {"width": 0.35, "dropout": 0.0},
+            "network": "fer-cnn",
+            "options": {"width": 0.125, "dropout": 0.0},
             "picture": {"height": 16, "width": 16},
         },
-        train={"epochs": 6, "batch_rows": 32, "learning_rate": 0.01},
+        train={"epochs": 12, "batch_rows": 16, "learning_rate": 0.01},
         policy={"max_eo_gap": 0.9, "min_balanced_accuracy": 0.05, "on_inconclusive": "warn"},
     )
     described = json.loads(run("data", "describe", "--json").stdout)

@@ -74,12 +74,13 @@ def test_a_fair_sub_network_of_random_weights_is_found_without_training_any(tmp_
     """Ten of its 300 steps show that it runs; what it is worth is in the docs."""
     monkeypatch.chdir(tmp_path)
     assert run("init", "--data", "glyphs").exit_code == 0
-    glyphs = {"rows": 400, "audit_rows": 80, "size": 12, "contrast": 1.0, "share": 0.5, "texture": 0.0}
+    glyphs = {"rows": 400, "audit_rows": 80, "size": 16, "contrast": 1.0, "share": 0.5, "texture": 0.0}
     edit(
         tmp_path,
         data__glyphs=glyphs,
+        model__network="fer-cnn",
         model__options={"width": 0.125},
-        model__picture={"height": 12, "width": 12, "channels": 1},
+        model__picture={"height": 16, "width": 16, "channels": 1},
         train__epochs=1,
         compress={"prune": 0.4, "importance": "adversarial-frozen", "adversary": {"steps": 10}},
         policy__max_eo_gap=0.9,

@@ -125,7 +125,8 @@ def find_units(network: nn.Module, example: Tensor) -> tuple[list[Unit], list[st
             expected="a forward that torch can trace from features to logits, its layers torch.nn modules",
         ) from error
     units = [unit for unit in traced_units if not recurrent & {member.path for member in unit.members}]
-    apart = [unit for unit in units if _splits_groups(network, unit)]
+    layers = dict(network.named_modules())
+    apart = [unit for unit in units if _splits_groups(layers, unit)]
     trial = copy.deepcopy(network).eval()
     found, broken = _tried(trial, example, [unit for unit in units if unit not in apart], logits.shape)
     kept = [unit.name for unit in traced_units if unit not in units and unit.name not in recurrent]
@@ -141,10 +142,10 @@ def find_units(network: nn.Module, example: Tensor) -> tuple[list[Unit], list[st
     return found, whole
 
 
-def _splits_groups(network: nn.Module, unit: Unit) -> bool:
-    """Whether an atom would leave some groups of a grouped convolution and not others."""
+def _splits_groups(layers: Mapping[str, Any], unit: Unit) -> bool:
+    """Whether an atom would leave some groups of a grouped convolution among the layers (by path) and not others."""
     for member in unit.members:
-        layer = dict(network.named_modules()).get(member.path)
+        layer = layers.get(member.path)
         groups = 1 if not isinstance(layer, nn.Conv2d | nn.Conv1d | nn.Conv3d) else _groups(layer)
         if groups == 1:
             continue
