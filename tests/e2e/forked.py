@@ -1,15 +1,17 @@
 """Real processes, to be killed and to be starved, that need not import everything anew: a server forks each of them.
 
 Importing what an export needs takes a Python that starts several seconds of processor time; the server does it once
-(`preloaded`). What this process knows of exports, and its server of probes, they have too.
+(`preloaded`). What this process knows of exports, and its server of probes, they have too; it learns what they export.
 """
 
 import contextlib
+import functools
 import io
 import json
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import pickle
 import socket
 import sys
 import tempfile
@@ -93,10 +95,13 @@ class Talking:
 
 
 @contextlib.contextmanager
-def program(folder):
+def program(folder, within=contextlib.nullcontext):
     """A folder with `edgefair` for a shell: each run is a process of its own, with the streams of who started it.
 
     It takes `-m edgefair` first, too: as the Python of a command (`python_of`) it starts others of the kind.
+
+    Args:
+        within: makes a context there, such as `tests.targets.quiet.quiet`, in which the command runs.
     """
     path = Path(folder, "edgefair")
     path.write_text(PROGRAM.format(python=sys.executable, address=f"{folder}/asked"))
@@ -104,7 +109,7 @@ def program(folder):
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.bind(f"{folder}/asked")
         server.listen()
-        answering = threading.Thread(target=_answer, args=(server,), daemon=True)
+        answering = threading.Thread(target=_answer, args=(server, within), daemon=True)
         answering.start()
         yield folder
         server.shutdown(socket.SHUT_RDWR)
@@ -117,27 +122,27 @@ def python_of(folder):
     return {_PYTHON: str(Path(folder, "edgefair"))}
 
 
-def _answer(server):
+def _answer(server, within):
     with contextlib.suppress(OSError):
         while True:
             asker, _ = server.accept()
-            threading.Thread(target=_serve, args=(asker,), daemon=True).start()
+            threading.Thread(target=_serve, args=(asker, within), daemon=True).start()
 
 
-def _serve(asker):
+def _serve(asker, within):
     """Run one command; it ends with who asked for it."""
     with asker, contextlib.suppress(OSError):
         said, streams, _, _ = socket.recv_fds(asker, LONGEST, 3)
         arguments, numbers, environment, folder = json.loads(said)
         given = dict(zip(numbers, map(connection.Connection, streams), strict=True))
-        process = _started(_command, (arguments, given), environment, folder)
+        process = _started(_command, (arguments, given, within), environment, folder)
         if asker in connection.wait([asker, process.sentinel]):
             process.kill()
         process.join()
         asker.send(bytes([process.exitcode % 256]))
 
 
-def _command(arguments, streams):
+def _command(arguments, streams, within):
     """As a Python that starts: what is closed is None, and no text of stderr waits for the next line."""
     for number, name in STREAMS.items():
         if number in streams:
@@ -149,7 +154,8 @@ def _command(arguments, streams):
             setattr(sys, name, None)
     sys.executable = os.environ.pop(_PYTHON, sys.executable)
     sys.argv = ["edgefair", *(arguments[2:] if arguments[:1] == ["-m"] else arguments)]
-    main()
+    with within():
+        main()
 
 
 def _text(number):
@@ -178,13 +184,14 @@ def _started(function, arguments, environment=None, folder=None):
     with _one_at_a_time:
         with contextlib.chdir(ROOT):
             multiprocessing.forkserver.ensure_running()
-        given = environment or dict(os.environ), folder or Path.cwd(), warm.address(), remembered.known()
+        _learn()
+        given = environment or dict(os.environ), folder or Path.cwd(), warm.address(), remembered.known(), _told().name
         process = _CONTEXT.Process(target=_call, args=(*given, function, arguments))
         process.start()
     return process
 
 
-def _call(environment, folder, probes, exports, function, arguments):
+def _call(environment, folder, probes, exports, told, function, arguments):
     """Call it in the surroundings of the process that asks, which may not be those in which the server began."""
     warm.fork_probes(True, probes)
     remembered.learn(exports)
@@ -192,7 +199,25 @@ def _call(environment, folder, probes, exports, function, arguments):
     os.environ.update(environment)
     os.chdir(folder)
     tempfile.tempdir = None
-    function(*arguments)
+    try:
+        function(*arguments)
+    finally:
+        found = remembered.known()
+        if new := {key: found[key] for key in found.keys() - exports.keys()}:
+            (part := Path(told, f"{os.getpid()}.part")).write_bytes(pickle.dumps(new))
+            part.rename(part.with_suffix(".exports"))
+
+
+def _learn():
+    """What processes have exported that have ended."""
+    for path in Path(_told().name).glob("*.exports"):
+        remembered.learn(pickle.loads(path.read_bytes()))
+        path.unlink()
+
+
+@functools.cache
+def _told():
+    return tempfile.TemporaryDirectory(prefix="exports-")
 
 
 def _send(pipe, function, arguments):

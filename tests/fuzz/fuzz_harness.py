@@ -149,8 +149,9 @@ def fuzz(inputs, *, seed=0, only=(), first=0, kept=None, workers=2, told=lambda 
     with tempfile.TemporaryDirectory(prefix="fuzz-base-") as folder:
         base = Path(folder) / "base"
         fuzz_project.make(base)
-        # The first worker makes what edgefair itself makes of the project.
-        parts = [listed[:1], *(listed[start : start + AT_ONCE] for start in range(1, len(listed), AT_ONCE))]
+        # The first worker makes what edgefair itself makes of the project; others wait for it.
+        begun = AT_ONCE if workers == 1 else 1
+        parts = [listed[:begun], *(listed[start : start + AT_ONCE] for start in range(begun, len(listed), AT_ONCE))]
         total = {name: Tally(name) for name in chosen}
         with ThreadPoolExecutor(workers) as pool:
             once = run(parts[0], seed=seed, base=base, kept=kept)

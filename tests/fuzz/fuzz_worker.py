@@ -22,6 +22,7 @@ os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 from edgefair.targets import open_target, timing  # noqa: E402
 from tests.fuzz import fuzz_surfaces  # noqa: E402
 from tests.fuzz.fuzz_case import FAIR, RECORD, command  # noqa: E402
+from tests.fuzz.fuzz_copy import Copy  # noqa: E402
 from tests.fuzz.fuzz_device import damage_with, replace_local  # noqa: E402
 from tests.fuzz.fuzz_guard import allow_only  # noqa: E402
 
@@ -47,19 +48,17 @@ def peak_mib():
     return int(line.split()[1]) // 1024
 
 
-def copy(base: Path, folder: Path) -> None:
+def begin(copy: Copy, folder: Path) -> None:
     """The base project, for one input to damage."""
     os.chdir("/")
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(base, folder, symlinks=True, ignore=lambda _folder, _names: ["pipe"])
-    os.mkfifo(folder / "pipe")
+    copy.renew()
     os.chdir(folder)
     damage_with(lambda _number, answer: answer)
 
 
-def give(surface, number, seed, base, folder):
+def give(surface, number, seed, base, folder, copy):
     """What came of one input."""
-    copy(base, folder)
+    begin(copy, folder)
     case = fuzz_surfaces.SURFACES_BY_NAME[surface](random.Random(f"{seed}/{surface}/{number}"), base, folder)
     forget_peak()
     tell(begins=case.what)
@@ -88,16 +87,17 @@ def main():
         replace_local()
     else:
         fuzz_surfaces.finish_project(base)
-    copy(base, folder)
+    copy = Copy(base, folder)
+    begin(copy, folder)
     for usual in (RECORD, FAIR):
         command(*usual).run()  # imports what is imported late, before the clock runs
     tell(ready=True)
     for line in sys.stdin:
         surface, number = line.split()
-        found = give(surface, int(number), seed, base, folder)
+        found = give(surface, int(number), seed, base, folder, copy)
         if found["wrong"] is None and found["seconds"] > LONGEST_S:
             # Something else may have run on this machine.
-            found = give(surface, int(number), seed, base, folder)
+            found = give(surface, int(number), seed, base, folder, copy)
             if found["seconds"] > LONGEST_S:
                 found["wrong"] = f"took {found['seconds']:.1f} s, twice"
         if found["wrong"] is not None:

@@ -13,6 +13,7 @@ from edgefair import __version__
 from edgefair.cli import main
 from edgefair.resources import shipped_path
 from tests.e2e.forked import program
+from tests.targets.quiet import quiet
 
 CONFIG = """\
 project: people
@@ -65,7 +66,7 @@ def steps(service, folder):
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory):
     """A folder for the path, in which edgefair is."""
-    with program(tmp_path_factory.mktemp("bin")) as folder:
+    with program(tmp_path_factory.mktemp("bin"), within=quiet) as folder:
         yield folder
 
 
