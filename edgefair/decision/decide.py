@@ -62,26 +62,14 @@ def decide(
     """
     _check_levels(policy.alpha, level, fail_level)
     evidence = Evidence(counts=evidence) if isinstance(evidence, GroupCounts) else evidence
-    check_evidence(evidence, policy, today)
-    if level is None and policy.audit == "sealed":
-        raise PolicyError(
-            "policy.audit is sealed, and these counts are there for all to see",
-            expected="`edgefair.export` or `edgefair.verify`, which enter the verdict in the account of the rows",
-            fix="judge counts by a policy with audit: open, or say with level= what this verdict may spend",
-        )
     asked, spends = policy, policy.alpha if level is None else level
-    # Of what this verdict may spend, the limits of audited error rates have their share.
-    alpha = spends * (policy.limits_alpha / policy.alpha)
-    if alpha != policy.alpha:
-        policy = policy.model_copy(update={"alpha": alpha, "errors": policy.errors.known})
-    if evidence.strata is not None:
-        evidence = replace(evidence, design=weighted_design(evidence.strata, policy))
+    evidence, policy = as_judged(evidence, policy, today, level)
     judged = _claims(policy) + device.claims(evidence, policy, budget)
     claims = judged * targets * (1.0 if fail_level is None else spends / fail_level)
     absolute = fairness.absolute(evidence, policy, claims)
     gates = [
         fairness.family_gate(ABSOLUTE, absolute, absolute.binding.threshold),
-        utility.collapse(evidence.counts if evidence.strata is None else evidence.strata.decided()),
+        utility.collapse(evidence.decided),
         utility.balanced_accuracy_floor(evidence, policy, claims),
         *_optional_gates(evidence, policy, claims),
         *device.cost(evidence, policy, budget, claims),
@@ -105,6 +93,30 @@ def decide(
         exceptions=_exceptions(policy),
         assumptions=assumptions(asked),
     )
+
+
+def as_judged(
+    evidence: Evidence, policy: Policy, today: datetime.date | None, level: float | None
+) -> tuple[Evidence, Policy]:
+    """Evidence and policy as the gates take them, once it is clear that they can be judged.
+
+    Raises:
+        PolicyError, DataError: as `decide`.
+    """
+    check_evidence(evidence, policy, today)
+    if level is None and policy.audit == "sealed":
+        raise PolicyError(
+            "policy.audit is sealed, and these counts are there for all to see",
+            expected="`edgefair.export` or `edgefair.verify`, which enter the verdict in the account of the rows",
+            fix="judge counts by a policy with audit: open, or say with level= what this verdict may spend",
+        )
+    # Of what this verdict may spend, the limits of audited error rates have their share.
+    alpha = (policy.alpha if level is None else level) * (policy.limits_alpha / policy.alpha)
+    if alpha != policy.alpha:
+        policy = policy.model_copy(update={"alpha": alpha, "errors": policy.errors.known})
+    if evidence.strata is not None:
+        evidence = replace(evidence, design=weighted_design(evidence.strata, policy))
+    return evidence, policy
 
 
 def _check_levels(alpha: float, level: float | None, fail_level: float | None) -> None:
@@ -134,7 +146,7 @@ def check_evidence(evidence: Evidence, policy: Policy, today: datetime.date | No
         DataError: the reference was measured on other rows.
     """
     _check_attributes(evidence.counts, policy)
-    rows = evidence.counts if evidence.strata is None else evidence.strata.decided()
+    rows = evidence.decided
     for name in policy.attributes:
         declared_table(rows, policy, name)
     check_waivers(policy, today)
@@ -199,7 +211,7 @@ def check_classes(policy: Policy, classes: Sequence[str]) -> None:
                 expected=f"two classes: it compares the {DIFFERENCES[metric]}, a rate of the positive one",
                 fix="remove the threshold: equalized odds compares the rates of all classes",
             )
-    named(frozenset(item.wanted for item in policy.waivers), _comparisons(policy, classes))
+    named(policy.waived, _comparisons(policy, classes))
     check_corrections(policy, classes)
 
 

@@ -70,6 +70,11 @@ class Evidence:
             for item in self.pool
         }
 
+    @property
+    def decided(self) -> GroupCounts:
+        """The decisions of all rows, whether or not they have a label."""
+        return self.counts if self.strata is None else self.strata.decided()
+
     def why_missing(self, gate: str, default: str) -> str:
         """Why the evidence of a gate is lacking."""
         return dict(self.not_measured).get(gate, default)

@@ -189,6 +189,17 @@ def judge(
     )
 
 
+def shown(family: Sequence[Cells], *, alpha: float, rule: str, waived: frozenset[Wanted] = frozenset()) -> bool:
+    """Whether `judge` says PASS, and nothing else: what is shown to be within its threshold is not beyond it as well.
+
+    Raises:
+        PolicyError: as `judge`.
+    """
+    parts = [_pairs(cells, alpha) for cells in family]
+    found = [_within(part, rule)[~mask] for part, mask in zip(parts, _locate(parts, waived), strict=True)]
+    return any(part.size for part in found) and all(part.all() for part in found)
+
+
 def _pairs(cells: Cells, alpha: float) -> _Pairs:
     first, second = np.triu_indices(len(cells.groups), k=1)
     parts = _parts(cells, first, second, alpha)
@@ -288,10 +299,14 @@ def _holm(parts: Sequence[_Pairs], lowers: Sequence[Array], alpha: float) -> lis
         lowers = [part.lower(alpha / (2 * (total - rejected))) for part in parts]
 
 
+def _within(part: _Pairs, rule: str) -> NDArray[np.bool_]:
+    """Comparisons shown to be within their threshold."""
+    return part.judged & (part.upper <= part.cells.threshold if rule == "bound" else part.estimate <= part.kept + TIE)
+
+
 def _outcomes(part: _Pairs, fails: NDArray[np.bool_], rule: str) -> NDArray[np.int8]:
     """Position in `OUTCOMES` of every comparison's outcome."""
-    within = part.upper <= part.cells.threshold if rule == "bound" else part.estimate <= part.kept + TIE
-    return np.where(fails, FAILS, np.where(part.judged & within, PASSES, UNSURE)).astype(np.int8)
+    return np.where(fails, FAILS, np.where(_within(part, rule), PASSES, UNSURE)).astype(np.int8)
 
 
 def _worst_first(part: _Pairs, outcome: NDArray[np.int8]) -> list[tuple[int, int, int]]:

@@ -325,6 +325,11 @@ class Policy(BaseModel):
         return max(1, math.ceil(z * z * (1 - threshold) / max(threshold, 1e-6)))
 
     @property
+    def waived(self) -> frozenset[str | tuple[str, str]]:
+        """The comparisons that do not count, as waivers name them."""
+        return frozenset(item.wanted for item in self.waivers)
+
+    @property
     def limits_alpha(self) -> float:
         """What is left of alpha for limits of decisions, where limits of error rates spend a part of it."""
         return self.alpha - self.errors.spent

@@ -4,32 +4,48 @@ from __future__ import annotations
 
 from edgefair.decision.cells import joined_cells, metric_cells, rate_cells, shift_cells
 from edgefair.decision.evidence import Evidence
-from edgefair.decision.family import FamilyResult, judge
+from edgefair.decision.family import Cells, FamilyResult, judge
 from edgefair.decision.gates import without_pairs
 from edgefair.decision.policy import Policy
 from edgefair.decision.verdict import Code, Comparison, Gate, Joined, Outcome
+from edgefair.measure.design import Design
+from edgefair.measure.paired import PairedCounts
 from edgefair.measure.planning import POWER
 from edgefair.probe.bundles.gates import PAIRED
 
 
-def absolute(evidence: Evidence, policy: Policy, claims: float = 1) -> FamilyResult:
-    """Every pair of groups of every declared attribute; comparisons that a waiver names do not count.
+def gap_family(evidence: Evidence, policy: Policy) -> list[Cells]:
+    """Rates of every declared attribute.
 
     With an audit of the reference they are judged by that and by what compression changed, and by nothing else: of two
     limits at alpha the narrower one misses more often than that.
     """
-    if evidence.audited is not None and evidence.paired is not None:
-        audited = evidence.audited
-        cells = [
-            joined_cells(
-                shift_cells(evidence.paired, policy, name, policy.threshold(name), evidence.design),
-                rate_cells(audited.counts, policy, name, audited.design),
-            )
-            for name in policy.attributes
-        ]
-    else:
-        cells = [rate_cells(evidence.counts, policy, name, evidence.design) for name in policy.attributes]
-    waived = frozenset(item.wanted for item in policy.waivers)
+    audited, design = evidence.audited, evidence.design
+    if audited is None or evidence.paired is None:
+        return [rate_cells(evidence.counts, policy, name, design) for name in policy.attributes]
+    return [
+        joined_cells(
+            shift_cells(evidence.paired, policy, name, policy.threshold(name), design),
+            rate_cells(audited.counts, policy, name, audited.design),
+        )
+        for name in policy.attributes
+    ]
+
+
+def metric_family(evidence: Evidence, policy: Policy, metric: str) -> list[Cells]:
+    """What a metric compares, of the attributes that have a threshold of it."""
+    thresholds = policy.metric_thresholds(metric).items()
+    return [metric_cells(evidence.counts, policy, name, metric, most, evidence.design) for name, most in thresholds]
+
+
+def change_family(paired: PairedCounts, policy: Policy, threshold: float, design: Design | None) -> list[Cells]:
+    """Changes by compression, of every declared attribute."""
+    return [shift_cells(paired, policy, name, threshold, design) for name in policy.attributes]
+
+
+def absolute(evidence: Evidence, policy: Policy, claims: float = 1) -> FamilyResult:
+    """Every pair of groups of every declared attribute; comparisons that a waiver names do not count."""
+    cells, waived = gap_family(evidence, policy), policy.waived
     return judge(cells, alpha=policy.alpha, rule=policy.rule, claims=claims, waived=waived)
 
 
@@ -37,18 +53,13 @@ def paired(evidence: Evidence, policy: Policy, threshold: float, claims: float =
     """Growth of the differences by compression, on the same rows."""
     if evidence.paired is None:
         return without_pairs(evidence, PAIRED, "rate", threshold)
-    cells = [shift_cells(evidence.paired, policy, name, threshold, evidence.design) for name in policy.attributes]
+    cells = change_family(evidence.paired, policy, threshold, evidence.design)
     return family_gate(PAIRED, judge(cells, alpha=policy.alpha, rule=policy.rule, claims=claims), threshold)
 
 
 def metric(evidence: Evidence, policy: Policy, name: str, claims: float = 1) -> Gate:
     """Another group difference that the policy limits, for the attributes that have a threshold of it."""
-    thresholds = policy.metric_thresholds(name)
-    cells = [
-        metric_cells(evidence.counts, policy, attribute, name, threshold, evidence.design)
-        for attribute, threshold in thresholds.items()
-    ]
-    result = judge(cells, alpha=policy.alpha, rule=policy.rule, claims=claims)
+    result = judge(metric_family(evidence, policy, name), alpha=policy.alpha, rule=policy.rule, claims=claims)
     return family_gate(name, result, result.binding.threshold)
 
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgefair.decision.decide import decide
 from edgefair.decision.evidence import Evidence
 from edgefair.decision.policy import Policy
-from edgefair.decision.rehearsal import Rehearsal, rehearse
+from edgefair.decision.rehearsal import Rehearsal, passes, passes_rehearsal, rehearse
 from edgefair.decision.verdict import Gate, Outcome
 from edgefair.measure.planning import power_curve
 from edgefair.report.results.plan import WANTED_POWER, GatePlan
@@ -95,7 +94,7 @@ class Chances:
         """The size of audits that pass with a chance of 80 %; None where `most` do not."""
         wanted = WANTED_POWER + MARGIN
         curve = power_curve(
-            lambda size: rehearse(audits.draw(model, size, self.rng), self.policy).passed,
+            lambda size: passes_rehearsal(audits.draw(model, size, self.rng), self.policy),
             wanted,
             guess=guess,
             least=least,
@@ -118,14 +117,14 @@ class Chances:
         confirmed: list[bool] = []
         for _ in range(DRAWN):
             evidence = audits.draw(model, size, self.rng)
-            if rehearse(evidence, self.policy).passed:
+            if passes_rehearsal(evidence, self.policy):
                 confirmed.append(self._passes(evidence))
             if len(confirmed) == CONFIRMED_ONCE:
                 break
         return _share(confirmed) if confirmed else 1.0
 
     def _passes(self, evidence: Evidence) -> bool:
-        return decide(evidence, self.policy, today=today()).outcome is Outcome.PASS
+        return passes(evidence, self.policy, today=today())
 
 
 def _goal(wanted: float, kept: float) -> float:
