@@ -35,7 +35,7 @@ class Rehearsal:
 
 
 def rehearse(evidence: Evidence, policy: Policy) -> Rehearsal:
-    """The gates of a verdict by their own limits, without the exact test, which takes most of its time.
+    """The gates of a verdict by their own limits, without the exact test and what is said beside them.
 
     The test can only raise an upper limit. So PASS by `decide` is PASS here; the reverse holds but for the few tables
     of which the test disagrees, whose share is to be found by `decide` itself.
@@ -59,7 +59,7 @@ def rehearse(evidence: Evidence, policy: Policy) -> Rehearsal:
 
 
 def passes_rehearsal(evidence: Evidence, policy: Policy) -> bool:
-    """Whether `rehearse` says that every gate passes, and nothing else.
+    """Whether `rehearse` says that every gate passes.
 
     Raises:
         PolicyError: as `decide`.
@@ -70,7 +70,7 @@ def passes_rehearsal(evidence: Evidence, policy: Policy) -> bool:
 
 
 def passes(evidence: Evidence, policy: Policy, *, today: datetime.date | None = None) -> bool:
-    """Whether `decide` says PASS, and nothing else.
+    """Whether `decide` says PASS of an audit that is played: a release is judged by `decide` alone.
 
     Raises:
         PolicyError, DataError: as `decide`.

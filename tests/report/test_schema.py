@@ -124,9 +124,9 @@ def test_every_kind_of_saved_result_has_a_schema_that_names_all_of_its_keys(name
     jsonschema.Draft202012Validator.check_schema(schema)
     made = json.loads(json.dumps(result.to_json()))
     jsonschema.validate(made, closed(schema))
+    validator = jsonschema.Draft202012Validator(schema)
     for key in schema["required"]:
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({name: value for name, value in made.items() if name != key}, schema)
+        assert not validator.is_valid({name: value for name, value in made.items() if name != key})
 
 
 def test_what_is_read_back_has_a_schema_that_can_be_printed():
