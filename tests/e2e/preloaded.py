@@ -1,5 +1,6 @@
 """What forked processes need not do anew: import all that an export takes, and read torch's table of operators."""
 
+import gc
 import importlib
 
 from tests.exporters.remembered import remember
@@ -19,3 +20,5 @@ with exporting._operators_read_once():
     registration.ONNXRegistry.from_torchlib(
         opset_version=importlib.import_module("edgefair.exporters.torch_module").OPSET
     )
+# What is forked neither looks through all that for garbage nor copies it for that.
+gc.freeze()

@@ -27,7 +27,7 @@ COMMAND, MAIN = [sys.executable, "-I"], zipapp.MAIN
 LONGEST = 1 << 17
 CODE = struct.Struct("i")
 SERVER = """
-import json, os, runpy, select, signal, socket, struct, sys
+import gc, json, os, runpy, select, signal, socket, struct, sys
 zipapp, address, alive = sys.argv[1], sys.argv[2], int(sys.argv[3])
 sys.path.insert(0, zipapp)
 import edgefair.probe.runtimes.models, edgefair.probe.clock.latency, edgefair.probe.clock.energy
@@ -36,6 +36,7 @@ import edgefair.probe.device, edgefair.probe.inputs.prepare, edgefair.probe.onnx
 import edgefair.probe.onnx_files.spec_check
 import edgefair.probe.storage, edgefair.probe.wire
 edgefair.probe.device.fingerprint(None)
+gc.freeze()
 
 def probe(streams, environment, script):
     for number, stream in enumerate(streams):
