@@ -1,7 +1,13 @@
 """What a command must not load: every use of it would pay for that."""
 
+import gc
 import subprocess
 import sys
+
+import pytest
+from click.testing import CliRunner
+
+from edgefair.cli import RARELY, main
 
 # Each takes longer to load than a small verdict takes.
 HEAVY = {"pandas", "torch", "scipy.stats", "scipy.optimize", "scipy.sparse", "scipy.linalg", "sklearn", "transformers"}
@@ -29,3 +35,17 @@ def test_help_loads_no_numpy_and_no_command():
     assert code == 0
     assert not modules & (HEAVY | {"numpy", "pydantic", "rich", "jinja2", "importlib.metadata", "edgefair.config"})
     assert not [name for name in modules if name.startswith("edgefair.cli.commands.")]
+
+
+def test_a_process_of_its_own_looks_for_garbage_rarely_and_one_that_calls_the_command_as_often_as_it_did(monkeypatch):
+    usual = gc.get_threshold()
+    assert CliRunner().invoke(main, ["--version"]).exit_code == 0
+    assert gc.get_threshold() == usual
+    monkeypatch.setattr(sys, "argv", ["edgefair", "--version"])
+    try:
+        gc.set_threshold(700, 10, 10)
+        with pytest.raises(SystemExit):
+            main()
+        assert gc.get_threshold() == RARELY
+    finally:
+        gc.set_threshold(*usual)
