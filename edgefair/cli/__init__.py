@@ -59,8 +59,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 COMMANDS: Mapping[str, str] = {name: said for section in SECTIONS.values() for name, said in section.items()}
 _HOME = {name: f"{__name__}.commands.{title.lower()}.{name}" for title, section in SECTIONS.items() for name in section}
 EXIT_INTERRUPTED = 130
-# New objects, and collections of a generation, after which garbage is looked for: at the usual 700, 10 and 10 that takes
-# a tenth of `train` and `export`, mostly through what torch and its exporter keep.
+# New objects, and collections of a generation, after which garbage is looked for. The usual 700, 10 and 10 take a
+# tenth of `train` and `export`, mostly through what torch and its exporter keep.
 RARELY = (10_000, 20, 50)
 
 
