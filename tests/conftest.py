@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from edgefair.cli import RARELY
 from tests.exporters.remembered import exported_anew as exported_anew
 from tests.exporters.remembered import remember
 from tests.exporters.remembered import traced_once as traced_once
@@ -14,8 +15,6 @@ from tests.targets.quiet import quiet_device as quiet_device
 from tests.targets.warm import fork_probes
 
 HERE = Path(__file__).parent
-# Objects that are new, and collections of a generation, after which garbage is looked for: 700, 10 and 10 by default.
-RARELY = (10_000, 20, 50)
 # What starting a probe is, and exporting a network, is tested here.
 STARTING = {HERE / "targets" / name for name in ("test_local_target.py", "test_lost_devices.py")}
 EXPORTING = HERE / "exporters"
@@ -31,7 +30,7 @@ settings.load_profile("suite")
 def pytest_collection():
     """What is imported stays: nobody looks through it for garbage, then, in a test, or five times at the end.
 
-    Tests import more, and looking through that again and again would take 7 % of their time.
+    Tests import more; looking through that as often as usual would take 7 % of their time.
     """
     gc.disable()
     try:
