@@ -79,6 +79,8 @@ class Server(http.server.ThreadingHTTPServer):
     """A thread for each connection, of which there are so many at once, each for so long."""
 
     daemon_threads = True
+    # That ask at the same moment: who finds no place in the queue asks again a second later, and then after two.
+    request_queue_size = MOST_CONNECTIONS
 
     def __init__(self, *arguments):
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
