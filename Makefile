@@ -8,7 +8,7 @@ export PIP_COMPILE := 0
 unexport PYTHONDONTWRITEBYTECODE
 # A file's tests stay with one worker, which has their fixtures; in the order of the folders, short files come last.
 SHARED := --dist loadfile --no-loadscope-reorder
-# The files with tests of a mark: collecting all of them takes every worker 20 s of imports.
+# The files with tests of a mark: collecting all of them takes every worker 10 s of imports.
 marked = $$(grep -rl 'mark\.$(1)' tests --include='test_*.py')
 
 .PHONY: help dev demo test slowest test-targets test-runtimes test-gpu test-ray test-browser docs docs-links pictures test-long test-release test-newest sbom fuzz fuzz-graphs lint bench false-pass schema clean

@@ -125,12 +125,13 @@ def _by_optimum(model: Any, feed: Feed, settings: Any) -> onnx.ModelProto:
         height, width = feed.batch(1)[feed.names[0]].shape[2:]
         shapes = {"height": height, "width": width}
     with work_folder() as temporary:
-        path = temporary / "model.onnx"
+        path, as_it_was = temporary / "model.onnx", dict(vars(model))
         try:
             export(model, settings, path, opset=OPSET, input_shapes=shapes)
         finally:
-            # It puts the method of the class where it had put its own; the next exporter gets the model as it was.
-            vars(model).pop("forward", None)
+            # It leaves a method on the model where it had put its own; the next exporter gets it without.
+            for name in vars(model).keys() - as_it_was.keys():
+                del vars(model)[name]
         return read_model(path)
 
 

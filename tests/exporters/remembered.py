@@ -82,10 +82,11 @@ def _traced(program):
 
 def _finished(network, trace, values, nodes):
     """The graph of a network from the trace of one that is like it."""
+    import onnx
     import onnx_ir
     import torch
 
-    graph = onnx_ir.from_proto(onnx_ir.serde.onnx.load_from_string(trace))
+    graph = onnx_ir.from_proto(onnx.load_from_string(trace))
     names = graph.graph._name_authority
     names._value_counter, names._node_counter = values, nodes
     weights = _weights(network)
