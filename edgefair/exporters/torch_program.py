@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-
 _one_at_a_time = threading.RLock()
 
 

@@ -95,10 +95,10 @@ def _column(name: str, cells: Any, csv: CsvConfig) -> Column:
     if types.is_dictionary(cells.type):
         return _texts(name, cells, csv)
     trimmed = compute.utf8_trim_whitespace(cells)
-    absent = compute.is_in(trimmed, value_set=pyarrow.array(NO_NUMBER))
+    absent = compute.is_in(trimmed, value_set=_no_number())
     if compute.any(compute.match_substring_regex(trimmed, LEADING_ZERO)).as_py() or compute.all(absent).as_py():
         return _texts(name, cells, csv)
-    numbers = compute.if_else(absent, None, trimmed)
+    numbers = compute.if_else(absent, pyarrow.nulls(1, trimmed.type)[0], trimmed)
     try:
         if csv.decimal == ",":
             _check_decimals(name, numbers, csv)
@@ -109,7 +109,16 @@ def _column(name: str, cells: Any, csv: CsvConfig) -> Column:
         return _texts(name, cells, csv)
     if compute.all(compute.match_substring_regex(trimmed, WHOLE)).as_py():
         numbers = trimmed.cast(pyarrow.int64())
-    return np.asarray(numbers.to_numpy())
+    return column_of(name, numbers)
+
+
+def _no_number() -> Any:
+    """`NO_NUMBER` as an array of pyarrow: made of its parts, as what looks through a list loads pandas."""
+    import pyarrow
+
+    texts = [text.encode() for text in NO_NUMBER]
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+    return pyarrow.StringArray.from_buffers(len(texts), pyarrow.py_buffer(ends), pyarrow.py_buffer(b"".join(texts)))
 
 
 def _check_decimals(name: str, cells: Any, csv: CsvConfig) -> None:
