@@ -10,7 +10,7 @@ import transformers as t
 from packaging.version import Version
 
 LABELS = {"id2label": {0: "no", 1: "yes"}, "label2id": {"no": 0, "yes": 1}}
-SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
 SIDE = {"height": 64, "width": 64}
 WORDS = [f"word{number}" for number in range(20)]
 # Beside transformers 5, and so without optimum, only the PyTorch that edgefair asks for exports these rightly.
@@ -126,7 +126,7 @@ TEXTS = {
     "deberta": ("DebertaForSequenceClassification", {**SMALL, **RELATIVE}),
     "deberta-v2": ("DebertaV2ForSequenceClassification", {**SMALL, **RELATIVE, "position_buckets": 16}),
     "roberta": ("RobertaForSequenceClassification", {**SMALL, "max_position_embeddings": 64, "pad_token_id": 0}),
-    "xlnet": ("XLNetForSequenceClassification", {"d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 64}),
+    "xlnet": ("XLNetForSequenceClassification", {"d_model": 32, "n_layer": 1, "n_head": 2, "d_inner": 64}),
 }
 
 
