@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_COMPILE := 0
 # Containers often say that it shall not be kept. The tests start hundreds of commands, each of which would compile anew.
 unexport PYTHONDONTWRITEBYTECODE
-# A file's tests stay with one worker, which has their fixtures; in the order of the folders, short files come last.
+# A file's tests stay with one worker, which has their fixtures; those that fork are one file (tests/shared_out.py).
 SHARED := --dist loadfile --no-loadscope-reorder
 # The files with tests of a mark: collecting all of them takes every worker 10 s of imports.
 marked = $$(grep -rl 'mark\.$(1)' tests --include='test_*.py')

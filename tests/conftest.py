@@ -41,6 +41,27 @@ def pytest_collection():
         gc.enable()
 
 
+def pytest_collection_modifyitems(items):
+    """A folder of short files comes last, so that the workers end at about the same time."""
+    items.sort(key=lambda item: item.path.is_relative_to(HERE / "data"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish():
+    """pytest looks for garbage ten times at the end, for errors that only that shows; after this it looks at little."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    if config.getvalue("dist") == "loadfile":
+        from tests.shared_out import ByFileAndServer
+
+        return ByFileAndServer(config, log)
+    return None
+
+
 def pytest_runtest_setup(item):
     fork_probes(item.path not in STARTING)
     remember(not item.path.is_relative_to(EXPORTING))

@@ -75,7 +75,7 @@ def never(*_):
 
 
 def test_what_a_hung_device_holds_is_decided_by_the_others(tmp_path, model, started, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("edgefair.targets.pools.sharing.LEAST_SILENT_S", 5.0)
+    monkeypatch.setattr("edgefair.targets.pools.sharing.LEAST_SILENT_S", 2.0)
     x, parts = batches(4000, 10)
     with open_target(load_profile(pool_of(tmp_path, "a", "b"))) as pool:
         loaded = pool.load(model, name="m")

@@ -11,8 +11,8 @@ from edgefair.probe.device import SYS, read_number, read_text
 from edgefair.probe.system.linux import allow_cores, allowed_cores, proc_text, thread_ids
 
 CPU = "devices/system/cpu/cpu{}"
-# How long the load of the cores is looked at, seconds.
-LOOK_S = 0.2
+# How long the load of the cores is looked at, seconds: ten ticks, which tell it to a tenth.
+LOOK_S = 0.1
 
 
 def fastest(allowed: Iterable[int], count: int, idle: Mapping[int, float], root: Path = SYS) -> List[int]:
@@ -46,7 +46,7 @@ def pinned(threads: int) -> Iterator[Optional[List[int]]]:
     Gives the cores, or None where the system does not let a process choose them.
     """
     try:
-        cores = fastest(allowed_cores(), threads, idle_shares())
+        cores = fastest(allowed_cores(), threads, idle_shares(LOOK_S))
         before = _place(cores)
     except OSError:
         yield None
@@ -57,7 +57,7 @@ def pinned(threads: int) -> Iterator[Optional[List[int]]]:
         _restore(before)
 
 
-def idle_shares(seconds: float = LOOK_S) -> Dict[int, float]:
+def idle_shares(seconds: float) -> Dict[int, float]:
     """Share of the next moment that each logical processor is idle, 0 to 1; empty where the system does not say."""
     before = _ticks(proc_text("stat") or "")
     time.sleep(seconds)
