@@ -37,10 +37,17 @@ def faces(tmp_path_factory):
 
 @pytest.fixture(params=[1, 2, 5], ids="{} threads".format)
 def threads(request, monkeypatch):
+    """How many make pieces; none of them is left after the test."""
     monkeypatch.setattr("edgefair.data.files.lazy.cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", str(request.param))
     assert makers() == request.param
-    return request.param
+    before = workers()
+    yield request.param
+    assert workers() <= before
+
+
+def workers():
+    return {thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")}
 
 
 def small_pieces(monkeypatch, rows=3):
@@ -99,12 +106,7 @@ def test_a_picture_that_has_gone_in_the_middle_is_named_and_no_thread_is_left(tm
         given.extend(len(batch["picture"]) for batch in encoded.batches(np.arange(rows), 4))
     assert sum(given) <= rows // 2, "what comes before it was given"
     assert encoded.whole is None
-    assert no_workers()
     assert threads == makers()
-
-
-def no_workers():
-    return not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
 
 
 def test_few_pieces_wait_and_whoever_stops_early_leaves_no_thread(threads):
@@ -126,7 +128,6 @@ def test_few_pieces_wait_and_whoever_stops_early_leaves_no_thread(threads):
     pieces.close()
     assert used == list(range(200))
     assert most[0] <= threads + 1
-    assert no_workers()
 
 
 @pytest.mark.parametrize("told", ["", "0", "many", "64", "2,1"])
