@@ -1,4 +1,4 @@
-"""The `edgefair` command in a process of its own, and what its help says."""
+"""The `edgefair` command in a process of its own; and the help of all commands, for which this one is enough."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ENVIRONMENT = {"COLUMNS": "100", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"}
+COLUMNS = 100
+ENVIRONMENT = {"COLUMNS": str(COLUMNS), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"}
 VERDICTS = {0, 1, 3}
 
 
@@ -28,11 +29,24 @@ def edgefair(*arguments: str, folder: Path | None = None) -> str:
 
 def help_texts() -> dict[str, list[str]]:
     """Command -> the lines of its help, for every command and the commands below it."""
+    from click.testing import CliRunner
+
+    from edgefair.cli import main
+
     texts: dict[str, list[str]] = {}
     waiting: list[tuple[str, ...]] = [()]
+    runner = CliRunner(env=ENVIRONMENT)
     while waiting:
         command = waiting.pop(0)
-        lines = edgefair(*command, "--help").splitlines()
+        # As a process of its own shows it: click's runner knows no terminal, and a terminal's last two columns are free.
+        shown = runner.invoke(
+            main,
+            [*command, "--help"],
+            catch_exceptions=False,
+            prog_name="python -m edgefair",
+            terminal_width=COLUMNS - 2,
+        )
+        lines = shown.stdout.splitlines()
         texts[" ".join(("edgefair", *command))] = lines
         waiting += [(*command, name) for name in commands_in(lines)]
     return texts
