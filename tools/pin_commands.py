@@ -38,7 +38,7 @@ def help_texts() -> dict[str, list[str]]:
     runner = CliRunner(env=ENVIRONMENT)
     while waiting:
         command = waiting.pop(0)
-        # As a process of its own shows it: click's runner knows no terminal, and a terminal's last two columns are free.
+        # As a process of its own shows it; click's runner knows no terminal, of which two columns stay free.
         shown = runner.invoke(
             main,
             [*command, "--help"],
