@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -254,6 +256,7 @@ def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     failure: Exception | None = None
+    _load_shape_inference()
     logging.getLogger("onnxruntime").setLevel(logging.ERROR)
     with work_folder() as folder:
         source, target = folder / "fp32.onnx", folder / "prepared.onnx"
@@ -270,6 +273,24 @@ def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
             except Exception as error:
                 failure = error
     raise ModelError(f"the graph cannot be prepared for quantization: {first_line(failure or ValueError())}")
+
+
+def _load_shape_inference() -> None:
+    """Load the part of onnxruntime's tools that infers shapes as the package itself would, but for PyTorch.
+
+    Wherever PyTorch is installed, the package loads it, for a tool of its own; that takes longer than a small graph.
+    """
+    package = "onnxruntime.tools"
+    spec = None if {package, "torch"} & sys.modules.keys() else importlib.util.find_spec(package)
+    if spec is None:
+        return
+    sys.modules[package] = importlib.util.module_from_spec(spec)
+    try:
+        importlib.import_module(f"{package}.symbolic_shape_infer")
+    except ImportError:
+        pass  # quant_pre_process says what it lacks
+    finally:
+        del sys.modules[package]
 
 
 def _forget_shapes_of_constants(graph: onnx.GraphProto) -> None:
