@@ -6,7 +6,7 @@ import pytest
 
 from tests.fuzz.fuzz_harness import fuzz, surfaces, table
 
-INPUTS = 400
+INPUTS = 300
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured by /proc")

@@ -26,7 +26,7 @@ def counted(group, label, decision, classes=2):
     return GroupCounts.from_rows({"g": group.astype(str)}, label=label, decision=decision, classes=names)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seeds)
 def test_metrics_equal_fairlearns(seed):
     g, y, c = sample(seed)
