@@ -5,8 +5,9 @@ Two sides, interleaved in one run, on the same model file, rows, batch size and 
 - bare: an onnxruntime loop over batches that are encoded already, and nothing else;
 - edgefair: rows encoded, sent to the probe, decided, checked, counted by group, and judged.
 
-Session creation and the latency phase are left out on both sides. Beside it: where the whole command's time goes; and
-the same for decoding and inference of 10,000 JPEG files of 224 x 224 (`image_rows.py`).
+Session creation and the latency phase are left out on both sides. Beside it: how long the thread that runs the network
+was ready and had no processor, because host and probe share this machine's (Linux); where the whole command's time
+goes; and the same for decoding and inference of 10,000 JPEG files of 224 x 224 (`image_rows.py`).
 
     python benchmarks/verify_overhead.py [--quick]
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -75,6 +77,17 @@ def bare(session: onnxruntime.InferenceSession, batches: list[dict]) -> float:
     return time.perf_counter() - started
 
 
+def waited_s(pid: int) -> float:
+    """Seconds that the first thread of a process was ready without a processor; NaN where the system does not say.
+
+    Linux, Documentation/scheduler/sched-stats.rst: /proc/PID/schedstat.
+    """
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return math.nan
+
+
 def whole_command(folder: Path) -> tuple[float, dict[str, float]]:
     """Wall time of `edgefair verify --no-latency`, and its own account of its phases."""
     flags = ["--json", "--no-latency", "--set", "policy.max_eo_gap=1.0", "--set", "policy.min_balanced_accuracy=0.0"]
@@ -104,18 +117,21 @@ def main() -> None:
         options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(model_path, options, providers=["CPUExecutionProvider"])
         batches = list(rows.inputs(spec, BATCH_ROWS))
-        ours, theirs = [], []
+        ours, theirs, waited = [], [], []
         with open_target(profile) as probe:
             model = probe.load(model_path, name="candidate")
             for _ in range(rounds + 1):
                 theirs.append(bare(session, batches))
+                before = waited_s(probe._connection._process.pid)
                 ours.append(with_edgefair(probe, model, rows, spec, config.policy))
+                waited.append(waited_s(probe._connection._process.pid) - before)
         ratio = statistics.median(a / b for a, b in zip(ours[1:], theirs[1:], strict=True))
         print(
             f"rows {len(rows):,}, batch {BATCH_ROWS}, threads {profile.threads}, {rounds} interleaved rounds, medians:"
         )
         print(f"  bare onnxruntime loop        {statistics.median(theirs[1:]):.3f} s")
         print(f"  edgefair, row to verdict     {statistics.median(ours[1:]):.3f} s   ratio {ratio:.3f}")
+        print(f"  of it without a processor    {statistics.median(waited[1:]):.3f} s")
         wall, phases = min(whole_command(folder) for _ in range(3))
         accounted = sum(phases.values())
         print(f"whole command without latency phase: {wall:.2f} s (goal <= {WHOLE_COMMAND_GOAL_S:g} s)")
