@@ -11,7 +11,7 @@ SHARED := --dist loadfile --no-loadscope-reorder
 # The files with tests of a mark: collecting all of them takes every worker 10 s of imports.
 marked = $$(grep -rl 'mark\.$(1)' tests --include='test_*.py')
 
-.PHONY: help dev demo test slowest test-targets test-runtimes test-gpu test-ray test-browser docs docs-links pictures test-long test-release test-newest sbom fuzz fuzz-graphs lint bench false-pass schema clean
+.PHONY: help dev demo test slowest test-targets test-runtimes test-gpu test-ray test-architectures test-browser docs docs-links pictures test-long test-release test-newest sbom fuzz fuzz-graphs lint bench false-pass schema clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ test-gpu: ## Run the tests that need an NVIDIA GPU, with the PyTorch for CUDA th
 test-ray: $(VENV)/.ready ## Install Ray, and run the tests of studies on it; a node of it needs two idle cores to start
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m ray $(call marked,ray)
+
+test-architectures: $(VENV)/.ready ## Export the architectures that take seconds each, beyond those of `make test`
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m long tests/exporters/test_hub_architectures.py tests/training/networks/test_networks_by_name.py
 
 test-long: $(VENV)/.ready ## Run the tests and the long simulations
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto $(SHARED) -m 'not gpu and not release and not ray'
