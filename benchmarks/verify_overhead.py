@@ -2,7 +2,7 @@
 
 Two sides, interleaved in one run, on the same model file, rows, batch size and threads:
 
-- bare: an onnxruntime loop over batches that are encoded already, and nothing else;
+- bare: an onnxruntime loop over batches that are encoded already, and nothing else, in a process of its own;
 - edgefair: rows encoded, sent to the probe, decided, checked, counted by group, and judged.
 
 Session creation and the latency phase are left out on both sides. Beside it: how long the thread that runs the network
@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+from bare_loop import BareLoop
 from image_rows import image_ratio
 from machine import finish, print_machine
 
@@ -69,14 +69,6 @@ def with_edgefair(probe: Probe, model: LoadedModel, rows: TableRows, spec: Model
     return time.perf_counter() - started
 
 
-def bare(session: onnxruntime.InferenceSession, batches: list[dict]) -> float:
-    """Seconds of a bare loop over encoded batches."""
-    started = time.perf_counter()
-    for batch in batches:
-        session.run(["decision", "score"], batch)
-    return time.perf_counter() - started
-
-
 def waited_s(pid: int) -> float:
     """Seconds that the first thread of a process was ready without a processor; NaN where the system does not say.
 
@@ -112,16 +104,12 @@ def main() -> None:
         spec = load_run(config.run_path("plain")).spec
         model_path = config.bundle_path / "model.onnx"
         profile = load_profile("local")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = profile.threads
-        options.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(model_path, options, providers=["CPUExecutionProvider"])
         batches = list(rows.inputs(spec, BATCH_ROWS))
         ours, theirs, waited = [], [], []
-        with open_target(profile) as probe:
+        with open_target(profile) as probe, BareLoop(model_path, batches, profile.threads) as bare:
             model = probe.load(model_path, name="candidate")
             for _ in range(rounds + 1):
-                theirs.append(bare(session, batches))
+                theirs.append(bare.seconds())
                 before = waited_s(probe._connection._process.pid)
                 ours.append(with_edgefair(probe, model, rows, spec, config.policy))
                 waited.append(waited_s(probe._connection._process.pid) - before)

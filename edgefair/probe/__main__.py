@@ -13,7 +13,7 @@ import queue
 import sys
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, List, Optional, Tuple
+from typing import Any, BinaryIO, Dict, List, NamedTuple, Optional, Tuple
 
 frames = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
 os.dup2(2, 1)
@@ -35,8 +35,15 @@ from edgefair.probe.storage import Storage  # noqa: E402
 from edgefair.probe.wire import PROTOCOL, digest_arrays, encode_frame, read_frame, write_frame  # noqa: E402
 
 Arrays = Dict[str, np.ndarray]
-# A request, its arrays, and the digest of those that are rows to run.
-Asked = Tuple[Dict[str, Any], Arrays, str]
+
+
+class Asked(NamedTuple):
+    """A request; where it is one to run rows, their digest, and the rows as the model takes them, or why that fails."""
+
+    request: Dict[str, Any]
+    arrays: Arrays
+    digest: str = ""
+    failure: Optional[Exception] = None
 
 
 class Server:
@@ -46,8 +53,11 @@ class Server:
         self.models: Dict[str, Loaded] = {}
         self.storage = storage
 
-    def answer(self, request: Dict[str, Any], arrays: Arrays, digest: str) -> Tuple[Dict[str, Any], Arrays]:
-        """The reply to one request. digest: of the rows to run, see `read_ahead`."""
+    def answer(self, asked: Asked) -> Tuple[Dict[str, Any], Arrays]:
+        """The reply to one request."""
+        if asked.failure is not None:
+            raise asked.failure
+        request, arrays = asked.request, asked.arrays
         do = request.get("do")
         if do == "hello":
             return {"protocol": PROTOCOL, "device": fingerprint(request["emulated"])}, {}
@@ -60,8 +70,8 @@ class Server:
             self.models[request["name"]] = load(request["path"], request["options"])
             return self.models[request["name"]].describe(), {}
         if do == "run":
-            model, rows = self.models[request["name"]], _prepared(request, widened(arrays, request["widen"]))
-            return {"inputs": digest}, model.run(rows, request["outputs"], one_by_one=request.get("one_by_one", False))
+            model, one_by_one = self.models[request["name"]], request.get("one_by_one", False)
+            return {"inputs": asked.digest}, model.run(arrays, request["outputs"], one_by_one=one_by_one)
         if do == "footprint":
             return self._footprint(request, _prepared(request, arrays)), {}
         if do == "nodes":
@@ -104,8 +114,8 @@ def _prepared(request: Dict[str, Any], arrays: Arrays) -> Arrays:
 
 
 def read_ahead(requests: BinaryIO, waiting: "queue.Queue[Asked]") -> None:
-    """Read the next request, and digest its rows, while the runtime is at work on this one; end the probe when there is
-    no next one.
+    """Read the next request, digest its rows and prepare them, while the runtime is at work on this one; end the probe
+    when there is no next one.
 
     It ends at once, whatever it was doing: nobody is left to read an answer, and a host that was killed must not leave
     a busy device behind.
@@ -115,40 +125,47 @@ def read_ahead(requests: BinaryIO, waiting: "queue.Queue[Asked]") -> None:
             frame = read_frame(requests)
             if frame is None:
                 os._exit(0)
-            waiting.put(with_digest(*frame))
+            waiting.put(ready(*frame))
     except BaseException as error:
         os.write(2, f"probe: {error}\n".encode())
         os._exit(1)
 
 
-def with_digest(request: Dict[str, Any], arrays: Arrays) -> Asked:
-    """A request with the digest of its rows."""
-    return request, arrays, digest_arrays(arrays) if request.get("do") == "run" else ""
-
-
-def reply(server: Server, request: Dict[str, Any], arrays: Arrays, digest: str) -> List[Any]:
-    """The frame that answers one request, whatever happens."""
+def ready(request: Dict[str, Any], arrays: Arrays) -> Asked:
+    """A request that was read, with its rows prepared, so that the runtime need not wait for that."""
+    if request.get("do") != "run":
+        return Asked(request, arrays)
+    digest = digest_arrays(arrays)
     try:
-        answer, outputs = server.answer(request, arrays, digest)
-        return encode_frame({"ok": True, "id": request.get("id"), **answer}, outputs)
+        return Asked(request, _prepared(request, widened(arrays, request["widen"])), digest)
+    except Exception as error:
+        return Asked(request, {}, digest, error)
+
+
+def reply(server: Server, asked: Asked) -> List[Any]:
+    """The frame that answers one request, whatever happens."""
+    number = asked.request.get("id")
+    try:
+        answer, outputs = server.answer(asked)
+        return encode_frame({"ok": True, "id": number, **answer}, outputs)
     except ProbeError as error:
         kind, message = error.kind, str(error)
     except MemoryError as error:
         kind, message = "out_of_memory", str(error)
     except Exception as error:
         kind, message = "bad_request", f"{type(error).__name__}: {error}"
-    return encode_frame({"ok": False, "id": request.get("id"), "kind": kind, "message": message})
+    return encode_frame({"ok": False, "id": number, "kind": kind, "message": message})
 
 
 def main() -> None:
     """Answer until the requests end."""
     server = Server(Storage(Path(sys.argv[1])) if len(sys.argv) > 1 else None)
-    # One request waits here and one is being read: the host sees to it that a request is no larger than a batch.
+    # One request waits here and one is being read and prepared: the host sees to it that it is no larger than a batch.
     waiting: "queue.Queue[Asked]" = queue.Queue(maxsize=1)
     threading.Thread(target=read_ahead, args=(sys.stdin.buffer, waiting), daemon=True).start()
     try:
         while True:
-            write_frame(frames, reply(server, *waiting.get()))
+            write_frame(frames, reply(server, waiting.get()))
     except BrokenPipeError:
         os._exit(0)
 

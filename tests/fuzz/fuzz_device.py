@@ -34,7 +34,7 @@ class InThisProcess:
         try:
             while (frame := read_frame(requests)) is not None:
                 answers.write(
-                    damage(number, b"".join(bytes(part) for part in probe.reply(server, *probe.with_digest(*frame))))
+                    damage(number, b"".join(bytes(part) for part in probe.reply(server, probe.ready(*frame))))
                 )
                 answers.flush()
                 number += 1

@@ -175,6 +175,15 @@ def test_inputs_that_the_graph_refuses_are_an_error_and_not_a_measurement(probe,
         list(probe.run(loaded, iter([batch]), OUTPUTS))
 
 
+def test_rows_that_cannot_be_prepared_are_an_error_of_their_request_alone(probe, tmp_path):
+    model = probe.load(classifier(tmp_path / "m.onnx"), name="m")
+    _, parts = batches(10, 10)
+    request = {"do": "run", "name": "m", "outputs": ["decision"], "prepare": [], "one_by_one": False}
+    with pytest.raises(MeasurementError, match="data type 'complex1' not understood"):
+        probe._connection.ask({**request, "widen": {"x": "complex1"}}, parts[0])
+    assert len(list(probe.run(model, iter(parts), ["decision"]))) == 1
+
+
 def test_an_error_while_encoding_reaches_the_caller_as_it_is(probe, tmp_path):
     loaded = probe.load(classifier(tmp_path / "m.onnx"), name="m")
 
