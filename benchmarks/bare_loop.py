@@ -6,44 +6,38 @@ by the system's scheduler for a while, and so is what runs next.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import onnxruntime
 
-OUTPUTS = ["decision", "score"]
 Batches = Sequence[Mapping[str, np.ndarray]]
 
 
-class BareLoop:
-    """Runs batches that are encoded already, and throws the outputs away."""
+@contextlib.contextmanager
+def bare_loop(model: Path, batches: Batches, threads: int) -> Iterator[Callable[[], float]]:
+    """A function that runs batches, which are encoded already, throws the outputs away, and gives the seconds."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_loop, args=(theirs, model, batches, threads), daemon=True)
+    process.start()
+    ours.recv()
 
-    def __init__(self, model: Path, batches: Batches, threads: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_loop, args=(theirs, model, batches, threads), daemon=True)
-
-    def __enter__(self) -> BareLoop:
-        self._process.start()
-        self._pipe.recv()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        self._process.join()
-
-    def seconds(self) -> float:
-        """Of one pass over all batches."""
-        self._pipe.send("go")
-        taken: float = self._pipe.recv()
+    def seconds() -> float:
+        ours.send("go")
+        taken: float = ours.recv()
         return taken
+
+    try:
+        yield seconds
+    finally:
+        process.kill()
+        process.join()
 
 
 def _loop(pipe: Connection, model: Path, batches: Batches, threads: int) -> None:
@@ -56,5 +50,5 @@ def _loop(pipe: Connection, model: Path, batches: Batches, threads: int) -> None
         pipe.recv()
         started = time.perf_counter()
         for batch in batches:
-            session.run(OUTPUTS, batch)
+            session.run(["decision", "score"], batch)
         pipe.send(time.perf_counter() - started)

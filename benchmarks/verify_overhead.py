@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from bare_loop import BareLoop
+from bare_loop import bare_loop
 from image_rows import image_ratio
 from machine import finish, print_machine
 
@@ -106,10 +106,10 @@ def main() -> None:
         profile = load_profile("local")
         batches = list(rows.inputs(spec, BATCH_ROWS))
         ours, theirs, waited = [], [], []
-        with open_target(profile) as probe, BareLoop(model_path, batches, profile.threads) as bare:
+        with open_target(profile) as probe, bare_loop(model_path, batches, profile.threads) as bare:
             model = probe.load(model_path, name="candidate")
             for _ in range(rounds + 1):
-                theirs.append(bare.seconds())
+                theirs.append(bare())
                 before = waited_s(probe._connection._process.pid)
                 ours.append(with_edgefair(probe, model, rows, spec, config.policy))
                 waited.append(waited_s(probe._connection._process.pid) - before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import importlib
+import pkgutil
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -28,6 +28,11 @@ def torch_program(model: Any, args: tuple[Any, ...] = (), **how: Any) -> torch.o
         return torch.onnx.export(model, args, dynamo=True, external_data=False, verbose=False, **how)
 
 
+def _operators_read_once() -> contextlib.AbstractContextManager[None]:
+    """An export takes a copy of the table of ONNX operators that the first of the process has read: that takes 1 s."""
+    return _replaced("torch.onnx._internal.exporter._registration:ONNXRegistry", "from_torchlib", _copied)
+
+
 def _operators_looked_up_once() -> contextlib.AbstractContextManager[None]:
     """torch asks its dispatcher for all composite operators once, not twice for each library that it knows."""
     return _replaced("torch._export.utils", "_materialize_cpp_cia_ops", functools.cache)
@@ -39,12 +44,15 @@ def _no_lines_remembered() -> contextlib.AbstractContextManager[None]:
 
 
 @contextlib.contextmanager
-def _replaced(module: str, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
-    """In this block, what torch has by that name is what `make` makes of it; nothing where this torch has none."""
+def _replaced(owner: str, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
+    """In this block, what a module or class of torch has by that name is what `make` makes of it.
+
+    Nothing is replaced where this torch has none.
+    """
     try:
-        there = importlib.import_module(module)
-        before = getattr(there, name)
-    except (ImportError, AttributeError):
+        there = pkgutil.resolve_name(owner)
+        before = vars(there)[name]
+    except (ImportError, AttributeError, KeyError):
         yield
         return
     setattr(there, name, make(before))
@@ -54,34 +62,14 @@ def _replaced(module: str, name: str, make: Callable[[Any], Any]) -> Iterator[No
         setattr(there, name, before)
 
 
-@contextlib.contextmanager
-def _operators_read_once() -> Iterator[None]:
-    """Exports of this block take copies of the table of ONNX operators that the first one of the process has read.
-
-    Each would read it anew, which takes a second. It is no part of torch's public interface: a torch that keeps it
-    elsewhere does so.
-    """
-    try:
-        from torch.onnx._internal.exporter._registration import ONNXRegistry
-    except ImportError:
-        yield
-        return
-    read = ONNXRegistry.__dict__.get("from_torchlib")
-    if not isinstance(read, classmethod):
-        yield
-        return
-
+def _copied(read: Any) -> Any:
     def copied(*args: Any, **named: Any) -> Any:
         table = copy.copy(_read(read, *args, **named))
         # An export may add operators to the lists in its table.
         table.functions = {name: [*known] for name, known in table.functions.items()}
         return table
 
-    ONNXRegistry.from_torchlib = staticmethod(copied)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        ONNXRegistry.from_torchlib = read  # type: ignore[method-assign,assignment]
+    return staticmethod(copied)
 
 
 @functools.cache

@@ -111,13 +111,10 @@ def assert_alike(found, expected):
     assert np.ptp(expected[:, 1]) > 0.01, "the rows differ"
 
 
-# What torch makes of a LeViT is in the one with a teacher twice. `make test-architectures` exports what takes seconds.
-SECONDS = {(name, "torch.onnx") for name in ("efficientnet", "levit with a teacher", "mobilevit")}
+# `make test-architectures` exports what takes seconds.
+SECONDS = {(name, "torch.onnx") for name in ("efficientnet", "levit", "levit with a teacher", "mobilevit")}
 EXPORTED = [
-    pytest.param(name, by, marks=[pytest.mark.long] * ((name, by) in SECONDS))
-    for name in PICTURES
-    for by in EXPORTERS
-    if (name, by) != ("levit", "torch.onnx")
+    pytest.param(name, by, marks=[pytest.mark.long] * ((name, by) in SECONDS)) for name in PICTURES for by in EXPORTERS
 ]
 
 
